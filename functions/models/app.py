@@ -1,0 +1,5 @@
+"""GET /v1/models, GET /v1/models/{id}, GET /openapi.json."""
+
+from gateway.entry.models import models_handler
+
+handler = models_handler()

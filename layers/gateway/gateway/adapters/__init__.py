@@ -1,0 +1,1 @@
+"""The only code that touches the network, AWS, the disk and the environment."""

@@ -1,0 +1,55 @@
+"""The execution role's keys: from the environment, or from the endpoint that SnapStart functions are given."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+
+import httpx
+import msgspec
+
+from gateway.model.secret import Secret
+from gateway.ports import Clock
+from gateway.providers.wire.sigv4 import AwsKeys
+
+REFRESH_AHEAD_S = 300.0
+TIMEOUT_S = 2.0
+
+
+class _Answer(msgspec.Struct, rename="pascal"):
+    access_key_id: str
+    secret_access_key: str
+    token: str
+    expiration: datetime
+
+
+class RoleKeys:
+    """With SnapStart there are no keys in the environment, but AWS_CONTAINER_CREDENTIALS_FULL_URI.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/snapstart-activate.html
+    """
+
+    def __init__(self, client: httpx.AsyncClient, clock: Clock) -> None:
+        self._client, self._clock = client, clock
+        self._keys: AwsKeys | None = None
+        self._good_until_s = 0.0
+
+    async def current(self) -> AwsKeys:
+        if (uri := os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")) is None:
+            return _from_environment()
+        if self._keys is None or self._clock.now_s() >= self._good_until_s:
+            token = os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "")
+            response = await self._client.get(uri, headers={"authorization": token}, timeout=TIMEOUT_S)
+            response.raise_for_status()
+            answer = msgspec.json.decode(response.content, type=_Answer)
+            self._keys = AwsKeys(answer.access_key_id, Secret(answer.secret_access_key), answer.token)
+            self._good_until_s = answer.expiration.timestamp() - REFRESH_AHEAD_S
+        return self._keys
+
+
+def _from_environment() -> AwsKeys:
+    return AwsKeys(
+        os.environ["AWS_ACCESS_KEY_ID"],
+        Secret(os.environ["AWS_SECRET_ACCESS_KEY"]),
+        os.environ.get("AWS_SESSION_TOKEN"),
+    )

@@ -1,0 +1,119 @@
+"""The chat completions function: POST /v1/chat/completions."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import msgspec
+
+from gateway.adapters.telemetry import log_defect
+from gateway.entry.http import App, Arrival, Receive, Responder, Scope, Send, read_body
+from gateway.model.completion import Completion, CompletionChunk
+from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, RouteNotFound
+from gateway.pipeline import chat
+from gateway.pipeline.conclude import conclude
+from gateway.pipeline.exchange import Exchange
+from gateway.ports import World
+
+ROUTE = "/v1/chat/completions"
+KEEP_ALIVE_S = 15.0
+_SSE_HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
+_encode = msgspec.json.Encoder().encode
+
+
+def chat_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
+    """An ASGI application. It answers first and concludes after, so accounting is off the latency path."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        arrival = Arrival.of(scope)
+        responder = Responder(arrival, send)
+        exchange = Exchange(arrival.request_id, "chat", started_s=world.clock.monotonic_s())
+        try:
+            _check_route(scope)
+            inbound = chat.Inbound(
+                arrival.headers.get("authorization"), arrival.headers.get("content-type", ""), await read_body(receive)
+            )
+            outcome = await chat.run(inbound, exchange, world)
+            if isinstance(outcome, Completion):
+                await responder.json(200, outcome)
+            else:
+                await _write_stream(outcome, responder, keep_alive_s)
+        except GatewayError as error:
+            exchange.error = error
+            await _refuse(error, responder, arrival)
+        except Exception as defect:  # the last resort: whatever it is, the client gets an answer and the log the place
+            log_defect(defect, arrival.request_id)
+            exchange.error = InternalError("The gateway failed. Quote the request id when you report this.")
+            await _refuse(exchange.error, responder, arrival)
+        finally:
+            await conclude(exchange, world)
+
+    return app
+
+
+def _check_route(scope: Scope) -> None:
+    if scope["path"] != ROUTE:
+        raise RouteNotFound(f"No such route: {scope['path']}.")
+    if scope["method"] != "POST":
+        raise MethodNotAllowed(f"{ROUTE} takes POST.")
+
+
+async def _write_stream(stream: chat.Stream, responder: Responder, keep_alive_s: float) -> None:
+    """The status waits for the first chunk, so that a refusal keeps its own."""
+    async with contextlib.aclosing(stream):
+        first = await anext(stream)
+        await responder.start(200, _SSE_HEADERS)
+        pulse = Pulse(responder, keep_alive_s)
+        try:
+            await pulse.write(*_events(first))
+            async for chunks in stream:
+                await pulse.write(*_events(chunks))
+        finally:
+            pulse.stop()
+
+
+def _events(chunks: list[CompletionChunk]) -> tuple[bytes, bool]:
+    """Server-sent events for the chunks, and whether they end the stream."""
+    last = chunks[-1].gateway is not None
+    events = b"".join(_event(chunk) for chunk in chunks)
+    return (events + b"data: [DONE]\n\n" if last else events), last
+
+
+def _event(value: CompletionChunk | dict[str, Any]) -> bytes:
+    return b"data: " + _encode(value) + b"\n\n"
+
+
+async def _refuse(error: GatewayError, responder: Responder, arrival: Arrival) -> None:
+    if not responder.started:
+        await responder.error(error)
+    else:
+        await responder.write(_event(error.wire(arrival.request_id)), last=True)
+
+
+class Pulse:
+    """Writes the stream, and a comment whenever nothing was written for `every_s`, so that nobody hangs up."""
+
+    def __init__(self, responder: Responder, every_s: float) -> None:
+        self._responder, self._every_s = responder, every_s
+        self._loop = asyncio.get_running_loop()
+        self._written_s = self._loop.time()
+        self._task = self._loop.create_task(self._beat())
+
+    async def write(self, body: bytes, last: bool) -> None:
+        self._written_s = self._loop.time()
+        if last:
+            self.stop()
+        await self._responder.write(body, last=last)
+
+    def stop(self) -> None:
+        self._task.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            due_s = self._written_s + self._every_s
+            if (wait_s := due_s - self._loop.time()) > 0:
+                await asyncio.sleep(wait_s)
+            else:
+                await self.write(b": keep-alive\n\n", last=False)

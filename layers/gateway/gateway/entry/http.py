@@ -1,0 +1,85 @@
+"""HTTP as ASGI sees it: reading one request, writing one answer, every error in one shape."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import msgspec
+
+from gateway.model.errors import GatewayError, PayloadTooLarge
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# Lambda takes 6 MB of event; JSON escaping and the event's own members need room:
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+MAX_BODY_BYTES = 6 * 1024 * 1024
+_TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """`request_id`: the gateway's own. `trace_id`: the caller's x-request-id, echoed; the gateway's own without one."""
+
+    request_id: str
+    trace_id: str
+    headers: dict[str, str]
+
+    @classmethod
+    def of(cls, scope: Scope) -> Arrival:
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        request_id = f"req_{uuid.uuid4().hex}"
+        given = headers.get("x-request-id", "")
+        return cls(request_id, given if _TRACE_ID.fullmatch(given) else request_id, headers)
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Raises PayloadTooLarge (413)."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            raise PayloadTooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes.")
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+class Responder:
+    """Writes the one answer of a request; `started` says whether its status is already on the way."""
+
+    def __init__(self, arrival: Arrival, send: Send) -> None:
+        self._arrival, self._send = arrival, send
+        self.started = False
+
+    async def start(self, status: int, headers: dict[str, str]) -> None:
+        self.started = True
+        everywhere = {"x-request-id": self._arrival.trace_id, "x-gateway-request-id": self._arrival.request_id}
+        encoded = [(name.encode(), value.encode("latin-1")) for name, value in {**headers, **everywhere}.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": encoded})
+
+    async def write(self, body: bytes, *, last: bool = False) -> None:
+        await self._send({"type": "http.response.body", "body": body, "more_body": not last})
+
+    async def json(self, status: int, value: Any, headers: dict[str, str] | None = None) -> None:
+        body = msgspec.json.encode(value)
+        basics = {"content-type": "application/json", "content-length": str(len(body))}
+        await self.start(status, {**basics, **(headers or {})})
+        await self.write(body, last=True)
+
+    async def error(self, error: GatewayError) -> None:
+        await self.json(error.status, error.wire(self._arrival.request_id), error_headers(error))
+
+
+def error_headers(error: GatewayError) -> dict[str, str]:
+    """Official SDKs obey x-should-retry before their own rules, and Retry-After after it."""
+    headers = {} if error.retryable else {"x-should-retry": "false"}
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(error.retry_after_s)
+    return headers

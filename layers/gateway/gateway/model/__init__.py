@@ -1,0 +1,1 @@
+"""Normalised request, reply, usage, money and errors. No I/O."""

@@ -1,0 +1,74 @@
+"""Facts of one model, as the files in `shared/catalog` state them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class Prices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pico-USD (10^-12 USD) per token, exact; None when the provider has no such price or it is unknown.
+
+    `input` and `output` hold for what has no price of its own below.
+    """
+
+    input: int | None = None
+    output: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    cache_write_1h: int | None = None
+    reasoning: int | None = None
+    input_audio: int | None = None
+    output_audio: int | None = None
+
+
+class PriceTier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Prices of a call whose `prompt_tokens` exceed `above_prompt_tokens`."""
+
+    above_prompt_tokens: int
+    prices: Prices
+
+
+class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`id`: as the provider names it. `api`: the wire it is spoken through (a key of `Provider.wires`).
+
+    `output_limit_field`: OpenAI's reasoning models refuse `max_tokens` and take `max_completion_tokens`.
+    `sampling`: whether it accepts temperature and top_p. `reasoning_by`: how it is told how much to reason: "effort" by
+    a named level (of `reasoning_efforts`, any when that is empty), "budget" by a number of tokens, None: not at all or
+    unknown. `as_of`: date of the facts. `shutdown`: ISO date, when past
+    the model is refused as deprecated.
+    """
+
+    id: str
+    name: str
+    api: str = "chat_completions"
+    source: str = ""
+    as_of: str = ""
+    released: str | None = None
+    lifecycle: Literal["production", "preview", "deprecated"] = "production"
+    shutdown: str | None = None
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    input: tuple[str, ...] = ("text",)
+    output: tuple[str, ...] = ("text",)
+    capabilities: tuple[str, ...] = ()
+    output_limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    sampling: bool = True
+    reasoning_by: Literal["effort", "budget"] | None = None
+    reasoning_efforts: tuple[str, ...] = ()
+    prices: Prices | None = None
+    price_tiers: tuple[PriceTier, ...] = ()
+
+
+class ProviderCatalog(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One file of `shared/catalog`.
+
+    `open`: models not listed are passed on by name, without facts or price (a server of one's own).
+    `maker`: this provider makes its models itself, so a bare model id means it rather than a host of the same model.
+    """
+
+    provider: str
+    models: list[ModelFacts]
+    open: bool = False
+    maker: bool = False

@@ -1,0 +1,219 @@
+"""Every error the gateway answers with: one tree; on the wire OpenAI's shape plus some members.
+
+GatewayError                     status code                      retryable
+├── InvalidRequest                  400 validation_error            no
+│   ├── CapabilityNotSupported      400 capability_not_supported    no
+│   └── UnreadableBody              400 validation_error            no
+├── InvalidApiKey                   401 invalid_api_key             no
+├── ModelNotApproved                403 model_not_approved          no
+├── TenantDisabled                  403 tenant_disabled             no
+├── ModelNotFound                   404 model_not_found             no
+├── RouteNotFound                   404 not_found                   no
+├── MethodNotAllowed                405 method_not_allowed          no
+├── ModelDeprecated                 410 model_deprecated            no
+├── PayloadTooLarge                 413 payload_too_large           no
+├── UnsupportedMediaType            415 unsupported_media_type      no
+├── InternalError                   500 internal_error              yes
+├── ProviderFailure                 (base of what a provider caused)
+│   ├── ProviderRejected            400 validation_error            no    it refuses the request itself
+│   ├── ProviderLacksModel          404 model_not_found             no    it does not know the model
+│   ├── ProviderRefusedSize         413 payload_too_large           no    the request is too large for it
+│   ├── ProviderRateLimited         429 rate_limited                yes   level "provider"
+│   ├── ProviderError               502 provider_error              yes
+│   └── ProviderTimeout             504 provider_timeout            no    phase "ttft" or "total"
+└── AdmissionUnavailable            503 admission_unavailable       yes   the key store did not answer
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One violation. `pointer`: RFC 6901 JSON pointer into the request or the reply. `reason`: what is wrong there."""
+
+    pointer: str
+    reason: str
+
+
+class GatewayError(Exception):
+    """Base of the tree; `status`, `code`, `type` and `retryable` are facts of the class.
+
+    `provider_code` is the provider's own short code (never its message, host or body).
+    `retry_after_s` becomes the Retry-After header.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    type: ClassVar[str] = "api_error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        provider_code: str | None = None,
+        details: tuple[Detail, ...] = (),
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.provider_code = provider_code
+        self.details = details
+        self.retry_after_s = retry_after_s
+
+    def facts(self) -> dict[str, Any]:
+        """Extra members of the wire object that only some classes have."""
+        return {}
+
+    def wire(self, request_id: str) -> dict[str, Any]:
+        """The object a client receives: `{"error": {...}}`."""
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.type,
+                "code": self.code,
+                "param": self.param,
+                "request_id": request_id,
+                "retryable": self.retryable,
+                "provider_code": self.provider_code,
+                "details": [{"pointer": detail.pointer, "reason": detail.reason} for detail in self.details],
+                **self.facts(),
+            }
+        }
+
+
+class InvalidRequest(GatewayError):
+    """The request breaks the API's contract; `param` names the field."""
+
+    status, code, type = 400, "validation_error", "invalid_request_error"
+
+
+class CapabilityNotSupported(InvalidRequest):
+    """The request asks the chosen model for something it cannot do; `param` names what."""
+
+    code = "capability_not_supported"
+
+
+class UnreadableBody(InvalidRequest):
+    """The body is not JSON or not a JSON object."""
+
+
+class InvalidApiKey(GatewayError):
+    """No key, an unknown key, or one that is revoked or expired; which of these is not told."""
+
+    status, code, type = 401, "invalid_api_key", "authentication_error"
+
+
+class ModelNotApproved(GatewayError):
+    """The model exists, but the tenant may not use it."""
+
+    status, code, type = 403, "model_not_approved", "permission_error"
+
+
+class TenantDisabled(GatewayError):
+    """The key is good, its tenant is switched off."""
+
+    status, code, type = 403, "tenant_disabled", "permission_error"
+
+
+class ModelNotFound(GatewayError):
+    """No alias, `provider/model` or unambiguous bare id of that name."""
+
+    status, code, type = 404, "model_not_found", "invalid_request_error"
+
+
+class RouteNotFound(GatewayError):
+    """No such path."""
+
+    status, code, type = 404, "not_found", "invalid_request_error"
+
+
+class MethodNotAllowed(GatewayError):
+    """The path exists, the method does not."""
+
+    status, code, type = 405, "method_not_allowed", "invalid_request_error"
+
+
+class ModelDeprecated(GatewayError):
+    """The provider has shut the model down."""
+
+    status, code, type = 410, "model_deprecated", "invalid_request_error"
+
+
+class PayloadTooLarge(GatewayError):
+    """The body is larger than the function takes."""
+
+    status, code, type = 413, "payload_too_large", "invalid_request_error"
+
+
+class UnsupportedMediaType(GatewayError):
+    """The body's Content-Type is not one the route reads."""
+
+    status, code, type = 415, "unsupported_media_type", "invalid_request_error"
+
+
+class InternalError(GatewayError):
+    """A defect of the gateway; the cause is in its log under the request id, never in the reply."""
+
+    retryable = True
+
+
+class AdmissionUnavailable(GatewayError):
+    """The store of keys did not answer in time: nothing passes unchecked."""
+
+    status, code, type, retryable = 503, "admission_unavailable", "api_error", True
+
+
+class ProviderFailure(GatewayError):
+    """Base of what a provider caused."""
+
+
+class ProviderRejected(ProviderFailure):
+    """The provider calls the request itself wrong (its 400 or 422)."""
+
+    status, code, type = 400, "validation_error", "invalid_request_error"
+
+
+class ProviderLacksModel(ProviderFailure):
+    """The provider does not know the model, or not for our account."""
+
+    status, code, type = 404, "model_not_found", "invalid_request_error"
+
+
+class ProviderRefusedSize(ProviderFailure):
+    """The request is larger than the provider takes."""
+
+    status, code, type = 413, "payload_too_large", "invalid_request_error"
+
+
+class ProviderRateLimited(ProviderFailure):
+    """The provider's own limit on our account, not a limit of the tenant."""
+
+    status, code, type, retryable = 429, "rate_limited", "rate_limit_error", True
+
+    def facts(self) -> dict[str, Any]:
+        return {"level": "provider"}
+
+
+class ProviderError(ProviderFailure):
+    """The provider failed, refused our credentials, could not be reached, or spoke nonsense."""
+
+    status, code, type, retryable = 502, "provider_error", "api_error", True
+
+
+class ProviderTimeout(ProviderFailure):
+    """Phase "ttft": no content in time. Phase "total": not finished in time. The provider may have charged."""
+
+    status, code, type = 504, "provider_timeout", "timeout_error"
+
+    def __init__(self, message: str, *, phase: Literal["ttft", "total"]) -> None:
+        super().__init__(message)
+        self.phase = phase
+
+    def facts(self) -> dict[str, Any]:
+        return {"phase": self.phase}

@@ -1,0 +1,139 @@
+"""Chunks of a stream put together to the reply they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.model.chat import FunctionCall, Json, ToolCall
+from gateway.model.reply import Choice, Chunk, ChunkChoice, Delta, FinishReason, Reply, ReplyMessage, ToolCallDelta
+from gateway.model.usage import TokenUsage
+
+
+@dataclass(slots=True)
+class _Call:
+    id: str = ""
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+    extra_content: Json | None = None
+
+    def add(self, piece: ToolCallDelta) -> None:
+        self.id = self.id or piece.id or ""
+        if piece.function is not None:
+            self.name = self.name or piece.function.name or ""
+            self.arguments.append(piece.function.arguments or "")
+        if piece.extra_content is not None:
+            self.extra_content = {**(self.extra_content or {}), **piece.extra_content}
+
+    def whole(self) -> ToolCall:
+        function = FunctionCall(name=self.name, arguments="".join(self.arguments))
+        return ToolCall(id=self.id, function=function, extra_content=self.extra_content)
+
+
+@dataclass(slots=True)
+class _Message:
+    """`content` None: no piece of it came, not even an empty one."""
+
+    content: list[str] | None = None
+    refusal: list[str] | None = None
+    reasoning: list[str] | None = None
+    calls: dict[int, _Call] = field(default_factory=dict)
+    details: list[Json] = field(default_factory=list)
+    annotations: list[Json] = field(default_factory=list)
+    media: list[Json] = field(default_factory=list)
+    audio: Json | None = None
+    logprobs: Any = None
+    finish_reason: FinishReason | None = None
+
+    def add(self, choice: ChunkChoice) -> None:
+        delta = choice.delta
+        self.content = _and_text(self.content, delta.content)
+        self.refusal = _and_text(self.refusal, delta.refusal)
+        self.reasoning = _and_text(self.reasoning, delta.reasoning_content)
+        for piece in delta.tool_calls or ():
+            self.calls.setdefault(piece.index, _Call()).add(piece)
+        self._add_objects(delta)
+        if choice.logprobs is not None:
+            self.logprobs = _joined(self.logprobs, choice.logprobs)
+        self.finish_reason = choice.finish_reason or self.finish_reason
+
+    def _add_objects(self, delta: Delta) -> None:
+        for detail in delta.reasoning_details or ():
+            _add_detail(self.details, detail)
+        self.annotations += delta.annotations or ()
+        self.media += delta.media or ()
+        if delta.audio is not None:
+            self.audio = _joined(self.audio, delta.audio)
+
+    def whole(self, index: int) -> Choice:
+        calls = [self.calls[position].whole() for position in sorted(self.calls)]
+        content = _text(self.content)
+        message = ReplyMessage(
+            content=content if content or not calls else None,
+            refusal=_text(self.refusal),
+            tool_calls=calls or None,
+            reasoning_content=_text(self.reasoning),
+            reasoning_details=self.details or None,
+            annotations=self.annotations or None,
+            audio=self.audio,
+            media=self.media or None,
+        )
+        finish_reason = self.finish_reason or ("tool_calls" if calls else "stop")
+        return Choice(index=index, message=message, finish_reason=finish_reason, logprobs=self.logprobs)
+
+
+def fold(chunks: Iterable[Chunk]) -> Reply:
+    """The reply that a client would have got without streaming. The last usage counts; facts are the latest said."""
+    messages: dict[int, _Message] = {}
+    facts: dict[str, Any] = {}
+    usage: TokenUsage | None = None
+    extra: Json = {}
+    for chunk in chunks:
+        for choice in chunk.choices:
+            messages.setdefault(choice.index, _Message()).add(choice)
+        for name in ("id", "created_s", "model", "service_tier", "system_fingerprint"):
+            if value := getattr(chunk, name):
+                facts[name] = value
+        usage = chunk.usage or usage
+        extra |= chunk.extra or {}
+    choices = [messages[index].whole(index) for index in sorted(messages)]
+    return Reply(choices=choices, usage=usage, extra=extra or None, **facts)
+
+
+def _and_text(pieces: list[str] | None, piece: str | None) -> list[str] | None:
+    if piece is None:
+        return pieces
+    if pieces is None:
+        return [piece]
+    pieces.append(piece)
+    return pieces
+
+
+def _text(pieces: list[str] | None) -> str | None:
+    return None if pieces is None else "".join(pieces)
+
+
+def _add_detail(details: list[Json], piece: Json) -> None:
+    """Pieces of one block have the same type and a number `index`; a block without one comes whole."""
+    last = details[-1] if details else {}
+    index = piece.get("index")
+    if isinstance(index, int) and last.get("index") == index and last.get("type") == piece.get("type"):
+        details[-1] = _joined(last, piece, keep=("type", "format", "id"))
+    else:
+        details.append(piece)
+
+
+def _joined(known: Any, piece: Any, keep: tuple[str, ...] = ("id",)) -> Any:
+    """Texts and lists one after the other, objects member by member; of anything else, and of `keep`, the latest."""
+    if isinstance(known, dict) and isinstance(piece, dict):
+        joined = dict(known)
+        for name, value in piece.items():
+            if value is not None:
+                joined[name] = value if name in keep else _joined(known.get(name), value)
+        return joined
+    if isinstance(known, str) and isinstance(piece, str):
+        return known + piece
+    if isinstance(known, list) and isinstance(piece, list):
+        return known + piece
+    return piece

@@ -1,0 +1,56 @@
+"""What a reply costs, in exact integers."""
+
+from __future__ import annotations
+
+from gateway.model.catalog import ModelFacts, Prices
+from gateway.model.usage import TokenUsage
+
+PICO_PER_NANO = 1_000
+NANO_PER_USD = 1_000_000_000
+
+
+def prices_for(facts: ModelFacts, prompt_tokens: int) -> Prices | None:
+    """The prices of a call with a prompt of this length: of the highest tier it exceeds, else the plain ones."""
+    tiers = [tier for tier in facts.price_tiers if prompt_tokens > tier.above_prompt_tokens]
+    return max(tiers, key=lambda tier: tier.above_prompt_tokens).prices if tiers else facts.prices
+
+
+def cost_nano_usd(usage: TokenUsage, facts: ModelFacts) -> int | None:
+    """Cost in nano-USD (10^-9 USD), rounded up once; None when a price that is needed is unknown.
+
+    A class of tokens without a price of its own is paid as the class it is part of: cache and audio input as input,
+    reasoning and audio output as output, one-hour cache writes as cache writes.
+    """
+    prices = prices_for(facts, usage.prompt_tokens)
+    if prices is None or prices.input is None or prices.output is None:
+        return None
+    pico = _prompt_pico_usd(usage, prices, prices.input) + _completion_pico_usd(usage, prices, prices.output)
+    return -(-pico // PICO_PER_NANO)
+
+
+def _prompt_pico_usd(usage: TokenUsage, prices: Prices, per_input: int) -> int:
+    part = usage.prompt
+    cache_write = per_input if prices.cache_write is None else prices.cache_write
+    classes = (
+        (part.cached_tokens, prices.cache_read, per_input),
+        (part.cache_write_tokens - part.cache_write_1h_tokens, cache_write, per_input),
+        (part.cache_write_1h_tokens, prices.cache_write_1h, cache_write),
+        (part.audio_tokens, prices.input_audio, per_input),
+    )
+    return _pico_usd(usage.prompt_tokens, classes, per_input)
+
+
+def _completion_pico_usd(usage: TokenUsage, prices: Prices, per_output: int) -> int:
+    part = usage.completion
+    classes = (
+        (part.reasoning_tokens, prices.reasoning, per_output),
+        (part.audio_tokens, prices.output_audio, per_output),
+    )
+    return _pico_usd(usage.completion_tokens, classes, per_output)
+
+
+def _pico_usd(total: int, classes: tuple[tuple[int, int | None, int], ...], otherwise: int) -> int:
+    """`classes`: (tokens, own price, price without one); what they leave of `total` costs `otherwise`."""
+    own = sum(tokens * (fallback if price is None else price) for tokens, price, fallback in classes)
+    rest = max(0, total - sum(tokens for tokens, _, _ in classes))
+    return own + rest * otherwise

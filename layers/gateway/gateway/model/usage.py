@@ -1,0 +1,48 @@
+"""Token counts of one reply, the same meaning for every provider."""
+
+from __future__ import annotations
+
+from gateway.model.wire import Outbound
+
+
+class PromptTokensDetails(Outbound, frozen=True, kw_only=True, omit_defaults=False):
+    """Parts of `prompt_tokens`.
+
+    `cached_tokens`: read from the provider's cache. `cache_write_tokens`: written to it, of which
+    `cache_write_1h_tokens` with the one-hour lifetime. `audio_tokens`, `image_tokens`, `video_tokens`: by modality.
+    """
+
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    audio_tokens: int = 0
+    image_tokens: int = 0
+    video_tokens: int = 0
+
+
+class CompletionTokensDetails(Outbound, frozen=True, kw_only=True, omit_defaults=False):
+    """Parts of `completion_tokens`. `reasoning_tokens`: thought but not shown as the answer."""
+
+    reasoning_tokens: int = 0
+    audio_tokens: int = 0
+    image_tokens: int = 0
+    accepted_prediction_tokens: int = 0
+    rejected_prediction_tokens: int = 0
+
+
+class TokenUsage(Outbound, frozen=True, kw_only=True):
+    """`prompt_tokens` includes cache reads, cache writes and tool-use prompt tokens.
+
+    `completion_tokens` includes reasoning.
+    `estimated`: counted by the gateway, because the provider gave no figures.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prompt: PromptTokensDetails = PromptTokensDetails()
+    completion: CompletionTokensDetails = CompletionTokensDetails()
+    estimated: bool = False
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens

@@ -1,0 +1,1 @@
+"""One request from key to reply; `chat.run` is the table of contents."""

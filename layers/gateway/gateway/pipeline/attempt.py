@@ -1,0 +1,126 @@
+"""Step 4: one call to one provider, whole or streamed, inside its time limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from gateway.model.chat import ChatCall
+from gateway.model.errors import GatewayError, ProviderError, ProviderTimeout
+from gateway.model.http import HttpRequest
+from gateway.model.reply import Chunk, Reply
+from gateway.pipeline.exchange import Attempt
+from gateway.pipeline.route import Route
+from gateway.ports import Incoming, World
+from gateway.providers.contract import Target
+
+T = TypeVar("T")
+
+# A regional API Gateway drops a connection that is silent for 300 s, so an answer must begin before that:
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html
+WHOLE_TOTAL_S = 285.0
+STREAM_TOTAL_S = 840.0
+TTFT_S = 285.0
+
+
+@dataclass(slots=True)
+class Watch:
+    """Waits for the provider on behalf of an attempt: adds up the time and ends it at the deadline."""
+
+    attempt: Attempt
+    world: World
+    deadline_s: float
+    phase: Literal["ttft", "total"]
+
+    async def wait(self, awaitable: Awaitable[T]) -> T:
+        """Raises ProviderTimeout (504)."""
+        clock = self.world.clock
+        began_s = clock.monotonic_s()
+        try:
+            async with asyncio.timeout(self.deadline_s - began_s):
+                return await awaitable
+        except TimeoutError:
+            provider = self.attempt.route.provider.name
+            raise ProviderTimeout(f"{provider} did not answer in time ({self.phase}).", phase=self.phase) from None
+        finally:
+            self.attempt.provider_wait_s += clock.monotonic_s() - began_s
+
+
+async def whole(call: ChatCall, attempt: Attempt, world: World) -> Reply:
+    """The provider's complete reply. Raises ProviderFailure and CapabilityNotSupported."""
+    total_s = _seconds(call.timeouts.total_ms if call.timeouts else None, WHOLE_TOTAL_S)
+    watch = Watch(attempt, world, attempt.started_s + total_s, "total")
+    try:
+        request, target = await _prepare(call, attempt.route, world)
+        async with AsyncExitStack() as stack:
+            incoming = await watch.wait(stack.enter_async_context(world.outbound.open(request)))
+            response = await watch.wait(incoming.whole())
+        if not _ok(response.status):
+            raise attempt.route.wire.fail(response, target)
+        return attempt.route.wire.parse(response, target)
+    except GatewayError as error:
+        attempt.error = error
+        raise
+    finally:
+        attempt.ended_s = world.clock.monotonic_s()
+
+
+async def streamed(call: ChatCall, attempt: Attempt, world: World) -> AsyncGenerator[list[Chunk], None]:
+    """The provider's chunks as they come, those of one network read together. Raises as `whole`, also in the middle."""
+    limits = call.timeouts
+    total_s = _seconds(limits.total_ms if limits else None, STREAM_TOTAL_S)
+    ttft_s = _seconds(limits.ttft_ms if limits else None, TTFT_S)
+    watch = Watch(attempt, world, attempt.started_s + min(ttft_s, total_s), "ttft" if ttft_s < total_s else "total")
+    try:
+        request, target = await _prepare(call, attempt.route, world)
+        async with AsyncExitStack() as stack:
+            incoming = await watch.wait(stack.enter_async_context(world.outbound.open(request)))
+            if not _ok(incoming.status):
+                raise attempt.route.wire.fail(await watch.wait(incoming.whole()), target)
+            async for chunks in _parsed(incoming, target, watch):
+                if attempt.ttft_s is None and any(_has_content(chunk) for chunk in chunks):
+                    attempt.ttft_s = world.clock.monotonic_s() - attempt.started_s
+                    watch.deadline_s, watch.phase = attempt.started_s + total_s, "total"
+                yield chunks
+    except GatewayError as error:
+        attempt.error = error
+        raise
+    finally:
+        attempt.ended_s = world.clock.monotonic_s()
+
+
+async def _prepare(call: ChatCall, route: Route, world: World) -> tuple[HttpRequest, Target]:
+    credential = await world.credentials.find(route.provider.name)
+    base_url = credential.base_url or route.provider.base_url
+    if base_url is None:
+        raise ProviderError(f"No base URL is configured for {route.provider.name}.")
+    target = Target(route.provider.name, route.facts, base_url.rstrip("/"))
+    return route.provider.authorize(route.wire.render(call, target), credential), target
+
+
+async def _parsed(incoming: Incoming, target: Target, watch: Watch) -> AsyncIterator[list[Chunk]]:
+    parser = watch.attempt.route.wire.stream(target)
+    arriving = aiter(incoming.chunks())
+    while (data := await watch.wait(anext(arriving, None))) is not None:
+        if chunks := list(parser.feed(data)):
+            yield chunks
+    if chunks := list(parser.close()):
+        yield chunks
+
+
+def _has_content(chunk: Chunk) -> bool:
+    return any(
+        choice.delta.content or choice.delta.reasoning_content or choice.delta.tool_calls or choice.delta.refusal
+        for choice in chunk.choices
+    )
+
+
+def _ok(status: int) -> bool:
+    return 200 <= status < 300
+
+
+def _seconds(milliseconds: int | None, ceiling_s: float) -> float:
+    return ceiling_s if milliseconds is None else min(milliseconds / 1000, ceiling_s)

@@ -1,0 +1,53 @@
+"""A chat completion from key to reply, in reading order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from gateway.model.chat import ChatCall
+from gateway.model.completion import Completion, CompletionChunk
+from gateway.pipeline.attempt import streamed, whole
+from gateway.pipeline.authenticate import authenticate
+from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.read import read_chat_call
+from gateway.pipeline.respond import ChunkResponder, completion
+from gateway.pipeline.route import resolve
+from gateway.ports import World
+
+Stream = AsyncGenerator[list[CompletionChunk], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """What the front door hands over: two headers and the body as received."""
+
+    authorization: str | None
+    content_type: str
+    body: bytes
+
+
+async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion | Stream:
+    """The reply, or the stream of it, which does nothing before its first item is asked for.
+
+    Raises GatewayError; a stream raises it from its iteration, also in the middle.
+    """
+    exchange.principal = await authenticate(inbound.authorization, world)
+    call = read_chat_call(inbound.content_type, inbound.body)
+    exchange.model_requested, exchange.stream = call.model, bool(call.stream)
+    exchange.conversation_id = (call.metadata or {}).get("conversation_id")
+    route = resolve(call.model, exchange.principal.tenant, world.catalog, world.clock.now_s())
+    attempt = Attempt(route, started_s=world.clock.monotonic_s())
+    exchange.attempts.append(attempt)
+    if call.stream:
+        return _stream(call, attempt, exchange, world)
+    reply = await whole(call, attempt, world)
+    return completion(reply, call, exchange, world.clock)
+
+
+async def _stream(call: ChatCall, attempt: Attempt, exchange: Exchange, world: World) -> Stream:
+    responder = ChunkResponder(call, exchange, world.clock)
+    async for chunks in streamed(call, attempt, world):
+        if ready := responder.take(chunks):
+            yield ready
+    yield responder.finish()

@@ -1,0 +1,43 @@
+"""What is known of one request while it runs: each step of the pipeline adds its part, `conclude` reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.model.errors import GatewayError
+from gateway.model.tenant import Principal
+from gateway.model.usage import TokenUsage
+from gateway.pipeline.route import Route
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One call to a provider. Times in seconds of the monotonic clock; `provider_wait_s`: spent waiting for it."""
+
+    route: Route
+    started_s: float
+    provider_wait_s: float = 0.0
+    ttft_s: float | None = None
+    ended_s: float | None = None
+    error: GatewayError | None = None
+
+
+@dataclass(slots=True)
+class Exchange:
+    """`request_id`: the gateway's own, unique. `conversation_id`: from the caller's metadata."""
+
+    request_id: str
+    operation: str
+    started_s: float
+    principal: Principal | None = None
+    model_requested: str | None = None
+    conversation_id: str | None = None
+    stream: bool = False
+    attempts: list[Attempt] = field(default_factory=list)
+    usage: TokenUsage | None = None
+    cost_nano_usd: int | None = None
+    error: GatewayError | None = None
+
+    @property
+    def provider_wait_s(self) -> float:
+        return sum(attempt.provider_wait_s for attempt in self.attempts)

@@ -1,0 +1,70 @@
+"""The models a tenant may use, in OpenAI's shape with the facts of the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+
+from gateway.model.catalog import ModelFacts, Prices
+from gateway.model.errors import GatewayError
+from gateway.model.tenant import Tenant
+from gateway.pipeline.route import find_approved, is_shut_down
+from gateway.ports import Catalog
+
+PICO_USD_PER_TOKEN_TO_USD_PER_MILLION = 1_000_000
+
+
+def approved_models(tenant: Tenant, catalog: Catalog, now_s: float) -> list[dict[str, Any]]:
+    """Every approved model that is still served, and each alias of the tenant as a model of its own."""
+    listed = [
+        describe(provider, facts)
+        for provider, facts in catalog.models()
+        if tenant.approves(f"{provider}/{facts.id}") and not is_shut_down(facts, now_s)
+    ]
+    return listed + [{**described, "id": alias} for alias, described in _aliased(tenant, catalog, now_s)]
+
+
+def describe(provider: str, facts: ModelFacts) -> dict[str, Any]:
+    """An OpenAI model object with a `gateway` member. Prices: USD per million tokens, null when unknown."""
+    return {
+        "id": f"{provider}/{facts.id}",
+        "object": "model",
+        "created": _created_s(facts.released),
+        "owned_by": provider,
+        "gateway": {
+            "provider": provider,
+            "name": facts.name,
+            "lifecycle": facts.lifecycle,
+            "shutdown": facts.shutdown,
+            "context_tokens": facts.context_tokens,
+            "max_output_tokens": facts.max_output_tokens,
+            "input": list(facts.input),
+            "output": list(facts.output),
+            "capabilities": list(facts.capabilities),
+            "prices_usd_per_million": None if facts.prices is None else _usd_per_million(facts.prices),
+        },
+    }
+
+
+def _aliased(tenant: Tenant, catalog: Catalog, now_s: float) -> Iterator[tuple[str, dict[str, Any]]]:
+    for alias in sorted(tenant.aliases):
+        try:
+            yield alias, describe(*find_approved(alias, tenant, catalog, now_s))
+        except GatewayError:
+            continue  # an alias of a model that is gone or not approved cannot be called, so it is not listed
+
+
+def _created_s(released: str | None) -> int:
+    """Unix seconds of the day a model came out, 0 when unknown. Some sources give a month only."""
+    if released is None:
+        return 0
+    day = date.fromisoformat(released if len(released) == len("2026-01-01") else f"{released}-01")
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+
+def _usd_per_million(prices: Prices) -> dict[str, float]:
+    known = msgspec.structs.asdict(prices).items()
+    return {name: pico / PICO_USD_PER_TOKEN_TO_USD_PER_MILLION for name, pico in known if pico is not None}

@@ -1,0 +1,132 @@
+"""Step 5: from the provider's normalised reply or chunks to what the client receives, with usage, cost and report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from gateway.model.chat import ChatCall
+from gateway.model.completion import AttemptReport, Completion, CompletionChunk, GatewayReport, UsageReport
+from gateway.model.estimate import estimated_usage
+from gateway.model.money import cost_nano_usd
+from gateway.model.reply import Chunk, Reply
+from gateway.model.usage import TokenUsage
+from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.route import Route
+from gateway.ports import Clock
+
+
+def completion(reply: Reply, call: ChatCall, exchange: Exchange, clock: Clock) -> Completion:
+    """The whole reply of a call that is not streamed."""
+    route = exchange.attempts[-1].route
+    generated = sum(len((choice.message.content or "").encode()) for choice in reply.choices)
+    usage = _account(exchange, reply.usage or estimated_usage(call, generated), route)
+    return Completion(
+        id=reply.id or f"chatcmpl-{exchange.request_id}",
+        created=reply.created_s or int(clock.now_s()),
+        model=route.model_id,
+        choices=reply.choices,
+        usage=usage,
+        gateway=report(exchange, clock),
+        service_tier=reply.service_tier,
+        system_fingerprint=reply.system_fingerprint,
+        provider_data=reply.extra,
+    )
+
+
+class ChunkResponder:
+    """Chunks of one stream on their way to the client.
+
+    The chunk that finishes a choice is held back until another one follows, so that the last chunk can carry usage
+    and report. A client that asked for OpenAI's separate usage chunk (empty `choices`) gets that instead.
+    """
+
+    def __init__(self, call: ChatCall, exchange: Exchange, clock: Clock) -> None:
+        self._call, self._exchange, self._clock = call, exchange, clock
+        self._route = exchange.attempts[-1].route
+        self._separate_usage = bool(call.stream_options and call.stream_options.include_usage)
+        self._id = f"chatcmpl-{exchange.request_id}"
+        self._created_s = int(clock.now_s())
+        self._held: CompletionChunk | None = None
+        self._generated_bytes = 0
+
+    def take(self, chunks: Iterable[Chunk]) -> list[CompletionChunk]:
+        """What may be sent now."""
+        ready: list[CompletionChunk] = []
+        for chunk in chunks:
+            if chunk.usage is not None:
+                self._exchange.usage = chunk.usage
+            if not chunk.choices and chunk.extra is None:
+                continue
+            if self._held is not None:
+                ready.append(self._held)
+                self._held = None
+            mine = self._mine(chunk)
+            if any(choice.finish_reason for choice in chunk.choices):
+                self._held = mine
+            else:
+                ready.append(mine)
+        return ready
+
+    def finish(self) -> list[CompletionChunk]:
+        """The rest of a stream that came to its end: the last of them has `usage` and `gateway`."""
+        usage = _account(
+            self._exchange, self._exchange.usage or estimated_usage(self._call, self._generated_bytes), self._route
+        )
+        gateway = report(self._exchange, self._clock)
+        held = [] if self._held is None else [self._held]
+        last = held.pop() if held and not self._separate_usage else self._mine(Chunk(choices=[]))
+        return [*held, msgspec.structs.replace(last, usage=usage, gateway=gateway)]
+
+    def _mine(self, chunk: Chunk) -> CompletionChunk:
+        for choice in chunk.choices:
+            if choice.delta.content:
+                self._generated_bytes += len(choice.delta.content)
+        return CompletionChunk(
+            id=self._id,
+            created=self._created_s,
+            model=self._route.model_id,
+            choices=chunk.choices,
+            service_tier=chunk.service_tier,
+            system_fingerprint=chunk.system_fingerprint,
+            provider_data=chunk.extra,
+        )
+
+
+def report(exchange: Exchange, clock: Clock) -> GatewayReport:
+    """What happened so far; `overhead_ms` covers everything from arrival that was not waiting for a provider."""
+    used = exchange.attempts[-1].route
+    latency_s = clock.monotonic_s() - exchange.started_s
+    return GatewayReport(
+        request_id=exchange.request_id,
+        provider=used.provider.name,
+        model_requested=exchange.model_requested or used.model_id,
+        model_used=used.model_id,
+        fallback_used=len({attempt.route.model_id for attempt in exchange.attempts}) > 1,
+        attempts=[_attempt_report(attempt, clock.monotonic_s()) for attempt in exchange.attempts],
+        latency_ms=_ms(latency_s),
+        overhead_ms=_ms(latency_s - exchange.provider_wait_s),
+    )
+
+
+def _attempt_report(attempt: Attempt, now_s: float) -> AttemptReport:
+    ended_s = now_s if attempt.ended_s is None else attempt.ended_s
+    return AttemptReport(
+        provider=attempt.route.provider.name,
+        model=attempt.route.model_id,
+        status="error" if attempt.error else "ok",
+        code=attempt.error.code if attempt.error else None,
+        latency_ms=_ms(ended_s - attempt.started_s),
+        ttft_ms=None if attempt.ttft_s is None else _ms(attempt.ttft_s),
+    )
+
+
+def _account(exchange: Exchange, usage: TokenUsage, route: Route) -> UsageReport:
+    exchange.usage = usage
+    exchange.cost_nano_usd = cost_nano_usd(usage, route.facts)
+    return UsageReport.of(usage, exchange.cost_nano_usd)
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)

@@ -1,0 +1,78 @@
+"""What a provider is to the gateway: pure functions between normalised values and HTTP values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.model.catalog import ModelFacts
+from gateway.model.chat import ChatCall
+from gateway.model.errors import ProviderFailure
+from gateway.model.http import Credential, HttpRequest, HttpResponse
+from gateway.model.reply import Chunk, Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a call goes: the provider, the model's facts and the base URL to use (no trailing slash)."""
+
+    provider: str
+    model: ModelFacts
+    base_url: str
+
+
+class StreamParser(Protocol):
+    """Turns the bytes of a streamed answer, cut anywhere, into chunks.
+
+    `feed` and `close` raise `ProviderFailure` for an error event; `close` also when the stream ended before
+    the provider said that it was complete.
+    """
+
+    def feed(self, data: bytes) -> Iterable[Chunk]: ...
+
+    def close(self) -> Iterable[Chunk]: ...
+
+
+class ChatWire(Protocol):
+    """One way to speak chat over HTTP; implementations live in `providers/wire`."""
+
+    def render(self, call: ChatCall, target: Target) -> HttpRequest:
+        """The request without credentials. `call.stream` decides between a whole and a streamed answer.
+
+        Raises CapabilityNotSupported (400) for a parameter that this wire or model cannot honour.
+        """
+        ...
+
+    def parse(self, response: HttpResponse, target: Target) -> Reply:
+        """A 2xx answer. Raises ProviderError (502) when it is not what the provider documents."""
+        ...
+
+    def stream(self, target: Target) -> StreamParser:
+        """A parser for one streamed 2xx answer."""
+        ...
+
+    def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
+        """The meaning of an answer that is not 2xx. Status decides; the text only refines a 400."""
+        ...
+
+
+def bearer(request: HttpRequest, credential: Credential) -> HttpRequest:
+    """`Authorization: Bearer`, left out when there is no key (a server of one's own may need none)."""
+    if not credential.api_key:
+        return request
+    headers = {**request.headers, "authorization": f"Bearer {credential.api_key.reveal()}"}
+    return HttpRequest(request.method, request.url, headers, request.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """`base_url`: the public one, in the meaning of the provider's official SDK; None when only the owner knows it.
+
+    `wires`: by the `api` member of a catalog row. `authorize` puts the credential into a rendered request.
+    """
+
+    name: str
+    base_url: str | None
+    wires: dict[str, ChatWire] = field(repr=False)
+    authorize: Callable[[HttpRequest, Credential], HttpRequest] = bearer

@@ -1,0 +1,22 @@
+"""Fireworks AI. Source: https://docs.fireworks.ai/tools-sdks/openai-compatibility (2026-11)."""
+
+from __future__ import annotations
+
+from gateway.providers.contract import Provider
+from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+
+CHAT = Quirks(
+    # Missing in https://github.com/fw-ai-external/python-sdk/blob/main/src/fireworks/types/chat/completion_create_params.py
+    lacks=frozenset(
+        {"verbosity", "service_tier", "modalities", "audio", "web_search_options", "prompt_cache_key"}
+        | {"safety_identifier", "store"}
+    ),
+    stream_usage=False,  # sends usage with the last chunk of every stream, the page above
+    reasoning="reasoning_content",  # https://docs.fireworks.ai/guides/reasoning
+)
+
+PROVIDER = Provider(
+    name="fireworks",
+    base_url="https://api.fireworks.ai/inference/v1",
+    wires={"chat_completions": OpenAiChat(CHAT)},
+)

@@ -1,0 +1,23 @@
+"""Google's Gemini API. Source: https://ai.google.dev/api (2026-11)."""
+
+from __future__ import annotations
+
+from gateway.model.http import Credential, HttpRequest
+from gateway.providers.contract import Provider
+from gateway.providers.wire.gemini import Gemini
+
+
+def x_goog_api_key(request: HttpRequest, credential: Credential) -> HttpRequest:
+    """`x-goog-api-key`, left out when there is no key."""
+    if not credential.api_key:
+        return request
+    headers = {**request.headers, "x-goog-api-key": credential.api_key.reveal()}
+    return HttpRequest(request.method, request.url, headers, request.body)
+
+
+PROVIDER = Provider(
+    name="google",
+    base_url="https://generativelanguage.googleapis.com",
+    wires={"generate_content": Gemini()},
+    authorize=x_goog_api_key,
+)

@@ -1,0 +1,24 @@
+"""Groq. Source: https://console.groq.com/docs/openai (2026-11)."""
+
+from __future__ import annotations
+
+from gateway.providers.contract import Provider
+from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+
+CHAT = Quirks(
+    # The page above: logprobs, logit_bias, top_logprobs and messages[].name give a 400, n must be 1. The rest is
+    # "not currently supported" or missing in
+    # https://github.com/groq/groq-python/blob/main/src/groq/types/chat/completion_create_params.py
+    lacks=frozenset(
+        {"top_k", "n", "logit_bias", "logprobs", "top_logprobs", "verbosity", "modalities", "audio", "prediction"}
+        | {"web_search_options", "prompt_cache_key", "safety_identifier", "store", "metadata"}
+    ),
+    names=False,
+    reasoning="reasoning",  # https://console.groq.com/docs/reasoning
+)
+
+PROVIDER = Provider(
+    name="groq",
+    base_url="https://api.groq.com/openai/v1",
+    wires={"chat_completions": OpenAiChat(CHAT)},
+)

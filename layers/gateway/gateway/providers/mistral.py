@@ -1,0 +1,31 @@
+"""Mistral. Source: https://docs.mistral.ai/api/#tag/chat (2026-11)."""
+
+from __future__ import annotations
+
+from gateway.providers.contract import Provider
+from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+
+CHAT = Quirks(
+    # Members the request has not; unknown ones are refused with 422.
+    # https://github.com/mistralai/client-python/blob/main/src/mistralai/client/models/chatcompletionrequest.py
+    lacks=frozenset(
+        {"top_k", "logit_bias", "logprobs", "top_logprobs", "verbosity", "service_tier", "modalities", "audio"}
+        | {"web_search_options", "safety_identifier", "store", "user"}
+    ),
+    renames={"seed": "random_seed"},  # same source
+    tool_choices={"required": "any"},  # its own word for it, same source
+    stream_usage=False,  # no stream_options; usage comes with the chunk that finishes
+    names=False,  # a user message has role and content only: .../models/usermessage.py
+    prefix=True,  # https://docs.mistral.ai/capabilities/completion/prefix
+    reasoning_blocks="content",  # https://docs.mistral.ai/capabilities/reasoning
+    documents="document_url",  # https://docs.mistral.ai/capabilities/document_ai/document_qna
+    audio="input_audio_text",  # https://docs.mistral.ai/capabilities/audio
+    cached_tokens="num_cached_tokens",  # older replies say it there, newer ones in prompt_tokens_details
+    uncounted="prompt",  # prompt_tokens leaves out the audio that total_tokens includes
+)
+
+PROVIDER = Provider(
+    name="mistral",
+    base_url="https://api.mistral.ai/v1",
+    wires={"chat_completions": OpenAiChat(CHAT)},
+)

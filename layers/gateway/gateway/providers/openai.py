@@ -1,0 +1,20 @@
+"""OpenAI. Source: https://platform.openai.com/docs/api-reference (2026-11)."""
+
+from __future__ import annotations
+
+from gateway.providers.contract import Provider
+from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+
+CHAT = Quirks(
+    developer_role=True,
+    refusals=True,
+    obfuscation=True,
+    documents="file",
+    audio="input_audio",
+)
+
+PROVIDER = Provider(
+    name="openai",
+    base_url="https://api.openai.com/v1",
+    wires={"chat_completions": OpenAiChat(CHAT)},
+)

@@ -1,0 +1,30 @@
+"""OpenRouter. Source: https://openrouter.ai/docs/api-reference/parameters (2026-11)."""
+
+from __future__ import annotations
+
+from gateway.providers.contract import Provider
+from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+
+CHAT = Quirks(
+    # Missing in https://github.com/OpenRouterTeam/python-sdk/blob/main/src/openrouter/components/chatrequest.py
+    lacks=frozenset({"n", "prompt_cache_key", "safety_identifier", "store"}),
+    # `models` and `preset` choose a model, which is what the gateway approves and prices:
+    # https://openrouter.ai/docs/features/model-routing, https://openrouter.ai/docs/features/presets
+    reserved=frozenset({"model", "models", "preset", "stream", "stream_options"}),
+    developer_role=True,
+    refusals=True,
+    cache_control=True,  # https://openrouter.ai/docs/features/prompt-caching
+    reasoning="reasoning",  # https://openrouter.ai/docs/use-cases/reasoning-tokens
+    reasoning_blocks="reasoning_details",  # same page: to be sent back unmodified
+    documents="file_or_url",  # https://openrouter.ai/docs/features/multimodal/pdfs
+    audio="input_audio",  # https://openrouter.ai/docs/features/multimodal/audio
+    video="video_url",  # https://openrouter.ai/docs/features/multimodal/videos
+    cost=("cost",),  # USD: https://openrouter.ai/docs/use-cases/usage-accounting
+    extra=("provider",),
+)
+
+PROVIDER = Provider(
+    name="openrouter",
+    base_url="https://openrouter.ai/api/v1",
+    wires={"chat_completions": OpenAiChat(CHAT)},
+)

@@ -1,0 +1,25 @@
+"""Perplexity. Source: https://docs.perplexity.ai/api-reference/chat-completions-post (2026-11)."""
+
+from __future__ import annotations
+
+from gateway.providers.contract import Provider
+from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+
+CHAT = Quirks(
+    # Missing in https://github.com/perplexityai/perplexity-py/blob/main/src/perplexity/types/chat/completion_create_params.py
+    lacks=frozenset(
+        {"seed", "logit_bias", "verbosity", "service_tier", "modalities", "audio", "prediction", "prompt_cache_key"}
+        | {"safety_identifier", "store", "metadata", "user"}
+    ),
+    formats=frozenset({"text", "json_schema"}),  # same source
+    stream_usage=False,  # every chunk has the usage so far
+    reasoning_apart=True,  # deep research bills them beside completion_tokens: https://docs.perplexity.ai/getting-started/pricing
+    cost=("cost", "total_cost"),  # USD, same SDK: shared/usage_info.py
+    extra=("citations", "search_results", "related_questions"),
+)
+
+PROVIDER = Provider(
+    name="perplexity",
+    base_url="https://api.perplexity.ai",
+    wires={"chat_completions": OpenAiChat(CHAT)},
+)

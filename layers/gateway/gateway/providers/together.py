@@ -1,0 +1,25 @@
+"""Together AI. Source: https://docs.together.ai/reference/chat-completions-1 (2026-11)."""
+
+from __future__ import annotations
+
+from gateway.providers.contract import Provider
+from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+
+CHAT = Quirks(
+    # Missing in https://github.com/togethercomputer/together-py/blob/main/src/together/types/chat/completion_create_params.py;
+    # its `logprobs` is a number and its reply has another shape, so OpenAI's is not offered.
+    lacks=frozenset(
+        {"logprobs", "top_logprobs", "parallel_tool_calls", "verbosity", "service_tier", "modalities", "audio"}
+        | {"prediction", "web_search_options", "prompt_cache_key", "safety_identifier", "store", "metadata", "user"}
+    ),
+    stop_as_list=True,  # same source
+    audio="input_audio",  # same source
+    video="video_url",  # same source
+    cached_tokens="cached_tokens",  # as recorded: a member of usage itself
+)
+
+PROVIDER = Provider(
+    name="together",
+    base_url="https://api.together.xyz/v1",
+    wires={"chat_completions": OpenAiChat(CHAT)},
+)

@@ -1,0 +1,230 @@
+"""From the normalised conversation to Anthropic's `system` and `messages`.
+
+Source: https://platform.claude.com/docs/en/api/messages (2026-11).
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import msgspec
+
+from gateway.model.chat import (
+    AssistantMessage,
+    Content,
+    DeveloperMessage,
+    DocumentPart,
+    FilePart,
+    ImagePart,
+    ImageUrlPart,
+    Json,
+    Message,
+    Part,
+    RefusalPart,
+    SystemMessage,
+    TextPart,
+    ToolCall,
+    ToolMessage,
+)
+from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+
+Blocks: TypeAlias = list[Json]
+
+
+def conversation(messages: Iterable[Message]) -> tuple[str | Blocks, Blocks]:
+    """The system prompt ("" for none) and the turns, alternating between user and assistant.
+
+    Raises CapabilityNotSupported for a part or member that the API has no word for, InvalidRequest for a broken URL.
+    """
+    system: list[str | Blocks] = []
+    turns: Blocks = []
+    for position, message in enumerate(messages):
+        where = f"messages[{position}]"
+        if message.name is not None and not isinstance(message, ToolMessage):
+            raise CapabilityNotSupported("Anthropic has no names of participants", param=f"{where}.name")
+        if isinstance(message, SystemMessage | DeveloperMessage):
+            system.append(_system(message.content, where))
+        elif isinstance(message, AssistantMessage):
+            _append(turns, "assistant", _assistant(message, where))
+        elif isinstance(message, ToolMessage):
+            _append(turns, "user", [_tool_result(message, where)])
+        else:
+            _append(turns, "user", _content(message.content, where))
+    if not turns:
+        raise CapabilityNotSupported("Anthropic answers only to a user message", param="messages")
+    if len(system) == 1:
+        return system[0], turns
+    return [block for content in system for block in _blocks(content) if block["text"]], turns
+
+
+def _append(turns: Blocks, role: str, content: str | Blocks) -> None:
+    """Turns of one role in a row become one: all results of parallel calls have to be in one user turn.
+
+    Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/parallel-tool-use
+    """
+    if turns and turns[-1]["role"] == role:
+        turns[-1]["content"] = _blocks(turns[-1]["content"]) + _blocks(content)
+    else:
+        turns.append({"role": role, "content": content})
+
+
+def _blocks(content: str | Blocks) -> Blocks:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _content(content: Content, where: str) -> str | Blocks:
+    if isinstance(content, str):
+        return content
+    return [_block(part, f"{where}.content[{position}]") for position, part in enumerate(content)]
+
+
+def _system(content: Content, where: str) -> str | Blocks:
+    if not isinstance(content, str):
+        _only_text(content, where)
+    return _content(content, where)
+
+
+def _only_text(parts: list[Part], where: str) -> None:
+    for position, part in enumerate(parts):
+        if not isinstance(part, TextPart | RefusalPart):
+            raise CapabilityNotSupported(
+                "Anthropic takes only text in system and assistant messages", param=f"{where}.content[{position}]"
+            )
+
+
+def _tool_result(message: ToolMessage, where: str) -> Json:
+    """A cache mark inside the result moves to the result itself, the only place where it is documented.
+
+    Source: https://platform.claude.com/docs/en/build-with-claude/prompt-caching#what-can-be-cached
+    """
+    content = _content(message.content, where)
+    result: Json = {"type": "tool_result", "tool_use_id": message.tool_call_id, "content": content}
+    if not isinstance(content, str):
+        marks = [block.pop("cache_control") for block in content if "cache_control" in block]
+        if marks:
+            result["cache_control"] = marks[-1]
+    return result
+
+
+def _block(part: Part, where: str) -> Json:
+    if isinstance(part, TextPart):
+        block: Json = {"type": "text", "text": part.text}
+    elif isinstance(part, ImageUrlPart):
+        if part.image_url.detail in ("low", "original"):
+            raise CapabilityNotSupported("Anthropic sees every image in one detail", param=f"{where}.image_url.detail")
+        block = {"type": "image", "source": _source(part.image_url.url, where)}
+    elif isinstance(part, ImagePart):
+        return {"type": "image", "source": _source(part.url, where)}
+    elif isinstance(part, DocumentPart):
+        return _document(part.url, part.name, where)
+    elif isinstance(part, RefusalPart):
+        return {"type": "text", "text": part.refusal}
+    elif isinstance(part, FilePart):
+        if part.file.file_data is None:
+            raise CapabilityNotSupported("Only a file's content can be sent to Anthropic", param=f"{where}.file")
+        block = _document(part.file.file_data, part.file.filename, where)
+    else:
+        raise CapabilityNotSupported("Anthropic takes no audio or video", param=where)
+    if part.cache_control is not None:
+        block["cache_control"] = part.cache_control
+    return block
+
+
+def _source(url: str, where: str) -> Json:
+    if url.startswith(("https://", "http://")):
+        return {"type": "url", "url": url}
+    head, _, data = url.partition(",")
+    media_type, *parameters = head.removeprefix("data:").split(";")
+    if not head.startswith("data:") or "base64" not in parameters or not media_type:
+        raise InvalidRequest(f"{where} has neither an https URL nor a data: URL with a type and base64", param=where)
+    return {"type": "base64", "media_type": media_type, "data": data}
+
+
+def _document(url: str, name: str | None, where: str) -> Json:
+    """A PDF, a text or, because a file part may hold one, an image."""
+    source = _source(url, where)
+    media_type = source.get("media_type", "application/pdf")
+    if media_type.startswith("image/"):
+        return {"type": "image", "source": source}
+    if media_type.startswith("text/"):
+        source = {"type": "text", "media_type": "text/plain", "data": _text(source["data"], where)}
+    elif media_type != "application/pdf":
+        raise CapabilityNotSupported(f"Anthropic reads no documents of type {media_type}", param=where)
+    block = {"type": "document", "source": source}
+    return block if name is None else {**block, "title": name}
+
+
+def _text(data: str, where: str) -> str:
+    try:
+        return b64decode(data, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"{where} is not UTF-8 text in base64", param=where) from error
+
+
+def _assistant(message: AssistantMessage, where: str) -> str | Blocks:
+    if message.audio is not None:
+        raise CapabilityNotSupported("Anthropic has no earlier audio to refer to", param=f"{where}.audio")
+    content = message.content or message.refusal or ""
+    details = [detail for detail in message.reasoning_details or () if _is_own(detail)]
+    calls = [_tool_use(call) for call in message.tool_calls or ()]
+    if isinstance(content, str):
+        return _woven(details, content, calls) if details or calls else content
+    _only_text(content, where)
+    opaque = [detail for detail in details if detail["type"] not in ("text", "tool_use")]
+    return [*opaque, *(block for block in _blocks(_content(content, where)) if block["text"].strip()), *calls]
+
+
+def _is_own(detail: Json) -> bool:
+    """Whether this API made the detail; those of other providers mean nothing to it and are refused by it."""
+    kind = detail.get("type")
+    if kind == "thinking":
+        return isinstance(detail.get("thinking"), str) and isinstance(detail.get("signature"), str)
+    if kind == "text":
+        return isinstance(detail.get("chars"), int)
+    return kind in ("redacted_thinking", "compaction") or str(kind).endswith(("tool_use", "_tool_result"))
+
+
+def _woven(details: Blocks, text: str, calls: Blocks) -> Blocks:
+    """Opaque blocks at their marks (see `anthropic_parse.Places`), then what is left of text and calls.
+
+    Without marks the opaque blocks come first, as the API demands of thinking. Blank text is left out: it is refused.
+    """
+    blocks: Blocks = []
+    left = list(calls)
+    for detail in details:
+        if detail["type"] == "text":
+            chars = max(0, detail["chars"])
+            blocks.append({"type": "text", "text": text[:chars]})
+            text = text[chars:]
+        elif detail["type"] == "tool_use":
+            named = [call for call in left if call["id"] == detail.get("id")]
+            blocks += named
+            left = [call for call in left if call not in named]
+        else:
+            blocks.append(detail)
+    blocks.append({"type": "text", "text": text})
+    return [block for block in blocks if block["type"] != "text" or block["text"].strip()] + left
+
+
+def _tool_use(call: ToolCall) -> Json:
+    """`extra_content.anthropic` holds members of the block that the normalised call has no word for."""
+    block = {"type": "tool_use", "id": call.id, "name": call.function.name, "input": _input(call.function.arguments)}
+    extra = (call.extra_content or {}).get("anthropic")
+    return {**extra, **block} if isinstance(extra, dict) else block
+
+
+def _input(arguments: str) -> msgspec.Raw | Json:
+    """The arguments byte for byte; those that are no JSON object are wrapped the way the documentation advises.
+
+    Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming
+    """
+    if not arguments.strip():
+        return {}
+    try:
+        msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, RecursionError):
+        return {"INVALID_JSON": arguments}
+    return msgspec.Raw(arguments)

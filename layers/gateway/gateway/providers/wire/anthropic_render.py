@@ -1,0 +1,175 @@
+"""From a normalised call to the body of an Anthropic Messages request.
+
+Source: https://platform.claude.com/docs/en/api/messages/create (2026-11).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.model.catalog import ModelFacts
+from gateway.model.chat import ChatCall, FunctionTool, Json, JsonObjectFormat, JsonSchemaFormat, NamedToolChoice, Tool
+from gateway.model.errors import CapabilityNotSupported
+from gateway.providers.wire.anthropic_content import conversation
+
+DEFAULT_MAX_TOKENS = 4096
+"""`max_tokens` is mandatory. Sent when neither the client nor the catalog knows a limit: every model allows it."""
+
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
+MIN_BUDGET_TOKENS = 1024
+BUDGET_SHARE = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.9, "max": 0.95}
+"""The part of `max_tokens` that a model which thinks by budget may spend on thinking; at least MIN_BUDGET_TOKENS."""
+
+SERVICE_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
+TOOL_CHOICES = {"none": "none", "auto": "auto", "required": "any"}
+
+_UNKNOWN = (
+    *("logprobs", "top_logprobs", "presence_penalty", "frequency_penalty", "logit_bias", "audio", "prediction"),
+    *("web_search_options", "prompt_cache_key", "store", "verbosity"),
+)
+
+
+def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
+    """The body without model and version; `options` are merged in last, see `merged`.
+
+    Raises CapabilityNotSupported for a parameter that the API or the model cannot honour.
+    """
+    _refuse_unknown(call)
+    system, turns = conversation(call.messages)
+    max_tokens = call.output_limit_tokens or model.max_output_tokens or DEFAULT_MAX_TOKENS
+    body: Json = {"max_tokens": max_tokens, "messages": turns}
+    if system:
+        body["system"] = system
+    if call.stop_sequences:
+        body["stop_sequences"] = call.stop_sequences
+    if user := call.safety_identifier or call.user:
+        body["metadata"] = {"user_id": user}
+    if call.service_tier is not None:
+        body["service_tier"] = _service_tier(call.service_tier)
+    if call.tools:
+        body["tools"] = [_tool(tool, f"tools[{position}]") for position, tool in enumerate(call.tools)]
+    if choice := _tool_choice(call, has_tools=bool(call.tools or options.get("tools"))):
+        body["tool_choice"] = choice
+    body |= _sampling(call, model)
+    body |= _thinking(call, model, max_tokens)
+    if output_format := _output_format(call):
+        body["output_config"] = {**body.get("output_config", {}), "format": output_format}
+    return merged(body, options)
+
+
+def merged(body: Json, options: Json) -> Json:
+    """`options` over `body`: objects member by member, `tools` after the call's own, everything else replaced."""
+    result = dict(body)
+    for name, value in options.items():
+        known = result.get(name)
+        if isinstance(known, dict) and isinstance(value, dict):
+            result[name] = merged(known, value)
+        elif name == "tools" and isinstance(known, list) and isinstance(value, list):
+            result[name] = known + value
+        else:
+            result[name] = value
+    return result
+
+
+def _refuse_unknown(call: ChatCall) -> None:
+    """Zero penalties, empty biases and `false` ask for nothing and pass."""
+    for name in _UNKNOWN:
+        if getattr(call, name):
+            raise CapabilityNotSupported(f"Anthropic has no {name}", param=name)
+    if call.seed is not None:
+        raise CapabilityNotSupported("Anthropic has no seed", param="seed")
+    if call.n is not None and call.n > 1:
+        raise CapabilityNotSupported("Anthropic gives one choice per call", param="n")
+    if any(modality != "text" for modality in call.modalities or ()):
+        raise CapabilityNotSupported("Anthropic answers in text only", param="modalities")
+
+
+def _sampling(call: ChatCall, model: ModelFacts) -> Json:
+    asked: dict[str, Any] = {
+        name: value for name in ("temperature", "top_p", "top_k") if (value := getattr(call, name)) is not None
+    }
+    if asked and not model.sampling:
+        param = next(iter(asked))
+        raise CapabilityNotSupported(f"{model.id} does not let {param} be set", param=param)
+    if asked.get("temperature", 0) > 1:
+        raise CapabilityNotSupported("Anthropic takes a temperature of 0 to 1", param="temperature")
+    return asked
+
+
+def _thinking(call: ChatCall, model: ModelFacts, max_tokens: int) -> Json:
+    """`reasoning_effort` in the one of two ways that the model knows.
+
+    Claude 4.6 and later think adaptively at a level; older ones by a budget, which has to be below `max_tokens`.
+    Sources: https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking,
+    https://platform.claude.com/docs/en/build-with-claude/extended-thinking
+    """
+    effort = call.reasoning_effort
+    if effort is None or (effort == "none" and model.reasoning_by is None):
+        return {}
+    if effort == "none":
+        return {"thinking": {"type": "disabled"}}
+    if model.reasoning_by == "effort":
+        levels = model.reasoning_efforts or EFFORTS
+        if effort not in levels:
+            raise CapabilityNotSupported(f"{model.id} thinks at: {', '.join(levels)}", param="reasoning_effort")
+        return {"thinking": {"type": "adaptive"}, "output_config": {"effort": effort}}
+    if model.reasoning_by is None:
+        raise CapabilityNotSupported(f"{model.id} is not known to think", param="reasoning_effort")
+    if max_tokens <= MIN_BUDGET_TOKENS:
+        raise CapabilityNotSupported(
+            f"{model.id} thinks only within an output limit above {MIN_BUDGET_TOKENS} tokens", param="reasoning_effort"
+        )
+    budget_tokens = max(MIN_BUDGET_TOKENS, int(max_tokens * BUDGET_SHARE[effort]))
+    return {"thinking": {"type": "enabled", "budget_tokens": budget_tokens}}
+
+
+def _service_tier(tier: str) -> str:
+    if tier not in SERVICE_TIERS:
+        raise CapabilityNotSupported(f"Anthropic has no service tier {tier!r}", param="service_tier")
+    return SERVICE_TIERS[tier]
+
+
+def _tool(tool: Tool, where: str) -> Json:
+    if not isinstance(tool, FunctionTool):
+        raise CapabilityNotSupported("Only function tools can be sent to Anthropic", param=where)
+    function = tool.function
+    block: Json = {"name": function.name}
+    if function.description is not None:
+        block["description"] = function.description
+    block["input_schema"] = {"type": "object", **(function.parameters or {"properties": {}})}
+    if function.strict:
+        block["strict"] = True
+    if tool.cache_control is not None:
+        block["cache_control"] = tool.cache_control
+    return block
+
+
+def _tool_choice(call: ChatCall, *, has_tools: bool) -> Json | None:
+    choice, parallel = call.tool_choice, call.parallel_tool_calls
+    if choice is None and (parallel is None or not has_tools):
+        return None
+    if isinstance(choice, NamedToolChoice):
+        chosen: Json = {"type": "tool", "name": choice.function.name}
+    else:
+        chosen = {"type": TOOL_CHOICES[choice or "auto"]}
+    if parallel is not None and choice != "none":
+        chosen["disable_parallel_tool_use"] = not parallel
+    return chosen
+
+
+def _output_format(call: ChatCall) -> Json | None:
+    """Native structured output; the schema's name has no place there, its description goes into the schema.
+
+    Source: https://platform.claude.com/docs/en/build-with-claude/structured-outputs
+    """
+    wanted = call.response_format
+    if isinstance(wanted, JsonObjectFormat):
+        raise CapabilityNotSupported("Anthropic gives JSON only by a schema: use json_schema", param="response_format")
+    if not isinstance(wanted, JsonSchemaFormat):
+        return None
+    schema, description = wanted.json_schema.schema, wanted.json_schema.description
+    if schema is None:
+        raise CapabilityNotSupported("Anthropic needs the schema itself", param="response_format.json_schema.schema")
+    if description is not None:
+        schema = {"description": description, **schema}
+    return {"type": "json_schema", "schema": schema}

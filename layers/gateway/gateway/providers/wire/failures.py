@@ -1,0 +1,71 @@
+"""From a provider's HTTP status to the gateway's error. Status decides; the wire adds its code and reason."""
+
+from __future__ import annotations
+
+import re
+
+from gateway.model.errors import (
+    ProviderError,
+    ProviderFailure,
+    ProviderLacksModel,
+    ProviderRateLimited,
+    ProviderRefusedSize,
+    ProviderRejected,
+    ProviderTimeout,
+)
+from gateway.model.http import HttpResponse
+
+MAX_REASON_CHARS = 500
+_PRIVATE = re.compile(
+    r"https?://\S+"
+    r"|\b(?:sk|pk|rk|gsk|xai|pplx|org|proj|req|user|key|AIza)[-_][\w-]{6,}"
+    r"|\bAIza[\w-]{10,}"
+    r"|[\w.+-]+@[\w-]+\.[\w.]+"
+    r"|\b(?:[\w-]+\.)+(?:com|ai|net|io|dev|internal|local)\b"
+    r"|\b[A-Za-z0-9_-]{32,}\b"
+)
+
+
+def public_reason(text: str) -> str:
+    """What a provider says of the client's own request, without addresses, hosts, accounts and keys."""
+    return _PRIVATE.sub("[removed]", text)[:MAX_REASON_CHARS]
+
+
+def retry_after_s(headers: dict[str, str]) -> int | None:
+    """Whole seconds the provider asks to wait, rounded up; None when it names none or names a date."""
+    milliseconds = headers.get("retry-after-ms", "")
+    if milliseconds.isdigit():
+        return -(-int(milliseconds) // 1000)
+    try:
+        seconds = float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return max(0, int(-(-seconds // 1))) if seconds < 86_400 else None
+
+
+def failure(
+    provider: str, response: HttpResponse, *, code: str | None, reason: str | None, param: str | None = None
+) -> ProviderFailure:
+    """The error for an answer with this status.
+
+    `reason` reaches the client only where the provider speaks of the client's own request (400, 422); of everything
+    else it learns `code` at most. 401 and 403 are our credentials' fault, not the client's.
+    """
+    status = response.status
+    wait_s = retry_after_s(response.headers)
+    if status in (400, 422):
+        said = f": {public_reason(reason)}" if reason else ""
+        return ProviderRejected(f"{provider} refused the request{said}", param=param, provider_code=code)
+    if status == 404:
+        return ProviderLacksModel(f"{provider} does not offer this model", param="model", provider_code=code)
+    if status == 413:
+        return ProviderRefusedSize(f"The request is too large for {provider}", provider_code=code)
+    if status == 408:
+        return ProviderTimeout(f"{provider} gave up waiting", phase="total")
+    if status == 429:
+        return ProviderRateLimited(
+            f"{provider} limits the rate of the gateway's account", provider_code=code, retry_after_s=wait_s
+        )
+    if status in (401, 403):
+        return ProviderError(f"{provider} refused the gateway's credentials", provider_code=code)
+    return ProviderError(f"{provider} failed with status {status}", provider_code=code, retry_after_s=wait_s)

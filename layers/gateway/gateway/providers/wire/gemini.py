@@ -1,0 +1,54 @@
+"""Google's generateContent API, as the Gemini API has it and as Vertex AI hosts it.
+
+Source: https://ai.google.dev/api/generate-content (2026-11).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import msgspec
+
+from gateway.model.chat import ChatCall
+from gateway.model.errors import ProviderFailure
+from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.reply import Reply
+from gateway.providers.contract import Target
+from gateway.providers.wire.gemini_failures import failure_of
+from gateway.providers.wire.gemini_parse import parse_answer
+from gateway.providers.wire.gemini_render import request_body
+from gateway.providers.wire.gemini_stream import AnswerStream
+
+COLLECTIONS = ("models", "tunedModels")
+
+
+@dataclass(frozen=True, slots=True)
+class Gemini:
+    """`prefix`: the path between base URL and collection, "" when the base URL holds all of it."""
+
+    prefix: str = "/v1beta"
+
+    def render(self, call: ChatCall, target: Target) -> HttpRequest:
+        method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
+        root = target.base_url + self.prefix
+        body = request_body(call, target, files_root=root)
+        url = f"{root}/{_path(target.model.id)}:{method}"
+        return HttpRequest("POST", url, {"content-type": "application/json"}, msgspec.json.encode(body))
+
+    def parse(self, response: HttpResponse, target: Target) -> Reply:
+        return parse_answer(response, target.provider)
+
+    def stream(self, target: Target) -> AnswerStream:
+        return AnswerStream(target.provider)
+
+    def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
+        return failure_of(response, target.provider)
+
+
+def _path(model: str) -> str:
+    """`gemini-x`, `models/gemini-x` or `tunedModels/x` as a resource name; nothing in it can leave its collection."""
+    collection, _, name = model.partition("/")
+    if collection in COLLECTIONS and name:
+        return f"{collection}/{quote(name, safe='')}"
+    return f"models/{quote(model, safe='')}"

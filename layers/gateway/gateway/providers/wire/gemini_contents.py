@@ -1,0 +1,197 @@
+"""From the normalised conversation to Gemini's `systemInstruction` and `contents`.
+
+Source: https://ai.google.dev/api/caching#Content (2026-11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import msgspec
+
+from gateway.model.chat import (
+    AssistantMessage,
+    Content,
+    DeveloperMessage,
+    Json,
+    Message,
+    RefusalPart,
+    SystemMessage,
+    TextPart,
+    ToolCall,
+    ToolMessage,
+)
+from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+from gateway.providers.contract import Target
+from gateway.providers.wire.gemini_media import media_entry, media_part
+
+Parts: TypeAlias = list[Json]
+
+NO_SIGNATURE = "skip_thought_signature_validator"
+"""Stands in for the signature of a call that Gemini did not make itself, or whose client lost it.
+
+Source: https://ai.google.dev/gemini-api/docs/thought-signatures#faqs
+"""
+
+
+class Conversation:
+    """`contents` alternate between "user" and "model"; `system` holds the text of all system messages in order.
+
+    Raises CapabilityNotSupported for a part or member that the API has no word for, InvalidRequest for a broken one.
+    """
+
+    def __init__(self, messages: Iterable[Message], target: Target, files_root: str) -> None:
+        self.system: Parts = []
+        self.contents: list[Json] = []
+        self._names: dict[str, str] = {}
+        self._files_root = files_root
+        # Models told how much to think by a level are Gemini 3 and later, which refuse calls without a signature.
+        self._signed_calls = target.model.reasoning_by == "effort"
+        for position, message in enumerate(messages):
+            self._add(message, f"messages[{position}]")
+        if not self.contents:
+            raise CapabilityNotSupported("Gemini answers only to a user message", param="messages")
+
+    def _add(self, message: Message, where: str) -> None:
+        if isinstance(message, ToolMessage):
+            self._append("user", self._result(message, where))
+            return
+        if message.name is not None:
+            raise CapabilityNotSupported("Gemini has no names of participants", param=f"{where}.name")
+        if isinstance(message, SystemMessage | DeveloperMessage):
+            self.system += self._texts(message.content, where)
+        elif isinstance(message, AssistantMessage):
+            self._append("model", self._answer(message, where))
+        else:
+            self._append("user", self._parts(message.content, where))
+
+    def _append(self, role: str, parts: Parts) -> None:
+        """Messages of one role in a row become one: the results of parallel calls have to come together."""
+        if not parts:
+            return
+        if self.contents and self.contents[-1]["role"] == role:
+            self.contents[-1]["parts"] += parts
+        else:
+            self.contents.append({"role": role, "parts": parts})
+
+    def _parts(self, content: Content, where: str) -> Parts:
+        if isinstance(content, str):
+            return [{"text": content}]
+        parts: Parts = []
+        for position, part in enumerate(content):
+            at = f"{where}.content[{position}]"
+            if isinstance(part, TextPart):
+                _refuse_cache_mark(part, at)
+                parts.append({"text": part.text})
+            elif isinstance(part, RefusalPart):
+                parts.append({"text": part.refusal})
+            else:
+                parts.append(media_part(part, at, self._files_root))
+        return parts
+
+    def _texts(self, content: Content, where: str) -> Parts:
+        parts = self._parts(content, where)
+        for position, part in enumerate(parts):
+            if "text" not in part:
+                at = f"{where}.content[{position}]"
+                raise CapabilityNotSupported("Gemini takes only text in system and assistant messages", param=at)
+        return parts
+
+    def _answer(self, message: AssistantMessage, where: str) -> Parts:
+        if message.audio is not None:
+            raise CapabilityNotSupported("Gemini has no earlier audio to refer to", param=f"{where}.audio")
+        if message.prefix:
+            raise CapabilityNotSupported("Gemini does not continue a message", param=f"{where}.prefix")
+        texts = self._texts(message.content or message.refusal or "", where)
+        media = [media_entry(entry, f"{where}.media[{at}]") for at, entry in enumerate(message.media or ())]
+        calls = self._calls(message.tool_calls or [])
+        details = [detail for detail in message.reasoning_details or () if _is_own(detail)]
+        if details:
+            return _woven(details, "".join(part["text"] for part in texts), media, calls)
+        return [part for part in texts if part["text"]] + media + [part for _, part in calls]
+
+    def _calls(self, calls: list[ToolCall]) -> list[tuple[str, Json]]:
+        parts = [(call.id, _call(call)) for call in calls]
+        self._names |= {call.id: call.function.name for call in calls}
+        if parts and self._signed_calls:
+            parts[0][1].setdefault("thoughtSignature", NO_SIGNATURE)
+        return parts
+
+    def _result(self, message: ToolMessage, where: str) -> Parts:
+        """Media of a result follow it, because only some models take them inside of it."""
+        name = self._names.get(message.tool_call_id) or message.name
+        if name is None:
+            raise InvalidRequest(
+                f"{where}.tool_call_id is not the id of an earlier tool call", param=f"{where}.tool_call_id"
+            )
+        parts = self._parts(message.content, where)
+        text = "".join(part.get("text", "") for part in parts)
+        result = {"id": message.tool_call_id, "name": name, "response": _object(text) or {"output": text}}
+        return [{"functionResponse": result}, *(part for part in parts if "text" not in part)]
+
+
+def _refuse_cache_mark(part: TextPart, where: str) -> None:
+    if part.cache_control is not None:
+        raise CapabilityNotSupported("Gemini takes no cache marks", param=f"{where}.cache_control")
+
+
+def _call(call: ToolCall) -> Json:
+    """Arguments that are no JSON object, which the API demands, are kept as the text they are."""
+    arguments = call.function.arguments
+    args = _object(arguments) or ({"INVALID_JSON": arguments} if arguments.strip() else {})
+    part: Json = {"functionCall": {"id": call.id, "name": call.function.name, "args": args}}
+    google = (call.extra_content or {}).get("google")
+    if isinstance(google, dict) and isinstance(signature := google.get("thought_signature"), str):
+        part["thoughtSignature"] = signature
+    return part
+
+
+def _object(text: str) -> msgspec.Raw | None:
+    """`text` byte for byte when it is a JSON object, else None."""
+    try:
+        msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except msgspec.MsgspecError:
+        return None
+    return msgspec.Raw(text)
+
+
+def _is_own(detail: Json) -> bool:
+    """Whether `gemini_parts` made the detail; those of other providers mean nothing here and are left out."""
+    signature = detail.get("thought_signature")
+    if signature is not None and not isinstance(signature, str):
+        return False
+    match detail.get("type"):
+        case "gemini.text":
+            return isinstance(chars := detail.get("chars"), int) and chars >= 0
+        case "gemini.part":
+            return isinstance(detail.get("part"), dict)
+        case "gemini.media":
+            return True
+        case "gemini.call":
+            return isinstance(detail.get("id"), str)
+    return False
+
+
+def _woven(details: list[Json], text: str, media: Parts, calls: list[tuple[str, Json]]) -> Parts:
+    """The parts as they stood in the reply (see `gemini_parts.Places`), then what the details do not place."""
+    parts: Parts = []
+    for detail in details:
+        if detail["type"] == "gemini.text":
+            parts.append(_signed({"text": text[: detail["chars"]]}, detail))
+            text = text[detail["chars"] :]
+        elif detail["type"] == "gemini.part":
+            parts.append(detail["part"])
+        elif detail["type"] == "gemini.media":
+            parts += [_signed(part, detail) for part in media[:1]]
+            media = media[1:]
+        else:
+            parts += [part for call_id, part in calls if call_id == detail["id"]]
+            calls = [(call_id, part) for call_id, part in calls if call_id != detail["id"]]
+    parts += [{"text": text}, *media, *(part for _, part in calls)]
+    return [part for part in parts if part != {"text": ""}]
+
+
+def _signed(part: Json, detail: Json) -> Json:
+    signature = detail.get("thought_signature")
+    return part if signature is None else {**part, "thoughtSignature": signature}

@@ -1,0 +1,124 @@
+"""Images, audio, video and documents as Gemini's `inlineData` and `fileData`.
+
+Source: https://ai.google.dev/gemini-api/docs/file-input-methods (2026-11).
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from gateway.model.chat import (
+    AudioPart,
+    DocumentPart,
+    FilePart,
+    ImagePart,
+    ImageUrlPart,
+    InputAudioPart,
+    Json,
+    VideoPart,
+)
+from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+
+MediaPart: TypeAlias = ImageUrlPart | InputAudioPart | FilePart | ImagePart | AudioPart | VideoPart | DocumentPart
+
+MIME_TYPES = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "heic": "image/heic",
+    "heif": "image/heif",
+    "gif": "image/gif",
+    "wav": "audio/wav",
+    "mp3": "audio/mp3",
+    "aiff": "audio/aiff",
+    "aac": "audio/aac",
+    "ogg": "audio/ogg",
+    "flac": "audio/flac",
+    "mp4": "video/mp4",
+    "mpeg": "video/mpeg",
+    "mpg": "video/mpg",
+    "mov": "video/mov",
+    "avi": "video/avi",
+    "webm": "video/webm",
+    "wmv": "video/wmv",
+    "3gp": "video/3gpp",
+    "pdf": "application/pdf",
+    "txt": "text/plain",
+    "html": "text/html",
+    "css": "text/css",
+    "md": "text/md",
+    "csv": "text/csv",
+    "xml": "text/xml",
+    "json": "application/json",
+}
+"""By ending. Sources: https://ai.google.dev/gemini-api/docs/image-understanding, /audio, /video-understanding,
+/document-processing."""
+
+REFERENCES = ("https://", "gs://")
+
+
+def media_part(part: MediaPart, where: str, files_root: str) -> Json:
+    """Raises CapabilityNotSupported for what Gemini cannot be given, InvalidRequest for a broken `data:` URL."""
+    if not isinstance(part, ImagePart | AudioPart | VideoPart | DocumentPart) and part.cache_control is not None:
+        raise CapabilityNotSupported("Gemini takes no cache marks", param=f"{where}.cache_control")
+    if isinstance(part, InputAudioPart):
+        audio = part.input_audio
+        mime_type = MIME_TYPES.get(audio.format, f"audio/{audio.format}")
+        return {"inlineData": {"mimeType": mime_type, "data": audio.data}}
+    if isinstance(part, ImageUrlPart):
+        if part.image_url.detail in ("low", "original"):
+            raise CapabilityNotSupported(
+                "Gemini sees all images in one detail: generationConfig.mediaResolution",
+                param=f"{where}.image_url.detail",
+            )
+        return _located(part.image_url.url, f"{where}.image_url.url")
+    if isinstance(part, FilePart):
+        return _file(part, where, files_root)
+    return _located(part.url, f"{where}.url")
+
+
+def media_entry(entry: Json, where: str) -> Json:
+    """An entry of an earlier reply's `media`, with its bytes in `data` or a link in `url`."""
+    data, mime_type, url = entry.get("data"), entry.get("content_type"), entry.get("url")
+    if isinstance(data, str) and isinstance(mime_type, str):
+        return {"inlineData": {"mimeType": mime_type, "data": data}}
+    if isinstance(url, str):
+        return _located(url, f"{where}.url", mime_type if isinstance(mime_type, str) else None)
+    raise CapabilityNotSupported("Gemini needs the data or the URL of earlier media", param=where)
+
+
+def _file(part: FilePart, where: str, files_root: str) -> Json:
+    file = part.file
+    if file.file_data is not None:
+        return _located(file.file_data, f"{where}.file.file_data")
+    file_id = file.file_id or ""
+    if file_id.startswith("files/"):
+        file_id = f"{files_root}/{file_id}"
+    if not file_id.startswith(REFERENCES) and not file_id.startswith(f"{files_root}/files/"):
+        raise CapabilityNotSupported("Gemini does not know this file", param=f"{where}.file.file_id")
+    return _reference(file_id, None)
+
+
+def _located(url: str, where: str, mime_type: str | None = None) -> Json:
+    """Gemini fetches public and presigned https links, YouTube videos, Cloud Storage objects and its own files."""
+    if url.startswith("data:"):
+        return _inline(url, where)
+    if url.startswith(REFERENCES):
+        return _reference(url, mime_type)
+    raise CapabilityNotSupported("Gemini takes https: and data: URLs", param=where)
+
+
+def _inline(url: str, where: str) -> Json:
+    head, _, data = url.partition(",")
+    mime_type, *parameters = head.removeprefix("data:").split(";")
+    if "base64" not in parameters or not mime_type:
+        raise InvalidRequest(f"{where} is not a data: URL with a type and base64", param=where)
+    return {"inlineData": {"mimeType": mime_type, "data": data}}
+
+
+def _reference(url: str, mime_type: str | None) -> Json:
+    """`mimeType` is optional; it is told where the URL's ending tells it."""
+    ending = url.partition("?")[0].partition("#")[0].rpartition("/")[2].rpartition(".")[2].lower()
+    mime_type = mime_type or MIME_TYPES.get(ending)
+    return {"fileData": {"mimeType": mime_type, "fileUri": url} if mime_type else {"fileUri": url}}

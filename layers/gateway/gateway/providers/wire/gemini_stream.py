@@ -1,0 +1,125 @@
+"""Gemini's server-sent events as normalised chunks: each event is an answer of its own, `usageMetadata` cumulative.
+
+Source: https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent (2026-11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from gateway.model.errors import ProviderError
+from gateway.model.reply import Chunk, ChunkChoice, Delta, FunctionCallDelta, ToolCallDelta
+from gateway.providers.wire.gemini_answer import ANSWER, Candidate, Figures, PromptFeedback, finish_reason, given
+from gateway.providers.wire.gemini_failures import failure_in
+from gateway.providers.wire.gemini_parse import index_of, told
+from gateway.providers.wire.gemini_parts import Choice, Gathered
+from gateway.providers.wire.sse import SseDecoder
+
+
+class AnswerStream:
+    """Finish reasons are kept back until `close`: an early one is taken back by a later one (STOP, then RECITATION).
+
+    The chunk from `close` has them, the final usage and what only Google tells.
+    """
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._sse = SseDecoder()
+        self._choices: dict[int, Choice] = {}
+        self._figures: Figures | None = None
+        self._blocked: PromptFeedback | None = None
+
+    def feed(self, data: bytes) -> Iterator[Chunk]:
+        for event in self._sse.feed(data):
+            yield self._chunk(event.data)
+
+    def close(self) -> Iterator[Chunk]:
+        """Raises ProviderError when a candidate has not finished, or none has come and the prompt was not blocked."""
+        choices = sorted(self._choices.values(), key=lambda choice: choice.index)
+        if self._blocked is None and not (choices and all(choice.finished is not None for choice in choices)):
+            raise ProviderError(f"{self._provider}'s stream ended early")
+        ends = [
+            ChunkChoice(
+                index=choice.index,
+                delta=Delta(),
+                finish_reason=finish_reason(
+                    "SAFETY" if choice.finished is None else choice.finished, has_calls=choice.calls > 0
+                ),
+            )
+            for choice in choices
+        ]
+        extra = told([{"index": choice.index, **choice.facts} for choice in choices if choice.facts])
+        if self._blocked is not None:
+            extra = {**(extra or {}), **self._blocked.facts()}
+            ends = ends or [ChunkChoice(index=0, delta=Delta(role="assistant"), finish_reason="content_filter")]
+        yield Chunk(choices=ends, usage=self._figures.tokens() if self._figures else None, extra=extra)
+
+    def _chunk(self, data: bytes) -> Chunk:
+        try:
+            answer = ANSWER.decode(data)
+            choices = [
+                said
+                for position, candidate in enumerate(answer.candidates or ())
+                if (said := self._said(candidate, position, data, answer.response_id)) is not None
+            ]
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise ProviderError(f"{self._provider} sent an event that is not documented") from error
+        if given(answer.error):
+            raise failure_in(data, self._provider) or ProviderError(f"{self._provider} reported an unnamed error")
+        self._blocked = answer.blocked or self._blocked
+        figures = answer.usage_metadata
+        if figures is not None:
+            self._figures = self._figures.updated(figures) if self._figures else figures
+        return Chunk(
+            id=answer.response_id or "",
+            model=answer.model_version or "",
+            created_s=answer.created_s,
+            choices=choices,
+            usage=self._figures.tokens() if self._figures else None,
+            service_tier=figures.tier if figures else None,
+        )
+
+    def _said(self, candidate: Candidate, position: int, data: bytes, response_id: str | None) -> ChunkChoice | None:
+        """None when there is nothing to pass on: no text, or an empty one that only ends the answer."""
+        index = index_of(candidate, position)
+        choice = self._choices.get(index)
+        first = choice is None
+        if choice is None:
+            choice = self._choices[index] = Choice(index)
+        calls = choice.calls
+        gathered = choice.take(candidate, data, position, response_id)
+        delta = _delta(gathered, calls, first=first)
+        if delta == _SILENT and gathered.logprobs is None:
+            return None
+        return ChunkChoice(index=index, delta=delta, logprobs=gathered.logprobs)
+
+
+_SILENT = Delta()
+
+
+def _delta(gathered: Gathered, calls_before: int, *, first: bool) -> Delta:
+    return Delta(
+        role="assistant" if first else None,
+        content=gathered.text or None,
+        tool_calls=_call_deltas(gathered, calls_before) if gathered.calls else None,
+        reasoning_content=gathered.reasoning,
+        reasoning_details=gathered.details,
+        annotations=gathered.annotations,
+        media=gathered.media,
+    )
+
+
+def _call_deltas(gathered: Gathered, calls_before: int) -> list[ToolCallDelta]:
+    """Gemini's calls come whole."""
+    return [
+        ToolCallDelta(
+            index=index,
+            id=call.id,
+            type="function",
+            function=FunctionCallDelta(name=call.function.name, arguments=call.function.arguments),
+            extra_content=call.extra_content,
+        )
+        for index, call in enumerate(gathered.calls or (), start=calls_before)
+    ]

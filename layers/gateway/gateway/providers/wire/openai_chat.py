@@ -1,0 +1,39 @@
+"""OpenAI's chat completions, as OpenAI and its many imitators speak them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.model.chat import ChatCall
+from gateway.model.errors import ProviderFailure
+from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.reply import Reply
+from gateway.providers.contract import Target
+from gateway.providers.wire.openai_chat_failure import refusal
+from gateway.providers.wire.openai_chat_parse import reply
+from gateway.providers.wire.openai_chat_quirks import Quirks
+from gateway.providers.wire.openai_chat_render import request_body
+from gateway.providers.wire.openai_chat_stream import ChatStream
+
+__all__ = ["OpenAiChat", "Quirks"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAiChat:
+    quirks: Quirks = field(default_factory=Quirks)
+
+    def render(self, call: ChatCall, target: Target) -> HttpRequest:
+        accept = "text/event-stream" if call.stream else "application/json"
+        headers = {"content-type": "application/json", "accept": accept}
+        return HttpRequest(
+            "POST", f"{target.base_url}/chat/completions", headers, request_body(call, target, self.quirks)
+        )
+
+    def parse(self, response: HttpResponse, target: Target) -> Reply:
+        return reply(response, target, self.quirks)
+
+    def stream(self, target: Target) -> ChatStream:
+        return ChatStream(target, self.quirks)
+
+    def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
+        return refusal(response, target, self.quirks)

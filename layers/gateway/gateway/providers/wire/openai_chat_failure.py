@@ -1,0 +1,111 @@
+"""Errors in OpenAI's shape and in those its imitators use, whole or in the middle of a stream."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from gateway.model.chat import Json
+from gateway.model.errors import ProviderFailure
+from gateway.model.http import HttpResponse
+from gateway.providers.contract import Target
+from gateway.providers.wire.failures import failure
+from gateway.providers.wire.openai_chat_quirks import Quirks
+
+_SHORT_CODE = re.compile(r"[A-Za-z][\w-]{0,63}|\d{1,6}")
+_STATUS_BY_WORD = (
+    (("rate_limit", "too_many_requests", "quota"), 429),
+    (("overloaded", "unavailable"), 503),
+    (("timeout",), 408),
+    (("authentication", "api_key", "permission"), 401),
+    (("not_found",), 404),
+    (("invalid_request", "bad_request", "validation", "context_length"), 400),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What an error object says. `status`: the HTTP status it names, if any."""
+
+    code: str | None = None
+    reason: str | None = None
+    param: str | None = None
+    status: int | None = None
+
+
+def refusal(response: HttpResponse, target: Target, quirks: Quirks) -> ProviderFailure:
+    """The meaning of an answer that is not 2xx."""
+    try:
+        said = complaint(msgspec.json.decode(response.body), quirks)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        said = Complaint()
+    return failure(target.provider, response, code=said.code, reason=said.reason, param=said.param)
+
+
+def interruption(error: Any, target: Target, quirks: Quirks) -> ProviderFailure:
+    """The meaning of an error inside a 2xx answer or stream, whose own status is all there is."""
+    said = complaint({"error": error}, quirks)
+    response = HttpResponse(said.status or _status_of(said.code), {})
+    return failure(target.provider, response, code=said.code, reason=said.reason, param=said.param)
+
+
+def complaint(body: Any, quirks: Quirks) -> Complaint:
+    """Reads OpenAI's `error` object; a bare one, as Mistral and Cerebras send; an `error` or `detail` that is a text,
+    as xAI and Mistral send; FastAPI's `detail` list; and all of these in a list of one, as Google sends.
+    """
+    if isinstance(body, list):
+        body = body[0] if body else None
+    if not isinstance(body, dict):
+        return Complaint(reason=body if isinstance(body, str) else None)
+    error = body.get("error", body)
+    if not isinstance(error, dict):
+        error = {**body, "message": error}
+    message = error.get("message") or error.get("detail")
+    if isinstance(message, dict):
+        message = message.get("detail") or message.get("message")
+    param = error.get("param")
+    if isinstance(message, list):
+        message, param = _first_violation(message)
+    renamed = {theirs: ours for ours, theirs in quirks.renames.items()}
+    return Complaint(
+        code=_code(error),
+        reason=message if isinstance(message, str) else None,
+        param=renamed.get(param, param) if isinstance(param, str) and param else None,
+        status=_status(error),
+    )
+
+
+def _first_violation(violations: list[Any]) -> tuple[str | None, str | None]:
+    """Source: https://fastapi.tiangolo.com/tutorial/handling-errors/#requestvalidationerror-vs-validationerror"""
+    first = violations[0] if violations and isinstance(violations[0], dict) else {}
+    place = first.get("loc") if isinstance(first.get("loc"), list) else []
+    path = ".".join(str(step) for step in place or [] if step != "body")
+    reason = first.get("msg")
+    return (reason if isinstance(reason, str) else None), path or None
+
+
+def _code(error: Json) -> str | None:
+    """The provider's short code: a word before a number, never a sentence."""
+    candidates = [error.get("code"), error.get("type")]
+    words = [value for value in candidates if isinstance(value, str) and not value.isdigit()]
+    numbers = [str(value) for value in candidates if isinstance(value, int) or (isinstance(value, str) and value)]
+    return next((value for value in words + numbers if _SHORT_CODE.fullmatch(value)), None)
+
+
+def _status(error: Json) -> int | None:
+    for name in ("status_code", "status", "code"):
+        value = error.get(name)
+        if isinstance(value, str) and value.isdigit():
+            value = int(value)
+        if isinstance(value, int) and 400 <= value < 600:
+            return value
+    return None
+
+
+def _status_of(code: str | None) -> int:
+    """For an error that names no status; 500 when its code says nothing either."""
+    word = (code or "").lower()
+    return next((status for words, status in _STATUS_BY_WORD if any(part in word for part in words)), 500)

@@ -1,0 +1,224 @@
+"""Messages and content parts for OpenAI's chat completions. What needs no change is passed on as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import UNSET
+
+from gateway.model.chat import (
+    AssistantMessage,
+    AudioPart,
+    Content,
+    DeveloperMessage,
+    DocumentPart,
+    FilePart,
+    ImagePart,
+    ImageUrlPart,
+    InputAudioPart,
+    Json,
+    Message,
+    Part,
+    RefusalPart,
+    TextPart,
+    ToolCall,
+    ToolMessage,
+    VideoPart,
+)
+from gateway.model.errors import CapabilityNotSupported
+from gateway.providers.wire.openai_chat_quirks import Quirks
+
+Rendered: TypeAlias = Any
+"""A struct that is sent unchanged, or a plain object."""
+
+
+def messages(given: list[Message], provider: str, quirks: Quirks) -> list[Rendered]:
+    """Raises CapabilityNotSupported (400) for what this provider cannot take."""
+    return [_message(message, f"messages[{position}]", provider, quirks) for position, message in enumerate(given)]
+
+
+def _message(message: Message, where: str, provider: str, quirks: Quirks) -> Rendered:
+    if isinstance(message, AssistantMessage):
+        return _assistant(message, where, provider, quirks)
+    content = _content(message.content, f"{where}.content", provider, quirks)
+    name = message.name
+    if name is not None and not quirks.names:
+        if not isinstance(message, ToolMessage):  # there the call's id says it already
+            raise _lacking(provider, f"{where}.name", "'name' on messages")
+        name = None
+    if isinstance(message, DeveloperMessage) and not quirks.developer_role:
+        return _object("system", content=content, name=name)
+    if content is message.content and name is message.name:
+        return message
+    if isinstance(message, ToolMessage):
+        return _object("tool", content=content, tool_call_id=message.tool_call_id, name=name)
+    return _object(str(message.__struct_config__.tag), content=content, name=name)
+
+
+def _assistant(message: AssistantMessage, where: str, provider: str, quirks: Quirks) -> Rendered:
+    """Of the members that only replies have, those the provider wants back."""
+    content = message.content
+    if isinstance(content, list):
+        content = _content(content, f"{where}.content", provider, quirks)
+    refusal = message.refusal
+    if refusal is not None and not quirks.refusals:
+        content = content or refusal
+        refusal = None
+    if message.name is not None and not quirks.names:
+        raise _lacking(provider, f"{where}.name", "'name' on messages")
+    result = _object("assistant", name=message.name, refusal=refusal)
+    if content is not UNSET:
+        result["content"] = content
+    if message.tool_calls is not None:
+        result["tool_calls"] = _calls(message.tool_calls, quirks)
+    if message.audio is not None:
+        result["audio"] = _audio_reference(message.audio, f"{where}.audio", provider, quirks)
+    if message.prefix and not quirks.prefix:
+        raise _lacking(provider, f"{where}.prefix", "'prefix' on messages")
+    if message.prefix is not None and quirks.prefix:
+        result["prefix"] = message.prefix
+    _take_back_reasoning(result, message, quirks)
+    return result
+
+
+def _take_back_reasoning(result: Json, message: AssistantMessage, quirks: Quirks) -> None:
+    if quirks.reasoning and message.reasoning_content is not None:
+        result[quirks.reasoning] = message.reasoning_content
+    blocks = message.reasoning_details or []
+    if quirks.reasoning_blocks == "reasoning_details":
+        # Blocks of another provider, after a fallback or a change of models, are not for this one.
+        if own := [block for block in blocks if str(block.get("type", "")).startswith("reasoning.")]:
+            result["reasoning_details"] = own
+    elif quirks.reasoning_blocks == "content":
+        own = [block for block in blocks if block.get("type") == "thinking" and isinstance(block.get("thinking"), list)]
+        if own:
+            text = result.get("content") or []
+            result["content"] = own + (text if isinstance(text, list) else [{"type": "text", "text": text}])
+
+
+def _calls(calls: list[ToolCall], quirks: Quirks) -> list[ToolCall]:
+    if quirks.extra_content or all(call.extra_content is None for call in calls):
+        return calls
+    return [msgspec.structs.replace(call, extra_content=None) for call in calls]
+
+
+def _audio_reference(audio: Json, where: str, provider: str, quirks: Quirks) -> Json:
+    """An earlier reply's audio goes back by its id alone.
+
+    Source: https://platform.openai.com/docs/guides/audio#multi-turn-conversations
+    """
+    if quirks.audio != "input_audio" or not isinstance(audio.get("id"), str):
+        raise _lacking(provider, where, "this audio of an earlier reply")
+    return {"id": audio["id"]}
+
+
+def _content(content: Content, where: str, provider: str, quirks: Quirks) -> Rendered:
+    """The same object when nothing in it needs a change."""
+    if isinstance(content, str):
+        return content
+    parts = [_part(part, f"{where}[{position}]", provider, quirks) for position, part in enumerate(content)]
+    return content if all(new is old for new, old in zip(parts, content, strict=True)) else parts
+
+
+def _part(part: Part, where: str, provider: str, quirks: Quirks) -> Rendered:
+    if isinstance(part, TextPart | ImageUrlPart | InputAudioPart | FilePart):
+        if part.cache_control is not None and not quirks.cache_control:
+            raise _lacking(provider, f"{where}.cache_control", "'cache_control'")
+        if isinstance(part, TextPart):
+            return part
+    rendered = _PARTS[type(part)](part, quirks)
+    if rendered is None:
+        raise _lacking(provider, where, f"'{part.__struct_config__.tag}' parts of this form")
+    return rendered
+
+
+def _image_url(part: ImageUrlPart, quirks: Quirks) -> Rendered:
+    return part if _image_fits(part.image_url.url, quirks) else None
+
+
+def _image(part: ImagePart, quirks: Quirks) -> Rendered:
+    return {"type": "image_url", "image_url": {"url": part.url}} if _image_fits(part.url, quirks) else None
+
+
+def _image_fits(url: str, quirks: Quirks) -> bool:
+    return quirks.images == "image_url" or (quirks.images == "image_data" and url.startswith("data:"))
+
+
+def _input_audio(part: InputAudioPart, quirks: Quirks) -> Rendered:
+    if quirks.audio == "input_audio_text":
+        return {"type": "input_audio", "input_audio": part.input_audio.data}
+    return part if quirks.audio else None
+
+
+def _audio(part: AudioPart, quirks: Quirks) -> Rendered:
+    media_type, data = _inline(part.url)
+    if quirks.audio == "input_audio_text":
+        return {"type": "input_audio", "input_audio": data or part.url}
+    if not quirks.audio or not data:
+        return None
+    kind = media_type.partition("/")[2].removeprefix("x-")
+    return {"type": "input_audio", "input_audio": {"data": data, "format": {"mpeg": "mp3"}.get(kind, kind)}}
+
+
+def _file(part: FilePart, quirks: Quirks) -> Rendered:
+    if quirks.documents in ("file", "file_or_url"):
+        return part
+    if quirks.documents != "document_url":
+        return None
+    if part.file.file_data is None:
+        return {"type": "file", "file_id": part.file.file_id}
+    return _document_url(part.file.file_data, part.file.filename)
+
+
+def _document(part: DocumentPart, quirks: Quirks) -> Rendered:
+    if quirks.documents == "document_url":
+        return _document_url(part.url, part.name)
+    media_type, data = _inline(part.url)
+    if not quirks.documents or (not data and quirks.documents == "file"):
+        return None
+    name = part.name or f"document.{media_type.rpartition('/')[2] or 'pdf'}"
+    return {"type": "file", "file": {"filename": name, "file_data": part.url}}
+
+
+def _document_url(url: str, name: str | None) -> Json:
+    rendered = {"type": "document_url", "document_url": url}
+    return rendered if name is None else {**rendered, "document_name": name}
+
+
+def _video(part: VideoPart, quirks: Quirks) -> Rendered:
+    return {"type": "video_url", "video_url": {"url": part.url}} if quirks.video else None
+
+
+def _refusal(part: RefusalPart, quirks: Quirks) -> Rendered:
+    return part if quirks.refusals else {"type": "text", "text": part.refusal}
+
+
+_PARTS: Mapping[type[Any], Callable[[Any, Quirks], Rendered]] = {
+    ImageUrlPart: _image_url,
+    ImagePart: _image,
+    InputAudioPart: _input_audio,
+    AudioPart: _audio,
+    FilePart: _file,
+    DocumentPart: _document,
+    VideoPart: _video,
+    RefusalPart: _refusal,
+}
+
+
+def _inline(url: str) -> tuple[str, str]:
+    """Media type and base64 of a `data:` URL; two empty strings for any other."""
+    if not url.startswith("data:"):
+        return "", ""
+    header, _, data = url[5:].partition(",")
+    return header.partition(";")[0], data
+
+
+def _object(role: str, **members: Any) -> Json:
+    """A message of the members that are set."""
+    return {"role": role, **{name: value for name, value in members.items() if value is not None}}
+
+
+def _lacking(provider: str, where: str, what: str) -> CapabilityNotSupported:
+    return CapabilityNotSupported(f"{provider} does not support {what}.", param=where)

@@ -1,0 +1,75 @@
+"""How a provider departs from OpenAI's chat completions, as data. The defaults are OpenAI itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+EVERY_FORMAT = frozenset({"text", "json_object", "json_schema"})
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """Each value but the default carries its reason and source where a provider states it.
+
+    Request
+        lacks: parameters of the call that it does not have: refused, unless they ask for what happens anyway.
+        renames: body members it calls otherwise.
+        tool_choices: words of `tool_choice` it calls otherwise.
+        stop_as_list: takes `stop` as a list only.
+        formats: the kinds of `response_format` it knows.
+        stream_usage: takes `stream_options.include_usage`; False where usage comes unasked or never.
+        obfuscation: takes `stream_options.include_obfuscation`.
+        reserved: members of `provider_options` that would lead around the gateway's own choices.
+    Messages
+        developer_role: knows the role `developer`; else it becomes `system`.
+        names: takes `name` on a message.
+        refusals: takes `refusal` on an assistant message and as a part; else it becomes plain text.
+        prefix: takes `prefix` on an assistant message.
+        cache_control: takes `cache_control` on parts and tools.
+        extra_content: takes back `extra_content` of a tool call.
+        reasoning: the member that takes back an assistant's readable reasoning; "" for none.
+        reasoning_blocks: takes back opaque reasoning as `reasoning_details`, or as parts of `content`.
+    Parts
+        images: as `image_url`, the same with base64 only, or not at all.
+        documents: as OpenAI's `file`, the same with https URLs too, as Mistral's `document_url`, or not at all.
+        audio: as OpenAI's `input_audio`, the same with the bare base64 or URL in it, or not at all.
+        video: as `video_url`, or not at all.
+    Reply
+        cached_tokens: the member of `usage` for cache reads where `prompt_tokens_details` has none.
+        uncounted: what `total_tokens` has more than prompt and completion belongs to this one.
+        reasoning_apart: reasoning is counted neither in `completion_tokens` nor in `total_tokens`.
+        cost: the member of `usage` with the provider's own price, by path; `cost_per_usd` of it are one USD.
+        extra: members of the answer worth keeping.
+    """
+
+    lacks: frozenset[str] = frozenset({"top_k"})
+    renames: Mapping[str, str] = field(default_factory=dict)
+    tool_choices: Mapping[str, str] = field(default_factory=dict)
+    stop_as_list: bool = False
+    formats: frozenset[str] = EVERY_FORMAT
+    stream_usage: bool = True
+    obfuscation: bool = False
+    reserved: frozenset[str] = frozenset({"model", "stream", "stream_options"})
+
+    developer_role: bool = False
+    names: bool = True
+    refusals: bool = False
+    prefix: bool = False
+    cache_control: bool = False
+    extra_content: bool = False
+    reasoning: Literal["", "reasoning", "reasoning_content"] = ""
+    reasoning_blocks: Literal["", "reasoning_details", "content"] = ""
+
+    images: Literal["", "image_url", "image_data"] = "image_url"
+    documents: Literal["", "file", "file_or_url", "document_url"] = ""
+    audio: Literal["", "input_audio", "input_audio_text"] = ""
+    video: Literal["", "video_url"] = ""
+
+    cached_tokens: str = ""
+    uncounted: Literal["prompt", "completion"] = "completion"
+    reasoning_apart: bool = False
+    cost: tuple[str, ...] = ()
+    cost_per_usd: int = 1
+    extra: tuple[str, ...] = ()

@@ -1,0 +1,62 @@
+"""Server-sent events from bytes that may be cut anywhere.
+
+Source: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Event(NamedTuple):
+    """`name` is empty when the event has no `event:` line. `data`: its `data:` lines joined by a newline."""
+
+    name: str
+    data: bytes
+
+
+class SseDecoder:
+    """Feed it bytes, get whole events, never a cut one. Comments, ids and retry hints are dropped."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._name = ""
+        self._data: list[bytes] = []
+        self._started = False
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """The events that `data` completes."""
+        text = self._rest + data
+        if not self._started and text:
+            self._started = True
+            text = text.removeprefix(b"\xef\xbb\xbf")
+        if text.endswith(b"\r"):  # may be the first half of CR LF
+            text, held = text[:-1], b"\r"
+        else:
+            held = b""
+        if b"\r" in text:
+            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *lines, rest = text.split(b"\n")
+        self._rest = rest + held
+        for line in lines:
+            if line:
+                self._field(line)
+            elif self._data:
+                yield Event(self._name, b"\n".join(self._data))
+                self._name, self._data = "", []
+            else:
+                self._name = ""
+
+    @property
+    def pending(self) -> bool:
+        """Whether an event has begun and its end has not come."""
+        return bool(self._rest or self._data)
+
+    def _field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._data.append(value)
+        elif name == b"event":
+            self._name = value.decode("utf-8", "replace")

@@ -1,0 +1,24 @@
+"""xAI. Source: https://docs.x.ai/developers/rest-api-reference/inference/chat-completions (2026-11)."""
+
+from __future__ import annotations
+
+from gateway.providers.contract import Provider
+from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+
+CHAT = Quirks(
+    # "Unsupported" (logit_bias) or missing in the reference.
+    lacks=frozenset(
+        {"top_k", "logit_bias", "verbosity", "service_tier", "modalities", "audio", "prediction"}
+        | {"prompt_cache_key", "safety_identifier", "store", "metadata"}
+    ),
+    # Reasoning is missing in completion_tokens, not in total_tokens: the default of `uncounted` puts it right.
+    cost=("cost_in_usd_ticks",),  # https://docs.x.ai/developers/cost-tracking
+    cost_per_usd=10_000_000_000,
+    extra=("citations",),  # live search: https://docs.x.ai/docs/guides/live-search
+)
+
+PROVIDER = Provider(
+    name="xai",
+    base_url="https://api.x.ai/v1",
+    wires={"chat_completions": OpenAiChat(CHAT)},
+)

@@ -1,0 +1,360 @@
+"""Builds `shared/catalog/<provider>.json` from a models.dev JSON file and the hand-written `shared/catalog/overlay`.
+
+    PYTHONPATH=layers/gateway .venv/bin/python scripts/refresh_catalog.py MODELS_DEV_JSON [--as-of YYYY-MM-DD]
+
+MODELS_DEV_JSON is what https://models.dev/api.json answers, or the same under a "providers" member beside a "commit"
+member "<hash> <date>"; without that member, --as-of says of which day the facts are. The same input gives the same
+bytes. Per provider, in this order: the rows of the data, the overlay's `patches`, its own `rows`, its `copies`.
+
+Prices are exact: USD per million tokens times 10^6 is pico-USD per token. One that is no whole number of pico-USD is
+refused, except binary noise of the source (0.049999999999999996), which is rounded to 12 digits first.
+
+A patch that matches no model, a row that the data has meanwhile, and a price class nobody knows stop the run with the
+name: an overlay must not rot unseen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from decimal import Context, Decimal
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from gateway.model.catalog import ModelFacts, Prices, PriceTier, ProviderCatalog
+from msgspec import UNSET, Struct, UnsetType
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS_DEV = "https://github.com/anomalyco/models.dev"
+MODALITIES = ("text", "image", "audio", "video", "document", "embedding")
+CAPABILITIES = (
+    *("tools", "parallel_tools", "structured_output", "reasoning", "streaming", "batch", "embeddings"),
+    *("image_generation", "speech", "transcription", "video_generation", "realtime"),
+)
+Lifecycle: TypeAlias = Literal["production", "preview", "deprecated"]
+LIFECYCLE: dict[str | None, Lifecycle] = {
+    None: "production",
+    "alpha": "preview",
+    "beta": "preview",
+    "deprecated": "deprecated",
+}
+PRICE_CLASSES = {name: name for name in Prices.__struct_fields__} | {"cached_input": "cache_read"}
+# Real charges that are not per token of a class above; Prices has no member for them.
+OTHER_CHARGES = {"citation", "request", "per_minute", "input_image", "input_video"}
+NOISE_DIGITS = 16
+PICO_PER_MICRO = 10**6
+
+
+class CatalogError(Exception):
+    """The data or the overlay cannot be turned into a catalog; the message names the row."""
+
+
+class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the overlay says of a row, with where and when it was read.
+
+    `add` and `remove` are capabilities. `usd_per_million` replaces prices one by one, null removes one.
+    `times` derives a price from another: {"cache_write_1h": ["input", 2]}.
+    """
+
+    source: str
+    as_of: str
+    api: str | UnsetType = UNSET
+    released: str | UnsetType = UNSET
+    lifecycle: Lifecycle | UnsetType = UNSET
+    shutdown: str | UnsetType | None = UNSET
+    context_tokens: int | UnsetType | None = UNSET
+    max_output_tokens: int | UnsetType | None = UNSET
+    input: tuple[str, ...] | UnsetType = UNSET
+    output: tuple[str, ...] | UnsetType = UNSET
+    output_limit_field: Literal["max_tokens", "max_completion_tokens"] | UnsetType = UNSET
+    sampling: bool | UnsetType = UNSET
+    reasoning_by: Literal["effort", "budget"] | UnsetType = UNSET
+    reasoning_efforts: tuple[str, ...] | UnsetType = UNSET
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    usd_per_million: dict[str, Decimal | None] = {}
+    times: dict[str, tuple[str, int]] = {}
+    tiers: list[dict[str, Decimal]] | UnsetType = UNSET
+
+
+class Patch(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A change to every row whose id matches one of the shell patterns."""
+
+    match: tuple[str, ...]
+
+
+class Row(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model the data lacks."""
+
+    id: str
+    name: str
+
+
+class Copy(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Models that share the facts of another row: `ids` maps new id to old id, `match` keeps the ids."""
+
+    provider: str
+    ids: dict[str, str] = {}
+    match: tuple[str, ...] = ()
+
+
+class Overlay(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`models_dev`: the provider's key in the data, null when the data has none. `api`: how its chat models speak."""
+
+    provider: str
+    models_dev: str | None
+    api: str
+    open: bool = False
+    maker: bool = False
+    patches: list[Patch] = []
+    rows: list[Row] = []
+    copies: list[Copy] = []
+
+
+def pico_usd_per_token(usd_per_million: Decimal) -> int:
+    """Exact conversion; raises CatalogError when the price is negative or no whole number of pico-USD."""
+    if len(usd_per_million.as_tuple().digits) >= NOISE_DIGITS:
+        usd_per_million = Context(prec=12).plus(usd_per_million)
+    pico = usd_per_million * PICO_PER_MICRO
+    if pico < 0 or pico != pico.to_integral_value():
+        raise CatalogError(f"{usd_per_million} USD per million tokens is no whole number of pico-USD per token")
+    return int(pico)
+
+
+def read_prices(cost: dict[str, Any], where: str) -> Prices | None:
+    """The token prices of a models.dev `cost` object, None when it has none.
+
+    A cache price of 0 beside a real input price means there that the provider lists none (OpenAI's gpt-3.5-turbo);
+    zeros beside a charge by minute or by request do not mean free.
+    """
+    unknown = set(cost) - set(PRICE_CLASSES) - OTHER_CHARGES - {"tiers", "tier", "context_over_200k"}
+    if unknown:
+        raise CatalogError(f"{where}: unknown price class {sorted(unknown)}")
+    usd = {PRICE_CLASSES[key]: Decimal(value) for key, value in cost.items() if key in PRICE_CLASSES}
+    if not any(usd.values()) and any(cost.get(key) for key in OTHER_CHARGES):
+        return None
+    if usd.get("input"):
+        usd = {key: value for key, value in usd.items() if value or not key.startswith("cache_")}
+    return Prices(**{key: pico_usd_per_token(value) for key, value in usd.items()}) if usd else None
+
+
+def read_tiers(cost: dict[str, Any], where: str) -> tuple[PriceTier, ...]:
+    """Dearer prices of long prompts, by ascending threshold."""
+    tiers = [(int(tier["tier"]["size"]), tier) for tier in cost.get("tiers", [])]
+    if "context_over_200k" in cost and not tiers:
+        tiers = [(200_000, cost["context_over_200k"])]
+    read = [(size, read_prices(tier, where)) for size, tier in sorted(tiers, key=lambda pair: pair[0])]
+    return tuple(PriceTier(above_prompt_tokens=size, prices=prices) for size, prices in read if prices)
+
+
+def modalities(names: list[str], *, without: str = "") -> tuple[str, ...]:
+    """In a fixed order, `pdf` under this gateway's name for it."""
+    ours = {"document" if name == "pdf" else name for name in names} - {without}
+    return tuple(name for name in MODALITIES if name in ours)
+
+
+def capabilities(names: set[str], where: str) -> tuple[str, ...]:
+    unknown = names - set(CAPABILITIES)
+    if unknown:
+        raise CatalogError(f"{where}: unknown capability {sorted(unknown)}")
+    return tuple(name for name in CAPABILITIES if name in names)
+
+
+def read_reasoning(options: list[dict[str, Any]]) -> tuple[Literal["effort", "budget"] | None, tuple[str, ...]]:
+    """How a model is told how much to reason; a level where it takes both a level and a budget."""
+    by_type = {option["type"]: option for option in options}
+    if "effort" in by_type:
+        return "effort", tuple(by_type["effort"].get("values") or ())
+    return ("budget" if "budget_tokens" in by_type else None), ()
+
+
+def read_row(model_id: str, row: dict[str, Any], *, api: str, source: str, as_of: str) -> ModelFacts:
+    """One models.dev row. It does not say which models take several tool calls or stream: here all with tools or
+    text output, and the overlay removes the exceptions."""
+    output = modalities(row["modalities"]["output"], without="document")
+    tools, text = row.get("tool_call"), "text" in output
+    has = {
+        "tools": tools,
+        "parallel_tools": tools,
+        "structured_output": row.get("structured_output"),
+        "reasoning": row.get("reasoning"),
+        "streaming": text,
+        "image_generation": "image" in output,
+        "video_generation": "video" in output,
+    }
+    if row.get("status") not in LIFECYCLE:
+        raise CatalogError(f"{model_id}: unknown status {row['status']!r}")
+    cost = row.get("cost") or {}
+    reasoning_by, efforts = read_reasoning(row.get("reasoning_options") or [])
+    return ModelFacts(
+        id=model_id,
+        name=row["name"],
+        api=api,
+        source=source,
+        as_of=as_of,
+        released=row.get("release_date"),
+        lifecycle=LIFECYCLE[row.get("status")],
+        context_tokens=row["limit"].get("context") or None,
+        max_output_tokens=row["limit"].get("output") or None,
+        input=modalities(row["modalities"]["input"]),
+        output=output,
+        capabilities=capabilities({name for name, value in has.items() if value}, model_id),
+        sampling=bool(row.get("temperature", not row.get("reasoning"))),
+        reasoning_by=reasoning_by,
+        reasoning_efforts=efforts,
+        prices=read_prices(cost, model_id),
+        price_tiers=read_tiers(cost, model_id),
+    )
+
+
+def changed_prices(prices: Prices | None, change: Change) -> Prices | None:
+    pico = msgspec.structs.asdict(prices) if prices else {}
+    for key, usd in change.usd_per_million.items():
+        pico[key] = None if usd is None else pico_usd_per_token(usd)
+    for key, (base, factor) in change.times.items():
+        if pico.get(base) is not None:
+            pico[key] = pico[base] * factor
+    return Prices(**pico) if any(value is not None for value in pico.values()) else None
+
+
+def changed_tiers(row: ModelFacts, change: Change) -> tuple[PriceTier, ...]:
+    if isinstance(change.tiers, UnsetType):
+        return row.price_tiers
+    return tuple(
+        PriceTier(
+            above_prompt_tokens=int(tier["above_prompt_tokens"]),
+            prices=Prices(**{k: pico_usd_per_token(v) for k, v in tier.items() if k != "above_prompt_tokens"}),
+        )
+        for tier in change.tiers
+    )
+
+
+def apply(row: ModelFacts, change: Change) -> ModelFacts:
+    """The row with the change's members in place of its own. It keeps its source unless it is given other prices."""
+    kept = set() if change.usd_per_million else {"source", "as_of"}
+    names = set(Change.__struct_fields__) & set(ModelFacts.__struct_fields__) - kept
+    simple = {name: value for name in names if (value := getattr(change, name)) is not UNSET}
+    return msgspec.structs.replace(
+        row,
+        **simple,
+        capabilities=capabilities((set(row.capabilities) | set(change.add)) - set(change.remove), row.id),
+        prices=changed_prices(row.prices, change),
+        price_tiers=changed_tiers(row, change),
+    )
+
+
+def matching(rows: dict[str, ModelFacts], patterns: tuple[str, ...], where: str) -> list[str]:
+    """The ids that match, every pattern at least one."""
+    for pattern in patterns:
+        if not any(fnmatchcase(model_id, pattern) for model_id in rows):
+            raise CatalogError(f"{where}: no model matches {pattern!r}")
+    return [model_id for model_id in rows if any(fnmatchcase(model_id, pattern) for pattern in patterns)]
+
+
+def own_rows(overlay: Overlay, data: dict[str, Any], *, source: str, as_of: str) -> dict[str, ModelFacts]:
+    """A provider's rows without copies."""
+    if overlay.models_dev is not None and overlay.models_dev not in data:
+        raise CatalogError(f"{overlay.provider}: the data has no provider {overlay.models_dev!r}")
+    listed = data[overlay.models_dev]["models"] if overlay.models_dev else {}
+    rows = {key: read_row(key, row, api=overlay.api, source=source, as_of=as_of) for key, row in listed.items()}
+    for patch in overlay.patches:
+        for model_id in matching(rows, patch.match, overlay.provider):
+            rows[model_id] = apply(rows[model_id], patch)
+    for row in overlay.rows:
+        if row.id in rows:
+            raise CatalogError(f"{overlay.provider}: {row.id} is in the data now, drop the overlay's row")
+        blank = ModelFacts(id=row.id, name=row.name, api=overlay.api, source=row.source, as_of=row.as_of)
+        rows[row.id] = apply(blank, row)
+    return rows
+
+
+def copied_rows(overlay: Overlay, own: dict[str, dict[str, ModelFacts]]) -> dict[str, ModelFacts]:
+    rows: dict[str, ModelFacts] = {}
+    for copy in overlay.copies:
+        origin = own[copy.provider]
+        ids = copy.ids | {model_id: model_id for model_id in matching(origin, copy.match, overlay.provider)}
+        for new_id, old_id in ids.items():
+            if old_id not in origin or new_id in own[overlay.provider]:
+                raise CatalogError(f"{overlay.provider}: cannot copy {copy.provider}/{old_id} as {new_id}")
+            moved = msgspec.structs.replace(origin[old_id], id=new_id, source=copy.source, as_of=copy.as_of)
+            rows[new_id] = apply(moved, copy)
+    return rows
+
+
+def without_defaults(value: Struct) -> dict[str, Any]:
+    """Members that differ from the struct's default, nested structs alike."""
+    shown = {}
+    for member in msgspec.structs.fields(type(value)):
+        item = getattr(value, member.name)
+        if item != member.default:
+            shown[member.name] = item
+    return shown
+
+
+def encode(catalog: ProviderCatalog) -> bytes:
+    """One model per line, sorted by id, members at their default left out."""
+    lines = [
+        json.dumps(without_defaults(row), default=without_defaults, ensure_ascii=False, separators=(",", ":"))
+        for row in sorted(catalog.models, key=lambda row: row.id)
+    ]
+    head = {key: value for key, value in without_defaults(catalog).items() if key != "models"}
+    return (json.dumps(head, separators=(",", ":"))[:-1] + ',"models":[\n' + ",\n".join(lines) + "\n]}\n").encode()
+
+
+def build(document: dict[str, Any], overlays: list[Overlay], *, as_of: str = "") -> dict[str, bytes]:
+    """File content by provider name. Raises CatalogError."""
+    commit, _, day = document.get("commit", "").partition(" ") if "providers" in document else ("", "", "")
+    if not (as_of or day):
+        raise CatalogError("the data does not say of which day it is: give --as-of YYYY-MM-DD")
+    data = document.get("providers", document)
+    source = f"{MODELS_DEV}/tree/{commit}" if commit else MODELS_DEV
+    own = {o.provider: own_rows(o, data, source=source, as_of=as_of or day) for o in overlays}
+    built = {}
+    for overlay in overlays:
+        rows = own[overlay.provider] | copied_rows(overlay, own)
+        built[overlay.provider] = encode(
+            ProviderCatalog(
+                provider=overlay.provider, models=list(rows.values()), open=overlay.open, maker=overlay.maker
+            )
+        )
+    return built
+
+
+def read_overlays(folder: Path) -> list[Overlay]:
+    """Sorted by provider. Raises CatalogError when a file does not read or has another provider's name."""
+    overlays = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            overlay = msgspec.json.decode(path.read_bytes(), type=Overlay)
+        except msgspec.MsgspecError as error:
+            raise CatalogError(f"{path.name}: {error}") from error
+        if overlay.provider != path.stem:
+            raise CatalogError(f"{path.name} is of provider {overlay.provider!r}")
+        overlays.append(overlay)
+    return overlays
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Rebuilds shared/catalog from a models.dev JSON file.")
+    parser.add_argument("data", type=Path, help="models.dev JSON file")
+    parser.add_argument("--as-of", default="", help="day of the facts, when the file does not say it")
+    parser.add_argument("--catalog", type=Path, default=ROOT / "shared" / "catalog", help="folder to write")
+    given = parser.parse_args(arguments)
+    try:
+        document = json.loads(given.data.read_bytes(), parse_float=Decimal)
+        files = build(document, read_overlays(given.catalog / "overlay"), as_of=given.as_of)
+    except CatalogError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for provider, content in files.items():
+        (given.catalog / f"{provider}.json").write_bytes(content)
+        models = len(json.loads(content)["models"])
+        print(f"{provider}: {models} models, {len(content)} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,65 @@
+"""The outside world of the port suite: moto's AWS over a real socket."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import boto3
+import httpx
+import pytest
+from gateway.adapters.aws.api import AwsApi, Service
+from gateway.adapters.aws.credentials import RoleKeys
+from gateway.adapters.clock import SystemClock
+from moto.server import ThreadedMotoServer
+
+REGION = "eu-west-1"
+
+
+@pytest.fixture(scope="session")
+def aws_url() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+
+
+@pytest.fixture
+async def http_client() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        yield client
+
+
+def aws_api(client: httpx.AsyncClient, url: str, name: str, target: str, version: str) -> AwsApi:
+    clock = SystemClock()
+    service = Service(name, target, version, f"{url}/")
+    return AwsApi(service, REGION, keys=RoleKeys(client, clock), client=client, clock=clock)
+
+
+@pytest.fixture
+def dynamodb_api(aws_url: str, aws_keys: None, http_client: httpx.AsyncClient) -> AwsApi:
+    return aws_api(http_client, aws_url, "dynamodb", "DynamoDB_20120810", "1.0")
+
+
+@pytest.fixture
+def secrets_api(aws_url: str, aws_keys: None, http_client: httpx.AsyncClient) -> AwsApi:
+    return aws_api(http_client, aws_url, "secretsmanager", "secretsmanager", "1.1")
+
+
+@pytest.fixture
+def tenants_table(aws_url: str, aws_keys: None) -> Iterator[str]:
+    resource = boto3.resource("dynamodb", endpoint_url=aws_url, region_name=REGION)
+    table = resource.create_table(
+        TableName="tenants",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    )
+    yield table.name
+    table.delete()

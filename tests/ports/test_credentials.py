@@ -1,0 +1,135 @@
+"""Provider credentials from Secrets Manager: read once, kept for minutes, served stale when the service is down."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from gateway.adapters.aws.api import AwsApi, AwsFailure
+from gateway.adapters.aws.credentials import RoleKeys
+from gateway.adapters.aws.secrets import KEEP_S, SecretsManagerCredentials
+from gateway.model.errors import ProviderError
+
+from tests.fakes import ManualClock
+from tests.ports.conftest import REGION
+
+
+class CountedApi:
+    """The real API, with a count of calls and a switch that cuts it off."""
+
+    def __init__(self, api: AwsApi) -> None:
+        self.api, self.calls, self.down = api, 0, False
+
+    async def call(self, operation: str, payload: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        self.calls += 1
+        if self.down:
+            raise AwsFailure("Unreachable", is_fault=True)
+        return await self.api.call(operation, payload, timeout_s)
+
+
+@pytest.fixture
+def openai_secret(aws_url: str, aws_keys: None) -> Iterator[Any]:
+    client = boto3.client("secretsmanager", endpoint_url=aws_url, region_name=REGION)
+    name = "gw/providers/openai"
+    client.create_secret(Name=name, SecretString='{"api_key": "sk-one", "base_url": ""}')
+    yield client
+    client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+    client.close()
+
+
+@pytest.fixture
+def store(secrets_api: AwsApi) -> tuple[SecretsManagerCredentials, CountedApi, ManualClock]:
+    counted, clock = CountedApi(secrets_api), ManualClock()
+    return SecretsManagerCredentials(counted, "gw", clock), counted, clock  # type: ignore[arg-type]
+
+
+Store = tuple[SecretsManagerCredentials, CountedApi, ManualClock]
+
+
+async def test_a_credential_is_read_once_and_an_empty_base_url_is_none(store: Store, openai_secret: Any) -> None:
+    credentials, counted, _ = store
+    for _ in range(3):
+        found = await credentials.find("openai")
+        assert (found.api_key.reveal(), found.base_url) == ("sk-one", None)
+    assert counted.calls == 1
+
+
+async def test_a_rotated_key_is_seen_after_the_keeping_time(store: Store, openai_secret: Any) -> None:
+    credentials, _, clock = store
+    await credentials.find("openai")
+    openai_secret.put_secret_value(SecretId="gw/providers/openai", SecretString='{"api_key": "sk-two"}')
+    assert (await credentials.find("openai")).api_key.reveal() == "sk-one"
+    clock.running_s += KEEP_S
+    assert (await credentials.find("openai")).api_key.reveal() == "sk-two"
+
+
+async def test_the_last_known_one_serves_while_the_service_is_down(
+    store: Store, openai_secret: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    credentials, counted, clock = store
+    await credentials.find("openai")
+    clock.running_s += KEEP_S
+    counted.down = True
+    assert (await credentials.find("openai")).api_key.reveal() == "sk-one"
+
+
+async def test_without_a_credential_the_provider_cannot_be_called(store: Store) -> None:
+    credentials, _, _ = store
+    with pytest.raises(ProviderError, match="No credential for mistral"):
+        await credentials.find("mistral")
+
+
+async def test_a_forgotten_credential_is_read_again(store: Store, openai_secret: Any) -> None:
+    credentials, counted, _ = store
+    await credentials.find("openai")
+    credentials.forget()
+    await credentials.find("openai")
+    assert counted.calls == 2
+
+
+async def test_role_keys_come_from_the_container_endpoint_and_are_renewed(
+    monkeypatch: pytest.MonkeyPatch, httpserver_role: tuple[str, list[str]]
+) -> None:
+    url, seen = httpserver_role
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "role-token")
+    clock = ManualClock()
+    async with httpx.AsyncClient(trust_env=False) as client:
+        keys = RoleKeys(client, clock)
+        first = await keys.current()
+        await keys.current()
+        assert (first.access_key_id, first.session_token, len(seen)) == ("ASIA1", "T1", 1)
+        clock.unix_s = 4_000_000_000
+        await keys.current()
+    assert seen == ["role-token", "role-token"]
+
+
+@pytest.fixture
+def httpserver_role() -> Iterator[tuple[str, list[str]]]:
+    """A container credentials endpoint; the list collects the authorization headers it saw."""
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers["authorization"])
+            body = b'{"AccessKeyId":"ASIA1","SecretAccessKey":"s","Token":"T1","Expiration":"2090-01-01T00:00:00Z"}'
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/role", seen
+    server.shutdown()
+    thread.join()
+    server.server_close()

@@ -1,0 +1,59 @@
+"""A gateway in memory with one tenant, one key and a provider that says what the test wants."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from gateway.entry.chat import chat_app
+from gateway.model.catalog import ModelFacts, Prices
+from gateway.model.tenant import Principal, Tenant
+from gateway.ports import World
+
+from tests.asgi import Answer, call
+from tests.fakes import ListRecords, MemoryCatalog, MemoryKeys, ScriptedIncoming, ScriptedOutbound, world_of
+
+KEY = "gwk_test"
+FACTS = ModelFacts(id="gpt-4o", name="GPT-4o", prices=Prices(input=2_500_000, output=10_000_000))
+TENANT = Tenant("acme", "active", ("openai/*",), {"smart": "openai/gpt-4o"})
+
+
+@dataclass
+class Gateway:
+    world: World
+    outbound: ScriptedOutbound
+    keys: MemoryKeys
+    records: ListRecords
+
+    def answers(self, status: int, *parts: Any, content_type: str = "application/json") -> None:
+        self.outbound.answer = ScriptedIncoming(status, {"content-type": content_type}, list(parts))
+
+    def hold(self, principal: Principal) -> None:
+        self.keys.held[hashlib.sha256(KEY.encode()).hexdigest()] = principal
+
+    async def chat(self, body: Any = None, *, answer: Answer | None = None, **headers: str) -> Answer:
+        sent = {"authorization": f"Bearer {KEY}", "content-type": "application/json", **headers}
+        encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return await call(chat_app(self.world), encoded, sent, answer=answer)
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    keys, outbound = MemoryKeys(), ScriptedOutbound(ScriptedIncoming(200, {}, []))
+    retired = ModelFacts(id="gpt-3", name="GPT-3", lifecycle="deprecated", shutdown="2024-01-01")
+    painter = ModelFacts(id="dall-e", name="DALL-E", api="images")
+    catalog = MemoryCatalog(
+        {
+            "openai": {"gpt-4o": FACTS, "gpt-3": retired, "dall-e": painter},
+            "groq": {"llama": ModelFacts(id="llama", name="Llama"), "both": ModelFacts(id="both", name="Both")},
+            "together": {"both": ModelFacts(id="both", name="Both")},
+        }
+    )
+    world = world_of(outbound, keys, catalog)
+    assert isinstance(world.records, ListRecords)
+    made = Gateway(world, outbound, keys, world.records)
+    made.hold(Principal(TENANT, "alice"))
+    return made

@@ -1,0 +1,273 @@
+"""The chat function from request bytes to reply bytes, with a scripted provider."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from gateway.model.errors import ProviderError
+from gateway.model.tenant import Principal, Tenant
+
+from tests.asgi import Answer
+from tests.fakes import ManualClock
+from tests.unit.conftest import TENANT, Gateway
+
+HELLO: dict[str, Any] = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+USAGE = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
+WHOLE = json.dumps(
+    {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_790_000_000,
+        "model": "gpt-4o-2024-08-06",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi!"}, "finish_reason": "stop"}],
+        "usage": USAGE,
+    }
+).encode()
+
+
+def event(delta: dict[str, Any], finish_reason: str | None = None, **more: Any) -> bytes:
+    choices = [{"index": 0, "delta": delta, "finish_reason": finish_reason}]
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o", "choices": choices, **more}
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+FIGURES = {"id": "c", "created": 1, "model": "gpt-4o", "choices": [], "usage": USAGE}
+FINAL = b"data: " + json.dumps(FIGURES).encode() + b"\n\n"
+STREAM = [
+    event({"role": "assistant", "content": ""}),
+    event({"content": "Hi"}),
+    event({"content": "!"}),
+    event({}, "stop"),
+    FINAL,
+    b"data: [DONE]\n\n",
+]
+
+
+async def test_a_reply_has_usage_cost_and_report(gateway: Gateway) -> None:
+    gateway.answers(200, WHOLE)
+    answer = await gateway.chat(HELLO)
+    reply = answer.json
+    assert answer.status == 200
+    assert (reply["object"], reply["model"]) == ("chat.completion", "openai/gpt-4o")
+    assert reply["choices"][0]["message"]["content"] == "Hi!"
+    assert reply["usage"]["total_tokens"] == 12
+    assert reply["usage"]["cost_estimate"] == (9 * 2.5 + 3 * 10) / 1e6
+    report = reply["gateway"]
+    assert (report["provider"], report["model_requested"], report["model_used"]) == (
+        "openai",
+        "openai/gpt-4o",
+        "openai/gpt-4o",
+    )
+    assert report["fallback_used"] is False
+    assert [attempt["status"] for attempt in report["attempts"]] == ["ok"]
+    assert answer.headers["x-gateway-request-id"] == report["request_id"]
+
+
+async def test_the_provider_gets_its_own_key_and_model_id_not_ours(gateway: Gateway) -> None:
+    gateway.answers(200, WHOLE)
+    await gateway.chat({**HELLO, "model": "smart"})
+    (sent,) = gateway.outbound.sent
+    assert sent.headers["authorization"] == "Bearer provider-key"
+    assert json.loads(sent.body)["model"] == "gpt-4o"
+    assert b"gwk_test" not in sent.body
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-4o", "gpt-4o", "smart"])
+async def test_a_model_is_found_by_id_bare_id_and_alias(gateway: Gateway, model: str) -> None:
+    gateway.answers(200, WHOLE)
+    reply = (await gateway.chat({**HELLO, "model": model})).json
+    assert (reply["gateway"]["model_requested"], reply["gateway"]["model_used"]) == (model, "openai/gpt-4o")
+
+
+@pytest.mark.parametrize(
+    ("model", "status", "code"),
+    [
+        ("nope", 404, "model_not_found"),
+        ("openai/nope", 404, "model_not_found"),
+        ("nobody/gpt-4o", 404, "model_not_found"),
+        ("both", 404, "model_not_found"),
+        ("groq/llama", 403, "model_not_approved"),
+        ("openai/gpt-3", 410, "model_deprecated"),
+        ("openai/dall-e", 400, "capability_not_supported"),
+    ],
+)
+async def test_a_model_that_cannot_be_used_is_refused_unsent(
+    gateway: Gateway, model: str, status: int, code: str
+) -> None:
+    answer = await gateway.chat({**HELLO, "model": model})
+    assert (answer.status, answer.json["error"]["code"], answer.json["error"]["param"]) == (status, code, "model")
+    assert answer.headers["x-should-retry"] == "false"
+    assert gateway.outbound.sent == []
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer ", "Bearer wrong", "Basic gwk_test", "gwk_test"])
+async def test_a_wrong_key_is_refused_whatever_the_body(gateway: Gateway, authorization: str) -> None:
+    answer = await gateway.chat(b"not json", authorization=authorization)
+    assert (answer.status, answer.json["error"]["code"]) == (401, "invalid_api_key")
+    assert gateway.outbound.sent == []
+
+
+@pytest.mark.parametrize(
+    ("principal", "code"),
+    [
+        (Principal(TENANT, "alice", "revoked"), "invalid_api_key"),
+        (Principal(TENANT, "alice", expires_at_s=1_790_000_000), "invalid_api_key"),
+        (Principal(replace(TENANT, status="disabled"), "alice"), "tenant_disabled"),
+    ],
+)
+async def test_a_key_that_no_longer_counts_is_refused(gateway: Gateway, principal: Principal, code: str) -> None:
+    gateway.hold(principal)
+    answer = await gateway.chat(HELLO)
+    assert answer.json["error"]["code"] == code
+    assert gateway.outbound.sent == []
+
+
+async def test_a_stream_ends_with_usage_and_report_on_its_last_chunk(gateway: Gateway) -> None:
+    gateway.answers(200, *STREAM, content_type="text/event-stream")
+    answer = await gateway.chat({**HELLO, "stream": True})
+    *chunks, done = answer.events
+    assert (answer.status, done) == (200, "[DONE]")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == "Hi!"
+    assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None, None, None, "stop"]
+    assert ["usage" in chunk for chunk in chunks] == [False, False, False, True]
+    assert chunks[-1]["usage"]["cost_estimate"] == (9 * 2.5 + 3 * 10) / 1e6
+    assert chunks[-1]["gateway"]["attempts"][0]["ttft_ms"] is not None
+
+
+async def test_a_client_that_asks_for_usage_gets_openais_separate_chunk(gateway: Gateway) -> None:
+    gateway.answers(200, *STREAM, content_type="text/event-stream")
+    answer = await gateway.chat({**HELLO, "stream": True, "stream_options": {"include_usage": True}})
+    *_, finish, usage, done = answer.events
+    assert finish["choices"][0]["finish_reason"] == "stop"
+    assert (usage["choices"], usage["usage"]["total_tokens"], done) == ([], 12, "[DONE]")
+
+
+async def test_chunks_of_one_network_read_are_one_write(gateway: Gateway) -> None:
+    gateway.answers(200, b"".join(STREAM), content_type="text/event-stream")
+    answer = await gateway.chat({**HELLO, "stream": True})
+    assert len(answer.events) == 5
+    assert len(answer.parts) <= 2
+
+
+async def test_the_client_is_answered_before_the_record_is_written(gateway: Gateway) -> None:
+    for body in (HELLO, {**HELLO, "stream": True}):
+        answer = Answer()
+        gateway.records.write = lambda record, log=answer.log: log.append("record")  # type: ignore[method-assign]
+        if body.get("stream"):
+            gateway.answers(200, *STREAM, content_type="text/event-stream")
+        else:
+            gateway.answers(200, WHOLE)
+        await gateway.chat(body, answer=answer)
+        assert answer.log[-2:] == ["last", "record"]
+
+
+async def test_a_refusal_before_the_first_chunk_keeps_its_status(gateway: Gateway) -> None:
+    gateway.answers(429, b'{"error": {"message": "slow down", "code": "rate_limit_exceeded"}}')
+    gateway.outbound.answer.headers["retry-after"] = "7"  # type: ignore[union-attr]
+    answer = await gateway.chat({**HELLO, "stream": True})
+    error = answer.json["error"]
+    assert (answer.status, error["code"], error["level"], error["retryable"]) == (429, "rate_limited", "provider", True)
+    assert answer.headers["retry-after"] == "7"
+    assert "x-should-retry" not in answer.headers
+
+
+async def test_a_break_after_the_first_chunk_is_an_error_event_and_no_done(gateway: Gateway) -> None:
+    gateway.answers(200, STREAM[0], STREAM[1], ProviderError("The connection to the provider failed."))
+    answer = await gateway.chat({**HELLO, "stream": True})
+    assert (answer.status, answer.log[-1]) == (200, "last")
+    assert answer.events[-1]["error"]["code"] == "provider_error"
+    assert "[DONE]" not in answer.events
+    assert gateway.records.written[0]["event"] == "request.failed"
+    assert gateway.outbound.still_open == 0
+
+
+async def test_a_stream_that_ends_early_is_not_taken_for_complete(gateway: Gateway) -> None:
+    gateway.answers(200, STREAM[0], STREAM[1], content_type="text/event-stream")
+    answer = await gateway.chat({**HELLO, "stream": True})
+    assert answer.events[-1]["error"]["code"] == "provider_error"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_garbage_is_a_provider_error_that_quotes_nothing(gateway: Gateway, stream: bool) -> None:
+    gateway.answers(200, b"<html>internal-host.example</html>")
+    answer = await gateway.chat({**HELLO, "stream": stream})
+    assert (answer.status, answer.json["error"]["code"]) == (502, "provider_error")
+    assert b"internal-host" not in answer.body
+
+
+@pytest.mark.parametrize(("stream", "phase"), [(False, "total"), (True, "ttft")])
+async def test_a_silent_provider_times_out(gateway: Gateway, stream: bool, phase: str) -> None:
+    gateway.answers(200, asyncio.Event().wait)
+    limits = {"ttft_ms": 20, "total_ms": 40} if stream else {"total_ms": 20}
+    answer = await gateway.chat({**HELLO, "stream": stream, "timeouts": limits})
+    error = answer.json["error"]
+    assert (answer.status, error["code"], error["phase"]) == (504, "provider_timeout", phase)
+    assert answer.headers["x-should-retry"] == "false"
+    assert gateway.outbound.still_open == 0
+
+
+async def test_a_stream_that_stalls_after_content_ends_by_its_total_limit(gateway: Gateway) -> None:
+    gateway.answers(200, STREAM[0], STREAM[1], asyncio.Event().wait, content_type="text/event-stream")
+    answer = await gateway.chat({**HELLO, "stream": True, "timeouts": {"ttft_ms": 20, "total_ms": 40}})
+    assert (answer.events[-1]["error"]["code"], answer.events[-1]["error"]["phase"]) == ("provider_timeout", "total")
+
+
+async def test_a_provider_without_figures_is_estimated_and_says_so(gateway: Gateway) -> None:
+    gateway.answers(200, *STREAM[:4], STREAM[5], content_type="text/event-stream")
+    answer = await gateway.chat({**HELLO, "stream": True})
+    usage = answer.events[-2]["usage"]
+    assert (usage["estimated"], usage["prompt_tokens"], usage["completion_tokens"]) == (True, 2, 1)
+
+
+async def test_overhead_is_what_was_not_waiting_for_the_provider(gateway: Gateway) -> None:
+    clock = gateway.world.clock
+    assert isinstance(clock, ManualClock)
+
+    async def take_half_a_second() -> None:
+        clock.running_s += 0.5
+
+    gateway.answers(200, take_half_a_second, WHOLE)
+    report = (await gateway.chat(HELLO)).json["gateway"]
+    assert (report["latency_ms"], report["overhead_ms"]) == (500.0, 0.0)
+
+
+async def test_one_record_per_request_with_figures_and_no_content(gateway: Gateway) -> None:
+    gateway.answers(200, WHOLE)
+    await gateway.chat({**HELLO, "metadata": {"conversation_id": "c-7"}})
+    (record,) = gateway.records.written
+    assert record["event"] == "request.completed"
+    assert (record["tenant_id"], record["user_id"], record["conversation_id"]) == ("acme", "alice", "c-7")
+    assert (record["prompt_tokens"], record["cost_nano_usd"]) == (9, 52_500)
+    assert "Hello" not in json.dumps(record)
+    assert "Hi!" not in json.dumps(record)
+
+
+async def test_a_defect_is_a_500_that_tells_nothing(gateway: Gateway, capsysbinary: Any) -> None:
+    gateway.outbound.answer = RuntimeError("secret prompt text")
+    answer = await gateway.chat(HELLO)
+    assert (answer.status, answer.json["error"]["code"]) == (500, "internal_error")
+    assert b"secret prompt text" not in answer.body + capsysbinary.readouterr().out
+    assert gateway.records.written[0]["code"] == "internal_error"
+
+
+async def test_the_callers_request_id_is_echoed_and_ours_is_our_own(gateway: Gateway) -> None:
+    gateway.answers(200, WHOLE)
+    answer = await gateway.chat(HELLO, **{"x-request-id": "mine-1"})
+    assert answer.headers["x-request-id"] == "mine-1"
+    assert answer.headers["x-gateway-request-id"].startswith("req_")
+
+
+async def test_a_hostile_request_id_is_replaced(gateway: Gateway) -> None:
+    gateway.answers(200, WHOLE)
+    answer = await gateway.chat(HELLO, **{"x-request-id": "a b\tc"})
+    assert answer.headers["x-request-id"] == answer.headers["x-gateway-request-id"]
+
+
+async def test_an_alias_reaches_only_what_is_approved(gateway: Gateway) -> None:
+    gateway.hold(Principal(Tenant("acme", "active", ("groq/*",), {"smart": "openai/gpt-4o"}), "alice"))
+    assert (await gateway.chat({**HELLO, "model": "smart"})).json["error"]["code"] == "model_not_approved"

@@ -1,0 +1,123 @@
+"""Bad input: the right error, and it names the field."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from gateway.model.errors import CapabilityNotSupported, InvalidRequest, UnreadableBody, UnsupportedMediaType
+from gateway.pipeline.read import read_chat_call
+
+GOOD: dict[str, Any] = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+JSON = "application/json"
+
+
+def read(**changes: Any) -> Any:
+    return read_chat_call(JSON, json.dumps({**GOOD, **changes}).encode())
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"model": None}, "model"),
+        ({"model": 5}, "model"),
+        ({"model": ""}, "model"),
+        ({"messages": []}, "messages"),
+        ({"messages": "Hi"}, "messages"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
+        ({"messages": [{"content": "Hi"}]}, "messages[0].role"),
+        ({"messages": [{"role": "robot", "content": "Hi"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user", "content": [{"type": "smell"}]}]}, "messages[0].content[0].type"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text"),
+        ({"messages": [{"role": "tool", "content": "4"}]}, "messages[0].tool_call_id"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"temperature": 2.5}, "temperature"),
+        ({"top_p": -1}, "top_p"),
+        ({"n": 0}, "n"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": 1.5}, "max_tokens"),
+        ({"max_tokens": 5, "max_completion_tokens": 6}, "max_tokens"),
+        ({"stop": [1]}, "stop[0]"),
+        ({"stream": "yes"}, "stream"),
+        ({"stream_options": {"include_usage": True}}, "stream_options"),
+        ({"logit_bias": {"50256": "high"}}, "logit_bias[...]"),
+        ({"response_format": {"type": "xml"}}, "response_format.type"),
+        ({"reasoning_effort": "enormous"}, "reasoning_effort"),
+        ({"tool_choice": "auto"}, "tool_choice"),
+        ({"temprature": 1}, "temprature"),
+        ({"messages": [{"role": "user", "content": "Hi", "colour": 1}]}, "messages[0].colour"),
+        ({"timeouts": {"ttft_ms": 0}}, "timeouts.ttft_ms"),
+    ],
+)
+def test_an_invalid_request_is_named(changes: dict[str, Any], param: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read(**changes)
+    assert caught.value.param == param
+    assert caught.value.code == "validation_error"
+    assert (
+        param.rsplit(".", maxsplit=1)[-1].split("[", maxsplit=1)[0] in caught.value.message
+        or param in caught.value.message
+    )
+
+
+def test_a_missing_member_is_named() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read_chat_call(JSON, b'{"model": "m"}')
+    assert caught.value.param == "messages"
+    assert caught.value.details[0].pointer == "/messages"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"nonsense", b'{"model": "\xff"}', b"[" * 100_000, b'{"a":' * 50_000])
+def test_a_body_that_is_not_json_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read_chat_call(JSON, body)
+    assert caught.value.status == 400
+
+
+def test_broken_json_says_so() -> None:
+    with pytest.raises(UnreadableBody, match="not valid JSON"):
+        read_chat_call(JSON, b'{"model": "m", ')
+
+
+@pytest.mark.parametrize("content_type", ["", "text/plain", "multipart/form-data; boundary=x"])
+def test_another_content_type_is_refused(content_type: str) -> None:
+    with pytest.raises(UnsupportedMediaType) as caught:
+        read_chat_call(content_type, b"{}")
+    assert caught.value.status == 415
+
+
+def test_a_charset_does_not_matter() -> None:
+    assert read_chat_call("Application/JSON; charset=utf-8", json.dumps(GOOD).encode()).model == "openai/gpt-4o"
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"async": True}, "async"),
+        ({"fallback": {"models": ["a/b"]}}, "fallback"),
+        ({"response_schema": {"type": "object"}}, "response_schema"),
+        ({"tools": [{"type": "reference", "schema_id": "gts.x"}]}, "tools[0].type"),
+    ],
+)
+def test_what_is_not_built_yet_is_refused_by_name(changes: dict[str, Any], param: str) -> None:
+    with pytest.raises(CapabilityNotSupported) as caught:
+        read(**changes)
+    assert caught.value.param == param
+
+
+def test_null_means_left_out() -> None:
+    assert read(temperature=None, tools=None, stop=None) == read()
+
+
+def test_a_reply_message_may_be_sent_back() -> None:
+    reply = {
+        "role": "assistant",
+        "content": None,
+        "refusal": None,
+        "annotations": [],
+        "function_call": None,
+        "audio": None,
+    }
+    assert len(read(messages=[{"role": "user", "content": "Hi"}, reply]).messages) == 2
