@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import msgspec
-from gateway.model.catalog import ModelFacts, Prices, PriceTier, ProviderCatalog
 from msgspec import UNSET, Struct, UnsetType
+
+from gateway.model.catalog import ModelFacts, Prices, PriceTier, ProviderCatalog
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS_DEV = "https://github.com/anomalyco/models.dev"

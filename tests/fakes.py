@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,9 +95,12 @@ class ScriptedOutbound:
 @dataclass
 class ListRecords:
     written: list[dict[str, Any]] = field(default_factory=list)
+    on_write: Callable[[], None] | None = None
 
     def write(self, record: dict[str, Any]) -> None:
         self.written.append(record)
+        if self.on_write is not None:
+            self.on_write()
 
 
 @dataclass

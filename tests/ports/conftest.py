@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Iterator
 import boto3
 import httpx
 import pytest
+from moto.server import ThreadedMotoServer
+
 from gateway.adapters.aws.api import AwsApi, Service
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.clock import SystemClock
-from moto.server import ThreadedMotoServer
 
 REGION = "eu-west-1"
 

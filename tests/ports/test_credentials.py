@@ -10,11 +10,11 @@ from typing import Any
 import boto3
 import httpx
 import pytest
+
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.secrets import KEEP_S, SecretsManagerCredentials
 from gateway.model.errors import ProviderError
-
 from tests.fakes import ManualClock
 from tests.ports.conftest import REGION
 

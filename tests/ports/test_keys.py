@@ -9,12 +9,12 @@ from collections.abc import Callable
 import boto3
 import httpx
 import pytest
+
 from gateway.adapters.aws.api import AwsApi
 from gateway.adapters.aws.keys import DynamoKeys
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.tenant import Principal, Tenant
 from gateway.ports import Keys
-
 from tests.fakes import MemoryKeys
 from tests.ports.conftest import REGION, aws_api
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+
 from gateway.adapters.outbound import HttpxOutbound
 from gateway.model.errors import ProviderError
 from gateway.model.http import HttpRequest

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pytest
+
 from gateway.entry.chat import chat_app
 from gateway.model.catalog import ModelFacts, Prices
 from gateway.model.tenant import Principal, Tenant
 from gateway.ports import World
-
 from tests.asgi import Answer, call
 from tests.fakes import ListRecords, MemoryCatalog, MemoryKeys, ScriptedIncoming, ScriptedOutbound, world_of
 
@@ -34,7 +36,9 @@ class Gateway:
     def hold(self, principal: Principal) -> None:
         self.keys.held[hashlib.sha256(KEY.encode()).hexdigest()] = principal
 
-    async def chat(self, body: Any = None, *, answer: Answer | None = None, **headers: str) -> Answer:
+    async def chat(
+        self, body: Any, *, answer: Answer | None = None, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Answer:
         sent = {"authorization": f"Bearer {KEY}", "content-type": "application/json", **headers}
         encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
         return await call(chat_app(self.world), encoded, sent, answer=answer)

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from gateway.model.errors import ProviderError
 from gateway.model.tenant import Principal, Tenant
-
 from tests.asgi import Answer
 from tests.fakes import ManualClock
 from tests.unit.conftest import TENANT, Gateway
@@ -106,7 +106,7 @@ async def test_a_model_that_cannot_be_used_is_refused_unsent(
 
 @pytest.mark.parametrize("authorization", ["", "Bearer ", "Bearer wrong", "Basic gwk_test", "gwk_test"])
 async def test_a_wrong_key_is_refused_whatever_the_body(gateway: Gateway, authorization: str) -> None:
-    answer = await gateway.chat(b"not json", authorization=authorization)
+    answer = await gateway.chat(b"not json", headers={"authorization": authorization})
     assert (answer.status, answer.json["error"]["code"]) == (401, "invalid_api_key")
     assert gateway.outbound.sent == []
 
@@ -154,16 +154,13 @@ async def test_chunks_of_one_network_read_are_one_write(gateway: Gateway) -> Non
     assert len(answer.parts) <= 2
 
 
-async def test_the_client_is_answered_before_the_record_is_written(gateway: Gateway) -> None:
-    for body in (HELLO, {**HELLO, "stream": True}):
-        answer = Answer()
-        gateway.records.write = lambda record, log=answer.log: log.append("record")  # type: ignore[method-assign]
-        if body.get("stream"):
-            gateway.answers(200, *STREAM, content_type="text/event-stream")
-        else:
-            gateway.answers(200, WHOLE)
-        await gateway.chat(body, answer=answer)
-        assert answer.log[-2:] == ["last", "record"]
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_client_is_answered_before_the_record_is_written(gateway: Gateway, stream: bool) -> None:
+    answer = Answer()
+    gateway.records.on_write = lambda: answer.log.append("record")
+    gateway.answers(200, *(STREAM if stream else [WHOLE]))
+    await gateway.chat({**HELLO, "stream": stream}, answer=answer)
+    assert answer.log[-2:] == ["last", "record"]
 
 
 async def test_a_refusal_before_the_first_chunk_keeps_its_status(gateway: Gateway) -> None:
@@ -257,14 +254,14 @@ async def test_a_defect_is_a_500_that_tells_nothing(gateway: Gateway, capsysbina
 
 async def test_the_callers_request_id_is_echoed_and_ours_is_our_own(gateway: Gateway) -> None:
     gateway.answers(200, WHOLE)
-    answer = await gateway.chat(HELLO, **{"x-request-id": "mine-1"})
+    answer = await gateway.chat(HELLO, headers={"x-request-id": "mine-1"})
     assert answer.headers["x-request-id"] == "mine-1"
     assert answer.headers["x-gateway-request-id"].startswith("req_")
 
 
 async def test_a_hostile_request_id_is_replaced(gateway: Gateway) -> None:
     gateway.answers(200, WHOLE)
-    answer = await gateway.chat(HELLO, **{"x-request-id": "a b\tc"})
+    answer = await gateway.chat(HELLO, headers={"x-request-id": "a b\tc"})
     assert answer.headers["x-request-id"] == answer.headers["x-gateway-request-id"]
 
 

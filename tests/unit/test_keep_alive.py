@@ -6,7 +6,6 @@ import asyncio
 import json
 
 from gateway.entry.chat import chat_app
-
 from tests.asgi import call
 from tests.unit.conftest import KEY, Gateway
 from tests.unit.test_chat_function import HELLO, STREAM

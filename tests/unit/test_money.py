@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 
 import pytest
+
 from gateway.model.catalog import ModelFacts, Prices, PriceTier
 from gateway.model.money import cost_nano_usd
 from gateway.model.usage import CompletionTokensDetails, PromptTokensDetails, TokenUsage

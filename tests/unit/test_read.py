@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest, UnreadableBody, UnsupportedMediaType
 from gateway.pipeline.read import read_chat_call
 
@@ -112,7 +113,7 @@ def test_null_means_left_out() -> None:
 
 
 def test_a_reply_message_may_be_sent_back() -> None:
-    reply = {
+    reply: dict[str, Any] = {
         "role": "assistant",
         "content": None,
         "refusal": None,

@@ -9,6 +9,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+
 from gateway.model.http import HttpRequest
 from gateway.model.secret import Secret
 from gateway.providers.wire.sigv4 import AwsKeys, Scope, sign

@@ -9,8 +9,8 @@ from functools import cache
 import jsonschema
 import msgspec
 import pytest
-from gateway.model.catalog import ModelFacts, ProviderCatalog
 
+from gateway.model.catalog import ModelFacts, ProviderCatalog
 from scripts.refresh_catalog import read_overlays
 from tests.unit.facts.facts import CATALOG, SHARED, read_json
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from gateway.model import errors
 
+from gateway.model import errors
 from tests.unit.facts.facts import ROOT, error_rows
 
 STEPS_BUILT = 1

@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
 from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion, CompletionChunk
 from gateway.model.errors import Detail, InvalidRequest, ProviderTimeout
 from gateway.pipeline.list_models import describe
-from openapi_spec_validator import OpenAPIV31SpecValidator
-
 from tests.unit.facts.contract import Validator, component, document, problems, resolved, validator
 from tests.unit.facts.facts import CATALOG, error_rows, read_json
 from tests.unit.facts.test_catalog import every_row

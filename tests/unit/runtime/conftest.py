@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+
 from gateway.entry.runtime import snapshot
 from gateway.entry.runtime.__main__ import Settings, run
 from gateway.entry.runtime.handler import AsgiApp, EventHandler
-
 from tests.unit.runtime.fake_runtime_api import FakeRuntimeApi
 
 Start = Callable[..., "asyncio.Task[int]"]

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import gateway
-
 from tests.unit.runtime.fake_runtime_api import http_event
 
 _HEAD = (

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 from gateway.entry.runtime.handler import Receive, Send
-
 from tests.unit.runtime.apps import Scope, begin, body, echo, http_only
 from tests.unit.runtime.conftest import Start
 from tests.unit.runtime.fake_runtime_api import FakeRuntimeApi, http_event

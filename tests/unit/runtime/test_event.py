@@ -4,9 +4,9 @@ import base64
 from typing import Any
 
 import pytest
+
 from gateway.entry.runtime.client import Invocation
 from gateway.entry.runtime.event import NotHttp, http_request
-
 from tests.unit.runtime.fake_runtime_api import http_event
 
 INVOCATION = Invocation("id-1", 1_700_000_000.5, "arn:aws:lambda:eu-west-1:1:function:f", "Root=1")

@@ -5,7 +5,6 @@ from typing import Any
 
 from gateway.entry.runtime.client import Invocation
 from gateway.entry.runtime.handler import EventHandler
-
 from tests.unit.runtime.conftest import Logged, Start
 from tests.unit.runtime.fake_runtime_api import FakeRuntimeApi
 

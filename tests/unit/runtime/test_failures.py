@@ -5,9 +5,9 @@ import time
 from typing import Any
 
 import pytest
+
 from gateway.entry.runtime.__main__ import Settings, run
 from gateway.entry.runtime.handler import Receive, Send
-
 from tests.unit.runtime.apps import Scope, begin, body, echo, http_only
 from tests.unit.runtime.conftest import Logged, Start
 from tests.unit.runtime.fake_runtime_api import Delivery, FakeRuntimeApi, http_event

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 
 from gateway.entry.runtime.handler import Message, Receive, Send
-
 from tests.unit.runtime.apps import Scope, begin, body, http_only
 from tests.unit.runtime.conftest import Logged, Start
 from tests.unit.runtime.fake_runtime_api import FakeRuntimeApi, http_event

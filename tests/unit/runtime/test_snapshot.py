@@ -3,9 +3,9 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from gateway.entry.runtime.handler import Receive, Send
 from gateway.entry.runtime.snapshot import after_restore, before_snapshot
-
 from tests.unit.runtime.apps import Scope, echo
 from tests.unit.runtime.conftest import Start
 from tests.unit.runtime.fake_runtime_api import FakeRuntimeApi, http_event

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import gateway
 import pytest
+
+import gateway
 from gateway.entry.runtime.__main__ import Settings
 from gateway.entry.runtime.handler import HandlerNotFound, Receive, Send, load_handler
-
 from tests.unit.runtime.apps import Scope, echo
 from tests.unit.runtime.conftest import Logged, Start
 from tests.unit.runtime.fake_runtime_api import FakeRuntimeApi, http_event

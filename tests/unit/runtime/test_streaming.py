@@ -4,8 +4,8 @@ import asyncio
 import json
 
 import pytest
-from gateway.entry.runtime.handler import Receive, Send
 
+from gateway.entry.runtime.handler import Receive, Send
 from tests.unit.runtime.apps import Scope, begin, body, echo, http_only
 from tests.unit.runtime.conftest import Logged, Start
 from tests.unit.runtime.fake_runtime_api import FakeRuntimeApi, http_event
