@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from gateway.model.chat import ChatCall
+from gateway.model.chat import ChatCall, Json
 from gateway.model.completion import AttemptReport, Completion, CompletionChunk, GatewayReport, UsageReport
 from gateway.model.estimate import estimated_usage
 from gateway.model.money import cost_nano_usd
@@ -49,6 +49,7 @@ class ChunkResponder:
         self._id = f"chatcmpl-{exchange.request_id}"
         self._created_s = int(clock.now_s())
         self._held: CompletionChunk | None = None
+        self._extra: Json = {}
         self._generated_bytes = 0
 
     def take(self, chunks: Iterable[Chunk]) -> list[CompletionChunk]:
@@ -57,7 +58,8 @@ class ChunkResponder:
         for chunk in chunks:
             if chunk.usage is not None:
                 self._exchange.usage = chunk.usage
-            if not chunk.choices and chunk.extra is None:
+            if not chunk.choices:
+                self._extra |= chunk.extra or {}
                 continue
             if self._held is not None:
                 ready.append(self._held)
@@ -77,7 +79,8 @@ class ChunkResponder:
         gateway = report(self._exchange, self._clock)
         held = [] if self._held is None else [self._held]
         last = held.pop() if held and not self._separate_usage else self._mine(Chunk(choices=[]))
-        return [*held, msgspec.structs.replace(last, usage=usage, gateway=gateway)]
+        provider_data = {**(last.provider_data or {}), **self._extra} or None
+        return [*held, msgspec.structs.replace(last, usage=usage, gateway=gateway, provider_data=provider_data)]
 
     def _mine(self, chunk: Chunk) -> CompletionChunk:
         for choice in chunk.choices:

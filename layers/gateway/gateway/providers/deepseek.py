@@ -13,7 +13,7 @@ CHAT = Quirks(
     ),
     formats=frozenset({"text", "json_object"}),  # https://api-docs.deepseek.com/guides/json_mode
     reasoning="reasoning_content",  # after a tool call a 400 without it: https://api-docs.deepseek.com/guides/thinking_mode
-    images="",  # messages take text only ("unknown variant `image_url`, expected `text`")
+    images="",  # messages take text only, as its 400 for any other part says
     cached_tokens="prompt_cache_hit_tokens",  # https://api-docs.deepseek.com/guides/kv_cache
 )
 

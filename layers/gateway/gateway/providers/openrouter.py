@@ -10,7 +10,7 @@ CHAT = Quirks(
     lacks=frozenset({"n", "prompt_cache_key", "safety_identifier", "store"}),
     # `models` and `preset` choose a model, which is what the gateway approves and prices:
     # https://openrouter.ai/docs/features/model-routing, https://openrouter.ai/docs/features/presets
-    reserved=frozenset({"model", "models", "preset", "stream", "stream_options"}),
+    reserved=Quirks().reserved | {"models", "preset"},
     developer_role=True,
     refusals=True,
     cache_control=True,  # https://openrouter.ai/docs/features/prompt-caching

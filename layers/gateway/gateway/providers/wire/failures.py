@@ -34,7 +34,7 @@ def public_reason(text: str) -> str:
 def retry_after_s(headers: dict[str, str]) -> int | None:
     """Whole seconds the provider asks to wait, rounded up; None when it names none or names a date."""
     milliseconds = headers.get("retry-after-ms", "")
-    if milliseconds.isdigit():
+    if milliseconds.isdecimal():
         return -(-int(milliseconds) // 1000)
     try:
         seconds = float(headers.get("retry-after", ""))

@@ -5,7 +5,6 @@ Source: https://ai.google.dev/api/generate-content#v1beta.GenerateContentRespons
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
@@ -118,22 +117,22 @@ class Figures(Answered, frozen=True):
         """None without a single count."""
         if self.prompt_token_count is None and self.candidates_token_count is None:
             return None
-        prompt = (*(self.prompt_tokens_details or ()), *(self.tool_use_prompt_tokens_details or ()))
-        generated = self.candidates_tokens_details or ()
+        prompt = _by_modality(self.prompt_tokens_details, self.tool_use_prompt_tokens_details)
+        generated = _by_modality(self.candidates_tokens_details)
         thought = self.thoughts_token_count or 0
         return TokenUsage(
             prompt_tokens=(self.prompt_token_count or 0) + (self.tool_use_prompt_token_count or 0),
             completion_tokens=(self.candidates_token_count or 0) + thought,
             prompt=PromptTokensDetails(
                 cached_tokens=self.cached_content_token_count or 0,
-                audio_tokens=_of(prompt, "AUDIO"),
-                image_tokens=_of(prompt, "IMAGE"),
-                video_tokens=_of(prompt, "VIDEO"),
+                audio_tokens=prompt.get("AUDIO", 0),
+                image_tokens=prompt.get("IMAGE", 0),
+                video_tokens=prompt.get("VIDEO", 0),
             ),
             completion=CompletionTokensDetails(
                 reasoning_tokens=thought,
-                audio_tokens=_of(generated, "AUDIO"),
-                image_tokens=_of(generated, "IMAGE"),
+                audio_tokens=generated.get("AUDIO", 0),
+                image_tokens=generated.get("IMAGE", 0),
             ),
         )
 
@@ -172,7 +171,7 @@ class Answer(Answered, frozen=True):
     def created_s(self) -> int:
         try:
             return int(datetime.fromisoformat(self.create_time).timestamp()) if self.create_time else 0
-        except ValueError:
+        except (ValueError, OverflowError):
             return 0
 
 
@@ -188,5 +187,9 @@ def finish_reason(reason: str | int | None, *, has_calls: bool) -> FinishReason:
     return FINISH_REASONS.get(reason) or ("tool_calls" if has_calls else "stop")
 
 
-def _of(counts: Iterable[ModalityCount], modality: str) -> int:
-    return sum(count.token_count or 0 for count in counts if count.modality == modality)
+def _by_modality(*details: list[ModalityCount] | None) -> dict[str | int | None, int]:
+    counts: dict[str | int | None, int] = {}
+    for detail in details:
+        for count in detail or ():
+            counts[count.modality] = counts.get(count.modality, 0) + (count.token_count or 0)
+    return counts

@@ -151,7 +151,7 @@ def _object(text: str) -> msgspec.Raw | None:
     """`text` byte for byte when it is a JSON object, else None."""
     try:
         msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
     return msgspec.Raw(text)
 

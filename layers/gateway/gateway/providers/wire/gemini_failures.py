@@ -71,7 +71,7 @@ def failure_in(body: bytes, provider: str) -> ProviderFailure | None:
 def _error_in(body: bytes) -> ErrorBody | None:
     try:
         envelope: ErrorEnvelope | list[ErrorEnvelope] = _ENVELOPE.decode(body)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     first = next(iter(envelope), None) if isinstance(envelope, list) else envelope
     return first.error if first else None

@@ -8,9 +8,9 @@ from gateway.model.chat import Json
 from gateway.model.errors import ProviderError
 from gateway.model.http import HttpResponse
 from gateway.model.reply import Choice, Reply, ReplyMessage
-from gateway.providers.wire import gemini_parts
 from gateway.providers.wire.gemini_answer import ANSWER, Answer, Candidate, finish_reason, given
 from gateway.providers.wire.gemini_failures import failure_in
+from gateway.providers.wire.gemini_parts import CandidateReader
 
 
 def parse_answer(response: HttpResponse, provider: str) -> Reply:
@@ -19,7 +19,7 @@ def parse_answer(response: HttpResponse, provider: str) -> Reply:
     try:
         answer = ANSWER.decode(response.body)
         choices = [_choice(answer, position, response.body, facts) for position in range(len(answer.candidates or ()))]
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ProviderError(f"{provider} answered with something that is not documented") from error
     if given(answer.error):
         raise failure_in(response.body, provider) or ProviderError(f"{provider} reported an unnamed error")
@@ -52,14 +52,14 @@ def index_of(candidate: Candidate, position: int) -> int:
 
 def _choice(answer: Answer, position: int, body: bytes, facts: list[Json]) -> Choice:
     candidate = (answer.candidates or [])[position]
-    grown = gemini_parts.Choice(index_of(candidate, position))
-    gathered = grown.take(candidate, body, position, answer.response_id)
-    if grown.facts:
-        facts.append({"index": grown.index, **grown.facts})
-    reason = finish_reason(grown.finished, has_calls=grown.calls > 0)
+    reader = CandidateReader(index_of(candidate, position))
+    gathered = reader.take(candidate, body, position, answer.response_id)
+    if reader.facts:
+        facts.append({"index": reader.index, **reader.facts})
+    reason = finish_reason(reader.finished, has_calls=reader.calls > 0)
     nothing = None if gathered.calls or gathered.media or reason == "content_filter" else ""
     return Choice(
-        index=grown.index,
+        index=reader.index,
         finish_reason=reason,
         logprobs=gathered.logprobs,
         message=ReplyMessage(

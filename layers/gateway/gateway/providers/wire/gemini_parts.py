@@ -82,7 +82,7 @@ class Gathered:
         self.logprobs: Json | None = None
 
 
-class Choice:
+class CandidateReader:
     """One candidate as it grows. `facts`: what only Google tells, in its own words."""
 
     def __init__(self, index: int) -> None:

@@ -14,7 +14,7 @@ from gateway.model.reply import Chunk, ChunkChoice, Delta, FunctionCallDelta, To
 from gateway.providers.wire.gemini_answer import ANSWER, Candidate, Figures, PromptFeedback, finish_reason, given
 from gateway.providers.wire.gemini_failures import failure_in
 from gateway.providers.wire.gemini_parse import index_of, told
-from gateway.providers.wire.gemini_parts import Choice, Gathered
+from gateway.providers.wire.gemini_parts import CandidateReader, Gathered
 from gateway.providers.wire.sse import SseDecoder
 
 
@@ -27,7 +27,7 @@ class AnswerStream:
     def __init__(self, provider: str) -> None:
         self._provider = provider
         self._sse = SseDecoder()
-        self._choices: dict[int, Choice] = {}
+        self._readers: dict[int, CandidateReader] = {}
         self._figures: Figures | None = None
         self._blocked: PromptFeedback | None = None
 
@@ -37,20 +37,20 @@ class AnswerStream:
 
     def close(self) -> Iterator[Chunk]:
         """Raises ProviderError when a candidate has not finished, or none has come and the prompt was not blocked."""
-        choices = sorted(self._choices.values(), key=lambda choice: choice.index)
-        if self._blocked is None and not (choices and all(choice.finished is not None for choice in choices)):
+        readers = sorted(self._readers.values(), key=lambda reader: reader.index)
+        if self._blocked is None and not (readers and all(reader.finished is not None for reader in readers)):
             raise ProviderError(f"{self._provider}'s stream ended early")
         ends = [
             ChunkChoice(
-                index=choice.index,
+                index=reader.index,
                 delta=Delta(),
                 finish_reason=finish_reason(
-                    "SAFETY" if choice.finished is None else choice.finished, has_calls=choice.calls > 0
+                    "SAFETY" if reader.finished is None else reader.finished, has_calls=reader.calls > 0
                 ),
             )
-            for choice in choices
+            for reader in readers
         ]
-        extra = told([{"index": choice.index, **choice.facts} for choice in choices if choice.facts])
+        extra = told([{"index": reader.index, **reader.facts} for reader in readers if reader.facts])
         if self._blocked is not None:
             extra = {**(extra or {}), **self._blocked.facts()}
             ends = ends or [ChunkChoice(index=0, delta=Delta(role="assistant"), finish_reason="content_filter")]
@@ -64,7 +64,7 @@ class AnswerStream:
                 for position, candidate in enumerate(answer.candidates or ())
                 if (said := self._said(candidate, position, data, answer.response_id)) is not None
             ]
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ProviderError(f"{self._provider} sent an event that is not documented") from error
         if given(answer.error):
             raise failure_in(data, self._provider) or ProviderError(f"{self._provider} reported an unnamed error")
@@ -84,12 +84,12 @@ class AnswerStream:
     def _said(self, candidate: Candidate, position: int, data: bytes, response_id: str | None) -> ChunkChoice | None:
         """None when there is nothing to pass on: no text, or an empty one that only ends the answer."""
         index = index_of(candidate, position)
-        choice = self._choices.get(index)
-        first = choice is None
-        if choice is None:
-            choice = self._choices[index] = Choice(index)
-        calls = choice.calls
-        gathered = choice.take(candidate, data, position, response_id)
+        reader = self._readers.get(index)
+        first = reader is None
+        if reader is None:
+            reader = self._readers[index] = CandidateReader(index)
+        calls = reader.calls
+        gathered = reader.take(candidate, data, position, response_id)
         delta = _delta(gathered, calls, first=first)
         if delta == _SILENT and gathered.logprobs is None:
             return None

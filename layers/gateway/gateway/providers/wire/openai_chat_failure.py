@@ -38,18 +38,26 @@ class Complaint:
 
 def refusal(response: HttpResponse, target: Target, quirks: Quirks) -> ProviderFailure:
     """The meaning of an answer that is not 2xx."""
-    try:
-        said = complaint(msgspec.json.decode(response.body), quirks)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        said = Complaint()
+    said = complaint(_loosely(response.body), quirks)
     return failure(target.provider, response, code=said.code, reason=said.reason, param=said.param)
 
 
-def interruption(error: Any, target: Target, quirks: Quirks) -> ProviderFailure:
-    """The meaning of an error inside a 2xx answer or stream, whose own status is all there is."""
-    said = complaint({"error": error}, quirks)
+def interruption(body: Any, target: Target, quirks: Quirks) -> ProviderFailure:
+    """The meaning of an error inside a 2xx answer or stream, whose own status is all there is.
+
+    `body`: the object with the error, or the bytes of an event that is called so.
+    """
+    said = complaint(_loosely(body) if isinstance(body, bytes) else body, quirks)
     response = HttpResponse(said.status or _status_of(said.code), {})
     return failure(target.provider, response, code=said.code, reason=said.reason, param=said.param)
+
+
+def _loosely(data: bytes) -> Any:
+    """None for what is no JSON."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def complaint(body: Any, quirks: Quirks) -> Complaint:
@@ -89,17 +97,16 @@ def _first_violation(violations: list[Any]) -> tuple[str | None, str | None]:
 
 def _code(error: Json) -> str | None:
     """The provider's short code: a word before a number, never a sentence."""
-    candidates = [error.get("code"), error.get("type")]
-    words = [value for value in candidates if isinstance(value, str) and not value.isdigit()]
-    numbers = [str(value) for value in candidates if isinstance(value, int) or (isinstance(value, str) and value)]
-    return next((value for value in words + numbers if _SHORT_CODE.fullmatch(value)), None)
+    candidates = [str(value) for value in (error.get("code"), error.get("type")) if type(value) in (str, int)]
+    short = [value for value in candidates if _SHORT_CODE.fullmatch(value)]
+    return next((value for value in short if not value.isdecimal()), short[0] if short else None)
 
 
 def _status(error: Json) -> int | None:
     for name in ("status_code", "status", "code"):
         value = error.get(name)
-        if isinstance(value, str) and value.isdigit():
-            value = int(value)
+        if isinstance(value, str) and value.isdecimal():
+            value = int(value[:4])
         if isinstance(value, int) and 400 <= value < 600:
             return value
     return None

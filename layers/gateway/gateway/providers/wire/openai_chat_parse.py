@@ -98,7 +98,7 @@ def reply(response: HttpResponse, target: Target, quirks: Quirks) -> Reply:
     """Raises ProviderFailure for an error inside a 2xx answer and for one that is no chat completion."""
     answer = decoded(response.body, target)
     if answer.error:
-        raise interruption(answer.error, target, quirks)
+        raise interruption({"error": answer.error}, target, quirks)
     if not answer.choices:
         raise ProviderError(f"{target.provider} answered without a choice.")
     return Reply(
@@ -115,7 +115,7 @@ def reply(response: HttpResponse, target: Target, quirks: Quirks) -> Reply:
 
 def _choice(choice: WireChoice, position: int, target: Target, quirks: Quirks) -> Choice:
     if choice.error:
-        raise interruption(choice.error, target, quirks)
+        raise interruption({"error": choice.error}, target, quirks)
     message = choice.message
     if message is None:
         raise ProviderError(f"{target.provider} answered with a choice without a message.")

@@ -51,7 +51,7 @@ class Quirks:
     formats: frozenset[str] = EVERY_FORMAT
     stream_usage: bool = True
     obfuscation: bool = False
-    reserved: frozenset[str] = frozenset({"model", "stream", "stream_options"})
+    reserved: frozenset[str] = frozenset({"model", "messages", "stream", "stream_options"})
 
     developer_role: bool = False
     names: bool = True

@@ -80,10 +80,9 @@ def _plain(call: ChatCall, target: Target, quirks: Quirks) -> Json:
             members[quirks.renames.get(name, name)] = value
     if quirks.stop_as_list and isinstance(call.stop, str):
         members["stop"] = [call.stop]
-    if not target.model.sampling:
-        for name in ("temperature", "top_p"):
-            if name in members:
-                raise CapabilityNotSupported(f"The model {target.model.id} does not take '{name}'.", param=name)
+    for name in ("temperature", "top_p"):
+        if name in members and not target.model.sampling:
+            raise CapabilityNotSupported(f"The model {target.model.id} does not take '{name}'.", param=name)
     return members
 
 

@@ -80,9 +80,11 @@ class ChatStream:
         if event.data == b"[DONE]":
             self._done = True
             return self._ending()
+        if event.name == "error":
+            raise interruption(event.data, self._target, self._quirks)
         answer = decoded(event.data, self._target)
-        if answer.error or event.name == "error":
-            raise interruption(answer.error, self._target, self._quirks)
+        if answer.error:
+            raise interruption({"error": answer.error}, self._target, self._quirks)
         choices = [mine for choice in answer.choices or () if (mine := self._choice(choice)) is not None]
         raw_usage = figures(answer)
         usage = token_usage(raw_usage, self._quirks) if raw_usage else None
@@ -125,14 +127,14 @@ class ChatStream:
     def _choice(self, choice: WireChoice) -> ChunkChoice | None:
         """None when the choice says nothing new."""
         if choice.error:
-            raise interruption(choice.error, self._target, self._quirks)
+            raise interruption({"error": choice.error}, self._target, self._quirks)
         index = choice.index or 0
         progress = self._choices.get(index)
         if progress is None:
             progress = self._choices[index] = _Progress()
         delta = self._delta(choice.delta or _NOTHING, progress)
         finish: FinishReason | None = None
-        if choice.finish_reason is not None and not progress.finished:
+        if choice.finish_reason and not progress.finished:
             finish = finish_reason(choice.finish_reason, bool(progress.calls), self._target)
             progress.finished = True
         if delta is None and finish is None and choice.logprobs is None:

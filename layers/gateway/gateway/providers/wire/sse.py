@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
 
 class Event(NamedTuple):
     """`name` is empty when the event has no `event:` line. `data`: its `data:` lines joined by a newline."""
@@ -20,25 +22,29 @@ class SseDecoder:
     """Feed it bytes, get whole events, never a cut one. Comments, ids and retry hints are dropped."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []
         self._name = ""
         self._data: list[bytes] = []
-        self._started = False
+        self._started = self._after_cr = False
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """The events that `data` completes."""
-        text = self._rest + data
-        if not self._started and text:
+        if self._after_cr and data:  # the second half of CR LF
+            data = data.removeprefix(b"\n")
+            self._after_cr = False
+        if data:
+            self._rest.append(data)
+        if b"\n" not in data and b"\r" not in data:  # a long line is put together once, not with every piece
+            return
+        self._after_cr = data.endswith(b"\r")
+        text = b"".join(self._rest)
+        if not self._started:
             self._started = True
-            text = text.removeprefix(b"\xef\xbb\xbf")
-        if text.endswith(b"\r"):  # may be the first half of CR LF
-            text, held = text[:-1], b"\r"
-        else:
-            held = b""
+            text = text.removeprefix(BYTE_ORDER_MARK)
         if b"\r" in text:
             text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *lines, rest = text.split(b"\n")
-        self._rest = rest + held
+        self._rest = [rest] if rest else []
         for line in lines:
             if line:
                 self._field(line)

@@ -1,0 +1,77 @@
+# Every target sets up what it needs; environments are made again when their requirements change.
+#   make run    the gateway on this machine      make check  fast gates      make smoke BASE_URL=.../v1 KEY=...
+#   make test   everything CI runs               make bench  figures         make deploy ENV=dev|prod
+
+ENV ?= dev
+
+ifndef PYTHON
+PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$name && break; done)
+endif
+
+VENV := .venv/bin
+STACK_PYTHON := .local/stack-venv/bin/python
+SAM_BIN := $(CURDIR)/.local/sam-venv/bin
+# Without this make's own variables (a PYTHON= given here, say) would overrule those of the layers' Makefiles.
+SAM := env -u MAKEFLAGS -u MAKELEVEL SAM_CLI_TELEMETRY=0 $(SAM_BIN)/sam
+ENVIRONMENTS = @$(PYTHON) -m local.venvs
+CODE := layers/gateway/gateway functions local scripts benchmarks tests
+
+.PHONY: run test check smoke bench build deploy setup lock clean clean-all python
+
+run: python
+	$(ENVIRONMENTS) stack sam
+	@exec $(STACK_PYTHON) -m local.run
+
+test: setup check
+	$(VENV)/python -m pytest --ignore=tests/unit
+
+check: python
+	$(ENVIRONMENTS) dev sam
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy $(CODE)
+	PYTHONPATH=layers/gateway $(VENV)/lint-imports
+	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
+	$(VENV)/python -m pytest tests/unit
+
+# The end-to-end suite against any gateway that is deployed: make smoke BASE_URL=https://.../v1 KEY=gwk_...
+smoke: python
+	$(ENVIRONMENTS) dev
+	@test -n "$(BASE_URL)" && test -n "$(KEY)" || { echo "make smoke BASE_URL=https://.../v1 KEY=gwk_..." >&2; exit 2; }
+	@BASE_URL="$(BASE_URL)" KEY="$(KEY)" $(VENV)/python -m pytest tests/e2e
+
+bench: python
+	$(ENVIRONMENTS) dev stack sam
+	$(VENV)/python -m benchmarks
+
+# For Lambda: arm64, Python 3.13.
+build: python
+	$(ENVIRONMENTS) sam
+	@$(PYTHON) -m local.build
+	LAYER_TARGET=lambda PYTHON=$(SAM_BIN)/python $(SAM) build
+
+deploy: build
+	parameters=$$($(PYTHON) -m scripts.release_parameters $(ENV)) && \
+	$(SAM) deploy --config-env $(ENV) --parameter-overrides $$parameters
+
+setup: python
+	$(ENVIRONMENTS) dev stack sam
+
+# Pins every requirements file anew, with hashes, to the newest versions that fit.
+lock: python
+	$(PYTHON) -m venv --clear .local/lock-venv && .local/lock-venv/bin/python -m pip install --quiet uv
+	for file in layers/deps/requirements requirements-dev local/requirements-sam; do \
+		.local/lock-venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+			--no-header --no-annotate $$file.in --output-file $$file.txt || exit 1; \
+	done
+
+clean: python
+	@$(PYTHON) -m local.clean
+
+clean-all: python
+	@$(PYTHON) -m local.clean --all
+
+python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and none was found; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; %s is %s" % (sys.executable, sys.version.split()[0]))'

@@ -1,0 +1,59 @@
+"""`python -m benchmarks`: what the gateway costs, beside a direct call to the same provider simulator, in one run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks import alone, machine
+from benchmarks.report import Report, document, text
+from local.console import Problem, Progress
+
+RESULTS = Path(__file__).parent / "results"
+ROUNDS, QUICK_ROUNDS = 5, 2
+QUICK_SHARE = 0.25
+
+
+def options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=("A", "B"), help="A: the gateway's code alone; B: through the local stack")
+    parser.add_argument("--rounds", type=int, help=f"rounds of interleaved slices (default {ROUNDS})")
+    parser.add_argument("--quick", action="store_true", help="a quarter of the requests in two rounds: a first look")
+    chosen = parser.parse_args(arguments)
+    chosen.rounds = chosen.rounds or (QUICK_ROUNDS if chosen.quick else ROUNDS)
+    return chosen
+
+
+def run(chosen: argparse.Namespace, progress: Progress) -> Report:
+    """Raises Problem."""
+    report = Report()
+    share = QUICK_SHARE if chosen.quick else 1.0
+    if chosen.only != "B":
+        report.add(alone.measure(chosen.rounds, share, progress))
+    if chosen.only != "A":
+        report.add(through_stack.measure(chosen.rounds, share, progress))
+    return report
+
+
+def main(arguments: list[str]) -> int:
+    """0 when everything could be measured, whether or not the aims were kept."""
+    chosen = options(arguments)
+    try:
+        where = machine.description()
+        report = run(chosen, Progress())
+    except Problem as problem:
+        print(f"\nProblem: {problem}", file=sys.stderr)
+        return 1
+    shown = text(report)
+    print(
+        f"\n{shown}\n\nOn {where['cpu']}, {where['cores']} cores, Python {where['python']}, load {where['load_1min']}."
+    )
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "latest.md").write_text(shown + "\n")
+    (RESULTS / "latest.json").write_text(document(report, where, vars(chosen)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,45 @@
+"""What the gateway promises about its own cost, and whether a run kept it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """An upper limit; `strict`: the limit itself is already too much."""
+
+    name: str
+    unit: str
+    limit: float
+    strict: bool = False
+
+    def judged(self, value: float) -> Verdict:
+        return Verdict(self, value, value < self.limit if self.strict else value <= self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An aim with what was measured."""
+
+    aim: Aim
+    value: float
+    kept: bool
+
+    @property
+    def line(self) -> str:
+        sign = "<" if self.aim.strict else "<="
+        value = f"{self.value:.2f} {self.aim.unit}".rstrip()
+        return f"{self.aim.name} = {value} ({sign} {self.aim.limit:g}): {'PASS' if self.kept else 'FAIL'}"
+
+
+ADDED_P50_MS, ADDED_P99_MS = 3.0, 10.0
+IMPORT_CPU = Aim("import of the chat function, CPU", "ms", 450.0)
+OVERHEAD_P99 = Aim("overhead_ms p99", "", 50.0, strict=True)
+FAILED_REQUESTS = Aim("failed or unsent requests through the stack", "", 0.0)
+
+
+def added_latency(what: str) -> dict[int, Aim]:
+    """By percentile: what the gateway's own code may add, warm, without the emulator."""
+    limits = {50: ADDED_P50_MS, 99: ADDED_P99_MS}
+    return {percent: Aim(f"added p{percent}, {what}", "ms", limit) for percent, limit in limits.items()}

@@ -1,0 +1,102 @@
+"""The two AWS calls of a chat request, answered from memory: BatchGetItem and GetSecretValue.
+
+Every request must have the shape of a signed one; signatures themselves are tested elsewhere (tests/unit).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import socket
+import threading
+from types import TracebackType
+from typing import Any, Self
+
+TABLE, STACK, REGION = "bench-tenants", "bench", "us-east-1"
+ACCESS_KEY_ID = "AKIDBENCH"
+API_KEY = "gwk_" + "b" * 43
+_TENANT = "acme"
+_SIGNED = re.compile(
+    rb"authorization: AWS4-HMAC-SHA256 Credential=AKIDBENCH/\d{8}/us-east-1/(dynamodb|secretsmanager)/aws4_request, "
+    rb"SignedHeaders=[a-z;-]*host;[a-z0-9;-]*x-amz-date[a-z;-]*, Signature=[0-9a-f]{64}\r\n",
+    re.IGNORECASE,
+)
+_HEADERS = {
+    name: re.compile(rb"\r\n%b: *([^\r]+)" % name, re.IGNORECASE) for name in (b"content-length", b"x-amz-target")
+}
+
+
+class AwsStandIn:
+    """Listens on loopback until the block ends; each connection has a thread."""
+
+    def __init__(self, provider_base_url: str) -> None:
+        self.requests = 0
+        self._secret = json.dumps({"api_key": "sim-openai", "base_url": provider_base_url})
+        self._items = _items()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listener.close()
+
+    @property
+    def url(self) -> str:
+        host, port = self._listener.getsockname()
+        return f"http://{host}:{port}"
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                peer, _ = self._listener.accept()
+            except OSError:  # closed
+                return
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
+
+    def _serve(self, peer: socket.socket) -> None:
+        received = b""
+        with peer:
+            while data := peer.recv(65_536):
+                received += data
+                head, blank, body = received.partition(b"\r\n\r\n")
+                if not blank or len(body) < int(_header(head, b"content-length")):
+                    continue
+                received = b""
+                self.requests += 1
+                status, answer = self.answer(head + b"\r\n", body)
+                content = json.dumps(answer).encode()
+                peer.sendall(b"HTTP/1.1 %d AWS\r\nContent-Length: %d\r\n\r\n" % (status, len(content)) + content)
+
+    def answer(self, head: bytes, body: bytes) -> tuple[int, dict[str, Any]]:
+        """Status and JSON document for one request; `head` ends with a line break."""
+        if not _SIGNED.search(head):
+            return 403, {"__type": "MissingAuthenticationToken"}
+        request = json.loads(body)
+        operation = _header(head, b"x-amz-target").rpartition(b".")[2]
+        if operation == b"GetSecretValue" and request["SecretId"] == f"{STACK}/providers/openai":
+            return 200, {"SecretString": self._secret}
+        if operation == b"BatchGetItem" and set(request["RequestItems"]) == {TABLE}:
+            wanted = [key["pk"]["S"] for key in request["RequestItems"][TABLE]["Keys"]]
+            return 200, {"Responses": {TABLE: [self._items[pk] for pk in wanted if pk in self._items]}}
+        return 400, {"__type": "ValidationException"}
+
+
+def _header(head: bytes, name: bytes) -> bytes:
+    found = _HEADERS[name].search(head)
+    return found[1] if found else b"0"
+
+
+def _items() -> dict[str, dict[str, Any]]:
+    key = f"K#{hashlib.sha256(API_KEY.encode()).hexdigest()}"
+    owner = {"tenant_id": {"S": _TENANT}, "user_id": {"S": "alice"}, "status": {"S": "active"}}
+    tenant = {"status": {"S": "active"}, "approvals": {"L": [{"S": "*"}]}, "aliases": {"M": {}}, "name": {"S": "Acme"}}
+    return {
+        key: {"pk": {"S": key}, "sk": {"S": "K"}, "scopes": {"L": [{"S": "*"}]}, **owner},
+        f"T#{_TENANT}": {"pk": {"S": f"T#{_TENANT}"}, "sk": {"S": "T"}, **tenant},
+    }

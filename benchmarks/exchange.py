@@ -1,0 +1,91 @@
+"""One answer read from a socket and timed: the first streamed event and the last byte."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from dataclasses import dataclass
+
+from local.console import Problem
+
+TIMEOUT_S = 30.0
+LAST_CHUNK = b"\r\n0\r\n\r\n"
+_EVENT = b"data: "
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_READ_BYTES = 262_144
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Milliseconds from sending: `first_ms` to the first server-sent event (the last byte without one)."""
+
+    first_ms: float
+    last_ms: float
+    raw: bytes
+
+
+class Stopwatch:
+    """Collects what arrives on a socket since `started_s` (perf_counter seconds)."""
+
+    def __init__(self, peer: socket.socket, started_s: float) -> None:
+        self.received = bytearray()
+        self._peer, self._started_s = peer, started_s
+        self._first_ms = 0.0
+
+    def read(self) -> None:
+        """One read. Raises Problem when the peer closed, or is silent for too long."""
+        try:
+            data = self._peer.recv(_READ_BYTES)
+        except TimeoutError:
+            data = b""
+        if not data:
+            raise Problem(f"An answer broke off after {len(self.received)} bytes: {bytes(self.received[-500:])!r}")
+        self.received += data
+        if not self._first_ms and _EVENT in self.received:
+            self._first_ms = self._elapsed_ms()
+
+    def stop(self) -> Timed:
+        last_ms = self._elapsed_ms()
+        return Timed(self._first_ms or last_ms, last_ms, bytes(self.received))
+
+    def _elapsed_ms(self) -> float:
+        return (time.perf_counter() - self._started_s) * 1000
+
+
+class DirectClient:
+    """Calls the provider simulator over one kept connection: what a client without a gateway would see."""
+
+    def __init__(self, port: int, path: str) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._head = (
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer sim-openai\r\n"
+            "Content-Type: application/json\r\nContent-Length: "
+        ).encode()
+
+    def call(self, body: bytes) -> Timed:
+        """Raises Problem for anything but status 200."""
+        request = self._head + b"%d\r\n\r\n" % len(body) + body
+        started_s = time.perf_counter()
+        self._socket.sendall(request)
+        watch = Stopwatch(self._socket, started_s)
+        while not _is_whole(watch.received):
+            watch.read()
+        timed = watch.stop()
+        if not timed.raw.startswith(b"HTTP/1.1 200 "):
+            raise Problem(f"The simulator refused a direct call: {timed.raw[:500]!r}")
+        return timed
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def _is_whole(received: bytearray) -> bool:
+    """Whether an HTTP answer is complete; one without a length is chunked."""
+    head_end = received.find(b"\r\n\r\n")
+    if head_end < 0:
+        return False
+    if length := _LENGTH.search(received, 0, head_end):
+        return len(received) >= head_end + 4 + int(length[1])
+    return received.endswith(LAST_CHUNK)

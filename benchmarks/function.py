@@ -1,0 +1,103 @@
+"""The chat function as it is deployed: layers built from the repository, the exec wrapper, a bare interpreter."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.aws_stand_in import ACCESS_KEY_ID, REGION, STACK, TABLE
+from local.commands import run_logged
+from local.places import REPOSITORY
+
+_LAYERS = (("deps", "build-DepsLayer"), ("gateway", "build-GatewayLayer"))
+_STOP_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """`opt` and `task` are /opt and /var/task of the function; `interpreter` finds no packages of its own."""
+
+    opt: Path
+    task: Path
+    interpreter: Path
+    log: Path
+
+    @classmethod
+    def build(cls, folder: Path) -> Package:
+        """Raises Problem when a layer cannot be built. Bytecode is compiled as the layers' Makefiles do it."""
+        package = cls(folder / "opt", folder / "task", folder / "runtime" / "bin" / "python", folder / "function.log")
+        inherited = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
+        for layer, target in _LAYERS:
+            built = folder / layer
+            command = ["make", "-C", f"layers/{layer}", target, f"ARTIFACTS_DIR={built}"]
+            command += ["LAYER_TARGET=host", f"PYTHON={sys.executable}"]
+            run_logged(f"building the {layer} layer", command, folder / "layers.log", inherited)
+            shutil.copytree(built, package.opt, dirs_exist_ok=True)
+        shutil.copytree(REPOSITORY / "functions" / "chat", package.task, ignore=shutil.ignore_patterns("__pycache__"))
+        venv.EnvBuilder(with_pip=False, symlinks=True).create(folder / "runtime")
+        return package
+
+    def search_path(self) -> str:
+        """PYTHONPATH as the exec wrapper sets it."""
+        return f"{self.task}:{self.opt / 'python'}"
+
+    def variables(self, aws_url: str, runtime_api: str = "") -> dict[str, str]:
+        """The process's whole environment."""
+        return {
+            "PATH": "/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "TZ": ":UTC",
+            "_HANDLER": "app.app",
+            "LAMBDA_TASK_ROOT": str(self.task),
+            "AWS_LAMBDA_RUNTIME_API": runtime_api,
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": "bench",
+            "AWS_SESSION_TOKEN": "bench",
+            "GATEWAY_STACK": STACK,
+            "GATEWAY_TENANTS_TABLE": TABLE,
+            "GATEWAY_LOCAL_ENDPOINT": aws_url,
+        }
+
+
+@contextmanager
+def running(package: Package, aws_url: str, runtime_api: str) -> Iterator[int]:
+    """The function's process, by its id, from the start of the exec wrapper on; it is ended with the block."""
+    command = [str(package.opt / "gateway-runtime"), str(package.interpreter), "bootstrap.py"]
+    with package.log.open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603 - runs our own exec wrapper
+            command,
+            cwd=package.task,
+            env=package.variables(aws_url, runtime_api),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(_STOP_TIMEOUT_S)
+
+
+@contextmanager
+def simulators() -> Iterator[int]:
+    """The provider simulators' process, by its port."""
+    process = subprocess.Popen(  # noqa: S603 - runs this interpreter
+        [sys.executable, "-m", "local.simulators"], cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+    try:
+        yield int(process.stdout.readline().rpartition(b":")[2])
+    finally:
+        process.terminate()
+        process.wait(_STOP_TIMEOUT_S)
+        process.stdout.close()

@@ -1,0 +1,80 @@
+"""What the machine tells of a process, and which cores a process may use. Linux."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_libc = ctypes.CDLL(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """One core for what is measured, another for what measures it; the same one where there is no second."""
+
+    measured: int
+    measuring: int
+
+    @classmethod
+    def choose(cls) -> Cores:
+        usable = sorted(os.sched_getaffinity(0))
+        return cls(usable[-1], usable[0])
+
+
+@contextmanager
+def pinned_to(core: int) -> Iterator[None]:
+    """This thread, and every process and thread started in the block, runs on `core` only."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+class CpuClock:
+    """User and system time of another process, all its threads, in nanosecond steps (/proc has 10 ms steps).
+
+    Source: https://man7.org/linux/man-pages/man3/clock_getcpuclockid.3.html
+    """
+
+    def __init__(self, pid: int) -> None:
+        clock = ctypes.c_int()
+        if error := _libc.clock_getcpuclockid(pid, ctypes.byref(clock)):
+            raise OSError(error, os.strerror(error))
+        self._clock = clock.value
+
+    def read_ms(self) -> float:
+        return time.clock_gettime_ns(self._clock) / 1e6
+
+
+def memory_mb(pid: int) -> tuple[float, float]:
+    """Resident memory now, and at its peak."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    fields = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
+    return int(fields["VmRSS"][0]) / 1024, int(fields["VmHWM"][0]) / 1024
+
+
+def description() -> dict[str, Any]:
+    """Where a run took place; `load_1min` above the number of cores means that others were working too."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()}",
+        "load_1min": round(os.getloadavg()[0], 2),
+        "taken_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,169 @@
+"""The whole gateway on this machine, behind `make run`: start, deploy, seed, announce, wait, stop.
+
+    .local/stack-venv/bin/python -m local.run [--port 8080] [--state-dir .local/state] [--simulated] [--ready-fd N]
+
+The state directory keeps everything that outlives a stop; `endpoints.json` is written beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from local import build, deploy, ports, seed, settings
+from local.aws import Aws
+from local.console import Problem, Progress
+from local.endpoints import Endpoints, announcement
+from local.front_client import FrontClient
+from local.places import REPOSITORY, STATE
+from local.ports import HOST, Ports
+from local.processes import Processes, only_run
+
+_START_TIMEOUT_S = 60.0
+_POLL_S = 0.05
+_WATCH_S = 0.5
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Options:
+    """`port` 0 takes a free one. `simulated`: no provider is real, whatever keys there are.
+    `ready_fd`: a line is written to it once requests are served.
+    """
+
+    port: int
+    state_dir: Path
+    simulated: bool
+    ready_fd: int | None
+
+
+class Stop(Exception):
+    """A signal asked the run to end."""
+
+
+def read_options(arguments: list[str], variables: Mapping[str, str]) -> Options:
+    """Raises Problem for a PORT that is none."""
+    parser = argparse.ArgumentParser(prog="local.run", description="Run the gateway on this machine.")
+    parser.add_argument("--port", type=int, default=None)
+    parser.add_argument("--state-dir", type=Path, default=STATE)
+    parser.add_argument("--simulated", action="store_true")
+    parser.add_argument("--ready-fd", type=int, default=None)
+    given = parser.parse_args(arguments)
+    port = settings.port(variables) if given.port is None else given.port
+    return Options(port, given.state_dir.resolve(), given.simulated, given.ready_fd)
+
+
+class Run:
+    """One run, from nothing to requests served."""
+
+    def __init__(self, options: Options, variables: Mapping[str, str], progress: Progress) -> None:
+        self._options, self._progress = options, progress
+        self._state = options.state_dir
+        self._real = {} if options.simulated else settings.real_credentials(variables)
+
+    def go(self) -> None:
+        """Serve until Stop is raised. Raises Problem."""
+        with only_run(self._state), Processes() as processes, undisturbed_end():
+            chosen = ports.choose(self._options.port, self._state / "ports.json")
+            front = self._start(processes, chosen)
+            endpoints = self._provision(chosen, front)
+            self._announce(endpoints)
+            while True:
+                processes.check()
+                time.sleep(_WATCH_S)
+
+    def _start(self, processes: Processes, chosen: Ports) -> FrontClient:
+        """Start simulators and stack; build meanwhile."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        logs = self._state.parent / "logs"
+        simulators = ["local.simulators", "--port", str(chosen.simulators)]
+        processes.start("simulators", simulators, environment, logs / "simulators.log")
+        launcher = ["local.launcher", "--port", str(chosen.front), "--stack-port", str(chosen.stack)]
+        processes.start("stack", [*launcher, "--state-dir", str(self._state)], environment, logs / "stack.log")
+        front = FrontClient(chosen.front)
+        deadline_s = time.monotonic() + _START_TIMEOUT_S
+        while not front.is_healthy():
+            processes.check()
+            if time.monotonic() > deadline_s:
+                raise Problem(f"The stack did not come up within {_START_TIMEOUT_S:.0f} s; see {logs / 'stack.log'}.")
+            time.sleep(_POLL_S)
+        self._progress.say("stack and simulators are up")
+        return front
+
+    def _provision(self, chosen: Ports, front: FrontClient) -> Endpoints:
+        aws = Aws(f"http://{HOST}:{chosen.stack}")
+        simulators = f"http://{HOST}:{chosen.simulators}"
+        deployment = deploy.ensure(aws, build.ensure(self._progress), self._state / "deployed.txt", self._progress)
+        keys = seed.demo_keys(self._state / "demo-keys.json")
+        seed.store_credentials(aws, seed.credentials(self._real, simulators))
+        seed.store_tenant(aws, deployment.outputs["TenantsTableName"], keys)
+        front.set_routes(deployment.routes())
+        front.save()
+        return Endpoints(
+            http=f"http://{HOST}:{chosen.front}/v1",
+            websocket=f"ws://{HOST}:{chosen.front}/v1",
+            api_key=keys.alice,
+            second_api_key=keys.bob,
+            admin_key=seed.admin_key(aws, deployment.outputs["AdminKeySecretName"]),
+            aws_endpoint_url=aws.endpoint_url,
+            simulators=simulators,
+        )
+
+    def _announce(self, endpoints: Endpoints) -> None:
+        endpoints.write(self._state.parent / "endpoints.json")
+        self._progress.say("ready")
+        print(announcement(endpoints, self._real), flush=True)
+        if self._options.ready_fd is not None:
+            with os.fdopen(self._options.ready_fd, "w") as ready:
+                ready.write("ready\n")
+
+
+def stop_on_signals() -> None:
+    """The first signal ends the run; more of them change nothing, because stopping is bounded and saves the state."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        ignore_signals()
+        raise Stop
+
+    for number in _SIGNALS:
+        signal.signal(number, stop)
+
+
+def ignore_signals() -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def undisturbed_end() -> Iterator[None]:
+    """However the block ends, no signal interrupts what comes after it."""
+    try:
+        yield
+    finally:
+        ignore_signals()
+
+
+def main(arguments: list[str]) -> int:
+    progress = Progress()
+    stop_on_signals()
+    try:
+        variables = settings.read(os.environ, REPOSITORY / ".env")
+        Run(read_options(arguments, variables), variables, progress).go()
+    except Problem as problem:
+        print(f"\nProblem: {problem}", file=sys.stderr)
+        return 1
+    except Stop:
+        progress.say("stopped; the state is kept")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

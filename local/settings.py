@@ -1,0 +1,86 @@
+"""What the environment and `.env` say about a run: the port, and which providers are real."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.console import Problem
+
+DEFAULT_PORT = 8080
+PROVIDERS = (
+    "openai",
+    "anthropic",
+    "google",
+    "bedrock",
+    "azure",
+    "vertex",
+    "mistral",
+    "cohere",
+    "groq",
+    "deepseek",
+    "xai",
+    "together",
+    "fireworks",
+    "openrouter",
+    "perplexity",
+    "cerebras",
+    "ollama",
+    "vllm",
+)
+
+
+@dataclass(frozen=True)
+class Credential:
+    """How to reach one provider. `base_url` means what it means to the official SDK; None is the default one."""
+
+    api_key: str
+    base_url: str | None
+
+    def as_secret(self) -> dict[str, str]:
+        """The JSON object that functions read from Secrets Manager."""
+        return {"api_key": self.api_key, **({"base_url": self.base_url} if self.base_url else {})}
+
+
+def read(environment: Mapping[str, str], env_file: Path) -> dict[str, str]:
+    """Variables of the environment over those of `env_file`; an empty value counts as unset. Raises Problem."""
+    lines = env_file.read_text().splitlines() if env_file.exists() else []
+    parsed = [_parse(line, f"{env_file.name}:{number}") for number, line in enumerate(lines, start=1)]
+    merged = {name: value for name, value in parsed if value}
+    merged.update({name: value for name, value in environment.items() if value})
+    return merged
+
+
+def port(variables: Mapping[str, str]) -> int:
+    """PORT, else 8080; 0 takes a free one. Raises Problem."""
+    text = variables.get("PORT", str(DEFAULT_PORT))
+    if not text.isdecimal() or int(text) > 65535:
+        raise Problem(f"PORT is {text!r}; a number from 1 to 65535 is needed.")
+    return int(text)
+
+
+def real_credentials(variables: Mapping[str, str]) -> dict[str, Credential]:
+    """The providers that are real: those with <PROVIDER>_API_KEY or <PROVIDER>_BASE_URL."""
+    found = {
+        provider: (variables.get(f"{provider.upper()}_API_KEY"), variables.get(f"{provider.upper()}_BASE_URL"))
+        for provider in PROVIDERS
+    }
+    return {provider: Credential(key or "", url) for provider, (key, url) in found.items() if key or url}
+
+
+def _parse(line: str, place: str) -> tuple[str, str]:
+    """NAME=value, `export` before it or not, quotes around the value or not; ("", "") for a blank or a comment."""
+    text = line.strip().removeprefix("export ").strip()
+    if not text or text.startswith("#"):
+        return "", ""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip().isidentifier():
+        raise Problem(f"{place} is not NAME=value.")
+    value = value.strip()
+    if value[:1] in {'"', "'"}:
+        closing = value.find(value[0], 1)
+        if closing < 0:
+            raise Problem(f"{place}: the quote is not closed.")
+        return name.strip(), value[1:closing]
+    return name.strip(), value.partition(" #")[0].strip()

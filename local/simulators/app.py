@@ -1,0 +1,101 @@
+"""From a request to its provider, through the request log, to the delivery of the reply."""
+
+import asyncio
+import sys
+import traceback
+
+from local.simulators.armed import ArmedFaults, Gates
+from local.simulators.control import Control
+from local.simulators.delivery import Delivery, send_reply
+from local.simulators.http1 import Connection, Request
+from local.simulators.journal import Entry, Journal
+from local.simulators.providers.anthropic import Anthropic
+from local.simulators.providers.cerebras import Cerebras
+from local.simulators.providers.deepseek import DeepSeek
+from local.simulators.providers.fireworks import Fireworks
+from local.simulators.providers.google import Google
+from local.simulators.providers.groq import Groq
+from local.simulators.providers.mistral import Mistral
+from local.simulators.providers.ollama import Ollama
+from local.simulators.providers.openai import OpenAI
+from local.simulators.providers.openrouter import OpenRouter
+from local.simulators.providers.perplexity import Perplexity
+from local.simulators.providers.together import Together
+from local.simulators.providers.vllm import VLLM
+from local.simulators.providers.xai import XAI
+from local.simulators.switches import SwitchError, build
+from local.simulators.wire import JSON_HEADERS, Api, Refused, Reply, encode
+
+APIS: tuple[Api, ...] = (
+    OpenAI(),
+    Anthropic(),
+    Google(),
+    Mistral(),
+    Groq(),
+    DeepSeek(),
+    XAI(),
+    Together(),
+    Fireworks(),
+    OpenRouter(),
+    Perplexity(),
+    Cerebras(),
+    Ollama(),
+    VLLM(),
+)
+
+
+class App:
+    """All simulated providers and the state they share."""
+
+    def __init__(self) -> None:
+        self.journal = Journal()
+        self.faults = ArmedFaults()
+        self.gates = Gates()
+        self._apis = {api.name: api for api in APIS}
+        self._control = Control(self.journal, self.faults, self.gates, list(self._apis))
+
+    async def __call__(self, request: Request, out: Connection) -> None:
+        """Answer one request. A failure of the simulator itself is a 500 that says so."""
+        try:
+            if request.path.startswith("/_sim/"):
+                status, body = await self._control.answer(request)
+                out.reply(status, JSON_HEADERS, encode(body))
+            else:
+                await self._provider(request, out)
+        except Exception:
+            traceback.print_exc(file=sys.stderr)
+            out.reply(500, [*JSON_HEADERS, ("connection", "close")], encode({"sim_error": "the simulator failed"}))
+            out.close()
+
+    async def _provider(self, request: Request, out: Connection) -> None:
+        api = self._apis.get(request.path[1:].partition("/")[0])
+        if api is None or not request.path.startswith(api.prefix + "/"):
+            out.reply(404, JSON_HEADERS, encode({"sim_error": f"no simulated provider at {request.path}"}))
+            return
+        entry = self.journal.open(api.name, request)
+        try:
+            await self._exchange(api, request, entry, out)
+        except asyncio.CancelledError:
+            entry.mark("client_gone")
+            raise
+        finally:
+            self.journal.close(entry)
+
+    async def _exchange(self, api: Api, request: Request, entry: Entry, out: Connection) -> None:
+        try:
+            call = api.read(request, request.path[len(api.prefix) :])
+            if isinstance(call, dict):
+                send_reply(Reply(200, JSON_HEADERS, encode(call)), entry, out)
+                return
+            entry.model = call.prompt.model
+            switches = build(self.faults.take(api.name, entry.model) | call.settings)
+        except Refused as refused:
+            send_reply(api.refuse(refused), entry, out)
+            return
+        except SwitchError as error:
+            send_reply(Reply(400, JSON_HEADERS, encode({"sim_error": str(error)})), entry, out)
+            return
+        if switches.id:
+            entry.id = switches.id
+            self.journal.wake()
+        await Delivery(api, call, switches, entry, out, self.gates).run()

@@ -1,0 +1,163 @@
+"""The last requests as received and when each part of their replies was sent. Bounded in entries and in bytes."""
+
+import asyncio
+import re
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from local.simulators.http1 import Request
+
+MAX_ENTRIES = 200
+MAX_KEPT_BODY_BYTES = 64 * 1024
+MAX_MARKS = 2000
+FREQUENT_MARKS = ("chunk", "event")
+
+_SECRET_HEADERS = frozenset(
+    {"authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie", "proxy-authorization"}
+)
+_SECRET_QUERY = re.compile(r"(?<=[?&]key=)[^&]*")
+_EPOCH_OFFSET_S = time.time() - time.monotonic()
+
+
+def mask(value: str) -> str:
+    """`Bearer sim-abc` -> `Bearer sim-***`: enough to tell two kinds of key apart, not to use one."""
+    scheme, blank, key = value.rpartition(" ")
+    return f"{scheme}{blank}{key[:4]}***"
+
+
+@dataclass(slots=True)
+class Entry:
+    """One request and the marks of its reply: (kind, monotonic seconds)."""
+
+    sequence: int
+    provider: str
+    request: Request
+    size_bytes: int
+    notify: Callable[[], None]
+    id: str = ""
+    model: str = ""
+    status: int = 0
+    marks: list[tuple[str, float]] = field(default_factory=list)
+    dropped_marks: int = 0
+    ended: bool = False
+
+    def mark(self, kind: str) -> None:
+        """Note that something happened now; whoever waits for more than the next chunk is woken."""
+        if len(self.marks) < MAX_MARKS:
+            self.marks.append((kind, time.monotonic()))
+        else:
+            self.dropped_marks += 1
+        if kind not in FREQUENT_MARKS:
+            self.notify()
+
+    def has(self, kind: str) -> bool:
+        """Whether this has happened; nothing more will happen to an exchange that has ended."""
+        return self.ended or any(name == kind for name, _ in self.marks)
+
+    def summary(self) -> dict[str, Any]:
+        """The request as the control API shows it: keys masked, JSON bodies parsed, long bodies cut."""
+        headers = {k: mask(v) if k in _SECRET_HEADERS else v for k, v in self.request.headers.items()}
+        return {
+            "sequence": self.sequence,
+            "id": self.id,
+            "provider": self.provider,
+            "model": self.model,
+            "method": self.request.method,
+            "path": _SECRET_QUERY.sub("***", self.request.target),
+            "headers": headers,
+            "body": self._body(),
+            "body_bytes": self.size_bytes,
+            "status": self.status,
+            "ended": self.ended,
+        }
+
+    def timeline(self) -> dict[str, Any]:
+        """When each part of the reply left; `monotonic_s` compares across processes of one machine on Linux."""
+        events = [{"kind": k, "monotonic_s": at, "epoch_s": at + _EPOCH_OFFSET_S} for k, at in self.marks]
+        return {
+            "sequence": self.sequence,
+            "id": self.id,
+            "status": self.status,
+            "ended": self.ended,
+            "events": events,
+            "dropped_events": self.dropped_marks,
+        }
+
+    def _body(self) -> Any:
+        if self.size_bytes <= MAX_KEPT_BODY_BYTES:
+            try:
+                return msgspec.json.decode(self.request.body) if self.request.body else None
+            except msgspec.DecodeError:
+                pass
+        return self.request.body.decode("utf-8", "replace")
+
+
+class Journal:
+    """The request log. ``changed`` wakes those who wait for an entry to appear or to end."""
+
+    def __init__(self) -> None:
+        self._entries: deque[Entry] = deque(maxlen=MAX_ENTRIES)
+        self._sequence = 0
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    @property
+    def received(self) -> int:
+        """Requests since the start, cleared ones included."""
+        return self._sequence
+
+    def open(self, provider: str, request: Request) -> Entry:
+        """Log a request on arrival. Only the first 64 KiB of its body stay in memory."""
+        self._sequence += 1
+        size_bytes = len(request.body)
+        kept = request
+        if size_bytes > MAX_KEPT_BODY_BYTES:
+            kept = Request(request.method, request.target, request.headers, request.body[:MAX_KEPT_BODY_BYTES])
+        entry = Entry(self._sequence, provider, kept, size_bytes, self.wake)
+        entry.id = request.headers.get("x-sim-id", "")[:64] or str(self._sequence)
+        self._entries.append(entry)
+        entry.mark("received")
+        return entry
+
+    def close(self, entry: Entry) -> None:
+        """The exchange is over, however it ended."""
+        entry.ended = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Let every waiter look again."""
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+    def last(self, provider: str | None, limit: int) -> list[Entry]:
+        """The newest entries, oldest of them first."""
+        found = [entry for entry in self._entries if provider in (None, entry.provider)]
+        return found[-limit:] if limit else []
+
+    def find(self, key: str) -> Entry | None:
+        """The newest entry with this id or sequence number."""
+        return next((e for e in reversed(self._entries) if key in (e.id, str(e.sequence))), None)
+
+    async def wait_for(self, key: str, kind: str, timeout_s: float) -> Entry | None:
+        """The entry once it has a mark (any but chunk and event); what there is, perhaps None, after the timeout."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            entry = self.find(key)
+            if entry and entry.has(kind):
+                return entry
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.add(waiter)
+            done, _ = await asyncio.wait({waiter}, timeout=max(0.0, deadline - time.monotonic()))
+            if not done:
+                self._waiters.discard(waiter)
+                return self.find(key)
+
+    def clear(self) -> None:
+        """Forget the entries; sequence numbers go on."""
+        self._entries.clear()

@@ -1,0 +1,101 @@
+"""Mistral: usage always on the last chunk, tool calls whole, reasoning as a content part, strict validation (422)."""
+
+from typing import Any, ClassVar
+
+from local.simulators.providers.chat import COMMON, ChatApi, without_logprobs
+from local.simulators.providers.errors import ErrorStyle, statuses
+from local.simulators.script import Answer, Usage
+from local.simulators.wire import FLAG, OBJECT, TEXT, Json, Refused, decimal, integer
+
+ABSENT = {
+    "max_completion_tokens",
+    "seed",
+    "stream_options",
+    "user",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+    "service_tier",
+}
+
+
+def error_body(refused: Refused, status: int) -> Json:
+    """Three shapes: `detail` for keys, a list of violations for 422, a flat error object for the rest."""
+    if status == 401:
+        return {"detail": "Invalid API Key" if refused.kind == "wrong_key" else "Unauthorized"}
+    if status == 422:
+        # https://github.com/editor-code-assistant/eca/issues/231
+        kind = {"unknown_parameter": "extra_forbidden", "missing_parameter": "missing"}.get(refused.kind, "value_error")
+        detail = {"type": kind, "loc": ["body", refused.param], "msg": refused.message, "input": None}
+        return _flat({"detail": [detail]}, "invalid_request_error", None, status)
+    if refused.kind == "model_not_found":
+        return _flat(refused.message, "invalid_model", "1500", status)
+    if status == 429:
+        return _flat(refused.message, "rate_limited", refused.code or "1300", status)
+    kind = "internal_server_error" if status >= 500 else "invalid_request_error"
+    return _flat(refused.message, kind, refused.code or "1000", status)
+
+
+def _flat(message: Any, kind: str, code: str | None, status: int) -> Json:
+    return {
+        "object": "error",
+        "message": message,
+        "type": kind,
+        "param": None,
+        "code": code,
+        "raw_status_code": status,
+    }
+
+
+def _thinking(text: str) -> Json:
+    return {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
+
+
+class Mistral(ChatApi):
+    """Mistral's chat completions."""
+
+    name, prefix = "mistral", "/mistral/v1"
+    rules = {name: rule for name, rule in COMMON.items() if name not in ABSENT} | {
+        "temperature": decimal(0, 1.5),
+        "max_tokens": integer(0),
+        "random_seed": integer(0),
+        "safe_prompt": FLAG,
+        "prompt_mode": TEXT,
+        "prediction": OBJECT,
+    }
+    models = ("mistral-large-latest", "mistral-small-latest", "ministral-3b-latest", "magistral-medium-latest")
+    errors = ErrorStyle(error_body, statuses({"model_not_found": 400}, validation=422))
+    chunk_extras: ClassVar[Json] = {"p": "simulated"}
+    tool_index = whole_tool_calls = usage_on_finish = usage_always = True
+
+    def reasons(self, body: Json) -> bool:
+        return super().reasons(body) or body.get("prompt_mode") == "reasoning"
+
+    def reply_id(self, number: int) -> str:
+        return f"{number:032x}"
+
+    def tool_id(self, number: int) -> str:
+        return f"sim{number % 1_000_000:06d}"  # Mistral demands nine alphanumeric characters when it comes back
+
+    def usage(self, usage: Usage) -> Json:
+        counts = super().usage(usage) | {"service_tier": "standard"}
+        return counts | {"prompt_tokens_details": {"cached_tokens": usage.cached}}
+
+    def message(self, answer: Answer) -> Json:
+        message = super().message(answer)
+        if answer.reasoning:
+            thoughts = message.pop("reasoning_content")
+            message["content"] = [_thinking(thoughts), {"type": "text", "text": message["content"]}]
+        return message
+
+    def choice(self, at: int, answer: Answer) -> Json:
+        return without_logprobs(super().choice(at, answer))
+
+    def chunk_choice(self, at: int, delta: Json, finish: str | None = None) -> Json:
+        return {"index": at, "delta": delta, "finish_reason": finish}
+
+    def reasoning_delta(self, piece: str) -> Json:
+        return {"content": [_thinking(piece)]}
+
+    def finish_delta(self) -> Json:
+        return {"content": ""}

@@ -1,0 +1,118 @@
+"""OpenAI itself: dated model names, padding against traffic analysis, no max_tokens for reasoning models."""
+
+from typing import ClassVar
+
+from local.simulators.http1 import Request
+from local.simulators.providers.chat import COMMON, ChatApi, ChatCall
+from local.simulators.providers.errors import ErrorStyle, code_of, kind_of
+from local.simulators.providers.responses import ResponsesCall
+from local.simulators.script import Answer, Usage
+from local.simulators.wire import (
+    ANY,
+    FLAG,
+    LIST,
+    OBJECT,
+    TEXT,
+    Call,
+    Headers,
+    Json,
+    Kind,
+    Refused,
+    Rule,
+    check_key,
+    decode_object,
+)
+
+REASONING_MODELS = ("o1", "o3", "o4", "gpt-5")
+ONLY_HERE: dict[str, Rule] = {
+    "audio": OBJECT,
+    "function_call": ANY,
+    "functions": LIST,
+    "modalities": LIST,
+    "prediction": OBJECT,
+    "prompt_cache_key": TEXT,
+    "prompt_cache_retention": TEXT,
+    "safety_identifier": TEXT,
+    "store": FLAG,
+    "verbosity": TEXT,
+    "web_search_options": OBJECT,
+}
+CODES: dict[Kind, str] = {
+    "wrong_key": "invalid_api_key",
+    "unknown_parameter": "unknown_parameter",
+    "unsupported_parameter": "unsupported_parameter",
+    "missing_parameter": "missing_required_parameter",
+    "wrong_type": "invalid_type",
+}
+
+
+def error_body(refused: Refused, status: int) -> Json:
+    """`{"error": {message, type, param, code}}`."""
+    kind = "requests" if status == 429 else kind_of(status)
+    code = code_of(refused, status) or CODES.get(refused.kind)
+    return {"error": {"message": refused.message, "type": kind, "param": refused.param, "code": code}}
+
+
+def error_headers(refused: Refused, status: int) -> Headers:
+    """Request id, and the rate-limit headers of a 429."""
+    headers = [("x-request-id", "req_simrefused")]
+    if status == 429:
+        headers += [("x-ratelimit-limit-requests", "500"), ("x-ratelimit-remaining-requests", "0")]
+        headers += [("x-ratelimit-reset-requests", f"{refused.retry_after_s or 1:g}s")]
+    return headers
+
+
+class OpenAI(ChatApi):
+    """OpenAI's chat completions and a basic responses endpoint."""
+
+    name, prefix = "openai", "/openai/v1"
+    rules = COMMON | ONLY_HERE
+    max_output_tokens = 128_000
+    models = ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-5", "gpt-5-mini", "o3-mini")
+    empty_content = None
+    reasoning_field = None  # counted, never shown in chat completions
+    null_usage = True
+    reply_extras: ClassVar[Json] = {"service_tier": "default", "system_fingerprint": "fp_simulated0"}
+    chunk_extras = reply_extras
+    errors = ErrorStyle(error_body, headers=error_headers)
+
+    def read(self, request: Request, path: str) -> Call | Json:
+        if path != "/responses":
+            return super().read(request, path)
+        check_key(request.headers.get("authorization", "").removeprefix("Bearer "))
+        return ResponsesCall(decode_object(request.body), self.reply_model)
+
+    def check(self, body: Json) -> None:
+        super().check(body)
+        if not body["model"].startswith(REASONING_MODELS):
+            return
+        refused = [name for name in ("max_tokens", "stop") if body.get(name) is not None]
+        if body.get("temperature") not in (None, 1):
+            refused.append("temperature")
+        for name in refused:
+            message = f"Unsupported parameter: '{name}' is not supported with this model."
+            raise Refused("unsupported_parameter", message, param=name, code="unsupported_parameter")
+
+    def reply_model(self, model: str) -> str:
+        return model if model[-2:].isdigit() and model.count("-") >= 3 else f"{model}-2026-01-15"
+
+    def usage(self, usage: Usage) -> Json:
+        return super().usage(usage) | {
+            "prompt_tokens_details": {"cached_tokens": usage.cached, "audio_tokens": 0},
+            "completion_tokens_details": {
+                "reasoning_tokens": usage.reasoning,
+                "audio_tokens": 0,
+                "accepted_prediction_tokens": 0,
+                "rejected_prediction_tokens": 0,
+            },
+        }
+
+    def message(self, answer: Answer) -> Json:
+        return super().message(answer) | {"refusal": None, "annotations": []}
+
+    def role_delta(self, answer: Answer) -> Json:
+        return {"role": "assistant", "content": None if answer.calls else "", "refusal": None}
+
+    def decorate(self, chunk: Json, call: ChatCall) -> Json:
+        padding = "simulated"[: 1 + len(str(chunk["choices"])) % 9]
+        return super().decorate(chunk, call) | {"obfuscation": padding}

@@ -1,0 +1,40 @@
+"""Together: usage on the finishing chunk when asked for; cached tokens at the top of usage."""
+
+from typing import ClassVar
+
+from local.simulators.providers.chat import COMMON, ChatApi
+from local.simulators.providers.errors import ErrorStyle, code_of, kind_of
+from local.simulators.script import Usage
+from local.simulators.wire import OBJECT, Json, Refused, decimal, integer
+
+
+def error_body(refused: Refused, status: int) -> Json:
+    """OpenAI's envelope and a request id beside it."""
+    code = "invalid_api_key" if refused.kind == "wrong_key" else code_of(refused, status)
+    code = "model_not_available" if refused.kind == "model_not_found" else code
+    error = {"message": refused.message, "type": kind_of(status), "param": refused.param, "code": code}
+    return {"id": "simrefused-00000000", "error": error}
+
+
+class Together(ChatApi):
+    """Together's chat completions."""
+
+    name, prefix = "together", "/together/v1"
+    strict = False
+    rules = COMMON | {"top_k": integer(), "repetition_penalty": decimal(), "min_p": decimal(0, 1), "reasoning": OBJECT}
+    models = ("meta-llama/Llama-3.3-70B-Instruct-Turbo", "deepseek-ai/DeepSeek-V3", "openai/gpt-oss-120b")
+    errors = ErrorStyle(error_body)
+    reasoning_field = "reasoning"
+    empty_content = None
+    usage_on_finish = tool_index = True
+    reply_extras: ClassVar[Json] = {"prompt": []}
+    stream_type = "text/event-stream;charset=utf-8"
+
+    def reasons(self, body: Json) -> bool:
+        return super().reasons(body) or bool((body.get("reasoning") or {}).get("enabled"))
+
+    def reply_id(self, number: int) -> str:
+        return f"sim{number:05d}-{number:08x}"
+
+    def usage(self, usage: Usage) -> Json:
+        return super().usage(usage) | {"cached_tokens": usage.cached}

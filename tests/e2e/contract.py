@@ -1,0 +1,62 @@
+"""Holds what the gateway answers against `shared/openapi.yaml`."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+DOCUMENT = Path(__file__).parents[2] / "shared" / "openapi.yaml"
+
+
+@cache
+def _document() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(DOCUMENT.read_text())
+    return document
+
+
+@cache
+def _validator(schema: str) -> Draft202012Validator:
+    resource = Resource.from_contents(_document(), default_specification=DRAFT202012)
+    registry: Registry[Any] = Registry().with_resource("contract", resource)
+    reference = {"$ref": f"contract#/components/schemas/{schema}"}
+    return Draft202012Validator(reference, registry=registry)
+
+
+def check(schema: str, value: Any) -> None:
+    """Fails with every violation."""
+    violations = [f"{error.json_path}: {error.message}" for error in _validator(schema).iter_errors(value)]
+    assert not violations, violations
+
+
+def check_answer(path: str, status: int, content_type: str, body: bytes) -> None:
+    """Any answer of the gateway: an error has the one envelope, a reply the schema of its route."""
+    if status >= 400:
+        check("ErrorEnvelope", json.loads(body))
+    elif content_type.startswith("text/event-stream"):
+        check_stream(body)
+    elif path.endswith("/chat/completions"):
+        check("ChatCompletion", json.loads(body))
+    elif path.endswith("/models"):
+        check("ModelList", json.loads(body))
+    elif "/models/" in path:
+        check("Model", json.loads(body))
+
+
+def check_stream(body: bytes) -> None:
+    """Every event is a chunk or an error; only the last chunk has usage and report; [DONE] ends what did not fail."""
+    data = [line.removeprefix("data: ") for line in body.decode().splitlines() if line.startswith("data: ")]
+    events = [json.loads(text) for text in data if text != "[DONE]"]
+    failed = "error" in events[-1]
+    for event in events[:-1] if failed else events:
+        check("ChatCompletionChunk", event)
+    if failed:
+        check("ErrorEnvelope", events[-1])
+    assert (data[-1] == "[DONE]") is not failed
+    assert ["usage" in event for event in events] == [False] * (len(events) - 1) + [not failed]

@@ -1,0 +1,145 @@
+"""Hand-written exchanges, for every provider and without recordings: tests/providers/<provider>/<case>/.
+
+call.json      the call, `model` as the provider names it
+model.json     optional facts of the model that matter here
+request.json   what goes out: {"url", "headers" (those worth checking), "body"}
+response.json  the answer: {"status", "headers", "body"}, `body` a text where it is no JSON; or
+response.sse   a streamed answer
+reply.json     what the answer means; or chunks.json, the stream's pieces; or error.json (`kind`: the error's class)
+source.md      where the shapes come from
+
+A case without response only renders, and with error.json it is refused before anything is sent. A stream may bring
+chunks and then an error. Members that are null or empty and counts of no tokens are left out of the expectations.
+"""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import gateway.providers
+from gateway.model.catalog import ModelFacts
+from gateway.model.chat import ChatCall
+from gateway.model.errors import CapabilityNotSupported, GatewayError, ProviderFailure
+from gateway.model.http import HttpResponse
+from gateway.model.reply import Chunk
+from gateway.providers.contract import ChatWire, Target
+from gateway.providers.lookup import has_provider, provider_named
+
+HERE = Path(__file__).parent
+CASES = sorted(path.parent for path in HERE.glob("*/*/call.json"))
+PROVIDERS = sorted(name for _, name, _ in pkgutil.iter_modules(gateway.providers.__path__) if has_provider(name))
+OWNERS_BASE_URL = "http://model.example/v1"
+KNOWN = {"call.json", "model.json", "request.json", "response.json", "response.sse"} | {
+    *("reply.json", "chunks.json", "error.json", "source.md")
+}
+
+
+def _read(case: Path, name: str) -> Any:
+    path = case / name
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def _setting(case: Path) -> tuple[ChatCall, ChatWire, Target]:
+    call = msgspec.convert(_read(case, "call.json"), ChatCall)
+    provider = provider_named(case.parent.name)
+    facts = {"id": call.model, "name": call.model, "api": next(iter(provider.wires))}
+    model = msgspec.convert(facts | (_read(case, "model.json") or {}), ModelFacts)
+    return call, provider.wires[model.api], Target(provider.name, model, provider.base_url or OWNERS_BASE_URL)
+
+
+def _set_members(value: Any) -> Any:
+    """Plain data without members that say nothing."""
+    if isinstance(value, dict):
+        kept = {name: _set_members(member) for name, member in value.items()}
+        return {name: member for name, member in kept.items() if not _says_nothing(name, member)}
+    return [_set_members(item) for item in value] if isinstance(value, list) else value
+
+
+def _says_nothing(name: str, member: Any) -> bool:
+    return member is None or member == {} or (name.endswith("_tokens") and member == 0)
+
+
+def _plain(value: Any) -> Any:
+    return _set_members(msgspec.to_builtins(value))
+
+
+def _check_error(case: Path, error: GatewayError) -> None:
+    facts = {
+        "kind": type(error).__name__,
+        "status": error.status,
+        "code": error.code,
+        "message": error.message,
+        "param": error.param,
+        "provider_code": error.provider_code,
+        "retry_after_s": error.retry_after_s,
+    }
+    assert {name: value for name, value in facts.items() if value is not None} == _read(case, "error.json")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")
+def test_case(case: Path) -> None:
+    assert {path.name for path in case.iterdir()} <= KNOWN
+    assert (case / "source.md").read_text().strip()
+    call, wire, target = _setting(case)
+    if (case / "request.json").is_file():
+        _check_request(_read(case, "request.json"), call, wire, target)
+    elif not (case / "response.json").is_file() and not (case / "response.sse").is_file():
+        with pytest.raises(CapabilityNotSupported) as refused:
+            wire.render(call, target)
+        _check_error(case, refused.value)
+    if (case / "response.json").is_file():
+        _check_answer(case, wire, target)
+    if (case / "response.sse").is_file():
+        _check_stream(case, wire, target)
+
+
+def _check_request(wanted: dict[str, Any], call: ChatCall, wire: ChatWire, target: Target) -> None:
+    request = wire.render(call, target)
+    assert msgspec.json.decode(request.body) == wanted["body"]
+    assert request.url == wanted["url"]
+    assert request.method == "POST"
+    assert request.headers.items() >= wanted.get("headers", {}).items()
+
+
+def _check_answer(case: Path, wire: ChatWire, target: Target) -> None:
+    answer = _read(case, "response.json")
+    raw = answer["body"] if isinstance(answer["body"], str) else json.dumps(answer["body"])
+    response = HttpResponse(answer["status"], answer.get("headers", {}), raw.encode())
+    if (case / "reply.json").is_file():
+        assert _plain(wire.parse(response, target)) == _read(case, "reply.json")
+    elif response.status >= 300:
+        _check_error(case, wire.fail(response, target))
+    else:
+        with pytest.raises(ProviderFailure) as failed:
+            wire.parse(response, target)
+        _check_error(case, failed.value)
+
+
+def _check_stream(case: Path, wire: ChatWire, target: Target) -> None:
+    data = (case / "response.sse").read_bytes()
+    for piece_bytes in (len(data), 1):
+        chunks: list[Chunk] = []
+        error: ProviderFailure | None = None
+        parser = wire.stream(target)
+        try:
+            for start in range(0, len(data), piece_bytes):
+                chunks.extend(parser.feed(data[start : start + piece_bytes]))
+            chunks.extend(parser.close())
+        except ProviderFailure as failure:
+            error = failure
+        assert _plain(chunks) == (_read(case, "chunks.json") or [])
+        assert (error is not None) is (case / "error.json").is_file()
+        if error is not None:
+            _check_error(case, error)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("answer", ["reply.json", "chunks.json", "error.json"])
+def test_every_provider_has_a_case_of_each_kind(provider: str, answer: str) -> None:
+    assert list(HERE.glob(f"{provider}/*/{answer}"))

@@ -1,0 +1,134 @@
+"""Earlier answers go back to Gemini as they came: every part at its place, every signature with its part."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from gateway.model.errors import InvalidRequest
+from gateway.model.fold import fold
+from tests.providers.google_exchange import (
+    DRAFT,
+    HELLO,
+    PIXEL,
+    SERVER,
+    Members,
+    call,
+    called,
+    candidate,
+    parsed,
+    rendered,
+    sent_back,
+    streamed,
+    text,
+)
+
+CODE: Members = {"executableCode": {"language": "PYTHON", "code": "print(1)"}}
+
+IN_PLACE: dict[str, list[Members]] = {
+    "text": [text("Hello")],
+    "signed text": [text("Hello", "eA==")],
+    "signature at the end": [text("Hällo ✓"), text("", "eA==")],
+    "signature at the start": [text("", "eA=="), text("Hello")],
+    "calls": [called("one", "eA=="), called("two")],
+    "text and calls": [text("Look"), called("one", "eA=="), called("two")],
+    "call and text": [called("one", "eA=="), text("Look")],
+    "text between calls": [text("a"), called("one"), text("b"), called("two"), text("c")],
+    "image": [{"inlineData": PIXEL}],
+    "signed images": [text("a", "eA=="), {"inlineData": PIXEL, "thoughtSignature": "eQ=="}],
+    "image before text": [{"inlineData": PIXEL}, text("a")],
+    "image after a call": [called("one"), {"inlineData": PIXEL}],
+    "server tools": [text("a"), SERVER, text("b", "eA=="), called("one"), CODE],
+    "signed thought": [{"text": "Hm", "thought": True, "thoughtSignature": "eA=="}, text("a")],
+}
+
+
+@pytest.mark.parametrize("parts", IN_PLACE.values(), ids=IN_PLACE.keys())
+def test_parts_come_back_as_they_were(parts: list[Members]) -> None:
+    assert sent_back(parsed(candidate(parts))) == parts
+
+
+@pytest.mark.parametrize("parts", IN_PLACE.values(), ids=IN_PLACE.keys())
+def test_parts_come_back_as_they_were_streamed(parts: list[Members]) -> None:
+    chunks = streamed(*({"candidates": [candidate([part], None)]} for part in parts), {"candidates": [candidate([])]})
+    assert sent_back(fold(chunks)) == parts
+
+
+def test_pieces_of_one_text_come_back_as_one() -> None:
+    answers = [{"candidates": [candidate([text(said)], None)]} for said in ("One, ", "two, ", "three")]
+    chunks = streamed(*answers, {"candidates": [candidate([text("", "eA==")])]})
+    assert sent_back(fold(chunks)) == [text("One, two, three"), text("", "eA==")]
+
+
+def test_thoughts_and_drafts_do_not_come_back() -> None:
+    reply = parsed(candidate([{"text": "Hm", "thought": True}, DRAFT, text("So")]))
+    assert reply.choices[0].message.reasoning_content == "Hm"
+    assert reply.choices[0].message.media is None
+    assert sent_back(reply) == [text("So")]
+
+
+def test_changed_content_keeps_what_is_signed() -> None:
+    message = msgspec.to_builtins(parsed(candidate([text("Hello"), text("", "eA==")])).choices[0].message)
+    message["content"] = "Hi"
+    assert rendered(call(messages=[*HELLO, message]))["contents"][1]["parts"] == [text("Hi"), text("", "eA==")]
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        {"type": "thinking", "thinking": "x", "signature": "y"},
+        {"type": "gemini.text", "chars": "3"},
+        {"type": "gemini.text", "chars": -1},
+        {"type": "gemini.text", "chars": 1, "thought_signature": 7},
+        {"type": "gemini.part", "part": "x"},
+        {"type": "gemini.call"},
+        {"type": "gemini.call", "id": "unknown"},
+        {"type": "gemini.media"},
+        {},
+    ],
+)
+def test_details_that_are_not_ours_are_left_out(detail: Members) -> None:
+    message = {"role": "assistant", "content": "Hi", "reasoning_details": [detail]}
+    assert rendered(call(messages=[*HELLO, message]))["contents"][1]["parts"] == [text("Hi")]
+
+
+def test_only_models_that_demand_signatures_get_the_stand_in() -> None:
+    reply = parsed(candidate([called("one"), called("two")]))
+    assert sent_back(reply, reasoning_by="budget") == [called("one"), called("two")]
+    stand_in = called("one", "skip_thought_signature_validator")
+    assert sent_back(reply, reasoning_by="effort") == [stand_in, called("two")]
+
+
+def test_call_ids_are_made_up_alike_in_both_forms() -> None:
+    parts: list[Members] = [{"functionCall": {"name": "f"}}, {"functionCall": {"name": "f", "args": {}}}]
+    whole = parsed(candidate(parts), candidate(parts[:1], index=1))
+    chunks = streamed({"candidates": [candidate(parts), candidate(parts[:1], index=1)], "responseId": "r"})
+    for reply in (whole, fold(chunks)):
+        ids = [[made.id for made in choice.message.tool_calls or ()] for choice in reply.choices]
+        assert ids == [["call_r_0_0", "call_r_0_1"], ["call_r_1_0"]]
+
+
+def test_earlier_media_are_sent_by_data_or_link() -> None:
+    media = [
+        {"type": "image", "content_type": "image/png", "data": "cG5n"},
+        {"type": "image", "content_type": "image/png", "url": "https://files.example/x?signed=1", "file_id": "f"},
+    ]
+    message = {"role": "assistant", "content": None, "media": media}
+    assert rendered(call(messages=[*HELLO, message]))["contents"][1]["parts"] == [
+        {"inlineData": PIXEL},
+        {"fileData": {"mimeType": "image/png", "fileUri": "https://files.example/x?signed=1"}},
+    ]
+
+
+def test_a_result_is_named_by_its_call_or_by_itself() -> None:
+    named = {"role": "tool", "tool_call_id": "lost", "name": "f", "content": [{"type": "text", "text": '{"a":[1]}'}]}
+    result = rendered(call(messages=[*HELLO, named]))["contents"][0]["parts"][1]["functionResponse"]
+    assert result == {"id": "lost", "name": "f", "response": {"a": [1]}}
+    with pytest.raises(InvalidRequest) as refused:
+        rendered(call(messages=[*HELLO, {**named, "name": None}]))
+    assert refused.value.param == "messages[1].tool_call_id"
+
+
+def test_an_answer_without_parts_is_left_out_of_the_history() -> None:
+    body = rendered(call(messages=[*HELLO, {"role": "assistant", "content": None}, *HELLO]))
+    assert body["contents"] == [{"role": "user", "parts": [text("Hello"), text("Hello")]}]

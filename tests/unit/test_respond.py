@@ -1,0 +1,61 @@
+"""What the client's last chunk carries, whatever order the provider says things in."""
+
+from __future__ import annotations
+
+from gateway.model.chat import ChatCall, StreamOptions, UserMessage
+from gateway.model.reply import Chunk, ChunkChoice, Delta
+from gateway.model.usage import TokenUsage
+from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.respond import ChunkResponder
+from gateway.pipeline.route import Route
+from gateway.providers.lookup import provider_named
+
+from tests.fakes import ManualClock
+from tests.unit.conftest import FACTS
+
+PROVIDER = provider_named("openai")
+TEXT = Chunk(choices=[ChunkChoice(index=0, delta=Delta(content="Hi"))])
+FINISH = Chunk(choices=[ChunkChoice(index=0, delta=Delta(), finish_reason="stop")], extra={"a": 1})
+LATE = Chunk(choices=[], usage=TokenUsage(prompt_tokens=4, completion_tokens=2), extra={"citations": ["x"]})
+
+
+def responder(*, include_usage: bool) -> ChunkResponder:
+    exchange = Exchange("req_1", "chat", started_s=100.0)
+    route = Route(PROVIDER, FACTS, PROVIDER.wires["chat_completions"])
+    exchange.attempts.append(Attempt(route, started_s=100.0))
+    options = StreamOptions(include_usage=True) if include_usage else None
+    call = ChatCall(model="m", messages=[UserMessage(content="Hello")], stream=True, stream_options=options)
+    return ChunkResponder(call, exchange, ManualClock())
+
+
+def test_the_finish_waits_for_what_follows_it_and_carries_it() -> None:
+    made = responder(include_usage=False)
+    assert [chunk.choices[0].delta.content for chunk in made.take([TEXT, FINISH])] == ["Hi"]
+    assert made.take([LATE]) == []
+    (last,) = made.finish()
+    assert last.choices[0].finish_reason == "stop"
+    assert last.usage is not None
+    assert last.usage.total_tokens == 6
+    assert last.provider_data == {"a": 1, "citations": ["x"]}
+
+
+def test_asked_for_usage_has_a_chunk_of_its_own() -> None:
+    made = responder(include_usage=True)
+    made.take([TEXT, FINISH, LATE])
+    finish, last = made.finish()
+    assert (finish.choices[0].finish_reason, finish.usage) == ("stop", None)
+    assert (last.choices, last.provider_data) == ([], {"citations": ["x"]})
+
+
+def test_with_several_choices_only_the_last_finish_waits() -> None:
+    made = responder(include_usage=False)
+    other = Chunk(choices=[ChunkChoice(index=1, delta=Delta(), finish_reason="length")])
+    assert [chunk.choices[0].index for chunk in made.take([FINISH, other])] == [0]
+    (last,) = made.finish()
+    assert last.choices[0].index == 1
+
+
+def test_a_stream_that_says_nothing_still_ends_with_usage() -> None:
+    (last,) = responder(include_usage=False).finish()
+    assert last.usage is not None
+    assert last.usage.estimated
