@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import alone, machine
+from benchmarks import alone, machine, through_stack
 from benchmarks.report import Report, document, text
 from local.console import Problem, Progress
 

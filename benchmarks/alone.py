@@ -57,14 +57,8 @@ class Alone:
 
     @contextmanager
     def _function(self) -> Iterator[tuple[int, RuntimeApi]]:
-        with RuntimeApi() as api:
-            with pinned_to(self._cores.measured):
-                process = running(self._package, self._aws.url, api.authority)
-                pid = process.__enter__()
-            try:
-                yield pid, api
-            finally:
-                process.__exit__(None, None, None)
+        with RuntimeApi() as api, running(self._package, self._aws.url, api.authority, self._cores.measured) as pid:
+            yield pid, api
 
     def run(self, rounds: int, share: float, progress: Progress) -> None:
         """`share` of the full number of requests in each slice."""
@@ -147,11 +141,14 @@ def measure(rounds: int, share: float, progress: Progress) -> Report:
     with tempfile.TemporaryDirectory(prefix="gateway-bench-") as folder:
         with progress.step("building the layers as they are deployed"):
             package = Package.build(Path(folder))
-        with pinned_to(cores.measuring), simulators() as port:
-            with AwsStandIn(f"http://127.0.0.1:{port}{PREFIX}") as aws:
-                alone = Alone(package, cores, port, aws)
-                alone.run(rounds, share, progress)
-                modules = imports.trace(package, aws.url)
+        with (
+            pinned_to(cores.measuring),
+            simulators() as port,
+            AwsStandIn(f"http://127.0.0.1:{port}{PREFIX}") as aws,
+        ):
+            alone = Alone(package, cores, port, aws)
+            alone.run(rounds, share, progress)
+            modules = imports.trace(package, aws.url)
     tables = [_latency(alone.rounds), _cost(alone), _start(alone.rounds), *_modules(modules)]
     return Report(tables, list(_verdicts(tables)))
 

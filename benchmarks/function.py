@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.aws_stand_in import ACCESS_KEY_ID, REGION, STACK, TABLE
+from benchmarks.machine import pinned_to
 from local.commands import run_logged
 from local.places import REPOSITORY
 
@@ -69,10 +70,10 @@ class Package:
 
 
 @contextmanager
-def running(package: Package, aws_url: str, runtime_api: str) -> Iterator[int]:
-    """The function's process, by its id, from the start of the exec wrapper on; it is ended with the block."""
+def running(package: Package, aws_url: str, runtime_api: str, core: int) -> Iterator[int]:
+    """The function's process on `core`, by its id, from the start of the exec wrapper on; ended with the block."""
     command = [str(package.opt / "gateway-runtime"), str(package.interpreter), "bootstrap.py"]
-    with package.log.open("ab") as log:
+    with package.log.open("ab") as log, pinned_to(core):
         process = subprocess.Popen(  # noqa: S603 - runs our own exec wrapper
             command,
             cwd=package.task,
@@ -91,7 +92,7 @@ def running(package: Package, aws_url: str, runtime_api: str) -> Iterator[int]:
 @contextmanager
 def simulators() -> Iterator[int]:
     """The provider simulators' process, by its port."""
-    process = subprocess.Popen(  # noqa: S603 - runs this interpreter
+    process = subprocess.Popen(
         [sys.executable, "-m", "local.simulators"], cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     )
     assert process.stdout is not None  # noqa: S101 - a pipe was asked for

@@ -93,6 +93,6 @@ class RuntimeApi:
 
 def _read_head(peer: socket.socket) -> bytes:
     watch = Stopwatch(peer, 0.0)
-    while not b"\r\n\r\n" in watch.received:
+    while b"\r\n\r\n" not in watch.received:
         watch.read()
     return bytes(watch.received)

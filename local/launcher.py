@@ -96,6 +96,9 @@ def exclusive_state(state_dir: Path) -> Iterator[None]:
 
 def set_up_process(settings: Settings) -> None:
     """MiniStack reads its configuration from the environment when it is imported."""
+    sys.dont_write_bytecode = (
+        False  # MiniStack is 10 MB of source: compiling it at every start takes more than a second
+    )
     scratch = settings.state_dir / "tmp"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()

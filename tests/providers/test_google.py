@@ -28,7 +28,6 @@ FUNCTION = {"type": "function", "function": {"name": "f"}}
 REFUSED: list[tuple[str, Members]] = [
     ("parallel_tool_calls", {"tools": [FUNCTION], "parallel_tool_calls": False}),
     ("verbosity", {"verbosity": "low"}),
-    ("user", {"user": "me"}),
     ("safety_identifier", {"safety_identifier": "me"}),
     ("prompt_cache_key", {"prompt_cache_key": "k"}),
     ("prediction", {"prediction": {"type": "content", "content": "x"}}),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from gateway.model.chat import ChatCall
-from gateway.model.errors import GatewayError, ProviderError, ProviderTimeout
+from gateway.model.errors import GatewayError, ProviderError, ProviderFailure, ProviderTimeout
 from gateway.model.http import HttpRequest
 from gateway.model.reply import Chunk, Reply
 from gateway.pipeline.exchange import Attempt
@@ -105,10 +105,24 @@ async def _parsed(incoming: Incoming, target: Target, watch: Watch) -> AsyncIter
     parser = watch.attempt.route.wire.stream(target)
     arriving = aiter(incoming.chunks())
     while (data := await watch.wait(anext(arriving, None))) is not None:
-        if chunks := list(parser.feed(data)):
+        for chunks in _up_to_failure(parser.feed(data)):
             yield chunks
-    if chunks := list(parser.close()):
+    for chunks in _up_to_failure(parser.close()):
         yield chunks
+
+
+def _up_to_failure(parsing: Iterable[Chunk]) -> Iterator[list[Chunk]]:
+    """All chunks at once, also those that come before the provider's error in the same read, which follows them."""
+    chunks: list[Chunk] = []
+    failure: ProviderFailure | None = None
+    try:
+        chunks.extend(parsing)  # keeps what was given before a failure
+    except ProviderFailure as error:
+        failure = error
+    if chunks:
+        yield chunks
+    if failure is not None:
+        raise failure
 
 
 def _has_content(chunk: Chunk) -> bool:

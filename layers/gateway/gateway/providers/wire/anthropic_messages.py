@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from gateway.model.chat import ChatCall
-from gateway.model.errors import ProviderFailure
+from gateway.model.errors import InvalidRequest, ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.reply import Reply
 from gateway.providers.contract import Target
 from gateway.providers.wire.anthropic_parse import fail_message, parse_message
 from gateway.providers.wire.anthropic_render import request_body
 from gateway.providers.wire.anthropic_stream import MessageStream
+from gateway.providers.wire.options import with_options
+
+_BETA = re.compile(r"[\w.-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,8 @@ class AnthropicMessages:
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         options = dict(call.provider_options.get(target.provider, {}))
-        betas = options.pop("betas", None)
-        body = request_body(call, target.model, options)
+        betas = _betas(options.pop("betas", []), target.provider)
+        body = with_options(request_body(call, target.model, options), options, target.provider)
         headers = {"content-type": "application/json"}
         if self.model_in_body:
             body = {"model": target.model.id, **body}
@@ -50,7 +55,7 @@ class AnthropicMessages:
         if betas and self.betas_in_body:
             body["anthropic_beta"] = betas
         elif betas:
-            headers["anthropic-beta"] = ",".join(map(str, betas))
+            headers["anthropic-beta"] = ",".join(betas)
         path = (call.stream and self.stream_path) or self.path
         url = target.base_url + path.format(model=quote(target.model.id, safe="@:"))
         return HttpRequest("POST", url, headers, msgspec.json.encode(body))
@@ -63,3 +68,10 @@ class AnthropicMessages:
 
     def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
         return fail_message(response, target.provider)
+
+
+def _betas(betas: Any, provider: str) -> list[str]:
+    """They become a header, so only plain names may pass. Raises InvalidRequest (400)."""
+    if isinstance(betas, list) and all(isinstance(beta, str) and _BETA.fullmatch(beta) for beta in betas):
+        return betas
+    raise InvalidRequest("betas is a list of names.", param=f"provider_options.{provider}.betas")

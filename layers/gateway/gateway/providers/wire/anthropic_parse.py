@@ -164,7 +164,7 @@ class Kind(Struct, frozen=True):
     type: str
 
 
-UNREADABLE = (msgspec.MsgspecError, RecursionError)
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What a decoder raises for nonsense; RecursionError for nesting without end."""
 
 READ_BLOCKS = ("text", "tool_use", "thinking")

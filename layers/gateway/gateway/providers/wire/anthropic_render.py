@@ -30,7 +30,7 @@ _UNKNOWN = (
 
 
 def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
-    """The body without model and version; `options` are merged in last, see `merged`.
+    """The body without model and version. `options` are not merged yet, only looked at for tools of their own.
 
     Raises CapabilityNotSupported for a parameter that the API or the model cannot honour.
     """
@@ -54,21 +54,7 @@ def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
     body |= _thinking(call, model, max_tokens)
     if output_format := _output_format(call):
         body["output_config"] = {**body.get("output_config", {}), "format": output_format}
-    return merged(body, options)
-
-
-def merged(body: Json, options: Json) -> Json:
-    """`options` over `body`: objects member by member, `tools` after the call's own, everything else replaced."""
-    result = dict(body)
-    for name, value in options.items():
-        known = result.get(name)
-        if isinstance(known, dict) and isinstance(value, dict):
-            result[name] = merged(known, value)
-        elif name == "tools" and isinstance(known, list) and isinstance(value, list):
-            result[name] = known + value
-        else:
-            result[name] = value
-    return result
+    return body
 
 
 def _refuse_unknown(call: ChatCall) -> None:

@@ -13,6 +13,7 @@ from gateway.model.chat import ChatCall, FunctionTool, Json, JsonObjectFormat, J
 from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.contract import Target
 from gateway.providers.wire.gemini_contents import Conversation
+from gateway.providers.wire.options import with_options
 
 TOOL_MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY"}
 SERVICE_TIERS = {"default": "standard", "standard": "standard", "flex": "flex", "priority": "priority"}
@@ -39,7 +40,6 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "web_search_options": (),
     "prompt_cache_key": (),
     "safety_identifier": (),
-    "user": (),
 }
 """What the API has no word for, each with the values that ask for what happens anyway."""
 
@@ -64,21 +64,7 @@ def request_body(call: ChatCall, target: Target, *, files_root: str) -> Json:
         body["serviceTier"] = _service_tier(str(call.service_tier))
     if call.store is not None:
         body["store"] = call.store
-    return merged(body, call.provider_options.get(target.provider, {}))
-
-
-def merged(body: Json, options: Json) -> Json:
-    """`options` over `body`: objects member by member, `tools` after the call's own, everything else replaced."""
-    result = dict(body)
-    for name, value in options.items():
-        known = result.get(name)
-        if isinstance(known, dict) and isinstance(value, dict):
-            result[name] = merged(known, value)
-        elif name == "tools" and isinstance(known, list) and isinstance(value, list):
-            result[name] = known + value
-        else:
-            result[name] = value
-    return result
+    return with_options(body, call.provider_options.get(target.provider), target.provider)
 
 
 def _refuse_unknown(call: ChatCall) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gateway.providers.wire.options import RESERVED
+
 EVERY_FORMAT = frozenset({"text", "json_object", "json_schema"})
 
 
@@ -51,7 +53,7 @@ class Quirks:
     formats: frozenset[str] = EVERY_FORMAT
     stream_usage: bool = True
     obfuscation: bool = False
-    reserved: frozenset[str] = frozenset({"model", "messages", "stream", "stream_options"})
+    reserved: frozenset[str] = RESERVED
 
     developer_role: bool = False
     names: bool = True

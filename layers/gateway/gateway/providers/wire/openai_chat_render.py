@@ -15,6 +15,7 @@ from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.contract import Target
 from gateway.providers.wire.openai_chat_messages import messages
 from gateway.providers.wire.openai_chat_quirks import Quirks
+from gateway.providers.wire.options import with_options
 
 PLAIN = (
     *("temperature", "top_p", "top_k", "n", "stop", "seed", "presence_penalty", "frequency_penalty", "logit_bias"),
@@ -57,9 +58,8 @@ def request_body(call: ChatCall, target: Target, quirks: Quirks) -> bytes:
     body |= _attribution(call, target, quirks)
     if call.stream is not None:
         body |= _stream(call, target, quirks)
-    if options := call.provider_options.get(target.provider):
-        body = _with_options(body, options, target, quirks)
-    return _encoder.encode(body)
+    options = call.provider_options.get(target.provider)
+    return _encoder.encode(with_options(body, options, target.provider, quirks.reserved))
 
 
 def lacking(target: Target, param: str, what: str) -> CapabilityNotSupported:
@@ -138,27 +138,3 @@ def _stream(call: ChatCall, target: Target, quirks: Quirks) -> Json:
         elif call.stream_options.include_obfuscation:
             raise lacking(target, "stream_options.include_obfuscation", "obfuscated streams")
     return {"stream": True, "stream_options": options} if options else {"stream": True}
-
-
-def _with_options(body: Json, options: Json, target: Target, quirks: Quirks) -> Json:
-    for name in options:
-        if name in quirks.reserved:
-            param = f"provider_options.{target.provider}.{name}"
-            raise CapabilityNotSupported(f"'{name}' is not for provider_options to set.", param=param)
-    return merged(body, options)
-
-
-def merged(body: Json, options: Json) -> Json:
-    """`options` over `body`: objects member by member, `tools` after the call's own, everything else replaced."""
-    result = dict(body)
-    for name, value in options.items():
-        known = result.get(name)
-        if isinstance(value, dict) and isinstance(known, msgspec.Struct):
-            known = msgspec.to_builtins(known)
-        if isinstance(value, dict) and isinstance(known, dict):
-            result[name] = merged(known, value)
-        elif name == "tools" and isinstance(value, list) and isinstance(known, list):
-            result[name] = known + value
-        else:
-            result[name] = value
-    return result

@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from gateway.model.errors import ProviderError
+
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+MAX_EVENT_BYTES = 64 * 1024 * 1024
 
 
 class Event(NamedTuple):
@@ -25,15 +29,19 @@ class SseDecoder:
         self._rest: list[bytes] = []
         self._name = ""
         self._data: list[bytes] = []
+        self._held_bytes = 0
         self._started = self._after_cr = False
 
     def feed(self, data: bytes) -> Iterator[Event]:
-        """The events that `data` completes."""
+        """The events that `data` completes. Raises ProviderError (502) for one of more than MAX_EVENT_BYTES."""
         if self._after_cr and data:  # the second half of CR LF
             data = data.removeprefix(b"\n")
             self._after_cr = False
         if data:
             self._rest.append(data)
+            self._held_bytes += len(data)
+            if self._held_bytes > MAX_EVENT_BYTES:
+                raise ProviderError("The provider sent an event without end.")
         if b"\n" not in data and b"\r" not in data:  # a long line is put together once, not with every piece
             return
         self._after_cr = data.endswith(b"\r")
@@ -45,6 +53,7 @@ class SseDecoder:
             text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *lines, rest = text.split(b"\n")
         self._rest = [rest] if rest else []
+        self._held_bytes = len(rest) + sum(map(len, self._data))
         for line in lines:
             if line:
                 self._field(line)

@@ -1,0 +1,152 @@
+"""OpenAI's response object as a normalised reply.
+
+Source: https://platform.openai.com/docs/api-reference/responses/object (2026-11)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from gateway.model.chat import Json
+from gateway.model.errors import ProviderError, ProviderFailure
+from gateway.model.fold import fold
+from gateway.model.http import HttpResponse
+from gateway.model.reply import Chunk, ChunkChoice, Delta, FinishReason, Reply
+from gateway.model.usage import TokenUsage
+from gateway.providers.contract import Target
+from gateway.providers.wire.openai_chat_failure import interruption
+from gateway.providers.wire.openai_chat_parse import objects, seconds, text
+from gateway.providers.wire.openai_chat_quirks import Quirks
+from gateway.providers.wire.openai_chat_usage import provider_cost, token_usage
+from gateway.providers.wire.openai_responses_answer import Answer
+
+TOLD_BY_FINISH_REASON = (None, "max_output_tokens", "content_filter")
+FAULTS_OF_THE_REQUEST = ("invalid_", "image", "_policy", "data_residency")
+"""Words in the `code` of a response that failed because of what was asked.
+
+Source: https://platform.openai.com/docs/api-reference/responses/object#responses/object-error (2026-11)
+"""
+
+
+class WireResponse(msgspec.Struct):
+    """Members are read only where they have the documented type."""
+
+    id: Any = None
+    created_at: Any = None
+    model: Any = None
+    status: Any = None
+    output: Any = None
+    usage: Any = None
+    error: Any = None
+    incomplete_details: Any = None
+    service_tier: Any = None
+    store: Any = None
+    tool_usage: Any = None
+
+
+_decoder = msgspec.json.Decoder(WireResponse)
+
+
+def decoded(data: bytes | msgspec.Raw, target: Target) -> WireResponse:
+    """Raises ProviderError (502)."""
+    try:
+        return _decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise ProviderError(f"{target.provider} sent something that is not a response.") from None
+
+
+def reply(response: HttpResponse, target: Target, quirks: Quirks) -> Reply:
+    """Raises ProviderFailure for a response that failed or has not finished, and for a body that is none."""
+    whole = decoded(response.body, target)
+    check(whole, target, quirks)
+    if not isinstance(whole.output, list):
+        raise ProviderError(f"{target.provider} answered without output.")
+    answer = Answer(target.provider)
+    return fold([opening(whole, answer), *unstreamed(whole, answer), ending(whole, answer, quirks)])
+
+
+def check(whole: WireResponse, target: Target, quirks: Quirks) -> None:
+    """Raises ProviderFailure unless the response is complete, or as complete as its limits allow."""
+    if whole.error:
+        raise broken(whole.error, target, quirks)
+    if whole.status in ("queued", "in_progress"):
+        raise ProviderError(f"{target.provider} has only begun its answer.", provider_code=whole.status)
+    if whole.status in ("failed", "cancelled"):
+        raise ProviderError(f"{target.provider} broke off its answer.", provider_code=whole.status)
+
+
+def broken(error: Any, target: Target, quirks: Quirks) -> ProviderFailure:
+    """The meaning of the error of a failed response, which has a code but no HTTP status."""
+    if isinstance(error, dict) and any(word in text(error.get("code")) for word in FAULTS_OF_THE_REQUEST):
+        error = {"status": 400, **error}
+    return interruption(error, target, quirks)
+
+
+def opening(whole: WireResponse, answer: Answer) -> Chunk:
+    """Who answers."""
+    answer.stored = whole.store is True
+    return Chunk(
+        choices=[ChunkChoice(index=0, delta=Delta(role="assistant"))],
+        id=text(whole.id),
+        created_s=seconds(whole.created_at),
+        model=text(whole.model),
+        service_tier=text(whole.service_tier) or None,
+    )
+
+
+def unstreamed(whole: WireResponse, answer: Answer) -> list[Chunk]:
+    """What the output says, where no events have said it."""
+    told = [answer.done(index, item) for index, item in enumerate(objects(whole.output) or ())]
+    return [Chunk(choices=[choice]) for choice in told if choice is not None]
+
+
+def ending(whole: WireResponse, answer: Answer, quirks: Quirks) -> Chunk:
+    delta = Delta(reasoning_details=answer.rest())
+    return Chunk(
+        choices=[ChunkChoice(index=0, delta=delta, finish_reason=_finish_reason(whole, answer))],
+        usage=_usage(whole.usage, quirks),
+        service_tier=text(whole.service_tier) or None,
+        extra=_extra(whole, quirks) or None,
+    )
+
+
+def _finish_reason(whole: WireResponse, answer: Answer) -> FinishReason:
+    """A refusal in words is "stop", as in OpenAI's chat completions; an answer cut for any reason has "length"."""
+    if whole.status == "incomplete":
+        return "content_filter" if _cut_by(whole) == "content_filter" else "length"
+    return "tool_calls" if answer.calls else "stop"
+
+
+def _cut_by(whole: WireResponse) -> Any:
+    return whole.incomplete_details.get("reason") if isinstance(whole.incomplete_details, dict) else None
+
+
+def _usage(raw: Any, quirks: Quirks) -> TokenUsage | None:
+    """The figures of chat completions under other names."""
+    if not isinstance(raw, dict) or not ("input_tokens" in raw or "output_tokens" in raw):
+        return None
+    renamed = {
+        "prompt_tokens": raw.get("input_tokens"),
+        "completion_tokens": raw.get("output_tokens"),
+        "total_tokens": raw.get("total_tokens"),
+        "prompt_tokens_details": raw.get("input_tokens_details"),
+        "completion_tokens_details": raw.get("output_tokens_details"),
+    }
+    return token_usage(renamed, quirks)
+
+
+def _extra(whole: WireResponse, quirks: Quirks) -> Json:
+    """What chat completions have no member for: another reason to stop early, use of paid tools, the price."""
+    kept: Json = provider_cost(whole.usage, quirks)
+    if (reason := _cut_by(whole)) not in TOLD_BY_FINISH_REASON:
+        kept["incomplete_reason"] = reason
+    tools = whole.tool_usage if isinstance(whole.tool_usage, dict) else {}
+    if used := {name: figures for name, figures in tools.items() if _counts(figures)}:
+        kept["tool_usage"] = used
+    return kept
+
+
+def _counts(figures: Any) -> bool:
+    return isinstance(figures, dict) and any(isinstance(value, int) and value > 0 for value in figures.values())
