@@ -96,9 +96,7 @@ def exclusive_state(state_dir: Path) -> Iterator[None]:
 
 def set_up_process(settings: Settings) -> None:
     """MiniStack reads its configuration from the environment when it is imported."""
-    sys.dont_write_bytecode = (
-        False  # MiniStack is 10 MB of source: compiling it at every start takes more than a second
-    )
+    sys.dont_write_bytecode = False  # else compiling MiniStack adds more than a second to every start
     scratch = settings.state_dir / "tmp"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
@@ -176,6 +174,7 @@ async def serve(app: Callable[..., Any], port: int, stop: asyncio.Event) -> None
     config.bind = [f"{HOST}:{port}"]
     config.keep_alive_timeout = _KEEP_ALIVE_S
     config.websocket_max_message_size = MAX_MESSAGE_BYTES
+    config.graceful_timeout = _REQUESTS_END_S
     config.include_server_header = False
     config.loglevel = os.environ["LOG_LEVEL"]
     await importlib.import_module("hypercorn.asyncio").serve(app, config, shutdown_trigger=stop.wait)

@@ -1,4 +1,4 @@
-"""Prints the parameters of one environment of samconfig.toml, CodeSha added, as words for `sam deploy --parameter-overrides`.
+"""Prints what `sam deploy --parameter-overrides` takes: one environment's parameters of samconfig.toml, and CodeSha.
 
     python3 -m scripts.release_parameters dev
 

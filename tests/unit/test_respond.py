@@ -9,7 +9,6 @@ from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.respond import ChunkResponder
 from gateway.pipeline.route import Route
 from gateway.providers.lookup import provider_named
-
 from tests.fakes import ManualClock
 from tests.unit.conftest import FACTS
 

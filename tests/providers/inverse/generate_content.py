@@ -33,6 +33,7 @@ SCHEMA = "the schema goes out as JSON Schema, not in the older dialect of OpenAP
 MERGED = "turns of one role in a row become one, as the results of parallel calls have to"
 NULL = "null and false are the same as leaving the member out"
 LINK = "optional, and the link does not tell it"
+IN_THE_URL = "the model is named in the URL, where every request has it, and need not stand in the body too"
 ORDER = "the call's own tools come before those of provider_options"
 CALL_ID = "the source sent no call ids; the gateway always does"
 
@@ -51,6 +52,8 @@ ALLOWED: dict[str, Allowance] = {
         {"/contents": MERGED, **_tools(0, 1, spelling="parameters_json_schema", reason=SNAKE)}
     ),
     "gemini-errors-180299ab1674": Differs(SYSTEM_ROLE),
+    "gemini-errors-358b1b64547a": Differs({"/model": IN_THE_URL}),
+    "gemini-stream-b4d0cd33d623": Differs({"/model": IN_THE_URL}),
     "gemini-parallel_tools-314a986d1423": Differs({**SYSTEM_ROLE, **_tools(0, 2)}),
     "gemini-parallel_tools-9a342ca3d3e2": Differs({**SYSTEM_ROLE, **_tools(0, 2)}),
     "gemini-prompt_caching-9477c42297cb": Differs(
@@ -83,6 +86,7 @@ ALLOWED: dict[str, Allowance] = {
     "gemini-tools-94b86f02b866": Differs(
         {
             **_tools(0, 1),
+            "/model": IN_THE_URL,
             "/contents/1/parts/0/functionCall/id": CALL_ID,
             "/contents/2/parts/0/functionResponse/id": CALL_ID,
         }
@@ -102,7 +106,7 @@ SAME_MEANING = {
     "stopSequences": "stop",
     "seed": "seed",
 }
-READ_ELSEWHERE = ("contents", "systemInstruction", "tools", "toolConfig", "generationConfig")
+READ_ELSEWHERE = ("model", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig")
 MODES = {"AUTO": "auto", "NONE": "none"}
 FINISH = {
     "STOP": "stop",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.providers.contract import Provider
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+from gateway.providers.wire.openai_responses import OpenAiResponses
 
 CHAT = Quirks(
     developer_role=True,
@@ -16,5 +17,5 @@ CHAT = Quirks(
 PROVIDER = Provider(
     name="openai",
     base_url="https://api.openai.com/v1",
-    wires={"chat_completions": OpenAiChat(CHAT)},
+    wires={"chat_completions": OpenAiChat(CHAT), "responses": OpenAiResponses()},
 )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway.providers.contract import Provider
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+from gateway.providers.wire.openai_responses import STANDARD, OpenAiResponses
 
 CHAT = Quirks(
     # Missing in https://github.com/OpenRouterTeam/python-sdk/blob/main/src/openrouter/components/chatrequest.py
@@ -23,8 +26,19 @@ CHAT = Quirks(
     extra=("provider",),
 )
 
+RESPONSES = replace(
+    STANDARD,
+    # https://github.com/OpenRouterTeam/python-sdk/blob/main/src/openrouter/components/responsesrequest.py: `store` is
+    # always false, log probabilities are not among what can be included
+    lacks=STANDARD.lacks - {"top_k", "presence_penalty", "frequency_penalty", "modalities"}
+    | {"store", "logprobs", "top_logprobs"},
+    reserved=STANDARD.reserved | CHAT.reserved,
+    obfuscation=False,
+    cost=CHAT.cost,
+)
+
 PROVIDER = Provider(
     name="openrouter",
     base_url="https://openrouter.ai/api/v1",
-    wires={"chat_completions": OpenAiChat(CHAT)},
+    wires={"chat_completions": OpenAiChat(CHAT), "responses": OpenAiResponses(RESPONSES)},
 )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway.providers.contract import Provider
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+from gateway.providers.wire.openai_responses import STANDARD, OpenAiResponses
 
 CHAT = Quirks(
     # "Unsupported" (logit_bias) or missing in the reference.
@@ -17,8 +20,19 @@ CHAT = Quirks(
     extra=("citations",),  # live search: https://docs.x.ai/docs/guides/live-search
 )
 
+RESPONSES = replace(
+    STANDARD,
+    # "Not supported. Only maintained for compatibility", missing, or refused: https://docs.x.ai/openapi.json
+    lacks=STANDARD.lacks
+    | {"metadata", "service_tier", "verbosity", "safety_identifier", "logprobs", "top_logprobs", "web_search_options"},
+    developer_role=False,
+    obfuscation=False,
+    cost=CHAT.cost,
+    cost_per_usd=CHAT.cost_per_usd,
+)
+
 PROVIDER = Provider(
     name="xai",
     base_url="https://api.x.ai/v1",
-    wires={"chat_completions": OpenAiChat(CHAT)},
+    wires={"chat_completions": OpenAiChat(CHAT), "responses": OpenAiResponses(RESPONSES)},
 )

@@ -9,7 +9,7 @@ from gateway.model.reply import ChunkChoice, Delta, FunctionCallDelta, ToolCallD
 from gateway.providers.wire.openai_chat_parse import arguments, objects, text
 from gateway.providers.wire.openai_responses_items import (
     Places,
-    annotations,
+    citations,
     extra_content,
     image,
     is_worth_keeping,
@@ -139,7 +139,7 @@ class Answer:
             content = whole if whole or not (refusal or opened.refused) else None
             values = [value for part in parts for value in objects(part.get("logprobs")) or ()]
         self._places.text(opened.chars or len(whole), item.get("phase"))
-        cited = annotations(parts, start) or None
+        cited = citations(parts, start) or None
         if content is None and refusal is None and cited is None:
             return None
         delta = Delta(content=content, refusal=refusal, annotations=cited)

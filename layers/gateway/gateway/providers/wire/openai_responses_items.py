@@ -70,7 +70,7 @@ def is_worth_keeping(item: Json, *, stored: bool) -> bool:
     return stored or bool(item.get("encrypted_content") or item.get("content"))
 
 
-def annotations(parts: list[Json], start: int) -> list[Json]:
+def citations(parts: list[Json], start: int) -> list[Json]:
     """In the shape of chat completions, counted from the start of the whole content, where `parts` begin at `start`."""
     found: list[Json] = []
     for part in parts:

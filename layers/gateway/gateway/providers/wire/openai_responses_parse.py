@@ -23,7 +23,7 @@ from gateway.providers.wire.openai_chat_usage import provider_cost, token_usage
 from gateway.providers.wire.openai_responses_answer import Answer
 
 TOLD_BY_FINISH_REASON = (None, "max_output_tokens", "content_filter")
-FAULTS_OF_THE_REQUEST = ("invalid_", "image", "_policy", "data_residency")
+FAULTS_OF_THE_REQUEST = ("invalid_prompt", "image", "_policy", "data_residency")
 """Words in the `code` of a response that failed because of what was asked.
 
 Source: https://platform.openai.com/docs/api-reference/responses/object#responses/object-error (2026-11)

@@ -24,7 +24,7 @@ NO_RESPONSE = msgspec.Raw(b"{}")
 class WireEvent(msgspec.Struct):
     """Members of the events that are read. An error comes in `error`, or without it (as documented) beside `type`."""
 
-    type: Any = None
+    type: str | None = None
     delta: Any = None
     output_index: Any = 0
     summary_index: Any = 0
@@ -39,6 +39,13 @@ class WireEvent(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(WireEvent)
+
+
+def _read(data: bytes) -> WireEvent | None:
+    try:
+        return _decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 class ResponseStream:
@@ -56,19 +63,20 @@ class ResponseStream:
 
     def close(self) -> Iterator[Chunk]:
         for event in self._decoder.feed(b"\n\n"):  # the last event may lack its empty line
-            if event.data.endswith(b"}"):
+            if _read(event.data) is not None:
                 yield from self._event(event.data)
         if not self._complete:
             raise ProviderError(f"{self._target.provider}'s stream ended early.")
 
     def _event(self, data: bytes) -> Iterator[Chunk]:
         """Unknown events say nothing. Raises ProviderFailure."""
-        if self._complete or data == b"[DONE]":
+        if self._complete or data in (b"", b"[DONE]"):
             return
-        try:
-            event = _decoder.decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise ProviderError(f"{self._target.provider} sent something that is not an event.") from None
+        event = _read(data)
+        if event is None:
+            raise ProviderError(f"{self._target.provider} sent something that is not an event.")
+        if not isinstance(event.output_index, int):
+            event.output_index = 0
         if (piece := _PIECES.get(event.type)) is not None:
             if isinstance(event.delta, str) and event.delta and (told := piece(self._answer, event)) is not None:
                 yield Chunk(choices=[told])
@@ -130,14 +138,14 @@ def _reasoning(answer: Answer, event: WireEvent) -> ChunkChoice | None:
     return answer.thought(event.output_index, "content", event.content_index, event.delta)
 
 
-_PIECES: dict[Any, Piece] = {
+_PIECES: dict[str | None, Piece] = {
     "response.output_text.delta": _text,
     "response.refusal.delta": _refusal,
     "response.function_call_arguments.delta": _arguments,
     "response.reasoning_summary_text.delta": _summary,
     "response.reasoning_text.delta": _reasoning,
 }
-_HANDLERS: dict[Any, Handler] = {
+_HANDLERS: dict[str | None, Handler] = {
     "response.created": ResponseStream._begin,
     "response.in_progress": ResponseStream._begin,
     "response.output_item.added": ResponseStream._item_added,

@@ -1,0 +1,67 @@
+"""GET /v1/models and its neighbours, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.entry.models import models_app
+from tests.unit.conftest import KEY, Gateway
+
+SHARED = Path(__file__).parents[2] / "shared"
+AUTH = {"authorization": f"Bearer {KEY}"}
+
+
+@pytest.fixture
+async def client(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(models_app(gateway.world, SHARED), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        yield client
+
+
+async def test_a_tenant_sees_what_it_may_use_and_its_aliases(client: httpx.AsyncClient) -> None:
+    answer = (await client.get("/v1/models", headers=AUTH)).json()
+    assert [model["id"] for model in answer["data"]] == ["openai/gpt-4o", "openai/dall-e", "smart"]
+    assert answer["data"][0]["gateway"]["prices_usd_per_million"] == {"input": 2.5, "output": 10.0}
+
+
+async def test_a_model_is_found_by_the_names_that_chat_takes(client: httpx.AsyncClient) -> None:
+    ids = [
+        (await client.get(f"/v1/models/{name}", headers=AUTH)).json()["id"] for name in ("gpt-4o", "openai%2Fgpt-4o")
+    ]
+    assert ids == ["openai/gpt-4o", "openai/gpt-4o"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/v1/models/nope", 404, "model_not_found"),
+        ("GET", "/v1/models/groq/llama", 403, "model_not_approved"),
+        ("GET", "/v1/models/openai/gpt-3", 410, "model_deprecated"),
+        ("POST", "/v1/models", 405, "method_not_allowed"),
+        ("GET", "/v1/nothing", 404, "not_found"),
+    ],
+)
+async def test_refusals_have_the_one_shape(
+    client: httpx.AsyncClient, method: str, path: str, status: int, code: str
+) -> None:
+    answer = await client.request(method, path, headers=AUTH)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert answer.json()["error"]["request_id"] == answer.headers["x-gateway-request-id"]
+
+
+async def test_models_need_a_key_and_the_contract_does_not(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/v1/models")).json()["error"]["code"] == "invalid_api_key"
+    assert (await client.get("/openapi.json")).json()["openapi"].startswith("3.1")
+
+
+async def test_a_defect_is_a_500_that_tells_nothing(
+    client: httpx.AsyncClient, gateway: Gateway, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    gateway.keys.find = None  # type: ignore[assignment, method-assign]
+    answer = await client.get("/v1/models", headers=AUTH)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert b"gateway.defect" in capsysbinary.readouterr().out
