@@ -5,6 +5,7 @@ Every request must have the shape of a signed one; signatures themselves are tes
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -43,6 +44,7 @@ class AwsStandIn:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in accept; close alone does not
         self._listener.close()
 
     @property
@@ -61,7 +63,7 @@ class AwsStandIn:
 
     def _serve(self, peer: socket.socket) -> None:
         received = b""
-        with peer:
+        with peer, contextlib.suppress(ConnectionError):  # a function that is ended resets its connections
             while data := peer.recv(65_536):
                 received += data
                 head, blank, body = received.partition(b"\r\n\r\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+IS_LINUX = sys.platform == "linux"
 _libc = ctypes.CDLL(None)
 
 
@@ -72,6 +74,16 @@ def description() -> dict[str, Any]:
         "load_1min": round(os.getloadavg()[0], 2),
         "taken_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def sentence(found: dict[str, Any]) -> str:
+    """`description` for a reader, with a warning where others were working on the machine."""
+    words = (
+        f"On {found['cpu']}, {found['cores']} cores, Python {found['python']}, load {found['load_1min']} at the start."
+    )
+    if found["load_1min"] > found["cores"] / 2:
+        words += " Other work was running: ratios hold, absolute numbers are too high."
+    return words
 
 
 def _cpu_model() -> str:

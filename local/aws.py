@@ -19,5 +19,4 @@ class Aws:
 
     def client(self, service: str) -> Any:
         config = Config(retries={"max_attempts": 2}, proxies={}, connect_timeout=5, read_timeout=60)
-        make: Any = self._session.client
-        return make(service, endpoint_url=self.endpoint_url, config=config)
+        return self._session.client(service, endpoint_url=self.endpoint_url, config=config)

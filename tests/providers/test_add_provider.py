@@ -55,7 +55,7 @@ def test_one_file_and_one_row(folder: Path) -> None:
 
     call = msgspec.convert({"model": "x", "messages": [{"role": "user", "content": "Hi"}], "seed": 1}, ChatCall)
     target = Target(route.provider.name, route.facts, route.provider.base_url or "")
-    request = route.provider.authorize(route.wire.render(call, target), Credential(Secret("k")))
+    request = route.provider.authorize(route.wire.render(call, target), Credential(Secret("k")), 0.0)
     assert request.url == "https://api.dummy.example/v1/chat/completions"
     assert request.headers["authorization"] == "Bearer k"
     body = {"model": "dummy-1", "messages": [{"role": "user", "content": "Hi"}], "random_seed": 1}

@@ -64,10 +64,10 @@ def test_betas_become_a_header() -> None:
 def test_the_key_is_the_last_thing_to_enter_a_request() -> None:
     request = HttpRequest("POST", "https://host", {"accept": "*/*"}, b"{}")
 
-    keyed = PROVIDER.authorize(request, Credential(Secret("sk-ant-1")))
+    keyed = PROVIDER.authorize(request, Credential(Secret("sk-ant-1")), 0.0)
 
     assert keyed.headers == {"accept": "*/*", "x-api-key": "sk-ant-1"}
-    assert PROVIDER.authorize(request, Credential(Secret(""))) is request
+    assert PROVIDER.authorize(request, Credential(Secret("")), 0.0) is request
 
 
 @pytest.mark.parametrize(

@@ -171,5 +171,5 @@ def test_vertex_ai_has_its_path_in_the_base_url() -> None:
 
 @pytest.mark.parametrize(("key", "sent"), [("secret-key", {"x-goog-api-key": "secret-key"}), ("", {})])
 def test_the_key_goes_into_its_header(key: str, sent: dict[str, str]) -> None:
-    request = PROVIDER.authorize(HttpRequest("POST", "https://x", {"a": "b"}), Credential(Secret(key)))
+    request = PROVIDER.authorize(HttpRequest("POST", "https://x", {"a": "b"}), Credential(Secret(key)), 0.0)
     assert request.headers == {"a": "b", **sent}

@@ -11,8 +11,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from gateway.model.http import HttpRequest
-from gateway.model.secret import Secret
-from gateway.providers.wire.sigv4 import AwsKeys, Scope, sign
+from gateway.model.secret import AwsKeys, Secret
+from gateway.providers.wire.sigv4 import Scope, sign
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from gateway.model.secret import Secret
+from gateway.model.secret import AwsKeys, Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,15 @@ class HttpResponse:
     body: bytes = field(default=b"", repr=False)
 
 
-class Credential(NamedTuple):
-    """What opens a provider's door. `base_url`: instead of the provider's public one, None for that one."""
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What opens a provider's door.
+
+    `base_url`: instead of the provider's public one, None for that one. `aws_keys`: of the gateway's own role, for a
+    provider inside AWS. `settings`: what else the owner stored with the key (region, project, API version).
+    """
 
     api_key: Secret
     base_url: str | None = None
+    aws_keys: AwsKeys | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)

@@ -1,6 +1,8 @@
-"""A string that does not show itself."""
+"""Keys, as values that do not show themselves."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 
 class Secret:
@@ -19,3 +21,12 @@ class Secret:
 
     def __bool__(self) -> bool:
         return bool(self._value)
+
+
+@dataclass(frozen=True, slots=True)
+class AwsKeys:
+    """`session_token`: with temporary keys only."""
+
+    access_key_id: str
+    secret_access_key: Secret
+    session_token: str | None = None

@@ -98,7 +98,8 @@ async def _prepare(call: ChatCall, route: Route, world: World) -> tuple[HttpRequ
     if base_url is None:
         raise ProviderError(f"No base URL is configured for {route.provider.name}.")
     target = Target(route.provider.name, route.facts, base_url.rstrip("/"))
-    return route.provider.authorize(route.wire.render(call, target), credential), target
+    request = route.wire.render(call, target)
+    return route.provider.authorize(request, credential, world.clock.now_s()), target
 
 
 async def _parsed(incoming: Incoming, target: Target, watch: Watch) -> AsyncIterator[list[Chunk]]:

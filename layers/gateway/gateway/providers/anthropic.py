@@ -7,7 +7,7 @@ from gateway.providers.contract import Provider
 from gateway.providers.wire.anthropic_messages import AnthropicMessages
 
 
-def x_api_key(request: HttpRequest, credential: Credential) -> HttpRequest:
+def x_api_key(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
     """`x-api-key`, left out when there is no key."""
     if not credential.api_key:
         return request

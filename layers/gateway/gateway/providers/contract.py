@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
@@ -57,7 +57,7 @@ class ChatWire(Protocol):
         ...
 
 
-def bearer(request: HttpRequest, credential: Credential) -> HttpRequest:
+def bearer(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
     """`Authorization: Bearer`, left out when there is no key (a server of one's own may need none)."""
     if not credential.api_key:
         return request
@@ -65,14 +65,18 @@ def bearer(request: HttpRequest, credential: Credential) -> HttpRequest:
     return HttpRequest(request.method, request.url, headers, request.body)
 
 
+Authorize: TypeAlias = Callable[[HttpRequest, Credential, float], HttpRequest]
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """`base_url`: the public one, in the meaning of the provider's official SDK; None when only the owner knows it.
 
-    `wires`: by the `api` member of a catalog row. `authorize` puts the credential into a rendered request.
+    `wires`: by the `api` member of a catalog row. `authorize` puts the credential into a rendered request;
+    the last argument is the time in Unix seconds, for signatures.
     """
 
     name: str
     base_url: str | None
     wires: dict[str, ChatWire] = field(repr=False)
-    authorize: Callable[[HttpRequest, Credential], HttpRequest] = bearer
+    authorize: Authorize = bearer

@@ -7,7 +7,7 @@ from gateway.providers.contract import Provider
 from gateway.providers.wire.gemini import Gemini
 
 
-def x_goog_api_key(request: HttpRequest, credential: Credential) -> HttpRequest:
+def x_goog_api_key(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
     """`x-goog-api-key`, left out when there is no key."""
     if not credential.api_key:
         return request

@@ -8,9 +8,8 @@ from datetime import datetime
 import httpx
 import msgspec
 
-from gateway.model.secret import Secret
+from gateway.model.secret import AwsKeys, Secret
 from gateway.ports import Clock
-from gateway.providers.wire.sigv4 import AwsKeys
 
 REFRESH_AHEAD_S = 300.0
 TIMEOUT_S = 2.0

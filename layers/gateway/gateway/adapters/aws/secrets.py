@@ -15,11 +15,6 @@ KEEP_S = 600.0
 TIMEOUT_S = 3.0
 
 
-class _Stored(msgspec.Struct):
-    api_key: str = ""
-    base_url: str | None = None
-
-
 class SecretsManagerCredentials:
     """Kept for ten minutes in memory; when Secrets Manager fails, the last known credential goes on serving."""
 
@@ -51,7 +46,8 @@ class SecretsManagerCredentials:
             "GetSecretValue", {"SecretId": f"{self._stack}/providers/{provider}"}, TIMEOUT_S
         )
         try:
-            stored = msgspec.json.decode(answer["SecretString"], type=_Stored)
+            stored = msgspec.json.decode(answer["SecretString"], type=dict[str, str])
         except (KeyError, msgspec.DecodeError):
             raise AwsFailure("UnreadableSecret", is_fault=False) from None
-        return Credential(Secret(stored.api_key), stored.base_url or None)
+        api_key, base_url = stored.pop("api_key", ""), stored.pop("base_url", "")
+        return Credential(Secret(api_key), base_url or None, settings=stored)

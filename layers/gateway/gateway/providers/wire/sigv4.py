@@ -12,18 +12,9 @@ from datetime import datetime
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from gateway.model.http import HttpRequest
-from gateway.model.secret import Secret
+from gateway.model.secret import AwsKeys
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-
-
-@dataclass(frozen=True, slots=True)
-class AwsKeys:
-    """`session_token`: with temporary keys only."""
-
-    access_key_id: str
-    secret_access_key: Secret
-    session_token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
