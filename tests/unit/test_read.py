@@ -98,7 +98,6 @@ def test_a_charset_does_not_matter() -> None:
     [
         ({"async": True}, "async"),
         ({"fallback": {"models": ["a/b"]}}, "fallback"),
-        ({"response_schema": {"type": "object"}}, "response_schema"),
         ({"tools": [{"type": "reference", "schema_id": "gts.x"}]}, "tools[0].type"),
     ],
 )

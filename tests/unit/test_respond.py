@@ -24,7 +24,7 @@ def responder(*, include_usage: bool) -> ChunkResponder:
     exchange.attempts.append(Attempt(route, started_s=100.0))
     options = StreamOptions(include_usage=True) if include_usage else None
     call = ChatCall(model="m", messages=[UserMessage(content="Hello")], stream=True, stream_options=options)
-    return ChunkResponder(call, exchange, ManualClock())
+    return ChunkResponder(call, None, exchange, ManualClock())
 
 
 def test_the_finish_waits_for_what_follows_it_and_carries_it() -> None:

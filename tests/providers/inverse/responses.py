@@ -155,7 +155,7 @@ def expected(recording: Members) -> Expected:
     answer = recording["response"]
     if answer["status"] >= 400:
         return _error(answer["body"], answer["status"])
-    whole = answer["body"] if "body" in answer else _last(answer)
+    whole = answer["body"] if "body" in answer else last(answer)
     if whole.get("type") == "error":
         return _error(whole, 429)
     if whole["status"] == "queued":
@@ -163,7 +163,7 @@ def expected(recording: Members) -> Expected:
     return Expected(choices=(_choice(whole),), usage=_usage(whole["usage"]))
 
 
-def _last(answer: Members) -> Members:
+def last(answer: Members) -> Members:
     """The response of the last event, with its items as they were when each was done; or the event of an error."""
     lines = [line.removeprefix("data:").strip() for line in answer.get("sse", "").splitlines() if "data:" in line[:5]]
     events = answer.get("chunks") or [json.loads(line) for line in lines if line != "[DONE]"]

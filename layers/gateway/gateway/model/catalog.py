@@ -60,6 +60,14 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     prices: Prices | None = None
     price_tiers: tuple[PriceTier, ...] = ()
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the catalog has facts of it; a model passed on by name alone has none, so nothing is concluded."""
+        return bool(self.source)
+
+    def can(self, capability: str) -> bool:
+        return not self.is_known or capability in self.capabilities
+
 
 class ProviderCatalog(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One file of `shared/catalog`.

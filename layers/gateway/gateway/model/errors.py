@@ -13,6 +13,7 @@ GatewayError                     status code                      retryable
 ├── ModelDeprecated                 410 model_deprecated            no
 ├── PayloadTooLarge                 413 payload_too_large           no
 ├── UnsupportedMediaType            415 unsupported_media_type      no
+├── ReplyBreaksSchema               422 validation_error            no    usage counted, raw text given
 ├── InternalError                   500 internal_error              yes
 ├── ProviderFailure                 (base of what a provider caused)
 │   ├── ProviderRejected            400 validation_error            no    it refuses the request itself
@@ -155,6 +156,23 @@ class UnsupportedMediaType(GatewayError):
     """The body's Content-Type is not one the route reads."""
 
     status, code, type = 415, "unsupported_media_type", "invalid_request_error"
+
+
+class ReplyBreaksSchema(GatewayError):
+    """The model's reply is not what the request's schema asks for. `raw_text`: what it said instead.
+
+    `usage`: what it cost all the same, filled in when it is known.
+    """
+
+    status, code, type = 422, "validation_error", "invalid_request_error"
+
+    def __init__(self, message: str, *, raw_text: str, details: tuple[Detail, ...]) -> None:
+        super().__init__(message, param="response_format", details=details)
+        self.raw_text = raw_text
+        self.usage: Any = None
+
+    def facts(self) -> dict[str, Any]:
+        return {"stage": "response", "raw_text": self.raw_text, "usage": self.usage}
 
 
 class InternalError(GatewayError):

@@ -9,10 +9,12 @@ from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion, CompletionChunk
 from gateway.pipeline.attempt import streamed, whole
 from gateway.pipeline.authenticate import authenticate
+from gateway.pipeline.capabilities import check_capabilities
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.read import read_chat_call
 from gateway.pipeline.respond import ChunkResponder, completion
 from gateway.pipeline.route import resolve
+from gateway.pipeline.structured import Expectation, expect
 from gateway.ports import World
 
 Stream = AsyncGenerator[list[CompletionChunk], None]
@@ -37,17 +39,19 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
     exchange.model_requested, exchange.stream = call.model, bool(call.stream)
     exchange.conversation_id = (call.metadata or {}).get("conversation_id")
     route = resolve(call.model, exchange.principal.tenant, world.catalog, world.clock.now_s())
+    call, expectation = expect(call, route)
+    check_capabilities(call, route)
     attempt = Attempt(route, started_s=world.clock.monotonic_s())
     exchange.attempts.append(attempt)
     if call.stream:
-        return _stream(call, attempt, exchange, world)
+        return _stream(call, expectation, exchange, world)
     reply = await whole(call, attempt, world)
-    return completion(reply, call, exchange, world.clock)
+    return completion(reply, call, expectation, exchange, world.clock)
 
 
-async def _stream(call: ChatCall, attempt: Attempt, exchange: Exchange, world: World) -> Stream:
-    responder = ChunkResponder(call, exchange, world.clock)
-    async for chunks in streamed(call, attempt, world):
+async def _stream(call: ChatCall, expectation: Expectation | None, exchange: Exchange, world: World) -> Stream:
+    responder = ChunkResponder(call, expectation, exchange, world.clock)
+    async for chunks in streamed(call, exchange.attempts[-1], world):
         if ready := responder.take(chunks):
             yield ready
     yield responder.finish()

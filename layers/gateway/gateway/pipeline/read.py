@@ -65,7 +65,7 @@ def _check_together(call: ChatCall) -> None:
 
 def _refuse_what_comes_later(call: ChatCall) -> None:
     """Members of the contract that this version cannot honour are refused, never dropped."""
-    unsupported = {"fallback": call.fallback, "response_schema": call.response_schema, "async": call.async_}
+    unsupported = {"fallback": call.fallback, "async": call.async_}
     for param, value in unsupported.items():
         if value:
             raise CapabilityNotSupported(f"'{param}' is not supported by this version of the gateway.", param=param)

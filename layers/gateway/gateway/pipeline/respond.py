@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 
 from gateway.model.chat import ChatCall, Json
 from gateway.model.completion import AttemptReport, Completion, CompletionChunk, GatewayReport, UsageReport
+from gateway.model.errors import ReplyBreaksSchema
 from gateway.model.estimate import estimated_usage
 from gateway.model.money import cost_nano_usd
 from gateway.model.reply import Chunk, Reply
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.route import Route
+from gateway.pipeline.structured import Expectation, StreamedExpectation
 from gateway.ports import Clock
 
 
-def completion(reply: Reply, call: ChatCall, exchange: Exchange, clock: Clock) -> Completion:
-    """The whole reply of a call that is not streamed."""
+def completion(
+    reply: Reply, call: ChatCall, expectation: Expectation | None, exchange: Exchange, clock: Clock
+) -> Completion:
+    """The whole reply of a call that is not streamed. Raises ReplyBreaksSchema (422), its usage counted."""
     route = exchange.attempts[-1].route
     generated = sum(len((choice.message.content or "").encode()) for choice in reply.choices)
     usage = _account(exchange, reply.usage or estimated_usage(call, generated), route)
+    if expectation is not None:
+        with _usage_in_the_error(usage):
+            reply = expectation.check(reply)
     return Completion(
         id=reply.id or f"chatcmpl-{exchange.request_id}",
         created=reply.created_s or int(clock.now_s()),
@@ -42,8 +50,9 @@ class ChunkResponder:
     and report. A client that asked for OpenAI's separate usage chunk (empty `choices`) gets that instead.
     """
 
-    def __init__(self, call: ChatCall, exchange: Exchange, clock: Clock) -> None:
+    def __init__(self, call: ChatCall, expectation: Expectation | None, exchange: Exchange, clock: Clock) -> None:
         self._call, self._exchange, self._clock = call, exchange, clock
+        self._expected = None if expectation is None else StreamedExpectation(expectation)
         self._route = exchange.attempts[-1].route
         self._separate_usage = bool(call.stream_options and call.stream_options.include_usage)
         self._id = f"chatcmpl-{exchange.request_id}"
@@ -55,7 +64,7 @@ class ChunkResponder:
     def take(self, chunks: Iterable[Chunk]) -> list[CompletionChunk]:
         """What may be sent now."""
         ready: list[CompletionChunk] = []
-        for chunk in chunks:
+        for chunk in chunks if self._expected is None else self._expected.take(chunks):
             if chunk.usage is not None:
                 self._exchange.usage = chunk.usage
             if not chunk.choices:
@@ -72,10 +81,16 @@ class ChunkResponder:
         return ready
 
     def finish(self) -> list[CompletionChunk]:
-        """The rest of a stream that came to its end: the last of them has `usage` and `gateway`."""
+        """The rest of a stream that came to its end: the last of them has `usage` and `gateway`.
+
+        Raises ReplyBreaksSchema (422), its usage counted.
+        """
         usage = _account(
             self._exchange, self._exchange.usage or estimated_usage(self._call, self._generated_bytes), self._route
         )
+        if self._expected is not None:
+            with _usage_in_the_error(usage):
+                self._expected.finish()
         gateway = report(self._exchange, self._clock)
         held = [] if self._held is None else [self._held]
         last = held.pop() if held and not self._separate_usage else self._mine(Chunk(choices=[]))
@@ -123,6 +138,15 @@ def _attempt_report(attempt: Attempt, now_s: float) -> AttemptReport:
         latency_ms=_ms(ended_s - attempt.started_s),
         ttft_ms=None if attempt.ttft_s is None else _ms(attempt.ttft_s),
     )
+
+
+@contextmanager
+def _usage_in_the_error(usage: UsageReport) -> Iterator[None]:
+    try:
+        yield
+    except ReplyBreaksSchema as error:
+        error.usage = usage
+        raise
 
 
 def _account(exchange: Exchange, usage: TokenUsage, route: Route) -> UsageReport:

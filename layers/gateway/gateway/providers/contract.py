@@ -12,6 +12,8 @@ from gateway.model.errors import ProviderFailure
 from gateway.model.http import Credential, HttpRequest, HttpResponse
 from gateway.model.reply import Chunk, Reply
 
+STRICT_SCHEMA = "json_schema:strict"
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -36,6 +38,14 @@ class StreamParser(Protocol):
 
 class ChatWire(Protocol):
     """One way to speak chat over HTTP; implementations live in `providers/wire`."""
+
+    @property
+    def formats(self) -> frozenset[str]:
+        """The `response_format` types it has words for.
+
+        STRICT_SCHEMA in place of "json_schema": it takes only schemas whose objects are closed and need all members.
+        """
+        ...
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         """The request without credentials. `call.stream` decides between a whole and a streamed answer.

@@ -13,7 +13,7 @@ from gateway.model.chat import ChatCall
 from gateway.model.errors import InvalidRequest, ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.reply import Reply
-from gateway.providers.contract import Target
+from gateway.providers.contract import STRICT_SCHEMA, Target
 from gateway.providers.wire.anthropic_parse import fail_message, parse_message
 from gateway.providers.wire.anthropic_render import request_body
 from gateway.providers.wire.anthropic_stream import MessageStream
@@ -38,6 +38,10 @@ class AnthropicMessages:
     betas_in_body: bool = False
     model_in_body: bool = True
     stream_in_body: bool = True
+
+    @property
+    def formats(self) -> frozenset[str]:
+        return frozenset({"text", STRICT_SCHEMA})
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         options = dict(call.provider_options.get(target.provider, {}))

@@ -29,6 +29,10 @@ class Gemini:
 
     prefix: str = "/v1beta"
 
+    @property
+    def formats(self) -> frozenset[str]:
+        return frozenset({"text", "json_object", "json_schema"})
+
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
         root = target.base_url + self.prefix

@@ -22,6 +22,10 @@ __all__ = ["OpenAiChat", "Quirks"]
 class OpenAiChat:
     quirks: Quirks = field(default_factory=Quirks)
 
+    @property
+    def formats(self) -> frozenset[str]:
+        return self.quirks.formats
+
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         accept = "text/event-stream" if call.stream else "application/json"
         headers = {"content-type": "application/json", "accept": accept}

@@ -40,9 +40,13 @@ STANDARD = Quirks(
 
 @dataclass(frozen=True, slots=True)
 class OpenAiResponses:
-    """Of the quirks those count here that `STANDARD` names, `cost` and `cost_per_usd`."""
+    """Of the quirks those count here that `STANDARD` names, `formats`, `cost` and `cost_per_usd`."""
 
     quirks: Quirks = STANDARD
+
+    @property
+    def formats(self) -> frozenset[str]:
+        return self.quirks.formats
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         accept = "text/event-stream" if call.stream else "application/json"

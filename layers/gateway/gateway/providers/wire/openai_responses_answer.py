@@ -50,17 +50,17 @@ class Answer:
         self._places = Places(provider)
         self._open: dict[int, _Open] = {}
 
-    def text(self, index: int, piece: str, probabilities: object) -> ChunkChoice:
+    def text_piece(self, index: int, piece: str, probabilities: object) -> ChunkChoice:
         self._opened(index).chars += len(piece)
         self._chars += len(piece)
         told = logprobs(probabilities) if isinstance(probabilities, list) else None
         return ChunkChoice(index=0, delta=Delta(content=piece), logprobs=told)
 
-    def refusal(self, index: int, piece: str) -> ChunkChoice:
+    def refusal_piece(self, index: int, piece: str) -> ChunkChoice:
         self._opened(index).refused = True
         return _said(Delta(refusal=piece))
 
-    def thought(self, index: int, kind: str, part: int, piece: str) -> ChunkChoice | None:
+    def thought_piece(self, index: int, kind: str, part: int, piece: str) -> ChunkChoice | None:
         """Of reasoning and its summary, whichever begins to come is told, never both."""
         opened = self._opened(index)
         opened.thought = opened.thought or kind
@@ -71,7 +71,7 @@ class Answer:
         self._thought = place
         return _said(Delta(reasoning_content=BETWEEN_THOUGHTS + piece if begins else piece))
 
-    def arguments(self, index: int, piece: str) -> ChunkChoice | None:
+    def arguments_piece(self, index: int, piece: str) -> ChunkChoice | None:
         opened = self._opened(index)
         if opened.call is None:
             return None
@@ -152,7 +152,8 @@ class Answer:
             thought = lead + BETWEEN_THOUGHTS.join(parts)
             self._thought = (index, "", 0)
         media, bare = image(item)
-        details = self._places.item(bare) if is_worth_keeping(item, stored=self.stored) else None
+        kept = is_worth_keeping(item, stored=self.stored)
+        details = self._places.item(bare, pictured=media is not None) if kept else None
         if thought is None and details is None:
             return None
         return _said(

@@ -27,7 +27,7 @@ from gateway.model.chat import (
 from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.contract import Target
 from gateway.providers.wire.openai_chat_quirks import Quirks
-from gateway.providers.wire.openai_responses_items import CALL, CALL_MEMBERS, ITEM, TEXT, needs_image, with_image
+from gateway.providers.wire.openai_responses_items import CALL, CALL_MEMBERS, ITEM, TEXT, with_image
 
 
 def items(given: list[Message], target: Target, quirks: Quirks) -> list[Json]:
@@ -138,11 +138,11 @@ class _Turn:
             self._say(self._text[:chars], detail.get("phase"))
             self._text = self._text[chars:]
         elif detail["type"] == CALL:
-            named = [call for call in self._calls if call.id == detail.get("id")][:1]
-            self._items += [_call(call, self._provider) for call in named]
-            self._calls = [call for call in self._calls if call not in named]
+            place = next((place for place, call in enumerate(self._calls) if call.id == detail.get("id")), None)
+            if place is not None:
+                self._items.append(_call(self._calls.pop(place), self._provider))
         else:
-            self._item(detail["item"])
+            self._item(detail)
 
     def whole(self) -> list[Json]:
         if self._parts:
@@ -157,11 +157,9 @@ class _Turn:
             said = {} if phase is None else {"phase": phase}
             self._items.append({"role": "assistant", "content": text, **said})
 
-    def _item(self, item: Json) -> None:
-        if needs_image(item):
-            whole = with_image(item, self._media)
-            self._items += [] if whole is None else [whole]
-        else:
+    def _item(self, detail: Json) -> None:
+        item = with_image(detail["item"], self._media) if detail.get("image") else detail["item"]
+        if item is not None:
             self._items.append(item)
 
 

@@ -2,7 +2,8 @@
 
 Three kinds of details, each with the provider that made it:
 
-- `responses.item`: an output item as it came (reasoning with its encrypted content, calls of the provider's own tools);
+- `responses.item`: an output item as it came (reasoning with its encrypted content, calls of the provider's own tools),
+  but for a generated `image`;
 - `responses.text`: so many characters of the content are one message, perhaps of a phase;
 - `responses.call`: here stands that tool call.
 
@@ -33,7 +34,10 @@ class Places:
         self._marks: list[Json] = []
 
     def text(self, chars: int, phase: Any) -> None:
-        """A message. Its phase has to be resent: https://platform.openai.com/docs/guides/prompt-guidance (2026-11)."""
+        """A message. Its phase has to be resent.
+
+        Source: https://github.com/openai/openai-python/blob/main/src/openai/types/responses/response_output_message.py
+        """
         if chars:
             said = {"phase": phase} if isinstance(phase, str) else {}
             self._marks.append({"type": TEXT, "provider": self._provider, "chars": chars, **said})
@@ -41,9 +45,10 @@ class Places:
     def call(self, call_id: str) -> None:
         self._marks.append({"type": CALL, "provider": self._provider, "id": call_id})
 
-    def item(self, item: Json) -> list[Json]:
-        """The item's detail after the marks that belong before it."""
-        details = [*self._marks, {"type": ITEM, "provider": self._provider, "item": item}]
+    def item(self, item: Json, *, pictured: bool) -> list[Json]:
+        """The item's detail after the marks that belong before it. `pictured`: its image went into `media`."""
+        said = {"image": True} if pictured else {}
+        details = [*self._marks, {"type": ITEM, "provider": self._provider, "item": item, **said}]
         self._marks.clear()
         return details
 
@@ -106,11 +111,7 @@ def image(item: Json) -> tuple[Json | None, Json]:
         return None, item
     kind = text(item.get("output_format")) or _IMAGE_TYPES.get(data[:4], "png")
     media = {"type": "image", "content_type": f"image/{'svg+xml' if kind == 'svg' else kind}", "data": data}
-    return media, {name: value for name, value in item.items() if name != "result"}
-
-
-def needs_image(item: Json) -> bool:
-    return item.get("type") == "image_generation_call" and not item.get("result")
+    return media, {**item, "result": None}
 
 
 def with_image(item: Json, media: list[Json]) -> Json | None:

@@ -61,6 +61,8 @@ def _check(call: ChatCall, target: Target, quirks: Quirks) -> None:
         value = getattr(call, name)
         if value is not None and name in quirks.lacks and value not in NEUTRAL.get(name, ()):
             raise lacking(target, name, f"'{name}' with this API")
+    if call.response_format is not None and (kind := _kind(call.response_format)) not in quirks.formats:
+        raise lacking(target, "response_format.type", f"response_format '{kind}'")
     if not target.model.sampling:
         for name in ("temperature", "top_p"):
             if getattr(call, name) is not None:
@@ -88,6 +90,10 @@ def _text(call: ChatCall, quirks: Quirks) -> Json:
     if call.verbosity is not None and "verbosity" not in quirks.lacks:
         text["verbosity"] = call.verbosity
     return text
+
+
+def _kind(wanted: ResponseFormat) -> str:
+    return str(wanted.__struct_config__.tag)
 
 
 def _format(wanted: ResponseFormat) -> ResponseFormat | Json:

@@ -119,23 +119,23 @@ Handler: TypeAlias = Callable[[ResponseStream, WireEvent], Iterator[Chunk]]
 
 
 def _text(answer: Answer, event: WireEvent) -> ChunkChoice:
-    return answer.text(event.output_index, event.delta, event.logprobs)
+    return answer.text_piece(event.output_index, event.delta, event.logprobs)
 
 
 def _refusal(answer: Answer, event: WireEvent) -> ChunkChoice:
-    return answer.refusal(event.output_index, event.delta)
+    return answer.refusal_piece(event.output_index, event.delta)
 
 
 def _arguments(answer: Answer, event: WireEvent) -> ChunkChoice | None:
-    return answer.arguments(event.output_index, event.delta)
+    return answer.arguments_piece(event.output_index, event.delta)
 
 
 def _summary(answer: Answer, event: WireEvent) -> ChunkChoice | None:
-    return answer.thought(event.output_index, "summary", event.summary_index, event.delta)
+    return answer.thought_piece(event.output_index, "summary", event.summary_index, event.delta)
 
 
 def _reasoning(answer: Answer, event: WireEvent) -> ChunkChoice | None:
-    return answer.thought(event.output_index, "content", event.content_index, event.delta)
+    return answer.thought_piece(event.output_index, "content", event.content_index, event.delta)
 
 
 _PIECES: dict[str | None, Piece] = {

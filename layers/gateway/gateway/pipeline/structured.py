@@ -1,0 +1,179 @@
+"""Structured output: how the schema is asked for, and that the reply keeps to it.
+
+A schema is given to the provider in its own words where it has some for this model ("native"), else as the one tool it
+must call ("tool"), else in a system message ("prompt"). Whichever way, the reply is validated here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+from gateway.model.chat import (
+    ChatCall,
+    Function,
+    FunctionTool,
+    Json,
+    JsonObjectFormat,
+    JsonSchemaFormat,
+    NamedFunction,
+    NamedSchema,
+    NamedToolChoice,
+    SystemMessage,
+)
+from gateway.model.errors import InvalidRequest, ReplyBreaksSchema
+from gateway.model.json_schema import is_strict, schema_violations, text_violations
+from gateway.model.reply import Choice, Chunk, ChunkChoice, Delta, Reply
+from gateway.pipeline.route import Route
+from gateway.providers.contract import STRICT_SCHEMA
+
+TOOL_NAME = "reply"
+ANY_OBJECT: Json = {"type": "object"}
+_PROMPT = (
+    "Reply with one JSON value and nothing else: no explanation and no code fence. It must satisfy this JSON Schema:\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the reply must be, and the way it was asked for."""
+
+    schema: Json
+    way: Literal["native", "tool", "prompt"]
+
+    def check(self, reply: Reply) -> Reply:
+        """The reply with its JSON as content. Raises ReplyBreaksSchema (422)."""
+        return msgspec.structs.replace(reply, choices=[self._checked(choice) for choice in reply.choices])
+
+    def _checked(self, choice: Choice) -> Choice:
+        if self.way == "tool":
+            choice = _tool_call_as_content(choice)
+        message = choice.message
+        if message.refusal or message.tool_calls or choice.finish_reason == "content_filter":
+            return choice  # an answer of another kind, which the client is told of by its finish reason
+        text = _unfenced(message.content or "") if self.way == "prompt" else message.content or ""
+        self.check_text(text)
+        return msgspec.structs.replace(choice, message=msgspec.structs.replace(message, content=text))
+
+    def check_text(self, text: str) -> None:
+        """Raises ReplyBreaksSchema (422) with every violation."""
+        if violations := text_violations(text, self.schema):
+            raise ReplyBreaksSchema("The reply does not satisfy the schema.", raw_text=text, details=violations)
+
+
+def expect(call: ChatCall, route: Route) -> tuple[ChatCall, Expectation | None]:
+    """The call as the provider can honour its schema, and what to hold the reply against.
+
+    Raises InvalidRequest (400) for a schema that is none, or two of them.
+    """
+    call = _one_spelling(call)
+    wanted = call.response_format
+    if isinstance(wanted, JsonObjectFormat):
+        schema, native = ANY_OBJECT, "json_object" in route.wire.formats
+    elif isinstance(wanted, JsonSchemaFormat):
+        schema = wanted.json_schema.schema or {}
+        if violations := schema_violations(schema, "/response_format/json_schema/schema"):
+            raise InvalidRequest("The schema is not a JSON Schema.", param="response_format", details=violations)
+        native = _has_words_for(schema, route)
+    else:
+        return call, None
+    if native:
+        return call, Expectation(schema, "native")
+    if not call.tools and schema.get("type") == "object" and route.facts.is_known and route.facts.can("tools"):
+        return _ask_by_tool(call, schema), Expectation(schema, "tool")
+    return _ask_by_prompt(call, schema), Expectation(schema, "prompt")
+
+
+def _one_spelling(call: ChatCall) -> ChatCall:
+    """`response_schema`, bare or as {"json_schema": ...}, becomes a `response_format`."""
+    if call.response_schema is None:
+        return call
+    if call.response_format is not None:
+        raise InvalidRequest("response_schema and response_format say the same; send one.", param="response_schema")
+    schema = call.response_schema.get("json_schema", call.response_schema)
+    if not isinstance(schema, dict):
+        raise InvalidRequest("A JSON Schema is an object.", param="response_schema.json_schema")
+    named = NamedSchema(name="reply", schema=schema, strict=is_strict(schema) or None)
+    return msgspec.structs.replace(call, response_schema=None, response_format=JsonSchemaFormat(json_schema=named))
+
+
+def _has_words_for(schema: Json, route: Route) -> bool:
+    if not route.facts.can("structured_output"):
+        return False
+    formats = route.wire.formats
+    return "json_schema" in formats or (STRICT_SCHEMA in formats and is_strict(schema))
+
+
+def _ask_by_tool(call: ChatCall, schema: Json) -> ChatCall:
+    function = Function(name=TOOL_NAME, description="Give the reply by calling this.", parameters=schema)
+    choice = NamedToolChoice(function=NamedFunction(name=TOOL_NAME))
+    return msgspec.structs.replace(
+        call, response_format=None, tools=[FunctionTool(function=function)], tool_choice=choice
+    )
+
+
+def _ask_by_prompt(call: ChatCall, schema: Json) -> ChatCall:
+    demand = SystemMessage(content=_PROMPT + msgspec.json.encode(schema).decode())
+    return msgspec.structs.replace(call, response_format=None, messages=[demand, *call.messages])
+
+
+def _tool_call_as_content(choice: Choice) -> Choice:
+    calls = choice.message.tool_calls or []
+    if not calls:
+        return choice  # it answered in words: those are held against the schema
+    message = msgspec.structs.replace(choice.message, content=calls[0].function.arguments, tool_calls=None)
+    finish_reason = "stop" if choice.finish_reason == "tool_calls" else choice.finish_reason
+    return msgspec.structs.replace(choice, message=message, finish_reason=finish_reason)
+
+
+def _unfenced(text: str) -> str:
+    """Many models fence JSON however they are asked not to."""
+    bare = text.strip()
+    if bare.startswith("```") and bare.endswith("```") and "\n" in bare:
+        bare = bare[bare.index("\n") + 1 : -3].strip()
+    return bare
+
+
+@dataclass(slots=True)
+class StreamedExpectation:
+    """Holds a stream against the schema: chunks pass while their text is collected, the end checks it."""
+
+    expected: Expectation
+    _texts: dict[int, list[str]] = field(default_factory=dict)
+    _otherwise: set[int] = field(default_factory=set)
+
+    def take(self, chunks: Iterable[Chunk]) -> list[Chunk]:
+        """The chunks as the client gets them: pieces of the tool's arguments are pieces of content."""
+        return [
+            msgspec.structs.replace(chunk, choices=[self._choice(choice) for choice in chunk.choices])
+            for chunk in chunks
+        ]
+
+    def finish(self) -> None:
+        """Raises ReplyBreaksSchema (422)."""
+        for index, pieces in sorted(self._texts.items()):
+            if index not in self._otherwise:
+                text = "".join(pieces)
+                self.expected.check_text(_unfenced(text) if self.expected.way == "prompt" else text)
+
+    def _choice(self, choice: ChunkChoice) -> ChunkChoice:
+        delta = choice.delta
+        texts = self._texts.setdefault(choice.index, [])
+        finish_reason = choice.finish_reason
+        if self.expected.way == "tool" and delta.tool_calls:
+            delta = _arguments_as_content(delta)
+        if self.expected.way == "tool" and finish_reason == "tool_calls":
+            finish_reason = "stop"
+        if delta.refusal or delta.tool_calls or finish_reason == "content_filter":
+            self._otherwise.add(choice.index)
+        if delta.content:
+            texts.append(delta.content)
+        return msgspec.structs.replace(choice, delta=delta, finish_reason=finish_reason)
+
+
+def _arguments_as_content(delta: Delta) -> Delta:
+    pieces = [call.function.arguments for call in delta.tool_calls or () if call.function and call.function.arguments]
+    return msgspec.structs.replace(delta, content="".join(pieces) or delta.content, tool_calls=None)

@@ -1,0 +1,52 @@
+"""What a model cannot do is refused by name before anything is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+from tests.unit.conftest import FACTS, Gateway
+from tests.unit.test_chat_function import HELLO, WHOLE
+
+PLAIN = msgspec.structs.replace(FACTS, source="x", context_tokens=100, max_output_tokens=50)
+TOOL = {"type": "function", "function": {"name": "f"}}
+
+
+def parts(*media: dict[str, Any]) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": [{"type": "text", "text": "See:"}, *media]}]}
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+ASKS = [
+    ({"tools": [TOOL]}, "tools", CapabilityNotSupported),
+    ({"stream": True}, "stream", CapabilityNotSupported),
+    ({"reasoning_effort": "low"}, "reasoning_effort", CapabilityNotSupported),
+    ({"modalities": ["audio"]}, "modalities", CapabilityNotSupported),
+    (parts(IMAGE), "messages[0].content[1]", CapabilityNotSupported),
+    (parts({"type": "audio", "url": "https://x/a.mp3"}), "messages[0].content[1]", CapabilityNotSupported),
+    (parts({"type": "video", "url": "https://x/a.mp4"}), "messages[0].content[1]", CapabilityNotSupported),
+    (parts({"type": "document", "url": "https://x/a.pdf"}), "messages[0].content[1]", CapabilityNotSupported),
+    ({"max_tokens": 51}, "max_tokens", InvalidRequest),
+    ({"max_completion_tokens": 51}, "max_completion_tokens", InvalidRequest),
+    ({"messages": [{"role": "user", "content": "x" * 1001}]}, "messages", InvalidRequest),
+]
+
+
+@pytest.mark.parametrize(("ask", "param", "error"), ASKS)
+async def test_a_known_model_is_not_asked_for_what_it_cannot_do(
+    gateway: Gateway, ask: dict[str, Any], param: str, error: type[InvalidRequest]
+) -> None:
+    gateway.world.catalog.held["openai"]["gpt-4o"] = PLAIN  # type: ignore[attr-defined]
+    answer = await gateway.chat({**HELLO, **ask})
+    said = answer.json["error"]
+    assert (answer.status, said["code"], said["param"]) == (400, error.code, param)
+    assert "openai/gpt-4o" in said["message"]
+    assert gateway.outbound.sent == []
+
+
+async def test_a_model_without_facts_is_not_judged(gateway: Gateway) -> None:
+    gateway.answers(200, WHOLE)
+    assert (await gateway.chat({**HELLO, "tools": [TOOL], "max_tokens": 10_000})).status == 200
