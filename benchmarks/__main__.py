@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -42,11 +43,15 @@ def main(arguments: list[str]) -> int:
     """0 when everything could be measured, whether or not the aims were kept."""
     chosen = options(arguments)
     where = machine.description()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the processes started here end with this one
     try:
         report = run(chosen, Progress())
     except Problem as problem:
         print(f"\nProblem: {problem}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Interrupted; nothing was saved.", file=sys.stderr)
+        return 130
     shown = f"{text(report)}\n\n{machine.sentence(where)}"
     print(f"\n{shown}")
     RESULTS.mkdir(exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import platform
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 IS_LINUX = sys.platform == "linux"
+_REFERENCE_SIZE = 5_000
 _libc = ctypes.CDLL(None)
 
 
@@ -62,6 +64,15 @@ def memory_mb(pid: int) -> tuple[float, float]:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     fields = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
     return int(fields["VmRSS"][0]) / 1024, int(fields["VmHWM"][0]) / 1024
+
+
+def reference_ms() -> float:
+    """CPU of a fixed piece of Python work on this core: how fast the machine is at this moment."""
+    before_s = time.process_time()
+    document = {str(number): [number] * 10 for number in range(_REFERENCE_SIZE)}
+    if json.loads(json.dumps(document)) != document:
+        raise AssertionError("JSON does not round trip")
+    return (time.process_time() - before_s) * 1000
 
 
 def description() -> dict[str, Any]:

@@ -28,15 +28,16 @@ class Scenario:
 
     def client_body(self) -> bytes:
         """What a client of the gateway sends."""
-        return _encoded(f"{PROVIDER}/{MODEL}", self.prompt, {"stream": True} if self.chunks else _WHOLE)
+        return _encoded(
+            f"{PROVIDER}/{MODEL}",
+            self.prompt,
+            {"stream": True} if self.chunks else {"max_completion_tokens": REPLY_TOKENS},
+        )
 
     def provider_body(self) -> bytes:
         """What the gateway makes of it for the provider, so that the direct call asks for the same work."""
         streamed = {"stream": True, "stream_options": {"include_usage": True}}
-        return _encoded(MODEL, self.prompt, streamed if self.chunks else _WHOLE)
-
-
-_WHOLE = {"max_completion_tokens": REPLY_TOKENS}
+        return _encoded(MODEL, self.prompt, streamed if self.chunks else {"max_tokens": REPLY_TOKENS})
 
 
 def prompt_of(length: int) -> str:

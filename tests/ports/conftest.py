@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import boto3
-import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
 from gateway.adapters.aws.api import AwsApi, Service
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.clock import SystemClock
+from gateway.adapters.http_client import HttpClient
 
 REGION = "eu-west-1"
 
@@ -32,24 +32,25 @@ def aws_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def http_client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        yield client
+async def http_client() -> AsyncIterator[HttpClient]:
+    client = HttpClient()
+    yield client
+    await client.aclose()
 
 
-def aws_api(client: httpx.AsyncClient, url: str, name: str, target: str, version: str) -> AwsApi:
+def aws_api(client: HttpClient, url: str, name: str, target: str, version: str) -> AwsApi:
     clock = SystemClock()
     service = Service(name, target, version, f"{url}/")
     return AwsApi(service, REGION, keys=RoleKeys(client, clock), client=client, clock=clock)
 
 
 @pytest.fixture
-def dynamodb_api(aws_url: str, aws_keys: None, http_client: httpx.AsyncClient) -> AwsApi:
+def dynamodb_api(aws_url: str, aws_keys: None, http_client: HttpClient) -> AwsApi:
     return aws_api(http_client, aws_url, "dynamodb", "DynamoDB_20120810", "1.0")
 
 
 @pytest.fixture
-def secrets_api(aws_url: str, aws_keys: None, http_client: httpx.AsyncClient) -> AwsApi:
+def secrets_api(aws_url: str, aws_keys: None, http_client: HttpClient) -> AwsApi:
     return aws_api(http_client, aws_url, "secretsmanager", "secretsmanager", "1.1")
 
 

@@ -8,12 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import boto3
-import httpx
 import pytest
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.secrets import KEEP_S, SecretsManagerCredentials
+from gateway.adapters.http_client import HttpClient
 from gateway.model.errors import ProviderError
 from tests.fakes import ManualClock
 from tests.ports.conftest import REGION
@@ -93,19 +93,18 @@ async def test_a_forgotten_credential_is_read_again(store: Store, openai_secret:
 
 
 async def test_role_keys_come_from_the_container_endpoint_and_are_renewed(
-    monkeypatch: pytest.MonkeyPatch, httpserver_role: tuple[str, list[str]]
+    monkeypatch: pytest.MonkeyPatch, httpserver_role: tuple[str, list[str]], http_client: HttpClient
 ) -> None:
     url, seen = httpserver_role
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "role-token")
     clock = ManualClock()
-    async with httpx.AsyncClient(trust_env=False) as client:
-        keys = RoleKeys(client, clock)
-        first = await keys.current()
-        await keys.current()
-        assert (first.access_key_id, first.session_token, len(seen)) == ("ASIA1", "T1", 1)
-        clock.unix_s = 4_000_000_000
-        await keys.current()
+    keys = RoleKeys(http_client, clock)
+    first = await keys.current()
+    await keys.current()
+    assert (first.access_key_id, first.session_token, len(seen)) == ("ASIA1", "T1", 1)
+    clock.unix_s = 4_000_000_000
+    await keys.current()
     assert seen == ["role-token", "role-token"]
 
 

@@ -7,11 +7,11 @@ import socket
 from collections.abc import Callable
 
 import boto3
-import httpx
 import pytest
 
 from gateway.adapters.aws.api import AwsApi
 from gateway.adapters.aws.keys import DynamoKeys
+from gateway.adapters.http_client import HttpClient
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.tenant import Principal, Tenant
 from gateway.ports import Keys
@@ -77,7 +77,7 @@ async def test_a_dead_store_lets_nobody_pass(dynamodb_api: AwsApi) -> None:
 
 
 async def test_a_silent_store_lets_nobody_pass_and_does_not_hold_the_caller(
-    aws_keys: None, http_client: httpx.AsyncClient
+    aws_keys: None, http_client: HttpClient
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts by its backlog and never answers
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"

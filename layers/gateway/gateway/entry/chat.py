@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.adapters.telemetry import log_defect
-from gateway.entry.http import App, Arrival, Receive, Responder, Scope, Send, read_body
+from gateway.entry.http import App, Arrival, Receive, Responder, Scope, Send, answer_lifespan, read_body
 from gateway.model.completion import Completion, CompletionChunk
 from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, RouteNotFound
 from gateway.pipeline import chat
@@ -27,6 +27,8 @@ def chat_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
     """An ASGI application. It answers first and concludes after, so accounting is off the latency path."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await answer_lifespan(receive, send)
         arrival = Arrival.of(scope)
         responder = Responder(arrival, send)
         exchange = Exchange(arrival.request_id, "chat", started_s=world.clock.monotonic_s())

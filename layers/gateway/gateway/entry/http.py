@@ -51,6 +51,15 @@ async def read_body(receive: Receive) -> bytes:
             return bytes(body)
 
 
+async def answer_lifespan(receive: Receive, send: Send) -> None:
+    """There is nothing to start or stop."""
+    while True:
+        kind = (await receive())["type"]
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return
+
+
 class Responder:
     """Writes the one answer of a request; `started` says whether its status is already on the way."""
 

@@ -6,8 +6,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 import gateway
 from gateway.adapters.aws.api import AwsApi, Service
 from gateway.adapters.aws.credentials import RoleKeys
@@ -15,7 +13,8 @@ from gateway.adapters.aws.keys import DynamoKeys
 from gateway.adapters.aws.secrets import SecretsManagerCredentials
 from gateway.adapters.catalog import FileCatalog
 from gateway.adapters.clock import SystemClock
-from gateway.adapters.outbound import HttpxOutbound
+from gateway.adapters.http_client import HttpClient
+from gateway.adapters.outbound import PooledOutbound
 from gateway.adapters.telemetry import StdoutRecords
 from gateway.entry.runtime.snapshot import after_restore, before_snapshot
 from gateway.ports import World
@@ -56,7 +55,7 @@ def aws_world() -> World:
     """The world on AWS, and on the local stack, which answers the same APIs."""
     settings = Settings.from_environment()
     clock = SystemClock()
-    client = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_keepalive_connections=20))
+    client = HttpClient()
     keys = RoleKeys(client, clock)
 
     def api(name: str, target: str, version: str) -> AwsApi:
@@ -64,16 +63,15 @@ def aws_world() -> World:
         return AwsApi(Service(name, target, version, f"{url}/"), settings.region, keys=keys, client=client, clock=clock)
 
     credentials = SecretsManagerCredentials(api("secretsmanager", "secretsmanager", "1.1"), settings.stack, clock)
-    outbound = HttpxOutbound()
     before_snapshot(credentials.forget)
-    after_restore(outbound.forget_connections)
+    after_restore(client.aclose)
     return World(
         keys=DynamoKeys(
             api("dynamodb", "DynamoDB_20120810", "1.0"), settings.tenants_table, settings.admission_timeout_s
         ),
         credentials=credentials,
         catalog=FileCatalog(settings.shared / "catalog"),
-        outbound=outbound,
+        outbound=PooledOutbound(client),
         records=StdoutRecords(clock),
         clock=clock,
     )

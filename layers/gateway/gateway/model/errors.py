@@ -8,8 +8,10 @@ GatewayError                     status code                      retryable
 ├── ModelNotApproved                403 model_not_approved          no
 ├── TenantDisabled                  403 tenant_disabled             no
 ├── ModelNotFound                   404 model_not_found             no
+├── FileNotFound                    404 file_not_found              no
 ├── RouteNotFound                   404 not_found                   no
 ├── MethodNotAllowed                405 method_not_allowed          no
+├── IdempotencyConflict             409 idempotency_conflict        no
 ├── ModelDeprecated                 410 model_deprecated            no
 ├── PayloadTooLarge                 413 payload_too_large           no
 ├── UnsupportedMediaType            415 unsupported_media_type      no
@@ -22,7 +24,8 @@ GatewayError                     status code                      retryable
 │   ├── ProviderRateLimited         429 rate_limited                yes   level "provider"
 │   ├── ProviderError               502 provider_error              yes
 │   └── ProviderTimeout             504 provider_timeout            no    phase "ttft" or "total"
-└── AdmissionUnavailable            503 admission_unavailable       yes   the key store did not answer
+├── AdmissionUnavailable            503 admission_unavailable       yes   the key store did not answer
+└── StorageUnavailable              503 storage_unavailable         yes   the file storage did not answer
 """
 
 from __future__ import annotations
@@ -128,6 +131,12 @@ class ModelNotFound(GatewayError):
     status, code, type = 404, "model_not_found", "invalid_request_error"
 
 
+class FileNotFound(GatewayError):
+    """The tenant has no such file, or has it no longer."""
+
+    status, code, type = 404, "file_not_found", "invalid_request_error"
+
+
 class RouteNotFound(GatewayError):
     """No such path."""
 
@@ -138,6 +147,12 @@ class MethodNotAllowed(GatewayError):
     """The path exists, the method does not."""
 
     status, code, type = 405, "method_not_allowed", "invalid_request_error"
+
+
+class IdempotencyConflict(GatewayError):
+    """The Idempotency-Key came before with another body."""
+
+    status, code, type = 409, "idempotency_conflict", "invalid_request_error"
 
 
 class ModelDeprecated(GatewayError):
@@ -185,6 +200,12 @@ class AdmissionUnavailable(GatewayError):
     """The store of keys did not answer in time: nothing passes unchecked."""
 
     status, code, type, retryable = 503, "admission_unavailable", "api_error", True
+
+
+class StorageUnavailable(GatewayError):
+    """The tenant's file storage did not answer."""
+
+    status, code, type, retryable = 503, "storage_unavailable", "api_error", True
 
 
 class ProviderFailure(GatewayError):

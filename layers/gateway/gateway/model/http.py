@@ -32,10 +32,12 @@ class Credential:
     """What opens a provider's door.
 
     `base_url`: instead of the provider's public one, None for that one. `aws_keys`: of the gateway's own role, for a
-    provider inside AWS. `settings`: what else the owner stored with the key (region, project, API version).
+    provider inside AWS. `access_token`: short-lived, got for an account whose secret is no API key. `settings`: what
+    else the owner stored with the key (region, project, API version).
     """
 
     api_key: Secret
     base_url: str | None = None
     aws_keys: AwsKeys | None = None
+    access_token: Secret | None = None
     settings: Mapping[str, str] = field(default_factory=dict)

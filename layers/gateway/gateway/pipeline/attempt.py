@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from gateway.model.chat import ChatCall
-from gateway.model.errors import GatewayError, ProviderError, ProviderFailure, ProviderTimeout
+from gateway.model.errors import GatewayError, ProviderFailure, ProviderTimeout
 from gateway.model.http import HttpRequest
 from gateway.model.reply import Chunk, Reply
 from gateway.pipeline.exchange import Attempt
 from gateway.pipeline.route import Route
 from gateway.ports import Incoming, World
-from gateway.providers.contract import Target
+from gateway.providers.contract import Target, base_url_of
 
 T = TypeVar("T")
 
@@ -94,10 +94,8 @@ async def streamed(call: ChatCall, attempt: Attempt, world: World) -> AsyncGener
 
 async def _prepare(call: ChatCall, route: Route, world: World) -> tuple[HttpRequest, Target]:
     credential = await world.credentials.find(route.provider.name)
-    base_url = credential.base_url or route.provider.base_url
-    if base_url is None:
-        raise ProviderError(f"No base URL is configured for {route.provider.name}.")
-    target = Target(route.provider.name, route.facts, base_url.rstrip("/"))
+    base_url = base_url_of(route.provider, credential)
+    target = Target(route.provider.name, route.facts, base_url, credential.settings)
     request = route.wire.render(call, target)
     return route.provider.authorize(request, credential, world.clock.now_s()), target
 

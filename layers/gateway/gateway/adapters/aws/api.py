@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
-import httpx
 import msgspec
 
 from gateway.adapters.aws.credentials import RoleKeys
+from gateway.adapters.http_client import HttpClient, HttpFailure
 from gateway.model.http import HttpRequest
 from gateway.ports import Clock
 from gateway.providers.wire.sigv4 import Scope, sign
 
 TRIES = 2
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
 
 class AwsFailure(Exception):
@@ -38,9 +39,7 @@ class Service:
 class AwsApi:
     """`timeout_s` limits each of the two tries. Only calls that may be repeated go through here."""
 
-    def __init__(
-        self, service: Service, region: str, *, keys: RoleKeys, client: httpx.AsyncClient, clock: Clock
-    ) -> None:
+    def __init__(self, service: Service, region: str, *, keys: RoleKeys, client: HttpClient, clock: Clock) -> None:
         self._service, self._scope = service, Scope(region, service.name)
         self._keys, self._client, self._clock = keys, client, clock
 
@@ -64,14 +63,12 @@ class AwsApi:
         try:
             keys = await self._keys.current()
             request = sign(HttpRequest("POST", self._service.url, headers, body), keys, self._scope, now)
-            response = await self._client.post(
-                request.url, headers=request.headers, content=request.body, timeout=timeout_s
-            )
-        except httpx.HTTPError as error:
-            raise AwsFailure("Unreachable", is_fault=True) from error
-        if response.status_code != 200:
-            raise AwsFailure(_code(response.content), is_fault=response.status_code >= 500)
-        return cast(dict[str, Any], msgspec.json.decode(response.content))
+            response = await self._client.send(request, timeout_s, MAX_ANSWER_BYTES)
+        except HttpFailure as failure:
+            raise AwsFailure("Unreachable", is_fault=True) from failure
+        if response.status != 200:
+            raise AwsFailure(_code(response.body), is_fault=response.status >= 500)
+        return cast(dict[str, Any], msgspec.json.decode(response.body))
 
 
 def _code(body: bytes) -> str:

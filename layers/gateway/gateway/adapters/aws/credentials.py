@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from datetime import datetime
 
-import httpx
 import msgspec
 
+from gateway.adapters.http_client import HttpClient, HttpFailure
+from gateway.model.http import HttpRequest
 from gateway.model.secret import AwsKeys, Secret
 from gateway.ports import Clock
 
 REFRESH_AHEAD_S = 300.0
 TIMEOUT_S = 2.0
+MAX_ANSWER_BYTES = 64 * 1024
 
 
 class _Answer(msgspec.Struct, rename="pascal"):
@@ -28,7 +30,7 @@ class RoleKeys:
     Source: https://docs.aws.amazon.com/lambda/latest/dg/snapstart-activate.html
     """
 
-    def __init__(self, client: httpx.AsyncClient, clock: Clock) -> None:
+    def __init__(self, client: HttpClient, clock: Clock) -> None:
         self._client, self._clock = client, clock
         self._keys: AwsKeys | None = None
         self._good_until_s = 0.0
@@ -38,9 +40,11 @@ class RoleKeys:
             return _from_environment()
         if self._keys is None or self._clock.now_s() >= self._good_until_s:
             token = os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "")
-            response = await self._client.get(uri, headers={"authorization": token}, timeout=TIMEOUT_S)
-            response.raise_for_status()
-            answer = msgspec.json.decode(response.content, type=_Answer)
+            request = HttpRequest("GET", uri, {"authorization": token})
+            response = await self._client.send(request, TIMEOUT_S, MAX_ANSWER_BYTES)
+            if response.status != 200:
+                raise HttpFailure(f"Status{response.status}")
+            answer = msgspec.json.decode(response.body, type=_Answer)
             self._keys = AwsKeys(answer.access_key_id, Secret(answer.secret_access_key), answer.token)
             self._good_until_s = answer.expiration.timestamp() - REFRESH_AHEAD_S
         return self._keys

@@ -1,0 +1,241 @@
+"""Files of tenants in one S3 bucket, without a table: what is known of a file stands on its object.
+
+    files/<tenant>/<file id>        whole files
+    pending/<tenant>/<file id>      announcements, empty objects         a lifecycle rule removes these three
+    uploads/<tenant>/<file id>      what clients put by upload links     a day after they came
+    idempotency/<tenant>/<hash>     which file id a key made first
+
+An upload link never leads to a whole file, so what has been checked cannot be replaced by what has not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import quote, unquote
+
+from gateway.adapters.aws.api import AwsFailure
+from gateway.adapters.aws.s3 import Bucket, failure_of, text_of
+from gateway.model.errors import FileNotFound, IdempotencyConflict, PayloadTooLarge, StorageUnavailable
+from gateway.model.file import (
+    MAX_CHECKED_BYTES,
+    File,
+    FilePage,
+    Link,
+    Purpose,
+    StoredFile,
+    Uploaded,
+    is_file_id,
+    purpose_of,
+)
+from gateway.model.http import HttpRequest, HttpResponse
+from gateway.ports import Clock
+
+DOWNLOAD_S = 600
+UPLOAD_S = 900
+BULK_TIMEOUT_S = 25.0
+_HEADS_AT_ONCE = 32
+_KEYS_PER_LISTING = 1000
+_EMPTY = {"content-length": "0"}
+# A tag, because lifecycle rules know no dates: the rule for it removes what expired long before.
+_EXPIRES = {"x-amz-tagging": "expires=yes"}
+
+
+class S3Files:
+    def __init__(self, bucket: Bucket, clock: Clock) -> None:
+        self._bucket, self._clock = bucket, clock
+
+    async def head(self, tenant_id: str, file_id: str) -> File:
+        with _translated():
+            whole = await self._known("files", tenant_id, file_id)
+            found = whole or await self._known("pending", tenant_id, file_id)
+        if found is None:
+            raise not_found(file_id)
+        return found
+
+    async def get(self, tenant_id: str, file_id: str, max_bytes: int) -> StoredFile:
+        if not is_file_id(file_id):
+            raise not_found(file_id)
+        request = HttpRequest("GET", self._url("files", tenant_id, file_id), {})
+        with _translated(f"The file {file_id} is larger than {max_bytes} bytes."):
+            answer = await self._bucket.send(request, also=(404,), timeout_s=BULK_TIMEOUT_S, max_bytes=max_bytes)
+        file = None if answer.status == 404 else self._alive(_file(file_id, answer))
+        if file is None:
+            raise not_found(file_id)
+        return StoredFile(answer.body, file.content_type, file.filename)
+
+    async def put(self, tenant_id: str, file: File, data: bytes) -> None:
+        with _translated():
+            url = self._url("files", tenant_id, file.id)
+            await self._bucket.send(HttpRequest("PUT", url, _told(file), data), timeout_s=BULK_TIMEOUT_S)
+
+    async def delete(self, tenant_id: str, file_id: str) -> None:
+        if is_file_id(file_id):
+            with _translated():
+                await self._remove(tenant_id, file_id, "files", "pending", "uploads")
+
+    async def page(self, tenant_id: str, limit: int, after: str | None, purpose: Purpose | None) -> FilePage:
+        with _translated():
+            ids = await self._ids(tenant_id, limit + 1, after, purpose)
+            turns = asyncio.Semaphore(_HEADS_AT_ONCE)
+
+            async def known(file_id: str) -> File | None:
+                async with turns:
+                    return await self._known("files", tenant_id, file_id)
+
+            found = await asyncio.gather(*(known(file_id) for file_id in ids[:limit]))
+        return FilePage([file for file in found if file], has_more=len(ids) > limit)
+
+    async def link(self, tenant_id: str, file: File) -> Link:
+        told = {
+            "response-content-disposition": f"attachment; filename*=UTF-8''{quote(file.filename, safe='')}",
+            "response-content-type": file.content_type,
+        }
+        url = self._bucket.url(_key("files", tenant_id, file.id), told)
+        return await self._signed(HttpRequest("GET", url, {}), DOWNLOAD_S)
+
+    def id_in(self, url: str) -> str | None:
+        path, _, _ = url.partition("?")
+        last = path.rpartition("/")[2]
+        return last if path.startswith(f"{self._bucket.place.url}/files/") and is_file_id(last) else None
+
+    async def announce(self, tenant_id: str, file: File) -> None:
+        headers = {**_told(file), "x-amz-meta-size-bytes": str(file.size_bytes)}
+        with _translated():
+            await self._bucket.send(HttpRequest("PUT", self._url("pending", tenant_id, file.id), headers))
+
+    async def upload_link(self, tenant_id: str, file: File) -> Link:
+        """S3 refuses another length, because it is signed: https://docs.aws.amazon.com/AmazonS3/latest/userguide/PresignedUrlUploadObject.html"""
+        length = {"content-length": str(file.size_bytes)}
+        return await self._signed(HttpRequest("PUT", self._url("uploads", tenant_id, file.id), length), UPLOAD_S)
+
+    async def uploaded(self, tenant_id: str, file_id: str) -> Uploaded | None:
+        start = {"range": f"bytes=0-{MAX_CHECKED_BYTES - 1}"}
+        request = HttpRequest("GET", self._url("uploads", tenant_id, file_id), start)
+        with _translated():
+            answer = await self._bucket.send(
+                request, also=(404, 416), timeout_s=BULK_TIMEOUT_S, max_bytes=MAX_CHECKED_BYTES
+            )
+        if answer.status == 404:
+            return None
+        size = answer.headers.get("content-range", "").rpartition("/")[2]  # 416, of an empty object: "bytes */0"
+        is_found = answer.status < 300
+        size_bytes = int(size) if size.isdigit() else len(answer.body) * is_found
+        return Uploaded(size_bytes, answer.body if is_found else b"", answer.headers.get("etag", ""))
+
+    async def adopt(self, tenant_id: str, file: File, version: str) -> None:
+        """A copy within S3. It may fail after a status of 200 and says so in its body:
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+        """
+        source = quote(f"{self._bucket.place.bucket}/{_key('uploads', tenant_id, file.id)}", safe="/-_.~")
+        headers = {
+            **_told(file),
+            "x-amz-copy-source": source,
+            "x-amz-copy-source-if-match": version,
+            "x-amz-metadata-directive": "REPLACE",
+            "x-amz-tagging-directive": "REPLACE",
+        }
+        with _translated():
+            request = HttpRequest("PUT", self._url("files", tenant_id, file.id), headers)
+            answer = await self._bucket.send(request, timeout_s=BULK_TIMEOUT_S)
+            if text_of(answer.body, "Code"):
+                raise failure_of(answer)
+            await self._remove(tenant_id, file.id, "pending", "uploads")
+
+    async def claim(self, tenant_id: str, key: str, fingerprint: str, file_id: str) -> str:
+        url = self._url("idempotency", tenant_id, hashlib.sha256(key.encode()).hexdigest())
+        told = {"x-amz-meta-file-id": file_id, "x-amz-meta-fingerprint": fingerprint}
+        with _translated():
+            first = await self._bucket.send(HttpRequest("PUT", url, {**told, "if-none-match": "*"}), also=(412,))
+            if first.status != 412:
+                return file_id
+            claimed = (await self._bucket.send(HttpRequest("HEAD", url, {}))).headers
+        if claimed.get("x-amz-meta-fingerprint") != fingerprint:
+            raise IdempotencyConflict("This Idempotency-Key came before with another request.")
+        return claimed["x-amz-meta-file-id"]
+
+    async def _known(self, folder: str, tenant_id: str, file_id: str) -> File | None:
+        if not is_file_id(file_id):
+            return None
+        answer = await self._bucket.send(HttpRequest("HEAD", self._url(folder, tenant_id, file_id), {}), also=(404,))
+        return None if answer.status == 404 else self._alive(_file(file_id, answer))
+
+    async def _ids(self, tenant_id: str, limit: int, after: str | None, purpose: Purpose | None) -> list[str]:
+        """S3 lists by key, and ids of newer files sort first."""
+        prefix, found = _key("files", tenant_id, ""), list[str]()
+        query = {"list-type": "2", "prefix": prefix, "start-after": f"{prefix}{after or ''}"}
+        query["max-keys"] = str(_KEYS_PER_LISTING if purpose else min(limit, _KEYS_PER_LISTING))
+        while True:
+            answer = await self._bucket.send(HttpRequest("GET", self._bucket.url("", query), {}))
+            listed = [key.removeprefix(prefix) for key in _keys_in(answer.body)]
+            found += [one for one in listed if is_file_id(one) and purpose in (None, purpose_of(one))]
+            if len(found) >= limit or text_of(answer.body, "IsTruncated") != "true":
+                return found[:limit]
+            query["start-after"] = f"{prefix}{listed[-1]}"
+
+    async def _remove(self, tenant_id: str, file_id: str, *folders: str) -> None:
+        requests = [HttpRequest("DELETE", self._url(folder, tenant_id, file_id), {}) for folder in folders]
+        await asyncio.gather(*(self._bucket.send(request, also=(404,)) for request in requests))
+
+    async def _signed(self, request: HttpRequest, lifetime_s: int) -> Link:
+        with _translated():
+            url = await self._bucket.presigned(request, lifetime_s)
+        method = "GET" if request.method == "GET" else "PUT"
+        return Link(method, url, int(self._clock.now_s()) + lifetime_s, request.headers)
+
+    def _alive(self, file: File) -> File | None:
+        return None if file.is_expired(self._clock.now_s()) else file
+
+    def _url(self, folder: str, tenant_id: str, name: str) -> str:
+        return self._bucket.url(_key(folder, tenant_id, name))
+
+
+def not_found(file_id: str) -> FileNotFound:
+    return FileNotFound(f"No such file: '{file_id[:64]}'.", param="file_id")
+
+
+def _key(folder: str, tenant_id: str, name: str) -> str:
+    """The tenant is encoded, so that none can be part of another one's path."""
+    return f"{folder}/{quote(tenant_id, safe='')}/{name}"
+
+
+def _told(file: File) -> dict[str, str]:
+    """Headers that S3 keeps with an object; it takes ASCII only."""
+    headers = {"content-type": file.content_type, "x-amz-meta-filename": quote(file.filename, safe="")}
+    if file.expires_at_s is None:
+        return headers
+    return {**headers, **_EXPIRES, "x-amz-meta-expires-at-s": str(file.expires_at_s)}
+
+
+def _file(file_id: str, answer: HttpResponse) -> File:
+    headers = answer.headers
+    expires, announced = headers.get("x-amz-meta-expires-at-s"), headers.get("x-amz-meta-size-bytes")
+    return File(
+        id=file_id,
+        filename=unquote(headers.get("x-amz-meta-filename", file_id)),
+        content_type=headers.get("content-type", "application/octet-stream"),
+        size_bytes=int(announced or headers["content-length"]),
+        expires_at_s=None if expires is None else int(expires),
+        is_pending=announced is not None,
+    )
+
+
+_KEY = re.compile(rb"<Key>([^<]*)</Key>")
+
+
+def _keys_in(listing: bytes) -> list[str]:
+    """Keys of ours need no XML escapes. An XML parser would cost 15 ms at the first import."""
+    return [key.decode() for key in _KEY.findall(listing)]
+
+
+@contextmanager
+def _translated(too_large: str = "") -> Iterator[None]:
+    try:
+        yield
+    except AwsFailure as failure:
+        if failure.code == "TooLarge":
+            raise PayloadTooLarge(too_large) from failure
+        raise StorageUnavailable(f"File storage does not answer at the moment ({failure.code}).") from failure

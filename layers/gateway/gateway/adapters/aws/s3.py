@@ -1,0 +1,97 @@
+"""One S3 bucket over its REST API: sign, send, retry once on a fault."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
+from xml.sax.saxutils import unescape
+
+from gateway.adapters.aws.api import TRIES, AwsFailure
+from gateway.adapters.aws.credentials import RoleKeys
+from gateway.adapters.http_client import HttpClient, HttpFailure
+from gateway.model.http import HttpRequest, HttpResponse
+from gateway.ports import Clock
+from gateway.providers.wire.sigv4 import Scope, presign, sign
+
+TIMEOUT_S = 10.0
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+# A request that loses a race for one key is to be sent again:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+_RACES = ("ConditionalRequestConflict", "OperationAborted")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`url`: of the bucket, without a slash at its end; its host is the one that clients reach."""
+
+    bucket: str
+    region: str
+    url: str
+
+
+class Bucket:
+    def __init__(self, place: Place, *, keys: RoleKeys, client: HttpClient, clock: Clock) -> None:
+        self.place, self._scope = place, Scope(place.region, "s3")
+        self._keys, self._client, self._clock = keys, client, clock
+
+    def url(self, key: str, query: Mapping[str, str] | None = None) -> str:
+        """`key` as it is, not encoded."""
+        path = f"{self.place.url}/{quote(key, safe='/-_.~')}"
+        return f"{path}?{urlencode(query, quote_via=quote)}" if query else path
+
+    async def send(
+        self,
+        request: HttpRequest,
+        *,
+        also: tuple[int, ...] = (),
+        timeout_s: float = TIMEOUT_S,
+        max_bytes: int = MAX_ANSWER_BYTES,
+    ) -> HttpResponse:
+        """The answer with a status of 2xx or one of `also`; at most two tries of `timeout_s` each.
+
+        Raises AwsFailure, with code "TooLarge" when the answer has more than `max_bytes`.
+        """
+        for remaining in reversed(range(TRIES)):
+            try:
+                answer = await self._client.send(await self._signed(request), timeout_s, max_bytes)
+                if answer.status < 300 or answer.status in also:
+                    return answer
+                raise failure_of(answer)
+            except HttpFailure as failure:
+                if failure.kind == "TooLarge" or not remaining:
+                    raise AwsFailure(failure.kind, is_fault=failure.kind != "TooLarge") from failure
+            except AwsFailure as failure:
+                if not (failure.is_fault and remaining):
+                    raise
+        raise AssertionError("the last try either returned or raised")
+
+    async def presigned(self, request: HttpRequest, lifetime_s: int) -> str:
+        """Raises AwsFailure."""
+        try:
+            keys = await self._keys.current()
+        except HttpFailure as failure:
+            raise AwsFailure("NoKeys", is_fault=True) from failure
+        return presign(request, keys, self._scope, self._now(), lifetime_s)
+
+    async def _signed(self, request: HttpRequest) -> HttpRequest:
+        headers = {**request.headers, "x-amz-content-sha256": hashlib.sha256(request.body).hexdigest()}
+        unsigned = HttpRequest(request.method, request.url, headers, request.body)
+        return sign(unsigned, await self._keys.current(), self._scope, self._now())
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.now_s(), UTC)
+
+
+def failure_of(answer: HttpResponse) -> AwsFailure:
+    """`<Error><Code>NoSuchBucket</Code>...`; an answer to HEAD has no body."""
+    code = text_of(answer.body, "Code") or f"Status{answer.status}"
+    return AwsFailure(code, is_fault=answer.status >= 500 or code in _RACES)
+
+
+def text_of(body: bytes, element: str) -> str | None:
+    """What stands in the first XML element of that name, which has neither attributes nor children."""
+    _, found, rest = body.decode(errors="replace").partition(f"<{element}>")
+    return unescape(rest.partition(f"</{element}>")[0]) if found else None

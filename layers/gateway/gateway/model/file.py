@@ -1,0 +1,137 @@
+"""Files of a tenant: what is known of one, and ids that say when and what for it was made."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+ClientPurpose: TypeAlias = Literal["assistants", "batch", "evals", "fine-tune", "user_data", "vision"]
+OwnPurpose: TypeAlias = Literal["assistants_output", "batch_output"]
+Purpose: TypeAlias = ClientPurpose | OwnPurpose
+
+MAX_FILE_BYTES = 512 * 1024 * 1024
+# Lambda takes 6 MB of event, and a binary body comes as base64, which is a third longer:
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+MAX_DIRECT_BYTES = 4_400_000
+MAX_CHECKED_BYTES = 16 * 1024 * 1024
+PENDING_S = 24 * 3600
+
+_LETTERS: dict[Purpose, str] = {
+    "assistants": "a",
+    "assistants_output": "o",
+    "batch": "b",
+    "batch_output": "r",
+    "evals": "e",
+    "fine-tune": "f",
+    "user_data": "u",
+    "vision": "v",
+}
+_PURPOSES = {letter: purpose for purpose, letter in _LETTERS.items()}
+_DIGITS = "0123456789abcdefghijklmnopqrstuv"
+_TIME_DIGITS, _NOISE_DIGITS = 9, 16
+_LAST_MS = 32**_TIME_DIGITS - 1
+_ID = re.compile(f"file_[{_DIGITS}]{{{_TIME_DIGITS}}}[{''.join(_PURPOSES)}][{_DIGITS}]{{{_NOISE_DIGITS}}}")
+_TIME = slice(len("file_"), len("file_") + _TIME_DIGITS)
+
+
+def new_file_id(purpose: Purpose, now_s: float, noise: bytes) -> str:
+    """Newer ids sort before older ones. `noise`: 10 random bytes."""
+    time = _text(_LAST_MS - int(now_s * 1000), _TIME_DIGITS)
+    return f"file_{time}{_LETTERS[purpose]}{_text(int.from_bytes(noise), _NOISE_DIGITS)}"
+
+
+def is_file_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
+def purpose_of(file_id: str) -> Purpose:
+    return _PURPOSES[file_id[_TIME.stop]]
+
+
+def created_at_s(file_id: str) -> int:
+    return (_LAST_MS - int(file_id[_TIME], 32)) // 1000
+
+
+def _text(number: int, digits: int) -> str:
+    return "".join(_DIGITS[number >> 5 * place & 31] for place in reversed(range(digits)))
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """What a client says of a file. `content_type`: a media type without parameters.
+
+    `expires_after_s`: seconds after creation, None for as long as its purpose says.
+    """
+
+    filename: str
+    content_type: str
+    purpose: Purpose
+    expires_after_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """`expires_at_s`: Unix seconds, None when it is kept until deleted.
+
+    `is_pending`: announced, and its bytes are not checked yet; it stays so for a day.
+    """
+
+    id: str
+    filename: str
+    content_type: str
+    size_bytes: int
+    expires_at_s: int | None = None
+    is_pending: bool = False
+
+    @property
+    def purpose(self) -> Purpose:
+        return purpose_of(self.id)
+
+    @property
+    def created_at_s(self) -> int:
+        return created_at_s(self.id)
+
+    def is_expired(self, now_s: float) -> bool:
+        if self.is_pending and self.created_at_s + PENDING_S <= now_s:
+            return True
+        return self.expires_at_s is not None and self.expires_at_s <= now_s
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file's bytes with what a provider wants to know of them."""
+
+    data: bytes = field(repr=False)
+    content_type: str
+    filename: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A URL that opens without a key until `expires_at_s`. `headers`: to be sent exactly so."""
+
+    method: Literal["GET", "PUT"]
+    url: str = field(repr=False)
+    expires_at_s: int
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """What a client put by an upload link.
+
+    `start`: its first MAX_CHECKED_BYTES. `version`: another one when the bytes change.
+    """
+
+    size_bytes: int
+    start: bytes = field(repr=False)
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilePage:
+    """Newest first. `has_more`: older ones follow."""
+
+    files: list[File]
+    has_more: bool

@@ -1,0 +1,88 @@
+"""The stand-ins of part A against the gateway's own adapters and a runtime's calls, over real sockets."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+
+import httpx
+import pytest
+
+from benchmarks.aws_stand_in import ACCESS_KEY_ID, API_KEY, REGION, STACK, TABLE, AwsStandIn
+from benchmarks.runtime_api import RuntimeApi
+from gateway.adapters.aws.api import AwsApi, Service
+from gateway.adapters.aws.credentials import RoleKeys
+from gateway.adapters.aws.keys import DynamoKeys
+from gateway.adapters.aws.secrets import SecretsManagerCredentials
+from gateway.adapters.clock import SystemClock
+from gateway.adapters.http_client import HttpClient
+from local.console import Problem
+
+BASE_URL = "http://127.0.0.1:1/openai/v1"
+
+
+@pytest.fixture
+def aws() -> Iterator[AwsStandIn]:
+    with AwsStandIn(BASE_URL) as stand_in:
+        yield stand_in
+
+
+def _api(aws: AwsStandIn, client: HttpClient, name: str, target: str) -> AwsApi:
+    clock = SystemClock()
+    service = Service(name, target, "1.0", f"{aws.url}/")
+    return AwsApi(service, REGION, keys=RoleKeys(client, clock), client=client, clock=clock)
+
+
+async def test_aws_answers_the_gateways_own_calls(aws: AwsStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "bench")
+    async with aclosing(HttpClient()) as client:
+        keys = DynamoKeys(_api(aws, client, "dynamodb", "DynamoDB_20120810"), TABLE, 5.0)
+        principal = await keys.find(hashlib.sha256(API_KEY.encode()).hexdigest())
+        unknown = await keys.find("0" * 64)
+        secrets = _api(aws, client, "secretsmanager", "secretsmanager")
+        credential = await SecretsManagerCredentials(secrets, STACK, SystemClock()).find("openai")
+    assert principal is not None
+    assert principal.tenant.approves("openai/gpt-4o-mini")
+    assert unknown is None
+    assert credential.base_url == BASE_URL
+
+
+def test_aws_refuses_what_is_not_signed(aws: AwsStandIn) -> None:
+    answer = httpx.post(aws.url, headers={"x-amz-target": "DynamoDB_20120810.BatchGetItem"}, content=b"{}")
+    assert answer.status_code == 403
+
+
+def _serve_once(authority: str, status: int, body: bytes) -> bytes:
+    """A runtime that answers one event; returns what it was handed."""
+    host, _, port = authority.partition(":")
+    address = host, int(port)
+    with socket.create_connection(address) as poll:
+        poll.sendall(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n")
+        handed = poll.recv(65_536)
+        with socket.create_connection(address) as answer:
+            prelude = b'{"statusCode":%d,"headers":{}}' % status + b"\0" * 8
+            head = b"POST /2018-06-01/runtime/invocation/invocation-1/response HTTP/1.1\r\n\r\n"
+            chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (prelude, body))
+            answer.sendall(head + chunks + b"0\r\n\r\n")
+            answer.recv(65_536)
+    return handed
+
+
+def test_the_runtime_api_hands_out_an_event_and_times_its_answer() -> None:
+    with RuntimeApi() as api, ThreadPoolExecutor() as threads:
+        runtime = threads.submit(_serve_once, api.authority, 200, b"data: {}\n\n")
+        timed = api.invoke(b'{"httpMethod":"POST"}')
+        assert runtime.result().endswith(b'\r\n\r\n{"httpMethod":"POST"}')
+    assert b"data: {}" in timed.raw
+    assert 0 < timed.first_ms <= timed.last_ms
+
+
+def test_a_refused_request_is_no_measurement() -> None:
+    with RuntimeApi() as api, ThreadPoolExecutor() as threads:
+        threads.submit(_serve_once, api.authority, 401, b"{}")
+        with pytest.raises(Problem, match="refused"):
+            api.invoke(b"{}")
