@@ -31,7 +31,7 @@ check: python
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
 	$(VENV)/mypy $(CODE)
-	PYTHONPATH=layers/gateway $(VENV)/lint-imports
+	PYTHONPATH=layers/gateway $(VENV)/lint-imports --no-logo
 	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	$(VENV)/python -m pytest tests/unit
 

@@ -39,7 +39,7 @@ def ensure(progress: Progress) -> str:
     with progress.step("sam build"):
         remove_bytecode()
         command = [str(SAM), "build", "--template-file", str(TEMPLATE), "--build-dir", str(BUILD)]
-        environment = {**sam_environment(), "LAYER_TARGET": "host", "PYTHON": sys.executable}
+        environment = {**sam_environment(), **venvs.HOST_LAYER}
         run_logged("sam build", command, fresh_log("sam-build"), environment)
         _STAMP.write_text(key)
     return key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,14 +20,19 @@ def fresh_log(name: str) -> Path:
 
 
 def run_logged(what: str, command: list[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
-    """Raises Problem, naming `what` failed, with the end of the log, to which all output is added."""
+    """Raises Problem, naming `what` failed, with the end of the log, to which all output is added.
+
+    The command sees nothing of a make that we run under: a PYTHON= given there would overrule what a Makefile further
+    down is told by the environment.
+    """
+    inherited = os.environ if environment is None else environment
     with log.open("a") as output:
         output.write(f"$ {' '.join(command)}\n")
         output.flush()
         status = subprocess.run(  # noqa: S603 - the commands are spelled out in this package
             command,
             cwd=REPOSITORY,
-            env=environment,
+            env={name: value for name, value in inherited.items() if not name.startswith(("MAKE", "MFLAGS"))},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from local.console import Problem, log_tail
+from local.locks import take
 from local.places import REPOSITORY
 
 STOP_TIMEOUT_S = 30.0
@@ -104,7 +104,7 @@ def only_run(state_dir: Path) -> Iterator[None]:
     """
     state_dir.mkdir(parents=True, exist_ok=True)
     with (state_dir / "run.lock").open("a+") as lock:
-        if not _locked(lock.fileno()):
+        if not take(lock.fileno()):
             lock.seek(0)
             raise Problem(
                 f"The local stack runs already (process {lock.read().strip()}), with the state in {state_dir}."
@@ -120,16 +120,7 @@ def _wait_for_stack(path: Path) -> None:
     """The launcher holds this lock as long as it lives."""
     deadline_s = time.monotonic() + STOP_TIMEOUT_S
     with path.open("a") as lock:
-        while not _locked(lock.fileno()):
+        while not take(lock.fileno()):
             if time.monotonic() > deadline_s:
                 raise Problem(f"An earlier stack still holds {path} and does not end; find it with: fuser {path}")
             time.sleep(_POLL_S)
-        fcntl.flock(lock, fcntl.LOCK_UN)
-
-
-def _locked(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

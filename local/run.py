@@ -1,6 +1,6 @@
 """The whole gateway on this machine, behind `make run`: start, deploy, seed, announce, wait, stop.
 
-    .local/stack-venv/bin/python -m local.run [--port 8080] [--state-dir .local/state] [--simulated] [--ready-fd N]
+    .local/stack-venv/bin/python -m local.run [--port 8080] [--state-dir .local/state] [--env-file .env] [--ready-fd N]
 
 The state directory keeps everything that outlives a stop; `endpoints.json` is written beside it.
 """
@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,8 @@ from local.aws import Aws
 from local.console import Problem, Progress
 from local.endpoints import Endpoints, announcement
 from local.front_client import FrontClient
-from local.places import REPOSITORY, STATE
+from local.locks import exclusive
+from local.places import REPOSITORY, SETUP_LOCK, STATE
 from local.ports import HOST, Ports
 from local.processes import Processes, only_run
 
@@ -35,13 +36,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True)
 class Options:
-    """`port` 0 takes a free one. `simulated`: no provider is real, whatever keys there are.
-    `ready_fd`: a line is written to it once requests are served.
-    """
+    """`port` 0 takes a free one, None is left to PORT. `ready_fd`: a line is written to it once requests are served."""
 
-    port: int
+    port: int | None
     state_dir: Path
-    simulated: bool
+    env_file: Path
     ready_fd: int | None
 
 
@@ -49,30 +48,31 @@ class Stop(Exception):
     """A signal asked the run to end."""
 
 
-def read_options(arguments: list[str], variables: Mapping[str, str]) -> Options:
-    """Raises Problem for a PORT that is none."""
+def read_options(arguments: list[str]) -> Options:
     parser = argparse.ArgumentParser(prog="local.run", description="Run the gateway on this machine.")
     parser.add_argument("--port", type=int, default=None)
     parser.add_argument("--state-dir", type=Path, default=STATE)
-    parser.add_argument("--simulated", action="store_true")
+    parser.add_argument("--env-file", type=Path, default=REPOSITORY / ".env")
     parser.add_argument("--ready-fd", type=int, default=None)
     given = parser.parse_args(arguments)
-    port = settings.port(variables) if given.port is None else given.port
-    return Options(port, given.state_dir.resolve(), given.simulated, given.ready_fd)
+    return Options(given.port, given.state_dir.resolve(), given.env_file, given.ready_fd)
 
 
 class Run:
     """One run, from nothing to requests served."""
 
-    def __init__(self, options: Options, variables: Mapping[str, str], progress: Progress) -> None:
-        self._options, self._progress = options, progress
+    def __init__(self, options: Options, progress: Progress) -> None:
+        """Raises Problem for settings that cannot be read."""
+        variables = settings.read(os.environ, options.env_file)
+        self._ready_fd, self._progress = options.ready_fd, progress
         self._state = options.state_dir
-        self._real = {} if options.simulated else settings.real_credentials(variables)
+        self._port = settings.port(variables) if options.port is None else options.port
+        self._real = settings.real_credentials(variables)
 
     def go(self) -> None:
         """Serve until Stop is raised. Raises Problem."""
         with only_run(self._state), Processes() as processes, undisturbed_end():
-            chosen = ports.choose(self._options.port, self._state / "ports.json")
+            chosen = ports.choose(self._port, self._state / "ports.json")
             front = self._start(processes, chosen)
             endpoints = self._provision(chosen, front)
             self._announce(endpoints)
@@ -101,7 +101,9 @@ class Run:
     def _provision(self, chosen: Ports, front: FrontClient) -> Endpoints:
         aws = Aws(f"http://{HOST}:{chosen.stack}")
         simulators = f"http://{HOST}:{chosen.simulators}"
-        deployment = deploy.ensure(aws, build.ensure(self._progress), self._state / "deployed.txt", self._progress)
+        with exclusive(SETUP_LOCK):
+            built = build.ensure(self._progress)
+            deployment = deploy.ensure(aws, built, self._state / "deployed.txt", self._progress)
         keys = seed.demo_keys(self._state / "demo-keys.json")
         seed.store_credentials(aws, seed.credentials(self._real, simulators))
         seed.store_tenant(aws, deployment.outputs["TenantsTableName"], keys)
@@ -121,8 +123,8 @@ class Run:
         endpoints.write(self._state.parent / "endpoints.json")
         self._progress.say("ready")
         print(announcement(endpoints, self._real), flush=True)
-        if self._options.ready_fd is not None:
-            with os.fdopen(self._options.ready_fd, "w") as ready:
+        if self._ready_fd is not None:
+            with os.fdopen(self._ready_fd, "w") as ready:
                 ready.write("ready\n")
 
 
@@ -155,8 +157,7 @@ def main(arguments: list[str]) -> int:
     progress = Progress()
     stop_on_signals()
     try:
-        variables = settings.read(os.environ, REPOSITORY / ".env")
-        Run(read_options(arguments, variables), variables, progress).go()
+        Run(read_options(arguments), progress).go()
     except Problem as problem:
         print(f"\nProblem: {problem}", file=sys.stderr)
         return 1

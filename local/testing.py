@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from local.console import Problem, Progress, log_tail
 from local.endpoints import Endpoints
 from local.places import REPOSITORY
 from local.processes import STOP_TIMEOUT_S
+from local.settings import PROVIDERS
 
 
 @contextmanager
@@ -30,20 +31,24 @@ def gateway_under_test(folder: Path) -> Iterator[Endpoints]:
 
 
 @contextmanager
-def running_stack(state_dir: Path, port: int = 0) -> Iterator[Endpoints]:
-    """A stack of its own, with simulated providers only, stopped at the end. A second one on the same folder finds the
-    first one's state. Raises Problem.
+def running_stack(state_dir: Path, port: int = 0, providers: Mapping[str, str] | None = None) -> Iterator[Endpoints]:
+    """A stack of its own, stopped at the end; a second one on the same folder finds the first one's state.
+
+    `providers`: what `.env` would say (OPENAI_BASE_URL and so on); providers not named there are simulated, whatever
+    the environment of the tests says. Raises Problem.
     """
     venvs.ensure([venvs.STACK, venvs.SAM], Progress())
     folder = state_dir.parent
     folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "run.log"
+    env_file, log = folder / "providers.env", folder / "run.log"
+    env_file.write_text("".join(f"{name}={value}\n" for name, value in (providers or {}).items()))
     read_fd, write_fd = os.pipe()
-    command = [str(venvs.STACK.python), "-m", "local.run", "--port", str(port), "--state-dir", str(state_dir)]
+    options = ["--port", str(port), "--state-dir", str(state_dir), "--env-file", str(env_file)]
     with log.open("w") as output, os.fdopen(read_fd) as ready:
         run = subprocess.Popen(  # noqa: S603 - runs our own environment's interpreter
-            [*command, "--ready-fd", str(write_fd), "--simulated"],
+            [str(venvs.STACK.python), "-m", "local.run", *options, "--ready-fd", str(write_fd)],
             cwd=REPOSITORY,
+            env=_without_providers(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -57,6 +62,11 @@ def running_stack(state_dir: Path, port: int = 0) -> Iterator[Endpoints]:
             yield Endpoints.read(folder / "endpoints.json")
         finally:
             _stop(run)
+
+
+def _without_providers() -> dict[str, str]:
+    ours = {f"{provider.upper()}_{what}" for provider in PROVIDERS for what in ("API_KEY", "BASE_URL")}
+    return {name: value for name, value in os.environ.items() if name not in ours}
 
 
 def _stop(run: subprocess.Popen[bytes]) -> None:

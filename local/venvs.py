@@ -8,6 +8,7 @@ Runs under any Python of the host before anything is installed: standard library
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,8 @@ from pathlib import Path
 from local import fingerprint
 from local.commands import fresh_log, run_logged
 from local.console import Problem, Progress
-from local.places import LOCAL, REPOSITORY
+from local.locks import exclusive
+from local.places import LOCAL, REPOSITORY, SETUP_LOCK
 
 _STAMP = ".made-from"
 _INSTALL = ("install", "--disable-pip-version-check", "--no-input", "--no-compile")
@@ -26,12 +28,16 @@ _INSTALL = ("install", "--disable-pip-version-check", "--no-input", "--no-compil
 
 @dataclass(frozen=True)
 class Venv:
-    """`locked`: the requirements name every package with its hashes, so pip has nothing to resolve."""
+    """`locked`: the requirements name every package with its hashes, so pip has nothing to resolve.
+
+    `afterwards`: a command that is better run now, while another environment installs, than when it is needed.
+    """
 
     name: str
     folder: Path
     requirements: tuple[Path, ...]
     locked: bool
+    afterwards: tuple[str, ...] = ()
 
     @property
     def python(self) -> Path:
@@ -53,15 +59,18 @@ STACK = Venv(
     LOCAL / "stack-venv",
     (_HERE / "requirements-stack.txt", _HERE / "requirements-simulators.txt"),
     locked=False,
+    afterwards=("make", "--makefile", str(REPOSITORY / "layers" / "deps" / "Makefile"), "kept"),
 )
 SAM = Venv("sam", LOCAL / "sam-venv", (_HERE / "requirements-sam.txt",), locked=True)
+HOST_LAYER = {"LAYER_TARGET": "host", "PYTHON": str(STACK.python)}
+"""What tells the layers' Makefiles to build for the local stack's Python."""
+
 ALL = {venv.name: venv for venv in (DEV, STACK, SAM)}
 
 
 def ensure(venvs: list[Venv], progress: Progress) -> None:
     """Make what is missing or out of date, two at a time. Raises Problem."""
-    missing = [venv for venv in venvs if not venv.is_ready()]
-    if not missing:
+    if all(venv.is_ready() for venv in venvs):
         return
     if importlib.util.find_spec("ensurepip") is None:
         version = ".".join(platform.python_version_tuple()[:2])
@@ -69,7 +78,8 @@ def ensure(venvs: list[Venv], progress: Progress) -> None:
             f"Python {version} at {sys.executable} has no venv module. "
             f"On Debian and Ubuntu: apt install python{version}-venv. Or take another Python: make PYTHON=..."
         )
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with exclusive(SETUP_LOCK), ThreadPoolExecutor(max_workers=2) as pool:
+        missing = [venv for venv in venvs if not venv.is_ready()]
         for made in [pool.submit(make, venv, progress) for venv in missing]:
             made.result()
 
@@ -84,6 +94,8 @@ def make(venv: Venv, progress: Progress) -> None:
         pip = [str(venv.python), "-m", "pip", *_INSTALL, *lock, *_requirements(venv)]
         run_logged(f"{what} (is the package index reachable?)", pip, log)
         (venv.folder / _STAMP).write_text(venv.key())
+    if venv.afterwards:
+        run_logged(" ".join(venv.afterwards), [*venv.afterwards], log, {**os.environ, **HOST_LAYER})
 
 
 def _requirements(venv: Venv) -> list[str]:

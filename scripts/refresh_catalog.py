@@ -74,6 +74,7 @@ class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sampling: bool | UnsetType = UNSET
     reasoning_by: Literal["effort", "budget"] | UnsetType = UNSET
     reasoning_efforts: tuple[str, ...] | UnsetType = UNSET
+    dialect: Literal["anthropic", "nova", "openai"] | UnsetType = UNSET
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
     usd_per_million: dict[str, Decimal | None] = {}

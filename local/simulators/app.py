@@ -10,17 +10,21 @@ from local.simulators.delivery import Delivery, send_reply
 from local.simulators.http1 import Connection, Request
 from local.simulators.journal import Entry, Journal
 from local.simulators.providers.anthropic import Anthropic
+from local.simulators.providers.azure import Azure
 from local.simulators.providers.cerebras import Cerebras
+from local.simulators.providers.cohere import Cohere
 from local.simulators.providers.deepseek import DeepSeek
 from local.simulators.providers.fireworks import Fireworks
 from local.simulators.providers.google import Google
 from local.simulators.providers.groq import Groq
+from local.simulators.providers.huggingface import HuggingFace
 from local.simulators.providers.mistral import Mistral
 from local.simulators.providers.ollama import Ollama
 from local.simulators.providers.openai import OpenAI
 from local.simulators.providers.openrouter import OpenRouter
 from local.simulators.providers.perplexity import Perplexity
 from local.simulators.providers.together import Together
+from local.simulators.providers.vertex import Vertex
 from local.simulators.providers.vllm import VLLM
 from local.simulators.providers.xai import XAI
 from local.simulators.switches import SwitchError, build
@@ -30,7 +34,10 @@ APIS: tuple[Api, ...] = (
     OpenAI(),
     Anthropic(),
     Google(),
+    Azure(),
+    Vertex(),
     Mistral(),
+    Cohere(),
     Groq(),
     DeepSeek(),
     XAI(),
@@ -39,6 +46,7 @@ APIS: tuple[Api, ...] = (
     OpenRouter(),
     Perplexity(),
     Cerebras(),
+    HuggingFace(),
     Ollama(),
     VLLM(),
 )
@@ -69,7 +77,7 @@ class App:
 
     async def _provider(self, request: Request, out: Connection) -> None:
         api = self._apis.get(request.path[1:].partition("/")[0])
-        if api is None or not request.path.startswith(api.prefix + "/"):
+        if api is None or not request.path.startswith(api.root + "/"):
             out.reply(404, JSON_HEADERS, encode({"sim_error": f"no simulated provider at {request.path}"}))
             return
         entry = self.journal.open(api.name, request)
@@ -82,8 +90,9 @@ class App:
             self.journal.close(entry)
 
     async def _exchange(self, api: Api, request: Request, entry: Entry, out: Connection) -> None:
+        api, path = api.at(request.path[len(api.root) :])
         try:
-            call = api.read(request, request.path[len(api.prefix) :])
+            call = api.read(request, path)
             if isinstance(call, dict):
                 send_reply(Reply(200, JSON_HEADERS, encode(call)), entry, out)
                 return

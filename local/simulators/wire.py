@@ -90,11 +90,20 @@ class Call(ABC):
 
 
 class Api(ABC):
-    """One provider's API under one path prefix."""
+    """One provider's API under one path prefix; ``prefix`` is the base URL's path."""
 
     name: str
     prefix: str
     id_header: str | None = "x-request-id"
+
+    @property
+    def root(self) -> str:
+        """Where the provider's paths begin, which may be above the base URL."""
+        return self.prefix
+
+    def at(self, path: str) -> "tuple[Api, str]":
+        """Which API answers at a path below the root, and the path as that one knows it."""
+        return self, path
 
     @abstractmethod
     def read(self, request: Request, path: str) -> Call | Json:

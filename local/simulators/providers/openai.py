@@ -68,7 +68,7 @@ class OpenAI(ChatApi):
     name, prefix = "openai", "/openai/v1"
     rules = COMMON | ONLY_HERE
     max_output_tokens = 128_000
-    models = ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-5", "gpt-5-mini", "o3-mini")
+    models: tuple[str, ...] = ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-5", "gpt-5-mini", "o3-mini")
     empty_content = None
     reasoning_field = None  # counted, never shown in chat completions
     null_usage = True

@@ -1,0 +1,86 @@
+"""The template as SAM translates it, for the tests of what is deployed."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local import venvs
+from local.console import Progress
+from local.places import TEMPLATE
+
+Resources = dict[str, dict[str, Any]]
+Translate = Callable[..., Resources]
+
+_DEFAULTS = {"DepsLayer": "s3://artifacts/deps-1", "GatewayLayer": "s3://artifacts/gateway-1"}
+
+
+class _LongForm(yaml.SafeLoader):
+    """CloudFormation's short tags as the long functions they stand for."""
+
+
+def _expand(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        assert isinstance(node, yaml.MappingNode)
+        value = loader.construct_mapping(node, deep=True)
+    if suffix == "GetAtt":
+        return {"Fn::GetAtt": value.split(".", 1)}
+    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
+
+
+_LongForm.add_multi_constructor("!", _expand)
+
+
+@pytest.fixture(scope="session")
+def template() -> dict[str, Any]:
+    """template.yaml, its functions in long form."""
+    parsed: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader=_LongForm)  # noqa: S506 - a SafeLoader
+    return parsed
+
+
+@pytest.fixture(scope="session")
+def translate(template: dict[str, Any]) -> Translate:
+    """Resources after SAM's transform; `artifacts` says where packed layers lie, `parameters` what deploy passes."""
+    venvs.ensure([venvs.SAM], Progress())
+
+    def run(artifacts: dict[str, str] | None = None, parameters: dict[str, str] | None = None) -> Resources:
+        packed = copy.deepcopy(template)
+        for name, resource in packed["Resources"].items():
+            if resource["Type"] == "AWS::Serverless::LayerVersion":
+                resource["Properties"]["ContentUri"] = {**_DEFAULTS, **(artifacts or {})}[name]
+            if resource["Type"] == "AWS::Serverless::Function":
+                resource["Properties"]["CodeUri"] = f"s3://artifacts/{name}"
+        request = json.dumps({"template": packed, "parameters": parameters or {}})
+        done = subprocess.run(  # noqa: S603 - SAM's own environment, made above
+            [str(venvs.SAM.python), str(Path(__file__).with_name("translate.py"))],
+            input=request,
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"},
+        )
+        resources: Resources = json.loads(done.stdout)["Resources"]
+        return resources
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def deployed(translate: Translate) -> Resources:
+    return translate()
+
+
+def of_type(resources: Resources, kind: str) -> Resources:
+    return {name: resource for name, resource in resources.items() if resource["Type"] == kind}

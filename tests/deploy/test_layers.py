@@ -1,0 +1,115 @@
+"""The layers as SAM packs them, for this machine and for Lambda."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.places import REPOSITORY
+
+LAYERS = REPOSITORY / "layers"
+PACKAGES = ("aws_lambda_powertools", "fastapi", "httpx", "jsonschema", "mangum", "msgspec", "pydantic", "yaml")
+UNCHECKED_HASH = b"\x01\x00\x00\x00"
+"""The flags of a .pyc file that Python never compares with its source. https://peps.python.org/pep-0552/"""
+
+
+def make_layer(name: str, target: str, kind: str, artifacts: Path) -> Path:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    subprocess.run(  # noqa: S603 - our own Makefile
+        ["/usr/bin/env", "make", "--makefile", str(LAYERS / name / "Makefile"), target],
+        env={**environment, "ARTIFACTS_DIR": str(artifacts), "LAYER_TARGET": kind, "PYTHON": sys.executable},
+        cwd=artifacts,
+        check=True,
+        capture_output=True,
+    )
+    return artifacts
+
+
+@pytest.fixture(scope="module")
+def gateway_layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_layer("gateway", "build-GatewayLayer", "host", tmp_path_factory.mktemp("gateway"))
+
+
+@pytest.fixture(scope="module")
+def deps_layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_layer("deps", "build-DepsLayer", "host", tmp_path_factory.mktemp("deps"))
+
+
+@pytest.fixture(scope="module")
+def lambda_layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_layer("deps", "build-DepsLayer", "lambda", tmp_path_factory.mktemp("lambda"))
+
+
+def run_python(code: str, *layers: Path) -> str:
+    """Output of a bare interpreter that sees the layers and nothing that is installed."""
+    path = os.pathsep.join(str(layer / "python") for layer in layers)
+    return subprocess.run(  # noqa: S603 - this interpreter
+        [sys.executable, "-S", "-P", "-c", code],
+        env={"PYTHONPATH": path, "PATH": os.environ["PATH"]},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+def test_the_gateway_layer_holds_package_wrapper_and_facts(gateway_layer: Path) -> None:
+    assert sorted(path.name for path in gateway_layer.iterdir()) == ["gateway-runtime", "python", "shared"]
+    assert os.access(gateway_layer / "gateway-runtime", os.X_OK)
+    assert (gateway_layer / "shared" / "errors.json").is_file()
+    assert [path.name for path in (gateway_layer / "python").iterdir()] == ["gateway"]
+
+
+def test_bytecode_is_shipped_for_every_module_and_never_checked(gateway_layer: Path) -> None:
+    sources = [path for path in (gateway_layer / "python").rglob("*.py") if path.stat().st_size]
+    assert sources
+    tag = sys.implementation.cache_tag
+    for source in sources:
+        compiled = source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc"
+        assert compiled.read_bytes()[4:8] == UNCHECKED_HASH
+        assert str(gateway_layer).encode() not in compiled.read_bytes()
+
+
+def test_the_two_layers_together_are_all_that_a_function_needs(gateway_layer: Path, deps_layer: Path) -> None:
+    # boto3 is Lambda's own, so what would import it (powertools' parameters) is not part of this.
+    output = run_python(
+        f"import {', '.join(PACKAGES)}, gateway.entry.chat; print(pydantic.__file__)", deps_layer, gateway_layer
+    )
+    assert Path(output.strip()).is_relative_to(deps_layer)
+
+
+def test_a_package_starts_faster_without_metadata_to_look_through(deps_layer: Path) -> None:
+    assert not list((deps_layer / "python").glob("*.dist-info"))
+    assert not (deps_layer / "python" / "bin").exists()
+
+
+def test_the_lambda_layer_is_for_arm64_and_python_3_13(lambda_layer: Path) -> None:
+    extensions = [path.name for path in (lambda_layer / "python").rglob("*.so")]
+    assert len(extensions) >= 4
+    assert [name for name in extensions if "cpython-313-aarch64-linux-gnu" not in name] == []
+
+
+def pins(file: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9-]+)==([^ ;\\]+)", file.read_text(), re.MULTILINE))
+
+
+def test_every_wish_is_pinned_with_hashes() -> None:
+    wished = set((LAYERS / "deps" / "requirements.in").read_text().split())
+    locked = (LAYERS / "deps" / "requirements.txt").read_text()
+    assert wished <= set(pins(LAYERS / "deps" / "requirements.txt"))
+    for block in re.split(r"\n(?=\S)", locked.strip()):
+        assert "--hash=sha256:" in block
+
+
+def test_tests_run_with_the_versions_that_are_deployed() -> None:
+    deployed, tested = pins(LAYERS / "deps" / "requirements.txt"), pins(REPOSITORY / "requirements-dev.txt")
+    assert {name: tested.get(name) for name in deployed} == deployed
+
+
+@pytest.mark.parametrize("file", ["requirements-dev.txt", "layers/deps/requirements.txt", "local/requirements-sam.txt"])
+def test_no_lock_file_names_a_package_index(file: str) -> None:
+    assert "://" not in (REPOSITORY / file).read_text()

@@ -1,0 +1,124 @@
+"""What the template promises: streaming, least privilege, data that is kept, logs that are not kept forever."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.places import REPOSITORY
+from tests.deploy.conftest import Resources, of_type
+
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+TENANTS = {"dynamodb:GetItem", "dynamodb:BatchGetItem"}
+ALLOWED = {
+    "ChatRole": LOGS | TENANTS | {"secretsmanager:GetSecretValue", "kms:Decrypt"},
+    "ModelsRole": LOGS | TENANTS | {"kms:Decrypt"},
+}
+"""Everything that a role may do. A new action is added here in the same change, with a reason."""
+
+
+def operation(resources: Resources, path: str, method: str) -> dict[str, Any]:
+    body: dict[str, Any] = resources["Api"]["Properties"]["Body"]["paths"][path][method]
+    return body
+
+
+def integration(resources: Resources, path: str, method: str) -> dict[str, Any]:
+    found: dict[str, Any] = operation(resources, path, method)["x-amazon-apigateway-integration"]
+    return found
+
+
+def statements(role: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for policy in role["Properties"].get("Policies", []):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+
+
+def test_chat_streams_through_the_alias(deployed: Resources) -> None:
+    chat = integration(deployed, "/v1/chat/completions", "post")
+    assert chat["responseTransferMode"] == "STREAM"
+    assert chat["timeoutInMillis"] == 900_000
+    uri = chat["uri"]["Fn::Sub"]
+    assert "2021-11-15" in uri
+    assert uri.endswith("${ChatFunction.Alias}/response-streaming-invocations") or "ChatFunctionAliaslive" in uri
+    assert deployed["ChatFunction"]["Properties"]["Timeout"] == 900
+
+
+def test_the_routes_are_the_published_ones(deployed: Resources) -> None:
+    paths = deployed["Api"]["Properties"]["Body"]["paths"]
+    methods = {path: sorted(set(operations) - {"options"}) for path, operations in paths.items()}
+    assert methods == {
+        "/v1/chat/completions": ["post"],
+        "/v1/models": ["get"],
+        "/v1/models/{id+}": ["get"],
+        "/openapi.json": ["get"],
+    }
+
+
+def test_a_browser_is_told_only_of_the_origin_that_was_allowed(deployed: Resources) -> None:
+    preflight = integration(deployed, "/v1/models", "options")["responses"]["default"]["responseParameters"]
+    allowed = preflight["method.response.header.Access-Control-Allow-Origin"]
+    assert allowed == {"Fn::If": ["HasOrigin", {"Fn::Sub": "'${AllowedOrigin}'"}, {"Ref": "AWS::NoValue"}]}
+
+
+@pytest.mark.parametrize("name", sorted(ALLOWED))
+def test_a_role_may_do_what_is_written_down_and_nothing_else(deployed: Resources, name: str) -> None:
+    actions = {action for statement in statements(deployed[name]) for action in statement["Action"]}
+    assert actions == ALLOWED[name]
+
+
+def test_every_function_has_a_role_of_its_own(deployed: Resources) -> None:
+    functions = of_type(deployed, "AWS::Lambda::Function")
+    roles = [function["Properties"]["Role"]["Fn::GetAtt"][0] for function in functions.values()]
+    assert sorted(roles) == sorted(ALLOWED)
+
+
+def test_no_statement_is_about_every_resource(deployed: Resources) -> None:
+    for role in of_type(deployed, "AWS::IAM::Role").values():
+        for statement in statements(role):
+            text = json.dumps(statement["Resource"])
+            assert text != '"*"'
+            assert text.count("*") <= text.count("/providers/*")
+
+
+def test_tenants_outlive_the_stack_and_a_mistake(deployed: Resources) -> None:
+    table = deployed["TenantsTable"]
+    assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
+    properties = table["Properties"]
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": "expires_at_s", "Enabled": True}
+
+
+def test_every_log_ends_some_day(deployed: Resources) -> None:
+    groups = of_type(deployed, "AWS::Logs::LogGroup")
+    assert groups
+    assert all(group["Properties"]["RetentionInDays"] == {"Ref": "RetentionDays"} for group in groups.values())
+
+
+def test_the_access_log_is_one_json_object_without_content_or_keys(deployed: Resources) -> None:
+    line = json.loads(deployed["ApiStage"]["Properties"]["AccessLogSetting"]["Format"])
+    assert {"request_id", "status", "response_ms", "integration_ms", "integration_first_byte_ms"} <= set(line)
+    assert not [source for source in line.values() if "header" in source or "authorizer" in source]
+
+
+def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
+    for function in of_type(deployed, "AWS::Lambda::Function").values():
+        names = set(function["Properties"]["Environment"]["Variables"])
+        assert names <= {
+            "AWS_LAMBDA_EXEC_WRAPPER",
+            "GATEWAY_ALLOWED_ORIGIN",
+            "GATEWAY_LOCAL_ENDPOINT",
+            "GATEWAY_STACK",
+            "GATEWAY_TENANTS_TABLE",
+        }
+
+
+def test_the_handlers_exist(deployed: Resources, template: dict[str, Any]) -> None:
+    for name in of_type(deployed, "AWS::Lambda::Function"):
+        properties = template["Resources"][name]["Properties"]
+        module, _, attribute = properties["Handler"].partition(".")
+        source = (REPOSITORY / properties["CodeUri"] / f"{module}.py").read_text()
+        assert f"\n{attribute} = " in source

@@ -1,0 +1,63 @@
+"""A change anywhere in what a function runs publishes a new version, and the alias `live` moves to it."""
+
+from __future__ import annotations
+
+import pytest
+
+from local import fingerprint
+from scripts import release_parameters
+from tests.deploy.conftest import Resources, Translate, of_type
+
+SHA = "0" * 63
+
+
+def versions(resources: Resources) -> set[str]:
+    return set(of_type(resources, "AWS::Lambda::Version"))
+
+
+@pytest.mark.parametrize("layer", ["DepsLayer", "GatewayLayer"])
+def test_a_changed_layer_alone_publishes_every_function_anew(translate: Translate, layer: str) -> None:
+    before, after = translate(), translate(artifacts={layer: "s3://artifacts/changed"})
+    assert len(versions(before)) == len(of_type(before, "AWS::Lambda::Function"))
+    assert versions(before).isdisjoint(versions(after))
+
+
+def test_an_unchanged_template_publishes_nothing(translate: Translate) -> None:
+    assert versions(translate()) == versions(translate())
+
+
+def test_another_code_sha_publishes_every_function_anew(translate: Translate) -> None:
+    before, after = (translate(parameters={"CodeSha": first + SHA}) for first in "12")
+    assert versions(before).isdisjoint(versions(after))
+
+
+def test_a_setting_changes_the_code_sha() -> None:
+    def sha(origin: str) -> str:
+        config = f'[dev.deploy.parameters]\nparameter_overrides = ["AllowedOrigin={origin}"]'
+        return release_parameters.parameters("dev", config)[-1]
+
+    assert sha("https://a.example") != sha("https://b.example")
+    assert sha("https://a.example") == sha("https://a.example")
+    assert sha("") == f"CodeSha={fingerprint.of_deployment('AllowedOrigin=')}"
+
+
+def test_the_alias_points_at_the_version_and_takes_the_traffic(deployed: Resources) -> None:
+    aliases = of_type(deployed, "AWS::Lambda::Alias")
+    pointed = {alias["Properties"]["FunctionVersion"]["Fn::GetAtt"][0] for alias in aliases.values()}
+    assert pointed == versions(deployed)
+    permitted = {
+        permission["Properties"]["FunctionName"]["Ref"]
+        for permission in of_type(deployed, "AWS::Lambda::Permission").values()
+    }
+    assert permitted == set(aliases)
+
+
+def test_old_versions_go_because_each_costs_for_its_snapshot(deployed: Resources) -> None:
+    for version in of_type(deployed, "AWS::Lambda::Version").values():
+        assert version["DeletionPolicy"] == "Delete"
+
+
+def test_functions_start_from_a_snapshot_on_aws_only(deployed: Resources) -> None:
+    for function in of_type(deployed, "AWS::Lambda::Function").values():
+        condition, local, aws = function["Properties"]["SnapStart"]["Fn::If"]
+        assert (condition, local, aws) == ("IsLocal", {"Ref": "AWS::NoValue"}, {"ApplyOn": "PublishedVersions"})
