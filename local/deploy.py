@@ -38,9 +38,16 @@ class Deployment:
         }
 
 
-def ensure(aws: Aws, built: str, record: Path, progress: Progress) -> Deployment:
-    """Deploy what `built` is the fingerprint of, unless `record` and the stack say it is there. Raises Problem."""
-    parameters = {"LocalEndpoint": aws.endpoint_url, "DeletionProtection": "false"}
+def ensure(aws: Aws, built: str, media_site: str, record: Path, progress: Progress) -> Deployment:
+    """Deploy what `built` is the fingerprint of, unless `record` and the stack say it is there. Raises Problem.
+
+    `media_site`: host:port of the one address on this machine that media may be fetched from.
+    """
+    parameters = {
+        "LocalEndpoint": aws.endpoint_url,
+        "LocalFetchExceptions": media_site,
+        "DeletionProtection": "false",
+    }
     parameters["CodeSha"] = fingerprint.of_text(built, json.dumps(parameters, sort_keys=True))
     present = _present(aws)
     if present and record.exists() and record.read_text() == parameters["CodeSha"]:

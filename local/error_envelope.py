@@ -38,7 +38,15 @@ UNKNOWN_ROUTE = EdgeError(404, "not_found", "invalid_request_error", "There is n
 NOTHING_DEPLOYED = EdgeError(
     503, "overloaded", "api_error", "The local stack is running, but nothing is deployed into it yet.", retryable=True
 )
-TOO_LARGE = EdgeError(413, "payload_too_large", "invalid_request_error", "The request is larger than 10 MB.")
+TOO_LARGE = EdgeError(
+    413,
+    "payload_too_large",
+    "invalid_request_error",
+    (
+        "The request is too large. A file above 4.4 MB: POST /v1/files with JSON "
+        "{filename, content_type, bytes, purpose}, PUT the bytes to upload.url, then POST /v1/files/{id}/complete."
+    ),
+)
 
 _BY_STATUS = {
     400: EdgeError(400, "validation_error", "invalid_request_error", "The request cannot be read."),

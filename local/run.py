@@ -103,7 +103,9 @@ class Run:
         simulators = f"http://{HOST}:{chosen.simulators}"
         with exclusive(SETUP_LOCK):
             built = build.ensure(self._progress)
-            deployment = deploy.ensure(aws, built, self._state / "deployed.txt", self._progress)
+            deployment = deploy.ensure(
+                aws, built, f"{HOST}:{chosen.simulators}", self._state / "deployed.txt", self._progress
+            )
         keys = seed.demo_keys(self._state / "demo-keys.json")
         seed.store_credentials(aws, seed.credentials(self._real, simulators))
         seed.store_tenant(aws, deployment.outputs["TenantsTableName"], keys)

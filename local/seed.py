@@ -45,7 +45,7 @@ def demo_keys(memory: Path) -> DemoKeys:
 
 def credentials(real: Mapping[str, Credential], simulators_url: str) -> dict[str, Credential]:
     """Every provider's credential: the real one where there is one, else the simulator's."""
-    simulated = {api.name: Credential(f"sim-{api.name}", f"{simulators_url}{api.prefix}") for api in APIS}
+    simulated = {api.name: Credential(f"sim-{api.name}", f"{simulators_url}{api.prefix}", api.settings) for api in APIS}
     return {**simulated, **real}
 
 

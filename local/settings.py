@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.console import Problem
@@ -16,6 +16,7 @@ PROVIDERS = (
     "bedrock",
     "azure",
     "vertex",
+    "huggingface",
     "mistral",
     "cohere",
     "groq",
@@ -29,6 +30,12 @@ PROVIDERS = (
     "ollama",
     "vllm",
 )
+# What else an owner sets, of providers whose address depends on him: AZURE_RESOURCE, VERTEX_PROJECT, ...
+SETTINGS = {
+    "azure": ("resource", "api_version"),
+    "bedrock": ("region",),
+    "vertex": ("project", "location", "api_version"),
+}
 
 
 @dataclass(frozen=True)
@@ -37,10 +44,11 @@ class Credential:
 
     api_key: str
     base_url: str | None
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def as_secret(self) -> dict[str, str]:
         """The JSON object that functions read from Secrets Manager."""
-        return {"api_key": self.api_key, **({"base_url": self.base_url} if self.base_url else {})}
+        return {"api_key": self.api_key, **({"base_url": self.base_url} if self.base_url else {}), **self.settings}
 
 
 def read(environment: Mapping[str, str], env_file: Path) -> dict[str, str]:
@@ -66,7 +74,16 @@ def real_credentials(variables: Mapping[str, str]) -> dict[str, Credential]:
         provider: (variables.get(f"{provider.upper()}_API_KEY"), variables.get(f"{provider.upper()}_BASE_URL"))
         for provider in PROVIDERS
     }
-    return {provider: Credential(key or "", url) for provider, (key, url) in found.items() if key or url}
+    return {
+        provider: Credential(key or "", url, _settings(provider, variables))
+        for provider, (key, url) in found.items()
+        if key or url
+    }
+
+
+def _settings(provider: str, variables: Mapping[str, str]) -> dict[str, str]:
+    named = {name: variables.get(f"{provider.upper()}_{name.upper()}") for name in SETTINGS.get(provider, ())}
+    return {name: value for name, value in named.items() if value}
 
 
 def _parse(line: str, place: str) -> tuple[str, str]:

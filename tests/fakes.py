@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+import hashlib
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.gts.ids import newest_minor, parse
 from gateway.model.catalog import ModelFacts
-from gateway.model.errors import ProviderError
+from gateway.model.chat import Json
+from gateway.model.errors import (
+    FileNotFound,
+    GatewayError,
+    IdempotencyConflict,
+    MediaNotFound,
+    PayloadTooLarge,
+    ProviderError,
+    StorageUnavailable,
+)
+from gateway.model.file import (
+    MAX_CHECKED_BYTES,
+    File,
+    FilePage,
+    Link,
+    Purpose,
+    StoredFile,
+    Uploaded,
+    is_file_id,
+    is_forgotten,
+)
 from gateway.model.http import Credential, HttpRequest, HttpResponse
 from gateway.model.secret import Secret
 from gateway.model.tenant import Principal
-from gateway.ports import World
+from gateway.ports import Clock, Origin, World
 
 
 @dataclass
@@ -117,14 +139,145 @@ class ManualClock:
         return self.running_s
 
 
+@dataclass
+class MemoryFiles:
+    """What tenants store, by (tenant id, file id). `uploads`: what clients put by upload links."""
+
+    clock: Clock
+    whole: dict[tuple[str, str], tuple[File, bytes]] = field(default_factory=dict)
+    announced: dict[tuple[str, str], File] = field(default_factory=dict)
+    uploads: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    claims: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+
+    async def head(self, tenant_id: str, file_id: str) -> File:
+        whole = self.whole.get((tenant_id, file_id))
+        file = whole[0] if whole else self.announced.get((tenant_id, file_id))
+        if file is None or file.is_expired(self.clock.now_s()):
+            raise FileNotFound(f"No such file: '{file_id}'.", param="file_id")
+        return file
+
+    async def get(self, tenant_id: str, file_id: str, max_bytes: int) -> StoredFile:
+        if (await self.head(tenant_id, file_id)).is_pending:
+            raise FileNotFound(f"No such file: '{file_id}'.", param="file_id")
+        file, data = self.whole[tenant_id, file_id]
+        if len(data) > max_bytes:
+            raise PayloadTooLarge(f"The file {file_id} is larger than {max_bytes} bytes.")
+        return StoredFile(data, file.content_type, file.filename)
+
+    async def put(self, tenant_id: str, file: File, data: bytes) -> None:
+        self.whole[tenant_id, file.id] = (file, data)
+
+    async def delete(self, tenant_id: str, file_id: str) -> None:
+        for held in (self.whole, self.announced, self.uploads):
+            held.pop((tenant_id, file_id), None)
+
+    async def page(self, tenant_id: str, limit: int, after: str | None, purpose: Purpose | None) -> FilePage:
+        files = [
+            file
+            for (owner, file_id), (file, _) in sorted(self.whole.items())
+            if owner == tenant_id and file_id > (after or "") and purpose in (None, file.purpose)
+            if not file.is_expired(self.clock.now_s())
+        ]
+        return FilePage(files[:limit], has_more=len(files) > limit)
+
+    async def link(self, tenant_id: str, file: File) -> Link:
+        return Link("GET", f"https://storage.test/files/{tenant_id}/{file.id}", int(self.clock.now_s()) + 600)
+
+    def id_in(self, url: str) -> str | None:
+        path, _, _ = url.partition("?")
+        last = path.rpartition("/")[2]
+        return last if path.startswith("https://storage.test/files/") and is_file_id(last) else None
+
+    async def announce(self, tenant_id: str, file: File) -> None:
+        self.announced[tenant_id, file.id] = file
+
+    async def upload_link(self, tenant_id: str, file: File) -> Link:
+        url = f"https://storage.test/uploads/{tenant_id}/{file.id}"
+        return Link("PUT", url, int(self.clock.now_s()) + 900, {"content-length": str(file.size_bytes)})
+
+    async def uploaded(self, tenant_id: str, file_id: str) -> Uploaded | None:
+        data = self.uploads.get((tenant_id, file_id))
+        return None if data is None else Uploaded(len(data), data[:MAX_CHECKED_BYTES], hashlib.sha256(data).hexdigest())
+
+    async def adopt(self, tenant_id: str, file: File, version: str) -> None:
+        data = self.uploads[tenant_id, file.id]
+        if hashlib.sha256(data).hexdigest() != version:
+            raise StorageUnavailable("File storage does not answer at the moment (PreconditionFailed).")
+        await self.delete(tenant_id, file.id)
+        self.whole[tenant_id, file.id] = (file, data)
+
+    async def claim(self, tenant_id: str, key: str, fingerprint: str, file_id: str) -> str:
+        claimed, claimed_id = self.claims.get((tenant_id, key), (fingerprint, file_id))
+        if is_forgotten(claimed_id, self.clock.now_s()):
+            claimed, claimed_id = fingerprint, file_id
+        if claimed != fingerprint:
+            raise IdempotencyConflict("This Idempotency-Key came before with another request.")
+        self.claims[tenant_id, key] = (claimed, claimed_id)
+        return claimed_id
+
+
+@dataclass
+class FixedFetcher:
+    """The internet: URL to what is there, or the error that reading it raises."""
+
+    there: dict[str, StoredFile | GatewayError] = field(default_factory=dict)
+    fetched: list[str] = field(default_factory=list)
+
+    async def fetch(
+        self, tenant_id: str, url: str, accepted: tuple[str, ...], max_bytes: int, param: str
+    ) -> StoredFile:
+        self.fetched.append(url)
+        found = self.there.get(url) or MediaNotFound("The URL could not be read.", param=param)
+        if isinstance(found, GatewayError):
+            raise found
+        return found
+
+
 def world_of(outbound: ScriptedOutbound, keys: MemoryKeys, catalog: MemoryCatalog) -> World:
     """A world whose only provider is reached through `outbound`."""
     credential = Credential(Secret("provider-key"))
+    clock = ManualClock()
     return World(
         keys=keys,
         credentials=MemoryCredentials(dict.fromkeys(catalog.held, credential)),
         catalog=catalog,
         outbound=outbound,
+        files=MemoryFiles(clock),
+        fetcher=FixedFetcher(),
+        types=MemoryTypes(),
         records=ListRecords(),
-        clock=ManualClock(),
+        clock=clock,
     )
+
+
+@dataclass
+class MemoryTypes:
+    """`deployed`: documents by id. `own`: (document, what it depends on) by tenant and id."""
+
+    deployed: dict[str, Json] = field(default_factory=dict)
+    own: dict[tuple[str, str], tuple[Json, frozenset[str]]] = field(default_factory=dict)
+    finds: list[set[str]] = field(default_factory=list)
+
+    async def find(self, tenant_id: str, ids: Collection[str]) -> dict[str, Json]:
+        self.finds.append(set(ids))
+        held = {type_id: document for (owner, type_id), (document, _) in self.own.items() if owner == tenant_id}
+        held |= self.deployed
+        meant = [type_id if type_id in held else newest_minor(parse(type_id), held) for type_id in ids]
+        return {type_id: held[type_id] for type_id in meant if type_id is not None}
+
+    async def ids(self, tenant_id: str, prefix: str) -> dict[str, Origin]:
+        own: dict[str, Origin] = {type_id: "tenant" for owner, type_id in self.own if owner == tenant_id}
+        both: dict[str, Origin] = {**own, **dict.fromkeys(self.deployed, "gateway")}
+        return {type_id: both[type_id] for type_id in sorted(both) if type_id.startswith(prefix)}
+
+    async def dependents(self, tenant_id: str, type_id: str) -> list[str]:
+        return sorted(own for (owner, own), (_, needs) in self.own.items() if owner == tenant_id and type_id in needs)
+
+    async def put(
+        self, tenant_id: str, documents: Mapping[str, Json], depends_on: Mapping[str, Collection[str]]
+    ) -> None:
+        for type_id, document in documents.items():
+            self.own[tenant_id, type_id] = (document, frozenset(depends_on.get(type_id, ())))
+
+    async def delete(self, tenant_id: str, type_id: str) -> None:
+        self.own.pop((tenant_id, type_id), None)

@@ -4,6 +4,7 @@ import asyncio
 import sys
 import traceback
 
+from local.simulators import media
 from local.simulators.armed import ArmedFaults, Gates
 from local.simulators.control import Control
 from local.simulators.delivery import Delivery, send_reply
@@ -11,6 +12,7 @@ from local.simulators.http1 import Connection, Request
 from local.simulators.journal import Entry, Journal
 from local.simulators.providers.anthropic import Anthropic
 from local.simulators.providers.azure import Azure
+from local.simulators.providers.bedrock import Bedrock
 from local.simulators.providers.cerebras import Cerebras
 from local.simulators.providers.cohere import Cohere
 from local.simulators.providers.deepseek import DeepSeek
@@ -34,6 +36,7 @@ APIS: tuple[Api, ...] = (
     OpenAI(),
     Anthropic(),
     Google(),
+    Bedrock(),
     Azure(),
     Vertex(),
     Mistral(),
@@ -68,6 +71,8 @@ class App:
             if request.path.startswith("/_sim/"):
                 status, body = await self._control.answer(request)
                 out.reply(status, JSON_HEADERS, encode(body))
+            elif request.path.startswith("/_media/"):
+                out.reply(*media.answer(request.path.removeprefix("/_media/"), request.query))
             else:
                 await self._provider(request, out)
         except Exception:

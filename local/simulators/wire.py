@@ -4,7 +4,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, ClassVar, Literal, NamedTuple, NoReturn
 
 import msgspec
 
@@ -95,6 +95,7 @@ class Api(ABC):
     name: str
     prefix: str
     id_header: str | None = "x-request-id"
+    settings: ClassVar[Mapping[str, str]] = {}  # what an owner would store with the key
 
     @property
     def root(self) -> str:

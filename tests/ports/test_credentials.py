@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.credentials import RoleKeys
-from gateway.adapters.aws.secrets import KEEP_S, SecretsManagerCredentials
+from gateway.adapters.aws.secrets import KEEP_S, Role, SecretsManagerCredentials
 from gateway.adapters.http_client import HttpClient
 from gateway.model.errors import ProviderError
 from tests.fakes import ManualClock
@@ -92,6 +93,93 @@ async def test_a_forgotten_credential_is_read_again(store: Store, openai_secret:
     assert counted.calls == 2
 
 
+@pytest.fixture
+def bedrock_secret(aws_url: str, aws_keys: None) -> Iterator[Callable[..., None]]:
+    """Stores what it is given."""
+    client = boto3.client("secretsmanager", endpoint_url=aws_url, region_name=REGION)
+    name = "gw/providers/bedrock"
+    yield lambda **stored: client.create_secret(Name=name, SecretString=json.dumps(stored))
+    client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+    client.close()
+
+
+@pytest.fixture
+def role_store(secrets_api: AwsApi, http_client: HttpClient) -> Store:
+    counted, clock = CountedApi(secrets_api), ManualClock()
+    role = Role(RoleKeys(http_client, clock), REGION)
+    return SecretsManagerCredentials(counted, "gw", clock, role), counted, clock  # type: ignore[arg-type]
+
+
+async def test_a_provider_within_aws_needs_no_secret(role_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That there is none is remembered; the role's keys are not, for they change on their own."""
+    credentials, counted, _ = role_store
+    for key_id in ("ASIA1", "ASIA2"):
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key_id)
+        found = await credentials.find("bedrock")
+        assert found.aws_keys is not None
+        assert (found.aws_keys.access_key_id, bool(found.api_key)) == (key_id, False)
+        assert found.settings == {"region": REGION}
+    assert counted.calls == 1
+
+
+async def test_only_a_provider_within_aws_needs_no_secret(role_store: Store, store: Store) -> None:
+    with pytest.raises(ProviderError, match="No credential for mistral"):
+        await role_store[0].find("mistral")
+    with pytest.raises(ProviderError, match="No credential for bedrock"):  # and no gateway without a role's keys
+        await store[0].find("bedrock")
+
+
+async def test_silence_of_the_store_is_not_taken_for_no_secret(role_store: Store) -> None:
+    credentials, counted, _ = role_store
+    counted.down = True
+    with pytest.raises(ProviderError, match="No credential for bedrock"):
+        await credentials.find("bedrock")
+
+
+async def test_a_region_alone_moves_the_role_there(role_store: Store, bedrock_secret: Callable[..., None]) -> None:
+    bedrock_secret(region="us-west-2", base_url="")
+    found = await role_store[0].find("bedrock")
+    assert found.aws_keys is not None
+    assert (found.aws_keys.access_key_id, found.settings["region"], found.base_url) == ("testing", "us-west-2", None)
+
+
+async def test_an_api_key_goes_before_the_role(role_store: Store, bedrock_secret: Callable[..., None]) -> None:
+    bedrock_secret(api_key="bedrock-api-key-1")
+    found = await role_store[0].find("bedrock")
+    assert (found.api_key.reveal(), found.aws_keys, found.settings["region"]) == ("bedrock-api-key-1", None, REGION)
+
+
+async def test_stored_aws_keys_go_before_the_role_and_do_not_show(
+    role_store: Store, bedrock_secret: Callable[..., None]
+) -> None:
+    bedrock_secret(access_key_id="AKIA1", secret_access_key="very-secret", session_token="very-secret-too")  # noqa: S106
+    found = await role_store[0].find("bedrock")
+    assert found.aws_keys is not None
+    keys = found.aws_keys
+    stored = ("AKIA1", "very-secret", "very-secret-too")
+    assert (
+        keys.access_key_id,
+        keys.secret_access_key.reveal(),
+        keys.session_token and keys.session_token.reveal(),
+    ) == stored
+    assert found.settings == {"region": REGION}
+    assert "very-secret'" not in repr(found)
+
+
+async def test_a_role_without_keys_is_our_failure(
+    role_store: Store, monkeypatch: pytest.MonkeyPatch, httpserver_role: tuple[str, list[str]]
+) -> None:
+    credentials, _, _ = role_store
+    await credentials.find("bedrock")
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/role")
+    with pytest.raises(ProviderError, match="has no keys at the moment"):
+        await credentials.find("bedrock")
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", httpserver_role[0])
+    found = await credentials.find("bedrock")
+    assert found.aws_keys is not None
+    assert found.aws_keys.access_key_id == "ASIA1"
+
+
 async def test_role_keys_come_from_the_container_endpoint_and_are_renewed(
     monkeypatch: pytest.MonkeyPatch, httpserver_role: tuple[str, list[str]], http_client: HttpClient
 ) -> None:
@@ -102,7 +190,8 @@ async def test_role_keys_come_from_the_container_endpoint_and_are_renewed(
     keys = RoleKeys(http_client, clock)
     first = await keys.current()
     await keys.current()
-    assert (first.access_key_id, first.session_token, len(seen)) == ("ASIA1", "T1", 1)
+    assert first.session_token is not None
+    assert (first.access_key_id, first.session_token.reveal(), len(seen)) == ("ASIA1", "T1", 1)
     clock.unix_s = 4_000_000_000
     await keys.current()
     assert seen == ["role-token", "role-token"]

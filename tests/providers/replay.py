@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -26,18 +26,24 @@ from gateway.model.reply import Chunk, Reply
 from gateway.providers.contract import ChatWire, Target
 from gateway.providers.lookup import has_provider, provider_named
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+from tests.providers.framing import CONVERSE_EVENTS, aws_event
 from tests.providers.inverse.expected import Expected, ExpectedCall, ExpectedChoice, ExpectedError, parsed
+from tests.providers.places import PLACES
 
 Recording = dict[str, Any]
 
 ROOT = Path(os.environ.get("RECORDINGS_DIR") or Path(__file__).parents[3] / "shared" / "recordings")
-APIS = ("chat_completions", "messages", "generate_content", "responses")
+APIS = ("chat_completions", "messages", "generate_content", "responses", "cohere_chat", "converse")
 # Recordings' name of a provider: the gateway's.
 OURS = {
     **{name: name for name in ("openai", "anthropic", "mistral", "groq", "deepseek", "xai", "together")},
     **{name: name for name in ("fireworks", "openrouter", "perplexity", "cerebras", "ollama", "vllm")},
+    **{name: name for name in ("azure", "vertex", "cohere", "huggingface")},
     "gemini": "google",
+    "bedrock": "bedrock",
 }
+# Bedrock's other endpoint speaks these, which the gateway does not use: another host's answers.
+MANTLE_APIS = ("chat_completions", "responses")
 # Whose wire reads the answers of hosts that are not among ours.
 HOME = {"messages": "anthropic", "generate_content": "google", "responses": "openai"}
 PIECE_BYTES = 7
@@ -72,7 +78,7 @@ def plan() -> list[Planned]:
 def _planned(row: dict[str, str]) -> Planned:
     path = ROOT / row["file"]
     provider, api = path.parts[-3], row["api"]
-    return Planned(row["id"], path, provider, api, _why_not(row["id"], provider, api), provider not in OURS)
+    return Planned(row["id"], path, provider, api, _why_not(row["id"], provider, api), ours(provider, api) is None)
 
 
 def _why_not(recording_id: str, provider: str, api: str) -> str | None:
@@ -85,6 +91,10 @@ def _why_not(recording_id: str, provider: str, api: str) -> str | None:
     return None
 
 
+def ours(provider: str, api: str) -> str | None:
+    return None if provider == "bedrock" and api in MANTLE_APIS else OURS.get(provider)
+
+
 def inverse(api: str) -> ModuleType | None:
     name = f"tests.providers.inverse.{api}"
     return importlib.import_module(name) if find_spec(name) else None
@@ -92,9 +102,9 @@ def inverse(api: str) -> ModuleType | None:
 
 def wire_for(provider: str, api: str) -> ChatWire | None:
     """The gateway's own wire; for hosts it has no provider for, that of the API's home."""
-    if api == "chat_completions" and (provider not in OURS or provider == "gemini"):
+    if api == "chat_completions" and (ours(provider, api) is None or provider == "gemini"):
         return OpenAiChat(Quirks(extra_content=True))
-    name = OURS.get(provider, HOME.get(api, ""))
+    name = ours(provider, api) or HOME.get(api, "")
     return provider_named(name).wires.get(api) if has_provider(name) else None
 
 
@@ -106,9 +116,11 @@ def target_for(recording: Recording) -> Target:
         facts: ModelFacts = module.model_facts(recording)  # type: ignore[union-attr]  # hasattr says it is there
     else:
         facts = ModelFacts(id=recording["model"] or "unknown", name=recording["model"] or "unknown", api=api)
+    name = OURS.get(provider, provider)
+    if name in PLACES and recording["request"]:
+        return Target(name, facts, *PLACES[name](recording["request"]["url"]))
     url = urlsplit((recording["request"] or {}).get("url", "http://unknown/v1"))
     recorded = f"{url.scheme}://{url.netloc}{url.path.removesuffix('/chat/completions')}"
-    name = OURS.get(provider, provider)
     foreign = provider == "gemini" and api == "chat_completions"  # Google's imitation of OpenAI has its own base
     public = provider_named(name).base_url if has_provider(name) and not foreign else None
     return Target(name, facts, public or recorded)
@@ -135,8 +147,8 @@ def differences(recorded: Any, rendered: Any, pointer: str = "") -> list[str]:
 
 
 def same_path(recorded_url: str, request: HttpRequest) -> bool:
-    """The query chooses framing, keys and SDKs' marks, none of which a body shows."""
-    return urlsplit(recorded_url).path == urlsplit(request.url).path
+    """The query chooses framing, keys and SDKs' marks, none of which a body shows. SDKs encode paths more or less."""
+    return unquote(urlsplit(recorded_url).path) == unquote(urlsplit(request.url).path)
 
 
 def raw_body(response: Recording) -> bytes:
@@ -155,6 +167,8 @@ def is_unframed(response: Recording) -> bool:
 
 
 def _event(chunk: Any) -> bytes:
+    if isinstance(chunk, dict) and chunk.keys() <= CONVERSE_EVENTS:
+        return b"".join(aws_event(name, payload) for name, payload in chunk.items())
     name = f"event: {chunk['type']}\n" if isinstance(chunk, dict) and "type" in chunk else ""
     return f"{name}data: {json.dumps(chunk)}\n\n".encode()
 
@@ -166,7 +180,7 @@ def understood(recording: Recording, wire: ChatWire, target: Target, piece_bytes
     if response.status >= 400:
         return wire.fail(response, target)
     try:
-        if "sse" in recorded or is_unframed(recorded):
+        if "sse" in recorded or "base64" in recorded or is_unframed(recorded):
             return fold(_chunks(response.body, wire, target, piece_bytes))
         return wire.parse(response, target)
     except ProviderFailure as failure:

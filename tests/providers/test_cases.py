@@ -2,9 +2,10 @@
 
 call.json      the call, `model` as the provider names it
 model.json     optional facts of the model that matter here
+settings.json  what the owner stored with the key, where it matters: a base URL, a region, an API version
 request.json   what goes out: {"url", "headers" (those worth checking), "body"}
 response.json  the answer: {"status", "headers", "body"}, `body` a text where it is no JSON; or
-response.sse   a streamed answer
+response.sse   a streamed answer; response.eventstream.json (see `framing.stream_of`) in AWS's framing
 reply.json     what the answer means; or chunks.json, the stream's pieces; or error.json (`kind`: the error's class)
 source.md      where the shapes come from
 
@@ -26,16 +27,18 @@ import gateway.providers
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
 from gateway.model.errors import CapabilityNotSupported, GatewayError, ProviderFailure
-from gateway.model.http import HttpResponse
+from gateway.model.http import Credential, HttpResponse
 from gateway.model.reply import Chunk
-from gateway.providers.contract import ChatWire, Target
+from gateway.model.secret import Secret
+from gateway.providers.contract import ChatWire, Provider, Target, base_url_of
 from gateway.providers.lookup import has_provider, provider_named
+from tests.providers.framing import EVENT_STREAM, SSE, stream_of
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent for path in HERE.glob("*/*/call.json"))
 PROVIDERS = sorted(name for _, name, _ in pkgutil.iter_modules(gateway.providers.__path__) if has_provider(name))
 OWNERS_BASE_URL = "http://model.example/v1"
-KNOWN = {"call.json", "model.json", "request.json", "response.json", "response.sse"} | {
+KNOWN = {"call.json", "model.json", "settings.json", "request.json", "response.json", SSE, EVENT_STREAM} | {
     *("reply.json", "chunks.json", "error.json", "source.md")
 }
 
@@ -50,7 +53,14 @@ def _setting(case: Path) -> tuple[ChatCall, ChatWire, Target]:
     provider = provider_named(case.parent.name)
     facts = {"id": call.model, "name": call.model, "api": next(iter(provider.wires))}
     model = msgspec.convert(facts | (_read(case, "model.json") or {}), ModelFacts)
-    return call, provider.wires[model.api], Target(provider.name, model, provider.base_url or OWNERS_BASE_URL)
+    return call, provider.wires[model.api], Target(provider.name, model, *_place(case, provider))
+
+
+def _place(case: Path, provider: Provider) -> tuple[str, dict[str, str]]:
+    """Base URL and settings."""
+    settings: dict[str, str] = _read(case, "settings.json") or {}
+    base_url = settings.pop("base_url", None if provider.base_url else OWNERS_BASE_URL)
+    return base_url_of(provider, Credential(Secret(""), base_url, settings=settings)), settings
 
 
 def _set_members(value: Any) -> Any:
@@ -89,14 +99,14 @@ def test_case(case: Path) -> None:
     call, wire, target = _setting(case)
     if (case / "request.json").is_file():
         _check_request(_read(case, "request.json"), call, wire, target)
-    elif not (case / "response.json").is_file() and not (case / "response.sse").is_file():
+    elif not (case / "response.json").is_file() and stream_of(case) is None:
         with pytest.raises(CapabilityNotSupported) as refused:
             wire.render(call, target)
         _check_error(case, refused.value)
     if (case / "response.json").is_file():
         _check_answer(case, wire, target)
-    if (case / "response.sse").is_file():
-        _check_stream(case, wire, target)
+    if (data := stream_of(case)) is not None:
+        _check_stream(data, case, wire, target)
 
 
 def _check_request(wanted: dict[str, Any], call: ChatCall, wire: ChatWire, target: Target) -> None:
@@ -121,8 +131,7 @@ def _check_answer(case: Path, wire: ChatWire, target: Target) -> None:
         _check_error(case, failed.value)
 
 
-def _check_stream(case: Path, wire: ChatWire, target: Target) -> None:
-    data = (case / "response.sse").read_bytes()
+def _check_stream(data: bytes, case: Path, wire: ChatWire, target: Target) -> None:
     for piece_bytes in (len(data), 1):
         chunks: list[Chunk] = []
         error: ProviderFailure | None = None

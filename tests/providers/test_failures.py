@@ -52,6 +52,8 @@ SHAPES: dict[str, object] = {
     "messages": {"type": "error", "error": {"type": "some_type", "message": PRIVATE}},
     "generate_content": {"error": {"code": 400, "status": "SOME_STATUS", "message": PRIVATE}},
     "responses": {"error": {"message": PRIVATE, "type": "some_type", "param": None, "code": "some_code"}},
+    "cohere_chat": {"id": "e", "message": PRIVATE},
+    "converse": {"__type": "com.amazon.some#SomeType", "message": PRIVATE},
 }
 BODIES: dict[str, bytes] = {
     "empty": b"",

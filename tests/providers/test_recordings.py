@@ -32,7 +32,7 @@ def _ids(planned: list[Planned]) -> list[str]:
 def test_request_renders_as_recorded(planned: Planned) -> None:
     recording = planned.load()
     recorded = recording["request"]
-    if recorded is None:
+    if recorded is None or "body" not in recorded:
         pytest.skip("the source kept the answer only")
     wire, target = replay.wire_for(planned.provider, planned.api), replay.target_for(recording)
     assert wire is not None

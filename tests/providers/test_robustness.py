@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -14,17 +15,19 @@ from gateway.model.http import HttpResponse
 from gateway.model.reply import Reply
 from gateway.providers.contract import ChatWire, Target
 from gateway.providers.lookup import provider_named
+from tests.providers.framing import EVENT_STREAM, SSE, stream_of
 
 HERE = Path(__file__).parent
-STREAMS = sorted(HERE.glob("*/*/response.sse"))
+STREAMS = sorted(path for name in (SSE, EVENT_STREAM) for path in HERE.glob(f"*/*/{name}"))
 ANSWERS = sorted(HERE.glob("*/*/response.json"))
 DAMAGES = 60
 
 
 def wire_of(path: Path) -> tuple[ChatWire, Target]:
     provider = provider_named(path.parts[-3])
-    api, wire = next(iter(provider.wires.items()))
-    return wire, Target(provider.name, ModelFacts(id="m", name="M", api=api), "http://model.example")
+    facts = path.parent / "model.json"
+    api = (json.loads(facts.read_text()) if facts.is_file() else {}).get("api") or next(iter(provider.wires))
+    return provider.wires[api], Target(provider.name, ModelFacts(id="m", name="M", api=api), "http://model.example")
 
 
 def read(data: bytes, wire: ChatWire, target: Target) -> Reply | None:
@@ -51,7 +54,7 @@ def _ids(path: Path) -> str:
 @pytest.mark.parametrize("path", STREAMS, ids=_ids)
 def test_a_stream_cut_anywhere(path: Path) -> None:
     """A cut stream never says more than the whole one."""
-    data = path.read_bytes()
+    data = stream_of(path.parent) or b""
     wire, target = wire_of(path)
     whole = read(data, wire, target)
     for cut in range(0, len(data), 3):
@@ -66,7 +69,7 @@ def test_a_damaged_stream(path: Path) -> None:
     wire, target = wire_of(path)
     chance = random.Random(_ids(path))  # noqa: S311  # damage that is the same in every run
     for _ in range(DAMAGES):
-        read(damaged(path.read_bytes(), chance), wire, target)
+        read(damaged(stream_of(path.parent) or b"", chance), wire, target)
 
 
 @pytest.mark.parametrize("path", ANSWERS, ids=_ids)

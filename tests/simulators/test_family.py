@@ -214,7 +214,7 @@ RATE_LIMITED: dict[str, tuple[list[str], Any]] = {
     "ollama": (["error", "type"], "api_error"),
     "vllm": (OPENAI_LIKE, 429),
 }
-IGNORES_UNKNOWN = {"deepseek", "xai", "together", "openrouter", "perplexity", "ollama", "vllm"}
+IGNORES_UNKNOWN = {"deepseek", "xai", "together", "openrouter", "perplexity", "huggingface", "ollama", "vllm"}
 UNPROCESSABLE = {"mistral", "cerebras"}
 
 

@@ -98,7 +98,6 @@ def test_a_charset_does_not_matter() -> None:
     [
         ({"async": True}, "async"),
         ({"fallback": {"models": ["a/b"]}}, "fallback"),
-        ({"tools": [{"type": "reference", "schema_id": "gts.x"}]}, "tools[0].type"),
     ],
 )
 def test_what_is_not_built_yet_is_refused_by_name(changes: dict[str, Any], param: str) -> None:

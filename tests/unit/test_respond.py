@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from gateway.gts.naming import Names
 from gateway.model.chat import ChatCall, StreamOptions, UserMessage
 from gateway.model.reply import Chunk, ChunkChoice, Delta
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.respond import ChunkResponder
 from gateway.pipeline.route import Route
+from gateway.pipeline.structured import Promise
 from gateway.providers.lookup import provider_named
 from tests.fakes import ManualClock
 from tests.unit.conftest import FACTS
@@ -24,7 +26,7 @@ def responder(*, include_usage: bool) -> ChunkResponder:
     exchange.attempts.append(Attempt(route, started_s=100.0))
     options = StreamOptions(include_usage=True) if include_usage else None
     call = ChatCall(model="m", messages=[UserMessage(content="Hello")], stream=True, stream_options=options)
-    return ChunkResponder(call, None, exchange, ManualClock())
+    return ChunkResponder(call, Promise(Names({}, {})), exchange, ManualClock())
 
 
 def test_the_finish_waits_for_what_follows_it_and_carries_it() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from gateway.model.catalog import ModelFacts
+from gateway.model.chat import Json
 from gateway.model.file import File, FilePage, Link, Purpose, StoredFile, Uploaded
 from gateway.model.http import Credential, HttpRequest, HttpResponse
 from gateway.model.tenant import Principal
@@ -63,6 +64,18 @@ class Outbound(Protocol):
         ...
 
 
+class MediaFetcher(Protocol):
+    async def fetch(
+        self, tenant_id: str, url: str, accepted: tuple[str, ...], max_bytes: int, param: str
+    ) -> StoredFile:
+        """What the internet has at `url`, of a type that begins as one of `accepted`.
+
+        Raises InvalidRequest (400) for an address that must not be read, MediaNotFound (422) when nothing usable is
+        there, StorageUnavailable (503). Errors name `param`.
+        """
+        ...
+
+
 class Records(Protocol):
     def write(self, record: dict[str, Any]) -> None:
         """One finished request: facts and figures, never content. Never raises."""
@@ -77,16 +90,6 @@ class Clock(Protocol):
     def monotonic_s(self) -> float:
         """Seconds from an arbitrary start, for durations and deadlines."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    keys: Keys
-    credentials: Credentials
-    catalog: Catalog
-    outbound: Outbound
-    records: Records
-    clock: Clock
 
 
 class Files(Protocol):
@@ -146,4 +149,51 @@ class Files(Protocol):
 
         Raises IdempotencyConflict (409) when it was claimed with another fingerprint.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    keys: Keys
+    credentials: Credentials
+    catalog: Catalog
+    outbound: Outbound
+    files: Files
+    fetcher: MediaFetcher
+    types: Types
+    records: Records
+    clock: Clock
+
+
+Origin: TypeAlias = Literal["gateway", "tenant"]
+
+
+class Types(Protocol):
+    """Registered GTS types and instances: those that come with the gateway, which all tenants see, and a tenant's own.
+
+    Ids are well-formed. Every method raises StorageUnavailable (503).
+    """
+
+    async def find(self, tenant_id: str, ids: Collection[str]) -> dict[str, Json]:
+        """The documents that are registered, by their ids. For an id that is not and leaves the minor version of its
+        last segment open, the one with the newest minor version.
+        """
+        ...
+
+    async def ids(self, tenant_id: str, prefix: str) -> dict[str, Origin]:
+        """Every registered id that begins so, in order, and who brought it."""
+        ...
+
+    async def dependents(self, tenant_id: str, type_id: str) -> list[str]:
+        """The tenant's own that were put as depending on it."""
+        ...
+
+    async def put(
+        self, tenant_id: str, documents: Mapping[str, Json], depends_on: Mapping[str, Collection[str]]
+    ) -> None:
+        """Makes all of them the tenant's own, or none: at most 100, and 4 MB."""
+        ...
+
+    async def delete(self, tenant_id: str, type_id: str) -> None:
+        """Removes one of the tenant's own, if it is there."""
         ...

@@ -5,7 +5,8 @@ https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai
 """
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from local.simulators.http1 import Request
 from local.simulators.providers.anthropic import Anthropic, MessagesCall
@@ -20,7 +21,8 @@ PATH = re.compile(
     r"/publishers/(?P<publisher>google|anthropic)/models/(?P<model>[^/:]+):(?P<verb>\w+)"
 )
 NO_ROUTE = "The requested URL was not found on this server."
-CLAUDE_VERSION, CHECKED_AS = "vertex-2023-10-16", "2023-06-01"
+# Versions of the body, and as which of Anthropic's own they are checked. The newer one is what Anthropic's SDK sends.
+CLAUDE_VERSIONS = {"vertex-2023-10-16": "2023-06-01", "2026-10-21": "2026-10-21"}
 
 
 def _key(request: Request) -> str:
@@ -40,6 +42,7 @@ class Vertex(Google):
     """Gemini; a wrong or missing key is a 401 here."""
 
     name, prefix = "vertex", "/vertex"
+    settings: ClassVar[Mapping[str, str]] = {"project": "simulated", "location": "global"}
 
     def __init__(self) -> None:
         self._claude = VertexClaude()
@@ -107,11 +110,12 @@ class VertexClaude(Anthropic):
             raise Refused("no_route", "Not found")
         if "model" in body:
             raise Refused("unknown_parameter", "model: Extra inputs are not permitted", param="model")
-        if body.pop("anthropic_version", None) != CLAUDE_VERSION:
+        version = CLAUDE_VERSIONS.get(body.pop("anthropic_version", None))
+        if version is None:
             raise Refused("missing_parameter", "anthropic_version: Field required", param="anthropic_version")
         _refuse_urls(body)
         body["model"] = place["model"]
-        check(body, CHECKED_AS)
+        check(body, version)
         return MessagesCall(body, count_thinking=False)
 
 

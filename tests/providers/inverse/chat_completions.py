@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -34,8 +35,13 @@ Members = dict[str, Any]
 NULL = "null is the same as leaving the member out"
 TWICE = "the source sent its reasoning under two names; the provider reads the other one"
 ONE = "the provider gives one choice anyway and its rules forbid to ask for more"
+DEPLOYMENT = "the URL names the deployment; the body may too, and other APIs require it there"
 
 ALLOWED: dict[str, Allowance] = {
+    "azure-chat-dfd78d5dd8b9": Differs({"/model": DEPLOYMENT}),
+    "azure-parallel_tools-56f5ad53dffd": Differs({"/model": DEPLOYMENT}),
+    "azure-structured_output-be8602dc72ca": Differs({"/model": DEPLOYMENT}),
+    "azure-tools-788845306fcc": Differs({"/model": DEPLOYMENT}),
     "deepseek-errors-612ebb8eb576": Refused("it takes no video, as its recorded 400 says", "messages[0].content[1]"),
     "groq-errors-da78e2190ba7": Differs({"/n": ONE}),
     "groq-vision-a357cef9a880": Differs({"/n": ONE}),
@@ -67,7 +73,7 @@ ERRORS: dict[int, type[ProviderFailure]] = {
 
 def model_facts(recording: Members) -> ModelFacts:
     body = recording["request"]["body"]
-    name = body.get("model") or "unknown"
+    name = _model(recording)
     limit = "max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"
     return ModelFacts(id=name, name=name, output_limit_field=limit)  # type: ignore[arg-type]  # one of the two words
 
@@ -76,18 +82,24 @@ def call_from(recording: Members) -> ChatCall:
     body = recording["request"]["body"]
     call = {name: body[name] for name in SAME_NAME if body.get(name) is not None}
     options = {name: body[name] for name in body.keys() - SAME_NAME - {"model", "messages", "tools"}}
-    call["model"] = body["model"]
+    call["model"] = _model(recording)
     call["messages"] = [_message(message) for message in body["messages"]]
     tools = body.get("tools", [])
     if any("function" not in tool for tool in tools):
         options["tools"] = tools
-    elif tools:
+    elif "tools" in body:
         call["tools"] = [{"type": "function", **tool} for tool in tools]
     if call.get("tool_choice") == "any":
         call["tool_choice"] = "required"
     if options:
         call["provider_options"] = {recording["provider"]: options}
     return msgspec.convert(call, ChatCall)
+
+
+def _model(recording: Members) -> str:
+    """Azure's older API names the deployment in the URL, whatever the body says."""
+    deployment = urlsplit(recording["request"]["url"]).path.partition("/deployments/")[2].partition("/")[0]
+    return unquote(deployment) or recording["request"]["body"].get("model") or "unknown"
 
 
 def _message(recorded: Members) -> Members:

@@ -32,7 +32,6 @@ SNAKE = "the same member in the other of the two documented spellings"
 SCHEMA = "the schema goes out as JSON Schema, not in the older dialect of OpenAPI (see test_google.py)"
 MERGED = "turns of one role in a row become one, as the results of parallel calls have to"
 NULL = "null and false are the same as leaving the member out"
-LINK = "optional, and the link does not tell it"
 IN_THE_URL = "the model is named in the URL, where every request has it, and need not stand in the body too"
 ORDER = "the call's own tools come before those of provider_options"
 CALL_ID = "the source sent no call ids; the gateway always does"
@@ -44,6 +43,7 @@ def _tools(tool: int, functions: int, spelling: str = "parameters", reason: str 
 
 
 SYSTEM_ROLE = {"/systemInstruction/role": ROLE}
+SIGNATURE = ("thought_signature", "thoughtSignature")
 SWAPPED = {f"/tools/{tool}/{name}": ORDER for tool in (0, 1) for name in ("functionDeclarations", "googleSearch")}
 
 ALLOWED: dict[str, Allowance] = {
@@ -94,7 +94,24 @@ ALLOWED: dict[str, Allowance] = {
     "gemini-tools-f961c73818b5": Differs(
         {**SYSTEM_ROLE, "/contents": MERGED, **_tools(0, 2, spelling="parameters_json_schema", reason=SNAKE)}
     ),
-    "gemini-video_input-d9707ec79100": Differs({**SYSTEM_ROLE, "/contents/0/parts/1/fileData/mimeType": LINK}),
+    "gemini-video_input-d9707ec79100": Differs(SYSTEM_ROLE),
+    "vertex-audio_input-449929f793f4": Differs(
+        {f"/contents/0/parts/1/fileData/{name}": SNAKE for name in ("file_uri", "fileUri", "mime_type", "mimeType")}
+    ),
+    "vertex-citations-e257b0a05a16": Differs({**SYSTEM_ROLE, **SWAPPED}),
+    "vertex-documents-105093f8c980": Differs(
+        {f"/contents/1/parts/0/{name}": SNAKE for name in ("function_call", "functionCall", *SIGNATURE)}
+        | {f"/contents/2/parts/0/{name}": SNAKE for name in ("function_response", "functionResponse")}
+    ),
+    "vertex-errors-9f83119a3d55": Differs({"/contents": MERGED}),
+    "vertex-parallel_tools-5052c7d8d7a0": Differs({**SYSTEM_ROLE, **_tools(0, 2)}),
+    "vertex-tools-d68b59179749": Differs(
+        {
+            **_tools(0, 1),
+            "/contents/1/parts/0/functionCall/id": CALL_ID,
+            "/contents/2/parts/0/functionResponse/id": CALL_ID,
+        }
+    ),
 }
 
 SAME_MEANING = {
@@ -231,11 +248,22 @@ def _messages(body: Members) -> list[Members]:
         parts = system["parts"] if isinstance(system["parts"], list) else [system["parts"]]
         messages.append({"role": "system", "content": [_part(part) for part in parts]})
     for turn in body["contents"]:
+        parts = [_camel(part) for part in turn["parts"]]
         if turn["role"] == "model":
-            messages.append(_assistant(turn["parts"]))
+            messages.append(_assistant(parts))
         else:
-            messages += _user(turn["parts"])
+            messages += _user(parts)
     return messages
+
+
+def _camel(part: Members) -> Members:
+    """A part, and a file in it, in the one spelling."""
+    return {_one_spelling(name): value for name, value in part.items()}
+
+
+def _one_spelling(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(other.capitalize() for other in others)
 
 
 def _user(parts: list[Members]) -> list[Members]:
@@ -271,7 +299,7 @@ def _part(part: Members) -> Members:
     if "text" in part:
         return {"type": "text", "text": part["text"]}
     if "fileData" in part:
-        return {"type": "video", "url": part["fileData"]["fileUri"]}
+        return {"type": "video", "url": _camel(part["fileData"])["fileUri"]}
     blob = part["inlineData"]
     url = f"data:{blob['mimeType']};base64,{blob['data']}"
     if blob["mimeType"].startswith("image/"):

@@ -34,6 +34,7 @@ NULL = "null is the same as leaving the member out"
 ID = "an item's id means nothing where the item is not stored"
 
 ALLOWED: dict[str, Allowance] = {
+    "azure-server_tools-d23c062028b7": Differs({"/store": STORE}),
     "openai-chat-5035068450e9": Refused("only a promise would come back", "provider_options.openai.background"),
     "openai-citations-6d134d1a5f2b": Differs({"/store": STORE, "/input": TEXT, "/tools/0/strict": STRICT}),
     "openai-documents-22331e5354f4": Refused("the gateway cannot see what it says", "provider_options.openai.prompt"),

@@ -15,8 +15,8 @@ from scripts.refresh_catalog import read_overlays
 from tests.unit.facts.facts import CATALOG, SHARED, read_json
 
 PROVIDERS = (
-    *("anthropic", "azure", "bedrock", "cerebras", "cohere", "deepseek", "fireworks", "google", "groq", "mistral"),
-    *("ollama", "openai", "openrouter", "perplexity", "together", "vertex", "vllm", "xai"),
+    *("anthropic", "azure", "bedrock", "cerebras", "cohere", "deepseek", "fireworks", "google", "groq"),
+    *("huggingface", "mistral", "ollama", "openai", "openrouter", "perplexity", "together", "vertex", "vllm", "xai"),
 )
 CHAT_APIS = {"chat_completions", "messages", "generate_content", "converse", "cohere_chat", "responses"}
 # USD per million tokens, as the providers' own price pages print them.

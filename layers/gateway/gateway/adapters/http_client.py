@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import certifi
+from yarl import URL
 
 from gateway.model.http import HttpRequest, HttpResponse
 
@@ -41,11 +42,15 @@ class HttpClient:
 
     @asynccontextmanager
     async def open(self, request: HttpRequest) -> AsyncIterator[HttpIncoming]:
-        """The answer once its head has come. Raises HttpFailure."""
+        """The answer once its head has come. The URL is sent as it is, for it may be signed. Raises HttpFailure."""
         session = self._session or self._open_session()
         try:
             response = await session.request(
-                request.method, request.url, headers=request.headers, data=request.body, allow_redirects=False
+                request.method,
+                URL(request.url, encoded=True),
+                headers=request.headers,
+                data=request.body,
+                allow_redirects=False,
             )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise HttpFailure(type(error).__name__) from error

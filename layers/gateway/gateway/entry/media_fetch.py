@@ -4,47 +4,52 @@ Event:  {"url": "https://…", "max_bytes": 20000000, "timeout_s": 20, "accept":
          "put": {"bucket": "…", "key": "fetched/…"}}
 Result: {"status": "ok" | "refused" | "failed", "code", "reason", "content_type", "size_bytes", "sha256"}
 
-`code` and `reason` are null when it is ok, the last three are null when it is not. `refused` stays so, `failed` may not.
-An event of another shape is a defect of whoever sent it and fails the invocation.
+When it is ok, `code` and `reason` are null, else the last three. What is refused stays so, what failed may not.
+It takes at most `timeout_s` and ten seconds more, for storing. An event of another shape is a defect of whoever sent
+it and fails the invocation.
 """
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
-import httpx
 import msgspec
 from msgspec import Meta, Struct
 
+from gateway.adapters.aws.api import AwsFailure
 from gateway.adapters.aws.credentials import RoleKeys
+from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.guarded_fetch.address import NONE_EXEMPT, Exempt, read_exempt
-from gateway.adapters.guarded_fetch.fetch import GuardedFetch, Limits
-from gateway.adapters.guarded_fetch.refusal import NotFetched
-from gateway.adapters.guarded_fetch.store import Place, S3Writer
+from gateway.adapters.guarded_fetch.fetch import Fetched, GuardedFetch, Limits
+from gateway.adapters.guarded_fetch.refusal import Failed, NotFetched
+from gateway.adapters.http_client import HttpClient
 from gateway.entry.runtime.client import Invocation
 from gateway.entry.runtime.failure import describe, log
 from gateway.entry.runtime.handler import EventHandler
+from gateway.entry.runtime.snapshot import after_restore
+from gateway.model.http import HttpRequest
+from gateway.ports import Clock
 
 MAX_BYTES = 50 * 1024 * 1024
-MAX_TIMEOUT_S = 60.0
-KEY_PREFIX = "fetched/"
+MAX_TIMEOUT_S = 50.0
+STORE_TIMEOUT_S = 10.0
+FindBucket: TypeAlias = Callable[[str], Bucket]
 
 
 class Put(Struct, frozen=True, forbid_unknown_fields=True):
-    bucket: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
-    key: Annotated[str, Meta(pattern=rf"^{KEY_PREFIX}[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=512)]
+    bucket: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]\Z")]
+    key: Annotated[str, Meta(pattern=r"^fetched(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+\Z", max_length=512)]
 
 
 class Order(Struct, frozen=True, forbid_unknown_fields=True):
     url: str
     max_bytes: Annotated[int, Meta(ge=1, le=MAX_BYTES)]
     timeout_s: Annotated[float, Meta(gt=0, le=MAX_TIMEOUT_S)]
-    accept: Annotated[list[Annotated[str, Meta(pattern=r"^[a-z]+/[a-z0-9.+-]*$")]], Meta(min_length=1)]
+    accept: Annotated[list[Annotated[str, Meta(pattern=r"^[a-z]+/[a-z0-9.+-]*\Z")]], Meta(min_length=1)]
     put: Put
 
 
@@ -59,16 +64,16 @@ class Result:
 
 
 class MediaFetch:
-    def __init__(self, fetcher: GuardedFetch, writer: S3Writer) -> None:
-        self._fetcher, self._writer = fetcher, writer
+    def __init__(self, fetcher: GuardedFetch, find_bucket: FindBucket, clock: Clock) -> None:
+        self._fetcher, self._find_bucket, self._clock = fetcher, find_bucket, clock
 
     async def handle(self, event: Any, invocation: Invocation) -> dict[str, Any]:
         """Raises msgspec.ValidationError for an event of another shape."""
         order = msgspec.convert(event, Order)
-        started_s = time.monotonic()
+        started_s = self._clock.monotonic_s()
         cause: dict[str, Any] | None = None
         try:
-            result = await self._fetch(order)
+            result = await self._run(order)
         except NotFetched as refusal:
             result = Result(refusal.status, refusal.code, refusal.reason)
             cause = describe(refusal.__cause__) if refusal.__cause__ else None
@@ -80,34 +85,41 @@ class MediaFetch:
             code=result.code,
             content_type=result.content_type,
             size_bytes=result.size_bytes,
-            duration_ms=round((time.monotonic() - started_s) * 1000),
+            duration_ms=round((self._clock.monotonic_s() - started_s) * 1000),
             cause=cause,
         )
         return asdict(result)
 
-    async def _fetch(self, order: Order) -> Result:
-        fetched = await self._fetcher.fetch(order.url, Limits(order.max_bytes, order.timeout_s, tuple(order.accept)))
-        await self._writer.put(Place(order.put.bucket, order.put.key), fetched.body, fetched.content_type)
-        return Result("ok", content_type=fetched.content_type, size_bytes=len(fetched.body), sha256=fetched.sha256)
+    async def _run(self, order: Order) -> Result:
+        limits = Limits(order.max_bytes, order.timeout_s, tuple(order.accept))
+        fetched = await self._fetcher.fetch(order.url, limits)
+        await self._store(order.put, fetched)
+        return Result("ok", None, None, fetched.content_type, len(fetched.body), fetched.sha256)
+
+    async def _store(self, put: Put, fetched: Fetched) -> None:
+        bucket = self._find_bucket(put.bucket)
+        request = HttpRequest("PUT", bucket.url(put.key), {"content-type": fetched.content_type}, fetched.body)
+        try:
+            await bucket.send(request, timeout_s=STORE_TIMEOUT_S)
+        except AwsFailure as failure:
+            raise Failed("storage_failed", "The content cannot be stored at the moment.") from failure
 
 
 def media_fetch_handler() -> EventHandler:
     """What Lambda calls."""
-    environment = os.environ
-    clock = SystemClock()
-    client = httpx.AsyncClient(trust_env=False)
-    writer = S3Writer(
-        environment["AWS_REGION"],
-        environment.get("GATEWAY_LOCAL_ENDPOINT", ""),
-        keys=RoleKeys(client, clock),
-        client=client,
-        clock=clock,
-    )
-    return EventHandler(MediaFetch(GuardedFetch(exempt=local_exempt(environment)), writer).handle)
+    clock, client = SystemClock(), HttpClient()
+    after_restore(client.aclose)
+    keys = RoleKeys(client, clock)
+
+    def find_bucket(name: str) -> Bucket:
+        place = Place.of(name, os.environ["AWS_REGION"], os.environ.get("GATEWAY_LOCAL_ENDPOINT", ""))
+        return Bucket(place, keys=keys, client=client, clock=clock)
+
+    return EventHandler(MediaFetch(GuardedFetch(exempt=local_exempt(os.environ)), find_bucket, clock).handle)
 
 
 def local_exempt(environment: Mapping[str, str]) -> Exempt:
-    """Exceptions exist on the local stack only, whatever the setting says. Raises ValueError for one that is none."""
+    """There are exceptions on the local stack only, whatever the setting says. Raises ValueError for a wrong one."""
     if not environment.get("GATEWAY_LOCAL_ENDPOINT"):
         return NONE_EXEMPT
     return read_exempt(environment.get("GATEWAY_FETCH_EXCEPTIONS", ""))

@@ -9,13 +9,18 @@ from pathlib import Path
 import gateway
 from gateway.adapters.aws.api import AwsApi, Service
 from gateway.adapters.aws.credentials import RoleKeys
+from gateway.adapters.aws.fetcher import FetchFunction, LambdaMediaFetcher
+from gateway.adapters.aws.files import S3Files
 from gateway.adapters.aws.keys import DynamoKeys
-from gateway.adapters.aws.secrets import SecretsManagerCredentials
+from gateway.adapters.aws.s3 import Bucket, Place
+from gateway.adapters.aws.secrets import Role, SecretsManagerCredentials
+from gateway.adapters.aws.types import DynamoTypes
 from gateway.adapters.catalog import FileCatalog
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.outbound import PooledOutbound
 from gateway.adapters.telemetry import StdoutRecords
+from gateway.adapters.types import DeployedTypes
 from gateway.entry.runtime.snapshot import after_restore, before_snapshot
 from gateway.ports import World
 
@@ -26,6 +31,7 @@ class Settings:
 
     stack: str
     tenants_table: str
+    files_bucket: str
     region: str
     local_endpoint: str
     admission_timeout_s: float
@@ -37,11 +43,22 @@ class Settings:
         return cls(
             stack=environment["GATEWAY_STACK"],
             tenants_table=environment["GATEWAY_TENANTS_TABLE"],
+            files_bucket=environment["GATEWAY_FILES_BUCKET"],
             region=environment["AWS_REGION"],
             local_endpoint=environment.get("GATEWAY_LOCAL_ENDPOINT", ""),
             admission_timeout_s=int(environment.get("GATEWAY_ADMISSION_TIMEOUT_MS", "1000")) / 1000,
             shared=shared_folder(),
         )
+
+    def endpoint(self, service: str) -> str:
+        """Without a slash at its end."""
+        return self.local_endpoint or f"https://{service}.{self.region}.amazonaws.com"
+
+    @property
+    def files_place(self) -> Place:
+        on_aws = f"https://{self.files_bucket}.s3.{self.region}.amazonaws.com"
+        url = f"{self.local_endpoint}/{self.files_bucket}" if self.local_endpoint else on_aws
+        return Place(self.files_bucket, self.region, url)
 
 
 def shared_folder() -> Path:
@@ -54,24 +71,33 @@ def shared_folder() -> Path:
 def aws_world() -> World:
     """The world on AWS, and on the local stack, which answers the same APIs."""
     settings = Settings.from_environment()
-    clock = SystemClock()
-    client = HttpClient()
+    clock, client = SystemClock(), HttpClient()
     keys = RoleKeys(client, clock)
 
     def api(name: str, target: str, version: str) -> AwsApi:
-        url = settings.local_endpoint or f"https://{name}.{settings.region}.amazonaws.com"
-        return AwsApi(Service(name, target, version, f"{url}/"), settings.region, keys=keys, client=client, clock=clock)
+        service = Service(name, target, version, f"{settings.endpoint(name)}/")
+        return AwsApi(service, settings.region, keys=keys, client=client, clock=clock)
 
-    credentials = SecretsManagerCredentials(api("secretsmanager", "secretsmanager", "1.1"), settings.stack, clock)
+    dynamodb = api("dynamodb", "DynamoDB_20120810", "1.0")
+    secrets = api("secretsmanager", "secretsmanager", "1.1")
+    credentials = SecretsManagerCredentials(secrets, settings.stack, clock, Role(keys, settings.region))
+    bucket = Bucket(settings.files_place, keys=keys, client=client, clock=clock)
+    fetch = FetchFunction(settings.endpoint("lambda"), f"{settings.stack}-media-fetch:live", settings.region)
     before_snapshot(credentials.forget)
     after_restore(client.aclose)
     return World(
-        keys=DynamoKeys(
-            api("dynamodb", "DynamoDB_20120810", "1.0"), settings.tenants_table, settings.admission_timeout_s
-        ),
+        keys=DynamoKeys(dynamodb, settings.tenants_table, settings.admission_timeout_s),
         credentials=credentials,
         catalog=FileCatalog(settings.shared / "catalog"),
         outbound=PooledOutbound(client),
+        files=S3Files(bucket, clock),
+        fetcher=LambdaMediaFetcher(fetch, bucket, keys=keys, client=client, clock=clock),
+        types=DynamoTypes(
+            dynamodb,
+            settings.tenants_table,
+            DeployedTypes(settings.shared / "schemas" / "gts"),
+            settings.admission_timeout_s,
+        ),
         records=StdoutRecords(clock),
         clock=clock,
     )

@@ -36,8 +36,8 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `output_limit_field`: OpenAI's reasoning models refuse `max_tokens` and take `max_completion_tokens`.
     `sampling`: whether it accepts temperature and top_p. `reasoning_by`: how it is told how much to reason: "effort" by
     a named level (of `reasoning_efforts`, any when that is empty), "budget" by a number of tokens, None: not at all or
-    unknown. `as_of`: date of the facts. `shutdown`: ISO date, when past
-    the model is refused as deprecated.
+    unknown. `dialect`: whose words its own parameters have, on a host of many makers that passes them on. `as_of`: date
+    of the facts. `shutdown`: ISO date, when past the model is refused as deprecated.
     """
 
     id: str
@@ -57,6 +57,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sampling: bool = True
     reasoning_by: Literal["effort", "budget"] | None = None
     reasoning_efforts: tuple[str, ...] = ()
+    dialect: Literal["anthropic", "nova", "openai"] | None = None
     prices: Prices | None = None
     price_tiers: tuple[PriceTier, ...] = ()
 

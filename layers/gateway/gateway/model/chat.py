@@ -14,6 +14,7 @@ from gateway.model.wire import Inbound
 
 Json: TypeAlias = dict[str, Any]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
+ToolName = Annotated[str, Meta(min_length=1, max_length=1024)]  # a function's, or the GTS id that stands for one
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Count = Annotated[int, Meta(ge=1)]
 
@@ -163,7 +164,7 @@ class FunctionTool(Inbound, frozen=True, kw_only=True, tag_field="type", tag="fu
 
 
 class ReferenceTool(Inbound, frozen=True, kw_only=True, tag_field="type", tag="reference"):
-    schema_id: Name
+    schema_id: ToolName
 
 
 class InlineGtsTool(Inbound, frozen=True, kw_only=True, tag_field="type", tag="inline_gts"):
@@ -174,7 +175,7 @@ Tool: TypeAlias = FunctionTool | ReferenceTool | InlineGtsTool
 
 
 class NamedFunction(Inbound, frozen=True, kw_only=True):
-    name: Name
+    name: ToolName
 
 
 class NamedToolChoice(Inbound, frozen=True, kw_only=True):

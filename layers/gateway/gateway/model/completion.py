@@ -46,7 +46,10 @@ class AttemptReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class GatewayReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
-    """`latency_ms`: from the request's arrival at the function. `overhead_ms`: the same less waiting for providers."""
+    """`latency_ms`: from the request's arrival at the function.
+
+    `overhead_ms`: the same less waiting for providers and for media that had to be fetched.
+    """
 
     request_id: str
     provider: str

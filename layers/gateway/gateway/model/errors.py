@@ -9,12 +9,15 @@ GatewayError                     status code                      retryable
 ├── TenantDisabled                  403 tenant_disabled             no
 ├── ModelNotFound                   404 model_not_found             no
 ├── FileNotFound                    404 file_not_found              no
+├── TypeNotFound                    404 schema_not_found            no
 ├── RouteNotFound                   404 not_found                   no
 ├── MethodNotAllowed                405 method_not_allowed          no
 ├── IdempotencyConflict             409 idempotency_conflict        no
 ├── ModelDeprecated                 410 model_deprecated            no
 ├── PayloadTooLarge                 413 payload_too_large           no
 ├── UnsupportedMediaType            415 unsupported_media_type      no
+├── MediaNotFound                   422 media_not_found             no
+├── SchemaNotFound                  422 schema_not_found            no    every id that is missing
 ├── ReplyBreaksSchema               422 validation_error            no    usage counted, raw text given
 ├── InternalError                   500 internal_error              yes
 ├── ProviderFailure                 (base of what a provider caused)
@@ -137,6 +140,12 @@ class FileNotFound(GatewayError):
     status, code, type = 404, "file_not_found", "invalid_request_error"
 
 
+class TypeNotFound(GatewayError):
+    """No type of that id is registered, by the tenant or with the gateway."""
+
+    status, code, type = 404, "schema_not_found", "invalid_request_error"
+
+
 class RouteNotFound(GatewayError):
     """No such path."""
 
@@ -171,6 +180,18 @@ class UnsupportedMediaType(GatewayError):
     """The body's Content-Type is not one the route reads."""
 
     status, code, type = 415, "unsupported_media_type", "invalid_request_error"
+
+
+class MediaNotFound(GatewayError):
+    """What a media part points at could not be read; `param` names the part."""
+
+    status, code, type = 422, "media_not_found", "invalid_request_error"
+
+
+class SchemaNotFound(GatewayError):
+    """A tool or schema of the request refers to what is not registered; `details` names every place."""
+
+    status, code, type = 422, "schema_not_found", "invalid_request_error"
 
 
 class ReplyBreaksSchema(GatewayError):

@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 ClientPurpose: TypeAlias = Literal["assistants", "batch", "evals", "fine-tune", "user_data", "vision"]
-OwnPurpose: TypeAlias = Literal["assistants_output", "batch_output"]
-Purpose: TypeAlias = ClientPurpose | OwnPurpose
+Purpose: TypeAlias = Literal[ClientPurpose, "assistants_output", "batch_output"]
 
 MAX_FILE_BYTES = 512 * 1024 * 1024
 # Lambda takes 6 MB of event, and a binary body comes as base64, which is a third longer:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_DIRECT_BYTES = 4_400_000
 MAX_CHECKED_BYTES = 16 * 1024 * 1024
-PENDING_S = 24 * 3600
+PENDING_S = CLAIMED_S = 24 * 3600
 
 _LETTERS: dict[Purpose, str] = {
     "assistants": "a",
@@ -30,7 +29,7 @@ _LETTERS: dict[Purpose, str] = {
 _PURPOSES = {letter: purpose for purpose, letter in _LETTERS.items()}
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _TIME_DIGITS, _NOISE_DIGITS = 9, 16
-_LAST_MS = 32**_TIME_DIGITS - 1
+_LAST_MS: int = 32**_TIME_DIGITS - 1
 _ID = re.compile(f"file_[{_DIGITS}]{{{_TIME_DIGITS}}}[{''.join(_PURPOSES)}][{_DIGITS}]{{{_NOISE_DIGITS}}}")
 _TIME = slice(len("file_"), len("file_") + _TIME_DIGITS)
 
@@ -51,6 +50,11 @@ def purpose_of(file_id: str) -> Purpose:
 
 def created_at_s(file_id: str) -> int:
     return (_LAST_MS - int(file_id[_TIME], 32)) // 1000
+
+
+def is_forgotten(claimed_id: str, now_s: float) -> bool:
+    """Whether an idempotency key that made this file id may make another one."""
+    return created_at_s(claimed_id) + CLAIMED_S <= now_s
 
 
 def _text(number: int, digits: int) -> str:

@@ -29,4 +29,4 @@ class AwsKeys:
 
     access_key_id: str
     secret_access_key: Secret
-    session_token: str | None = None
+    session_token: Secret | None = None

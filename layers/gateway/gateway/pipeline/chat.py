@@ -11,10 +11,12 @@ from gateway.pipeline.attempt import streamed, whole
 from gateway.pipeline.authenticate import authenticate
 from gateway.pipeline.capabilities import check_capabilities
 from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.media import with_media
 from gateway.pipeline.read import read_chat_call
 from gateway.pipeline.respond import ChunkResponder, completion
 from gateway.pipeline.route import resolve
-from gateway.pipeline.structured import Expectation, expect
+from gateway.pipeline.structured import Promise, expect
+from gateway.pipeline.tools import with_functions
 from gateway.ports import World
 
 Stream = AsyncGenerator[list[CompletionChunk], None]
@@ -39,18 +41,22 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
     exchange.model_requested, exchange.stream = call.model, bool(call.stream)
     exchange.conversation_id = (call.metadata or {}).get("conversation_id")
     route = resolve(call.model, exchange.principal.tenant, world.catalog, world.clock.now_s())
+    call, names = await with_functions(call, exchange.principal.tenant.id, world.types)
     call, expectation = expect(call, route)
+    promise = Promise(names, expectation)
     check_capabilities(call, route)
+    call = await with_media(call, route, exchange, world)
+    check_capabilities(call, route)  # again, for what a file turned out to be
     attempt = Attempt(route, started_s=world.clock.monotonic_s())
     exchange.attempts.append(attempt)
     if call.stream:
-        return _stream(call, expectation, exchange, world)
+        return _stream(call, promise, exchange, world)
     reply = await whole(call, attempt, world)
-    return completion(reply, call, expectation, exchange, world.clock)
+    return completion(reply, call, promise, exchange, world.clock)
 
 
-async def _stream(call: ChatCall, expectation: Expectation | None, exchange: Exchange, world: World) -> Stream:
-    responder = ChunkResponder(call, expectation, exchange, world.clock)
+async def _stream(call: ChatCall, promise: Promise, exchange: Exchange, world: World) -> Stream:
+    responder = ChunkResponder(call, promise, exchange, world.clock)
     async for chunks in streamed(call, exchange.attempts[-1], world):
         if ready := responder.take(chunks):
             yield ready

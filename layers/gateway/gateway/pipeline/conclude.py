@@ -40,6 +40,6 @@ def record_of(exchange: Exchange, world: World) -> dict[str, Any]:
         "usage_estimated": usage.estimated if usage else None,
         "cost_nano_usd": exchange.cost_nano_usd,
         "latency_ms": round(latency_s * 1000, 3),
-        "overhead_ms": round((latency_s - exchange.provider_wait_s) * 1000, 3),
+        "overhead_ms": round((latency_s - exchange.waited_s) * 1000, 3),
         "ttft_ms": round(used.ttft_s * 1000, 3) if used and used.ttft_s is not None else None,
     }

@@ -34,10 +34,12 @@ class Exchange:
     conversation_id: str | None = None
     stream: bool = False
     attempts: list[Attempt] = field(default_factory=list)
+    media_wait_s: float = 0.0
     usage: TokenUsage | None = None
     cost_nano_usd: int | None = None
     error: GatewayError | None = None
 
     @property
-    def provider_wait_s(self) -> float:
-        return sum(attempt.provider_wait_s for attempt in self.attempts)
+    def waited_s(self) -> float:
+        """For providers, and for media that had to be fetched or read: what the gateway itself cannot help."""
+        return self.media_wait_s + sum(attempt.provider_wait_s for attempt in self.attempts)

@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from gateway.model.chat import ChatCall, InlineGtsTool, ReferenceTool
+from gateway.model.chat import ChatCall
 from gateway.model.errors import CapabilityNotSupported, Detail, InvalidRequest, UnreadableBody, UnsupportedMediaType
 
 _decoder = msgspec.json.Decoder(ChatCall)
@@ -69,7 +69,3 @@ def _refuse_what_comes_later(call: ChatCall) -> None:
     for param, value in unsupported.items():
         if value:
             raise CapabilityNotSupported(f"'{param}' is not supported by this version of the gateway.", param=param)
-    for index, tool in enumerate(call.tools or ()):
-        if isinstance(tool, ReferenceTool | InlineGtsTool):
-            param = f"tools[{index}].type"
-            raise CapabilityNotSupported("This version of the gateway takes function tools only.", param=param)

@@ -16,20 +16,17 @@ from gateway.model.reply import Chunk, Reply
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.route import Route
-from gateway.pipeline.structured import Expectation, StreamedExpectation
+from gateway.pipeline.structured import Promise, StreamedExpectation
 from gateway.ports import Clock
 
 
-def completion(
-    reply: Reply, call: ChatCall, expectation: Expectation | None, exchange: Exchange, clock: Clock
-) -> Completion:
+def completion(reply: Reply, call: ChatCall, promise: Promise, exchange: Exchange, clock: Clock) -> Completion:
     """The whole reply of a call that is not streamed. Raises ReplyBreaksSchema (422), its usage counted."""
     route = exchange.attempts[-1].route
     generated = sum(len((choice.message.content or "").encode()) for choice in reply.choices)
     usage = _account(exchange, reply.usage or estimated_usage(call, generated), route)
-    if expectation is not None:
-        with _usage_in_the_error(usage):
-            reply = expectation.check(reply)
+    with _usage_in_the_error(usage):
+        reply = promise.kept_by(reply)
     return Completion(
         id=reply.id or f"chatcmpl-{exchange.request_id}",
         created=reply.created_s or int(clock.now_s()),
@@ -50,9 +47,10 @@ class ChunkResponder:
     and report. A client that asked for OpenAI's separate usage chunk (empty `choices`) gets that instead.
     """
 
-    def __init__(self, call: ChatCall, expectation: Expectation | None, exchange: Exchange, clock: Clock) -> None:
+    def __init__(self, call: ChatCall, promise: Promise, exchange: Exchange, clock: Clock) -> None:
         self._call, self._exchange, self._clock = call, exchange, clock
-        self._expected = None if expectation is None else StreamedExpectation(expectation)
+        self._names = promise.names
+        self._expected = None if promise.expectation is None else StreamedExpectation(promise.expectation)
         self._route = exchange.attempts[-1].route
         self._separate_usage = bool(call.stream_options and call.stream_options.include_usage)
         self._id = f"chatcmpl-{exchange.request_id}"
@@ -73,7 +71,7 @@ class ChunkResponder:
             if self._held is not None:
                 ready.append(self._held)
                 self._held = None
-            mine = self._mine(chunk)
+            mine = self._mine(self._names.in_chunk(chunk))
             if any(choice.finish_reason for choice in chunk.choices):
                 self._held = mine
             else:
@@ -113,7 +111,7 @@ class ChunkResponder:
 
 
 def report(exchange: Exchange, clock: Clock) -> GatewayReport:
-    """What happened so far; `overhead_ms` covers everything from arrival that was not waiting for a provider."""
+    """What happened so far; `overhead_ms` covers everything from arrival that was not waiting."""
     used = exchange.attempts[-1].route
     latency_s = clock.monotonic_s() - exchange.started_s
     return GatewayReport(
@@ -124,7 +122,7 @@ def report(exchange: Exchange, clock: Clock) -> GatewayReport:
         fallback_used=len({attempt.route.model_id for attempt in exchange.attempts}) > 1,
         attempts=[_attempt_report(attempt, clock.monotonic_s()) for attempt in exchange.attempts],
         latency_ms=_ms(latency_s),
-        overhead_ms=_ms(latency_s - exchange.provider_wait_s),
+        overhead_ms=_ms(latency_s - exchange.waited_s),
     )
 
 

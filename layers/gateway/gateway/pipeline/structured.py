@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from gateway.gts.naming import Names
 from gateway.model.chat import (
     ChatCall,
     Function,
@@ -135,6 +136,18 @@ def _unfenced(text: str) -> str:
     if bare.startswith("```") and bare.endswith("```") and "\n" in bare:
         bare = bare[bare.index("\n") + 1 : -3].strip()
     return bare
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What the client may expect of the reply: its own names for tools, and its schema kept."""
+
+    names: Names
+    expectation: Expectation | None = None
+
+    def kept_by(self, reply: Reply) -> Reply:
+        """Raises ReplyBreaksSchema (422)."""
+        return self.names.in_reply(reply if self.expectation is None else self.expectation.check(reply))
 
 
 @dataclass(slots=True)

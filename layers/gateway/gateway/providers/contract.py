@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
-from gateway.model.errors import ProviderFailure
+from gateway.model.errors import ProviderError, ProviderFailure
 from gateway.model.http import Credential, HttpRequest, HttpResponse
 from gateway.model.reply import Chunk, Reply
 
@@ -17,11 +18,15 @@ STRICT_SCHEMA = "json_schema:strict"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a call goes: the provider, the model's facts and the base URL to use (no trailing slash)."""
+    """Where a call goes: the provider, the model's facts and the base URL to use (no trailing slash).
+
+    `settings`: what the owner stored with the key, as in `Credential`.
+    """
 
     provider: str
     model: ModelFacts
     base_url: str
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 class StreamParser(Protocol):
@@ -81,12 +86,38 @@ Authorize: TypeAlias = Callable[[HttpRequest, Credential, float], HttpRequest]
 @dataclass(frozen=True, slots=True)
 class Provider:
     """`base_url`: the public one, in the meaning of the provider's official SDK; None when only the owner knows it.
+    Where it differs from owner to owner it has places for settings: "https://{region}.acme.example".
 
     `wires`: by the `api` member of a catalog row. `authorize` puts the credential into a rendered request;
     the last argument is the time in Unix seconds, for signatures.
+    `own_urls`: how addresses begin that only this provider can read, which the gateway therefore hands on.
     """
 
     name: str
     base_url: str | None
     wires: dict[str, ChatWire] = field(repr=False)
     authorize: Authorize = bearer
+    own_urls: tuple[str, ...] = ()
+
+
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+def base_url_of(provider: Provider, credential: Credential) -> str:
+    """The owner's base URL, else the public one with the owner's settings in its places. No trailing slash.
+
+    Raises ProviderError (502) that names what the owner has not set.
+    """
+    url = credential.base_url
+    if url is None:
+        if provider.base_url is None:
+            raise ProviderError(f"No base URL is configured for {provider.name}.")
+        url = _PLACE.sub(lambda place: setting(place[1], credential.settings, provider.name), provider.base_url)
+    return url.rstrip("/")
+
+
+def setting(name: str, settings: Mapping[str, str], provider: str) -> str:
+    """What the owner stored with the key under this name. Raises ProviderError (502) that names it."""
+    if value := settings.get(name):
+        return value
+    raise ProviderError(f"'{name}' is missing in the credential of {provider}.")

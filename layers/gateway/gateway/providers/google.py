@@ -15,9 +15,19 @@ def x_goog_api_key(request: HttpRequest, credential: Credential, _now_s: float) 
     return HttpRequest(request.method, request.url, headers, request.body)
 
 
+# Google reads these itself: https://ai.google.dev/gemini-api/docs/video-understanding#youtube
+OWN_URLS = (
+    "https://generativelanguage.googleapis.com/",
+    "https://www.youtube.com/",
+    "https://youtube.com/",
+    "https://youtu.be/",
+    "gs://",
+)
+
 PROVIDER = Provider(
     name="google",
     base_url="https://generativelanguage.googleapis.com",
     wires={"generate_content": Gemini()},
     authorize=x_goog_api_key,
+    own_urls=OWN_URLS,
 )

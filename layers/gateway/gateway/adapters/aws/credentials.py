@@ -45,7 +45,7 @@ class RoleKeys:
             if response.status != 200:
                 raise HttpFailure(f"Status{response.status}")
             answer = msgspec.json.decode(response.body, type=_Answer)
-            self._keys = AwsKeys(answer.access_key_id, Secret(answer.secret_access_key), answer.token)
+            self._keys = AwsKeys(answer.access_key_id, Secret(answer.secret_access_key), Secret(answer.token))
             self._good_until_s = answer.expiration.timestamp() - REFRESH_AHEAD_S
         return self._keys
 
@@ -54,5 +54,5 @@ def _from_environment() -> AwsKeys:
     return AwsKeys(
         os.environ["AWS_ACCESS_KEY_ID"],
         Secret(os.environ["AWS_SECRET_ACCESS_KEY"]),
-        os.environ.get("AWS_SESSION_TOKEN"),
+        Secret(token) if (token := os.environ.get("AWS_SESSION_TOKEN")) else None,
     )

@@ -15,6 +15,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 from urllib.parse import quote, unquote
 
 from gateway.adapters.aws.api import AwsFailure
@@ -29,6 +30,7 @@ from gateway.model.file import (
     StoredFile,
     Uploaded,
     is_file_id,
+    is_forgotten,
     purpose_of,
 )
 from gateway.model.http import HttpRequest, HttpResponse
@@ -39,9 +41,6 @@ UPLOAD_S = 900
 BULK_TIMEOUT_S = 25.0
 _HEADS_AT_ONCE = 32
 _KEYS_PER_LISTING = 1000
-_EMPTY = {"content-length": "0"}
-# A tag, because lifecycle rules know no dates: the rule for it removes what expired long before.
-_EXPIRES = {"x-amz-tagging": "expires=yes"}
 
 
 class S3Files:
@@ -70,7 +69,8 @@ class S3Files:
     async def put(self, tenant_id: str, file: File, data: bytes) -> None:
         with _translated():
             url = self._url("files", tenant_id, file.id)
-            await self._bucket.send(HttpRequest("PUT", url, _told(file), data), timeout_s=BULK_TIMEOUT_S)
+            request = HttpRequest("PUT", url, {**_told(file), **_tagged(file)}, data)
+            await self._bucket.send(request, timeout_s=BULK_TIMEOUT_S)
 
     async def delete(self, tenant_id: str, file_id: str) -> None:
         if is_file_id(file_id):
@@ -78,24 +78,21 @@ class S3Files:
                 await self._remove(tenant_id, file_id, "files", "pending", "uploads")
 
     async def page(self, tenant_id: str, limit: int, after: str | None, purpose: Purpose | None) -> FilePage:
+        files: list[File] = []
         with _translated():
-            ids = await self._ids(tenant_id, limit + 1, after, purpose)
-            turns = asyncio.Semaphore(_HEADS_AT_ONCE)
-
-            async def known(file_id: str) -> File | None:
-                async with turns:
-                    return await self._known("files", tenant_id, file_id)
-
-            found = await asyncio.gather(*(known(file_id) for file_id in ids[:limit]))
-        return FilePage([file for file in found if file], has_more=len(ids) > limit)
+            while True:
+                wanted = limit - len(files)
+                ids = await self._ids(tenant_id, wanted + 1, after, purpose)
+                files += await self._all_known(tenant_id, ids[:wanted])  # fewer where some have expired
+                has_more = len(ids) > wanted
+                if len(files) == limit or not has_more:
+                    return FilePage(files, has_more)
+                after = ids[wanted - 1]
 
     async def link(self, tenant_id: str, file: File) -> Link:
-        told = {
-            "response-content-disposition": f"attachment; filename*=UTF-8''{quote(file.filename, safe='')}",
-            "response-content-type": file.content_type,
-        }
-        url = self._bucket.url(_key("files", tenant_id, file.id), told)
-        return await self._signed(HttpRequest("GET", url, {}), DOWNLOAD_S)
+        disposition = f"attachment; filename*=UTF-8''{quote(file.filename, safe='')}"
+        url = self._bucket.url(_key("files", tenant_id, file.id), {"response-content-disposition": disposition})
+        return await self._signed("GET", url, {}, DOWNLOAD_S)
 
     def id_in(self, url: str) -> str | None:
         path, _, _ = url.partition("?")
@@ -108,9 +105,9 @@ class S3Files:
             await self._bucket.send(HttpRequest("PUT", self._url("pending", tenant_id, file.id), headers))
 
     async def upload_link(self, tenant_id: str, file: File) -> Link:
-        """S3 refuses another length, because it is signed: https://docs.aws.amazon.com/AmazonS3/latest/userguide/PresignedUrlUploadObject.html"""
+        """The length is signed, so S3 refuses any other."""
         length = {"content-length": str(file.size_bytes)}
-        return await self._signed(HttpRequest("PUT", self._url("uploads", tenant_id, file.id), length), UPLOAD_S)
+        return await self._signed("PUT", self._url("uploads", tenant_id, file.id), length, UPLOAD_S)
 
     async def uploaded(self, tenant_id: str, file_id: str) -> Uploaded | None:
         start = {"range": f"bytes=0-{MAX_CHECKED_BYTES - 1}"}
@@ -133,6 +130,7 @@ class S3Files:
         source = quote(f"{self._bucket.place.bucket}/{_key('uploads', tenant_id, file.id)}", safe="/-_.~")
         headers = {
             **_told(file),
+            **_tagged(file),
             "x-amz-copy-source": source,
             "x-amz-copy-source-if-match": version,
             "x-amz-metadata-directive": "REPLACE",
@@ -153,15 +151,29 @@ class S3Files:
             if first.status != 412:
                 return file_id
             claimed = (await self._bucket.send(HttpRequest("HEAD", url, {}))).headers
-        if claimed.get("x-amz-meta-fingerprint") != fingerprint:
+            claimed_id = claimed["x-amz-meta-file-id"]
+            if is_forgotten(claimed_id, self._clock.now_s()):
+                await self._bucket.send(HttpRequest("PUT", url, told))
+                return file_id
+        if claimed["x-amz-meta-fingerprint"] != fingerprint:
             raise IdempotencyConflict("This Idempotency-Key came before with another request.")
-        return claimed["x-amz-meta-file-id"]
+        return claimed_id
 
     async def _known(self, folder: str, tenant_id: str, file_id: str) -> File | None:
         if not is_file_id(file_id):
             return None
         answer = await self._bucket.send(HttpRequest("HEAD", self._url(folder, tenant_id, file_id), {}), also=(404,))
         return None if answer.status == 404 else self._alive(_file(file_id, answer))
+
+    async def _all_known(self, tenant_id: str, file_ids: list[str]) -> list[File]:
+        turns = asyncio.Semaphore(_HEADS_AT_ONCE)
+
+        async def known(file_id: str) -> File | None:
+            async with turns:
+                return await self._known("files", tenant_id, file_id)
+
+        found = await asyncio.gather(*(known(file_id) for file_id in file_ids))
+        return [file for file in found if file]
 
     async def _ids(self, tenant_id: str, limit: int, after: str | None, purpose: Purpose | None) -> list[str]:
         """S3 lists by key, and ids of newer files sort first."""
@@ -180,11 +192,10 @@ class S3Files:
         requests = [HttpRequest("DELETE", self._url(folder, tenant_id, file_id), {}) for folder in folders]
         await asyncio.gather(*(self._bucket.send(request, also=(404,)) for request in requests))
 
-    async def _signed(self, request: HttpRequest, lifetime_s: int) -> Link:
+    async def _signed(self, method: Literal["GET", "PUT"], url: str, headers: dict[str, str], lifetime_s: int) -> Link:
         with _translated():
-            url = await self._bucket.presigned(request, lifetime_s)
-        method = "GET" if request.method == "GET" else "PUT"
-        return Link(method, url, int(self._clock.now_s()) + lifetime_s, request.headers)
+            signed = await self._bucket.presigned(HttpRequest(method, url, headers), lifetime_s)
+        return Link(method, signed, int(self._clock.now_s()) + lifetime_s, headers)
 
     def _alive(self, file: File) -> File | None:
         return None if file.is_expired(self._clock.now_s()) else file
@@ -198,8 +209,8 @@ def not_found(file_id: str) -> FileNotFound:
 
 
 def _key(folder: str, tenant_id: str, name: str) -> str:
-    """The tenant is encoded, so that none can be part of another one's path."""
-    return f"{folder}/{quote(tenant_id, safe='')}/{name}"
+    """The tenant is encoded, dots included, so that none can lead into another one's folder."""
+    return f"{folder}/{quote(tenant_id, safe='').replace('.', '%2E')}/{name}"
 
 
 def _told(file: File) -> dict[str, str]:
@@ -207,7 +218,12 @@ def _told(file: File) -> dict[str, str]:
     headers = {"content-type": file.content_type, "x-amz-meta-filename": quote(file.filename, safe="")}
     if file.expires_at_s is None:
         return headers
-    return {**headers, **_EXPIRES, "x-amz-meta-expires-at-s": str(file.expires_at_s)}
+    return {**headers, "x-amz-meta-expires-at-s": str(file.expires_at_s)}
+
+
+def _tagged(file: File) -> dict[str, str]:
+    """Lifecycle rules know no dates, so one for this tag removes what expired long before."""
+    return {} if file.expires_at_s is None else {"x-amz-tagging": "expires=yes"}
 
 
 def _file(file_id: str, answer: HttpResponse) -> File:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +32,12 @@ class Place:
     region: str
     url: str
 
+    @classmethod
+    def of(cls, bucket: str, region: str, local_endpoint: str) -> Place:
+        """`local_endpoint`: of the local stack, which has one host for all buckets; empty on AWS."""
+        url = f"{local_endpoint}/{bucket}" if local_endpoint else f"https://{bucket}.s3.{region}.amazonaws.com"
+        return cls(bucket, region, url)
+
 
 class Bucket:
     def __init__(self, place: Place, *, keys: RoleKeys, client: HttpClient, clock: Clock) -> None:
@@ -50,19 +57,20 @@ class Bucket:
         timeout_s: float = TIMEOUT_S,
         max_bytes: int = MAX_ANSWER_BYTES,
     ) -> HttpResponse:
-        """The answer with a status of 2xx or one of `also`; at most two tries of `timeout_s` each.
+        """The answer with a status of 2xx or one of `also`; `timeout_s` is for two tries together.
 
         Raises AwsFailure, with code "TooLarge" when the answer has more than `max_bytes`.
         """
+        end_s = self._clock.monotonic_s() + timeout_s
         for remaining in reversed(range(TRIES)):
             try:
-                answer = await self._client.send(await self._signed(request), timeout_s, max_bytes)
+                async with asyncio.timeout(end_s - self._clock.monotonic_s()):
+                    answer = await self._send(request, max_bytes)
                 if answer.status < 300 or answer.status in also:
                     return answer
                 raise failure_of(answer)
-            except HttpFailure as failure:
-                if failure.kind == "TooLarge" or not remaining:
-                    raise AwsFailure(failure.kind, is_fault=failure.kind != "TooLarge") from failure
+            except TimeoutError as error:
+                raise AwsFailure("Timeout", is_fault=True) from error
             except AwsFailure as failure:
                 if not (failure.is_fault and remaining):
                     raise
@@ -75,6 +83,14 @@ class Bucket:
         except HttpFailure as failure:
             raise AwsFailure("NoKeys", is_fault=True) from failure
         return presign(request, keys, self._scope, self._now(), lifetime_s)
+
+    async def _send(self, request: HttpRequest, max_bytes: int) -> HttpResponse:
+        """`max_bytes` is not for what S3 says of a failure."""
+        try:
+            async with self._client.open(await self._signed(request)) as incoming:
+                return await incoming.whole(max_bytes if incoming.status < 300 else MAX_ANSWER_BYTES)
+        except HttpFailure as failure:
+            raise AwsFailure(failure.kind, is_fault=failure.kind != "TooLarge") from failure
 
     async def _signed(self, request: HttpRequest) -> HttpRequest:
         headers = {**request.headers, "x-amz-content-sha256": hashlib.sha256(request.body).hexdigest()}

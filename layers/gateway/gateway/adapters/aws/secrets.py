@@ -1,28 +1,55 @@
-"""Provider credentials from Secrets Manager: secret "<stack>/providers/<provider>" with `api_key` and `base_url`."""
+"""Provider credentials from Secrets Manager: secret "<stack>/providers/<provider>" with `api_key` and `base_url`.
+
+For a provider within AWS it may hold `access_key_id` and `secret_access_key` instead, only a `region`, or not exist:
+then the gateway's own role is used.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
+from gateway.adapters.aws.credentials import RoleKeys
+from gateway.adapters.http_client import HttpFailure
 from gateway.adapters.telemetry import log_trouble
 from gateway.model.errors import ProviderError
 from gateway.model.http import Credential
-from gateway.model.secret import Secret
+from gateway.model.secret import AwsKeys, Secret
 from gateway.ports import Clock
 
 KEEP_S = 600.0
 TIMEOUT_S = 3.0
+WITHIN_AWS = frozenset({"bedrock"})
+"""Providers that the gateway's own role opens where nothing is stored, or no key is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """The gateway's own. `region`: where it runs, and where it looks for a provider within AWS."""
+
+    keys: RoleKeys
+    region: str
 
 
 class SecretsManagerCredentials:
-    """Kept for ten minutes in memory; when Secrets Manager fails, the last known credential goes on serving."""
+    """Kept for ten minutes in memory; when Secrets Manager fails, the last known credential goes on serving.
 
-    def __init__(self, secrets: AwsApi, stack: str, clock: Clock) -> None:
-        self._secrets, self._stack, self._clock = secrets, stack, clock
+    Keys of the `role` are never kept here, for they are renewed on their own.
+    """
+
+    def __init__(self, secrets: AwsApi, stack: str, clock: Clock, role: Role | None = None) -> None:
+        self._secrets, self._stack, self._clock, self._role = secrets, stack, clock, role
         self._kept: dict[str, tuple[float, Credential]] = {}
 
     async def find(self, provider: str) -> Credential:
+        stored = await self._stored(provider)
+        if self._role is None or provider not in WITHIN_AWS:
+            return stored
+        return await _opened_by(self._role, stored)
+
+    async def _stored(self, provider: str) -> Credential:
         read_s, credential = self._kept.get(provider, (0.0, None))
         now_s = self._clock.monotonic_s()
         if credential is not None and now_s - read_s < KEEP_S:
@@ -42,12 +69,39 @@ class SecretsManagerCredentials:
         self._kept.clear()
 
     async def _read(self, provider: str) -> Credential:
-        answer = await self._secrets.call(
-            "GetSecretValue", {"SecretId": f"{self._stack}/providers/{provider}"}, TIMEOUT_S
-        )
+        try:
+            answer = await self._secrets.call(
+                "GetSecretValue", {"SecretId": f"{self._stack}/providers/{provider}"}, TIMEOUT_S
+            )
+        except AwsFailure as failure:
+            if failure.code == "ResourceNotFoundException" and self._role is not None and provider in WITHIN_AWS:
+                return Credential(Secret(""))
+            raise
         try:
             stored = msgspec.json.decode(answer["SecretString"], type=dict[str, str])
         except (KeyError, msgspec.DecodeError):
             raise AwsFailure("UnreadableSecret", is_fault=False) from None
-        api_key, base_url = stored.pop("api_key", ""), stored.pop("base_url", "")
-        return Credential(Secret(api_key), base_url or None, settings=stored)
+        api_key, base_url, aws_keys = stored.pop("api_key", ""), stored.pop("base_url", ""), _aws_keys(stored)
+        return Credential(Secret(api_key), base_url or None, aws_keys, settings=stored)
+
+
+def _aws_keys(stored: dict[str, str]) -> AwsKeys | None:
+    """Taken out of what is stored, so that no secret is left among the settings. None unless both parts are there."""
+    key_id, secret = stored.pop("access_key_id", ""), stored.pop("secret_access_key", "")
+    session_token = stored.pop("session_token", "")
+    return (
+        AwsKeys(key_id, Secret(secret), Secret(session_token) if session_token else None) if key_id and secret else None
+    )
+
+
+async def _opened_by(role: Role, stored: Credential) -> Credential:
+    """What is stored goes before the role. Raises ProviderError (502) when the role has no keys at the moment."""
+    settings = {"region": role.region, **stored.settings}
+    if stored.api_key or stored.aws_keys:
+        return replace(stored, settings=settings)
+    try:
+        keys = await role.keys.current()
+    except HttpFailure as failure:
+        log_trouble("role_keys.unavailable", code=failure.kind)
+        raise ProviderError("The gateway's role has no keys at the moment.") from failure
+    return replace(stored, aws_keys=keys, settings=settings)

@@ -18,6 +18,7 @@ from gateway.model.http import HttpResponse
 MAX_REASON_CHARS = 500
 _PRIVATE = re.compile(
     r"https?://\S+"
+    r"|\bprojects/[^\s'\"`]+"
     r"|\b(?:sk|pk|rk|gsk|xai|pplx|org|proj|req|user|key|AIza)[-_][\w-]{6,}"
     r"|\bAIza[\w-]{10,}"
     r"|[\w.+-]+@[\w-]+\.[\w.]+"

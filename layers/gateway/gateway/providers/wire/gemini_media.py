@@ -56,6 +56,8 @@ MIME_TYPES = {
 /document-processing."""
 
 REFERENCES = ("https://", "gs://")
+YOUTUBE = ("https://www.youtube.com/", "https://m.youtube.com/", "https://youtube.com/", "https://youtu.be/")
+YOUTUBE_TYPE = "video/mp4"
 
 
 def media_part(part: MediaPart, where: str, files_root: str) -> Json:
@@ -118,7 +120,7 @@ def _inline(url: str, where: str) -> Json:
 
 
 def _reference(url: str, mime_type: str | None) -> Json:
-    """`mimeType` is optional; it is told where the URL's ending tells it."""
+    """`mimeType` is told where the URL tells it. The Gemini API can do without, Vertex AI cannot."""
     ending = url.partition("?")[0].partition("#")[0].rpartition("/")[2].rpartition(".")[2].lower()
-    mime_type = mime_type or MIME_TYPES.get(ending)
+    mime_type = mime_type or MIME_TYPES.get(ending) or (YOUTUBE_TYPE if url.startswith(YOUTUBE) else None)
     return {"fileData": {"mimeType": mime_type, "fileUri": url} if mime_type else {"fileUri": url}}

@@ -63,6 +63,7 @@ class WireChoice(msgspec.Struct):
     finish_reason: str | None = None
     logprobs: Any = None
     error: Any = None
+    content_filter_results: Any = None
 
 
 class WireAnswer(msgspec.Struct):
@@ -81,6 +82,16 @@ class WireAnswer(msgspec.Struct):
     citations: Any = None
     search_results: Any = None
     related_questions: Any = None
+    prompt_filter_results: Any = None
+
+    @property
+    def content_filter_results(self) -> list[Json] | None:
+        """Azure's, in the form of its `prompt_filter_results`; None when no choice has any."""
+        return [
+            {"index": choice.index or 0, "content_filter_results": choice.content_filter_results}
+            for choice in self.choices or ()
+            if choice.content_filter_results
+        ] or None
 
 
 _decoder = msgspec.json.Decoder(WireAnswer)

@@ -40,7 +40,7 @@ STANDARD = Quirks(
 
 @dataclass(frozen=True, slots=True)
 class OpenAiResponses:
-    """Of the quirks those count here that `STANDARD` names, `formats`, `cost` and `cost_per_usd`."""
+    """Of the quirks those count here that `STANDARD` names, `formats`, `cost`, `cost_per_usd` and `extra`."""
 
     quirks: Quirks = STANDARD
 

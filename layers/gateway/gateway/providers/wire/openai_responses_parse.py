@@ -44,6 +44,7 @@ class WireResponse(msgspec.Struct):
     service_tier: Any = None
     store: Any = None
     tool_usage: Any = None
+    content_filters: Any = None
 
 
 _decoder = msgspec.json.Decoder(WireResponse)
@@ -139,7 +140,8 @@ def _usage(raw: Any, quirks: Quirks) -> TokenUsage | None:
 
 def _extra(whole: WireResponse, quirks: Quirks) -> Json:
     """What chat completions have no member for: another reason to stop early, use of paid tools, the price."""
-    kept: Json = provider_cost(whole.usage, quirks)
+    kept: Json = {name: value for name in quirks.extra if (value := getattr(whole, name))}
+    kept |= provider_cost(whole.usage, quirks)
     if (reason := _cut_by(whole)) not in TOLD_BY_FINISH_REASON:
         kept["incomplete_reason"] = reason
     tools = whole.tool_usage if isinstance(whole.tool_usage, dict) else {}

@@ -1,0 +1,98 @@
+"""What the FastAPI functions share: ids of requests, and one shape for every error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Header, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.base import RequestResponseEndpoint
+from starlette.responses import Response
+
+from gateway.adapters.telemetry import log_defect
+from gateway.entry.http import Arrival, error_headers
+from gateway.model.errors import (
+    Detail,
+    GatewayError,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    RouteNotFound,
+    UnreadableBody,
+)
+
+Authorization = Annotated[str | None, Header()]
+_PARTS_OF_A_REQUEST = ("query", "header", "path", "body")
+
+
+def rest_app() -> FastAPI:
+    """An application without routes. The contract is `shared/openapi.yaml`, so FastAPI's own document is off."""
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app.middleware("http")(_name_the_request)
+
+    @app.exception_handler(GatewayError)
+    async def refused(request: Request, error: GatewayError) -> JSONResponse:
+        return JSONResponse(error.wire(request.state.arrival.request_id), error.status, error_headers(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        return await refused(request, _invalid_request(error.errors()))
+
+    @app.exception_handler(HTTPException)
+    async def not_routed(request: Request, error: HTTPException) -> JSONResponse:
+        return await refused(request, _of_status(request, error))
+
+    return app
+
+
+@contextmanager
+def validated() -> Iterator[None]:
+    """What a model of pydantic refuses inside becomes InvalidRequest or UnreadableBody (400)."""
+    try:
+        yield
+    except ValidationError as error:
+        raise _invalid_request(error.errors(include_url=False, include_input=False)) from None
+
+
+def _invalid_request(errors: Sequence[Any]) -> InvalidRequest:
+    """`param` and message are of the first violation, `details` are all of them."""
+    if errors[0]["type"] == "json_invalid":
+        return UnreadableBody("The request body is not valid JSON.")
+    places = [_place(error["loc"]) for error in errors]
+    details = tuple(
+        Detail("".join(f"/{name}" for name in place), error["msg"]) for place, error in zip(places, errors, strict=True)
+    )
+    param = "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in places[0]).removeprefix(".")
+    message = f"{errors[0]['msg']}, at '{param}'." if param else f"{errors[0]['msg']}."
+    return InvalidRequest(message, param=param or None, details=details)
+
+
+def _place(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    return location[1:] if location and location[0] in _PARTS_OF_A_REQUEST else location
+
+
+async def _name_the_request(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    request.state.arrival = arrival = Arrival.of(request.scope)
+    try:
+        response = await call_next(request)
+    except Exception as defect:  # the last resort: whatever it is, the client gets an answer and the log the place
+        log_defect(defect, arrival.request_id)
+        error = InternalError("The gateway failed. Quote the request id when you report this.")
+        response = JSONResponse(error.wire(arrival.request_id), error.status, error_headers(error))
+    response.headers["x-request-id"] = arrival.trace_id
+    response.headers["x-gateway-request-id"] = arrival.request_id
+    return response
+
+
+def _of_status(request: Request, error: HTTPException) -> GatewayError:
+    """What the framework refuses by itself."""
+    if error.status_code == 405:
+        return MethodNotAllowed(f"{request.url.path} does not take {request.method}.")
+    if error.status_code == 404:
+        return RouteNotFound(f"No such route: {request.url.path}.")
+    return UnreadableBody(f"The request body cannot be read: {error.detail}")

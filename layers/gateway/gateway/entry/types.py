@@ -1,0 +1,84 @@
+"""The types function: /v1/types, the Type Registry of a tenant."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import FastAPI, Query, Request
+from mangum import Mangum
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.entry.rest import Authorization, rest_app, validated
+from gateway.entry.wiring import aws_world
+from gateway.model.errors import PayloadTooLarge, UnreadableBody, UnsupportedMediaType
+from gateway.pipeline.authenticate import authenticate
+from gateway.pipeline.tenant_types import TenantTypes
+from gateway.ports import World
+
+# Holding 256 KB of schema against its dialect takes seconds, and there are 29 of them.
+MAX_BODY_BYTES = 512 * 1024
+
+
+class Registration(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    types: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=100)]
+
+
+class Listing(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    pattern: str | None = None
+    after: str | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 100
+
+
+def types_handler() -> Mangum:
+    """What Lambda calls."""
+    return Mangum(types_app(aws_world()), lifespan="off")
+
+
+def types_app(world: World) -> FastAPI:
+    app = rest_app()
+
+    async def types_of(authorization: str | None) -> TenantTypes:
+        principal = await authenticate(authorization, world)
+        return TenantTypes(principal.tenant.id, world.types)
+
+    @app.post("/v1/types", status_code=201)
+    async def register(request: Request, authorization: Authorization = None) -> dict[str, Any]:
+        types = await types_of(authorization)
+        registration = read_registration(request.headers.get("content-type", ""), await request.body())
+        return {"object": "list", "data": await types.register(registration.types)}
+
+    @app.get("/v1/types")
+    async def list_types(query: Annotated[Listing, Query()], authorization: Authorization = None) -> dict[str, Any]:
+        types = await types_of(authorization)
+        page = await types.page(query.pattern, query.after, query.limit)
+        first, last = (page.data[0]["id"], page.data[-1]["id"]) if page.data else (None, None)
+        return {"object": "list", "data": page.data, "first_id": first, "last_id": last, "has_more": page.has_more}
+
+    @app.get("/v1/types/{type_id}")
+    async def retrieve(type_id: str, authorization: Authorization = None) -> dict[str, Any]:
+        return await (await types_of(authorization)).retrieve(type_id)
+
+    @app.delete("/v1/types/{type_id}")
+    async def delete(type_id: str, authorization: Authorization = None) -> dict[str, Any]:
+        await (await types_of(authorization)).delete(type_id)
+        return {"id": type_id, "object": "type", "deleted": True}
+
+    return app
+
+
+def read_registration(content_type: str, body: bytes) -> Registration:
+    """Raises UnsupportedMediaType (415), PayloadTooLarge (413), InvalidRequest (400)."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise UnsupportedMediaType(f"Send Content-Type: application/json, not '{media_type or 'none'}'.")
+    if len(body) > MAX_BODY_BYTES:
+        raise PayloadTooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes.")
+    try:
+        decoded = msgspec.json.decode(body)  # which unlike pydantic takes no NaN
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableBody(f"The request body is not valid JSON: {error}") from None
+    with validated():
+        return Registration.model_validate(decoded)

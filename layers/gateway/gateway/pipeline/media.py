@@ -1,0 +1,206 @@
+"""Media of a call: from what the client points at to bytes in the call, each of the kind its part says.
+
+A part points at a file of the tenant (by id, or by a URL of the file storage), at a `data:` URL, or at the internet,
+which only the guarded fetcher reads. Addresses that the provider alone can read (its own storage, `gs://`) are left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgspec
+
+from gateway.model.chat import (
+    AudioPart,
+    ChatCall,
+    DocumentPart,
+    FilePart,
+    FileRef,
+    ImagePart,
+    ImageUrl,
+    ImageUrlPart,
+    InputAudio,
+    InputAudioPart,
+    Message,
+    Part,
+    VideoPart,
+)
+from gateway.model.errors import FileNotFound, InvalidRequest, MediaNotFound, PayloadTooLarge
+from gateway.model.file import NewFile, StoredFile, is_file_id
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.file_types import UNKNOWN, stored_type
+from gateway.pipeline.route import Route
+from gateway.ports import World
+
+MAX_BYTES = 40 * 1024 * 1024
+"""Of all media of one call: base64, JSON and the sending of them need four times as much memory."""
+AT_ONCE = 4
+UNSNIFFABLE_FORMATS = ("pcm16", "pcm", "g711_ulaw", "g711_alaw")
+ACCEPTED = {
+    "image": ("image/",),
+    "audio": ("audio/", "video/"),  # a recording may stand in a container made for video
+    "video": ("video/",),
+    "document": ("application/", "text/", "image/"),
+}
+AUDIO_FORMATS = {"audio/mpeg": "mp3", "audio/mp4": "m4a", "audio/x-matroska": "mka"}
+
+MediaPart: TypeAlias = ImageUrlPart | ImagePart | InputAudioPart | AudioPart | VideoPart | FilePart | DocumentPart
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A media part, where it stands, and the text that says where its bytes are."""
+
+    message: int
+    position: int
+    part: MediaPart
+    source: str
+
+    @property
+    def param(self) -> str:
+        return f"messages[{self.message}].content[{self.position}]"
+
+
+async def with_media(call: ChatCall, route: Route, exchange: Exchange, world: World) -> ChatCall:
+    """The call with the bytes of its media inside.
+
+    Raises MediaNotFound (422), InvalidRequest (400), PayloadTooLarge (413), StorageUnavailable (503).
+    """
+    places = [place for place in _places(call) if not place.source.startswith(route.provider.own_urls)]
+    if not places:
+        return call
+    began_s = world.clock.monotonic_s()
+    loading = Loading(exchange, world)
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(loading.load(place)) for place in places]
+    except ExceptionGroup as failures:
+        raise _first(failures) from None
+    finally:
+        exchange.media_wait_s += world.clock.monotonic_s() - began_s
+    loaded = {(place.message, place.position): task.result() for place, task in zip(places, tasks, strict=True)}
+    return _replaced(call, loaded)
+
+
+class Loading:
+    """Reads the media of one call, a few at a time, and counts their bytes together."""
+
+    def __init__(self, exchange: Exchange, world: World) -> None:
+        self._exchange, self._world = exchange, world
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._left_bytes = MAX_BYTES
+
+    async def load(self, place: Place) -> Part:
+        if isinstance(place.part, InputAudioPart) and place.part.input_audio.format in UNSNIFFABLE_FORMATS:
+            return place.part
+        async with self._slots:
+            found = await self._read(place)
+        self._left_bytes -= len(found.data)
+        if self._left_bytes < 0:
+            raise PayloadTooLarge(f"The media of one call are limited to {MAX_BYTES} bytes.", param=place.param)
+        return _part_of(found, place)
+
+    async def _read(self, place: Place) -> StoredFile:
+        principal = self._exchange.principal
+        assert principal is not None  # noqa: S101 - authentication is the first step
+        tenant_id = principal.tenant.id
+        if isinstance(place.part, InputAudioPart):
+            return _decoded("", place.source, place)
+        if place.source.startswith("data:"):
+            header, comma, data = place.source.partition(",")
+            if not comma or not header.endswith(";base64"):
+                raise InvalidRequest("A data: URL has to be base64.", param=place.param)
+            return _decoded(header, data, place)
+        file_id = place.source if is_file_id(place.source) else self._world.files.id_in(place.source)
+        if file_id is not None:
+            try:
+                return await self._world.files.get(tenant_id, file_id, MAX_BYTES)
+            except FileNotFound as error:
+                raise MediaNotFound(error.message, param=place.param) from None
+        accepted = ACCEPTED[_medium(place.part)]
+        return await self._world.fetcher.fetch(tenant_id, place.source, accepted, MAX_BYTES, place.param)
+
+
+def _places(call: ChatCall) -> Iterator[Place]:
+    for index, message in enumerate(call.messages):
+        if isinstance(message.content, list):
+            for position, part in enumerate(message.content):
+                if isinstance(part, MediaPart):
+                    yield Place(index, position, part, _source(part, f"messages[{index}].content[{position}]"))
+
+
+def _source(part: MediaPart, param: str) -> str:
+    if isinstance(part, ImageUrlPart):
+        return part.image_url.url
+    if isinstance(part, InputAudioPart):
+        return part.input_audio.data
+    if isinstance(part, FilePart):
+        sources = [source for source in (part.file.file_data, part.file.file_id) if source]
+        if len(sources) != 1:
+            raise InvalidRequest("A file part has either file_id or file_data.", param=f"{param}.file")
+        return sources[0]
+    return part.url
+
+
+def _medium(part: MediaPart) -> str:
+    if isinstance(part, ImageUrlPart | ImagePart):
+        return "image"
+    if isinstance(part, InputAudioPart | AudioPart):
+        return "audio"
+    return "video" if isinstance(part, VideoPart) else "document"
+
+
+def _decoded(header: str, data: str, place: Place) -> StoredFile:
+    try:
+        body = base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidRequest("The data is not base64.", param=place.param) from None
+    declared = header.removeprefix("data:").partition(";")[0] or UNKNOWN
+    filename = (place.part.file.filename if isinstance(place.part, FilePart) else None) or ""
+    return StoredFile(body, stored_type(NewFile(filename, declared, "user_data"), body), filename)
+
+
+def _part_of(found: StoredFile, place: Place) -> Part:
+    """The bytes as the part that every wire knows, under the type that they really are."""
+    content_type, medium = found.content_type, _medium(place.part)
+    kind = content_type.partition("/")[0]
+    if not content_type.startswith(ACCEPTED[medium]) or content_type == UNKNOWN:
+        raise InvalidRequest(f"This is {content_type}, not {medium}.", param=place.param)
+    text = base64.b64encode(found.data).decode()
+    url = f"data:{content_type};base64,{text}"
+    cache_control = getattr(place.part, "cache_control", None)
+    if kind == "image":
+        detail = place.part.image_url.detail if isinstance(place.part, ImageUrlPart) else None
+        return ImageUrlPart(image_url=ImageUrl(url=url, detail=detail), cache_control=cache_control)
+    if medium == "audio":
+        audio = InputAudio(data=text, format=AUDIO_FORMATS.get(content_type, content_type.partition("/")[2]))
+        return InputAudioPart(input_audio=audio, cache_control=cache_control)
+    if medium == "video":
+        return VideoPart(url=url)
+    filename = found.filename or (place.part.name if isinstance(place.part, DocumentPart) else None) or "document"
+    return FilePart(file=FileRef(file_data=url, filename=filename), cache_control=cache_control)
+
+
+def _replaced(call: ChatCall, loaded: dict[tuple[int, int], Part]) -> ChatCall:
+    def message_with(index: int, message: Message) -> Message:
+        if not isinstance(message.content, list):
+            return message
+        parts = [loaded.get((index, position), part) for position, part in enumerate(message.content)]
+        return msgspec.structs.replace(message, content=parts)
+
+    return msgspec.structs.replace(
+        call, messages=[message_with(index, message) for index, message in enumerate(call.messages)]
+    )
+
+
+def _first(failures: ExceptionGroup[Exception]) -> Exception:
+    """Several media may be refused at once; the client is told of one."""
+    error: Exception = failures
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

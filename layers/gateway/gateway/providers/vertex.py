@@ -1,0 +1,128 @@
+"""Google's Vertex AI: Gemini, and Claude as Google hosts it.
+
+Sources: https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference,
+https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai,
+https://cloud.google.com/vertex-ai/generative-ai/docs/start/express-mode/overview (2026-11).
+
+The owner sets `project`, `location` (without it: global) and, where it matters, `api_version`. A service account's key
+file stored as `api_key` is exchanged for access tokens (`adapters/google_token.py`); anything else there is an API key,
+with which the express mode needs no project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import quote
+
+import msgspec
+
+from gateway.model.chat import ChatCall, DocumentPart, FilePart, ImagePart, ImageUrlPart, Part
+from gateway.model.errors import CapabilityNotSupported, ProviderError
+from gateway.model.http import Credential, HttpRequest
+from gateway.providers.contract import Provider, Target
+from gateway.providers.wire.anthropic_messages import AnthropicMessages
+from gateway.providers.wire.gemini import Gemini
+from gateway.providers.wire.gemini_media import YOUTUBE
+from gateway.providers.wire.hosted import Hosted
+
+PUBLIC = "https://aiplatform.googleapis.com"
+GLOBAL = "global"
+MULTI_REGIONS = frozenset({"us", "eu"})
+REFERENCES = ("gs://", "https://")
+# Gemini reads these itself: https://cloud.google.com/vertex-ai/generative-ai/docs/multimodal/video-understanding
+OWN_URLS = ("gs://", *YOUTUBE)
+
+
+def token_or_key(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
+    """Raises ProviderError (502) rather than send a service account's private key."""
+    if credential.access_token is not None:
+        said = {"authorization": f"Bearer {credential.access_token.reveal()}"}
+    elif (key := credential.api_key.reveal()).lstrip().startswith("{"):
+        raise ProviderError("No access token for vertex is available.")
+    else:
+        said = {"x-goog-api-key": key} if key else {}
+    return replace(request, headers={**request.headers, **said})
+
+
+def _host(target: Target) -> str:
+    """Every location has its own, unless the owner says which to use."""
+    location = target.settings.get("location", GLOBAL)
+    if target.base_url != PUBLIC or location == GLOBAL:
+        return target.base_url
+    if location in MULTI_REGIONS:
+        return f"https://aiplatform.{location}.rep.googleapis.com"
+    return f"https://{location}-aiplatform.googleapis.com"
+
+
+def _below(target: Target, version: str) -> str:
+    """Where the publishers of models are: below the project and its location, in express mode below the version."""
+    root = f"{_host(target)}/{target.settings.get('api_version', version)}"
+    if project := target.settings.get("project"):
+        location = target.settings.get("location", GLOBAL)
+        root += f"/projects/{quote(project, safe='')}/locations/{quote(location, safe='')}"
+    return root
+
+
+def _google(target: Target) -> str:
+    """The version is the one that Google's own SDK takes."""
+    return f"{_below(target, 'v1beta1')}/publishers/google"
+
+
+def _anthropic(target: Target) -> str:
+    """The version is the one that Anthropic's SDK takes."""
+    return f"{_below(target, 'v1')}/publishers/anthropic"
+
+
+def _for_gemini(call: ChatCall, target: Target) -> ChatCall:
+    """Stored replies and uploaded files are the Gemini API's alone."""
+    if call.store:
+        raise CapabilityNotSupported(f"{target.provider} stores no replies.", param="store")
+    for where, part in _parts(call):
+        uploaded = part.file.file_id if isinstance(part, FilePart) else None
+        if uploaded is not None and not uploaded.startswith(REFERENCES):
+            raise CapabilityNotSupported(f"{target.provider} keeps no files.", param=f"{where}.file.file_id")
+    return call if call.store is None else msgspec.structs.replace(call, store=None)
+
+
+def _for_claude(call: ChatCall, target: Target) -> ChatCall:
+    """Source: https://github.com/anthropics/anthropic-sdk-typescript/issues/1038 ("URL sources are not supported")."""
+    for where, part in _parts(call):
+        if not (_url(part) or "data:").startswith("data:"):
+            raise CapabilityNotSupported(f"Claude on {target.provider} takes data: URLs only.", param=where)
+    return call
+
+
+def _url(part: Part) -> str | None:
+    if isinstance(part, ImagePart | DocumentPart):
+        return part.url
+    if isinstance(part, ImageUrlPart):
+        return part.image_url.url
+    return part.file.file_data if isinstance(part, FilePart) else None
+
+
+def _parts(call: ChatCall) -> Iterator[tuple[str, Part]]:
+    for index, message in enumerate(call.messages):
+        if isinstance(message.content, list):
+            for position, part in enumerate(message.content):
+                yield f"messages[{index}].content[{position}]", part
+
+
+CLAUDE = AnthropicMessages(
+    path="/models/{model}:rawPredict",
+    stream_path="/models/{model}:streamRawPredict",
+    version="vertex-2023-10-16",
+    version_in_body=True,
+    model_in_body=False,
+)
+
+PROVIDER = Provider(
+    name="vertex",
+    base_url=PUBLIC,
+    wires={
+        "generate_content": Hosted(Gemini(prefix=""), base_url=_google, adapt=_for_gemini),
+        "messages": Hosted(CLAUDE, base_url=_anthropic, adapt=_for_claude),
+    },
+    authorize=token_or_key,
+    own_urls=OWN_URLS,
+)

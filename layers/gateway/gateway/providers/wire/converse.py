@@ -1,0 +1,55 @@
+"""Amazon Bedrock's Converse and ConverseStream.
+
+Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html (2026-11).
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import msgspec
+
+from gateway.model.chat import ChatCall
+from gateway.model.errors import ProviderFailure
+from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.reply import Reply
+from gateway.providers.contract import STRICT_SCHEMA, Target
+from gateway.providers.wire.converse_failures import failure_of
+from gateway.providers.wire.converse_parse import parse_answer
+from gateway.providers.wire.converse_render import request_body
+from gateway.providers.wire.converse_stream import ConverseStream
+from gateway.providers.wire.options import with_options
+
+
+class Converse:
+    """A model is named in the path: an id, an inference profile or an ARN, percent-encoded but for its colons.
+
+    HTTP clients decode an encoded colon before they send it, and then a signature of the encoded one does not hold.
+    """
+
+    @property
+    def formats(self) -> frozenset[str]:
+        """Every object of a schema has to be closed:
+        https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html"""
+        return frozenset({"text", STRICT_SCHEMA})
+
+    def render(self, call: ChatCall, target: Target) -> HttpRequest:
+        options = call.provider_options.get(target.provider, {})
+        body = with_options(request_body(call, target.model, options), options, target.provider)
+        operation, accept = (
+            ("converse-stream", "application/vnd.amazon.eventstream")
+            if call.stream
+            else ("converse", "application/json")
+        )
+        url = f"{target.base_url}/model/{quote(target.model.id, safe=':')}/{operation}"
+        headers = {"content-type": "application/json", "accept": accept}
+        return HttpRequest("POST", url, headers, msgspec.json.encode(body))
+
+    def parse(self, response: HttpResponse, target: Target) -> Reply:
+        return parse_answer(response, target.provider)
+
+    def stream(self, target: Target) -> ConverseStream:
+        return ConverseStream(target.provider)
+
+    def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
+        return failure_of(response, target.provider)

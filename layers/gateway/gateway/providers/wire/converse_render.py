@@ -1,0 +1,147 @@
+"""From a normalised call to the body of a Converse request.
+
+Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html (2026-11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.model.catalog import ModelFacts
+from gateway.model.chat import ChatCall, FunctionTool, Json, JsonObjectFormat, JsonSchemaFormat, NamedToolChoice, Tool
+from gateway.model.errors import CapabilityNotSupported
+from gateway.providers.wire.converse_content import Conversation, cache_point
+from gateway.providers.wire.converse_dialects import additional_fields, output_limit_tokens
+
+TOOL_CHOICES = {"auto": "auto", "required": "any"}
+SERVICE_TIERS = ("default", "flex", "priority", "reserved")
+
+NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+    "n": (1,),
+    "seed": (),
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "top_logprobs": (),
+    "verbosity": ("medium",),
+    "audio": (),
+    "prediction": (),
+    "web_search_options": (),
+    "prompt_cache_key": (),
+    "safety_identifier": (),
+    "store": (False,),
+}
+"""What the API has no word for, each with the values that ask for what happens anyway."""
+
+
+def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
+    """`options` are not merged yet, only looked at for tools of their own.
+
+    Raises CapabilityNotSupported for a parameter that the API or the model cannot honour.
+    """
+    _refuse_unknown(call)
+    conversation = Conversation(call.messages, model)
+    body: Json = {"messages": conversation.turns}
+    if conversation.system:
+        body["system"] = conversation.system
+    if config := _inference_config(call, model):
+        body["inferenceConfig"] = config
+    if config := _tool_config(call):
+        body["toolConfig"] = config
+    elif conversation.has_tools and "toolConfig" not in options:
+        raise CapabilityNotSupported(
+            "Bedrock needs the tools that a conversation has used, and free to be used", param="tools"
+        )
+    if fields := additional_fields(call, model):
+        body["additionalModelRequestFields"] = fields
+    if text_format := _text_format(call):
+        body["outputConfig"] = {"textFormat": text_format}
+    if call.service_tier not in (None, "auto"):
+        body["serviceTier"] = {"type": _service_tier(str(call.service_tier))}
+    if metadata := {name: value for name, value in (call.metadata or {}).items() if name != "conversation_id"}:
+        body["requestMetadata"] = metadata  # without the gateway's own
+    return body
+
+
+def _refuse_unknown(call: ChatCall) -> None:
+    for name, neutral in NEUTRAL.items():
+        value = getattr(call, name)
+        if value is not None and value not in neutral:
+            raise CapabilityNotSupported(f"Bedrock does not support '{name}'", param=name)
+    if any(modality != "text" for modality in call.modalities or ()):
+        raise CapabilityNotSupported("Bedrock answers in text only", param="modalities")
+
+
+def _inference_config(call: ChatCall, model: ModelFacts) -> Json:
+    asked: Json = {"temperature": call.temperature, "top_p": call.top_p}
+    for param, value in asked.items():
+        if value is not None and not model.sampling:
+            raise CapabilityNotSupported(f"{model.id} does not let {param} be set", param=param)
+    if (call.temperature or 0) > 1:
+        raise CapabilityNotSupported("Bedrock takes a temperature of 0 to 1", param="temperature")
+    config: Json = {
+        "maxTokens": output_limit_tokens(call, model),
+        "temperature": call.temperature,
+        "topP": call.top_p,
+        "stopSequences": call.stop_sequences or None,
+    }
+    return {name: value for name, value in config.items() if value is not None}
+
+
+def _tool_config(call: ChatCall) -> Json:
+    """Bedrock has no choice "none": the tools are left out instead."""
+    choice = call.tool_choice
+    if choice == "none":
+        return {}
+    config: Json = {}
+    if call.tools:
+        config["tools"] = [
+            block for position, tool in enumerate(call.tools) for block in _tool(tool, f"tools[{position}]")
+        ]
+    if isinstance(choice, NamedToolChoice):
+        config["toolChoice"] = {"tool": {"name": choice.function.name}}
+    elif choice == "required" or (choice == "auto" and call.tools and call.parallel_tool_calls is not False):
+        config["toolChoice"] = {TOOL_CHOICES[choice]: {}}
+    return config
+
+
+def _tool(tool: Tool, where: str) -> list[Json]:
+    if not isinstance(tool, FunctionTool):
+        raise CapabilityNotSupported("Only function tools can be sent to Bedrock", param=where)
+    function = tool.function
+    spec: Json = {"name": function.name}
+    if function.description:
+        spec["description"] = function.description
+    spec["inputSchema"] = {"json": {"type": "object", **(function.parameters or {"properties": {}})}}
+    if function.strict:
+        spec["strict"] = True
+    return [{"toolSpec": spec}, *([cache_point(tool.cache_control)] if tool.cache_control is not None else [])]
+
+
+def _service_tier(tier: str) -> str:
+    if tier not in SERVICE_TIERS:
+        raise CapabilityNotSupported(f"Bedrock has no service tier {tier!r}", param="service_tier")
+    return tier
+
+
+def _text_format(call: ChatCall) -> Json | None:
+    """Native structured output; the schema goes as text.
+
+    Source: https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
+    """
+    wanted = call.response_format
+    if isinstance(wanted, JsonObjectFormat):
+        raise CapabilityNotSupported("Bedrock gives JSON only by a schema: use json_schema", param="response_format")
+    if not isinstance(wanted, JsonSchemaFormat):
+        return None
+    named = wanted.json_schema
+    if named.schema is None:
+        raise CapabilityNotSupported("Bedrock needs the schema itself", param="response_format.json_schema.schema")
+    definition: Json = {"name": named.name, "schema": msgspec.json.encode(named.schema).decode()}
+    if named.description is not None:
+        definition["description"] = named.description
+    return {"type": "json_schema", "structure": {"jsonSchema": definition}}
