@@ -81,4 +81,6 @@ def _usage(figures: Members) -> TokenUsage:
         completion_tokens=tokens["output_tokens"],
         prompt=PromptTokensDetails(cached_tokens=figures["cached_tokens"]),
         completion=CompletionTokensDetails(reasoning_tokens=tokens.get("reasoning_tokens", 0)),
+        billed_prompt_tokens=figures["billed_units"]["input_tokens"],
+        billed_completion_tokens=figures["billed_units"]["output_tokens"],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -200,3 +201,39 @@ def test_a_family_is_not_larger_than_one_schema_may_be() -> None:
     known = {f"gts.a.b.c.t{n}.v1~": a_type(f"gts.a.b.c.t{n}.v1~", **half) for n in range(2)}
     told, _ = outcome(a_type(BASE, anyOf=[ref(key) for key in known]), known=known)
     assert told == [f"/types/0: with all it refers to, the schema is larger than {MAX_BYTES} bytes"]
+
+
+def test_a_good_type_beside_a_bad_one_that_it_needs_waits() -> None:
+    bad = a_type(BASE, allOf=5, properties={"a": {"$ref": "#/nowhere"}})
+    good = a_type(CHILD, allOf=[ref(BASE)])
+    unusable, missing = outcome(good, bad, {"id": f"{CHILD}x.test7._.thing.v1"})
+    assert [told.partition(":")[0] for told in unusable] == ["/types/1/allOf", "/types/1/properties/a/$ref"]
+    assert missing == []
+
+
+WORDS = [
+    *("$ref", "$id", "$schema", "id", "allOf", "anyOf", "not", "if", "properties", "items", "required", "type"),
+    *("params", "x-gts-final", "x-gts-abstract", "$defs", "dependencies", "pattern", "format", "minLength"),
+]
+ATOMS = [None, True, -1, 1.5, "", "a", "object", "(", NEWEST, DRAFT_7, "#", f"gts://{BASE}", f"gts://{CHILD}", BASE]
+
+
+def random_json(chance: random.Random, depth: int) -> Any:
+    if depth == 0 or chance.random() < 0.3:
+        return chance.choice(ATOMS)
+    if chance.random() < 0.3:
+        return [random_json(chance, depth - 1) for _ in range(chance.randrange(3))]
+    return {chance.choice(WORDS): random_json(chance, depth - 1) for _ in range(chance.randrange(4))}
+
+
+def test_whatever_comes_is_taken_or_told() -> None:
+    chance = random.Random(7)  # noqa: S311 - the same documents every time
+    ids = [{"$schema": NEWEST, "$id": f"gts://{BASE}"}, {"$schema": DRAFT_7, "$id": f"gts://{CHILD}"}]
+    names: list[Json] = [*ids, {"$schema": NEWEST, "$id": f"gts://{CHILD}"}, {"id": f"{BASE}x.y.z.thing.v1"}, {}]
+    taken = 0
+    for _ in range(1_500):
+        drawn = [random_json(chance, 3) for _ in range(3)]
+        documents = [{**one, **chance.choice(names)} for one in drawn if isinstance(one, dict)]
+        unusable, missing = outcome(*documents, known={FUNCTION: a_type(FUNCTION)})
+        taken += bool(documents) and not unusable and not missing
+    assert taken > 50

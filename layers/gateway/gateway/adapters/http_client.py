@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import BytesIO
 
 import aiohttp
 import certifi
@@ -18,6 +19,7 @@ from gateway.model.http import HttpRequest, HttpResponse
 
 CONNECT_TIMEOUT_S = 10.0
 KEEP_ALIVE_S = 60.0
+MAX_BYTES_AT_ONCE = 512 * 1024
 _SENT_AS_GIVEN = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
@@ -49,7 +51,7 @@ class HttpClient:
                 request.method,
                 URL(request.url, encoded=True),
                 headers=request.headers,
-                data=request.body,
+                data=_as_sent(request.body),
                 allow_redirects=False,
             )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
@@ -108,3 +110,8 @@ class HttpIncoming:
             if len(body) > max_bytes:
                 raise HttpFailure("TooLarge")
         return HttpResponse(self.status, self.headers, bytes(body))
+
+
+def _as_sent(body: bytes) -> bytes | BytesIO:
+    """Large bytes would block the loop while they are written, of which aiohttp warns; from a file they go in pieces."""
+    return BytesIO(body) if len(body) > MAX_BYTES_AT_ONCE else body

@@ -17,6 +17,7 @@ from gateway.adapters.aws.secrets import Role, SecretsManagerCredentials
 from gateway.adapters.aws.types import DynamoTypes
 from gateway.adapters.catalog import FileCatalog
 from gateway.adapters.clock import SystemClock
+from gateway.adapters.google_token import GoogleCredentials, GoogleTokens
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.outbound import PooledOutbound
 from gateway.adapters.telemetry import StdoutRecords
@@ -80,9 +81,11 @@ def aws_world() -> World:
 
     dynamodb = api("dynamodb", "DynamoDB_20120810", "1.0")
     secrets = api("secretsmanager", "secretsmanager", "1.1")
-    credentials = SecretsManagerCredentials(secrets, settings.stack, clock, Role(keys, settings.region))
+    stored = SecretsManagerCredentials(secrets, settings.stack, clock, Role(keys, settings.region))
+    credentials = GoogleCredentials(stored, GoogleTokens(client, clock))
     bucket = Bucket(settings.files_place, keys=keys, client=client, clock=clock)
     fetch = FetchFunction(settings.endpoint("lambda"), f"{settings.stack}-media-fetch:live", settings.region)
+    before_snapshot(stored.forget)
     before_snapshot(credentials.forget)
     after_restore(client.aclose)
     return World(

@@ -97,15 +97,14 @@ def check(candidates: Sequence[Candidate], known: Mapping[str, Json]) -> tuple[l
     `known`: all that is registered of what they need, the tenant's own and the gateway's.
     """
     around = _Surroundings.of(candidates, known)
-    unusable: list[Detail] = []
-    missing: list[Detail] = []
-    for candidate in candidates:
-        found = list(_defects(candidate))
-        absent = list(_missing(candidate, around))
-        if not found and not absent:
-            found = list(_in_context(candidate, around))
-        unusable += found
-        missing += absent
+    wrong = [list(_defects(candidate)) for candidate in candidates]
+    good = [candidate for candidate, found in zip(candidates, wrong, strict=True) if not found]
+    among_good = _Surroundings.of(good, known)
+    unusable = [detail for found in wrong for detail in found]
+    missing = [detail for candidate in candidates for detail in _missing(candidate, around)]
+    for candidate in good:
+        if not any(_missing(candidate, among_good)):
+            unusable += _in_context(candidate, among_good)
     return unusable, missing
 
 

@@ -29,6 +29,8 @@ def cost_nano_usd(usage: TokenUsage, facts: ModelFacts) -> int | None:
 
 
 def _prompt_pico_usd(usage: TokenUsage, prices: Prices, per_input: int) -> int:
+    if usage.billed_prompt_tokens is not None:
+        return usage.billed_prompt_tokens * per_input
     part = usage.prompt
     cache_write = per_input if prices.cache_write is None else prices.cache_write
     classes = (
@@ -41,6 +43,8 @@ def _prompt_pico_usd(usage: TokenUsage, prices: Prices, per_input: int) -> int:
 
 
 def _completion_pico_usd(usage: TokenUsage, prices: Prices, per_output: int) -> int:
+    if usage.billed_completion_tokens is not None:
+        return usage.billed_completion_tokens * per_output
     part = usage.completion
     classes = (
         (part.reasoning_tokens, prices.reasoning, per_output),

@@ -34,6 +34,7 @@ class TokenUsage(Outbound, frozen=True, kw_only=True):
     """`prompt_tokens` includes cache reads, cache writes and tool-use prompt tokens.
 
     `completion_tokens` includes reasoning.
+    `billed_prompt_tokens`, `billed_completion_tokens`: what the provider charges for, where that is another number.
     `estimated`: counted by the gateway, because the provider gave no figures.
     """
 
@@ -41,6 +42,8 @@ class TokenUsage(Outbound, frozen=True, kw_only=True):
     completion_tokens: int = 0
     prompt: PromptTokensDetails = PromptTokensDetails()
     completion: CompletionTokensDetails = CompletionTokensDetails()
+    billed_prompt_tokens: int | None = None
+    billed_completion_tokens: int | None = None
     estimated: bool = False
 
     @property

@@ -47,7 +47,7 @@ ACCEPTED = {
     "video": ("video/",),
     "document": ("application/", "text/", "image/"),
 }
-AUDIO_FORMATS = {"audio/mpeg": "mp3", "audio/mp4": "m4a", "audio/x-matroska": "mka"}
+AUDIO_FORMATS = {"audio/mpeg": "mp3", "audio/opus": "ogg", "audio/mp4": "m4a", "audio/x-matroska": "mka"}
 
 MediaPart: TypeAlias = ImageUrlPart | ImagePart | InputAudioPart | AudioPart | VideoPart | FilePart | DocumentPart
 

@@ -20,7 +20,7 @@ from gateway.ports import Clock
 from gateway.providers.wire.sigv4 import Scope, sign
 
 FETCH_TIMEOUT_S = 20.0
-INVOKE_TIMEOUT_S = 25.0
+INVOKE_TIMEOUT_S = 35.0  # 20 for the fetch, 10 for storing it, and a cold start
 MAX_RESULT_BYTES = 64 * 1024
 _UNAVAILABLE = "Media cannot be fetched at the moment."
 

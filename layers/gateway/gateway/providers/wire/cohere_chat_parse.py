@@ -192,11 +192,15 @@ def token_usage(usage: Any) -> TokenUsage | None:
     if not isinstance(tokens, dict) or not ("input_tokens" in tokens or "output_tokens" in tokens):
         return None
     prompt, completion = _count(tokens, "input_tokens"), _count(tokens, "output_tokens")
+    billed_units = usage.get("billed_units")
+    charged = billed_units if isinstance(billed_units, dict) else {}
     return TokenUsage(
         prompt_tokens=prompt,
         completion_tokens=completion,
         prompt=PromptTokensDetails(cached_tokens=min(_count(usage, "cached_tokens"), prompt)),
         completion=CompletionTokensDetails(reasoning_tokens=min(_count(tokens, "reasoning_tokens"), completion)),
+        billed_prompt_tokens=_count(charged, "input_tokens") if "input_tokens" in charged else None,
+        billed_completion_tokens=_count(charged, "output_tokens") if "output_tokens" in charged else None,
     )
 
 
