@@ -15,7 +15,7 @@ from referencing.jsonschema import DRAFT202012
 
 from gateway.gts.bundle import bundle, is_object, merge
 from gateway.gts.naming import provider_name
-from gateway.gts.schema import is_endless, places
+from gateway.gts.schema import defects, is_endless, places
 
 DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 POINT, PLACE, TREE = "gts.x.geo.base.point.v1~", "gts.x.geo.base.place.v1~", "gts.x.files._.node.v1~"
@@ -212,6 +212,12 @@ def test_words_of_draft_7_become_those_of_2020_12() -> None:
         "dependentRequired": {"a": ["b"]},
         "dependentSchemas": {"b": {"required": ["c"]}},
     }
+
+
+@pytest.mark.parametrize("ref", ["#/items/0", "#/additionalItems", "#/dependencies/a"])
+def test_what_2020_12_has_elsewhere_is_not_pointed_to(ref: str) -> None:
+    schema = {"items": [{}], "additionalItems": {}, "dependencies": {"a": {}}, "properties": {"a": {"$ref": ref}}}
+    assert [detail.pointer for detail in defects(schema, "")] == ["/properties/a/$ref"]
 
 
 @pytest.mark.parametrize(

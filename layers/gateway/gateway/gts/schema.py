@@ -29,6 +29,7 @@ OF_ONE = {
     *("items", "additionalItems", "unevaluatedItems", "contains", "additionalProperties", "unevaluatedProperties"),
     *("propertyNames", "not", "if", "then", "else", "contentSchema"),
 }
+_ELSEWHERE = {"additionalItems", "dependencies"}
 _SAME_VALUE = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"}
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _SCHEME_BYTES = SCHEME.encode()
@@ -204,7 +205,7 @@ def _ill(keyword: str, ref: Any, schema: Json) -> str | None:
         return f"write {SCHEME}{ref}"
     if ref != "#" and not ref.startswith("#/"):
         return f"a reference is {SCHEME}<type id> or #/<pointer>"
-    return None if isinstance(at_pointer(schema, ref), dict | bool) else "points to no schema"
+    return "points to no schema" if at_pointer(schema, ref) is None else None
 
 
 def _not_a_type(text: str) -> str | None:
@@ -214,13 +215,21 @@ def _not_a_type(text: str) -> str | None:
         return str(error)
 
 
-def at_pointer(schema: Json, ref: str) -> Any:
-    """What `#` or `#/<pointer>` points to; None when it points to nothing."""
+def at_pointer(schema: Json, ref: str) -> Json | bool | None:
+    """The schema that `#` or `#/<pointer>` points to; None when it points to none, or to one that 2020-12 has elsewhere.
+
+    Only places of schemas count, because only their references are known and follow when the schema moves.
+    """
     found: Any = schema
-    for step in unquote(ref).removeprefix("#").split("/")[1:]:
-        name = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, list):
-            found = found[int(name)] if name.isdecimal() and int(name) < len(found) else None
+    steps = [step.replace("~1", "/").replace("~0", "~") for step in reversed(unquote(ref).split("/")[1:])]
+    while steps:
+        keyword = steps.pop()
+        held = found.get(keyword) if isinstance(found, dict) and keyword not in _ELSEWHERE else None
+        if isinstance(held, list) and keyword in OF_LISTS and keyword != "items" and steps:
+            number = steps.pop()
+            found = held[int(number)] if number.isdecimal() and int(number) < len(held) else None
+        elif isinstance(held, dict) and keyword in OF_NAMES and steps:
+            found = held.get(steps.pop())
         else:
-            found = found.get(name) if isinstance(found, dict) else None
-    return found
+            found = held if keyword in OF_ONE else None
+    return found if isinstance(found, dict | bool) else None
