@@ -222,11 +222,14 @@ class FixedFetcher:
 
     there: dict[str, StoredFile | GatewayError] = field(default_factory=dict)
     fetched: list[str] = field(default_factory=list)
+    on_fetch: Callable[[], None] | None = None
 
     async def fetch(
         self, tenant_id: str, url: str, accepted: tuple[str, ...], max_bytes: int, param: str
     ) -> StoredFile:
         self.fetched.append(url)
+        if self.on_fetch is not None:
+            self.on_fetch()
         found = self.there.get(url) or MediaNotFound("The URL could not be read.", param=param)
         if isinstance(found, GatewayError):
             raise found

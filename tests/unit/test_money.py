@@ -88,7 +88,5 @@ def test_a_fraction_of_a_nano_dollar_is_rounded_up_once() -> None:
 
 def test_a_provider_that_bills_other_numbers_is_paid_those() -> None:
     """Cohere counts a template of its own among the tokens and does not charge for it."""
-    usage = TokenUsage(
-        prompt_tokens=1_563, completion_tokens=60, billed_prompt_tokens=47, billed_completion_tokens=12
-    )
+    usage = TokenUsage(prompt_tokens=1_563, completion_tokens=60, billed_prompt_tokens=47, billed_completion_tokens=12)
     assert cost_nano_usd(usage, facts(Prices(input=2_000, output=3_000))) == 47 * 2 + 12 * 3

@@ -90,6 +90,7 @@ def test_both_spellings_of_a_response_schema(spelling: dict[str, Any]) -> None:
     [
         {"response_schema": {"type": "objekt"}},
         {"response_schema": {"json_schema": "x"}},
+        {"response_schema": {"anyOf": [{"$ref": "#"}]}},
         {"response_schema": LOOSE, "response_format": {"type": "json_object"}},
         {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": 5}}}},
     ],

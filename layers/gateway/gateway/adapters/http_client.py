@@ -113,5 +113,5 @@ class HttpIncoming:
 
 
 def _as_sent(body: bytes) -> bytes | BytesIO:
-    """Large bytes would block the loop while they are written, of which aiohttp warns; from a file they go in pieces."""
+    """Large bytes would block the loop while they are written (aiohttp warns of it); from a file they go in pieces."""
     return BytesIO(body) if len(body) > MAX_BYTES_AT_ONCE else body

@@ -6,6 +6,7 @@ have any name, `$ref` too. Spec 0.11, sections 9.1 and 11: https://github.com/Gl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -29,6 +30,7 @@ OF_ONE = {
     *("items", "additionalItems", "unevaluatedItems", "contains", "additionalProperties", "unevaluatedProperties"),
     *("propertyNames", "not", "if", "then", "else", "contentSchema"),
 }
+_INDEX = re.compile("0|[1-9][0-9]{0,6}")
 _ELSEWHERE = {"additionalItems", "dependencies"}
 _SAME_VALUE = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"}
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
@@ -216,9 +218,9 @@ def _not_a_type(text: str) -> str | None:
 
 
 def at_pointer(schema: Json, ref: str) -> Json | bool | None:
-    """The schema that `#` or `#/<pointer>` points to; None when it points to none, or to one that 2020-12 has elsewhere.
+    """The schema that `#` or `#/<pointer>` points to, where schemas stand; None for anything else.
 
-    Only places of schemas count, because only their references are known and follow when the schema moves.
+    What stands elsewhere does not move along with the schema, nor does what 2020-12 has another place for.
     """
     found: Any = schema
     steps = [step.replace("~1", "/").replace("~0", "~") for step in reversed(unquote(ref).split("/")[1:])]
@@ -227,7 +229,7 @@ def at_pointer(schema: Json, ref: str) -> Json | bool | None:
         held = found.get(keyword) if isinstance(found, dict) and keyword not in _ELSEWHERE else None
         if isinstance(held, list) and keyword in OF_LISTS and keyword != "items" and steps:
             number = steps.pop()
-            found = held[int(number)] if number.isdecimal() and int(number) < len(held) else None
+            found = held[int(number)] if _INDEX.fullmatch(number) and int(number) < len(held) else None
         elif isinstance(held, dict) and keyword in OF_NAMES and steps:
             found = held.get(steps.pop())
         else:

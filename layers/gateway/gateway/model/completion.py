@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from msgspec import UNSET, UnsetType
 
 from gateway.model.money import NANO_PER_USD
 from gateway.model.reply import Choice, ChunkChoice
@@ -49,6 +52,7 @@ class GatewayReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
     """`latency_ms`: from the request's arrival at the function.
 
     `overhead_ms`: the same less waiting for providers and for media that had to be fetched.
+    `schemas_used`: by the type id that a tool named, the one that served, where that left the minor version open.
     """
 
     request_id: str
@@ -59,6 +63,7 @@ class GatewayReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
     attempts: list[AttemptReport]
     latency_ms: float
     overhead_ms: float
+    schemas_used: Mapping[str, str] | UnsetType = UNSET
 
 
 class Completion(Outbound, frozen=True, kw_only=True, tag_field="object", tag="chat.completion"):

@@ -44,6 +44,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
     call, names = await with_functions(call, exchange.principal.tenant.id, world.types)
     call, expectation = expect(call, route)
     promise = Promise(names, expectation)
+    exchange.schemas_used = names.used
     check_capabilities(call, route)
     call = await with_media(call, route, exchange, world)
     check_capabilities(call, route)  # again, for what a file turned out to be

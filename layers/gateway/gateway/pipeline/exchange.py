@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.model.errors import GatewayError
@@ -35,6 +36,7 @@ class Exchange:
     stream: bool = False
     attempts: list[Attempt] = field(default_factory=list)
     media_wait_s: float = 0.0
+    schemas_used: Mapping[str, str] = field(default_factory=dict)
     usage: TokenUsage | None = None
     cost_nano_usd: int | None = None
     error: GatewayError | None = None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import msgspec
+from msgspec import UNSET
 
 from gateway.model.chat import ChatCall, Json
 from gateway.model.completion import AttemptReport, Completion, CompletionChunk, GatewayReport, UsageReport
@@ -123,6 +124,7 @@ def report(exchange: Exchange, clock: Clock) -> GatewayReport:
         attempts=[_attempt_report(attempt, clock.monotonic_s()) for attempt in exchange.attempts],
         latency_ms=_ms(latency_s),
         overhead_ms=_ms(latency_s - exchange.waited_s),
+        schemas_used=exchange.schemas_used or UNSET,
     )
 
 

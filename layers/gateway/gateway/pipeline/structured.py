@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from gateway.gts.naming import Names
+from gateway.gts.schema import is_endless
 from gateway.model.chat import (
     ChatCall,
     Function,
@@ -78,6 +79,8 @@ def expect(call: ChatCall, route: Route) -> tuple[ChatCall, Expectation | None]:
         schema = wanted.json_schema.schema or {}
         if violations := schema_violations(schema, "/response_format/json_schema/schema"):
             raise InvalidRequest("The schema is not a JSON Schema.", param="response_format", details=violations)
+        if is_endless(schema):
+            raise InvalidRequest("The schema refers to itself without end.", param="response_format")
         native = _has_words_for(schema, route)
     else:
         return call, None
