@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from decimal import Decimal
 
 import boto3
 import pytest
@@ -106,3 +107,18 @@ async def test_steady_state_is_one_round_trip(
     calls.clear()
     await keys.find("c")
     assert calls == ["BatchGetItem"]
+
+
+@pytest.mark.parametrize("damage", [{"status": None}, {"expires_at": "1.5"}])
+async def test_a_damaged_record_lets_nobody_pass_and_is_said_to_be_one(
+    dynamodb_api: AwsApi, tenants_table: str, aws_url: str, damage: dict[str, str | None]
+) -> None:
+    table = boto3.resource("dynamodb", endpoint_url=aws_url, region_name=REGION).Table(tenants_table)
+    row = {"pk": "K#d", "sk": "K", "tenant_id": "acme", "user_id": "alice", "status": "active"}
+    expires_at = damage.get("expires_at")
+    expiry = {"expires_at": Decimal(expires_at)} if expires_at else {}
+    kept = {name: value for name, value in row.items() if name not in damage or name == "pk"}
+    table.put_item(Item={**kept, **expiry})
+    table.put_item(Item={"pk": "T#acme", "sk": "T", "status": "active"})
+    with pytest.raises(AdmissionUnavailable, match="damaged"):
+        await DynamoKeys(dynamodb_api, tenants_table, timeout_s=5.0).find("d")

@@ -198,3 +198,31 @@ async def test_a_cookie_is_never_kept(server: Server, outbound: PooledOutbound) 
         async with outbound.open(post(server.url)) as incoming:
             await incoming.whole()
     assert b"cookie" not in heads[1].lower()
+
+
+async def test_a_kept_connection_that_the_server_closed_costs_nobody_a_request(
+    server: Server, outbound: PooledOutbound
+) -> None:
+    async def one_answer_per_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        await request_head(reader)  # and closes just as the second request has come
+
+    server.script = one_answer_per_connection
+    for _ in range(3):
+        async with asyncio.timeout(5), outbound.open(post(server.url)) as incoming:
+            assert (await incoming.whole()).body == b"{}"
+    assert server.connections == 3
+
+
+async def test_a_new_connection_that_is_closed_unanswered_is_not_tried_again(
+    server: Server, outbound: PooledOutbound
+) -> None:
+    async def hang_up(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await request_head(reader)
+
+    server.script = hang_up
+    with pytest.raises(ProviderError):
+        async with asyncio.timeout(5), outbound.open(post(server.url)):
+            pass
+    assert server.connections == 1

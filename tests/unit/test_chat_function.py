@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.entry.http import cors_headers
 from gateway.model.errors import ProviderError
 from gateway.model.tenant import Principal, Tenant
 from tests.asgi import Answer
@@ -268,3 +269,16 @@ async def test_a_hostile_request_id_is_replaced(gateway: Gateway) -> None:
 async def test_an_alias_reaches_only_what_is_approved(gateway: Gateway) -> None:
     gateway.hold(Principal(Tenant("acme", "active", ("groq/*",), {"smart": "openai/gpt-4o"}), "alice"))
     assert (await gateway.chat({**HELLO, "model": "smart"})).json["error"]["code"] == "model_not_approved"
+
+
+async def test_a_browser_origin_is_named_only_when_the_owner_allows_one(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.answers(200, WHOLE)
+    cors_headers.cache_clear()
+    assert "access-control-allow-origin" not in (await gateway.chat(HELLO)).headers
+    monkeypatch.setenv("GATEWAY_ALLOWED_ORIGIN", "https://app.example.org")
+    cors_headers.cache_clear()
+    answers = [await gateway.chat(HELLO), await gateway.chat({})]
+    cors_headers.cache_clear()
+    assert {answer.headers["access-control-allow-origin"] for answer in answers} == {"https://app.example.org"}

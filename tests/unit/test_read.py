@@ -50,6 +50,9 @@ def read(**changes: Any) -> Any:
         ({"temprature": 1}, "temprature"),
         ({"messages": [{"role": "user", "content": "Hi", "colour": 1}]}, "messages[0].colour"),
         ({"timeouts": {"ttft_ms": 0}}, "timeouts.ttft_ms"),
+        ({"metadata": {"conversation_id": "a b"}}, "metadata.conversation_id"),
+        ({"metadata": {"conversation_id": "x" * 200}}, "metadata.conversation_id"),
+        ({"metadata": {str(n): "x" for n in range(17)}}, "metadata"),
     ],
 )
 def test_an_invalid_request_is_named(changes: dict[str, Any], param: str) -> None:

@@ -74,6 +74,10 @@ def _read_part(part: Any, parts: Parts, param: str) -> None:
     elif kind in ("video_url", "document_url"):
         link = part[kind]
         parts.media.append(note_url(kind.removesuffix("_url"), link if isinstance(link, str) else link["url"]))
+    elif kind == "file_url":  # Perplexity's; base64 has no prefix
+        link = part[kind]["url"]
+        said = note_url("document", link) if link.startswith("https://") else note_base64("document", "unknown", link)
+        parts.media.append(said)
     elif kind == "file":
         file = part["file"]
         data = file.get("file_data")

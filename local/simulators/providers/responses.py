@@ -1,59 +1,13 @@
-"""OpenAI's responses endpoint, basic: text in, text (or a schema instance) out, whole or as typed events."""
+"""OpenAI's responses endpoint: text, function calls and encrypted reasoning, whole or as typed events.
 
-from collections.abc import Callable, Iterator
-from typing import Any
+https://platform.openai.com/docs/api-reference/responses
+"""
 
-from local.simulators.providers.conversation import read_content
-from local.simulators.script import TOKENS_PER_MESSAGE, Answer, Prompt, count_tokens
-from local.simulators.switches import strip_directives
-from local.simulators.wire import (
-    ANY,
-    FLAG,
-    LIST,
-    OBJECT,
-    TEXT,
-    UNKNOWN_MODEL,
-    Call,
-    Event,
-    Json,
-    Refused,
-    check_messages,
-    check_parameters,
-    decimal,
-    integer,
-    now_s,
-    require,
-    sse,
-)
+from collections.abc import Callable, Generator, Iterable, Iterator
 
-RULES = {
-    "background": FLAG,
-    "include": LIST,
-    "input": ANY,
-    "instructions": TEXT,
-    "max_output_tokens": integer(16),
-    "max_tool_calls": integer(1),
-    "metadata": OBJECT,
-    "model": TEXT,
-    "parallel_tool_calls": FLAG,
-    "previous_response_id": TEXT,
-    "prompt_cache_key": TEXT,
-    "reasoning": OBJECT,
-    "safety_identifier": TEXT,
-    "service_tier": TEXT,
-    "store": FLAG,
-    "stream": FLAG,
-    "stream_options": OBJECT,
-    "temperature": decimal(0, 2),
-    "text": OBJECT,
-    "tool_choice": ANY,
-    "tools": LIST,
-    "top_logprobs": integer(0, 20),
-    "top_p": decimal(0, 1),
-    "truncation": TEXT,
-    "user": TEXT,
-}
-PART_NAMES = {"input_text": "text", "output_text": "text"}
+from local.simulators.providers.responses_request import ENCRYPTED_REASONING, check, read_prompt
+from local.simulators.script import Answer, ToolCall, fragments
+from local.simulators.wire import Call, Event, Json, now_s, sse
 
 
 class ResponsesCall(Call):
@@ -61,42 +15,46 @@ class ResponsesCall(Call):
 
     def __init__(self, body: Json, reply_model: Callable[[str], str]) -> None:
         """Raises Refused."""
-        require(body, "model", "input")
-        check_parameters(body, RULES, strict=True)
-        if body["model"] == UNKNOWN_MODEL:
-            message = f"The requested model '{UNKNOWN_MODEL}' does not exist."
-            raise Refused("model_not_found", message, param="model", code="model_not_found")
+        check(body)
         self.request = body
         self.model = reply_model(body["model"])
         self.stream = bool(body.get("stream"))
         self.prompt, self.settings = read_prompt(body)
+        self._encrypted = ENCRYPTED_REASONING in (body.get("include") or ())
 
     def body(self, answer: Answer) -> Json:
-        return self._response(answer, "incomplete" if answer.finish == "length" else "completed", answer.text)
+        items = list(self._thoughts(answer))
+        items += [_call(call, call.arguments) for call in answer.calls] or [_message(answer, answer.text)]
+        return self._response(answer, _status(answer), items)
 
     def events(self, answer: Answer) -> Iterator[Event]:
-        typed = self._typed_events(answer)
-        for sequence, (fields, content) in enumerate(typed):
+        for sequence, (fields, content) in enumerate(self._typed_events(answer)):
             yield Event(sse(fields | {"sequence_number": sequence}, fields["type"]), content)
 
     def _typed_events(self, answer: Answer) -> Iterator[tuple[Json, bool]]:
-        place = {"item_id": _item_id(answer), "output_index": 0, "content_index": 0}
         started = self._response(answer, "in_progress", None)
         yield {"type": "response.created", "response": started}, False
         yield {"type": "response.in_progress", "response": started}, False
-        yield {"type": "response.output_item.added", "output_index": 0, "item": _item(answer, None)}, False
-        yield {"type": "response.content_part.added", **place, "part": _part("")}, False
-        said = ""
-        for piece in answer.pieces:
-            said += piece
-            yield {"type": "response.output_text.delta", **place, "delta": piece, "logprobs": []}, True
-        yield {"type": "response.output_text.done", **place, "text": said, "logprobs": []}, False
-        yield {"type": "response.content_part.done", **place, "part": _part(said)}, False
-        yield {"type": "response.output_item.done", "output_index": 0, "item": _item(answer, said)}, False
-        status = "incomplete" if answer.finish == "length" else "completed"
-        yield {"type": f"response.{status}", "response": self._response(answer, status, said)}, False
+        items: list[Json] = []
+        for item in self._thoughts(answer):
+            yield from _whole(item, len(items))
+            items.append(item)
+        for call in answer.calls:
+            yield from _call_events(call, len(items))
+            items.append(_call(call, call.arguments))
+        if not answer.calls:
+            said = yield from _text_events(answer, answer.pieces, len(items))
+            items.append(_message(answer, said))
+        status = _status(answer)
+        yield {"type": f"response.{status}", "response": self._response(answer, status, items)}, False
 
-    def _response(self, answer: Answer, status: str, text: str | None) -> Json:
+    def _thoughts(self, answer: Answer) -> Iterator[Json]:
+        """A reasoning item; its content can be had encrypted only."""
+        if answer.reasoning:
+            item: Json = {"id": f"rs_sim{answer.number:08d}", "type": "reasoning", "summary": []}
+            yield item | ({"encrypted_content": f"gAAAAsim{answer.number:08d}"} if self._encrypted else {})
+
+    def _response(self, answer: Answer, status: str, items: list[Json] | None) -> Json:
         asked = self.request
         response: Json = {
             "id": f"resp_sim{answer.number:08d}",
@@ -108,22 +66,22 @@ class ResponsesCall(Call):
             "instructions": asked.get("instructions"),
             "max_output_tokens": asked.get("max_output_tokens"),
             "model": self.model,
-            "output": [] if text is None else [_item(answer, text)],
-            "parallel_tool_calls": True,
+            "output": items or [],
+            "parallel_tool_calls": asked.get("parallel_tool_calls", True),
             "previous_response_id": None,
-            "reasoning": {"effort": None, "summary": None},
+            "reasoning": {"effort": (asked.get("reasoning") or {}).get("effort"), "summary": None},
             "store": asked.get("store", True),
             "temperature": asked.get("temperature", 1.0),
             "text": asked.get("text") or {"format": {"type": "text"}},
-            "tool_choice": "auto",
-            "tools": [],
+            "tool_choice": asked.get("tool_choice") or "auto",
+            "tools": asked.get("tools") or [],
             "top_p": asked.get("top_p", 1.0),
             "truncation": "disabled",
             "usage": None,
             "user": None,
             "metadata": asked.get("metadata") or {},
         }
-        if text is not None and answer.usage:
+        if items is not None and answer.usage:
             output = answer.usage.reply + answer.usage.reasoning
             response["usage"] = {
                 "input_tokens": answer.usage.prompt,
@@ -135,50 +93,54 @@ class ResponsesCall(Call):
         return response
 
 
-def read_prompt(body: Json) -> tuple[Prompt, dict[str, str]]:
-    """The neutral prompt and the directives of the last user message. Raises Refused."""
-    prompt = Prompt(model=body["model"], max_tokens=body.get("max_output_tokens"))
-    prompt.input_tokens = count_tokens(body.get("instructions") or "")
-    settings: dict[str, str] = {}
-    given = body["input"]
-    items = [{"role": "user", "content": given}] if isinstance(given, str) else given
-    if not isinstance(items, list):
-        raise Refused("wrong_type", "Invalid type for 'input': expected string or array.", param="input")
-    check_messages(items, "input")
-    for item in items:
-        content = item.get("content")
-        if isinstance(content, list):
-            content = [_as_chat_part(part) for part in content]
-        parts = read_content(content, "input")
-        text, found = strip_directives(parts.text)
-        prompt.input_tokens += TOKENS_PER_MESSAGE + count_tokens(text)
-        if item.get("role") == "user":
-            prompt.user_text, prompt.media, settings = text, parts.media, found
-    effort = (body.get("reasoning") or {}).get("effort")
-    prompt.reasoning = effort not in (None, "none")
-    form = (body.get("text") or {}).get("format") or {}
-    prompt.schema = form.get("schema") if form.get("type") == "json_schema" else None
-    prompt.json_object = form.get("type") == "json_object"
-    return prompt, settings
+def _status(answer: Answer) -> str:
+    return "incomplete" if answer.finish == "length" else "completed"
 
 
-def _as_chat_part(part: Any) -> Any:
-    kind = part.get("type") if isinstance(part, dict) else None
-    if kind == "input_image":
-        return {"type": "image_url", "image_url": part.get("image_url")}
-    if kind == "input_file":
-        return {"type": "file", "file": {"file_data": part.get("file_data"), "file_id": part.get("file_id")}}
-    return part | {"type": PART_NAMES[kind]} if kind in PART_NAMES else part
+def _whole(item: Json, index: int) -> Iterator[tuple[Json, bool]]:
+    yield {"type": "response.output_item.added", "output_index": index, "item": item}, False
+    yield {"type": "response.output_item.done", "output_index": index, "item": item}, False
 
 
-def _item_id(answer: Answer) -> str:
+def _call_events(call: ToolCall, index: int) -> Iterator[tuple[Json, bool]]:
+    item = _call(call, call.arguments)
+    place = {"item_id": item["id"], "output_index": index}
+    begun = _call(call, "") | {"status": "in_progress"}
+    yield {"type": "response.output_item.added", "output_index": index, "item": begun}, False
+    for piece in fragments(call.arguments):
+        yield {"type": "response.function_call_arguments.delta", **place, "delta": piece}, True
+    yield {"type": "response.function_call_arguments.done", **place, "arguments": call.arguments}, False
+    yield {"type": "response.output_item.done", "output_index": index, "item": item}, False
+
+
+def _text_events(answer: Answer, pieces: Iterable[str], index: int) -> Generator[tuple[Json, bool], None, str]:
+    """Returns the whole text."""
+    place = {"item_id": _message_id(answer), "output_index": index, "content_index": 0}
+    yield {"type": "response.output_item.added", "output_index": index, "item": _message(answer, None)}, False
+    yield {"type": "response.content_part.added", **place, "part": _part("")}, False
+    said = ""
+    for piece in pieces:
+        said += piece
+        yield {"type": "response.output_text.delta", **place, "delta": piece, "logprobs": []}, True
+    yield {"type": "response.output_text.done", **place, "text": said, "logprobs": []}, False
+    yield {"type": "response.content_part.done", **place, "part": _part(said)}, False
+    yield {"type": "response.output_item.done", "output_index": index, "item": _message(answer, said)}, False
+    return said
+
+
+def _call(call: ToolCall, arguments: str) -> Json:
+    ids = {"id": f"fc_sim{call.number:08d}", "call_id": f"call_sim{call.number:08d}"}
+    return {**ids, "type": "function_call", "status": "completed", "name": call.name, "arguments": arguments}
+
+
+def _message_id(answer: Answer) -> str:
     return f"msg_sim{answer.number:08d}"
 
 
-def _item(answer: Answer, text: str | None) -> Json:
+def _message(answer: Answer, text: str | None) -> Json:
     status = "in_progress" if text is None else "completed"
     content = [] if text is None else [_part(text)]
-    return {"id": _item_id(answer), "type": "message", "status": status, "content": content, "role": "assistant"}
+    return {"id": _message_id(answer), "type": "message", "status": status, "content": content, "role": "assistant"}
 
 
 def _part(text: str) -> Json:

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from io import BytesIO
+from types import SimpleNamespace
 
 import aiohttp
 import certifi
@@ -45,21 +46,36 @@ class HttpClient:
     @asynccontextmanager
     async def open(self, request: HttpRequest) -> AsyncIterator[HttpIncoming]:
         """The answer once its head has come. The URL is sent as it is, for it may be signed. Raises HttpFailure."""
-        session = self._session or self._open_session()
-        try:
-            response = await session.request(
-                request.method,
-                URL(request.url, encoded=True),
-                headers=request.headers,
-                data=_as_sent(request.body),
-                allow_redirects=False,
-            )
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise HttpFailure(type(error).__name__) from error
+        response = await self._answered(request)
         try:
             yield HttpIncoming(response)
         finally:
             response.close()  # a body that was read to its end has given its connection back already
+
+    async def _answered(self, request: HttpRequest) -> aiohttp.ClientResponse:
+        """A server may close a kept connection just as it is used again, above all after an environment was frozen: a
+        request that fails so, before any byte of an answer, goes out once more.
+        """
+        while True:
+            use = SimpleNamespace(of_kept_connection=False)
+            try:
+                return await self._request(request, use)
+            except (aiohttp.ServerDisconnectedError, ConnectionResetError) as error:
+                if not use.of_kept_connection:
+                    raise HttpFailure(type(error).__name__) from error
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+                raise HttpFailure(type(error).__name__) from error
+
+    async def _request(self, request: HttpRequest, use: SimpleNamespace) -> aiohttp.ClientResponse:
+        session = self._session or self._open_session()
+        return await session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers=request.headers,
+            data=_as_sent(request.body),
+            allow_redirects=False,
+            trace_request_ctx=use,
+        )
 
     async def send(self, request: HttpRequest, timeout_s: float, max_bytes: int) -> HttpResponse:
         """The whole answer. Raises HttpFailure, also when it takes longer or is larger."""
@@ -84,6 +100,7 @@ class HttpClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
             skip_auto_headers=_SENT_AS_GIVEN,
+            trace_configs=[_noting_kept_connections()],
         )
         return self._session
 
@@ -115,3 +132,12 @@ class HttpIncoming:
 def _as_sent(body: bytes) -> bytes | BytesIO:
     """Large bytes would block the loop while they are written (aiohttp warns of it); from a file they go in pieces."""
     return BytesIO(body) if len(body) > MAX_BYTES_AT_ONCE else body
+
+
+def _noting_kept_connections() -> aiohttp.TraceConfig:
+    async def note(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+        context.trace_request_ctx.of_kept_connection = True
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(note)
+    return tracing

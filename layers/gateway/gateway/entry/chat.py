@@ -10,8 +10,8 @@ import msgspec
 
 from gateway.adapters.telemetry import log_defect
 from gateway.entry.http import App, Arrival, Receive, Responder, Scope, Send, answer_lifespan, read_body
-from gateway.model.completion import Completion, CompletionChunk
-from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, RouteNotFound
+from gateway.model.completion import Completion, CompletionChunk, UsageReport
+from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, ProviderTimeout, RouteNotFound
 from gateway.pipeline import chat
 from gateway.pipeline.conclude import conclude
 from gateway.pipeline.exchange import Exchange
@@ -44,11 +44,14 @@ def chat_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
                 await _write_stream(outcome, responder, keep_alive_s)
         except GatewayError as error:
             exchange.error = error
-            await _refuse(error, responder, arrival)
+            await _refuse(error, responder, arrival, exchange.usage_report)
+        except asyncio.CancelledError:
+            exchange.error = ProviderTimeout("The function's own deadline came first.", phase="total")
+            raise
         except Exception as defect:  # the last resort: whatever it is, the client gets an answer and the log the place
             log_defect(defect, arrival.request_id)
             exchange.error = InternalError("The gateway failed. Quote the request id when you report this.")
-            await _refuse(exchange.error, responder, arrival)
+            await _refuse(exchange.error, responder, arrival, exchange.usage_report)
         finally:
             await conclude(exchange, world)
 
@@ -87,11 +90,14 @@ def _event(value: CompletionChunk | dict[str, Any]) -> bytes:
     return b"data: " + _encode(value) + b"\n\n"
 
 
-async def _refuse(error: GatewayError, responder: Responder, arrival: Arrival) -> None:
+async def _refuse(error: GatewayError, responder: Responder, arrival: Arrival, usage: UsageReport | None) -> None:
+    """Within a stream as its last event, with what it cost until then."""
     if not responder.started:
         await responder.error(error)
-    else:
-        await responder.write(_event(error.wire(arrival.request_id)), last=True)
+        return
+    said = error.wire(arrival.request_id)
+    said["error"].setdefault("usage", usage)
+    await responder.write(_event(said), last=True)
 
 
 class Pulse:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 import msgspec
@@ -60,6 +62,16 @@ async def answer_lifespan(receive: Receive, send: Send) -> None:
             return
 
 
+@cache
+def cors_headers() -> dict[str, str]:
+    """For the one browser origin that the owner allows; API Gateway adds them to preflights and its own errors only."""
+    origin = os.environ.get("GATEWAY_ALLOWED_ORIGIN", "")
+    if not origin:
+        return {}
+    exposed = "retry-after, x-gateway-request-id, x-request-id, x-should-retry"
+    return {"access-control-allow-origin": origin, "access-control-expose-headers": exposed}
+
+
 class Responder:
     """Writes the one answer of a request; `started` says whether its status is already on the way."""
 
@@ -69,7 +81,8 @@ class Responder:
 
     async def start(self, status: int, headers: dict[str, str]) -> None:
         self.started = True
-        everywhere = {"x-request-id": self._arrival.trace_id, "x-gateway-request-id": self._arrival.request_id}
+        ids = {"x-request-id": self._arrival.trace_id, "x-gateway-request-id": self._arrival.request_id}
+        everywhere = {**ids, **cors_headers()}
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in {**headers, **everywhere}.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": encoded})
 

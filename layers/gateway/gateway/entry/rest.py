@@ -15,7 +15,7 @@ from starlette.middleware.base import RequestResponseEndpoint
 from starlette.responses import Response
 
 from gateway.adapters.telemetry import log_defect
-from gateway.entry.http import Arrival, error_headers
+from gateway.entry.http import Arrival, cors_headers, error_headers
 from gateway.model.errors import (
     Detail,
     GatewayError,
@@ -86,6 +86,7 @@ async def _name_the_request(request: Request, call_next: RequestResponseEndpoint
         response = JSONResponse(error.wire(arrival.request_id), error.status, error_headers(error))
     response.headers["x-request-id"] = arrival.trace_id
     response.headers["x-gateway-request-id"] = arrival.request_id
+    response.headers.update(cors_headers())
     return response
 
 

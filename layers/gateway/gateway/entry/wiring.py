@@ -23,7 +23,9 @@ from gateway.adapters.outbound import PooledOutbound
 from gateway.adapters.telemetry import StdoutRecords
 from gateway.adapters.types import DeployedTypes
 from gateway.entry.runtime.snapshot import after_restore, before_snapshot
+from gateway.model.json_schema import text_violations
 from gateway.ports import World
+from gateway.providers.lookup import provider_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +85,17 @@ def aws_world() -> World:
     secrets = api("secretsmanager", "secretsmanager", "1.1")
     stored = SecretsManagerCredentials(secrets, settings.stack, clock, Role(keys, settings.region))
     credentials = GoogleCredentials(stored, GoogleTokens(client, clock))
+    catalog = FileCatalog(settings.shared / "catalog")
     bucket = Bucket(settings.files_place, keys=keys, client=client, clock=clock)
     fetch = FetchFunction(settings.endpoint("lambda"), f"{settings.stack}-media-fetch:live", settings.region)
+    before_snapshot(lambda: warm_up(catalog))
     before_snapshot(stored.forget)
     before_snapshot(credentials.forget)
     after_restore(client.aclose)
     return World(
         keys=DynamoKeys(dynamodb, settings.tenants_table, settings.admission_timeout_s),
         credentials=credentials,
-        catalog=FileCatalog(settings.shared / "catalog"),
+        catalog=catalog,
         outbound=PooledOutbound(client),
         files=S3Files(bucket, clock),
         fetcher=LambdaMediaFetcher(fetch, bucket, keys=keys, client=client, clock=clock),
@@ -104,3 +108,10 @@ def aws_world() -> World:
         records=StdoutRecords(clock),
         clock=clock,
     )
+
+
+def warm_up(catalog: FileCatalog) -> None:
+    """What a first request would otherwise wait for goes into the snapshot: catalog, wires and schema validator."""
+    for provider in {provider for provider, _ in catalog.models()}:
+        provider_named(provider)
+    text_violations("{}", {})

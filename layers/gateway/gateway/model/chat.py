@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, UnsetType, field
+from msgspec.structs import force_setattr
 
 from gateway.model.wire import Inbound
 
@@ -56,6 +57,15 @@ class FileRef(Inbound, frozen=True, kw_only=True):
     filename: str | None = None
 
 
+class UploadedRef(FileRef, frozen=True, kw_only=True):
+    """Bytes that the gateway gave to the provider's own storage. `file_id`: as that one names them.
+
+    Never decoded, so no client can name what another one's call has uploaded.
+    """
+
+    content_type: str
+
+
 class FilePart(Inbound, frozen=True, kw_only=True, tag_field="type", tag="file"):
     file: FileRef
     cache_control: Json | None = None
@@ -89,20 +99,35 @@ Content: TypeAlias = str | list[Part]
 
 
 class FunctionCall(Inbound, frozen=True, kw_only=True):
-    """`arguments`: the JSON text exactly as the model wrote it, which need not parse."""
+    """`arguments`: the JSON text exactly as the model wrote it, which need not parse.
+
+    `parsed_arguments`: what OpenAI's SDK adds to the calls of a reply, and sends back; accepted and forgotten.
+    """
 
     name: str
     arguments: str
+    parsed_arguments: Any = None
+
+    def __post_init__(self) -> None:
+        if self.parsed_arguments is not None:
+            force_setattr(self, "parsed_arguments", None)
 
 
 class ToolCall(Inbound, frozen=True, kw_only=True):
-    """`extra_content`: opaque provider data (a Gemini call signature) to be sent back unchanged."""
+    """`extra_content`: opaque provider data (a Gemini call signature) to be sent back unchanged.
+
+    `index`: what OpenAI's SDK leaves in the calls of a streamed reply; accepted and forgotten.
+    """
 
     id: str
     function: FunctionCall
     type: Literal["function"] = field(default_factory=lambda: "function")
     index: int | None = None
     extra_content: Json | None = None
+
+    def __post_init__(self) -> None:
+        if self.index is not None:
+            force_setattr(self, "index", None)
 
 
 class SystemMessage(Inbound, frozen=True, kw_only=True, tag_field="role", tag="system"):
@@ -229,6 +254,11 @@ class Fallback(Inbound, frozen=True, kw_only=True):
     strategy: Literal["sequential", "parallel"] = "sequential"
 
 
+Metadata: TypeAlias = Annotated[
+    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
+]
+
+
 class ChatCall(Inbound, frozen=True, kw_only=True, rename={"async_": "async"}):
     """One chat completion to be made, the same for every provider.
 
@@ -267,7 +297,7 @@ class ChatCall(Inbound, frozen=True, kw_only=True, rename={"async_": "async"}):
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None
     store: bool | None = None
-    metadata: dict[str, str] | None = None
+    metadata: Metadata | None = None
     user: Annotated[str, Meta(max_length=256)] | None = None
     response_schema: Json | None = None
     fallback: Fallback | None = None

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-from gateway.model.chat import ChatCall, Content, TextPart
+import msgspec
+
+from gateway.model.chat import AssistantMessage, ChatCall, Content, TextPart
+from gateway.model.reply import Delta, ReplyMessage
 from gateway.model.usage import TokenUsage
 
 BYTES_PER_TOKEN = 4
 
 
-def estimated_usage(call: ChatCall, generated_bytes: int) -> TokenUsage:
-    """A quarter token for each UTF-8 byte of text sent and generated, marked `estimated`. Media count nothing."""
-    prompt_bytes = sum(_text_bytes(message.content) for message in call.messages if message.content)
+def estimated_usage(call: ChatCall, generated: int) -> TokenUsage:
+    """A quarter token for each UTF-8 byte of text and tools, sent and generated; media count nothing."""
+    prompt = sum(_text_bytes(message.content) for message in call.messages if message.content)
+    prompt += sum(_called_bytes(message) for message in call.messages if isinstance(message, AssistantMessage))
+    prompt += len(msgspec.json.encode(call.tools)) if call.tools else 0
     return TokenUsage(
-        prompt_tokens=-(-prompt_bytes // BYTES_PER_TOKEN),
-        completion_tokens=-(-generated_bytes // BYTES_PER_TOKEN),
+        prompt_tokens=-(-prompt // BYTES_PER_TOKEN),
+        completion_tokens=-(-generated // BYTES_PER_TOKEN),
         estimated=True,
     )
+
+
+def at_least(known: TokenUsage, counted: TokenUsage) -> TokenUsage:
+    """What a provider said before a stream broke off, and what was counted since."""
+    completion_tokens = max(known.completion_tokens, counted.completion_tokens)
+    return msgspec.structs.replace(known, completion_tokens=completion_tokens, estimated=True)
+
+
+def generated_bytes(said: ReplyMessage | Delta) -> int:
+    """UTF-8 bytes of everything that a model generates as tokens: text, reasoning, refusal, arguments of calls."""
+    texts = [said.content, said.refusal, said.reasoning_content]
+    texts += [call.function.arguments for call in said.tool_calls or () if call.function]
+    return sum(len(text.encode()) for text in texts if text)
+
+
+def _called_bytes(message: AssistantMessage) -> int:
+    return sum(len(call.function.arguments.encode()) for call in message.tool_calls or ())
 
 
 def _text_bytes(content: Content) -> int:

@@ -60,7 +60,7 @@ class _Message:
 
     def _add_objects(self, delta: Delta) -> None:
         for detail in delta.reasoning_details or ():
-            _add_detail(self.details, detail)
+            add_detail(self.details, detail)
         self.annotations += delta.annotations or ()
         self.media += delta.media or ()
         if delta.audio is not None:
@@ -114,7 +114,7 @@ def _text(pieces: list[str] | None) -> str | None:
     return None if pieces is None else "".join(pieces)
 
 
-def _add_detail(details: list[Json], piece: Json) -> None:
+def add_detail(details: list[Json], piece: Json) -> None:
     """Pieces of one block have the same type and a number `index`; a block without one comes whole."""
     last = details[-1] if details else {}
     index = piece.get("index")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from gateway.model.chat import ChatCall
 from gateway.model.errors import GatewayError, ProviderFailure, ProviderTimeout
 from gateway.model.http import HttpRequest
-from gateway.model.reply import Chunk, Reply
+from gateway.model.reply import Chunk, Delta, Reply
 from gateway.pipeline.exchange import Attempt
 from gateway.pipeline.route import Route
 from gateway.ports import Incoming, World
@@ -37,16 +37,20 @@ class Watch:
 
     async def wait(self, awaitable: Awaitable[T]) -> T:
         """Raises ProviderTimeout (504)."""
-        clock = self.world.clock
-        began_s = clock.monotonic_s()
+        began_s = self.world.clock.monotonic_s()
         try:
-            async with asyncio.timeout(self.deadline_s - began_s):
+            return await self.within(awaitable)
+        finally:
+            self.attempt.provider_wait_s += self.world.clock.monotonic_s() - began_s
+
+    async def within(self, awaitable: Awaitable[T]) -> T:
+        """As `wait`, for what is the gateway's own work. Raises ProviderTimeout (504)."""
+        try:
+            async with asyncio.timeout(self.deadline_s - self.world.clock.monotonic_s()):
                 return await awaitable
         except TimeoutError:
             provider = self.attempt.route.provider.name
             raise ProviderTimeout(f"{provider} did not answer in time ({self.phase}).", phase=self.phase) from None
-        finally:
-            self.attempt.provider_wait_s += clock.monotonic_s() - began_s
 
 
 async def whole(call: ChatCall, attempt: Attempt, world: World) -> Reply:
@@ -54,7 +58,7 @@ async def whole(call: ChatCall, attempt: Attempt, world: World) -> Reply:
     total_s = _seconds(call.timeouts.total_ms if call.timeouts else None, WHOLE_TOTAL_S)
     watch = Watch(attempt, world, attempt.started_s + total_s, "total")
     try:
-        request, target = await _prepare(call, attempt.route, world)
+        request, target = await watch.within(_prepare(call, attempt.route, world))
         async with AsyncExitStack() as stack:
             incoming = await watch.wait(stack.enter_async_context(world.outbound.open(request)))
             response = await watch.wait(incoming.whole())
@@ -75,12 +79,13 @@ async def streamed(call: ChatCall, attempt: Attempt, world: World) -> AsyncGener
     ttft_s = _seconds(limits.ttft_ms if limits else None, TTFT_S)
     watch = Watch(attempt, world, attempt.started_s + min(ttft_s, total_s), "ttft" if ttft_s < total_s else "total")
     try:
-        request, target = await _prepare(call, attempt.route, world)
+        request, target = await watch.within(_prepare(call, attempt.route, world))
         async with AsyncExitStack() as stack:
             incoming = await watch.wait(stack.enter_async_context(world.outbound.open(request)))
             if not _ok(incoming.status):
                 raise attempt.route.wire.fail(await watch.wait(incoming.whole()), target)
-            async for chunks in _parsed(incoming, target, watch):
+            parsed = await stack.enter_async_context(aclosing(_parsed(incoming, target, watch)))
+            async for chunks in parsed:
                 if attempt.ttft_s is None and any(_has_content(chunk) for chunk in chunks):
                     attempt.ttft_s = world.clock.monotonic_s() - attempt.started_s
                     watch.deadline_s, watch.phase = attempt.started_s + total_s, "total"
@@ -100,7 +105,7 @@ async def _prepare(call: ChatCall, route: Route, world: World) -> tuple[HttpRequ
     return route.provider.authorize(request, credential, world.clock.now_s()), target
 
 
-async def _parsed(incoming: Incoming, target: Target, watch: Watch) -> AsyncIterator[list[Chunk]]:
+async def _parsed(incoming: Incoming, target: Target, watch: Watch) -> AsyncGenerator[list[Chunk], None]:
     parser = watch.attempt.route.wire.stream(target)
     arriving = aiter(incoming.chunks())
     while (data := await watch.wait(anext(arriving, None))) is not None:
@@ -125,10 +130,13 @@ def _up_to_failure(parsing: Iterable[Chunk]) -> Iterator[list[Chunk]]:
 
 
 def _has_content(chunk: Chunk) -> bool:
-    return any(
-        choice.delta.content or choice.delta.reasoning_content or choice.delta.tool_calls or choice.delta.refusal
-        for choice in chunk.choices
-    )
+    """Anything but the role and empty text; an end is content too, for an answer may have no other."""
+    return any(choice.finish_reason or _says_something(choice.delta) for choice in chunk.choices)
+
+
+def _says_something(delta: Delta) -> bool:
+    words = delta.content or delta.reasoning_content or delta.refusal
+    return bool(words or delta.tool_calls or delta.reasoning_details or delta.audio or delta.media)
 
 
 def _ok(status: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from gateway.model.chat import ChatCall
@@ -58,7 +59,11 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
 
 async def _stream(call: ChatCall, promise: Promise, exchange: Exchange, world: World) -> Stream:
     responder = ChunkResponder(call, promise, exchange, world.clock)
-    async for chunks in streamed(call, exchange.attempts[-1], world):
-        if ready := responder.take(chunks):
-            yield ready
-    yield responder.finish()
+    try:
+        async with aclosing(streamed(call, exchange.attempts[-1], world)) as arriving:
+            async for chunks in arriving:
+                if ready := responder.take(chunks):
+                    yield ready
+        yield responder.finish()
+    finally:
+        responder.settle()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.model.completion import UsageReport
 from gateway.model.errors import GatewayError
 from gateway.model.tenant import Principal
 from gateway.model.usage import TokenUsage
@@ -39,6 +40,7 @@ class Exchange:
     schemas_used: Mapping[str, str] = field(default_factory=dict)
     usage: TokenUsage | None = None
     cost_nano_usd: int | None = None
+    usage_report: UsageReport | None = None
     error: GatewayError | None = None
 
     @property

@@ -12,6 +12,7 @@ from gateway.model.errors import CapabilityNotSupported, Detail, InvalidRequest,
 _decoder = msgspec.json.Decoder(ChatCall)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*?)`")
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*?)`")
+_CONVERSATION_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _PLACE = re.compile(r" - at `(?P<kind>key in )?\$(?P<path>[^`]*)`")
 
 
@@ -56,6 +57,11 @@ def _check_together(call: ChatCall) -> None:
     if len(limits) > 1:
         raise InvalidRequest(
             "max_tokens and max_completion_tokens mean the same and differ; send one.", param="max_tokens"
+        )
+    conversation_id = (call.metadata or {}).get("conversation_id")
+    if conversation_id is not None and _CONVERSATION_ID.fullmatch(conversation_id) is None:
+        raise InvalidRequest(
+            "metadata.conversation_id has 1 to 128 visible ASCII characters.", param="metadata.conversation_id"
         )
     if call.top_logprobs is not None and not call.logprobs:
         raise InvalidRequest("top_logprobs needs logprobs: true.", param="top_logprobs")

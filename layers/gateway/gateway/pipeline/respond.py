@@ -11,20 +11,21 @@ from msgspec import UNSET
 from gateway.model.chat import ChatCall, Json
 from gateway.model.completion import AttemptReport, Completion, CompletionChunk, GatewayReport, UsageReport
 from gateway.model.errors import ReplyBreaksSchema
-from gateway.model.estimate import estimated_usage
+from gateway.model.estimate import at_least, estimated_usage, generated_bytes
 from gateway.model.money import cost_nano_usd
 from gateway.model.reply import Chunk, Reply
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.route import Route
 from gateway.pipeline.structured import Promise, StreamedExpectation
+from gateway.pipeline.whole_lists import WholeLists
 from gateway.ports import Clock
 
 
 def completion(reply: Reply, call: ChatCall, promise: Promise, exchange: Exchange, clock: Clock) -> Completion:
     """The whole reply of a call that is not streamed. Raises ReplyBreaksSchema (422), its usage counted."""
     route = exchange.attempts[-1].route
-    generated = sum(len((choice.message.content or "").encode()) for choice in reply.choices)
+    generated = sum(generated_bytes(choice.message) for choice in reply.choices)
     usage = _account(exchange, reply.usage or estimated_usage(call, generated), route)
     with _usage_in_the_error(usage):
         reply = promise.kept_by(reply)
@@ -51,6 +52,7 @@ class ChunkResponder:
     def __init__(self, call: ChatCall, promise: Promise, exchange: Exchange, clock: Clock) -> None:
         self._call, self._exchange, self._clock = call, exchange, clock
         self._names = promise.names
+        self._lists = WholeLists()
         self._expected = None if promise.expectation is None else StreamedExpectation(promise.expectation)
         self._route = exchange.attempts[-1].route
         self._separate_usage = bool(call.stream_options and call.stream_options.include_usage)
@@ -59,11 +61,13 @@ class ChunkResponder:
         self._held: CompletionChunk | None = None
         self._extra: Json = {}
         self._generated_bytes = 0
+        self._has_begun = self._is_settled = False
 
     def take(self, chunks: Iterable[Chunk]) -> list[CompletionChunk]:
         """What may be sent now."""
         ready: list[CompletionChunk] = []
-        for chunk in chunks if self._expected is None else self._expected.take(chunks):
+        for given in chunks if self._expected is None else self._expected.take(chunks):
+            chunk = self._lists.take(given)
             if chunk.usage is not None:
                 self._exchange.usage = chunk.usage
             if not chunk.choices:
@@ -84,9 +88,9 @@ class ChunkResponder:
 
         Raises ReplyBreaksSchema (422), its usage counted.
         """
-        usage = _account(
-            self._exchange, self._exchange.usage or estimated_usage(self._call, self._generated_bytes), self._route
-        )
+        self._is_settled = True
+        counted = estimated_usage(self._call, self._generated_bytes)
+        usage = _account(self._exchange, self._exchange.usage or counted, self._route)
         if self._expected is not None:
             with _usage_in_the_error(usage):
                 self._expected.finish()
@@ -96,10 +100,18 @@ class ChunkResponder:
         provider_data = {**(last.provider_data or {}), **self._extra} or None
         return [*held, msgspec.structs.replace(last, usage=usage, gateway=gateway, provider_data=provider_data)]
 
+    def settle(self) -> None:
+        """Accounts for a stream that broke off, by what came of it. Nothing after `finish`, or when nothing came."""
+        if self._is_settled or not self._has_begun:
+            return
+        self._is_settled = True
+        counted = estimated_usage(self._call, self._generated_bytes)
+        known = self._exchange.usage
+        _account(self._exchange, counted if known is None else at_least(known, counted), self._route)
+
     def _mine(self, chunk: Chunk) -> CompletionChunk:
-        for choice in chunk.choices:
-            if choice.delta.content:
-                self._generated_bytes += len(choice.delta.content)
+        self._has_begun = True
+        self._generated_bytes += sum(generated_bytes(choice.delta) for choice in chunk.choices)
         return CompletionChunk(
             id=self._id,
             created=self._created_s,
@@ -152,7 +164,8 @@ def _usage_in_the_error(usage: UsageReport) -> Iterator[None]:
 def _account(exchange: Exchange, usage: TokenUsage, route: Route) -> UsageReport:
     exchange.usage = usage
     exchange.cost_nano_usd = cost_nano_usd(usage, route.facts)
-    return UsageReport.of(usage, exchange.cost_nano_usd)
+    exchange.usage_report = UsageReport.of(usage, exchange.cost_nano_usd)
+    return exchange.usage_report
 
 
 def _ms(seconds: float) -> float:

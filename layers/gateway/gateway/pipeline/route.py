@@ -50,11 +50,8 @@ def find_approved(model: str, tenant: Tenant, catalog: Catalog, now_s: float) ->
 
 
 def is_shut_down(facts: ModelFacts, now_s: float) -> bool:
-    """By its announced date; without one, when the catalog calls it deprecated."""
-    today = datetime.fromtimestamp(now_s, UTC).date().isoformat()
-    if facts.shutdown is not None:
-        return facts.shutdown <= today
-    return facts.lifecycle == "deprecated"
+    """By its announced date. A deprecated model without one may still serve: its provider decides."""
+    return facts.shutdown is not None and facts.shutdown <= datetime.fromtimestamp(now_s, UTC).date().isoformat()
 
 
 def _find(name: str, catalog: Catalog) -> tuple[str, ModelFacts]:

@@ -12,6 +12,7 @@ CHAT = Quirks(
         | {"safety_identifier", "store", "metadata", "user"}
     ),
     formats=frozenset({"text", "json_schema"}),  # same source
+    documents="file_url",  # https://docs.perplexity.ai/docs/sonar/media
     stream_usage=False,  # every chunk has the usage so far
     reasoning_apart=True,  # deep research bills them beside completion_tokens: https://docs.perplexity.ai/getting-started/pricing
     cost=("cost", "total_cost"),  # USD, same SDK: shared/usage_info.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
+from gateway.adapters.telemetry import log_trouble
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.tenant import Principal, Tenant
 
@@ -39,7 +40,13 @@ class DynamoKeys:
         key_address, tenant_address = _key_address(key_hash), {"pk": f"T#{tenant_id}", "sk": "T"}
         found = await self._read(key_address, tenant_address)
         key, tenant = found.get(key_address["pk"]), found.get(tenant_address["pk"])
-        return principal_of(key, tenant) if key and tenant else None
+        if key is None or tenant is None:
+            return None
+        try:
+            return principal_of(key, tenant)
+        except (KeyError, ValueError) as error:
+            log_trouble("tenants.malformed", tenant_id=tenant_id, kind=type(error).__name__)
+            raise AdmissionUnavailable("This key's record is damaged; the operator has to mend it.") from error
 
     async def _read(self, *addresses: dict[str, str]) -> dict[str, Item]:
         """Items by `pk`. Raises AwsFailure, also when DynamoDB left one unread."""
@@ -62,7 +69,7 @@ def _key_address(key_hash: str) -> dict[str, str]:
 
 
 def principal_of(key: Item, tenant: Item) -> Principal:
-    """Raises KeyError for an item that lacks what it must have."""
+    """Raises KeyError for an item that lacks what it must have, ValueError for an expiry that is no number."""
     expires = key.get("expires_at", {}).get("N")
     return Principal(
         tenant=Tenant(

@@ -8,7 +8,7 @@ import time
 from typing import Any, Protocol
 
 from gateway.entry.runtime.client import Invocation, RuntimeApi
-from gateway.entry.runtime.event import NotHttp, http_request
+from gateway.entry.runtime.event import http_request
 from gateway.entry.runtime.exchange import HttpExchange
 from gateway.entry.runtime.failure import describe, error_document, log
 from gateway.entry.runtime.handler import AsgiApp, EventHandler
@@ -47,7 +47,7 @@ class HttpFunction:
     async def serve(self, api: RuntimeApi, invocation: Invocation, payload: bytes) -> None:
         try:
             scope, body = http_request(json.loads(payload), invocation, self._state)
-        except (NotHttp, ValueError) as error:
+        except Exception as error:  # outermost for the event: whoever invokes directly may send anything
             log("ERROR", "event_refused", request_id=invocation.request_id, error=describe(error))
             await api.fail(invocation, error_document(error, "The event is not an API Gateway request."))
             return

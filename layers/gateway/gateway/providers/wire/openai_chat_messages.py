@@ -165,21 +165,30 @@ def _audio(part: AudioPart, quirks: Quirks) -> Rendered:
 def _file(part: FilePart, quirks: Quirks) -> Rendered:
     if quirks.documents in ("file", "file_or_url"):
         return part
+    data = part.file.file_data
+    if quirks.documents == "file_url":
+        return None if data is None else _file_url(data, part.file.filename)
     if quirks.documents != "document_url":
         return None
-    if part.file.file_data is None:
-        return {"type": "file", "file_id": part.file.file_id}
-    return _document_url(part.file.file_data, part.file.filename)
+    return {"type": "file", "file_id": part.file.file_id} if data is None else _document_url(data, part.file.filename)
 
 
 def _document(part: DocumentPart, quirks: Quirks) -> Rendered:
     if quirks.documents == "document_url":
         return _document_url(part.url, part.name)
+    if quirks.documents == "file_url":
+        return _file_url(part.url, part.name)
     media_type, data = _inline(part.url)
     if not quirks.documents or (not data and quirks.documents == "file"):
         return None
     name = part.name or f"document.{media_type.rpartition('/')[2] or 'pdf'}"
     return {"type": "file", "file": {"filename": name, "file_data": part.url}}
+
+
+def _file_url(url: str, name: str | None) -> Json:
+    """Base64 without a prefix stands where a URL would."""
+    rendered = {"type": "file_url", "file_url": {"url": _inline(url)[1] or url}}
+    return rendered if name is None else {**rendered, "file_name": name}
 
 
 def _document_url(url: str, name: str | None) -> Json:

@@ -35,7 +35,8 @@ class Quirks:
         reasoning_blocks: takes back opaque reasoning as `reasoning_details`, or as parts of `content`.
     Parts
         images: as `image_url`, the same with base64 only, or not at all.
-        documents: as OpenAI's `file`, the same with https URLs too, as Mistral's `document_url`, or not at all.
+        documents: as OpenAI's `file`, the same with https URLs too, as Mistral's `document_url`, as Perplexity's
+            `file_url`, or not at all.
         audio: as OpenAI's `input_audio`, the same with the bare base64 or URL in it, or not at all.
         video: as `video_url`, or not at all.
     Reply
@@ -65,7 +66,7 @@ class Quirks:
     reasoning_blocks: Literal["", "reasoning_details", "content"] = ""
 
     images: Literal["", "image_url", "image_data"] = "image_url"
-    documents: Literal["", "file", "file_or_url", "document_url"] = ""
+    documents: Literal["", "file", "file_or_url", "document_url", "file_url"] = ""
     audio: Literal["", "input_audio", "input_audio_text"] = ""
     video: Literal["", "video_url"] = ""
 

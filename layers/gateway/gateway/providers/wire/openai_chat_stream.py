@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import msgspec
 
@@ -41,11 +42,13 @@ _NOTHING = WireMessage()
 @dataclass(slots=True)
 class _Progress:
     """How far one choice has come. `calls`: the id of every tool call so far, in our order; `places`: our index by
-    the provider's.
+    the provider's. `thoughts`: pieces of Mistral's thinking by block, to be given whole.
     """
 
     begun: bool = False
     finished: bool = False
+    thinking: bool = False
+    thoughts: list[list[Json]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     places: dict[int, int] = field(default_factory=dict)
 
@@ -120,9 +123,8 @@ class ChatStream:
 
     def _finish(self, index: int, progress: _Progress) -> ChunkChoice:
         progress.finished = True
-        return ChunkChoice(
-            index=index, delta=Delta(), finish_reason=finish_reason(None, bool(progress.calls), self._target)
-        )
+        reason = finish_reason(None, bool(progress.calls), self._target)
+        return ChunkChoice(index=index, delta=_with_thoughts(Delta(), progress), finish_reason=reason)
 
     def _choice(self, choice: WireChoice) -> ChunkChoice | None:
         """None when the choice says nothing new."""
@@ -137,6 +139,7 @@ class ChatStream:
         if choice.finish_reason and not progress.finished:
             finish = finish_reason(choice.finish_reason, bool(progress.calls), self._target)
             progress.finished = True
+            delta = _with_thoughts(delta or Delta(), progress)
         if delta is None and finish is None and choice.logprobs is None:
             return None
         return ChunkChoice(index=index, delta=delta or Delta(), finish_reason=finish, logprobs=choice.logprobs)
@@ -145,6 +148,9 @@ class ChatStream:
         content, thinking, blocks = spoken(message)
         calls = [self._call(call, progress) for call in message.tool_calls] if message.tool_calls else None
         annotations, audio = objects(message.annotations), message.audio if isinstance(message.audio, dict) else None
+        if self._quirks.reasoning_blocks == "content":
+            self._think(progress, blocks, spoke=bool(content or calls))
+            blocks = None
         first = not progress.begun
         progress.begun = True
         if not (first or content or thinking or calls or blocks or message.refusal or annotations or audio):
@@ -159,6 +165,17 @@ class ChatStream:
             annotations=annotations,
             audio=audio,
         )
+
+    @staticmethod
+    def _think(progress: _Progress, pieces: list[Json] | None, *, spoke: bool) -> None:
+        """Keeps pieces for the block that they make; one is over when something else was said."""
+        for piece in pieces or ():
+            if not progress.thinking:
+                progress.thoughts.append([])
+            progress.thoughts[-1].append(piece)
+            progress.thinking = True
+        if spoke:
+            progress.thinking = False
 
     def _call(self, call: WireCall, progress: _Progress) -> ToolCallDelta:
         function = call.function or WireFunction()
@@ -184,6 +201,25 @@ class ChatStream:
         if call.id:
             return call.id != current
         return call.index is None and bool(call.function and call.function.name)
+
+
+def _with_thoughts(delta: Delta, progress: _Progress) -> Delta:
+    if not progress.thoughts:
+        return delta
+    return msgspec.structs.replace(delta, reasoning_details=[_block(pieces) for pieces in progress.thoughts])
+
+
+def _block(pieces: list[Json]) -> Json:
+    """The thinking of a whole reply: texts that follow each other are one.
+
+    Source: https://docs.mistral.ai/capabilities/reasoning
+    """
+    thinking: list[Json] = []
+    inner = [part for piece in pieces for part in objects(piece.get("thinking")) or ()]
+    for kind, group in groupby(inner, key=lambda part: part.get("type")):
+        run = list(group)
+        thinking += [{**run[0], "text": "".join(text(part.get("text")) for part in run)}] if kind == "text" else run
+    return {**{name: value for piece in pieces for name, value in piece.items()}, "thinking": thinking}
 
 
 def _is_whole(data: bytes) -> bool:

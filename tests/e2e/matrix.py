@@ -1,0 +1,190 @@
+"""The matrix of docs/capabilities.md: which models stand for a provider, and what has to come of every cell.
+
+No request is made here: tests/e2e/test_matrix.py proves what this says, scripts/write_capabilities.py prints it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from gateway.model.catalog import ModelFacts, ProviderCatalog
+from scripts.refresh_catalog import Change, read_overlays
+from tests.e2e.forms import ChatForm, CohereForm, ConverseForm, Form, GeminiForm, MessagesForm, ResponsesForm
+
+CATALOG = Path(__file__).parents[2] / "shared" / "catalog"
+CHAT_APIS = ("chat_completions", "messages", "generate_content", "converse", "cohere_chat", "responses")
+MEDIA = ("image", "document", "audio", "video")
+CELLS = MappingProxyType(
+    {
+        "tools": "tools",
+        "parallel_tools": "parallel tools",
+        "tool_results": "tool results",
+        "structured_output": "structured output",
+        "image": "three images",
+        "document": "document",
+        "audio": "audio",
+        "video": "video",
+        "reasoning": "reasoning over turns",
+    }
+)
+"""With the heading of each."""
+NEEDED = MappingProxyType(
+    {**dict.fromkeys(("tools", "parallel_tools", "tool_results"), "tools"), "reasoning": "reasoning"}
+)
+PARAMS = MappingProxyType({**dict.fromkeys(MEDIA, "messages[0].content[1]"), "reasoning": "reasoning_effort"})
+"""The parameter that a refusal names, where it is not `tools`."""
+
+Reasoning = Literal["signed", "encrypted", "blocks", "text", "shown", "counted", ""]
+REASONING: Mapping[str, str] = MappingProxyType(
+    {
+        "signed": "goes back with its signature, byte by byte as it came",
+        "encrypted": "goes back encrypted, byte by byte as it came; not to be read",
+        "blocks": "goes back as the provider's own blocks",
+        "text": "goes back as text",
+        "shown": "can be read; the provider takes none back",
+        "counted": "is counted only; the provider neither shows it nor takes it back",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """`why` this model. `schema`: how its reply is held to one. `reasoning`: what becomes of it, a key of REASONING.
+
+    `asks`: the members of the request that ask for reasoning.
+    """
+
+    provider: str
+    model: str
+    why: str
+    form: Form
+    schema: Literal["native", "tool", "prompt"] = "native"
+    reasoning: Reasoning = ""
+    asks: Mapping[str, Any] = field(default_factory=lambda: {"reasoning_effort": "high"})
+
+    @property
+    def name(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+    @property
+    def facts(self) -> ModelFacts:
+        return next(facts for facts in chat_models(self.provider) if facts.id == self.model)
+
+
+class Refusal(NamedTuple):
+    """With 400 `capability_not_supported`. `source`: where it says that the model lacks it."""
+
+    param: str
+    source: str
+
+
+HIDDEN = ChatForm(document_as="file")
+CLAUDE, GEMINI = MessagesForm(), GeminiForm()
+MOST = "takes what any of its models takes"
+ROWS = (
+    Row("openai", "gpt-5.5", "pictures, PDFs, levels of reasoning", HIDDEN, reasoning="counted"),
+    Row("openai", "gpt-5.3-codex", "spoken to through Responses", ResponsesForm(), reasoning="encrypted"),
+    Row("openai", "gpt-audio", "hears", ChatForm(), "tool"),
+    Row("anthropic", "claude-sonnet-4-6", f"{MOST}; thinks at a level", CLAUDE, reasoning="signed"),
+    Row("anthropic", "claude-haiku-4-5", f"{MOST}; thinks within a budget", CLAUDE, reasoning="signed"),
+    Row("google", "gemini-3.5-flash", f"{MOST}; thinks at a level, signs calls", GEMINI, reasoning="signed"),
+    Row("google", "gemini-2.5-flash", f"{MOST}; thinks within a budget, calls without id", GEMINI, reasoning="shown"),
+    Row("bedrock", "anthropic.claude-sonnet-4-6", "Claude's parameters", ConverseForm(), reasoning="signed"),
+    Row(
+        *("bedrock", "amazon.nova-2-lite-v1:0", "sees video; Nova's parameters", ConverseForm(), "tool", "signed"),
+        asks={"reasoning_effort": "medium"},  # at high it takes no limit
+    ),
+    Row("bedrock", "mistral.voxtral-small-24b-2507", "hears", ConverseForm()),
+    Row("azure", "gpt-5.4", "pictures, PDFs, levels of reasoning", HIDDEN, reasoning="counted"),
+    Row("azure", "gpt-5.3-codex", "spoken to through Responses", ResponsesForm(), reasoning="encrypted"),
+    Row("azure", "claude-sonnet-4-6", "Anthropic's API beside OpenAI's", CLAUDE, reasoning="signed"),
+    Row("azure", "phi-4-multimodal", "hears", ChatForm(), "prompt"),
+    Row("vertex", "gemini-3.5-flash", MOST, GEMINI, reasoning="signed"),
+    Row("vertex", "claude-haiku-4-5@20251001", "Anthropic's API at Google", CLAUDE, "tool", "signed"),
+    Row(
+        *("mistral", "mistral-medium-2604", "all but sound"),
+        ChatForm(returned="content", document_as="document_url"),
+        reasoning="blocks",
+    ),
+    Row("mistral", "voxtral-small-latest", "hears", ChatForm(bare_audio=True)),
+    Row("cohere", "command-a-plus-05-2026", MOST, CohereForm(), reasoning="blocks"),
+    Row("groq", "openai/gpt-oss-120b", "reasons", ChatForm(returned="reasoning"), reasoning="text"),
+    Row("groq", "meta-llama/llama-4-scout-17b-16e-instruct", "sees", ChatForm()),
+    Row("deepseek", "deepseek-v4-pro", MOST, ChatForm(returned="reasoning_content"), "tool", "text"),
+    Row("xai", "grok-4.3", MOST, ChatForm(), reasoning="shown"),
+    Row(
+        *("together", "moonshotai/Kimi-K2.6", MOST, ChatForm(), "native", "shown"),
+        asks={"provider_options": {"together": {"reasoning": {"enabled": True}}}},
+    ),
+    Row("together", "deepseek-ai/DeepSeek-V4-Pro", "levels of reasoning", ChatForm(), reasoning="shown"),
+    Row(
+        *("fireworks", "accounts/fireworks/models/qwen3p7-plus", MOST),
+        *(ChatForm(returned="reasoning_content"), "tool", "text"),
+    ),
+    Row(
+        *("fireworks", "accounts/fireworks/models/deepseek-v4-pro", "holds replies to a schema itself"),
+        *(ChatForm(returned="reasoning_content"), "native", "text"),
+    ),
+    Row(
+        *("openrouter", "google/gemini-2.5-flash", MOST),
+        *(ChatForm(returned="reasoning_details", document_as="file"), "native", "blocks"),
+    ),
+    Row("perplexity", "sonar-reasoning-pro", MOST, ChatForm(document_as="file_url"), reasoning="counted"),
+    Row("cerebras", "gpt-oss-120b", f"{MOST}; levels of reasoning", ChatForm(returned="reasoning"), reasoning="text"),
+    Row("ollama", "qwen3-vl", MOST, ChatForm(returned="reasoning"), reasoning="text"),
+    Row(
+        *("vllm", "Qwen/Qwen3-Omni-30B-A3B-Thinking", MOST, ChatForm(returned="reasoning"), "native", "text"),
+        asks={"provider_options": {"vllm": {"chat_template_kwargs": {"enable_thinking": True}}}},
+    ),
+    Row("huggingface", "moonshotai/Kimi-K2.6", "sees pictures and video", ChatForm(), "tool", "shown"),
+    Row("huggingface", "openai/gpt-oss-120b", "levels of reasoning", ChatForm(), "native", "shown"),
+)
+
+
+@cache
+def chat_models(provider: str) -> tuple[ModelFacts, ...]:
+    """Those of the provider's catalog that chat and are still served."""
+    catalog = msgspec.json.decode((CATALOG / f"{provider}.json").read_bytes(), type=ProviderCatalog)
+    return tuple(
+        facts
+        for facts in catalog.models
+        if facts.api in CHAT_APIS and facts.lifecycle != "deprecated" and facts.shutdown is None
+    )
+
+
+def takes(facts: ModelFacts, cell: str) -> bool:
+    """What the catalog says. Every model can be held to a schema, by one way or another."""
+    if cell in MEDIA:
+        return cell in facts.input
+    return cell == "structured_output" or NEEDED[cell] in facts.capabilities
+
+
+def refusal(row: Row, cell: str) -> Refusal | None:
+    """None where the cell has to pass."""
+    if takes(row.facts, cell):
+        return None
+    return Refusal(PARAMS.get(cell, "tools"), source_of(row, "input" if cell in MEDIA else NEEDED[cell]))
+
+
+def source_of(row: Row, fact: str) -> str:
+    """Where a fact of the model was read: with the last change of the overlay to it, else with the whole row."""
+    overlay = next(overlay for overlay in read_overlays(CATALOG / "overlay") if overlay.provider == row.provider)
+    found = row.facts.source
+    for patch in overlay.patches:
+        if any(fnmatchcase(row.model, pattern) for pattern in patch.match) and _is_about(patch, fact):
+            found = patch.source
+    return found
+
+
+def _is_about(change: Change, fact: str) -> bool:
+    if fact == "input":
+        return change.input is not msgspec.UNSET
+    return fact in change.add or fact in change.remove
