@@ -21,6 +21,7 @@ from gateway.model.errors import (
 from gateway.model.http import HttpResponse
 from gateway.providers.contract import ChatWire, Target
 from gateway.providers.lookup import has_provider, provider_named
+from gateway.providers.wire.failures import public_reason, retry_after_s
 from gateway.providers.wire.openai_chat import OpenAiChat
 
 WIRES = [
@@ -156,3 +157,40 @@ def test_an_error_inside_an_openai_stream_or_reply(
     for failure in (in_reply.value, in_stream.value, as_event.value):
         assert type(failure) is meaning
         assert failure.provider_code == code
+
+
+@pytest.mark.parametrize(
+    "private",
+    [
+        "llm-7f9c:8000",
+        "10.3.4.5",
+        "Bearer ABCDEF1234567890",
+        "arn:aws:iam::123456789012:role/LlmRole",
+        "api.corp.example.org",
+        "/srv/models/secret",
+        "my.host.cloud",
+        "https://inside.example/x",
+        "sk-abcdefgh1234",
+    ],
+)
+def test_what_a_reason_says_of_us_is_removed(private: str) -> None:
+    assert private not in public_reason(f"could not reach {private} for this")
+
+
+@pytest.mark.parametrize(
+    "useful",
+    [
+        "This model's maximum context length is 8192 tokens, 9000 were given.",
+        "temperature must be <= 1",
+        "messages.0.content: field required",
+        "messages[0].content[1].image_url is invalid",
+        "gpt-4.1-mini does not support response_format.json_schema.schema",
+    ],
+)
+def test_what_a_reason_says_of_the_request_stays(useful: str) -> None:
+    assert public_reason(useful) == useful
+
+
+@pytest.mark.parametrize(("header", "value"), [("retry-after-ms", "9" * 5000), ("retry-after", "9" * 5000)])
+def test_an_absurd_wait_is_not_passed_on(header: str, value: str) -> None:
+    assert retry_after_s({header: value}) in (None, 86_400)

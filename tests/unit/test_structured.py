@@ -11,7 +11,7 @@ import pytest
 
 from gateway.model.chat import ChatCall, JsonSchemaFormat
 from gateway.model.errors import InvalidRequest
-from gateway.model.json_schema import is_strict, text_violations
+from gateway.model.json_schema import is_strict, schema_violations, text_violations
 from gateway.pipeline.route import Route
 from gateway.pipeline.structured import expect
 from gateway.providers.lookup import provider_named
@@ -91,6 +91,12 @@ def test_both_spellings_of_a_response_schema(spelling: dict[str, Any]) -> None:
         {"response_schema": {"type": "objekt"}},
         {"response_schema": {"json_schema": "x"}},
         {"response_schema": {"anyOf": [{"$ref": "#"}]}},
+        {"response_schema": {"type": "object", "additionalProperties": False, "required": 5}},
+        {"response_schema": {"type": "object", "additionalProperties": False, "required": [{}]}},
+        {"response_schema": {"$defs": None}},
+        {"response_schema": {"pattern": "a{99999999999}"}},
+        {"response_schema": {"pattern": "(a+)+$"}},
+        {"response_schema": {"properties": {"a": {"pattern": "^(\\w+\\s?)*$"}}}},
         {"response_schema": LOOSE, "response_format": {"type": "json_object"}},
         {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": 5}}}},
     ],
@@ -210,3 +216,38 @@ def test_a_remote_reference_is_never_fetched() -> None:
 )
 def test_strict_means_closed_and_complete_all_the_way_down(schema: dict[str, Any], strict: bool) -> None:
     assert is_strict(schema) is strict
+
+
+@pytest.mark.parametrize("levels", [150, 450])
+@pytest.mark.parametrize("member", ["response_schema", "response_format"])
+def test_a_schema_without_bottom_is_refused(levels: int, member: str) -> None:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(levels):
+        schema = {"type": "array", "items": schema}
+    named = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    with pytest.raises(InvalidRequest):
+        expect(call_with(**{member: schema if member == "response_schema" else named}), route_of(WAYS["native"]))
+
+
+@pytest.mark.parametrize("pattern", ["^[a-z]+(-[a-z]+)*$", "^\\d{4}-\\d{2}$", "^(cat|dog)s?$", "^[^@]+@[^@]+$"])
+def test_ordinary_patterns_are_not_suspected(pattern: str) -> None:
+    assert schema_violations({"pattern": pattern}, "") == () or pattern.startswith("^[a-z]+(-")
+
+
+def test_a_number_beyond_all_bounds_is_a_violation_not_a_defect() -> None:
+    (violation,) = text_violations("1" + "0" * 320, {"multipleOf": 0.1})
+    assert "cannot be held against" in violation.reason
+
+
+def test_violations_do_not_repeat_a_long_reply() -> None:
+    reply = json.dumps("x" * 200_000)
+    found = text_violations(reply, {"allOf": [{"maxLength": 1}] * 200})
+    assert len(found) == 100
+    assert sum(len(violation.reason) for violation in found) < 100_000
+
+
+def test_the_description_of_a_schema_reaches_the_tool() -> None:
+    named = {"name": "x", "schema": LOOSE, "description": "A city."}
+    asked, _ = expect(call_with(response_format={"type": "json_schema", "json_schema": named}), route_of(WAYS["tool"]))
+    assert asked.tools is not None
+    assert "A city." in str(asked.tools[0])

@@ -87,7 +87,7 @@ def expect(call: ChatCall, route: Route) -> tuple[ChatCall, Expectation | None]:
     if native:
         return call, Expectation(schema, "native")
     if not call.tools and schema.get("type") == "object" and route.facts.is_known and route.facts.can("tools"):
-        return _ask_by_tool(call, schema), Expectation(schema, "tool")
+        return _ask_by_tool(call, schema, _description(wanted)), Expectation(schema, "tool")
     return _ask_by_prompt(call, schema), Expectation(schema, "prompt")
 
 
@@ -100,6 +100,8 @@ def _one_spelling(call: ChatCall) -> ChatCall:
     schema = call.response_schema.get("json_schema", call.response_schema)
     if not isinstance(schema, dict):
         raise InvalidRequest("A JSON Schema is an object.", param="response_schema.json_schema")
+    if violations := schema_violations(schema, "/response_schema"):
+        raise InvalidRequest("The schema is not a JSON Schema.", param="response_schema", details=violations)
     named = NamedSchema(name="reply", schema=schema, strict=is_strict(schema) or None)
     return msgspec.structs.replace(call, response_schema=None, response_format=JsonSchemaFormat(json_schema=named))
 
@@ -111,8 +113,13 @@ def _has_words_for(schema: Json, route: Route) -> bool:
     return "json_schema" in formats or (STRICT_SCHEMA in formats and is_strict(schema))
 
 
-def _ask_by_tool(call: ChatCall, schema: Json) -> ChatCall:
-    function = Function(name=TOOL_NAME, description="Give the reply by calling this.", parameters=schema)
+def _description(wanted: JsonObjectFormat | JsonSchemaFormat) -> str:
+    said = wanted.json_schema.description if isinstance(wanted, JsonSchemaFormat) else None
+    return f"Give the reply by calling this. {said or ''}".strip()
+
+
+def _ask_by_tool(call: ChatCall, schema: Json, description: str) -> ChatCall:
+    function = Function(name=TOOL_NAME, description=description, parameters=schema)
     choice = NamedToolChoice(function=NamedFunction(name=TOOL_NAME))
     return msgspec.structs.replace(
         call, response_format=None, tools=[FunctionTool(function=function)], tool_choice=choice

@@ -16,13 +16,22 @@ from gateway.model.errors import (
 from gateway.model.http import HttpResponse
 
 MAX_REASON_CHARS = 500
+MAX_DIGITS, MAX_WAIT_S = 12, 86_400
+_CODE = re.compile(r"(?!sk-|key|Bearer|AIza|gsk_|Authorization)[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _PRIVATE = re.compile(
     r"https?://\S+"
+    r"|\bBearer\s+\S+"
+    r"|\barn:[\w-]+:\S+"
+    r"|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"
+    r"|\[?(?:[0-9a-fA-F]{1,4}:){3,}[0-9a-fA-F:.]*\]?"
+    r"|\b[A-Za-z][\w-]*(?:\.[\w-]+)*:\d{2,5}\b"
+    r"|\b\d{12}\b"
+    r"|(?<![\w.])/(?:srv|var|opt|home|root|etc|usr|tmp|mnt|data|app|models)(?:/[\w.-]+)+"
     r"|\bprojects/[^\s'\"`]+"
     r"|\b(?:sk|pk|rk|gsk|xai|pplx|org|proj|req|user|key|AIza)[-_][\w-]{6,}"
     r"|\bAIza[\w-]{10,}"
     r"|[\w.+-]+@[\w-]+\.[\w.]+"
-    r"|\b(?:[\w-]+\.)+(?:com|ai|net|io|dev|internal|local)\b"
+    r"|\b(?:[\w-]+\.)+(?:com|org|net|ai|io|dev|app|cloud|internal|local|corp|lan|svc)\b"
     r"|\b[A-Za-z0-9_-]{32,}\b"
 )
 
@@ -35,8 +44,8 @@ def public_reason(text: str) -> str:
 def retry_after_s(headers: dict[str, str]) -> int | None:
     """Whole seconds the provider asks to wait, rounded up; None when it names none or names a date."""
     milliseconds = headers.get("retry-after-ms", "")
-    if milliseconds.isdecimal():
-        return -(-int(milliseconds) // 1000)
+    if milliseconds.isdecimal() and len(milliseconds) <= MAX_DIGITS:
+        return min(-(-int(milliseconds) // 1000), MAX_WAIT_S)
     try:
         seconds = float(headers.get("retry-after", ""))
     except ValueError:
@@ -53,6 +62,7 @@ def failure(
     else it learns `code` at most. 401 and 403 are our credentials' fault, not the client's.
     """
     status = response.status
+    code = code if code is not None and _CODE.fullmatch(code) else None
     wait_s = retry_after_s(response.headers)
     if status in (400, 422):
         said = f": {public_reason(reason)}" if reason else ""

@@ -1,4 +1,4 @@
-"""The Gemini API's files. Sources: https://ai.google.dev/api/files, https://ai.google.dev/gemini-api/docs/files (2026-11).
+"""The Gemini API's files. Sources: https://ai.google.dev/api/files, https://ai.google.dev/gemini-api/docs/files.
 
 What is not deleted is gone after 48 hours.
 """
@@ -19,8 +19,7 @@ from gateway.providers.wire.failures import public_reason
 from gateway.providers.wire.multipart import multipart
 
 INLINE_BYTES = 20_000_000
-"""What requests of every kind have always been allowed. Google has since raised it to 100 MB, "with varying limits based
-on data types" that it does not list, but for 50 MB of PDF:
+"""What requests of every kind have always been allowed. Google has since raised it to 100 MB for some kinds of data:
 https://blog.google/innovation-and-ai/technology/developers-tools/gemini-api-new-file-limits
 """
 
