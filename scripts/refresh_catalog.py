@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from decimal import Context, Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -56,7 +57,8 @@ class CatalogError(Exception):
 class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the overlay says of a row, with where and when it was read.
 
-    `add` and `remove` are capabilities. `usd_per_million` replaces prices one by one, null removes one.
+    `add` and `remove` are capabilities, `add_input` and `remove_input` modalities. `usd_per_million` replaces prices
+    one by one, null removes one.
     `times` derives a price from another: {"cache_write_1h": ["input", 2]}.
     """
 
@@ -77,6 +79,8 @@ class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dialect: Literal["anthropic", "nova", "openai"] | UnsetType = UNSET
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
+    add_input: tuple[str, ...] = ()
+    remove_input: tuple[str, ...] = ()
     usd_per_million: dict[str, Decimal | None] = {}
     times: dict[str, tuple[str, int]] = {}
     tiers: list[dict[str, Decimal]] | UnsetType = UNSET
@@ -152,7 +156,7 @@ def read_tiers(cost: dict[str, Any], where: str) -> tuple[PriceTier, ...]:
     return tuple(PriceTier(above_prompt_tokens=size, prices=prices) for size, prices in read if prices)
 
 
-def modalities(names: list[str], *, without: str = "") -> tuple[str, ...]:
+def modalities(names: Iterable[str], *, without: str = "") -> tuple[str, ...]:
     """In a fixed order, `pdf` under this gateway's name for it."""
     ours = {"document" if name == "pdf" else name for name in names} - {without}
     return tuple(name for name in MODALITIES if name in ours)
@@ -239,9 +243,13 @@ def apply(row: ModelFacts, change: Change) -> ModelFacts:
     kept = set() if change.usd_per_million else {"source", "as_of"}
     names = set(Change.__struct_fields__) & set(ModelFacts.__struct_fields__) - kept
     simple = {name: value for name in names if (value := getattr(change, name)) is not UNSET}
+    if unknown := {*change.add_input, *change.remove_input} - set(MODALITIES):
+        raise CatalogError(f"{row.id}: unknown modality {sorted(unknown)}")
+    given = simple.pop("input", row.input)
     return msgspec.structs.replace(
         row,
         **simple,
+        input=modalities((set(given) | set(change.add_input)) - set(change.remove_input)),
         capabilities=capabilities((set(row.capabilities) | set(change.add)) - set(change.remove), row.id),
         prices=changed_prices(row.prices, change),
         price_tiers=changed_tiers(row, change),

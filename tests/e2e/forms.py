@@ -92,6 +92,10 @@ class Form(ABC):
         """The schema that the reply is natively held to."""
 
 
+FUNCTION = ("name", "arguments")
+"""Of a call; the SDK leaves members of its own there."""
+
+
 def arguments(call: Json) -> Json:
     found: Json = json.loads(call["function"]["arguments"])
     return found
@@ -116,10 +120,9 @@ class ChatForm(Form):
 
     def called(self, message: Json) -> list[Json]:
         calls = [
-            {"id": call["id"], "type": "function", "function": dict(call["function"])} for call in message["tool_calls"]
+            {"id": call["id"], "type": "function", "function": {name: call["function"][name] for name in FUNCTION}}
+            for call in message["tool_calls"]
         ]
-        for call in calls:
-            call["function"].pop("parsed_arguments", None)  # the SDK's own
         turn: Json = {"role": "assistant", "content": None, "tool_calls": calls}
         if self.returned == "content":
             turn["content"] = message.get("reasoning_details")

@@ -53,11 +53,20 @@ REASONING: Mapping[str, str] = MappingProxyType(
         "counted": "is counted only; the provider neither shows it nor takes it back",
     }
 )
+SCHEMAS: Mapping[str, str] = MappingProxyType(
+    {
+        "native": "the provider is given the schema and holds the reply to it",
+        "tool": "the model has to call one tool, whose arguments are the reply",
+        "prompt": "a system message demands it",
+    }
+)
+"""The gateway holds every reply against the schema, whichever way it was asked for."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """`why` this model. `schema`: how its reply is held to one. `reasoning`: what becomes of it, a key of REASONING.
+    """`why` this model. `schema`: how it is asked for, a key of SCHEMAS. `reasoning`: what becomes of it, a key of
+    REASONING, "" for a model without.
 
     `asks`: the members of the request that ask for reasoning.
     """
@@ -171,11 +180,11 @@ def refusal(row: Row, cell: str) -> Refusal | None:
     """None where the cell has to pass."""
     if takes(row.facts, cell):
         return None
-    return Refusal(PARAMS.get(cell, "tools"), source_of(row, "input" if cell in MEDIA else NEEDED[cell]))
+    return Refusal(PARAMS.get(cell, "tools"), source_of(row, NEEDED.get(cell, cell)))
 
 
 def source_of(row: Row, fact: str) -> str:
-    """Where a fact of the model was read: with the last change of the overlay to it, else with the whole row."""
+    """Where a modality or capability of the model was read: with the overlay's last change to it, else with the row."""
     overlay = next(overlay for overlay in read_overlays(CATALOG / "overlay") if overlay.provider == row.provider)
     found = row.facts.source
     for patch in overlay.patches:
@@ -185,6 +194,5 @@ def source_of(row: Row, fact: str) -> str:
 
 
 def _is_about(change: Change, fact: str) -> bool:
-    if fact == "input":
-        return change.input is not msgspec.UNSET
-    return fact in change.add or fact in change.remove
+    all_media = change.input is not msgspec.UNSET and fact in MEDIA
+    return all_media or fact in (*change.add_input, *change.remove_input, *change.add, *change.remove)

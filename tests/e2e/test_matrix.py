@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -31,7 +31,7 @@ ADD = Tool(
 LOOKUP = Tool("lookup", "Finds a town", {"type": "object", "properties": {"town": {"type": "string"}}})
 TOOLS = [{"type": "function", "function": tool._asdict()} for tool in (ADD, LOOKUP)]
 ONE_CALL = 'call add {"a": 1, "b": 2}'
-CALLS = [("add", {"a": 1, "b": 2}), ("lookup", {"town": "Oslo"}), ("add", {"a": 3, "b": 4})]
+CALLS: list[tuple[str, Json]] = [("add", {"a": 1, "b": 2}), ("lookup", {"town": "Oslo"}), ("add", {"a": 3, "b": 4})]
 THREE_CALLS = "\n".join(f"call {name} {json.dumps(arguments)}" for name, arguments in CALLS)
 REPLY = Tool("reply", "Give the reply by calling this.", {})
 SCHEMA = {
@@ -55,7 +55,7 @@ SENT = {
     "audio": [media("audio/wav", SOUND)],
     "video": [media("video/mp4", CLIP)],
 }
-PARTS = {
+PARTS: dict[str, Callable[[Media], Json]] = {
     "image": lambda sent: {"type": "image_url", "image_url": {"url": sent.data_url}},
     "document": lambda sent: {"type": "file", "file": {"file_data": sent.data_url, "filename": sent.name}},
     "audio": lambda sent: {"type": "input_audio", "input_audio": {"data": sent.content, "format": sent.subtype}},
@@ -222,7 +222,7 @@ def user(text: str) -> list[Json]:
     return [{"role": "user", "content": text}]
 
 
-CHECKS = {
+CHECKS: dict[str, Callable[[Gate, Row, bool], None]] = {
     "tools": check_tools,
     "parallel_tools": check_parallel_tools,
     "tool_results": check_tool_results,

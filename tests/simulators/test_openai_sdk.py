@@ -135,6 +135,44 @@ def test_models_and_responses(openai_client: openai.OpenAI) -> None:
     assert final.usage.output_tokens == 3
 
 
+def test_responses_call_functions_and_reason_encrypted(openai_client: openai.OpenAI) -> None:
+    asked: dict[str, Any] = {
+        "model": "gpt-5",
+        "tools": [{"type": "function", "name": "add", "parameters": {"type": "object"}, "strict": False}],
+        "reasoning": {"effort": "low"},
+        "include": ["reasoning.encrypted_content"],
+        "store": False,
+    }
+    question: Any = {"role": "user", "content": 'call add {"a": 1}\ncall add {"a": 2}'}
+    whole = openai_client.responses.create(input=[question], **asked)
+    with openai_client.responses.stream(input=[question], **asked) as stream:
+        streamed = stream.get_final_response()
+    for response in (whole, streamed):
+        reasoning, *calls = [item.to_dict() for item in response.output]
+        assert reasoning["type"] == "reasoning"
+        assert reasoning["encrypted_content"]
+        assert [call["arguments"] for call in calls] == ['{"a": 1}', '{"a": 2}']
+    items = [item.to_dict() for item in whole.output]
+    outputs = [
+        {"type": "function_call_output", "call_id": i["call_id"], "output": "3"} for i in items if "call_id" in i
+    ]
+    history = [question, *items, *outputs]
+    assert openai_client.responses.create(input=history, **asked).output_text == "Tool said: 3 3"
+    for broken in (history[:-1], [question, *items[1:2], *outputs], [question, items[0]]):
+        with pytest.raises(openai.BadRequestError):
+            openai_client.responses.create(input=broken, **asked)
+
+
+def test_a_demanded_schema_is_obeyed(openai_client: openai.OpenAI) -> None:
+    demand = 'Obey this JSON Schema:\n{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]}'
+    messages: list[Any] = [{"role": "system", "content": demand}, {"role": "user", "content": "Hello"}]
+    reply = openai_client.chat.completions.create(model="gpt-4o", messages=messages)
+    assert reply.choices[0].message.content == '{"a":1}'
+    messages[0]["content"] = demand + " or not"
+    reply = openai_client.chat.completions.create(model="gpt-4o", messages=messages)
+    assert reply.choices[0].message.content == "You said: Hello"
+
+
 @pytest.mark.parametrize(
     ("fields", "error", "param", "code"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest, UnreadableBody, UnsupportedMediaType
@@ -123,3 +124,13 @@ def test_a_reply_message_may_be_sent_back() -> None:
         "audio": None,
     }
     assert len(read(messages=[{"role": "user", "content": "Hi"}, reply]).messages) == 2
+
+
+def test_what_the_sdk_leaves_in_a_reply_is_taken_and_forgotten() -> None:
+    """A message of `parse()` or `stream()` goes back as it is; strict providers refuse members they do not know."""
+    function = {"name": "add", "arguments": "{}", "parsed_arguments": {"a": 1}}
+    calls = [{"id": "c", "type": "function", "function": function, "index": 0}]
+    call = read(messages=[{"role": "assistant", "content": None, "tool_calls": calls, "parsed": {"a": 1}}])
+    assert msgspec.to_builtins(call.messages[0].tool_calls) == [
+        {"id": "c", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+    ]

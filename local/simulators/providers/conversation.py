@@ -1,10 +1,15 @@
 """Reading an OpenAI-style conversation: the neutral prompt, media notes, tools, and the checks on them."""
 
+import re
 from typing import Any
+
+import msgspec
 
 from local.simulators.script import TOKENS_PER_MEDIA, TOKENS_PER_MESSAGE, Prompt, count_tokens
 from local.simulators.switches import strip_directives
 from local.simulators.wire import Json, Parts, Refused, encode, note_base64, note_url
+
+_DEMANDED_SCHEMA = re.compile(r"JSON Schema:\n(\{.*\})\Z", re.DOTALL)
 
 
 def read_prompt(body: Json) -> tuple[Prompt, dict[str, str]]:
@@ -23,11 +28,22 @@ def read_prompt(body: Json) -> tuple[Prompt, dict[str, str]]:
             prompt.user_text, prompt.media, settings, prompt.tool_results = text, parts.media, found, []
         elif role == "tool":
             prompt.tool_results.append(text)
-        elif role not in ("system", "developer", "assistant"):
+        elif role == "system":
+            prompt.schema = _demanded_schema(text) or prompt.schema
+        elif role not in ("developer", "assistant"):
             raise Refused("wrong_type", f"Invalid value: '{role}'.", param=f"messages[{at}].role", code="invalid_value")
     _read_tools(body, prompt)
     _read_format(body.get("response_format") or {}, prompt)
     return prompt, settings
+
+
+def _demanded_schema(text: str) -> Any:
+    """A schema that the system message ends with; None without one."""
+    found = _DEMANDED_SCHEMA.search(text)
+    try:
+        return msgspec.json.decode(found[1]) if found else None
+    except msgspec.DecodeError:
+        return None
 
 
 def _check_pairing(message: Json, role: Any, unanswered: set[str], at: int) -> set[str]:

@@ -119,6 +119,14 @@ def test_a_patch_changes_what_it_names_and_the_source_follows_the_price(tmp_path
     assert (rows["m-2"]["source"], rows["m-2"]["as_of"]) == (FACT["source"], FACT["as_of"])
 
 
+def test_a_patch_adds_and_takes_away_modalities(tmp_path: Path) -> None:
+    patch = {"match": ["m-*"], **FACT, "add_input": ["audio"], "remove_input": ["document"]}
+    row = built(tmp_path, {"m-1": CHAT}, patches=[patch])["m-1"]
+    assert row["input"] == ["text", "image", "audio"]
+    with pytest.raises(CatalogError, match="m-1: unknown modality \\['pdf'\\]"):
+        built(tmp_path, {"m-1": CHAT}, patches=[{**patch, "add_input": ["pdf"]}])
+
+
 def test_rows_and_copies_are_added(tmp_path: Path) -> None:
     tiers = [{"above_prompt_tokens": 5, "input": 2}]
     rows = built(

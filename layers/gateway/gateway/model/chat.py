@@ -57,15 +57,6 @@ class FileRef(Inbound, frozen=True, kw_only=True):
     filename: str | None = None
 
 
-class UploadedRef(FileRef, frozen=True, kw_only=True):
-    """Bytes that the gateway gave to the provider's own storage. `file_id`: as that one names them.
-
-    Never decoded, so no client can name what another one's call has uploaded.
-    """
-
-    content_type: str
-
-
 class FilePart(Inbound, frozen=True, kw_only=True, tag_field="type", tag="file"):
     file: FileRef
     cache_control: Json | None = None

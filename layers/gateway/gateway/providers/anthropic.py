@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from gateway.model.http import Credential, HttpRequest
 from gateway.providers.contract import Provider
-from gateway.providers.wire.anthropic_files import AnthropicFiles
 from gateway.providers.wire.anthropic_messages import AnthropicMessages
 
 
@@ -21,5 +20,4 @@ PROVIDER = Provider(
     base_url="https://api.anthropic.com",
     wires={"messages": AnthropicMessages()},
     authorize=x_api_key,
-    uploads=AnthropicFiles(),
 )

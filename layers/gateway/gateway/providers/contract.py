@@ -10,7 +10,6 @@ from typing import Protocol, TypeAlias
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
 from gateway.model.errors import ProviderError, ProviderFailure
-from gateway.model.file import StoredFile
 from gateway.model.http import Credential, HttpRequest, HttpResponse
 from gateway.model.reply import Chunk, Reply
 
@@ -73,44 +72,6 @@ class ChatWire(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderFile:
-    """Bytes in a provider's storage. `id`: what its file API calls them. `reference`: what a message calls them.
-
-    `is_ready`: whether a message may name them yet.
-    """
-
-    id: str
-    reference: str
-    is_ready: bool
-
-
-class Uploads(Protocol):
-    """How a provider is given bytes that are too many for the request itself. Requests come without credentials.
-
-    Answers that are not 2xx are the chat wire's to explain.
-    """
-
-    @property
-    def inline_bytes(self) -> int:
-        """The largest body of a chat request, media in base64 and all."""
-        ...
-
-    def render(self, file: StoredFile, target: Target) -> HttpRequest: ...
-
-    def poll(self, file: ProviderFile, target: Target) -> HttpRequest: ...
-
-    def parse(self, response: HttpResponse, target: Target) -> ProviderFile:
-        """A 2xx answer to an upload or a poll.
-
-        Raises ProviderRejected (400) when the provider cannot use the bytes, ProviderError (502) when the answer is
-        not what it documents.
-        """
-        ...
-
-    def delete(self, file: ProviderFile, target: Target) -> HttpRequest: ...
-
-
 def bearer(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
     """`Authorization: Bearer`, left out when there is no key (a server of one's own may need none)."""
     if not credential.api_key:
@@ -130,7 +91,6 @@ class Provider:
     `wires`: by the `api` member of a catalog row. `authorize` puts the credential into a rendered request;
     the last argument is the time in Unix seconds, for signatures.
     `own_urls`: how addresses begin that only this provider can read, which the gateway therefore hands on.
-    `uploads`: None when all bytes have to go inside of requests.
     """
 
     name: str
@@ -138,7 +98,6 @@ class Provider:
     wires: dict[str, ChatWire] = field(repr=False)
     authorize: Authorize = bearer
     own_urls: tuple[str, ...] = ()
-    uploads: Uploads | None = None
 
 
 _PLACE = re.compile(r"\{(\w+)\}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from gateway.model.http import Credential, HttpRequest
 from gateway.providers.contract import Provider
 from gateway.providers.wire.gemini import Gemini
-from gateway.providers.wire.gemini_files import GeminiFiles
 
 
 def x_goog_api_key(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
@@ -31,5 +30,4 @@ PROVIDER = Provider(
     wires={"generate_content": Gemini()},
     authorize=x_goog_api_key,
     own_urls=OWN_URLS,
-    uploads=GeminiFiles(),
 )

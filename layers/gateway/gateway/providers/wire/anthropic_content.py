@@ -18,7 +18,6 @@ from gateway.model.chat import (
     DeveloperMessage,
     DocumentPart,
     FilePart,
-    FileRef,
     ImagePart,
     ImageUrlPart,
     Json,
@@ -29,7 +28,6 @@ from gateway.model.chat import (
     TextPart,
     ToolCall,
     ToolMessage,
-    UploadedRef,
 )
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 
@@ -125,22 +123,14 @@ def _block(part: Part, where: str) -> Json:
     elif isinstance(part, RefusalPart):
         return {"type": "text", "text": part.refusal}
     elif isinstance(part, FilePart):
-        block = _file(part.file, where)
+        if part.file.file_data is None:
+            raise CapabilityNotSupported("Only a file's content can be sent to Anthropic", param=f"{where}.file")
+        block = _document(part.file.file_data, part.file.filename, where)
     else:
         raise CapabilityNotSupported("Anthropic takes no audio or video", param=where)
     if part.cache_control is not None:
         block["cache_control"] = part.cache_control
     return block
-
-
-def _file(file: FileRef, where: str) -> Json:
-    if isinstance(file, UploadedRef):
-        kind = "image" if file.content_type.startswith("image/") else "document"
-        block: Json = {"type": kind, "source": {"type": "file", "file_id": file.file_id}}
-        return {**block, "title": file.filename} if kind == "document" and file.filename is not None else block
-    if file.file_data is None:
-        raise CapabilityNotSupported("Only a file's content can be sent to Anthropic", param=f"{where}.file")
-    return _document(file.file_data, file.filename, where)
 
 
 def _source(url: str, where: str) -> Json:

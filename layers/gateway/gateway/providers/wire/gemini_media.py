@@ -15,7 +15,6 @@ from gateway.model.chat import (
     ImageUrlPart,
     InputAudioPart,
     Json,
-    UploadedRef,
     VideoPart,
 )
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
@@ -93,8 +92,6 @@ def media_entry(entry: Json, where: str) -> Json:
 
 def _file(part: FilePart, where: str, files_root: str) -> Json:
     file = part.file
-    if isinstance(file, UploadedRef):
-        return _reference(file.file_id or "", file.content_type)
     if file.file_data is not None:
         return _located(file.file_data, f"{where}.file.file_data")
     file_id = file.file_id or ""
