@@ -95,66 +95,54 @@ class Refusal(NamedTuple):
     source: str
 
 
-HIDDEN = ChatForm(document_as="file")
-CLAUDE, GEMINI = MessagesForm(), GeminiForm()
 MOST = "takes what any of its models takes"
+CLAUDE, GEMINI, CONVERSE, RESPONSES = MessagesForm(), GeminiForm(), ConverseForm(), ResponsesForm()
+PLAIN = ChatForm()
+FILES = ChatForm(document_as="file")
+MISTRAL = ChatForm(returned="content", document_as="document_url")
+OPENROUTER = ChatForm(returned="reasoning_details", document_as="file")
+IN_REASONING, IN_REASONING_CONTENT = ChatForm(returned="reasoning"), ChatForm(returned="reasoning_content")
+
+KIMI_ASKS = {"provider_options": {"together": {"reasoning": {"enabled": True}}}}
+QWEN_ASKS = {"provider_options": {"vllm": {"chat_template_kwargs": {"enable_thinking": True}}}}
+NOVA_ASKS = {"reasoning_effort": "medium"}  # at "high" it takes no output limit
+FIREWORKS = "accounts/fireworks/models"
+
 ROWS = (
-    Row("openai", "gpt-5.5", "pictures, PDFs, levels of reasoning", HIDDEN, reasoning="counted"),
-    Row("openai", "gpt-5.3-codex", "spoken to through Responses", ResponsesForm(), reasoning="encrypted"),
-    Row("openai", "gpt-audio", "hears", ChatForm(), "tool"),
+    Row("openai", "gpt-5.5", "pictures, PDFs, levels of reasoning", FILES, reasoning="counted"),
+    Row("openai", "gpt-5.3-codex", "spoken to through Responses", RESPONSES, reasoning="encrypted"),
+    Row("openai", "gpt-audio", "hears", PLAIN, "tool"),
     Row("anthropic", "claude-sonnet-4-6", f"{MOST}; thinks at a level", CLAUDE, reasoning="signed"),
     Row("anthropic", "claude-haiku-4-5", f"{MOST}; thinks within a budget", CLAUDE, reasoning="signed"),
     Row("google", "gemini-3.5-flash", f"{MOST}; thinks at a level, signs calls", GEMINI, reasoning="signed"),
     Row("google", "gemini-2.5-flash", f"{MOST}; thinks within a budget, calls without id", GEMINI, reasoning="shown"),
-    Row("bedrock", "anthropic.claude-sonnet-4-6", "Claude's parameters", ConverseForm(), reasoning="signed"),
-    Row(
-        *("bedrock", "amazon.nova-2-lite-v1:0", "sees video; Nova's parameters", ConverseForm(), "tool", "signed"),
-        asks={"reasoning_effort": "medium"},  # at high it takes no limit
-    ),
-    Row("bedrock", "mistral.voxtral-small-24b-2507", "hears", ConverseForm()),
-    Row("azure", "gpt-5.4", "pictures, PDFs, levels of reasoning", HIDDEN, reasoning="counted"),
-    Row("azure", "gpt-5.3-codex", "spoken to through Responses", ResponsesForm(), reasoning="encrypted"),
+    Row("bedrock", "anthropic.claude-sonnet-4-6", "Claude's parameters", CONVERSE, reasoning="signed"),
+    Row("bedrock", "amazon.nova-2-lite-v1:0", "sees video; Nova's parameters", CONVERSE, "tool", "signed", NOVA_ASKS),
+    Row("bedrock", "mistral.voxtral-small-24b-2507", "hears", CONVERSE),
+    Row("azure", "gpt-5.4", "pictures, PDFs, levels of reasoning", FILES, reasoning="counted"),
+    Row("azure", "gpt-5.3-codex", "spoken to through Responses", RESPONSES, reasoning="encrypted"),
     Row("azure", "claude-sonnet-4-6", "Anthropic's API beside OpenAI's", CLAUDE, reasoning="signed"),
-    Row("azure", "phi-4-multimodal", "hears", ChatForm(), "prompt"),
+    Row("azure", "phi-4-multimodal", "hears", PLAIN, "prompt"),
     Row("vertex", "gemini-3.5-flash", MOST, GEMINI, reasoning="signed"),
     Row("vertex", "claude-haiku-4-5@20251001", "Anthropic's API at Google", CLAUDE, "tool", "signed"),
-    Row(
-        *("mistral", "mistral-medium-2604", "all but sound"),
-        ChatForm(returned="content", document_as="document_url"),
-        reasoning="blocks",
-    ),
+    Row("mistral", "mistral-medium-2604", "all but sound", MISTRAL, reasoning="blocks"),
     Row("mistral", "voxtral-small-latest", "hears", ChatForm(bare_audio=True)),
     Row("cohere", "command-a-plus-05-2026", MOST, CohereForm(), reasoning="blocks"),
-    Row("groq", "openai/gpt-oss-120b", "reasons", ChatForm(returned="reasoning"), reasoning="text"),
-    Row("groq", "meta-llama/llama-4-scout-17b-16e-instruct", "sees", ChatForm()),
-    Row("deepseek", "deepseek-v4-pro", MOST, ChatForm(returned="reasoning_content"), "tool", "text"),
-    Row("xai", "grok-4.3", MOST, ChatForm(), reasoning="shown"),
-    Row(
-        *("together", "moonshotai/Kimi-K2.6", MOST, ChatForm(), "native", "shown"),
-        asks={"provider_options": {"together": {"reasoning": {"enabled": True}}}},
-    ),
-    Row("together", "deepseek-ai/DeepSeek-V4-Pro", "levels of reasoning", ChatForm(), reasoning="shown"),
-    Row(
-        *("fireworks", "accounts/fireworks/models/qwen3p7-plus", MOST),
-        *(ChatForm(returned="reasoning_content"), "tool", "text"),
-    ),
-    Row(
-        *("fireworks", "accounts/fireworks/models/deepseek-v4-pro", "holds replies to a schema itself"),
-        *(ChatForm(returned="reasoning_content"), "native", "text"),
-    ),
-    Row(
-        *("openrouter", "google/gemini-2.5-flash", MOST),
-        *(ChatForm(returned="reasoning_details", document_as="file"), "native", "blocks"),
-    ),
+    Row("groq", "openai/gpt-oss-120b", "reasons", IN_REASONING, reasoning="text"),
+    Row("groq", "meta-llama/llama-4-scout-17b-16e-instruct", "sees", PLAIN),
+    Row("deepseek", "deepseek-v4-pro", MOST, IN_REASONING_CONTENT, "tool", "text"),
+    Row("xai", "grok-4.3", MOST, PLAIN, reasoning="shown"),
+    Row("together", "moonshotai/Kimi-K2.6", MOST, PLAIN, "native", "shown", KIMI_ASKS),
+    Row("together", "deepseek-ai/DeepSeek-V4-Pro", "levels of reasoning", PLAIN, reasoning="shown"),
+    Row("fireworks", f"{FIREWORKS}/qwen3p7-plus", MOST, IN_REASONING_CONTENT, "tool", "text"),
+    Row("fireworks", f"{FIREWORKS}/deepseek-v4-pro", "a schema natively", IN_REASONING_CONTENT, "native", "text"),
+    Row("openrouter", "google/gemini-2.5-flash", MOST, OPENROUTER, reasoning="blocks"),
     Row("perplexity", "sonar-reasoning-pro", MOST, ChatForm(document_as="file_url"), reasoning="counted"),
-    Row("cerebras", "gpt-oss-120b", f"{MOST}; levels of reasoning", ChatForm(returned="reasoning"), reasoning="text"),
-    Row("ollama", "qwen3-vl", MOST, ChatForm(returned="reasoning"), reasoning="text"),
-    Row(
-        *("vllm", "Qwen/Qwen3-Omni-30B-A3B-Thinking", MOST, ChatForm(returned="reasoning"), "native", "text"),
-        asks={"provider_options": {"vllm": {"chat_template_kwargs": {"enable_thinking": True}}}},
-    ),
-    Row("huggingface", "moonshotai/Kimi-K2.6", "sees pictures and video", ChatForm(), "tool", "shown"),
-    Row("huggingface", "openai/gpt-oss-120b", "levels of reasoning", ChatForm(), "native", "shown"),
+    Row("cerebras", "gpt-oss-120b", f"{MOST}; levels of reasoning", IN_REASONING, reasoning="text"),
+    Row("ollama", "qwen3-vl", MOST, IN_REASONING, reasoning="text"),
+    Row("vllm", "Qwen/Qwen3-Omni-30B-A3B-Thinking", MOST, IN_REASONING, "native", "text", QWEN_ASKS),
+    Row("huggingface", "moonshotai/Kimi-K2.6", "sees pictures and video", PLAIN, "tool", "shown"),
+    Row("huggingface", "openai/gpt-oss-120b", "levels of reasoning", PLAIN, reasoning="shown"),
 )
 
 

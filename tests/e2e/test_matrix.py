@@ -110,10 +110,11 @@ def gate(gateway: Gateway) -> Iterator[Gate]:
         yield Gate(sdk, control)
 
 
-def only_body(gate: Gate, row: Row) -> Json:
-    """Of the one request that was made, which went to the row's provider and model."""
+def only_body(gate: Gate, row: Row, stream: bool) -> Json:
+    """Of the one request that was made: to the row's provider and model, for a whole or a streamed answer."""
     (request,) = gate.received()
     assert (request["provider"], request["status"]) == (row.provider, 200)
+    assert (bool(request["body"].get("stream")) or "tream" in request["path"]) is stream
     assert row.model in (request["model"], request["body"].get("model"), *request["path"].split("/"))
     body: Json = request["body"]
     return body
@@ -121,7 +122,7 @@ def only_body(gate: Gate, row: Row) -> Json:
 
 def check_tools(gate: Gate, row: Row, stream: bool) -> None:
     reply = gate.ask(row, stream=stream, messages=user(ONE_CALL), tools=TOOLS)
-    body = only_body(gate, row)
+    body = only_body(gate, row, stream)
     assert body.items() >= row.form.tools([ADD, LOOKUP]).items()
     assert body[row.form.conversation] == [row.form.user(ONE_CALL)]
     check_calls(reply, CALLS[:1])
@@ -129,7 +130,7 @@ def check_tools(gate: Gate, row: Row, stream: bool) -> None:
 
 def check_parallel_tools(gate: Gate, row: Row, stream: bool) -> None:
     reply = gate.ask(row, stream=stream, messages=user(THREE_CALLS), tools=TOOLS, parallel_tool_calls=True)
-    assert only_body(gate, row)[row.form.conversation] == [row.form.user(THREE_CALLS)]
+    assert only_body(gate, row, stream)[row.form.conversation] == [row.form.user(THREE_CALLS)]
     check_calls(reply, CALLS)
 
 
@@ -157,7 +158,7 @@ def check_results(gate: Gate, row: Row, stream: bool, text: str, reply: Reply, *
     messages = [*user(text), reply.message, *sent]
     second = gate.ask(row, stream=stream, messages=messages, tools=TOOLS, **members)
     history = [row.form.user(text), *row.form.called(reply.said), *row.form.results(results)]
-    assert only_body(gate, row)[row.form.conversation] == history
+    assert only_body(gate, row, stream)[row.form.conversation] == history
     assert second.said["content"] == f"Tool said: {' '.join(result.text for result in results)}"
     assert second.finish_reason == "stop"
 
@@ -165,7 +166,7 @@ def check_results(gate: Gate, row: Row, stream: bool, text: str, reply: Reply, *
 def check_structured_output(gate: Gate, row: Row, stream: bool) -> None:
     wanted = {"type": "json_schema", "json_schema": {"name": "town", "strict": True, "schema": SCHEMA}}
     reply = gate.ask(row, stream=stream, messages=user("Name a town."), response_format=wanted)
-    body = only_body(gate, row)
+    body = only_body(gate, row, stream)
     if row.schema == "native":
         assert row.form.schema(body) == SCHEMA
     elif row.schema == "tool":
@@ -183,7 +184,7 @@ def check_media(gate: Gate, row: Row, stream: bool, kind: str) -> None:
     content = [{"type": "text", "text": "Look"}, *(PARTS[kind](one) for one in sent)]
     reply = gate.ask(row, stream=stream, messages=[{"role": "user", "content": content}])
     expected = [getattr(row.form, kind)(one) for one in sent]
-    assert only_body(gate, row)[row.form.conversation] == [row.form.user("Look", *expected)]
+    assert only_body(gate, row, stream)[row.form.conversation] == [row.form.user("Look", *expected)]
     noted = re.findall(r"\[(\w+) [^ ]+ (\d+) bytes\]", reply.said["content"])
     assert noted == [(kind, str(len(base64.b64decode(one.content)))) for one in sent]
 
@@ -202,7 +203,7 @@ def check_reasoning(gate: Gate, row: Row, stream: bool) -> None:
         gate.begin()
         gate.ask(row, stream=stream, messages=[*user(text), reply.message, *user("More")], **asks)
         history = [row.form.user(text), row.form.said(reply.said["content"]), row.form.user("More")]
-        assert only_body(gate, row)[row.form.conversation] == history
+        assert only_body(gate, row, stream)[row.form.conversation] == history
 
 
 def check_reasoned(row: Row, reply: Reply) -> None:
