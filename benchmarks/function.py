@@ -65,6 +65,7 @@ class Package:
             "AWS_SESSION_TOKEN": "bench",
             "GATEWAY_STACK": STACK,
             "GATEWAY_TENANTS_TABLE": TABLE,
+            "GATEWAY_FILES_BUCKET": "bench-files",
             "GATEWAY_LOCAL_ENDPOINT": aws_url,
         }
 
