@@ -1,4 +1,4 @@
-"""The two AWS calls of a chat request, answered from memory: BatchGetItem and GetSecretValue.
+"""The AWS calls of a chat request, answered from memory: key, ledger, provider key and events.
 
 Every request must have the shape of a signed one; signatures themselves are tested elsewhere (tests/unit).
 """
@@ -14,12 +14,13 @@ import threading
 from types import TracebackType
 from typing import Any, Self
 
-TABLE, STACK, REGION = "bench-tenants", "bench", "us-east-1"
+TABLE, LEDGER, STACK, REGION = "bench-tenants", "bench-ledger", "bench", "us-east-1"
 ACCESS_KEY_ID = "AKIDBENCH"
 API_KEY = "gwk_" + "b" * 43
 _TENANT = "acme"
 _SIGNED = re.compile(
-    rb"authorization: AWS4-HMAC-SHA256 Credential=AKIDBENCH/\d{8}/us-east-1/(dynamodb|secretsmanager)/aws4_request, "
+    rb"authorization: AWS4-HMAC-SHA256 Credential=AKIDBENCH/\d{8}/us-east-1/"
+    rb"(dynamodb|secretsmanager|events)/aws4_request, "
     rb"SignedHeaders=[a-z;-]*host;[a-z0-9;-]*x-amz-date[a-z;-]*, Signature=[0-9a-f]{64}\r\n",
     re.IGNORECASE,
 )
@@ -86,6 +87,10 @@ class AwsStandIn:
         if operation == b"BatchGetItem" and set(request["RequestItems"]) == {TABLE}:
             wanted = [key["pk"]["S"] for key in request["RequestItems"][TABLE]["Keys"]]
             return 200, {"Responses": {TABLE: [self._items[pk] for pk in wanted if pk in self._items]}}
+        if operation == b"UpdateItem" and request["TableName"] == LEDGER:
+            return 200, {"Attributes": {"n": {"N": "1"}}}
+        if operation == b"PutEvents":
+            return 200, {"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in request["Entries"]]}
         return 400, {"__type": "ValidationException"}
 
 
@@ -96,9 +101,11 @@ def _header(head: bytes, name: bytes) -> bytes:
 
 def _items() -> dict[str, dict[str, Any]]:
     key = f"K#{hashlib.sha256(API_KEY.encode()).hexdigest()}"
-    owner = {"tenant_id": {"S": _TENANT}, "user_id": {"S": "alice"}, "status": {"S": "active"}}
-    tenant = {"status": {"S": "active"}, "approvals": {"L": [{"S": "*"}]}, "aliases": {"M": {}}, "name": {"S": "Acme"}}
+    holder = {"id": "key_1", "tenant_id": _TENANT, "user_id": "alice"}
+    limits = [{"requests_per_minute": 1_000_000, "tokens_per_minute": 10**12, "concurrent_requests": 1_000}]
+    allowance = {"limits": limits, "budgets": [{"window": "day", "usd": 1_000_000}]}
+    tenant = {"id": _TENANT, "name": "Acme", "approvals": ["*"], "allowance": allowance, "user_allowance": allowance}
     return {
-        key: {"pk": {"S": key}, "sk": {"S": "K"}, "scopes": {"L": [{"S": "*"}]}, **owner},
-        f"T#{_TENANT}": {"pk": {"S": f"T#{_TENANT}"}, "sk": {"S": "T"}, **tenant},
+        key: {"pk": {"S": key}, "sk": {"S": "K"}, "document": {"S": json.dumps(holder)}},
+        f"T#{_TENANT}": {"pk": {"S": f"T#{_TENANT}"}, "sk": {"S": "T"}, "document": {"S": json.dumps(tenant)}},
     }

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.aws_stand_in import ACCESS_KEY_ID, REGION, STACK, TABLE
+from benchmarks.aws_stand_in import ACCESS_KEY_ID, LEDGER, REGION, STACK, TABLE
 from benchmarks.machine import pinned_to
 from local.commands import run_logged
 from local.places import REPOSITORY
@@ -65,6 +65,9 @@ class Package:
             "AWS_SESSION_TOKEN": "bench",
             "GATEWAY_STACK": STACK,
             "GATEWAY_TENANTS_TABLE": TABLE,
+            "GATEWAY_LEDGER_TABLE": LEDGER,
+            "GATEWAY_EVENT_BUS": "bench",
+            "GATEWAY_RECORDS_QUEUE_URL": f"{aws_url}/queue",
             "GATEWAY_FILES_BUCKET": "bench-files",
             "GATEWAY_LOCAL_ENDPOINT": aws_url,
         }

@@ -21,7 +21,6 @@ from local.simulators.app import APIS
 
 TENANT = "demo"
 USERS = ("alice", "bob")
-SCOPES = ("*",)
 
 
 @dataclass(frozen=True)
@@ -68,17 +67,19 @@ def store_credentials(aws: Aws, wanted: Mapping[str, Credential]) -> None:
 def store_tenant(aws: Aws, table: str, keys: DemoKeys) -> None:
     """Put the demo tenant and its keys where they are missing; what an administrator changed since stays."""
     client = aws.client("dynamodb")
-    now_s = int(time.time())
-    tenant = {"tenant_id": TENANT, "name": "Demo", "status": "active", "approvals": ["*"], "aliases": {}}
-    _put_if_absent(client, table, {"pk": f"T#{TENANT}", "sk": "T", **tenant})
+    tenant = {"id": TENANT, "name": "Demo", "approvals": ["*"]}
+    _put_if_absent(client, table, {"pk": f"T#{TENANT}", "sk": "T", "document": json.dumps(tenant)})
     for user, key in asdict(keys).items():
+        document = {
+            "id": f"key_demo_{user}",
+            "tenant_id": TENANT,
+            "user_id": user,
+            "label": f"demo key of {user}",
+            "hint": key[:8],
+            "created_at_s": int(time.time()),
+        }
         hashed = hashlib.sha256(key.encode()).hexdigest()
-        owner = {"tenant_id": TENANT, "user_id": user, "status": "active", "scopes": list(SCOPES)}
-        _put_if_absent(
-            client,
-            table,
-            {"pk": f"K#{hashed}", "sk": "K", **owner, "created_at": now_s, "label": f"demo key of {user}"},
-        )
+        _put_if_absent(client, table, {"pk": f"K#{hashed}", "sk": "K", "document": json.dumps(document)})
 
 
 def admin_key(aws: Aws, name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import secrets
 import time
 from typing import Any
@@ -19,17 +20,25 @@ from botocore.exceptions import ClientError
 
 def create_key(table: Any, tenant_id: str, user_id: str, approvals: list[str]) -> str:
     """The new key; only its SHA-256 is stored. `table`: a boto3 Table. An existing tenant stays as it is."""
-    tenant = {"pk": f"T#{tenant_id}", "sk": "T", "tenant_id": tenant_id, "name": tenant_id, "status": "active"}
+    tenant = {"id": tenant_id, "name": tenant_id, "approvals": approvals}
     try:
         table.put_item(
-            Item={**tenant, "approvals": approvals, "aliases": {}}, ConditionExpression="attribute_not_exists(pk)"
+            Item={"pk": f"T#{tenant_id}", "sk": "T", "document": json.dumps(tenant)},
+            ConditionExpression="attribute_not_exists(pk)",
         )
     except ClientError as error:
         if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
             raise
     key = f"gwk_{secrets.token_urlsafe(32)}"
-    holder = {"tenant_id": tenant_id, "user_id": user_id, "status": "active", "created_at": int(time.time())}
-    table.put_item(Item={"pk": f"K#{hashlib.sha256(key.encode()).hexdigest()}", "sk": "K", **holder})
+    holder = {
+        "id": f"key_{secrets.token_hex(8)}",
+        "tenant_id": tenant_id,
+        "user_id": user_id,
+        "hint": key[:8],
+        "created_at_s": int(time.time()),
+    }
+    hashed = hashlib.sha256(key.encode()).hexdigest()
+    table.put_item(Item={"pk": f"K#{hashed}", "sk": "K", "document": json.dumps(holder)})
     return key
 
 

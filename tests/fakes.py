@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.adapters.memory_ledger import MemoryLedger
+from gateway.adapters.no_tokens import NoTokens
 from gateway.gts.ids import newest_minor, parse
+from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
 from gateway.model.errors import (
@@ -32,21 +35,46 @@ from gateway.model.file import (
     is_forgotten,
 )
 from gateway.model.http import Credential, HttpRequest, HttpResponse
+from gateway.model.record import Told
 from gateway.model.secret import Secret
-from gateway.model.tenant import Principal
+from gateway.model.tenant import ApiKey, Principal, Tenant, User
 from gateway.ports import Clock, Origin, World
 
 
 @dataclass
-class MemoryKeys:
-    """Principals by key hash."""
+class MemoryAccess:
+    """Principals by key hash; users with settings of their own by (tenant id, user id)."""
 
     held: dict[str, Principal] = field(default_factory=dict)
-    finds: int = 0
+    users: dict[tuple[str, str], User] = field(default_factory=dict)
+    reads: int = 0
+    known: dict[Caller, Principal] = field(default_factory=dict)
 
-    async def find(self, key_hash: str) -> Principal | None:
-        self.finds += 1
-        return self.held.get(key_hash)
+    def remembered(self, caller: Caller) -> Principal | None:
+        return self.known.get(caller)
+
+    async def read(self, caller: Caller) -> Principal | None:
+        self.reads += 1
+        found = self.held.get(caller.key_hash)
+        self.known.pop(caller, None)
+        if found is not None:
+            user_id = caller.user_id or found.key.user_id
+            user = self.users.get((found.tenant.id, user_id)) or (
+                found.user if user_id == found.key.user_id else User(id=user_id)
+            )
+            found = self.known[caller] = Principal(key=found.key, tenant=found.tenant, user=user)
+        return found
+
+
+def key_hash(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def principal(tenant: Tenant, user_id: str = "alice", **key: Any) -> Principal:
+    """The holder of a key with these settings, whose user has none of his own."""
+    return Principal(
+        key=ApiKey(id="key_1", tenant_id=tenant.id, user_id=user_id, **key), tenant=tenant, user=User(id=user_id)
+    )
 
 
 @dataclass
@@ -117,7 +145,11 @@ class ScriptedOutbound:
 @dataclass
 class ListRecords:
     written: list[dict[str, Any]] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
     on_write: Callable[[], None] | None = None
+
+    def trouble(self, event: str, **facts: Any) -> None:
+        self.troubles.append(event)
 
     def write(self, record: dict[str, Any]) -> None:
         self.written.append(record)
@@ -236,12 +268,24 @@ class FixedFetcher:
         return found
 
 
-def world_of(outbound: ScriptedOutbound, keys: MemoryKeys, catalog: MemoryCatalog) -> World:
+@dataclass
+class ListEvents:
+    told: list[Told] = field(default_factory=list)
+
+    async def send(self, told: Sequence[Told]) -> None:
+        self.told += told
+
+
+def world_of(outbound: ScriptedOutbound, access: MemoryAccess, catalog: MemoryCatalog) -> World:
     """A world whose only provider is reached through `outbound`."""
     credential = Credential(Secret("provider-key"))
     clock = ManualClock()
     return World(
-        keys=keys,
+        access=access,
+        tokens=NoTokens(),
+        ledger=MemoryLedger(),
+        local_ledger=MemoryLedger(),
+        events=ListEvents(),
         credentials=MemoryCredentials(dict.fromkeys(catalog.held, credential)),
         catalog=catalog,
         outbound=outbound,

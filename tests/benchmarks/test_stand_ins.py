@@ -13,12 +13,13 @@ import pytest
 
 from benchmarks.aws_stand_in import ACCESS_KEY_ID, API_KEY, REGION, STACK, TABLE, AwsStandIn
 from benchmarks.runtime_api import RuntimeApi
+from gateway.adapters.aws.access import DynamoAccess
 from gateway.adapters.aws.api import AwsApi, Service
 from gateway.adapters.aws.credentials import RoleKeys
-from gateway.adapters.aws.keys import DynamoKeys
 from gateway.adapters.aws.secrets import SecretsManagerCredentials
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.http_client import HttpClient
+from gateway.model.caller import Caller
 from local.console import Problem
 
 BASE_URL = "http://127.0.0.1:1/openai/v1"
@@ -40,9 +41,9 @@ async def test_aws_answers_the_gateways_own_calls(aws: AwsStandIn, monkeypatch: 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "bench")
     async with aclosing(HttpClient()) as client:
-        keys = DynamoKeys(_api(aws, client, "dynamodb", "DynamoDB_20120810"), TABLE, 5.0)
-        principal = await keys.find(hashlib.sha256(API_KEY.encode()).hexdigest())
-        unknown = await keys.find("0" * 64)
+        access = DynamoAccess(_api(aws, client, "dynamodb", "DynamoDB_20120810"), TABLE, 5.0)
+        principal = await access.read(Caller(key_hash=hashlib.sha256(API_KEY.encode()).hexdigest()))
+        unknown = await access.read(Caller(key_hash="0" * 64))
         secrets = _api(aws, client, "secretsmanager", "secretsmanager")
         credential = await SecretsManagerCredentials(secrets, STACK, SystemClock()).find("openai")
     assert principal is not None

@@ -131,12 +131,9 @@ def test_what_an_administrator_changed_stays_changed(first_run: FirstRun, folder
     table = f"{deploy.STACK_NAME}-tenants"
 
     def set_status(endpoints: Endpoints, status: str) -> None:
-        client(endpoints, "dynamodb").update_item(
-            TableName=table,
-            Key=address,
-            UpdateExpression="SET #s = :s",
-            ExpressionAttributeNames={"#s": "status"},
-            ExpressionAttributeValues={":s": {"S": status}},
+        document = {"id": "demo", "status": status, "approvals": ["*"]}
+        client(endpoints, "dynamodb").put_item(
+            TableName=table, Item={**address, "document": {"S": json.dumps(document)}}
         )
 
     with running_stack(folder / "state") as endpoints:

@@ -18,7 +18,8 @@ ALLOWED = {
     | TENANTS
     | {"dynamodb:Query", "secretsmanager:GetSecretValue", "kms:Decrypt"}
     | {"s3:GetObject", "s3:ListBucket", "lambda:InvokeFunction"}  # media: files, and what was fetched
-    | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"},
+    | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"}
+    | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # the ledger; what is told, and where else
     "ModelsRole": LOGS | TENANTS | {"kms:Decrypt"},
     "FilesRole": LOGS
     | TENANTS
@@ -134,10 +135,14 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
         names = set(function["Properties"]["Environment"]["Variables"])
         assert names <= {
             "AWS_LAMBDA_EXEC_WRAPPER",
+            "GATEWAY_ADMISSION_TIMEOUT_MS",
             "GATEWAY_ALLOWED_ORIGIN",
+            "GATEWAY_EVENT_BUS",
             "GATEWAY_FETCH_EXCEPTIONS",
             "GATEWAY_FILES_BUCKET",
+            "GATEWAY_LEDGER_TABLE",
             "GATEWAY_LOCAL_ENDPOINT",
+            "GATEWAY_RECORDS_QUEUE_URL",
             "GATEWAY_STACK",
             "GATEWAY_TENANTS_TABLE",
         }

@@ -8,13 +8,13 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import httpx
 import openai
 import pytest
 
 from tests.e2e.conftest import Gateway
 from tests.e2e.contract import check
+from tests.e2e.tenants import put_key, put_tenant
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(2000)
 LARGE = 12_000_000
@@ -32,18 +32,8 @@ def sdk(gateway: Gateway) -> Iterator[openai.OpenAI]:
 @pytest.fixture
 def stranger(local: Gateway) -> Iterator[httpx.Client]:
     """A client of another tenant, which the account is given for the test."""
-    dynamodb = boto3.resource(
-        "dynamodb",
-        endpoint_url=local.aws_endpoint_url,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 - the local stack takes any
-    )
-    (table,) = [table for table in dynamodb.tables.all() if table.name.endswith("-tenants")]
-    key, tenant = f"gwk_{uuid.uuid4().hex}", "stranger"
-    hashed = hashlib.sha256(key.encode()).hexdigest()
-    table.put_item(Item={"pk": f"T#{tenant}", "sk": "T", "status": "active"})
-    table.put_item(Item={"pk": f"K#{hashed}", "sk": "K", "tenant_id": tenant, "user_id": "eve", "status": "active"})
+    put_tenant(local.aws_endpoint_url, "stranger")
+    key = put_key(local.aws_endpoint_url, "stranger", "eve")
     with httpx.Client(base_url=local.http, headers={"authorization": f"Bearer {key}"}, timeout=60) as client:
         yield client
 

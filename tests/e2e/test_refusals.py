@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
-import boto3
 import httpx
 import openai
 import pytest
 
 from tests.e2e.conftest import Gateway
+from tests.e2e.tenants import put_key
 
 HELLO: dict[str, Any] = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]}
 JSON = {"content-type": "application/json"}
@@ -91,19 +90,8 @@ class TestBadInput:
 
 
 def test_a_revoked_key_is_refused_at_its_next_request(local: Gateway, http: httpx.Client) -> None:
-    dynamodb = boto3.resource(
-        "dynamodb",
-        endpoint_url=local.aws_endpoint_url,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 - the local stack takes any
-    )
-    (table,) = [table for table in dynamodb.tables.all() if table.name.endswith("-tenants")]
-    key = "gwk_to-be-revoked"
-    address = {"pk": f"K#{hashlib.sha256(key.encode()).hexdigest()}", "sk": "K"}
-    holder = {"tenant_id": "demo", "user_id": "alice"}
+    key = put_key(local.aws_endpoint_url, "demo", "alice")
     headers = {"authorization": f"Bearer {key}"}
-    table.put_item(Item={**address, **holder, "status": "active"})
     assert http.post("/chat/completions", json=HELLO, headers=headers).status_code == 200
-    table.put_item(Item={**address, **holder, "status": "revoked"})
+    put_key(local.aws_endpoint_url, "demo", "alice", key, status="revoked")
     assert http.post("/chat/completions", json=HELLO, headers=headers).status_code == 401

@@ -6,8 +6,9 @@ import hashlib
 
 import boto3
 
+from gateway.adapters.aws.access import DynamoAccess
 from gateway.adapters.aws.api import AwsApi
-from gateway.adapters.aws.keys import DynamoKeys
+from gateway.model.caller import Caller
 from scripts.create_key import create_key
 from tests.ports.conftest import REGION
 
@@ -18,9 +19,10 @@ async def test_an_issued_key_opens_and_a_tenant_is_not_made_twice(
     table = boto3.resource("dynamodb", endpoint_url=aws_url, region_name=REGION).Table(tenants_table)
     first = create_key(table, "acme", "alice", ["openai/*"])
     second = create_key(table, "acme", "bob", ["*"])
-    keys = DynamoKeys(dynamodb_api, tenants_table, timeout_s=5.0)
-    found = [await keys.find(hashlib.sha256(key.encode()).hexdigest()) for key in (first, second)]
-    assert [(holder.user_id, holder.tenant.approvals) for holder in found if holder] == [
+    access = DynamoAccess(dynamodb_api, tenants_table, timeout_s=5.0)
+    callers = [Caller(key_hash=hashlib.sha256(key.encode()).hexdigest()) for key in (first, second)]
+    found = [await access.read(caller) for caller in callers]
+    assert [(holder.user.id, holder.tenant.approvals) for holder in found if holder] == [
         ("alice", ("openai/*",)),
         ("bob", ("openai/*",)),
     ]

@@ -19,6 +19,7 @@ from gateway.model.tenant import Tenant
 from gateway.pipeline.route import resolve
 from gateway.providers.contract import Target
 from gateway.providers.lookup import has_provider, provider_named
+from tests.fakes import principal
 
 FILE = '''
 """Dummy."""
@@ -49,9 +50,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_one_file_and_one_row(folder: Path) -> None:
     (folder / "dummy.py").write_text(FILE)
     (folder / "dummy.json").write_text(json.dumps({"provider": "dummy", "models": [ROW]}))
-    tenant = Tenant("acme", "active", ("*",), {})
+    tenant = Tenant(id="acme", approvals=("*",))
 
-    route = resolve("dummy/dummy-1", tenant, FileCatalog(folder), now_s=1_800_000_000)
+    route = resolve("dummy/dummy-1", principal(tenant), FileCatalog(folder), now_s=1_800_000_000)
 
     call = msgspec.convert({"model": "x", "messages": [{"role": "user", "content": "Hi"}], "seed": 1}, ChatCall)
     target = Target(route.provider.name, route.facts, route.provider.base_url or "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,25 +15,34 @@ from gateway.model.catalog import ModelFacts, Prices
 from gateway.model.tenant import Principal, Tenant
 from gateway.ports import World
 from tests.asgi import Answer, call
-from tests.fakes import ListRecords, MemoryCatalog, MemoryKeys, ScriptedIncoming, ScriptedOutbound, world_of
+from tests.fakes import (
+    ListRecords,
+    MemoryAccess,
+    MemoryCatalog,
+    ScriptedIncoming,
+    ScriptedOutbound,
+    key_hash,
+    principal,
+    world_of,
+)
 
 KEY = "gwk_test"
 FACTS = ModelFacts(id="gpt-4o", name="GPT-4o", prices=Prices(input=2_500_000, output=10_000_000))
-TENANT = Tenant("acme", "active", ("openai/*",), {"smart": "openai/gpt-4o"})
+TENANT = Tenant(id="acme", approvals=("openai/*",), aliases={"smart": "openai/gpt-4o"})
 
 
 @dataclass
 class Gateway:
     world: World
     outbound: ScriptedOutbound
-    keys: MemoryKeys
+    access: MemoryAccess
     records: ListRecords
 
     def answers(self, status: int, *parts: Any, content_type: str = "application/json") -> None:
         self.outbound.answer = ScriptedIncoming(status, {"content-type": content_type}, list(parts))
 
-    def hold(self, principal: Principal) -> None:
-        self.keys.held[hashlib.sha256(KEY.encode()).hexdigest()] = principal
+    def hold(self, holder: Principal) -> None:
+        self.access.held[key_hash(KEY)] = holder
 
     async def chat(
         self, body: Any, *, answer: Answer | None = None, headers: Mapping[str, str] = MappingProxyType({})
@@ -46,7 +54,7 @@ class Gateway:
 
 @pytest.fixture
 def gateway() -> Gateway:
-    keys, outbound = MemoryKeys(), ScriptedOutbound(ScriptedIncoming(200, {}, []))
+    access, outbound = MemoryAccess(), ScriptedOutbound(ScriptedIncoming(200, {}, []))
     retired = ModelFacts(id="gpt-3", name="GPT-3", lifecycle="deprecated", shutdown="2024-01-01")
     painter = ModelFacts(id="dall-e", name="DALL-E", api="images")
     catalog = MemoryCatalog(
@@ -56,8 +64,8 @@ def gateway() -> Gateway:
             "together": {"both": ModelFacts(id="both", name="Both")},
         }
     )
-    world = world_of(outbound, keys, catalog)
+    world = world_of(outbound, access, catalog)
     assert isinstance(world.records, ListRecords)
-    made = Gateway(world, outbound, keys, world.records)
-    made.hold(Principal(TENANT, "alice"))
+    made = Gateway(world, outbound, access, world.records)
+    made.hold(principal(TENANT))
     return made

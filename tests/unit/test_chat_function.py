@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.entry.http import cors_headers
 from gateway.model.errors import ProviderError
 from gateway.model.tenant import Principal, Tenant
 from tests.asgi import Answer
-from tests.fakes import ManualClock
+from tests.fakes import ManualClock, principal
 from tests.unit.conftest import TENANT, Gateway
 
 HELLO: dict[str, Any] = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
@@ -113,15 +113,17 @@ async def test_a_wrong_key_is_refused_whatever_the_body(gateway: Gateway, author
 
 
 @pytest.mark.parametrize(
-    ("principal", "code"),
+    ("holder", "code"),
     [
-        (Principal(TENANT, "alice", "revoked"), "invalid_api_key"),
-        (Principal(TENANT, "alice", expires_at_s=1_790_000_000), "invalid_api_key"),
-        (Principal(replace(TENANT, status="disabled"), "alice"), "tenant_disabled"),
+        (principal(TENANT, status="revoked"), "invalid_api_key"),
+        (principal(TENANT, expires_at_s=1_790_000_000), "invalid_api_key"),
+        (principal(msgspec.structs.replace(TENANT, status="disabled")), "tenant_disabled"),
+        (principal(TENANT, scopes=("embeddings",)), "scope_missing"),
+        (principal(TENANT, models=("openai/gpt-3*",)), "model_not_approved"),
     ],
 )
-async def test_a_key_that_no_longer_counts_is_refused(gateway: Gateway, principal: Principal, code: str) -> None:
-    gateway.hold(principal)
+async def test_a_key_that_no_longer_counts_is_refused(gateway: Gateway, holder: Principal, code: str) -> None:
+    gateway.hold(holder)
     answer = await gateway.chat(HELLO)
     assert answer.json["error"]["code"] == code
     assert gateway.outbound.sent == []
@@ -267,7 +269,7 @@ async def test_a_hostile_request_id_is_replaced(gateway: Gateway) -> None:
 
 
 async def test_an_alias_reaches_only_what_is_approved(gateway: Gateway) -> None:
-    gateway.hold(Principal(Tenant("acme", "active", ("groq/*",), {"smart": "openai/gpt-4o"}), "alice"))
+    gateway.hold(principal(Tenant(id="acme", approvals=("groq/*",), aliases={"smart": "openai/gpt-4o"})))
     assert (await gateway.chat({**HELLO, "model": "smart"})).json["error"]["code"] == "model_not_approved"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -13,8 +12,8 @@ import pytest
 from gateway.entry.files import files_app
 from gateway.model.errors import StorageUnavailable
 from gateway.model.file import MAX_CHECKED_BYTES, MAX_DIRECT_BYTES, MAX_FILE_BYTES, PENDING_S
-from gateway.model.tenant import Principal, Tenant
-from tests.fakes import ManualClock, MemoryFiles
+from gateway.model.tenant import Tenant
+from tests.fakes import ManualClock, MemoryFiles, key_hash, principal
 from tests.unit.conftest import KEY, Gateway
 from tests.unit.facts.contract import component, problems
 
@@ -393,7 +392,7 @@ async def test_another_tenants_file_is_not_found(
 ) -> None:
     file_id = (await post_form(client, ("a", b"a"))).json()["id"]
     pending = await announced(client, files, PNG)
-    gateway.keys.held[hashlib.sha256(b"gwk_other").hexdigest()] = Principal(Tenant("other"), "bob")
+    gateway.access.held[key_hash("gwk_other")] = principal(Tenant(id="other"), "bob")
     stranger = {"authorization": "Bearer gwk_other"}
     for known in (file_id, pending):
         answer = await client.request(method, f"/v1/files/{known}{path}", headers=stranger)

@@ -61,7 +61,7 @@ async def test_models_need_a_key_and_the_contract_does_not(client: httpx.AsyncCl
 async def test_a_defect_is_a_500_that_tells_nothing(
     client: httpx.AsyncClient, gateway: Gateway, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    gateway.keys.find = None  # type: ignore[assignment, method-assign]
+    gateway.access.read = None  # type: ignore[assignment, method-assign]
     answer = await client.get("/v1/models", headers=AUTH)
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
     assert b"gateway.defect" in capsysbinary.readouterr().out

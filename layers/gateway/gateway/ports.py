@@ -2,24 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
+from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
 from gateway.model.file import File, FilePage, Link, Purpose, StoredFile, Uploaded
 from gateway.model.http import Credential, HttpRequest, HttpResponse
+from gateway.model.ledger import Account, Hold, Reading, Reserved
+from gateway.model.record import Told
 from gateway.model.tenant import Principal
 
 
-class Keys(Protocol):
-    async def find(self, key_hash: str) -> Principal | None:
-        """The holder of the key with this SHA-256 (hex), whatever its state; None when there is none.
+class Access(Protocol):
+    """API keys, tenants and users."""
 
-        Always fresh. Raises AdmissionUnavailable (503) when the store does not answer in time.
+    def remembered(self, caller: Caller) -> Principal | None:
+        """As it was last read by this environment, however long ago; None when a part of it was never."""
+        ...
+
+    async def read(self, caller: Caller) -> Principal | None:
+        """As it is now, whatever its state; None when there is no such key, or no such tenant.
+
+        Raises AdmissionUnavailable (503) when the store does not answer in time.
         """
+        ...
+
+
+class Tokens(Protocol):
+    async def verify(self, token: str) -> Caller | None:
+        """Who a token of the owner's identity provider says is calling; None for what is no token of his.
+
+        Raises InvalidApiKey (401) for one that is not good (any more), AdmissionUnavailable (503) when nobody can tell.
+        """
+        ...
+
+
+class Ledger(Protocol):
+    """Accounts of tenants and users (`model/ledger.py`). Every step is whole: it happens once, or not at all.
+
+    Every method raises AdmissionUnavailable (503) when the store does not answer in time.
+    """
+
+    async def reserve(self, account: Account, name: str, hold: Hold) -> Reserved:
+        """Adds every meter's amount and the hold, if every number stays within its limit; else changes nothing.
+
+        A hold of that name that is there already counts as taken.
+        """
+        ...
+
+    async def settle(
+        self, account_id: str, name: str, changes: Mapping[str, int], stale: Collection[str] = ()
+    ) -> Reading | None:
+        """Ends the hold, adds the changes, forgets the stale numbers; None and nothing when there is no such hold."""
+        ...
+
+    async def add(self, account_id: str, changes: Mapping[str, int]) -> None:
+        """Adds to numbers, without a hold: at most once."""
+        ...
+
+    async def read(self, account_id: str) -> Reading: ...
+
+    def accounts(self) -> AsyncIterator[tuple[str, Reading]]:
+        """All of them, perhaps not as they are this very moment."""
+        ...
+
+
+class Events(Protocol):
+    async def send(self, told: Sequence[Told]) -> None:
+        """At least once, to everybody who listens. Never raises: what cannot be sent waits elsewhere."""
         ...
 
 
@@ -77,8 +131,14 @@ class MediaFetcher(Protocol):
 
 
 class Records(Protocol):
+    """The function's log. Neither method raises."""
+
     def write(self, record: dict[str, Any]) -> None:
-        """One finished request: facts and figures, never content. Never raises."""
+        """One finished request: facts and figures, never content."""
+        ...
+
+    def trouble(self, event: str, **facts: Any) -> None:
+        """Something that went on all the same, of which the operator should know."""
         ...
 
 
@@ -154,7 +214,13 @@ class Files(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    keys: Keys
+    """`local_ledger`: of this environment alone, for tenants that want it while `ledger` does not answer."""
+
+    access: Access
+    tokens: Tokens
+    ledger: Ledger
+    local_ledger: Ledger
+    events: Events
     credentials: Credentials
     catalog: Catalog
     outbound: Outbound

@@ -11,7 +11,7 @@ import pytest
 from gateway.model import errors
 from tests.unit.facts.facts import ROOT, error_rows
 
-STEPS_BUILT = 2
+STEPS_BUILT = 3
 EDGE_ANSWER = re.compile(r'StatusCode: "(?P<status>\d+)".*?(?P<body>\{"error":.*?\}\})', re.DOTALL)
 
 

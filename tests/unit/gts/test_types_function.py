@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from gateway.entry.types import MAX_BODY_BYTES, types_app
-from gateway.model.tenant import Principal, Tenant
+from gateway.model.tenant import Tenant
 from gateway.pipeline import tenant_types
-from tests.fakes import MemoryTypes
+from tests.fakes import MemoryTypes, principal
 from tests.unit.conftest import KEY, Gateway
 from tests.unit.facts.contract import component, problems
 
@@ -92,7 +92,7 @@ async def test_types_are_listed_page_by_page_and_by_pattern(client: httpx.AsyncC
 async def test_another_tenant_sees_nothing_of_it(client: httpx.AsyncClient, gateway: Gateway) -> None:
     await register(client, a_type(PLACE))
     other = hashlib.sha256(b"gwk_other").hexdigest()
-    gateway.keys.held[other] = Principal(Tenant("other", "active", ()), "eve")
+    gateway.access.held[other] = principal(Tenant(id="other"), "eve")
     headers = {"authorization": "Bearer gwk_other"}
     assert (await client.get(f"/v1/types/{PLACE}", headers=headers)).status_code == 404
     assert len((await client.get("/v1/types", headers=headers)).json()["data"]) == 1

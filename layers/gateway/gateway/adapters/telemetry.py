@@ -45,6 +45,9 @@ class StdoutRecords:
             }
         )
 
+    def trouble(self, event: str, **facts: Any) -> None:
+        log_trouble(event, **facts)
+
 
 def log_defect(defect: BaseException, request_id: str) -> None:
     """The kind and the places of an unexpected exception. Its message is left out: it may quote a prompt."""

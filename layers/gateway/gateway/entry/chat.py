@@ -10,7 +10,8 @@ import msgspec
 
 from gateway.adapters.telemetry import log_defect
 from gateway.entry.http import App, Arrival, Receive, Responder, Scope, Send, answer_lifespan, read_body
-from gateway.model.completion import Completion, CompletionChunk, UsageReport
+from gateway.entry.limit_headers import limit_headers
+from gateway.model.completion import Completion, CompletionChunk
 from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, ProviderTimeout, RouteNotFound
 from gateway.pipeline import chat
 from gateway.pipeline.conclude import conclude
@@ -31,7 +32,7 @@ def chat_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
             return await answer_lifespan(receive, send)
         arrival = Arrival.of(scope)
         responder = Responder(arrival, send)
-        exchange = Exchange(arrival.request_id, "chat", started_s=world.clock.monotonic_s())
+        exchange = Exchange(arrival.request_id, "chat", world.clock.monotonic_s(), arrived_s=world.clock.now_s())
         try:
             _check_route(scope)
             inbound = chat.Inbound(
@@ -39,19 +40,19 @@ def chat_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
             )
             outcome = await chat.run(inbound, exchange, world)
             if isinstance(outcome, Completion):
-                await responder.json(200, outcome)
+                await responder.json(200, outcome, limit_headers(exchange.ticket))
             else:
-                await _write_stream(outcome, responder, keep_alive_s)
+                await _write_stream(outcome, responder, limit_headers(exchange.ticket), keep_alive_s)
         except GatewayError as error:
             exchange.error = error
-            await _refuse(error, responder, arrival, exchange.usage_report)
+            await _refuse(error, responder, arrival, exchange)
         except asyncio.CancelledError:
             exchange.error = ProviderTimeout("The function's own deadline came first.", phase="total")
             raise
         except Exception as defect:  # the last resort: whatever it is, the client gets an answer and the log the place
             log_defect(defect, arrival.request_id)
             exchange.error = InternalError("The gateway failed. Quote the request id when you report this.")
-            await _refuse(exchange.error, responder, arrival, exchange.usage_report)
+            await _refuse(exchange.error, responder, arrival, exchange)
         finally:
             await conclude(exchange, world)
 
@@ -65,11 +66,13 @@ def _check_route(scope: Scope) -> None:
         raise MethodNotAllowed(f"{ROUTE} takes POST.")
 
 
-async def _write_stream(stream: chat.Stream, responder: Responder, keep_alive_s: float) -> None:
+async def _write_stream(
+    stream: chat.Stream, responder: Responder, headers: dict[str, str], keep_alive_s: float
+) -> None:
     """The status waits for the first chunk, so that a refusal keeps its own."""
     async with contextlib.aclosing(stream):
         first = await anext(stream)
-        await responder.start(200, _SSE_HEADERS)
+        await responder.start(200, {**_SSE_HEADERS, **headers})
         pulse = Pulse(responder, keep_alive_s)
         try:
             await pulse.write(*_events(first))
@@ -90,13 +93,13 @@ def _event(value: CompletionChunk | dict[str, Any]) -> bytes:
     return b"data: " + _encode(value) + b"\n\n"
 
 
-async def _refuse(error: GatewayError, responder: Responder, arrival: Arrival, usage: UsageReport | None) -> None:
+async def _refuse(error: GatewayError, responder: Responder, arrival: Arrival, exchange: Exchange) -> None:
     """Within a stream as its last event, with what it cost until then."""
     if not responder.started:
-        await responder.error(error)
+        await responder.error(error, limit_headers(exchange.ticket))
         return
     said = error.wire(arrival.request_id)
-    said["error"].setdefault("usage", usage)
+    said["error"].setdefault("usage", exchange.usage_report)
     await responder.write(_event(said), last=True)
 
 

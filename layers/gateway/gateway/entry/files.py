@@ -45,7 +45,7 @@ def files_app(world: World) -> FastAPI:
 
 async def files_of(authorization: str | None, world: World) -> TenantFiles:
     """The files of the key's tenant. Raises what `authenticate` does."""
-    principal = await authenticate(authorization, world)
+    principal = await authenticate(authorization, "files", world)
     return TenantFiles(principal.tenant.id, world.files, world.clock)
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from gateway.entry.limit_headers import BUDGET_REMAINING, UNITS
 from gateway.model.errors import GatewayError, PayloadTooLarge
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -68,7 +69,8 @@ def cors_headers() -> dict[str, str]:
     origin = os.environ.get("GATEWAY_ALLOWED_ORIGIN", "")
     if not origin:
         return {}
-    exposed = "retry-after, x-gateway-request-id, x-request-id, x-should-retry"
+    limits = ", ".join(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in UNITS)
+    exposed = f"retry-after, x-gateway-request-id, x-request-id, x-should-retry, {BUDGET_REMAINING}, {limits}"
     return {"access-control-allow-origin": origin, "access-control-expose-headers": exposed}
 
 
@@ -95,8 +97,9 @@ class Responder:
         await self.start(status, {**basics, **(headers or {})})
         await self.write(body, last=True)
 
-    async def error(self, error: GatewayError) -> None:
-        await self.json(error.status, error.wire(self._arrival.request_id), error_headers(error))
+    async def error(self, error: GatewayError, headers: dict[str, str] | None = None) -> None:
+        wire = error.wire(self._arrival.request_id)
+        await self.json(error.status, wire, {**(headers or {}), **error_headers(error)})
 
 
 def error_headers(error: GatewayError) -> dict[str, str]:

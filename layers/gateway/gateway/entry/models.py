@@ -29,13 +29,13 @@ def models_app(world: World, shared: Path) -> FastAPI:
 
     @app.get("/v1/models")
     async def list_models(authorization: Authorization = None) -> dict[str, Any]:
-        principal = await authenticate(authorization, world)
-        return {"object": "list", "data": approved_models(principal.tenant, world.catalog, world.clock.now_s())}
+        principal = await authenticate(authorization, "models", world)
+        return {"object": "list", "data": approved_models(principal, world.catalog, world.clock.now_s())}
 
     @app.get("/v1/models/{model:path}")
     async def retrieve_model(model: str, authorization: Authorization = None) -> dict[str, Any]:
-        principal = await authenticate(authorization, world)
-        return describe(*find_approved(model, principal.tenant, world.catalog, world.clock.now_s()))
+        principal = await authenticate(authorization, "models", world)
+        return describe(*find_approved(model, principal, world.catalog, world.clock.now_s()))
 
     @app.get("/openapi.json")
     async def openapi() -> JSONResponse:

@@ -41,7 +41,7 @@ def types_app(world: World) -> FastAPI:
     app = rest_app()
 
     async def types_of(authorization: str | None) -> TenantTypes:
-        principal = await authenticate(authorization, world)
+        principal = await authenticate(authorization, "types", world)
         return TenantTypes(principal.tenant.id, world.types)
 
     @app.post("/v1/types", status_code=201)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import gateway
+from gateway.adapters.aws.access import DynamoAccess
 from gateway.adapters.aws.api import AwsApi, Service
 from gateway.adapters.aws.credentials import RoleKeys
+from gateway.adapters.aws.events import BusEvents
 from gateway.adapters.aws.fetcher import FetchFunction, LambdaMediaFetcher
 from gateway.adapters.aws.files import S3Files
-from gateway.adapters.aws.keys import DynamoKeys
+from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.aws.secrets import Role, SecretsManagerCredentials
 from gateway.adapters.aws.types import DynamoTypes
@@ -19,6 +21,8 @@ from gateway.adapters.catalog import FileCatalog
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.google_token import GoogleCredentials, GoogleTokens
 from gateway.adapters.http_client import HttpClient
+from gateway.adapters.memory_ledger import MemoryLedger
+from gateway.adapters.no_tokens import NoTokens
 from gateway.adapters.outbound import PooledOutbound
 from gateway.adapters.telemetry import StdoutRecords
 from gateway.adapters.types import DeployedTypes
@@ -27,6 +31,8 @@ from gateway.model.json_schema import text_violations
 from gateway.ports import World
 from gateway.providers.lookup import provider_named
 
+TYPES_TIMEOUT_S = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -34,6 +40,9 @@ class Settings:
 
     stack: str
     tenants_table: str
+    ledger_table: str
+    event_bus: str
+    records_queue_url: str
     files_bucket: str
     region: str
     local_endpoint: str
@@ -46,10 +55,13 @@ class Settings:
         return cls(
             stack=environment["GATEWAY_STACK"],
             tenants_table=environment["GATEWAY_TENANTS_TABLE"],
+            ledger_table=environment["GATEWAY_LEDGER_TABLE"],
+            event_bus=environment["GATEWAY_EVENT_BUS"],
+            records_queue_url=environment["GATEWAY_RECORDS_QUEUE_URL"],
             files_bucket=environment["GATEWAY_FILES_BUCKET"],
             region=environment["AWS_REGION"],
             local_endpoint=environment.get("GATEWAY_LOCAL_ENDPOINT", ""),
-            admission_timeout_s=int(environment.get("GATEWAY_ADMISSION_TIMEOUT_MS", "1000")) / 1000,
+            admission_timeout_s=int(environment.get("GATEWAY_ADMISSION_TIMEOUT_MS", "100")) / 1000,
             shared=shared_folder(),
         )
 
@@ -83,6 +95,7 @@ def aws_world() -> World:
 
     dynamodb = api("dynamodb", "DynamoDB_20120810", "1.0")
     secrets = api("secretsmanager", "secretsmanager", "1.1")
+    bus, queue = api("events", "AWSEvents", "1.1"), api("sqs", "AmazonSQS", "1.0")
     stored = SecretsManagerCredentials(secrets, settings.stack, clock, Role(keys, settings.region))
     credentials = GoogleCredentials(stored, GoogleTokens(client, clock))
     catalog = FileCatalog(settings.shared / "catalog")
@@ -93,7 +106,11 @@ def aws_world() -> World:
     before_snapshot(credentials.forget)
     after_restore(client.aclose)
     return World(
-        keys=DynamoKeys(dynamodb, settings.tenants_table, settings.admission_timeout_s),
+        access=DynamoAccess(dynamodb, settings.tenants_table, settings.admission_timeout_s),
+        tokens=NoTokens(),
+        ledger=DynamoLedger(dynamodb, settings.ledger_table, settings.admission_timeout_s),
+        local_ledger=MemoryLedger(),
+        events=BusEvents(bus, settings.event_bus, queue, settings.records_queue_url),
         credentials=credentials,
         catalog=catalog,
         outbound=PooledOutbound(client),
@@ -103,7 +120,7 @@ def aws_world() -> World:
             dynamodb,
             settings.tenants_table,
             DeployedTypes(settings.shared / "schemas" / "gts"),
-            settings.admission_timeout_s,
+            TYPES_TIMEOUT_S,
         ),
         records=StdoutRecords(clock),
         clock=clock,

@@ -37,7 +37,8 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `sampling`: whether it accepts temperature and top_p. `reasoning_by`: how it is told how much to reason: "effort" by
     a named level (of `reasoning_efforts`, any when that is empty), "budget" by a number of tokens, None: not at all or
     unknown. `dialect`: whose words its own parameters have, on a host of many makers that passes them on. `as_of`: date
-    of the facts. `shutdown`: ISO date, when past the model is refused as deprecated.
+    of the facts. `shutdown`: ISO date, when past the model is refused as deprecated. `image_tokens`: the most that one
+    image of the prompt can count; None: unknown.
     """
 
     id: str
@@ -50,6 +51,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     shutdown: str | None = None
     context_tokens: int | None = None
     max_output_tokens: int | None = None
+    image_tokens: int | None = None
     input: tuple[str, ...] = ("text",)
     output: tuple[str, ...] = ("text",)
     capabilities: tuple[str, ...] = ()

@@ -3,9 +3,14 @@
 GatewayError                     status code                      retryable
 ├── InvalidRequest                  400 validation_error            no
 │   ├── CapabilityNotSupported      400 capability_not_supported    no
+│   ├── PriceUnknown                400 price_unknown               no    money is limited, the model has no known price
 │   └── UnreadableBody              400 validation_error            no
 ├── InvalidApiKey                   401 invalid_api_key             no
+├── BudgetExceeded                  402 budget_exceeded             no    level, window, what is left
 ├── ModelNotApproved                403 model_not_approved          no
+├── RequestBlocked                  403 request_blocked             no    a hook said no
+├── ResponseBlocked                 403 response_blocked            no    a hook said no to the reply; usage counted
+├── ScopeMissing                    403 scope_missing               no
 ├── TenantDisabled                  403 tenant_disabled             no
 ├── ModelNotFound                   404 model_not_found             no
 ├── FileNotFound                    404 file_not_found              no
@@ -19,6 +24,7 @@ GatewayError                     status code                      retryable
 ├── MediaNotFound                   422 media_not_found             no
 ├── SchemaNotFound                  422 schema_not_found            no    every id that is missing
 ├── ReplyBreaksSchema               422 validation_error            no    usage counted, raw text given
+├── RateLimited                     429 rate_limited                yes   level "tenant" or "user"
 ├── InternalError                   500 internal_error              yes
 ├── ProviderFailure                 (base of what a provider caused)
 │   ├── ProviderRejected            400 validation_error            no    it refuses the request itself
@@ -27,14 +33,18 @@ GatewayError                     status code                      retryable
 │   ├── ProviderRateLimited         429 rate_limited                yes   level "provider"
 │   ├── ProviderError               502 provider_error              yes
 │   └── ProviderTimeout             504 provider_timeout            no    phase "ttft" or "total"
-├── AdmissionUnavailable            503 admission_unavailable       yes   the key store did not answer
+├── AdmissionUnavailable            503 admission_unavailable       yes   keys or limits cannot be checked
+├── HookUnavailable                 503 hook_unavailable            yes   a hook that has to agree did not answer
 └── StorageUnavailable              503 storage_unavailable         yes   the file storage did not answer
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
+
+from gateway.model.money import usd_text as _usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +116,12 @@ class CapabilityNotSupported(InvalidRequest):
     code = "capability_not_supported"
 
 
+class PriceUnknown(InvalidRequest):
+    """Money is limited here, and what the model costs is not known; a tenant's setting can allow it all the same."""
+
+    code = "price_unknown"
+
+
 class UnreadableBody(InvalidRequest):
     """The body is not JSON or not a JSON object."""
 
@@ -116,14 +132,77 @@ class InvalidApiKey(GatewayError):
     status, code, type = 401, "invalid_api_key", "authentication_error"
 
 
+class BudgetExceeded(GatewayError):
+    """The most this request can cost does not fit what is left of a budget.
+
+    `level`: "tenant" or "user". `window`: "day" or "month". `models`: the pattern that the budget is for.
+    Money in nano-USD. `resets_at_s`: Unix seconds.
+    """
+
+    status, code, type = 402, "budget_exceeded", "insufficient_quota"
+
+    def __init__(
+        self, level: str, window: str, models: str, *, limit: int, remaining: int, needed: int, resets_at_s: int
+    ) -> None:
+        of = "" if models == "*" else f" for {models}"
+        super().__init__(
+            f"The {level}'s budget of {_usd(limit)} USD a {window}{of} has {_usd(remaining)} USD left; "
+            f"this request may cost up to {_usd(needed)} USD."
+        )
+        self._facts = {
+            "level": level,
+            "window": window,
+            "models": models,
+            "limit_usd": _usd(limit),
+            "remaining_usd": _usd(remaining),
+            "needed_usd": _usd(needed),
+            "resets_at": datetime.fromtimestamp(resets_at_s, UTC).isoformat().replace("+00:00", "Z"),
+        }
+
+    def facts(self) -> dict[str, Any]:
+        return self._facts
+
+
 class ModelNotApproved(GatewayError):
-    """The model exists, but the tenant may not use it."""
+    """The model exists, but the tenant or the key may not use it."""
 
     status, code, type = 403, "model_not_approved", "permission_error"
 
 
+class RequestBlocked(GatewayError):
+    """A hook refused the request; `hook` is its id, the message its reason."""
+
+    status, code, type = 403, "request_blocked", "permission_error"
+
+    def __init__(self, reason: str, *, hook: str) -> None:
+        super().__init__(reason)
+        self.hook = hook
+
+    def facts(self) -> dict[str, Any]:
+        return {"hook": self.hook}
+
+
+class ResponseBlocked(RequestBlocked):
+    """A hook refused the reply. `usage`: what it cost all the same, filled in when it is known."""
+
+    code = "response_blocked"
+
+    def __init__(self, reason: str, *, hook: str) -> None:
+        super().__init__(reason, hook=hook)
+        self.usage: Any = None
+
+    def facts(self) -> dict[str, Any]:
+        return {"hook": self.hook, "usage": self.usage}
+
+
+class ScopeMissing(GatewayError):
+    """The key is good, but not for this."""
+
+    status, code, type = 403, "scope_missing", "permission_error"
+
+
 class TenantDisabled(GatewayError):
-    """The key is good, its tenant is switched off."""
+    """The key is good, its tenant or its user is switched off."""
 
     status, code, type = 403, "tenant_disabled", "permission_error"
 
@@ -211,6 +290,22 @@ class ReplyBreaksSchema(GatewayError):
         return {"stage": "response", "raw_text": self.raw_text, "usage": self.usage}
 
 
+class RateLimited(GatewayError):
+    """A rate of the tenant or of the user is used up. `kind`: which; `limit`: in its unit; `models`: its pattern."""
+
+    status, code, type, retryable = 429, "rate_limited", "rate_limit_error", True
+
+    def __init__(self, level: str, kind: str, models: str, *, limit: int, remaining: int, retry_after_s: int) -> None:
+        of = "" if models == "*" else f" for {models}"
+        super().__init__(
+            f"The {level}'s limit of {limit} {kind.replace('_', ' ')}{of} is reached.", retry_after_s=retry_after_s
+        )
+        self._facts = {"level": level, "limit_kind": kind, "models": models, "limit": limit, "remaining": remaining}
+
+    def facts(self) -> dict[str, Any]:
+        return self._facts
+
+
 class InternalError(GatewayError):
     """A defect of the gateway; the cause is in its log under the request id, never in the reply."""
 
@@ -218,9 +313,22 @@ class InternalError(GatewayError):
 
 
 class AdmissionUnavailable(GatewayError):
-    """The store of keys did not answer in time: nothing passes unchecked."""
+    """Keys or limits cannot be checked in time: nothing passes unchecked."""
 
     status, code, type, retryable = 503, "admission_unavailable", "api_error", True
+
+
+class HookUnavailable(GatewayError):
+    """A hook that has to agree failed or was late: nothing passes it unasked. `hook`: its id."""
+
+    status, code, type, retryable = 503, "hook_unavailable", "api_error", True
+
+    def __init__(self, message: str, *, hook: str) -> None:
+        super().__init__(message)
+        self.hook = hook
+
+    def facts(self) -> dict[str, Any]:
+        return {"hook": self.hook}
 
 
 class StorageUnavailable(GatewayError):

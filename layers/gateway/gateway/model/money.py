@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from gateway.model.catalog import ModelFacts, Prices
 from gateway.model.usage import TokenUsage
 
 PICO_PER_NANO = 1_000
 NANO_PER_USD = 1_000_000_000
+
+
+def usd_text(nano_usd: int) -> str:
+    """Exact, as a decimal number without needless zeros: "0.000012", "5"."""
+    whole, rest = divmod(abs(nano_usd), NANO_PER_USD)
+    text = f"{whole}.{rest:09}".rstrip("0").rstrip(".")
+    return f"-{text}" if nano_usd < 0 else text
 
 
 def prices_for(facts: ModelFacts, prompt_tokens: int) -> Prices | None:
@@ -26,6 +35,39 @@ def cost_nano_usd(usage: TokenUsage, facts: ModelFacts) -> int | None:
         return None
     pico = _prompt_pico_usd(usage, prices, prices.input) + _completion_pico_usd(usage, prices, prices.output)
     return -(-pico // PICO_PER_NANO)
+
+
+@dataclass(frozen=True, slots=True)
+class DearestPrices:
+    """Pico-USD per token, no token of a call costs more."""
+
+    input_pico_usd: int
+    output_pico_usd: int
+
+    def nano_usd(self, prompt_tokens: int, completion_tokens: int) -> int:
+        """Rounded up once."""
+        pico = prompt_tokens * self.input_pico_usd + completion_tokens * self.output_pico_usd
+        return -(-pico // PICO_PER_NANO)
+
+
+def dearest_prices(
+    facts: ModelFacts, *, hears: bool = False, speaks: bool = False, caches_long: bool = False
+) -> DearestPrices | None:
+    """Over all tiers and the classes that can come up: audio heard and spoken, one-hour cache writes."""
+    tiers = [prices for prices in (facts.prices, *(tier.prices for tier in facts.price_tiers)) if prices is not None]
+    if not tiers or any(prices.input is None or prices.output is None for prices in tiers):
+        return None
+    heard = ("input_audio",) if hears else ()
+    cached = ("cache_write_1h",) if caches_long else ()
+    spoken = ("output_audio",) if speaks else ()
+    return DearestPrices(
+        _dearest(tiers, "input", "cache_read", "cache_write", *heard, *cached),
+        _dearest(tiers, "output", "reasoning", *spoken),
+    )
+
+
+def _dearest(tiers: list[Prices], *classes: str) -> int:
+    return max(getattr(prices, name) or 0 for prices in tiers for name in classes)
 
 
 def _prompt_pico_usd(usage: TokenUsage, prices: Prices, per_input: int) -> int:

@@ -1,30 +1,118 @@
-"""Who calls: the tenant, its user and what they may use."""
+"""Who calls: the tenant, its users and keys, and what they may use. As stored, and as the admin API takes it.
+
+Each is one JSON document. `model/limits.py` has limits and budgets, `model/hook.py` the hooks.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta, Struct, field
+
+from gateway.model.hook import Hook
+from gateway.model.limits import Allowance, Count, Pattern
+
+TenantId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+UserId = Annotated[str, Meta(pattern=r"^[!-~]{1,256}$")]
+Alias = Annotated[str, Meta(pattern=r"^[!-~]{1,128}$")]
+Scope: TypeAlias = Literal[
+    "*",
+    "assert_user",
+    "batches",
+    "chat",
+    "embeddings",
+    "files",
+    "images",
+    "jobs",
+    "models",
+    "realtime",
+    "speech",
+    "transcriptions",
+    "types",
+    "usage",
+    "videos",
+]
+"""What a key may be used for. "*" is every capability; to name another user takes "assert_user", spelled out."""
+
+Status: TypeAlias = Literal["active", "disabled"]
 
 
-@dataclass(frozen=True, slots=True)
-class Tenant:
-    """`approvals`: patterns over "provider/model" ("*", "openai/*"). `aliases`: own name -> "provider/model"."""
+class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`approvals`: patterns over "provider/model" ("*", "openai/*"). `aliases`: own name -> "provider/model".
 
-    id: str
-    status: Literal["active", "disabled"] = "active"
-    approvals: tuple[str, ...] = ()
-    aliases: dict[str, str] = field(default_factory=dict)
+    `allowance`: limits and budgets of all its users together. `user_allowance`: of each user that has none of its own.
+    `shards`: over how many records its counters are spread; one carries about 250 requests a second, and each has its
+    share of every limit. `default_max_tokens`: the most tokens of a reply that was not told, where tokens or money are
+    limited; None: what the model can give. `allows_unpriced_models`: whether a model without a known price may be used
+    although money is limited. `without_ledger`: what happens while limits cannot be checked: nothing passes, or what
+    one environment counts by itself. `lost_requests`: what a request costs whose function died after it was admitted,
+    so that nobody knows: all that was held for it, or nothing.
+    """
+
+    id: TenantId
+    name: Annotated[str, Meta(max_length=256)] = ""
+    status: Status = "active"
+    approvals: tuple[Pattern, ...] = ()
+    aliases: dict[Alias, Annotated[str, Meta(min_length=1, max_length=256)]] = field(default_factory=dict)
+    allowance: Allowance = Allowance()
+    user_allowance: Allowance = Allowance()
+    hooks: Annotated[tuple[Hook, ...], Meta(max_length=16)] = ()
+    shards: Annotated[int, Meta(ge=1, le=64)] = 1
+    default_max_tokens: Count | None = None
+    allows_unpriced_models: bool = False
+    without_ledger: Literal["refuse", "local"] = "refuse"
+    lost_requests: Literal["charge", "release"] = "charge"
 
     def approves(self, model_id: str) -> bool:
         return any(fnmatchcase(model_id, pattern) for pattern in self.approvals)
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """The holder of a key. `expires_at_s`: Unix seconds, None for a key without end."""
+class User(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`allowance`: None takes the tenant's `user_allowance`. `shards` as the tenant's."""
 
-    tenant: Tenant
-    user_id: str
-    key_status: Literal["active", "revoked"] = "active"
+    id: UserId
+    name: Annotated[str, Meta(max_length=256)] = ""
+    status: Status = "active"
+    allowance: Allowance | None = None
+    shards: Annotated[int, Meta(ge=1, le=64)] = 1
+
+
+class ApiKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`models`: patterns that narrow the tenant's approvals. `expires_at_s`: Unix seconds, None for never.
+
+    `hint`: the first characters of the key, to recognise it by.
+    """
+
+    id: str
+    tenant_id: TenantId
+    user_id: UserId
+    status: Literal["active", "revoked"] = "active"
+    scopes: Annotated[tuple[Scope, ...], Meta(min_length=1)] = ("*",)
+    models: Annotated[tuple[Pattern, ...], Meta(min_length=1)] = ("*",)
     expires_at_s: int | None = None
+    label: Annotated[str, Meta(max_length=256)] = ""
+    hint: str = ""
+    created_at_s: int = 0
+
+    def allows(self, scope: Scope) -> bool:
+        return scope in self.scopes or (scope != "assert_user" and "*" in self.scopes)
+
+    def is_usable(self, now_s: float) -> bool:
+        return self.status == "active" and (self.expires_at_s is None or now_s < self.expires_at_s)
+
+
+class Principal(Struct, frozen=True, kw_only=True):
+    """Who a request is made for: a key, the tenant it belongs to, and the user: the key's own, or one it names."""
+
+    key: ApiKey
+    tenant: Tenant
+    user: User
+
+    @property
+    def allowance(self) -> Allowance:
+        """The user's."""
+        return self.tenant.user_allowance if self.user.allowance is None else self.user.allowance
+
+    def approves(self, model_id: str) -> bool:
+        return self.tenant.approves(model_id) and any(fnmatchcase(model_id, pattern) for pattern in self.key.models)

@@ -24,6 +24,8 @@ T = TypeVar("T")
 WHOLE_TOTAL_S = 285.0
 STREAM_TOTAL_S = 840.0
 TTFT_S = 285.0
+BEFORE_AND_AFTER_S = 75.0
+"""What a request may take besides its attempt: media that have to be fetched, hooks, settling."""
 
 
 @dataclass(slots=True)
@@ -51,6 +53,12 @@ class Watch:
         except TimeoutError:
             provider = self.attempt.route.provider.name
             raise ProviderTimeout(f"{provider} did not answer in time ({self.phase}).", phase=self.phase) from None
+
+
+def longest_s(call: ChatCall) -> float:
+    """After which nobody can be working on a call any more."""
+    total_ms = call.timeouts.total_ms if call.timeouts else None
+    return _seconds(total_ms, STREAM_TOTAL_S if call.stream else WHOLE_TOTAL_S) + BEFORE_AND_AFTER_S
 
 
 async def whole(call: ChatCall, attempt: Attempt, world: World) -> Reply:

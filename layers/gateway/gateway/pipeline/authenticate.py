@@ -1,33 +1,52 @@
-"""Step 1: whose key is this?"""
+"""Step 1: whose key is this, and may it be used for that?"""
 
 from __future__ import annotations
 
 import hashlib
 
-from gateway.model.errors import InvalidApiKey, TenantDisabled
-from gateway.model.tenant import Principal
+from gateway.model.caller import Caller
+from gateway.model.errors import InvalidApiKey, ScopeMissing, TenantDisabled
+from gateway.model.tenant import Principal, Scope
 from gateway.ports import World
 
+KEY_PREFIX = "gwk_"
 _REFUSAL = "Missing or invalid API key. Send it as 'Authorization: Bearer <key>'."
 
 
-async def authenticate(authorization: str | None, world: World) -> Principal:
-    """The holder of the bearer key.
+async def caller_of(authorization: str | None, world: World) -> Caller:
+    """Who the header says is calling. A token of the owner's identity provider is verified here, a key is not.
 
-    The key is looked up by its hash, which needs no slow hash because a key has 256 random bits.
-    Raises InvalidApiKey (401), TenantDisabled (403), AdmissionUnavailable (503).
+    A key is looked up by its hash, which needs no slow hash because a key has 256 random bits.
+    Raises InvalidApiKey (401), AdmissionUnavailable (503).
     """
-    scheme, _, key = (authorization or "").partition(" ")
-    key = key.strip()
-    if scheme.lower() != "bearer" or not key:
+    scheme, _, credential = (authorization or "").partition(" ")
+    credential = credential.strip()
+    if scheme.lower() != "bearer" or not credential:
         raise InvalidApiKey(_REFUSAL)
-    principal = await world.keys.find(hashlib.sha256(key.encode()).hexdigest())
-    if principal is None or principal.key_status != "active" or _expired(principal, world.clock.now_s()):
+    if not credential.startswith(KEY_PREFIX) and (caller := await world.tokens.verify(credential)) is not None:
+        return caller
+    return Caller(key_hash=hashlib.sha256(credential.encode()).hexdigest())
+
+
+async def authenticate(authorization: str | None, scope: Scope, world: World) -> Principal:
+    """The holder of the bearer key, read anew. Raises as `caller_of` and `usable`."""
+    caller = await caller_of(authorization, world)
+    return usable(await world.access.read(caller), caller, scope, world.clock.now_s())
+
+
+def usable(principal: Principal | None, caller: Caller, scope: Scope, now_s: float) -> Principal:
+    """The principal, if it may be used now and for that.
+
+    Raises InvalidApiKey (401), TenantDisabled and ScopeMissing (403).
+    """
+    if principal is None or not principal.key.is_usable(now_s):
         raise InvalidApiKey(_REFUSAL)
     if principal.tenant.status != "active":
         raise TenantDisabled("This tenant is disabled.")
+    if principal.user.status != "active":
+        raise TenantDisabled("This user is disabled.")
+    if not principal.key.allows(scope):
+        raise ScopeMissing(f"This key is not for {scope}.")
+    if caller.user_id not in (None, principal.key.user_id) and not principal.key.allows("assert_user"):
+        raise ScopeMissing("Only a key with the scope assert_user may name another user.", param="user")
     return principal
-
-
-def _expired(principal: Principal, now_s: float) -> bool:
-    return principal.expires_at_s is not None and principal.expires_at_s <= now_s

@@ -1,29 +1,144 @@
-"""The last step, after the client has its answer: one record of what happened. Never content."""
+"""The last step, after the client has its answer: what happened is told, then what was held is settled. Never content.
+
+In this order, because a hold is also the note that something has yet to be told: whatever dies in between, the sweeper
+finds the hold, sees by the usage record what the request cost, and settles that.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from gateway.pipeline.exchange import Exchange
+from gateway.model.errors import AdmissionUnavailable
+from gateway.model.record import Attribution, AuditEvent, Told, UsageRecord
+from gateway.pipeline.admit import settle
+from gateway.pipeline.alerts import alerts_of
+from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.ports import World
+
+_BLOCKED = ("request_blocked", "response_blocked", "rate_limited", "budget_exceeded", "model_not_approved")
 
 
 async def conclude(exchange: Exchange, world: World) -> None:
-    """Writes the record of a finished request, refused ones included."""
+    """Records, tells and settles a finished request, refused ones included. Never raises for what it cannot deliver."""
     world.records.write(record_of(exchange, world))
+    if exchange.principal is None:
+        return  # of a stranger there is nothing to tell but the log's line
+    await world.events.send([*told_of(exchange, world)])
+    await _settle(exchange, world)
+
+
+async def _settle(exchange: Exchange, world: World) -> None:
+    ticket = exchange.ticket
+    if ticket is None:
+        return
+    cost_nano_usd = exchange.cost_nano_usd or 0
+    tokens = sum(attempt.usage.total_tokens for attempt in exchange.attempts if attempt.usage is not None)
+    try:
+        settled = await settle(ticket, cost_nano_usd, tokens, was_executed=bool(exchange.attempts))
+    except AdmissionUnavailable as error:
+        # The hold stands until its lease ends; then the sweeper settles it by the usage record.
+        world.records.trouble("ledger.unsettled", request_id=exchange.request_id, reason=error.message)
+        return
+    if alerts := [*alerts_of(ticket, settled, cost_nano_usd, world.clock.now_s())]:
+        await world.events.send(alerts)
+
+
+def told_of(exchange: Exchange, world: World) -> Iterator[Told]:
+    """A start and an end, and a usage record for each attempt; one without an attempt where something was held."""
+    now_s = world.clock.now_s()
+    of = attribution_of(exchange)
+    yield AuditEvent(
+        id=f"{of.request_id}.started", event="request.started", at_s=exchange.arrived_s, tenant_id=of.tenant_id, of=of
+    )
+    for number, attempt in enumerate(exchange.attempts, start=1):
+        yield _usage_of(attempt, number, exchange, of, world)
+    if not exchange.attempts and exchange.ticket is not None:
+        yield _usage_without_attempt(exchange, of, now_s)
+    yield AuditEvent(
+        id=f"{of.request_id}.ended",
+        event=_ending(exchange),
+        at_s=now_s,
+        tenant_id=of.tenant_id,
+        of=of,
+        facts=_end_facts(exchange, world),
+    )
+
+
+def attribution_of(exchange: Exchange) -> Attribution:
+    principal = exchange.principal
+    assert principal is not None  # noqa: S101 - what is told is told of somebody
+    return Attribution(
+        request_id=exchange.request_id,
+        tenant_id=principal.tenant.id,
+        user_id=principal.user.id,
+        key_id=principal.key.id,
+        operation=exchange.operation,
+        conversation_id=exchange.conversation_id,
+    )
+
+
+def _ending(exchange: Exchange) -> str:
+    if exchange.error is None:
+        return "request.completed"
+    return "request.blocked" if exchange.error.code in _BLOCKED else "request.failed"
+
+
+def _usage_of(attempt: Attempt, number: int, exchange: Exchange, of: Attribution, world: World) -> UsageRecord:
+    ended_s = world.clock.monotonic_s() if attempt.ended_s is None else attempt.ended_s
+    error = attempt.error or (exchange.error if number == len(exchange.attempts) else None)
+    return UsageRecord(
+        of=of,
+        attempt=number,
+        at_s=world.clock.now_s(),
+        outcome="ok" if error is None else "error",
+        code=error.code if error else None,
+        provider=attempt.route.provider.name,
+        model=attempt.route.model_id,
+        model_requested=exchange.model_requested,
+        stream=exchange.stream,
+        usage=attempt.usage,
+        cost_nano_usd=attempt.cost_nano_usd if attempt.usage is not None else 0,
+        latency_ms=_ms(ended_s - attempt.started_s),
+        ttft_ms=None if attempt.ttft_s is None else _ms(attempt.ttft_s),
+        overhead_ms=_overhead_ms(exchange, world) if number == len(exchange.attempts) else None,
+    )
+
+
+def _usage_without_attempt(exchange: Exchange, of: Attribution, now_s: float) -> UsageRecord:
+    return UsageRecord(
+        of=of,
+        attempt=0,
+        at_s=now_s,
+        outcome="refused",
+        code=exchange.error.code if exchange.error else None,
+        model_requested=exchange.model_requested,
+        stream=exchange.stream,
+        cost_nano_usd=0,
+    )
+
+
+def _end_facts(exchange: Exchange, world: World) -> dict[str, Any]:
+    """Members of the log's line that say how it ended."""
+    record = record_of(exchange, world)
+    names = ("model_requested", "model_used", "provider", "stream", "status", "code", "provider_code", "attempts")
+    figures = ("prompt_tokens", "completion_tokens", "cost_nano_usd", "latency_ms", "overhead_ms", "ttft_ms")
+    blamed = {"hook": getattr(exchange.error, "hook", None)}
+    facts = {**{name: record[name] for name in (*names, *figures)}, **blamed}
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def record_of(exchange: Exchange, world: World) -> dict[str, Any]:
-    """Facts and figures: who, what, which model, tokens, nano-USD, milliseconds, outcome."""
+    """The log's line, facts and figures: who, what, which model, tokens, nano-USD, milliseconds, outcome."""
     principal, usage, error = exchange.principal, exchange.usage, exchange.error
     used = exchange.attempts[-1] if exchange.attempts else None
-    latency_s = world.clock.monotonic_s() - exchange.started_s
     return {
         "event": "request.failed" if error else "request.completed",
         "request_id": exchange.request_id,
         "operation": exchange.operation,
         "tenant_id": principal.tenant.id if principal else None,
-        "user_id": principal.user_id if principal else None,
+        "user_id": principal.user.id if principal else None,
+        "key_id": principal.key.id if principal else None,
         "conversation_id": exchange.conversation_id,
         "model_requested": exchange.model_requested,
         "model_used": used.route.model_id if used else None,
@@ -39,7 +154,15 @@ def record_of(exchange: Exchange, world: World) -> dict[str, Any]:
         "reasoning_tokens": usage.completion.reasoning_tokens if usage else None,
         "usage_estimated": usage.estimated if usage else None,
         "cost_nano_usd": exchange.cost_nano_usd,
-        "latency_ms": round(latency_s * 1000, 3),
-        "overhead_ms": round((latency_s - exchange.waited_s) * 1000, 3),
-        "ttft_ms": round(used.ttft_s * 1000, 3) if used and used.ttft_s is not None else None,
+        "latency_ms": _ms(world.clock.monotonic_s() - exchange.started_s),
+        "overhead_ms": _overhead_ms(exchange, world),
+        "ttft_ms": _ms(used.ttft_s) if used and used.ttft_s is not None else None,
     }
+
+
+def _overhead_ms(exchange: Exchange, world: World) -> float:
+    return _ms(world.clock.monotonic_s() - exchange.started_s - exchange.waited_s)
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)

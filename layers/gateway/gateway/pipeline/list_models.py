@@ -10,21 +10,21 @@ import msgspec
 
 from gateway.model.catalog import ModelFacts, Prices
 from gateway.model.errors import GatewayError
-from gateway.model.tenant import Tenant
+from gateway.model.tenant import Principal
 from gateway.pipeline.route import find_approved, is_shut_down
 from gateway.ports import Catalog
 
 PICO_USD_PER_TOKEN_TO_USD_PER_MILLION = 1_000_000
 
 
-def approved_models(tenant: Tenant, catalog: Catalog, now_s: float) -> list[dict[str, Any]]:
+def approved_models(principal: Principal, catalog: Catalog, now_s: float) -> list[dict[str, Any]]:
     """Every approved model that is still served, and each alias of the tenant as a model of its own."""
     listed = [
         describe(provider, facts)
         for provider, facts in catalog.models()
-        if tenant.approves(f"{provider}/{facts.id}") and not is_shut_down(facts, now_s)
+        if principal.approves(f"{provider}/{facts.id}") and not is_shut_down(facts, now_s)
     ]
-    return listed + [{**described, "id": alias} for alias, described in _aliased(tenant, catalog, now_s)]
+    return listed + [{**described, "id": alias} for alias, described in _aliased(principal, catalog, now_s)]
 
 
 def describe(provider: str, facts: ModelFacts) -> dict[str, Any]:
@@ -49,10 +49,10 @@ def describe(provider: str, facts: ModelFacts) -> dict[str, Any]:
     }
 
 
-def _aliased(tenant: Tenant, catalog: Catalog, now_s: float) -> Iterator[tuple[str, dict[str, Any]]]:
-    for alias in sorted(tenant.aliases):
+def _aliased(principal: Principal, catalog: Catalog, now_s: float) -> Iterator[tuple[str, dict[str, Any]]]:
+    for alias in sorted(principal.tenant.aliases):
         try:
-            yield alias, describe(*find_approved(alias, tenant, catalog, now_s))
+            yield alias, describe(*find_approved(alias, principal, catalog, now_s))
         except GatewayError:
             continue  # an alias of a model that is gone or not approved cannot be called, so it is not listed
 

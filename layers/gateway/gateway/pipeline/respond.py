@@ -10,13 +10,12 @@ from msgspec import UNSET
 
 from gateway.model.chat import ChatCall, Json
 from gateway.model.completion import AttemptReport, Completion, CompletionChunk, GatewayReport, UsageReport
-from gateway.model.errors import ReplyBreaksSchema
+from gateway.model.errors import ProviderTimeout, ReplyBreaksSchema
 from gateway.model.estimate import at_least, estimated_usage, generated_bytes
 from gateway.model.money import cost_nano_usd
 from gateway.model.reply import Chunk, Reply
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.exchange import Attempt, Exchange
-from gateway.pipeline.route import Route
 from gateway.pipeline.structured import Promise, StreamedExpectation
 from gateway.pipeline.whole_lists import WholeLists
 from gateway.ports import Clock
@@ -26,7 +25,7 @@ def completion(reply: Reply, call: ChatCall, promise: Promise, exchange: Exchang
     """The whole reply of a call that is not streamed. Raises ReplyBreaksSchema (422), its usage counted."""
     route = exchange.attempts[-1].route
     generated = sum(generated_bytes(choice.message) for choice in reply.choices)
-    usage = _account(exchange, reply.usage or estimated_usage(call, generated), route)
+    usage = account(exchange, reply.usage or estimated_usage(call, generated))
     with _usage_in_the_error(usage):
         reply = promise.kept_by(reply)
     return Completion(
@@ -54,7 +53,8 @@ class ChunkResponder:
         self._names = promise.names
         self._lists = WholeLists()
         self._expected = None if promise.expectation is None else StreamedExpectation(promise.expectation)
-        self._route = exchange.attempts[-1].route
+        self._attempt = exchange.attempts[-1]
+        self._route = self._attempt.route
         self._separate_usage = bool(call.stream_options and call.stream_options.include_usage)
         self._id = f"chatcmpl-{exchange.request_id}"
         self._created_s = int(clock.now_s())
@@ -69,7 +69,7 @@ class ChunkResponder:
         for given in chunks if self._expected is None else self._expected.take(chunks):
             chunk = self._lists.take(given)
             if chunk.usage is not None:
-                self._exchange.usage = chunk.usage
+                self._attempt.usage = chunk.usage
             if not chunk.choices:
                 self._extra |= chunk.extra or {}
                 continue
@@ -90,7 +90,7 @@ class ChunkResponder:
         """
         self._is_settled = True
         counted = estimated_usage(self._call, self._generated_bytes)
-        usage = _account(self._exchange, self._exchange.usage or counted, self._route)
+        usage = account(self._exchange, self._attempt.usage or counted)
         if self._expected is not None:
             with _usage_in_the_error(usage):
                 self._expected.finish()
@@ -106,8 +106,8 @@ class ChunkResponder:
             return
         self._is_settled = True
         counted = estimated_usage(self._call, self._generated_bytes)
-        known = self._exchange.usage
-        _account(self._exchange, counted if known is None else at_least(known, counted), self._route)
+        known = self._attempt.usage
+        account(self._exchange, counted if known is None else at_least(known, counted))
 
     def _mine(self, chunk: Chunk) -> CompletionChunk:
         self._has_begun = True
@@ -161,9 +161,22 @@ def _usage_in_the_error(usage: UsageReport) -> Iterator[None]:
         raise
 
 
-def _account(exchange: Exchange, usage: TokenUsage, route: Route) -> UsageReport:
-    exchange.usage = usage
-    exchange.cost_nano_usd = cost_nano_usd(usage, route.facts)
+@contextmanager
+def account_interrupted(call: ChatCall, exchange: Exchange) -> Iterator[None]:
+    """A provider that was asked and not waited for has read the prompt, and charges for it, whatever came back."""
+    try:
+        yield
+    except BaseException:
+        attempt = exchange.attempts[-1]
+        if attempt.usage is None and (attempt.error is None or isinstance(attempt.error, ProviderTimeout)):
+            account(exchange, estimated_usage(call, 0))
+        raise
+
+
+def account(exchange: Exchange, usage: TokenUsage) -> UsageReport:
+    """Enters what the last attempt used and cost; the report's cost is that of the whole request."""
+    attempt = exchange.attempts[-1]
+    attempt.usage, attempt.cost_nano_usd = usage, cost_nano_usd(usage, attempt.route.facts)
     exchange.usage_report = UsageReport.of(usage, exchange.cost_nano_usd)
     return exchange.usage_report
 

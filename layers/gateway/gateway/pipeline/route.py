@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.errors import CapabilityNotSupported, ModelDeprecated, ModelNotApproved, ModelNotFound
-from gateway.model.tenant import Tenant
+from gateway.model.tenant import Principal
 from gateway.ports import Catalog
 from gateway.providers.contract import ChatWire, Provider
 from gateway.providers.lookup import provider_named
@@ -26,9 +26,9 @@ class Route:
         return f"{self.provider.name}/{self.facts.id}"
 
 
-def resolve(model: str, tenant: Tenant, catalog: Catalog, now_s: float) -> Route:
+def resolve(model: str, principal: Principal, catalog: Catalog, now_s: float) -> Route:
     """The route of a chat call. Raises as `find_approved`, and CapabilityNotSupported (400)."""
-    provider_name, facts = find_approved(model, tenant, catalog, now_s)
+    provider_name, facts = find_approved(model, principal, catalog, now_s)
     provider = provider_named(provider_name)
     wire = provider.wires.get(facts.api)
     if wire is None:
@@ -36,14 +36,14 @@ def resolve(model: str, tenant: Tenant, catalog: Catalog, now_s: float) -> Route
     return Route(provider, facts, wire)
 
 
-def find_approved(model: str, tenant: Tenant, catalog: Catalog, now_s: float) -> tuple[str, ModelFacts]:
+def find_approved(model: str, principal: Principal, catalog: Catalog, now_s: float) -> tuple[str, ModelFacts]:
     """(provider, facts) of a tenant's alias, "provider/model", or a bare model id that means one provider only.
 
     Raises ModelNotFound (404), ModelNotApproved (403), ModelDeprecated (410).
     """
-    provider, facts = _find(tenant.aliases.get(model, model), catalog)
-    if not tenant.approves(f"{provider}/{facts.id}"):
-        raise ModelNotApproved(f"The model '{model}' is not approved for this tenant.", param="model")
+    provider, facts = _find(principal.tenant.aliases.get(model, model), catalog)
+    if not principal.approves(f"{provider}/{facts.id}"):
+        raise ModelNotApproved(f"The model '{model}' is not approved for this key.", param="model")
     if is_shut_down(facts, now_s):
         raise ModelDeprecated(f"The model '{model}' has been shut down by its provider.", param="model")
     return provider, facts

@@ -9,21 +9,28 @@ from typing import Any, cast
 import msgspec
 
 from gateway.adapters.aws.credentials import RoleKeys
-from gateway.adapters.http_client import HttpClient, HttpFailure
-from gateway.model.http import HttpRequest
+from gateway.adapters.http_client import KEEP_ALIVE_S, HttpClient, HttpFailure
+from gateway.model.http import HttpRequest, HttpResponse
 from gateway.ports import Clock
 from gateway.providers.wire.sigv4 import Scope, sign
 
 TRIES = 2
+CONNECTING_S = 1.0
+# Answered with status 400, and good the next time:
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+_MOMENTARY = ("ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException")
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
 
 class AwsFailure(Exception):
-    """`code`: the service's error name without namespace; "Unreachable" when there was no answer."""
+    """`code`: the service's error name without namespace; "Unreachable" when there was no answer.
 
-    def __init__(self, code: str, *, is_fault: bool) -> None:
+    `item`: what DynamoDB has where a condition did not hold, when the call asked for that.
+    """
+
+    def __init__(self, code: str, *, is_fault: bool, item: dict[str, Any] | None = None) -> None:
         super().__init__(code)
-        self.code, self.is_fault = code, is_fault
+        self.code, self.is_fault, self.item = code, is_fault, item
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +44,37 @@ class Service:
 
 
 class AwsApi:
-    """`timeout_s` limits each of the two tries. Only calls that may be repeated go through here."""
+    """Calls that may be repeated are tried twice, for `timeout_s` together: a quick fault leaves time for the second.
+
+    A call that comes after a pause has to connect first and may take CONNECTING_S; so may those that come with it.
+    """
 
     def __init__(self, service: Service, region: str, *, keys: RoleKeys, client: HttpClient, clock: Clock) -> None:
         self._service, self._scope = service, Scope(region, service.name)
         self._keys, self._client, self._clock = keys, client, clock
+        self._last_end_s: float | None = None
 
-    async def call(self, operation: str, payload: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+    async def call(
+        self, operation: str, payload: dict[str, Any], timeout_s: float, tries: int = TRIES
+    ) -> dict[str, Any]:
         """The decoded answer. Raises AwsFailure."""
         body = msgspec.json.encode(payload)
-        for remaining in reversed(range(TRIES)):
+        ends_s = self._clock.monotonic_s() + max(timeout_s, self._connecting_s())
+        try:
+            return await self._tried(operation, body, ends_s, tries)
+        finally:
+            self._last_end_s = self._clock.monotonic_s()
+
+    def _connecting_s(self) -> float:
+        paused = self._last_end_s is None or self._clock.monotonic_s() - self._last_end_s > KEEP_ALIVE_S
+        return CONNECTING_S if paused else 0.0
+
+    async def _tried(self, operation: str, body: bytes, ends_s: float, tries: int) -> dict[str, Any]:
+        for remaining in reversed(range(tries)):
             try:
-                return await self._send(operation, body, timeout_s)
+                return await self._send(operation, body, ends_s - self._clock.monotonic_s())
             except AwsFailure as failure:
-                if not (failure.is_fault and remaining):
+                if not (failure.is_fault and remaining and self._clock.monotonic_s() < ends_s):
                     raise
         raise AssertionError("the last try either returned or raised")
 
@@ -67,15 +91,17 @@ class AwsApi:
         except HttpFailure as failure:
             raise AwsFailure("Unreachable", is_fault=True) from failure
         if response.status != 200:
-            raise AwsFailure(_code(response.body), is_fault=response.status >= 500)
+            raise _refused(response)
         return cast(dict[str, Any], msgspec.json.decode(response.body))
 
 
-def _code(body: bytes) -> str:
+def _refused(response: HttpResponse) -> AwsFailure:
     """`__type` is "namespace#Name" or "Name"."""
     try:
-        answer = msgspec.json.decode(body)
+        answer = msgspec.json.decode(response.body)
     except msgspec.DecodeError:
-        return "Unreadable"
-    kind = answer.get("__type", "") if isinstance(answer, dict) else ""
-    return str(kind).rpartition("#")[2] or "Unknown"
+        answer = {"__type": "Unreadable"}
+    if not isinstance(answer, dict):
+        answer = {}
+    code = str(answer.get("__type", "")).rpartition("#")[2] or "Unknown"
+    return AwsFailure(code, is_fault=response.status >= 500 or code in _MOMENTARY, item=answer.get("Item"))

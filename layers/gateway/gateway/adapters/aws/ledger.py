@@ -1,0 +1,164 @@
+"""The ledger in DynamoDB: an item for each account, a conditional write for each step.
+
+Item pk <account id>: the numbers as attributes of their names, holds as JSON text, and when nobody will miss it any
+more. What a write finds or leaves comes back with it, so nothing is read before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.adapters.aws.api import AwsApi, AwsFailure
+from gateway.model.errors import AdmissionUnavailable
+from gateway.model.ledger import Account, Hold, Reading, Reserved
+
+_REFUSED = "ConditionalCheckFailedException"
+_HOLD = "h"
+_EXPIRY = "expires_at_s"
+KEPT_S = 100 * 86_400
+_decode_hold = msgspec.json.Decoder(Hold).decode
+
+
+class DynamoLedger:
+    """`timeout_s`: what admitting a request may wait, both tries of it together; settling has time."""
+
+    def __init__(self, dynamodb: AwsApi, table: str, timeout_s: float, settle_timeout_s: float = 5.0) -> None:
+        self._dynamodb, self._table = dynamodb, table
+        self._timeout_s, self._settle_timeout_s = timeout_s, settle_timeout_s
+
+    async def reserve(self, account: Account, name: str, hold: Hold) -> Reserved:
+        update = _Update(self._table, account.id)
+        for meter in account.meters:
+            update.add(meter.name, meter.amount)
+            if meter.limit is not None:
+                update.require_at_most(meter.name, meter.limit - meter.amount)
+        update.put_hold(name, hold)
+        update.keep_until(hold.admitted_s + KEPT_S)
+        try:
+            answer = await self._call("UpdateItem", update.request("ALL_NEW"), self._timeout_s)
+        except AwsFailure as failure:
+            if failure.code != _REFUSED:
+                raise AdmissionUnavailable(f"Limits cannot be checked at the moment ({failure.code}).") from failure
+            found = _reading(failure.item or {})
+            return Reserved(name in found.holds, found)  # a first try may have come through without an answer
+        return Reserved(True, _reading(answer["Attributes"]))
+
+    async def settle(
+        self, account_id: str, name: str, changes: Mapping[str, int], stale: Collection[str] = ()
+    ) -> Reading | None:
+        update = _Update(self._table, account_id)
+        for number, change in changes.items():
+            update.add(number, change)
+        update.end_hold(name, [number for number in stale if number not in changes])
+        try:
+            answer = await self._call("UpdateItem", update.request("ALL_NEW"), self._settle_timeout_s)
+        except AwsFailure as failure:
+            if failure.code == _REFUSED:
+                return None
+            raise AdmissionUnavailable(f"Limits cannot be settled at the moment ({failure.code}).") from failure
+        return _reading(answer["Attributes"])
+
+    async def add(self, account_id: str, changes: Mapping[str, int]) -> None:
+        update = _Update(self._table, account_id)
+        for number, change in changes.items():
+            update.add(number, change)
+        try:
+            # Once only: a second try might count twice.
+            await self._dynamodb.call("UpdateItem", update.request("NONE"), self._settle_timeout_s, tries=1)
+        except AwsFailure as failure:
+            raise AdmissionUnavailable(f"Limits cannot be settled at the moment ({failure.code}).") from failure
+
+    async def read(self, account_id: str) -> Reading:
+        request = {"TableName": self._table, "Key": {"pk": {"S": account_id}}, "ConsistentRead": True}
+        try:
+            answer = await self._call("GetItem", request, self._settle_timeout_s)
+        except AwsFailure as failure:
+            raise AdmissionUnavailable(f"The ledger cannot be read at the moment ({failure.code}).") from failure
+        return _reading(answer.get("Item", {}))
+
+    async def accounts(self) -> AsyncIterator[tuple[str, Reading]]:
+        request: dict[str, Any] = {"TableName": self._table}
+        while True:
+            try:
+                answer = await self._call("Scan", request, self._settle_timeout_s)
+            except AwsFailure as failure:
+                raise AdmissionUnavailable(f"The ledger cannot be read at the moment ({failure.code}).") from failure
+            for item in answer["Items"]:
+                yield item["pk"]["S"], _reading(item)
+            if (last := answer.get("LastEvaluatedKey")) is None:
+                return
+            request["ExclusiveStartKey"] = last
+
+    async def _call(self, operation: str, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        return await self._dynamodb.call(operation, request, timeout_s)
+
+
+class _Update:
+    """An UpdateItem request as it grows. Names and values stand behind placeholders."""
+
+    def __init__(self, table: str, account_id: str) -> None:
+        self._table, self._account_id = table, account_id
+        self._names: dict[str, str] = {}
+        self._values: dict[str, dict[str, str]] = {":zero": {"N": "0"}}
+        self._sets: list[str] = []
+        self._removes: list[str] = []
+        self._conditions: list[str] = []
+
+    def add(self, number: str, amount: int) -> None:
+        name = self._name(number)
+        self._sets.append(f"{name} = if_not_exists({name}, :zero) + {self._value('N', str(amount))}")
+
+    def require_at_most(self, number: str, most: int) -> None:
+        name = self._name(number)
+        self._conditions.append(f"(attribute_not_exists({name}) OR {name} <= {self._value('N', str(most))})")
+
+    def put_hold(self, name: str, hold: Hold) -> None:
+        placeholder = self._name(name)
+        self._sets.append(f"{placeholder} = {self._value('S', msgspec.json.encode(hold).decode())}")
+        self._conditions.append(f"attribute_not_exists({placeholder})")
+
+    def keep_until(self, unix_s: int) -> None:
+        self._sets.append(f"{self._name(_EXPIRY)} = {self._value('N', str(unix_s))}")
+
+    def end_hold(self, name: str, stale: Collection[str]) -> None:
+        placeholder = self._name(name)
+        self._removes += [placeholder, *(self._name(number) for number in stale)]
+        self._conditions.append(f"attribute_exists({placeholder})")
+
+    def request(self, returned: str) -> dict[str, Any]:
+        expression = f"SET {', '.join(self._sets)}" if self._sets else ""
+        if self._removes:
+            expression += f" REMOVE {', '.join(self._removes)}"
+        condition = {"ConditionExpression": " AND ".join(self._conditions)} if self._conditions else {}
+        return {
+            "TableName": self._table,
+            "Key": {"pk": {"S": self._account_id}},
+            "UpdateExpression": expression.strip(),
+            **condition,
+            "ExpressionAttributeNames": self._names,
+            "ExpressionAttributeValues": self._values,
+            "ReturnValues": returned,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+
+    def _name(self, attribute: str) -> str:
+        for placeholder, known in self._names.items():
+            if known == attribute:
+                return placeholder
+        placeholder = f"#{len(self._names)}"
+        self._names[placeholder] = attribute
+        return placeholder
+
+    def _value(self, kind: str, text: str) -> str:
+        placeholder = f":{len(self._values)}"
+        self._values[placeholder] = {kind: text}
+        return placeholder
+
+
+def _reading(item: dict[str, Any]) -> Reading:
+    numbers = {name: int(value["N"]) for name, value in item.items() if "N" in value and name != _EXPIRY}
+    holds = {name: _decode_hold(value["S"]) for name, value in item.items() if name[0] == _HOLD and "S" in value}
+    return Reading(numbers, holds)

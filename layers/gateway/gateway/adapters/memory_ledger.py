@@ -1,0 +1,54 @@
+"""The ledger of one environment, for itself: what tests use, and what a tenant may choose to fall back on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping
+
+from gateway.model.ledger import Account, Hold, Reading, Reserved
+
+
+class MemoryLedger:
+    """As `ports.Ledger`. Nothing waits between reading and writing, so every step is whole."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, dict[str, int]] = {}
+        self._holds: dict[str, dict[str, Hold]] = {}
+
+    async def reserve(self, account: Account, name: str, hold: Hold) -> Reserved:
+        numbers, holds = self._of(account.id)
+        if name in holds or any(meter.refuses(numbers.get(meter.name, 0)) for meter in account.meters):
+            return Reserved(name in holds, self._reading(account.id))
+        for meter in account.meters:
+            numbers[meter.name] = numbers.get(meter.name, 0) + meter.amount
+        holds[name] = hold
+        return Reserved(True, self._reading(account.id))
+
+    async def settle(
+        self, account_id: str, name: str, changes: Mapping[str, int], stale: Collection[str] = ()
+    ) -> Reading | None:
+        numbers, holds = self._of(account_id)
+        if holds.pop(name, None) is None:
+            return None
+        await self.add(account_id, changes)
+        for number in set(stale) - changes.keys():
+            numbers.pop(number, None)
+        return self._reading(account_id)
+
+    async def add(self, account_id: str, changes: Mapping[str, int]) -> None:
+        numbers, _ = self._of(account_id)
+        for number, change in changes.items():
+            numbers[number] = numbers.get(number, 0) + change
+
+    async def read(self, account_id: str) -> Reading:
+        return self._reading(account_id)
+
+    async def accounts(self) -> AsyncIterator[tuple[str, Reading]]:
+        for account_id in list(self._numbers):
+            yield account_id, self._reading(account_id)
+
+    def _of(self, account_id: str) -> tuple[dict[str, int], dict[str, Hold]]:
+        return self._numbers.setdefault(account_id, {}), self._holds.setdefault(account_id, {})
+
+    def _reading(self, account_id: str) -> Reading:
+        numbers, holds = self._of(account_id)
+        return Reading(dict(numbers), dict(holds))

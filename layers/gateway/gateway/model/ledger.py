@@ -1,0 +1,145 @@
+"""The books of what is running and what was spent: an account for each tenant and user, numbers in it, holds on them.
+
+An account is one record. Its numbers are named by what they count, the window they count in and the models they count:
+
+    r<minute>        requests admitted in that minute          b<seconds>.<n>   in the n-th stretch of so many seconds
+    t<minute>        tokens, as below                          n                requests that run now
+    c<day> c<month>  nano-USD committed: settled and held      s<day> s<month>  nano-USD settled
+
+Minutes are counted from 1970; days are 2026-11-29, months 2026-11, both UTC. A rule for some models only adds "/" and a
+hash of its pattern. Committed less settled is what running requests hold. A hold stands in the same record as the
+numbers it was added to and goes with the very write that corrects them, so each happens exactly once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from gateway.model.limits import ALL_MODELS
+
+Level: TypeAlias = Literal["tenant", "user"]
+Kind: TypeAlias = Literal["requests", "burst", "tokens", "concurrent", "spend"]
+
+DAYS_KEPT = 3
+MONTHS_KEPT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """`amount` is added to the number `name` while the result stays within `limit`; None only counts.
+
+    `models`: the pattern that the rule is for. `ends_s`: Unix seconds at which the window ends, None for none.
+    """
+
+    name: str
+    kind: Kind
+    amount: int
+    limit: int | None = None
+    models: str = ALL_MODELS
+    ends_s: int | None = None
+
+    def refuses(self, value: int) -> bool:
+        return self.limit is not None and value + self.amount > self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`meters`: what one request adds to it."""
+
+    id: str
+    level: Level
+    meters: tuple[Meter, ...]
+
+
+class Hold(msgspec.Struct, frozen=True, array_like=True):
+    """What one request may still use. Short, for it is stored in every account it counts in.
+
+    `until_s`: when nobody can be working on it any more. `rules`: the suffixes of the numbers it stands in.
+    `request`: what is known of the request, for the record of it that another has to write; the user's account only.
+    """
+
+    until_s: int
+    admitted_s: int
+    cost_nano_usd: int
+    rules: tuple[str, ...]
+    user_id: str
+    request: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An account's numbers, and holds by name."""
+
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    holds: Mapping[str, Hold] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """`is_held`: whether the hold stands now. `reading`: after it was taken, or what stood in its way."""
+
+    is_held: bool
+    reading: Reading
+
+
+def account_id(level: Level, tenant_id: str, user_id: str, shard: int) -> str:
+    return f"T#{tenant_id}#{shard}" if level == "tenant" else f"U#{tenant_id}#{shard}#{user_id}"
+
+
+def hold_name(request_id: str) -> str:
+    """The random part of a request id, cut to 64 bits."""
+    return f"h{request_id.rpartition('_')[2][:16]}"
+
+
+def suffix(models: str) -> str:
+    """Of the numbers of a rule: none for the one over all models."""
+    return "" if models == ALL_MODELS else f"/{hashlib.sha256(models.encode()).hexdigest()[:8]}"
+
+
+def minute_of(now_s: float) -> int:
+    return int(now_s) // 60
+
+
+def day_of(now_s: float) -> str:
+    return datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%d")
+
+
+def month_of(now_s: float) -> str:
+    return datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m")
+
+
+def settling(hold: Hold, actual_nano_usd: int) -> dict[str, int]:
+    """What to add to an account's numbers as a hold ends at that cost: all but what its minute still counts."""
+    changes: dict[str, int] = {}
+    for rule in hold.rules:
+        changes[f"n{rule}"] = -1
+        for window in (day_of(hold.admitted_s), month_of(hold.admitted_s)):
+            changes[f"c{window}{rule}"] = actual_nano_usd - hold.cost_nano_usd
+            changes[f"s{window}{rule}"] = actual_nano_usd
+    return changes
+
+
+def stale_numbers(reading: Reading, now_s: float) -> list[str]:
+    """Numbers of windows that are over, which nobody asks for again; days and months not before holds on them end."""
+    held = {window(hold.admitted_s) for hold in reading.holds.values() for window in (day_of, month_of)}
+    return [name for name in reading.numbers if _is_stale(name.partition("/")[0], now_s, held)]
+
+
+def _is_stale(name: str, now_s: float, held: set[str]) -> bool:
+    kind, window = name[0], name[1:]
+    if kind in "rt":
+        return int(window) < minute_of(now_s) - 1
+    if kind == "b":
+        seconds, _, number = window.partition(".")
+        return int(number) < int(now_s) // int(seconds)
+    if kind in "cs" and window not in held:
+        day_s = 86_400
+        oldest = day_of(now_s - DAYS_KEPT * day_s) if len(window) > 7 else month_of(now_s - MONTHS_KEPT * 31 * day_s)
+        return window < oldest
+    return False

@@ -1,0 +1,66 @@
+"""How much somebody may use: rates, requests at once, and money."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+from msgspec.structs import force_setattr
+
+from gateway.model.money import NANO_PER_USD
+
+Count = Annotated[int, Meta(ge=1, le=2**53)]
+Pattern = Annotated[str, Meta(min_length=1, max_length=256)]
+"""Over "provider/model", as in a shell: "*", "openai/*", "anthropic/claude-haiku-*"."""
+
+ALL_MODELS = "*"
+BudgetWindow: TypeAlias = Literal["day", "month"]
+MAX_USD = Decimal(1_000_000)
+
+
+class Burst(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """At most `requests` in each `seconds`, so that a minute's worth does not come at once."""
+
+    requests: Count
+    seconds: Annotated[int, Meta(ge=1, le=60)] = 10
+
+
+class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """None: no limit. `models`: which models count towards it. Minutes and bursts are fixed windows of the clock.
+
+    `tokens_per_minute` counts prompt and reply: the most it can be while a request runs, what it was from its end on.
+    `concurrent_requests`: running at the same time; jobs and sessions are requests that run long.
+    """
+
+    models: Pattern = ALL_MODELS
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    concurrent_requests: Count | None = None
+    burst: Burst | None = None
+
+
+class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What may be spent in each day or month (UTC) on models of that pattern. `usd`: exact, at most nine decimals."""
+
+    window: BudgetWindow
+    usd: Decimal
+    models: Pattern = ALL_MODELS
+
+    def __post_init__(self) -> None:
+        usd = self.usd
+        if not usd.is_finite() or not 0 <= usd <= MAX_USD or usd * NANO_PER_USD % 1:
+            raise ValueError(f"usd is a number from 0 to {MAX_USD} with at most nine decimals")
+        force_setattr(self, "usd", usd.normalize())
+
+    @property
+    def nano_usd(self) -> int:
+        return int(self.usd * NANO_PER_USD)
+
+
+class Allowance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All of it holds at once. `alerts`: percentages of a budget at which an event tells that so much is spent."""
+
+    limits: Annotated[tuple[Limits, ...], Meta(max_length=16)] = ()
+    budgets: Annotated[tuple[Budget, ...], Meta(max_length=16)] = ()
+    alerts: Annotated[tuple[Annotated[int, Meta(ge=1, le=100)], ...], Meta(max_length=8)] = (50, 80, 100)

@@ -1,0 +1,181 @@
+"""Admission: the most a request can use is taken from the tenant's and the user's account, both in one round trip.
+
+What was taken is a ticket. However the request ends, `settle` turns it into what was really used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from gateway.model.errors import AdmissionUnavailable, BudgetExceeded, GatewayError, RateLimited
+from gateway.model.ledger import Account, Hold, Level, Meter, Reading, hold_name, settling, stale_numbers, suffix
+from gateway.model.tenant import Principal
+from gateway.pipeline.meters import Demand, account_of, rules_of
+from gateway.ports import Ledger, World
+
+LEVELS: tuple[Level, Level] = ("tenant", "user")
+_UNITS = {
+    "requests": "requests_per_minute",
+    "tokens": "tokens_per_minute",
+    "burst": "requests_in_a_burst",
+    "concurrent": "concurrent_requests",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One account as the request left it, or as it stood in its way: then `refusal` says why."""
+
+    account: Account
+    reading: Reading
+    hold: Hold
+    refusal: GatewayError | None = None
+
+    @property
+    def may_be_held(self) -> bool:
+        """Also of an account that did not answer: it may have taken the hold all the same."""
+        return self.refusal is None or isinstance(self.refusal, AdmissionUnavailable)
+
+
+@dataclass(slots=True)
+class Ticket:
+    """`entries`: tenant, then user. `stands_for`: the one that was tried before, when this one is only of what this
+    environment counts by itself.
+    """
+
+    name: str
+    demand: Demand
+    principal: Principal
+    ledger: Ledger
+    admitted_s: float
+    entries: list[Entry] = field(default_factory=list)
+    stands_for: Ticket | None = None
+
+    @property
+    def refusal(self) -> GatewayError | None:
+        """What cannot be helped by waiting comes first."""
+        refusals = [entry.refusal for entry in self.entries if entry.refusal is not None]
+        return min(refusals, key=lambda error: error.retryable, default=None)
+
+    def meters(self) -> Iterator[tuple[Entry, Meter]]:
+        return ((entry, meter) for entry in self.entries for meter in entry.account.meters)
+
+
+Facts: TypeAlias = Mapping[str, Any]
+
+
+async def take(request_id: str, demand: Demand, principal: Principal, facts: Facts, world: World) -> Ticket:
+    """The holds, or why there are none, in a ticket. `facts`: of the request, for whoever has to record its loss."""
+    ticket = Ticket(hold_name(request_id), demand, principal, world.ledger, world.clock.now_s())
+    await _take(ticket, facts)
+    if isinstance(ticket.refusal, AdmissionUnavailable) and principal.tenant.without_ledger == "local":
+        ticket = replace(ticket, ledger=world.local_ledger, entries=[], stands_for=ticket)
+        await _take(ticket, facts)
+    return ticket
+
+
+async def _take(ticket: Ticket, facts: Facts) -> None:
+    ticket.entries = list(await asyncio.gather(*(_enter(level, ticket, facts) for level in LEVELS)))
+
+
+async def _enter(level: Level, ticket: Ticket, facts: Facts) -> Entry:
+    """In one of the account's shards: the request's own, or the next that has room."""
+    principal = ticket.principal
+    shards = principal.tenant.shards if level == "tenant" else principal.user.shards
+    hold = _hold(level, ticket, facts)
+    first = int(ticket.name[1:], 16) % shards
+    for shard in (*range(first, shards), *range(first)):
+        account = account_of(level, principal, ticket.demand, ticket.admitted_s, shard)
+        try:
+            entry = await _reserve(account, hold, ticket)
+        except AdmissionUnavailable as error:
+            return Entry(account, Reading(), hold, error)
+        if entry.refusal is None:
+            break
+    return entry
+
+
+async def _reserve(account: Account, hold: Hold, ticket: Ticket) -> Entry:
+    hopeless = [meter for meter in account.meters if meter.refuses(0)]
+    if hopeless:
+        reading = await ticket.ledger.read(account.id)
+        return Entry(account, reading, hold, _refusal(hopeless, account, reading, ticket.admitted_s))
+    reserved = await ticket.ledger.reserve(account, ticket.name, hold)
+    if reserved.is_held:
+        return Entry(account, reserved.reading, hold)
+    against = [meter for meter in account.meters if meter.refuses(reserved.reading.numbers.get(meter.name, 0))]
+    if not against:
+        raise AdmissionUnavailable("Limits cannot be checked at the moment (the ledger contradicts itself).")
+    return Entry(account, reserved.reading, hold, _refusal(against, account, reserved.reading, ticket.admitted_s))
+
+
+def _hold(level: Level, ticket: Ticket, facts: Facts) -> Hold:
+    principal, demand = ticket.principal, ticket.demand
+    allowance = principal.tenant.allowance if level == "tenant" else principal.allowance
+    return Hold(
+        until_s=int(ticket.admitted_s + demand.lease_s) + 1,
+        admitted_s=int(ticket.admitted_s),
+        cost_nano_usd=demand.cost_nano_usd,
+        rules=tuple(suffix(models) for models in rules_of(allowance, demand.model_id)),
+        user_id=principal.user.id,
+        request=dict(facts) if level == "user" else None,
+    )
+
+
+def _refusal(against: list[Meter], account: Account, reading: Reading, now_s: float) -> GatewayError:
+    """For the first budget that has no room, else for the limit that takes longest to have some."""
+    meter = max(against, key=lambda meter: (meter.kind == "spend", meter.ends_s or 0))
+    limit = meter.limit or 0
+    remaining = max(0, limit - reading.numbers.get(meter.name, 0))
+    if meter.kind == "spend":
+        window = "day" if len(meter.name.partition("/")[0]) > len("c2026-11") else "month"
+        return BudgetExceeded(
+            account.level,
+            window,
+            meter.models,
+            limit=limit,
+            remaining=remaining,
+            needed=meter.amount,
+            resets_at_s=meter.ends_s or 0,
+        )
+    retry_after_s = 1 if meter.ends_s is None else max(1, meter.ends_s - int(now_s))
+    kind = _UNITS[meter.kind]
+    return RateLimited(account.level, kind, meter.models, limit=limit, remaining=remaining, retry_after_s=retry_after_s)
+
+
+async def settle(ticket: Ticket, cost_nano_usd: int, tokens: int, *, was_executed: bool) -> list[tuple[Entry, Reading]]:
+    """Each account after the request's end, but for those whose hold had ended before.
+
+    A request that was not executed counts in no rate either. Raises AdmissionUnavailable (503) after all were tried.
+    """
+    entries = [entry for entry in ticket.entries if entry.may_be_held]
+    settled = [_settle_one(entry, ticket, cost_nano_usd, tokens, was_executed) for entry in entries]
+    outcomes = await asyncio.gather(*settled, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    paired = zip(entries, outcomes, strict=True)
+    return [(entry, outcome) for entry, outcome in paired if isinstance(outcome, Reading)]
+
+
+async def give_back(ticket: Ticket) -> None:
+    """Undoes an admission of which nothing came. What cannot be undone now ends with its lease."""
+    with suppress(AdmissionUnavailable):
+        await settle(ticket, 0, 0, was_executed=False)
+
+
+async def _settle_one(
+    entry: Entry, ticket: Ticket, cost_nano_usd: int, tokens: int, was_executed: bool
+) -> Reading | None:
+    changes = settling(entry.hold, cost_nano_usd)
+    for meter in entry.account.meters:
+        if meter.kind == "tokens":
+            changes[meter.name] = tokens - meter.amount
+        elif meter.kind in ("requests", "burst") and not was_executed:
+            changes[meter.name] = -meter.amount
+    stale = stale_numbers(entry.reading, ticket.admitted_s)
+    return await ticket.ledger.settle(entry.account.id, ticket.name, changes, stale)

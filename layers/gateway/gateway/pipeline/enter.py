@@ -1,0 +1,121 @@
+"""The first steps of every request: who asks, for what, may they, and is there room. One round trip when all is known.
+
+A key, its tenant and its user are remembered from request to request. A request is planned with what is remembered,
+and while its accounts are written the key, tenant and user are read anew, always: what is found then counts. So a key
+that was revoked is refused at its next request, and nothing waits for a read of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from gateway.model.caller import Caller
+from gateway.model.errors import GatewayError
+from gateway.model.tenant import Principal, Scope
+from gateway.pipeline.admit import Ticket, give_back, take
+from gateway.pipeline.authenticate import caller_of, usable
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.meters import Demand
+from gateway.ports import World
+
+
+class Call(Protocol):
+    """What a body says. `user`: whom the call is made for, when that is not the key's own user."""
+
+    @property
+    def user(self) -> str | None: ...
+
+
+class Plan(Protocol):
+    """A call made ready for one principal, with the most that it can use."""
+
+    @property
+    def demand(self) -> Demand: ...
+
+
+C = TypeVar("C", bound=Call)
+P = TypeVar("P", bound=Plan)
+Planning = Callable[[C, Principal], Awaitable[P]]
+
+
+async def enter(
+    authorization: str | None,
+    scope: Scope,
+    read: Callable[[], C],
+    plan: Planning[C, P],
+    exchange: Exchange,
+    world: World,
+) -> P:
+    """The plan of a request that is admitted; its ticket is in the exchange.
+
+    `read` reads the body, `plan` resolves and checks the call for a principal; both only look. Raises what they raise,
+    what `usable` does, BudgetExceeded (402), RateLimited (429) and AdmissionUnavailable (503).
+    """
+    entrance = _Entrance(await caller_of(authorization, world), scope, exchange, world)
+    try:
+        call = read()
+    except GatewayError:
+        await entrance.identified()  # a stranger is told nothing but that
+        raise
+    entrance.caller = entrance.caller.naming(call.user)
+    remembered = world.access.remembered(entrance.caller)
+    if remembered is not None and (planned := await entrance.by_memory(remembered, call, plan)) is not None:
+        return planned
+    return await entrance.anew(call, plan)
+
+
+class _Entrance:
+    """One request at the door."""
+
+    def __init__(self, caller: Caller, scope: Scope, exchange: Exchange, world: World) -> None:
+        self.caller = caller
+        self._scope, self._exchange, self._world = scope, exchange, world
+
+    async def identified(self) -> Principal:
+        principal = await self._world.access.read(self.caller)
+        self._exchange.principal = self._usable(principal)
+        return self._exchange.principal
+
+    async def by_memory(self, principal: Principal, call: C, plan: Planning[C, P]) -> P | None:
+        """None when what is remembered no longer holds. A refusal counts only if it does."""
+        try:
+            self._usable(principal)
+            self._exchange.principal = principal
+            planned = await plan(call, principal)
+        except GatewayError:
+            if await self._world.access.read(self.caller) != principal:
+                return None
+            raise
+        ticket, found = await asyncio.gather(
+            self._take(planned, principal), self._world.access.read(self.caller), return_exceptions=True
+        )
+        if isinstance(ticket, BaseException):
+            raise ticket
+        self._exchange.ticket = ticket
+        if isinstance(found, BaseException):
+            raise found
+        if found != principal:
+            await give_back(ticket)
+            return None
+        return self._admitted(planned, ticket)
+
+    async def anew(self, call: C, plan: Planning[C, P]) -> P:
+        self._exchange.principal = self._exchange.ticket = None
+        principal = await self.identified()
+        planned = await plan(call, principal)
+        self._exchange.ticket = ticket = await self._take(planned, principal)
+        return self._admitted(planned, ticket)
+
+    def _usable(self, principal: Principal | None) -> Principal:
+        return usable(principal, self.caller, self._scope, self._world.clock.now_s())
+
+    async def _take(self, planned: Plan, principal: Principal) -> Ticket:
+        exchange = self._exchange
+        return await take(exchange.request_id, planned.demand, principal, exchange.facts(), self._world)
+
+    def _admitted(self, planned: P, ticket: Ticket) -> P:
+        if ticket.refusal is not None:
+            raise ticket.refusal
+        return planned

@@ -1,0 +1,124 @@
+"""Which numbers one request counts in: from a principal's limits and budgets to the two accounts it is entered in."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+
+from gateway.model.ledger import Account, Kind, Level, Meter, account_id, day_of, minute_of, month_of, suffix
+from gateway.model.limits import ALL_MODELS, Allowance, Budget, BudgetWindow, Limits
+from gateway.model.tenant import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The most one request can use. `model_id`: "provider/model". `cost_nano_usd`: 0 where no price is known.
+
+    `lease_s`: how long it can run.
+    """
+
+    model_id: str
+    tokens: int
+    cost_nano_usd: int
+    lease_s: float
+
+
+def account_of(level: Level, principal: Principal, demand: Demand, now_s: float, shard: int) -> Account:
+    """The record of that shard, with its share of every limit."""
+    is_tenant = level == "tenant"
+    allowance = principal.tenant.allowance if is_tenant else principal.allowance
+    shards = principal.tenant.shards if is_tenant else principal.user.shards
+    share = Share(shards, shard)
+    meters = _meters(allowance, demand, now_s, share)
+    return Account(account_id(level, principal.tenant.id, principal.user.id, shard), level, tuple(meters))
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One of `shards` parts of a limit; the first ones take what does not divide."""
+
+    shards: int
+    shard: int
+
+    def of(self, limit: int | None) -> int | None:
+        if limit is None:
+            return None
+        whole, rest = divmod(limit, self.shards)
+        return whole + (self.shard < rest)
+
+
+def rules_of(allowance: Allowance, model_id: str) -> list[str]:
+    """Patterns that the model falls under, the one over all models always first."""
+    limits = [rule.models for rule in limits_on(allowance, model_id)]
+    budgets = [rule.models for rule in budgets_on(allowance, model_id)]
+    return list(dict.fromkeys([ALL_MODELS, *limits, *budgets]))
+
+
+def limits_on(allowance: Allowance, model_id: str) -> Iterator[Limits]:
+    return (limits for limits in allowance.limits if fnmatchcase(model_id, limits.models))
+
+
+def budgets_on(allowance: Allowance, model_id: str) -> Iterator[Budget]:
+    return (budget for budget in allowance.budgets if fnmatchcase(model_id, budget.models))
+
+
+def _meters(allowance: Allowance, demand: Demand, now_s: float, share: Share) -> Iterator[Meter]:
+    limited = {meter.name: meter for meter in _limited(allowance, demand, now_s, share)}
+    for models in rules_of(allowance, demand.model_id):
+        for counted in _always_counted(models, demand, now_s):
+            limited.setdefault(counted.name, counted)
+    return iter(limited.values())
+
+
+def _always_counted(models: str, demand: Demand, now_s: float) -> Iterator[Meter]:
+    """So that a limit that is set later knows what runs already, and a budget what was spent before."""
+    yield Meter(f"n{suffix(models)}", "concurrent", 1, models=models)
+    for window in (day_of(now_s), month_of(now_s)):
+        yield Meter(f"c{window}{suffix(models)}", "spend", demand.cost_nano_usd, models=models)
+
+
+def _limited(allowance: Allowance, demand: Demand, now_s: float, share: Share) -> Iterator[Meter]:
+    """Of two rules that limit the same number, the lower."""
+    strictest: dict[str, Meter] = {}
+    for meter in _by_rules(allowance, demand, now_s):
+        known = strictest.get(meter.name)
+        if known is None or (known.limit or 0) > (meter.limit or 0):
+            strictest[meter.name] = meter
+    for meter in strictest.values():
+        yield Meter(meter.name, meter.kind, meter.amount, share.of(meter.limit), meter.models, meter.ends_s)
+
+
+def _by_rules(allowance: Allowance, demand: Demand, now_s: float) -> Iterator[Meter]:
+    minute = minute_of(now_s)
+    minute_ends_s = (minute + 1) * 60
+    for limits in limits_on(allowance, demand.model_id):
+        rule = suffix(limits.models)
+
+        def meter(name: str, kind: Kind, amount: int, limit: int, ends_s: int | None, limits: Limits = limits) -> Meter:
+            return Meter(name, kind, amount, limit, limits.models, ends_s)
+
+        if limits.requests_per_minute is not None:
+            yield meter(f"r{minute}{rule}", "requests", 1, limits.requests_per_minute, minute_ends_s)
+        if limits.tokens_per_minute is not None:
+            yield meter(f"t{minute}{rule}", "tokens", demand.tokens, limits.tokens_per_minute, minute_ends_s)
+        if limits.concurrent_requests is not None:
+            yield meter(f"n{rule}", "concurrent", 1, limits.concurrent_requests, None)
+        if (burst := limits.burst) is not None:
+            number = int(now_s) // burst.seconds
+            name, ends_s = f"b{burst.seconds}.{number}{rule}", (number + 1) * burst.seconds
+            yield meter(name, "burst", 1, burst.requests, ends_s)
+    for budget in budgets_on(allowance, demand.model_id):
+        name = f"c{(day_of if budget.window == 'day' else month_of)(now_s)}{suffix(budget.models)}"
+        ends_s = window_end_s(budget.window, now_s)
+        yield Meter(name, "spend", demand.cost_nano_usd, budget.nano_usd, budget.models, ends_s)
+
+
+def window_end_s(window: BudgetWindow, now_s: float) -> int:
+    """Unix seconds of the midnight (UTC) at which a budget starts anew."""
+    now = datetime.fromtimestamp(now_s, UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    days = 1 if window == "day" else monthrange(now.year, now.month)[1] - now.day + 1
+    return int((midnight + timedelta(days=days)).timestamp())

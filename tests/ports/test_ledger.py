@@ -1,0 +1,186 @@
+"""What admission relies on of a ledger, in memory and in DynamoDB: every step is whole, and happens once."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import msgspec
+import pytest
+
+from gateway.adapters.aws.api import AwsApi, AwsFailure
+from gateway.adapters.aws.ledger import DynamoLedger
+from gateway.adapters.http_client import HttpClient
+from gateway.adapters.memory_ledger import MemoryLedger
+from gateway.model.errors import AdmissionUnavailable
+from gateway.model.ledger import Account, Hold, Meter, Reading, settling, stale_numbers
+from gateway.ports import Ledger
+from tests.ports.conftest import REGION, aws_api
+
+NOW_S = 1_790_000_000
+HOLD = Hold(until_s=NOW_S + 300, admitted_s=NOW_S, cost_nano_usd=70, rules=("", "/ab"), user_id="alice")
+DAY, MONTH = "c2026-09-21", "c2026-09"
+
+
+def account(*, requests: int = 10, budget: int = 1_000, cost: int = 70) -> Account:
+    meters = (
+        Meter("r29833333", "requests", 1, requests),
+        Meter("n", "concurrent", 1),
+        Meter(DAY, "spend", cost, budget),
+        Meter(MONTH, "spend", cost),
+    )
+    return Account("T#acme#0", "tenant", meters)
+
+
+@pytest.fixture
+def ledger_table(aws_url: str, aws_keys: None) -> Iterator[str]:
+    resource = boto3.resource("dynamodb", endpoint_url=aws_url, region_name=REGION)
+    table = resource.create_table(
+        TableName="ledger",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+    )
+    yield table.name
+    table.delete()
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def ledger(request: pytest.FixtureRequest) -> Ledger:
+    if request.param == "memory":
+        return MemoryLedger()
+    table = request.getfixturevalue("ledger_table")
+    return DynamoLedger(request.getfixturevalue("dynamodb_api"), table, timeout_s=5.0)
+
+
+async def test_a_reservation_counts_in_every_number_and_leaves_its_hold(ledger: Ledger) -> None:
+    reserved = await ledger.reserve(account(), "h1", HOLD)
+    assert reserved.is_held
+    assert reserved.reading.numbers == {"r29833333": 1, "n": 1, DAY: 70, MONTH: 70}
+    assert reserved.reading.holds == {"h1": HOLD}
+    assert await ledger.read("T#acme#0") == reserved.reading
+
+
+async def test_a_hold_keeps_what_is_known_of_its_request(ledger: Ledger) -> None:
+    hold = msgspec.structs.replace(HOLD, request={"request_id": "req_1", "stream": True, "model": None})
+    assert (await ledger.reserve(account(), "h1", hold)).reading.holds["h1"] == hold
+
+
+@pytest.mark.parametrize("tight", [{"requests": 1}, {"budget": 139}])
+async def test_what_does_not_fit_changes_nothing_and_is_shown_what_stands_in_its_way(
+    ledger: Ledger, tight: dict[str, int]
+) -> None:
+    before = (await ledger.reserve(account(**tight), "h1", HOLD)).reading
+    refused = await ledger.reserve(account(**tight), "h2", HOLD)
+    assert not refused.is_held
+    assert refused.reading == before == await ledger.read("T#acme#0")
+
+
+async def test_what_just_fits_is_taken(ledger: Ledger) -> None:
+    await ledger.reserve(account(requests=2, budget=140), "h1", HOLD)
+    assert (await ledger.reserve(account(requests=2, budget=140), "h2", HOLD)).is_held
+
+
+async def test_the_same_reservation_again_counts_once(ledger: Ledger) -> None:
+    first = await ledger.reserve(account(), "h1", HOLD)
+    again = await ledger.reserve(account(), "h1", HOLD)
+    assert again == first
+
+
+async def test_settling_puts_what_it_was_in_place_of_what_it_could_have_been(ledger: Ledger) -> None:
+    hold = msgspec.structs.replace(HOLD, rules=("",))
+    await ledger.reserve(account(), "h1", hold)
+    settled = await ledger.settle("T#acme#0", "h1", settling(hold, 42), ["r29833333"])
+    assert settled is not None
+    assert settled.holds == {}
+    assert settled.numbers == {"n": 0, DAY: 42, MONTH: 42, "s2026-09-21": 42, "s2026-09": 42}
+
+
+async def test_settling_happens_once(ledger: Ledger) -> None:
+    await ledger.reserve(account(), "h1", HOLD)
+    assert await ledger.settle("T#acme#0", "h1", settling(HOLD, 42)) is not None
+    after = await ledger.read("T#acme#0")
+    assert await ledger.settle("T#acme#0", "h1", settling(HOLD, 42)) is None
+    assert await ledger.settle("T#nobody#0", "h1", settling(HOLD, 42)) is None
+    assert await ledger.read("T#acme#0") == after
+
+
+async def test_what_has_no_hold_can_be_added(ledger: Ledger) -> None:
+    await ledger.add("T#acme#0", {DAY: 5, "s2026-09-21": 5})
+    await ledger.add("T#acme#0", {DAY: 2})
+    assert (await ledger.read("T#acme#0")).numbers == {DAY: 7, "s2026-09-21": 5}
+
+
+async def test_all_accounts_can_be_gone_through(ledger: Ledger) -> None:
+    other = Account("U#acme#0#alice", "user", account().meters)
+    for each in (account(), other):
+        await ledger.reserve(each, "h1", HOLD)
+    found = {account_id: reading async for account_id, reading in ledger.accounts()}
+    assert found.keys() == {"T#acme#0", "U#acme#0#alice"}
+    assert all(reading.holds == {"h1": HOLD} for reading in found.values())
+
+
+async def test_a_race_for_the_last_of_a_budget_has_exactly_as_many_winners_as_fit() -> None:
+    """Not with moto, which reads and writes in two steps: tests/e2e/test_governance.py races on the local stack."""
+    ledger, tight = MemoryLedger(), account(requests=1_000, budget=1_000)
+    taken = await asyncio.gather(*(ledger.reserve(tight, f"h{number}", HOLD) for number in range(60)))
+    winners = [reserved for reserved in taken if reserved.is_held]
+    assert len(winners) == 1_000 // 70
+    assert (await ledger.read("T#acme#0")).numbers[DAY] == 70 * len(winners)
+
+
+async def test_a_silent_store_refuses_in_time(aws_keys: None, http_client: HttpClient) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        api = aws_api(http_client, url, "dynamodb", "DynamoDB_20120810", "1.0")
+        ledger = DynamoLedger(api, "ledger", timeout_s=0.1)
+        async with asyncio.timeout(5):
+            with pytest.raises(AdmissionUnavailable):
+                await ledger.reserve(account(), "h1", HOLD)
+        began_s = asyncio.get_running_loop().time()
+        with pytest.raises(AdmissionUnavailable):
+            await ledger.reserve(account(), "h1", HOLD)
+        assert asyncio.get_running_loop().time() - began_s < 0.5  # the time to connect is given once
+
+
+async def test_an_answer_that_was_lost_is_found_again(
+    dynamodb_api: AwsApi, ledger_table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first try comes through, its answer does not: the second finds the hold of the first."""
+    send, lost = dynamodb_api._send, [True]
+
+    async def losing(operation: str, body: bytes, timeout_s: float) -> dict[str, Any]:
+        answer = await send(operation, body, timeout_s)
+        if lost and lost.pop():
+            raise AwsFailure("Unreachable", is_fault=True)
+        return answer
+
+    monkeypatch.setattr(dynamodb_api, "_send", losing)
+    reserved = await DynamoLedger(dynamodb_api, ledger_table, timeout_s=5.0).reserve(account(), "h1", HOLD)
+    assert reserved.is_held
+    assert reserved.reading.numbers["n"] == 1
+
+
+def test_numbers_of_windows_that_are_over_are_stale_and_running_ones_are_not() -> None:
+    numbers = {
+        "r29833333": 1,
+        "r29833331": 1,
+        "t29833330/ab": 9,
+        "b10.178999999": 1,
+        "b10.179000000": 1,
+        "n": 0,
+        "n/ab": 0,
+        "c2026-09-21": 1,
+        "s2026-09-17": 1,
+        "c2026-09-17/ab": 1,
+        "c2026-09": 1,
+        "s2026-07": 1,
+        "s2026-06": 1,
+    }
+    stale = set(stale_numbers(Reading(numbers), NOW_S))
+    assert stale == {"r29833331", "t29833330/ab", "b10.178999999", "s2026-09-17", "c2026-09-17/ab", "s2026-06"}
+    old = msgspec.structs.replace(HOLD, admitted_s=NOW_S - 4 * 86_400)
+    assert "c2026-09-17/ab" not in stale_numbers(Reading(numbers, {"h1": old}), NOW_S)
