@@ -78,7 +78,7 @@ class MediaFetcher(Protocol):
 
 class Records(Protocol):
     def write(self, record: dict[str, Any]) -> None:
-        """One finished request: facts and figures, never content. Never raises."""
+        """One finished request, or what was left undone after it: facts and figures, never content. Never raises."""
         ...
 
 
@@ -90,6 +90,8 @@ class Clock(Protocol):
     def monotonic_s(self) -> float:
         """Seconds from an arbitrary start, for durations and deadlines."""
         ...
+
+    async def sleep(self, seconds: float) -> None: ...
 
 
 class Files(Protocol):

@@ -1,16 +1,18 @@
-"""The last step, after the client has its answer: one record of what happened. Never content."""
+"""The last step, after the client has its answer: one record of what happened, never content, and tidying up."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.upload import delete_uploads
 from gateway.ports import World
 
 
 async def conclude(exchange: Exchange, world: World) -> None:
-    """Writes the record of a finished request, refused ones included."""
+    """Writes the record of a finished request, refused ones included; then what was uploaded for it is deleted."""
     world.records.write(record_of(exchange, world))
+    await delete_uploads(exchange, world)
 
 
 def record_of(exchange: Exchange, world: World) -> dict[str, Any]:

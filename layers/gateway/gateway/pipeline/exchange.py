@@ -10,11 +10,15 @@ from gateway.model.errors import GatewayError
 from gateway.model.tenant import Principal
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.route import Route
+from gateway.providers.contract import RemoteFile
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One call to a provider. Times in seconds of the monotonic clock; `provider_wait_s`: spent waiting for it."""
+    """One call to a provider. Times in seconds of the monotonic clock; `provider_wait_s`: spent waiting for it.
+
+    `uploads`: what the provider was given for this call alone.
+    """
 
     route: Route
     started_s: float
@@ -22,6 +26,7 @@ class Attempt:
     ttft_s: float | None = None
     ended_s: float | None = None
     error: GatewayError | None = None
+    uploads: list[RemoteFile] = field(default_factory=list)
 
 
 @dataclass(slots=True)
