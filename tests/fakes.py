@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -145,11 +146,11 @@ class ScriptedOutbound:
 @dataclass
 class ListRecords:
     written: list[dict[str, Any]] = field(default_factory=list)
-    troubles: list[str] = field(default_factory=list)
+    troubles: list[dict[str, Any]] = field(default_factory=list)
     on_write: Callable[[], None] | None = None
 
     def trouble(self, event: str, **facts: Any) -> None:
-        self.troubles.append(event)
+        self.troubles.append({"event": event, **facts})
 
     def write(self, record: dict[str, Any]) -> None:
         self.written.append(record)
@@ -159,16 +160,23 @@ class ListRecords:
 
 @dataclass
 class ManualClock:
-    """Stands still until moved."""
+    """Stands still until it is moved or slept by. `slept`: every pause, in seconds."""
 
     unix_s: float = 1_790_000_000.0
     running_s: float = 100.0
+    slept: list[float] = field(default_factory=list)
 
     def now_s(self) -> float:
         return self.unix_s
 
     def monotonic_s(self) -> float:
         return self.running_s
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.unix_s += seconds
+        self.running_s += seconds
+        await asyncio.sleep(0)  # lets a deadline that has come strike
 
 
 @dataclass

@@ -30,7 +30,7 @@ from local.simulators.providers.vertex import Vertex
 from local.simulators.providers.vllm import VLLM
 from local.simulators.providers.xai import XAI
 from local.simulators.switches import SwitchError, build
-from local.simulators.wire import JSON_HEADERS, Api, Refused, Reply, encode
+from local.simulators.wire import JSON_HEADERS, Api, Filed, Refused, Reply, encode
 
 APIS: tuple[Api, ...] = (
     OpenAI(),
@@ -53,6 +53,8 @@ APIS: tuple[Api, ...] = (
     Ollama(),
     VLLM(),
 )
+
+FILES = "files"
 
 
 class App:
@@ -98,6 +100,9 @@ class App:
         api, path = api.at(request.path[len(api.root) :])
         try:
             call = api.read(request, path)
+            if isinstance(call, Filed):
+                self._file(api, call, entry, out)
+                return
             if isinstance(call, dict):
                 send_reply(Reply(200, JSON_HEADERS, encode(call)), entry, out)
                 return
@@ -113,3 +118,19 @@ class App:
             entry.id = switches.id
             self.journal.wake()
         await Delivery(api, call, switches, entry, out, self.gates).run()
+
+    def _file(self, api: Api, filed: Filed, entry: Entry, out: Connection) -> None:
+        """Armed faults take hold of it by the model `files`, and only with a status. Raises SwitchError.
+
+        A deletion is named `deleted-<id>`, so that it can be waited for.
+        """
+        entry.model, entry.file = FILES, filed.file
+        if filed.file.get("deleted"):
+            entry.id = f"deleted-{filed.file['id']}"
+            self.journal.wake()
+        switches = build(self.faults.take(api.name, FILES))
+        if switches.status:
+            refused = Refused("fault", "Simulated failure of a file.", status=switches.status, code=switches.code)
+            send_reply(api.refuse(refused), entry, out)
+        else:
+            send_reply(filed.reply, entry, out)

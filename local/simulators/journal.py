@@ -32,7 +32,7 @@ def mask(value: str) -> str:
 
 @dataclass(slots=True)
 class Entry:
-    """One request and the marks of its reply: (kind, monotonic seconds)."""
+    """One request and the marks of its reply: (kind, monotonic seconds). ``file``: what it did to an uploaded one."""
 
     sequence: int
     provider: str
@@ -41,6 +41,7 @@ class Entry:
     notify: Callable[[], None]
     id: str = ""
     model: str = ""
+    file: dict[str, Any] = field(default_factory=dict)
     status: int = 0
     marks: list[tuple[str, float]] = field(default_factory=list)
     dropped_marks: int = 0
@@ -72,6 +73,7 @@ class Entry:
             "headers": headers,
             "body": self._body(),
             "body_bytes": self.size_bytes,
+            "file": self.file or None,
             "status": self.status,
             "ended": self.ended,
         }

@@ -64,6 +64,13 @@ class Reply(NamedTuple):
     body: bytes
 
 
+class Filed(NamedTuple):
+    """The reply of an API for files, and what the request log says of the file."""
+
+    reply: Reply
+    file: Json
+
+
 class Event(NamedTuple):
     """One server-sent event as bytes. ``content`` events carry text, reasoning or tool arguments."""
 
@@ -107,8 +114,8 @@ class Api(ABC):
         return self, path
 
     @abstractmethod
-    def read(self, request: Request, path: str) -> Call | Json:
-        """A checked call, or the body of a plain GET. ``path`` has no prefix. Raises Refused."""
+    def read(self, request: Request, path: str) -> Call | Json | Filed:
+        """A checked call, the body of a plain GET, or a file API's reply. ``path`` has no prefix. Raises Refused."""
 
     @abstractmethod
     def refuse(self, refused: Refused) -> Reply:

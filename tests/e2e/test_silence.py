@@ -36,9 +36,9 @@ def test_no_prompt_reply_or_key_is_logged(local: Gateway, http: httpx.Client) ->
                 "model": "openai/gpt-4o-mini",
                 "messages": [{"role": "user", "content": f"{switch} {secret}"}],
                 "stream": stream,
-                "user": secret,
             }
             http.post("/chat/completions", json=body)
+            http.post("/chat/completions", json={**body, "user": secret})
     http.post("/chat/completions", json={"model": secret, "messages": secret, secret: 1})
     logs = function_logs(local) + b"".join(path.read_bytes() for path in (local.folder / "logs").iterdir())
     assert b"request.completed" in logs

@@ -356,7 +356,7 @@ async def test_what_cannot_be_settled_is_told_all_the_same_and_stays_held(gatewa
     gateway.answers(200, WHOLE)
     assert (await gateway.chat(HELLO)).status == 200
     assert [usage.cost_nano_usd for usage in told(gateway, UsageRecord)] == [COST]
-    assert gateway.records.troubles == ["ledger.unsettled"]
+    assert [trouble["event"] for trouble in gateway.records.troubles] == ["ledger.unsettled"]
     assert len((await books(gateway)).holds) == 1
 
 

@@ -151,6 +151,8 @@ class Clock(Protocol):
         """Seconds from an arbitrary start, for durations and deadlines."""
         ...
 
+    async def sleep(self, seconds: float) -> None: ...
+
 
 class Files(Protocol):
     """Files of tenants. Another tenant's file and an expired one are not found; every method but `id_in` raises

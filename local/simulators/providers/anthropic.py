@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from local.simulators.http1 import Request
+from local.simulators.providers.anthropic_files import FILES, AnthropicFiles
 from local.simulators.providers.anthropic_request import check, read_prompt
 from local.simulators.script import Answer, ToolCall, Usage, fragments
 from local.simulators.wire import (
@@ -13,6 +14,7 @@ from local.simulators.wire import (
     Api,
     Call,
     Event,
+    Filed,
     Json,
     Kind,
     Refused,
@@ -43,16 +45,20 @@ ERROR_TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
+MAX_REQUEST_BYTES = 32 * 1024 * 1024
 THINKING_COUNT_BETA = "thinking-token-count"
 
 
 class Anthropic(Api):
-    """The messages endpoint and the list of models."""
+    """The messages endpoint, the files and the list of models."""
 
     name, prefix = "anthropic", "/anthropic"
     id_header = "request-id"
 
-    def read(self, request: Request, path: str) -> Call | Json:
+    def __init__(self) -> None:
+        self._files = AnthropicFiles()
+
+    def read(self, request: Request, path: str) -> Call | Json | Filed:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
         check_key(request.headers.get("x-api-key") or bearer)  # with both, x-api-key counts
         version = request.headers.get("anthropic-version")
@@ -61,10 +67,15 @@ class Anthropic(Api):
             raise Refused("missing_parameter", f"anthropic-version: {problem}")
         if request.method == "GET" and path == "/v1/models":
             return _model_list()
+        if path == FILES or path.startswith(f"{FILES}/"):
+            return self._files.answer(request, path)
         if request.method != "POST" or path != "/v1/messages":
             raise Refused("no_route", "Not found")
+        if len(request.body) > MAX_REQUEST_BYTES:
+            raise Refused("fault", "Request exceeds the maximum allowed number of bytes.", status=413)
         body = decode_object(request.body)
         check(body, version)
+        self._files.resolve(body)
         return MessagesCall(body, THINKING_COUNT_BETA in request.headers.get("anthropic-beta", ""))
 
     def refuse(self, refused: Refused) -> Reply:

@@ -25,6 +25,7 @@ from local.simulators.wire import (
 
 MAX_OUTPUT_TOKENS = 128_000
 MIN_THINKING_TOKENS = 1024
+MAX_IMAGE_BASE64 = 10 * 1024 * 1024
 RULES = {
     "cache_control": OBJECT,
     "container": ANY,
@@ -165,7 +166,11 @@ def _read_block(block: Json, parts: Parts, where: str) -> None:
 
 
 def _note(kind: str, source: Json) -> str:
+    if source["type"] == "stored":
+        return f"[{kind} file {source['media_type']} {source['bytes']} bytes]"
     if source["type"] == "base64":
+        if kind == "image" and len(source["data"]) > MAX_IMAGE_BASE64:
+            raise Refused("out_of_range", f"image exceeds {MAX_IMAGE_BASE64} bytes of base64", param="messages")
         return note_base64(kind, source["media_type"], source["data"])
     if source["type"] == "url":
         return note_url(kind, source["url"])

@@ -14,7 +14,7 @@ from local.simulators.providers.chat import ChatCall
 from local.simulators.providers.errors import ErrorStyle, statuses
 from local.simulators.providers.openai import OpenAI
 from local.simulators.script import Answer
-from local.simulators.wire import Api, Call, Event, Json, Refused, decode_object, encode, sse
+from local.simulators.wire import Api, Call, Event, Filed, Json, Refused, decode_object, encode, sse
 
 V1, DEPLOYMENTS, OLDER, MODELS, CLAUDE = "/openai/v1/", "/openai/deployments/", "/openai/", "/models/", "/anthropic/"
 CODES = {"model_not_found": "DeploymentNotFound", "no_route": "404", "missing_key": "401", "wrong_key": "401"}
@@ -42,7 +42,7 @@ class AzureClaude(Anthropic):
 
     name = "azure"
 
-    def read(self, request: Request, path: str) -> Call | Json:
+    def read(self, request: Request, path: str) -> Call | Json | Filed:
         return super().read(with_key(request, "x-api-key"), path)
 
 

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from local.simulators.http1 import Request
+from local.simulators.providers.google_files import FILE, JSON_UTF8, UPLOAD, GoogleFiles
 from local.simulators.providers.google_request import read_request
 from local.simulators.script import Answer, ToolCall, Usage
 from local.simulators.wire import (
@@ -14,7 +15,7 @@ from local.simulators.wire import (
     Api,
     Call,
     Event,
-    Headers,
+    Filed,
     Json,
     Kind,
     Refused,
@@ -40,7 +41,7 @@ CODES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-JSON_UTF8: Headers = [("content-type", "application/json; charset=UTF-8")]
+MAX_REQUEST_BYTES = 20 * 1024 * 1024
 RPC = "type.googleapis.com/google.rpc."
 
 
@@ -50,9 +51,18 @@ class Google(Api):
     name, prefix = "google", "/google"
     id_header = None
 
-    def read(self, request: Request, path: str) -> Call | Json:
+    def __init__(self) -> None:
+        self._files = GoogleFiles()
+
+    def read(self, request: Request, path: str) -> Call | Json | Filed:
+        if self._files.is_upload(request, path):
+            return self._files.receive(request)
         query = parse_qs(request.query)
         check_key(request.headers.get("x-goog-api-key") or query.get("key", [""])[0])
+        if UPLOAD.fullmatch(path) and request.method == "POST":
+            return self._files.announce(request, path)
+        if file := FILE.fullmatch(path):
+            return self._files.answer(request, file["name"])
         version, _, resource = path[1:].partition("/")
         if version not in VERSIONS:
             raise Refused("no_route", "The requested URL was not found on this server.")
@@ -63,8 +73,11 @@ class Google(Api):
             raise Refused("no_route", "The requested URL was not found on this server.")
         if model == UNKNOWN_MODEL:
             raise Refused("model_not_found", f"models/{model} is not found for API version {version}.")
-        stream = verb == "streamGenerateContent"
-        return GenerateCall(model, decode_object(request.body), stream, sse=query.get("alt") == ["sse"])
+        if len(request.body) > MAX_REQUEST_BYTES:
+            raise Refused("out_of_range", f"Request payload size exceeds the limit: {MAX_REQUEST_BYTES} bytes.")
+        stream, body = verb == "streamGenerateContent", decode_object(request.body)
+        self._files.resolve(body)
+        return GenerateCall(model, body, stream, sse=query.get("alt") == ["sse"])
 
     def refuse(self, refused: Refused) -> Reply:
         status = refused.status if refused.kind == "fault" else STATUSES.get(refused.kind, 400)

@@ -148,6 +148,9 @@ def _read_part(part: Json, parts: Parts, results: list[str]) -> None:
         parts.media.append(note_base64(_kind(blob["mimeType"]), blob["mimeType"], blob["data"]))
     elif "fileData" in part:
         file = camel(part["fileData"])
+        if "storedBytes" in file:
+            parts.media.append(f"[{_kind(file['mimeType'])} file {file['mimeType']} {file['storedBytes']} bytes]")
+            return
         parts.media.append(f"[{_kind(file.get('mimeType') or '')} url {file['fileUri']}]")
     elif "functionResponse" in part:
         results.append(_result(part["functionResponse"]["response"]))

@@ -14,6 +14,7 @@ from msgspec.structs import force_setattr
 from gateway.model.wire import Inbound
 
 Json: TypeAlias = dict[str, Any]
+Medium: TypeAlias = Literal["image", "audio", "video", "document"]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 ToolName = Annotated[str, Meta(min_length=1, max_length=1024)]  # a function's, or the GTS id that stands for one
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
@@ -81,6 +82,18 @@ class DocumentPart(Inbound, frozen=True, kw_only=True, tag_field="type", tag="do
 
 class RefusalPart(Inbound, frozen=True, kw_only=True, tag_field="type", tag="refusal"):
     refusal: str
+
+
+class LargePart(FilePart, frozen=True, kw_only=True, tag_field="type", tag="large"):
+    """Media that the provider gets by its own API for files. Only the gateway makes one: a client cannot name the type.
+
+    `data`: the bytes, until `file.file_id` is the provider's reference to them. `detail`: of an image.
+    """
+
+    medium: Medium
+    content_type: str
+    data: bytes = b""
+    detail: str | None = None
 
 
 Part: TypeAlias = (

@@ -250,7 +250,7 @@ class ModelDeprecated(GatewayError):
 
 
 class PayloadTooLarge(GatewayError):
-    """The body is larger than the function takes."""
+    """The body is larger than the function takes, or its media are larger than the gateway or the provider takes."""
 
     status, code, type = 413, "payload_too_large", "invalid_request_error"
 

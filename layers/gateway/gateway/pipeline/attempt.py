@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
-from typing import Literal, TypeVar
 
 from gateway.model.chat import ChatCall
-from gateway.model.errors import GatewayError, ProviderFailure, ProviderTimeout
+from gateway.model.errors import GatewayError, ProviderFailure
 from gateway.model.http import HttpRequest
 from gateway.model.reply import Chunk, Delta, Reply
+from gateway.pipeline.contact import contact
 from gateway.pipeline.exchange import Attempt
-from gateway.pipeline.route import Route
+from gateway.pipeline.upload import with_uploads
+from gateway.pipeline.watch import Watch
 from gateway.ports import Incoming, World
-from gateway.providers.contract import Target, base_url_of
-
-T = TypeVar("T")
+from gateway.providers.contract import Target
 
 # A regional API Gateway drops a connection that is silent for 300 s, so an answer must begin before that:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html
@@ -26,33 +23,6 @@ STREAM_TOTAL_S = 840.0
 TTFT_S = 285.0
 BEFORE_AND_AFTER_S = 75.0
 """What a request may take besides its attempt: media that have to be fetched, hooks, settling."""
-
-
-@dataclass(slots=True)
-class Watch:
-    """Waits for the provider on behalf of an attempt: adds up the time and ends it at the deadline."""
-
-    attempt: Attempt
-    world: World
-    deadline_s: float
-    phase: Literal["ttft", "total"]
-
-    async def wait(self, awaitable: Awaitable[T]) -> T:
-        """Raises ProviderTimeout (504)."""
-        began_s = self.world.clock.monotonic_s()
-        try:
-            return await self.within(awaitable)
-        finally:
-            self.attempt.provider_wait_s += self.world.clock.monotonic_s() - began_s
-
-    async def within(self, awaitable: Awaitable[T]) -> T:
-        """As `wait`, for what is the gateway's own work. Raises ProviderTimeout (504)."""
-        try:
-            async with asyncio.timeout(self.deadline_s - self.world.clock.monotonic_s()):
-                return await awaitable
-        except TimeoutError:
-            provider = self.attempt.route.provider.name
-            raise ProviderTimeout(f"{provider} did not answer in time ({self.phase}).", phase=self.phase) from None
 
 
 def longest_s(call: ChatCall) -> float:
@@ -66,7 +36,7 @@ async def whole(call: ChatCall, attempt: Attempt, world: World) -> Reply:
     total_s = _seconds(call.timeouts.total_ms if call.timeouts else None, WHOLE_TOTAL_S)
     watch = Watch(attempt, world, attempt.started_s + total_s, "total")
     try:
-        request, target = await watch.within(_prepare(call, attempt.route, world))
+        request, target = await _prepare(call, watch)
         async with AsyncExitStack() as stack:
             incoming = await watch.wait(stack.enter_async_context(world.outbound.open(request)))
             response = await watch.wait(incoming.whole())
@@ -87,7 +57,7 @@ async def streamed(call: ChatCall, attempt: Attempt, world: World) -> AsyncGener
     ttft_s = _seconds(limits.ttft_ms if limits else None, TTFT_S)
     watch = Watch(attempt, world, attempt.started_s + min(ttft_s, total_s), "ttft" if ttft_s < total_s else "total")
     try:
-        request, target = await watch.within(_prepare(call, attempt.route, world))
+        request, target = await _prepare(call, watch)
         async with AsyncExitStack() as stack:
             incoming = await watch.wait(stack.enter_async_context(world.outbound.open(request)))
             if not _ok(incoming.status):
@@ -105,12 +75,11 @@ async def streamed(call: ChatCall, attempt: Attempt, world: World) -> AsyncGener
         attempt.ended_s = world.clock.monotonic_s()
 
 
-async def _prepare(call: ChatCall, route: Route, world: World) -> tuple[HttpRequest, Target]:
-    credential = await world.credentials.find(route.provider.name)
-    base_url = base_url_of(route.provider, credential)
-    target = Target(route.provider.name, route.facts, base_url, credential.settings)
-    request = route.wire.render(call, target)
-    return route.provider.authorize(request, credential, world.clock.now_s()), target
+async def _prepare(call: ChatCall, watch: Watch) -> tuple[HttpRequest, Target]:
+    route, world = watch.attempt.route, watch.world
+    reached = await watch.within(contact(route, world))
+    request = route.wire.render(await with_uploads(call, reached, watch), reached.target)
+    return reached.authorized(request, world.clock.now_s()), reached.target
 
 
 async def _parsed(incoming: Incoming, target: Target, watch: Watch) -> AsyncGenerator[list[Chunk], None]:

@@ -15,10 +15,12 @@ from gateway.model.chat import (
     ImagePart,
     ImageUrlPart,
     InputAudioPart,
+    LargePart,
     Part,
     VideoPart,
 )
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+from gateway.pipeline.parts import parts_of
 from gateway.pipeline.route import Route
 
 CHARACTERS_PER_TOKEN_AT_MOST = 10
@@ -61,11 +63,10 @@ def _needed(call: ChatCall) -> Iterator[tuple[str, str]]:
 
 
 def _media(call: ChatCall) -> Iterator[tuple[str, str]]:
-    for index, message in enumerate(call.messages):
-        if isinstance(message.content, list):
-            for position, part in enumerate(message.content):
-                if medium := MEDIA_OF_PART.get(type(part)):
-                    yield f"messages[{index}].content[{position}]", medium
+    for spot, part in parts_of(call):
+        medium = part.medium if isinstance(part, LargePart) else MEDIA_OF_PART.get(type(part))
+        if medium:
+            yield spot.param, medium
 
 
 def _check_limits(call: ChatCall, route: Route) -> None:

@@ -14,6 +14,7 @@ from gateway.model.record import Attribution, AuditEvent, Told, UsageRecord
 from gateway.pipeline.admit import settle
 from gateway.pipeline.alerts import alerts_of
 from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.upload import delete_uploads
 from gateway.ports import World
 
 _BLOCKED = ("request_blocked", "response_blocked", "rate_limited", "budget_exceeded", "model_not_approved")
@@ -26,6 +27,7 @@ async def conclude(exchange: Exchange, world: World) -> None:
         return  # of a stranger there is nothing to tell but the log's line
     await world.events.send([*told_of(exchange, world)])
     await _settle(exchange, world)
+    await delete_uploads(exchange, world)
 
 
 async def _settle(exchange: Exchange, world: World) -> None:

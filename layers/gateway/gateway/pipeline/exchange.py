@@ -12,6 +12,7 @@ from gateway.model.tenant import Principal
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.admit import Ticket
 from gateway.pipeline.route import Route
+from gateway.providers.contract import RemoteFile
 
 
 @dataclass(slots=True)
@@ -19,6 +20,7 @@ class Attempt:
     """One call to a provider. Times in seconds of the monotonic clock; `provider_wait_s`: spent waiting for it.
 
     `usage`, `cost_nano_usd`: None until known, the cost also when the price is not.
+    `uploads`: what the provider was given for this call alone.
     """
 
     route: Route
@@ -29,6 +31,7 @@ class Attempt:
     error: GatewayError | None = None
     usage: TokenUsage | None = None
     cost_nano_usd: int | None = None
+    uploads: list[RemoteFile] = field(default_factory=list)
 
 
 @dataclass(slots=True)

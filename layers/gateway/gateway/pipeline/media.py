@@ -26,7 +26,8 @@ from gateway.model.chat import (
     ImageUrlPart,
     InputAudio,
     InputAudioPart,
-    Message,
+    LargePart,
+    Medium,
     Part,
     VideoPart,
 )
@@ -34,11 +35,13 @@ from gateway.model.errors import FileNotFound, InvalidRequest, MediaNotFound, Pa
 from gateway.model.file import NewFile, StoredFile, is_file_id
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.file_types import UNKNOWN, stored_type
+from gateway.pipeline.large_media import Loaded, too_large_for_inline
+from gateway.pipeline.parts import Spot, parts_of, with_parts
 from gateway.pipeline.route import Route
 from gateway.ports import World
 
 MAX_BYTES = 40 * 1024 * 1024
-"""Of all media of one call: base64, JSON and the sending of them need four times as much memory."""
+"""Of all media of one call: inline ones need four times as much memory, for base64, JSON and the sending of them."""
 AT_ONCE = 4
 UNSNIFFABLE_FORMATS = ("pcm16", "pcm", "g711_ulaw", "g711_alaw")
 ACCEPTED = {
@@ -56,22 +59,22 @@ MediaPart: TypeAlias = ImageUrlPart | ImagePart | InputAudioPart | AudioPart | V
 class Place:
     """A media part, where it stands, and the text that says where its bytes are."""
 
-    message: int
-    position: int
+    spot: Spot
     part: MediaPart
     source: str
 
     @property
     def param(self) -> str:
-        return f"messages[{self.message}].content[{self.position}]"
+        return self.spot.param
 
 
 async def with_media(call: ChatCall, route: Route, exchange: Exchange, world: World) -> ChatCall:
-    """The call with the bytes of its media inside.
+    """The call with the bytes of its media inside: inline, or as a LargePart when they have to be uploaded.
 
     Raises MediaNotFound (422), InvalidRequest (400), PayloadTooLarge (413), StorageUnavailable (503).
     """
     places = [place for place in _places(call) if not place.source.startswith(route.provider.own_urls)]
+    places = [place for place in places if not _is_unsniffable(place.part)]
     if not places:
         return call
     began_s = world.clock.monotonic_s()
@@ -83,8 +86,13 @@ async def with_media(call: ChatCall, route: Route, exchange: Exchange, world: Wo
         raise _first(failures) from None
     finally:
         exchange.media_wait_s += world.clock.monotonic_s() - began_s
-    loaded = {(place.message, place.position): task.result() for place, task in zip(places, tasks, strict=True)}
-    return _replaced(call, loaded)
+    loaded = {place.spot: task.result() for place, task in zip(places, tasks, strict=True)}
+
+    def rest_bytes() -> int:
+        return len(msgspec.json.encode(call)) - sum(len(place.source) for place in places)
+
+    large = too_large_for_inline(loaded, rest_bytes, route)
+    return with_parts(call, {place.spot: _part(loaded[place.spot], place, large) for place in places})
 
 
 class Loading:
@@ -95,15 +103,13 @@ class Loading:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._left_bytes = MAX_BYTES
 
-    async def load(self, place: Place) -> Part:
-        if isinstance(place.part, InputAudioPart) and place.part.input_audio.format in UNSNIFFABLE_FORMATS:
-            return place.part
+    async def load(self, place: Place) -> Loaded:
         async with self._slots:
             found = await self._read(place)
         self._left_bytes -= len(found.data)
         if self._left_bytes < 0:
             raise PayloadTooLarge(f"The media of one call are limited to {MAX_BYTES} bytes.", param=place.param)
-        return _part_of(found, place)
+        return Loaded(found, _medium_of(found, place))
 
     async def _read(self, place: Place) -> StoredFile:
         principal = self._exchange.principal
@@ -127,11 +133,13 @@ class Loading:
 
 
 def _places(call: ChatCall) -> Iterator[Place]:
-    for index, message in enumerate(call.messages):
-        if isinstance(message.content, list):
-            for position, part in enumerate(message.content):
-                if isinstance(part, MediaPart):
-                    yield Place(index, position, part, _source(part, f"messages[{index}].content[{position}]"))
+    for spot, part in parts_of(call):
+        if isinstance(part, MediaPart):
+            yield Place(spot, part, _source(part, spot.param))
+
+
+def _is_unsniffable(part: MediaPart) -> bool:
+    return isinstance(part, InputAudioPart) and part.input_audio.format in UNSNIFFABLE_FORMATS
 
 
 def _source(part: MediaPart, param: str) -> str:
@@ -147,7 +155,7 @@ def _source(part: MediaPart, param: str) -> str:
     return part.url
 
 
-def _medium(part: MediaPart) -> str:
+def _medium(part: MediaPart) -> Medium:
     if isinstance(part, ImageUrlPart | ImagePart):
         return "image"
     if isinstance(part, InputAudioPart | AudioPart):
@@ -165,37 +173,39 @@ def _decoded(header: str, data: str, place: Place) -> StoredFile:
     return StoredFile(body, stored_type(NewFile(filename, declared, "user_data"), body), filename)
 
 
-def _part_of(found: StoredFile, place: Place) -> Part:
-    """The bytes as the part that every wire knows, under the type that they really are."""
+def _medium_of(found: StoredFile, place: Place) -> Medium:
+    """Of the bytes, under the type that they really are: a document may be an image."""
     content_type, medium = found.content_type, _medium(place.part)
-    kind = content_type.partition("/")[0]
     if not content_type.startswith(ACCEPTED[medium]) or content_type == UNKNOWN:
         raise InvalidRequest(f"This is {content_type}, not {medium}.", param=place.param)
-    text = base64.b64encode(found.data).decode()
-    url = f"data:{content_type};base64,{text}"
+    return "image" if content_type.startswith("image/") else medium
+
+
+def _part(loaded: Loaded, place: Place, large: set[Spot]) -> Part:
+    """The bytes as the part that every wire knows."""
+    found, content_type = loaded.file, loaded.file.content_type
+    filename = found.filename or (place.part.name if isinstance(place.part, DocumentPart) else None) or "document"
+    detail = place.part.image_url.detail if isinstance(place.part, ImageUrlPart) else None
     cache_control = getattr(place.part, "cache_control", None)
-    if kind == "image":
-        detail = place.part.image_url.detail if isinstance(place.part, ImageUrlPart) else None
-        return ImageUrlPart(image_url=ImageUrl(url=url, detail=detail), cache_control=cache_control)
-    if medium == "audio":
+    if place.spot in large:
+        return LargePart(
+            file=FileRef(filename=filename),
+            medium=loaded.medium,
+            content_type=content_type,
+            data=found.data,
+            detail=detail,
+            cache_control=cache_control,
+        )
+    text = base64.b64encode(found.data).decode()
+    if loaded.medium == "audio":
         audio = InputAudio(data=text, format=AUDIO_FORMATS.get(content_type, content_type.partition("/")[2]))
         return InputAudioPart(input_audio=audio, cache_control=cache_control)
-    if medium == "video":
+    url = f"data:{content_type};base64,{text}"
+    if loaded.medium == "image":
+        return ImageUrlPart(image_url=ImageUrl(url=url, detail=detail), cache_control=cache_control)
+    if loaded.medium == "video":
         return VideoPart(url=url)
-    filename = found.filename or (place.part.name if isinstance(place.part, DocumentPart) else None) or "document"
     return FilePart(file=FileRef(file_data=url, filename=filename), cache_control=cache_control)
-
-
-def _replaced(call: ChatCall, loaded: dict[tuple[int, int], Part]) -> ChatCall:
-    def message_with(index: int, message: Message) -> Message:
-        if not isinstance(message.content, list):
-            return message
-        parts = [loaded.get((index, position), part) for position, part in enumerate(message.content)]
-        return msgspec.structs.replace(message, content=parts)
-
-    return msgspec.structs.replace(
-        call, messages=[message_with(index, message) for index, message in enumerate(call.messages)]
-    )
 
 
 def _first(failures: ExceptionGroup[Exception]) -> Exception:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gateway.model.http import Credential, HttpRequest
-from gateway.providers.contract import Provider
+from gateway.providers.contract import InlineLimits, Provider, for_every_model
+from gateway.providers.wire.anthropic_files import AnthropicFiles
 from gateway.providers.wire.anthropic_messages import AnthropicMessages
 
 
@@ -15,9 +16,17 @@ def x_api_key(request: HttpRequest, credential: Credential, _now_s: float) -> Ht
     return HttpRequest(request.method, request.url, headers, request.body)
 
 
+# https://platform.claude.com/docs/en/api/overview#request-size-limits: 32 MB a request,
+# https://platform.claude.com/docs/en/build-with-claude/vision: 10 MB of base64 an image.
+INLINE = InlineLimits(request_bytes=32 * 10**6, part_bytes={"image": 7_500_000})
+MESSAGES = AnthropicMessages()
+
+
 PROVIDER = Provider(
     name="anthropic",
     base_url="https://api.anthropic.com",
-    wires={"messages": AnthropicMessages()},
+    wires={"messages": MESSAGES},
     authorize=x_api_key,
+    inline=for_every_model(INLINE),
+    files=AnthropicFiles(MESSAGES.version),
 )

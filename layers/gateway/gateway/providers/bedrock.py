@@ -7,9 +7,11 @@ import re
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from gateway.model.catalog import ModelFacts
 from gateway.model.errors import ProviderError
 from gateway.model.http import Credential, HttpRequest
-from gateway.providers.contract import Provider, bearer, setting
+from gateway.model.media_type import DOCX
+from gateway.providers.contract import InlineLimits, Provider, bearer, setting
 from gateway.providers.wire.converse import Converse
 from gateway.providers.wire.sigv4 import Scope, sign
 
@@ -35,9 +37,27 @@ def _region(url: str, credential: Credential) -> str:
     return found[1] if found else setting("region", credential.settings, "bedrock")
 
 
+# https://docs.aws.amazon.com/bedrock/latest/userguide/inference-api-restrictions.html: 4.5 MB a document, but a PDF for
+# Claude 4 and later, and a PDF or DOCX for Nova; images are limited by the models alone.
+DOCUMENT = {"document": 9 * 2**19}
+INLINE = {
+    # https://platform.claude.com/docs/en/build-with-claude/claude-on-amazon-bedrock: 20 MB a request,
+    # https://platform.claude.com/docs/en/build-with-claude/vision: 5 MB of base64 an image.
+    "anthropic": InlineLimits(20 * 2**20, {**DOCUMENT, "application/pdf": None, "image": 5 * 2**20 * 3 // 4}),
+    # https://docs.aws.amazon.com/nova/latest/userguide/modalities.html: 25 MB a request.
+    "nova": InlineLimits(25 * 2**20, {**DOCUMENT, "application/pdf": None, DOCX: None}),
+}
+
+
+def inline(facts: ModelFacts) -> InlineLimits:
+    """There is no API for files, so what is larger is refused."""
+    return INLINE.get(facts.dialect or "", InlineLimits(part_bytes=DOCUMENT))
+
+
 PROVIDER = Provider(
     name="bedrock",
     base_url="https://bedrock-runtime.{region}.amazonaws.com",
     wires={"converse": Converse()},
     authorize=key_or_signature,
+    inline=inline,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.providers.contract import Provider
+from gateway.providers.contract import InlineLimits, Provider, for_every_model
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 
 CHAT = Quirks(
@@ -15,8 +15,12 @@ CHAT = Quirks(
     reasoning="reasoning_content",  # https://docs.fireworks.ai/guides/reasoning
 )
 
+# https://docs.fireworks.ai/guides/querying-vision-language-models: 10 MB of images in base64.
+INLINE = InlineLimits(request_bytes=10 * 2**20)
+
 PROVIDER = Provider(
     name="fireworks",
     base_url="https://api.fireworks.ai/inference/v1",
     wires={"chat_completions": OpenAiChat(CHAT)},
+    inline=for_every_model(INLINE),
 )

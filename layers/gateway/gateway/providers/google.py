@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gateway.model.http import Credential, HttpRequest
-from gateway.providers.contract import Provider
+from gateway.providers.contract import InlineLimits, Provider, for_every_model
 from gateway.providers.wire.gemini import Gemini
+from gateway.providers.wire.gemini_files import GeminiFiles
 
 
 def x_goog_api_key(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
@@ -24,10 +25,17 @@ OWN_URLS = (
     "gs://",
 )
 
+# https://ai.google.dev/gemini-api/docs/image-understanding and /audio say 20 MB of request, /file-input-methods says
+# 100 MB (50 MB with a PDF): what is between the two is uploaded.
+INLINE = InlineLimits(request_bytes=20 * 10**6)
+
+
 PROVIDER = Provider(
     name="google",
     base_url="https://generativelanguage.googleapis.com",
     wires={"generate_content": Gemini()},
     authorize=x_goog_api_key,
     own_urls=OWN_URLS,
+    inline=for_every_model(INLINE),
+    files=GeminiFiles(),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.providers.contract import Provider
+from gateway.providers.contract import InlineLimits, Provider, for_every_model
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 
 CHAT = Quirks(
@@ -17,8 +17,12 @@ CHAT = Quirks(
     reasoning="reasoning",  # https://console.groq.com/docs/reasoning
 )
 
+# https://console.groq.com/docs/vision: 4 MB a request with images in base64.
+INLINE = InlineLimits(request_bytes=4 * 2**20)
+
 PROVIDER = Provider(
     name="groq",
     base_url="https://api.groq.com/openai/v1",
     wires={"chat_completions": OpenAiChat(CHAT)},
+    inline=for_every_model(INLINE),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.providers.contract import Provider
+from gateway.providers.contract import InlineLimits, Provider, for_every_model
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 
 CHAT = Quirks(
@@ -24,8 +24,12 @@ CHAT = Quirks(
     uncounted="prompt",  # prompt_tokens leaves out the audio that total_tokens includes
 )
 
+# https://docs.mistral.ai/capabilities/vision#faq: 10 MB an image.
+INLINE = InlineLimits(part_bytes={"image": 10 * 2**20})
+
 PROVIDER = Provider(
     name="mistral",
     base_url="https://api.mistral.ai/v1",
     wires={"chat_completions": OpenAiChat(CHAT)},
+    inline=for_every_model(INLINE),
 )

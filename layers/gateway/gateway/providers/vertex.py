@@ -17,10 +17,11 @@ from urllib.parse import quote
 
 import msgspec
 
+from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, DocumentPart, FilePart, ImagePart, ImageUrlPart, Part
 from gateway.model.errors import CapabilityNotSupported, ProviderError
 from gateway.model.http import Credential, HttpRequest
-from gateway.providers.contract import Provider, Target
+from gateway.providers.contract import InlineLimits, Provider, Target
 from gateway.providers.wire.anthropic_messages import AnthropicMessages
 from gateway.providers.wire.gemini import Gemini
 from gateway.providers.wire.gemini_media import YOUTUBE
@@ -116,6 +117,18 @@ CLAUDE = AnthropicMessages(
     model_in_body=False,
 )
 
+# https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference#blob: 7 MB an image.
+GEMINI_INLINE = InlineLimits(part_bytes={"image": 7 * 2**20})
+# https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai: 30 MB a request,
+# https://platform.claude.com/docs/en/build-with-claude/vision: 5 MB of base64 an image.
+CLAUDE_INLINE = InlineLimits(request_bytes=30 * 2**20, part_bytes={"image": 5 * 2**20 * 3 // 4})
+
+
+def inline(facts: ModelFacts) -> InlineLimits:
+    """There is no API for files; larger media have to lie in Cloud Storage."""
+    return CLAUDE_INLINE if facts.api == "messages" else GEMINI_INLINE
+
+
 PROVIDER = Provider(
     name="vertex",
     base_url=PUBLIC,
@@ -125,4 +138,5 @@ PROVIDER = Provider(
     },
     authorize=token_or_key,
     own_urls=OWN_URLS,
+    inline=inline,
 )

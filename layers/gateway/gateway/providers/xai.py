@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.providers.contract import Provider
+from gateway.providers.contract import InlineLimits, Provider, for_every_model
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 from gateway.providers.wire.openai_responses import STANDARD, OpenAiResponses
 
@@ -31,8 +31,12 @@ RESPONSES = replace(
     cost_per_usd=CHAT.cost_per_usd,
 )
 
+# https://docs.x.ai/developers/model-capabilities/images/understanding: 20 MiB an image.
+INLINE = InlineLimits(part_bytes={"image": 20 * 2**20})
+
 PROVIDER = Provider(
     name="xai",
     base_url="https://api.x.ai/v1",
     wires={"chat_completions": OpenAiChat(CHAT), "responses": OpenAiResponses(RESPONSES)},
+    inline=for_every_model(INLINE),
 )

@@ -21,6 +21,7 @@ from gateway.model.chat import (
     ImagePart,
     ImageUrlPart,
     Json,
+    LargePart,
     Message,
     Part,
     RefusalPart,
@@ -113,8 +114,7 @@ def _block(part: Part, where: str) -> Json:
     if isinstance(part, TextPart):
         block: Json = {"type": "text", "text": part.text}
     elif isinstance(part, ImageUrlPart):
-        if part.image_url.detail in ("low", "original"):
-            raise CapabilityNotSupported("Anthropic sees every image in one detail", param=f"{where}.image_url.detail")
+        _one_detail(part.image_url.detail, where)
         block = {"type": "image", "source": _source(part.image_url.url, where)}
     elif isinstance(part, ImagePart):
         return {"type": "image", "source": _source(part.url, where)}
@@ -123,14 +123,35 @@ def _block(part: Part, where: str) -> Json:
     elif isinstance(part, RefusalPart):
         return {"type": "text", "text": part.refusal}
     elif isinstance(part, FilePart):
-        if part.file.file_data is None:
-            raise CapabilityNotSupported("Only a file's content can be sent to Anthropic", param=f"{where}.file")
-        block = _document(part.file.file_data, part.file.filename, where)
+        block = _file(part, where)
     else:
         raise CapabilityNotSupported("Anthropic takes no audio or video", param=where)
     if part.cache_control is not None:
         block["cache_control"] = part.cache_control
     return block
+
+
+def _one_detail(detail: str | None, where: str) -> None:
+    if detail in ("low", "original"):
+        raise CapabilityNotSupported("Anthropic sees every image in one detail", param=f"{where}.image_url.detail")
+
+
+def _file(part: FilePart, where: str) -> Json:
+    if isinstance(part, LargePart):
+        return _uploaded(part, where)
+    if part.file.file_data is None:
+        raise CapabilityNotSupported("Only a file's content can be sent to Anthropic", param=f"{where}.file")
+    return _document(part.file.file_data, part.file.filename, where)
+
+
+def _uploaded(part: LargePart, where: str) -> Json:
+    """Source: https://platform.claude.com/docs/en/build-with-claude/files#file-types-and-content-blocks"""
+    source = {"type": "file", "file_id": part.file.file_id or ""}
+    if part.medium == "image":
+        _one_detail(part.detail, where)
+        return {"type": "image", "source": source}
+    block: Json = {"type": "document", "source": source}
+    return block if part.file.filename is None else {**block, "title": part.file.filename}
 
 
 def _source(url: str, where: str) -> Json:

@@ -80,3 +80,10 @@ def failure(
     if status in (401, 403):
         return ProviderError(f"{provider} refused the gateway's credentials", provider_code=code)
     return ProviderError(f"{provider} failed with status {status}", provider_code=code, retry_after_s=wait_s)
+
+
+def without_model(failed: ProviderFailure) -> ProviderFailure:
+    """The same of an address that serves no model: what is missing there is the address itself."""
+    if isinstance(failed, ProviderLacksModel):
+        return ProviderError("The provider's API for files is not there", provider_code=failed.provider_code)
+    return failed

@@ -15,6 +15,7 @@ from gateway.model.chat import (
     ImageUrlPart,
     InputAudioPart,
     Json,
+    LargePart,
     VideoPart,
 )
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
@@ -55,6 +56,9 @@ MIME_TYPES = {
 """By ending. Sources: https://ai.google.dev/gemini-api/docs/image-understanding, /audio, /video-understanding,
 /document-processing."""
 
+OWN_TYPES = {"audio/mpeg": "audio/mp3", "audio/opus": "audio/ogg"}
+"""Google's word for a type that has another one. Source: https://ai.google.dev/gemini-api/docs/audio#supported-formats."""
+
 REFERENCES = ("https://", "gs://")
 YOUTUBE = ("https://www.youtube.com/", "https://m.youtube.com/", "https://youtube.com/", "https://youtu.be/")
 YOUTUBE_TYPE = "video/mp4"
@@ -69,15 +73,15 @@ def media_part(part: MediaPart, where: str, files_root: str) -> Json:
         mime_type = MIME_TYPES.get(audio.format, f"audio/{audio.format}")
         return {"inlineData": {"mimeType": mime_type, "data": audio.data}}
     if isinstance(part, ImageUrlPart):
-        if part.image_url.detail in ("low", "original"):
-            raise CapabilityNotSupported(
-                "Gemini sees all images in one detail: generationConfig.mediaResolution",
-                param=f"{where}.image_url.detail",
-            )
+        _one_detail(part.image_url.detail, where)
         return _located(part.image_url.url, f"{where}.image_url.url")
     if isinstance(part, FilePart):
         return _file(part, where, files_root)
     return _located(part.url, f"{where}.url")
+
+
+def own_type(content_type: str) -> str:
+    return OWN_TYPES.get(content_type, content_type)
 
 
 def media_entry(entry: Json, where: str) -> Json:
@@ -90,8 +94,18 @@ def media_entry(entry: Json, where: str) -> Json:
     raise CapabilityNotSupported("Gemini needs the data or the URL of earlier media", param=where)
 
 
+def _one_detail(detail: str | None, where: str) -> None:
+    if detail in ("low", "original"):
+        raise CapabilityNotSupported(
+            "Gemini sees all images in one detail: generationConfig.mediaResolution", param=f"{where}.image_url.detail"
+        )
+
+
 def _file(part: FilePart, where: str, files_root: str) -> Json:
     file = part.file
+    if isinstance(part, LargePart):
+        _one_detail(part.detail, where)
+        return {"fileData": {"mimeType": own_type(part.content_type), "fileUri": file.file_id or ""}}
     if file.file_data is not None:
         return _located(file.file_data, f"{where}.file.file_data")
     file_id = file.file_id or ""
