@@ -147,6 +147,18 @@ async def test_tokens_count_as_the_most_they_can_be_and_then_as_what_they_were(g
     assert (refused.status, refused.json["error"]["limit_kind"]) == (429, "tokens_per_minute")
 
 
+async def test_a_request_that_outlasts_its_minute_leaves_no_number_of_it_behind(gateway: Gateway) -> None:
+    gateway.hold(principal(tenant(allowance=limited(tokens_per_minute=500, requests_per_minute=5))))
+
+    async def wait_two_minutes() -> None:
+        assert isinstance(gateway.world.clock, ManualClock)
+        gateway.world.clock.unix_s += 120
+
+    gateway.answers(200, wait_two_minutes, WHOLE)
+    await gateway.chat({**HELLO, "max_tokens": 100})
+    assert not [name for name in (await books(gateway)).numbers if name[0] in "rt"]
+
+
 async def test_requests_at_once_are_counted_and_let_go(gateway: Gateway) -> None:
     gateway.hold(principal(tenant(allowance=limited(concurrent_requests=1))))
     inner: list[int] = []

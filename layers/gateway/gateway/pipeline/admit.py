@@ -147,13 +147,25 @@ def _refusal(against: list[Meter], account: Account, reading: Reading, now_s: fl
     return RateLimited(account.level, kind, meter.models, limit=limit, remaining=remaining, retry_after_s=retry_after_s)
 
 
-async def settle(ticket: Ticket, cost_nano_usd: int, tokens: int, *, was_executed: bool) -> list[tuple[Entry, Reading]]:
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a request really used. One that was not executed counts in no rate either."""
+
+    cost_nano_usd: int = 0
+    tokens: int = 0
+    was_executed: bool = True
+
+
+NOTHING = Used(was_executed=False)
+
+
+async def settle(ticket: Ticket, used: Used, now_s: float) -> list[tuple[Entry, Reading]]:
     """Each account after the request's end, but for those whose hold had ended before.
 
-    A request that was not executed counts in no rate either. Raises AdmissionUnavailable (503) after all were tried.
+    Raises AdmissionUnavailable (503) after all were tried.
     """
     entries = [entry for entry in ticket.entries if entry.may_be_held]
-    settled = [_settle_one(entry, ticket, cost_nano_usd, tokens, was_executed) for entry in entries]
+    settled = [_settle_one(entry, ticket, used, now_s) for entry in entries]
     outcomes = await asyncio.gather(*settled, return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
@@ -165,17 +177,17 @@ async def settle(ticket: Ticket, cost_nano_usd: int, tokens: int, *, was_execute
 async def give_back(ticket: Ticket) -> None:
     """Undoes an admission of which nothing came. What cannot be undone now ends with its lease."""
     with suppress(AdmissionUnavailable):
-        await settle(ticket, 0, 0, was_executed=False)
+        await settle(ticket, NOTHING, ticket.admitted_s)
 
 
-async def _settle_one(
-    entry: Entry, ticket: Ticket, cost_nano_usd: int, tokens: int, was_executed: bool
-) -> Reading | None:
-    changes = settling(entry.hold, cost_nano_usd)
+async def _settle_one(entry: Entry, ticket: Ticket, used: Used, now_s: float) -> Reading | None:
+    changes = settling(entry.hold, used.cost_nano_usd)
     for meter in entry.account.meters:
+        if (meter.ends_s or 0) <= now_s:
+            continue  # nobody asks for the number of a window that is over
         if meter.kind == "tokens":
-            changes[meter.name] = tokens - meter.amount
-        elif meter.kind in ("requests", "burst") and not was_executed:
+            changes[meter.name] = used.tokens - meter.amount
+        elif meter.kind in ("requests", "burst") and not used.was_executed:
             changes[meter.name] = -meter.amount
-    stale = stale_numbers(entry.reading, ticket.admitted_s)
+    stale = stale_numbers(entry.reading, now_s)
     return await ticket.ledger.settle(entry.account.id, ticket.name, changes, stale)

@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.record import Attribution, AuditEvent, Told, UsageRecord
-from gateway.pipeline.admit import settle
+from gateway.pipeline.admit import Used, settle
 from gateway.pipeline.alerts import alerts_of
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.upload import delete_uploads
@@ -34,15 +34,16 @@ async def _settle(exchange: Exchange, world: World) -> None:
     ticket = exchange.ticket
     if ticket is None:
         return
-    cost_nano_usd = exchange.cost_nano_usd or 0
+    now_s = world.clock.now_s()
     tokens = sum(attempt.usage.total_tokens for attempt in exchange.attempts if attempt.usage is not None)
+    used = Used(exchange.cost_nano_usd or 0, tokens, was_executed=bool(exchange.attempts))
     try:
-        settled = await settle(ticket, cost_nano_usd, tokens, was_executed=bool(exchange.attempts))
+        settled = await settle(ticket, used, now_s)
     except AdmissionUnavailable as error:
         # The hold stands until its lease ends; then the sweeper settles it by the usage record.
         world.records.trouble("ledger.unsettled", request_id=exchange.request_id, reason=error.message)
         return
-    if alerts := [*alerts_of(ticket, settled, cost_nano_usd, world.clock.now_s())]:
+    if alerts := [*alerts_of(ticket, settled, used.cost_nano_usd, now_s)]:
         await world.events.send(alerts)
 
 
