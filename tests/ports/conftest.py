@@ -56,12 +56,25 @@ def secrets_api(aws_url: str, aws_keys: None, http_client: HttpClient) -> AwsApi
 
 @pytest.fixture
 def tenants_table(aws_url: str, aws_keys: None) -> Iterator[str]:
-    resource = boto3.resource("dynamodb", endpoint_url=aws_url, region_name=REGION)
-    table = resource.create_table(
-        TableName="tenants",
+    yield from _table(aws_url, "tenants", "pk", "sk")
+
+
+@pytest.fixture
+def usage_table(aws_url: str, aws_keys: None) -> Iterator[str]:
+    yield from _table(aws_url, "usage", "pk", "sk")
+
+
+@pytest.fixture
+def ledger_table(aws_url: str, aws_keys: None) -> Iterator[str]:
+    yield from _table(aws_url, "ledger", "pk")
+
+
+def _table(aws_url: str, name: str, *keys: str) -> Iterator[str]:
+    table = boto3.resource("dynamodb", endpoint_url=aws_url, region_name=REGION).create_table(
+        TableName=name,
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)],
     )
     yield table.name
     table.delete()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import msgspec
 import pytest
 
@@ -18,7 +16,7 @@ from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.ledger import Account, Hold, Meter, Reading, settling, stale_numbers
 from gateway.ports import Ledger
-from tests.ports.conftest import REGION, aws_api
+from tests.ports.conftest import aws_api
 
 NOW_S = 1_790_000_000
 HOLD = Hold(until_s=NOW_S + 300, admitted_s=NOW_S, cost_nano_usd=70, rules=("", "/ab"), user_id="alice")
@@ -33,19 +31,6 @@ def account(*, requests: int = 10, budget: int = 1_000, cost: int = 70) -> Accou
         Meter(MONTH, "spend", cost),
     )
     return Account("T#acme#0", "tenant", meters)
-
-
-@pytest.fixture
-def ledger_table(aws_url: str, aws_keys: None) -> Iterator[str]:
-    resource = boto3.resource("dynamodb", endpoint_url=aws_url, region_name=REGION)
-    table = resource.create_table(
-        TableName="ledger",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-    )
-    yield table.name
-    table.delete()
 
 
 @pytest.fixture(params=["memory", "dynamodb"])

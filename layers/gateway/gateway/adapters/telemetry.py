@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -47,6 +48,20 @@ class StdoutRecords:
 
     def trouble(self, event: str, **facts: Any) -> None:
         log_trouble(event, **facts)
+
+
+def write_metrics(
+    event: str, operation: str, figures: Mapping[str, tuple[float, str]], facts: Mapping[str, Any], clock: Clock
+) -> None:
+    """One line of facts, which is also a set of metrics. `figures`: value and unit (as CloudWatch calls it) by name."""
+    directive = {
+        "Namespace": _NAMESPACE,
+        "Dimensions": [["operation"]],
+        "Metrics": [{"Name": name, "Unit": unit} for name, (_, unit) in figures.items()],
+    }
+    values = {name: value for name, (value, _) in figures.items()}
+    metadata = {"Timestamp": int(clock.now_s() * 1000), "CloudWatchMetrics": [directive]}
+    _print({"event": event, "operation": operation, **facts, **values, "_aws": metadata})
 
 
 def log_defect(defect: BaseException, request_id: str) -> None:

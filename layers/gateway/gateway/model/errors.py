@@ -15,6 +15,7 @@ GatewayError                     status code                      retryable
 ├── ModelNotFound                   404 model_not_found             no
 ├── FileNotFound                    404 file_not_found              no
 ├── TypeNotFound                    404 schema_not_found            no
+├── RequestNotFound                 404 request_not_found           no    nothing is recorded of it
 ├── RouteNotFound                   404 not_found                   no
 ├── MethodNotAllowed                405 method_not_allowed          no
 ├── IdempotencyConflict             409 idempotency_conflict        no
@@ -35,7 +36,7 @@ GatewayError                     status code                      retryable
 │   └── ProviderTimeout             504 provider_timeout            no    phase "ttft" or "total"
 ├── AdmissionUnavailable            503 admission_unavailable       yes   keys or limits cannot be checked
 ├── HookUnavailable                 503 hook_unavailable            yes   a hook that has to agree did not answer
-└── StorageUnavailable              503 storage_unavailable         yes   the file storage did not answer
+└── StorageUnavailable              503 storage_unavailable         yes   files, types or usage cannot be read or stored
 """
 
 from __future__ import annotations
@@ -223,6 +224,12 @@ class TypeNotFound(GatewayError):
     """No type of that id is registered, by the tenant or with the gateway."""
 
     status, code, type = 404, "schema_not_found", "invalid_request_error"
+
+
+class RequestNotFound(GatewayError):
+    """Nothing is recorded of a request of that id in this tenant: yet, any more, or ever."""
+
+    status, code, type = 404, "request_not_found", "invalid_request_error"
 
 
 class RouteNotFound(GatewayError):

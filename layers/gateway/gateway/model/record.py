@@ -93,4 +93,14 @@ class BudgetAlert(Struct, frozen=True, kw_only=True, omit_defaults=True):
     spent_nano_usd: int
 
 
-Told: TypeAlias = UsageRecord | AuditEvent | BudgetAlert
+class Watermark(Struct, frozen=True, kw_only=True):
+    """Goes the way of everything that is told, and says nothing but: what was told before `at_s` has come through.
+
+    As a rule, for queues overtake; whoever concludes anything from it leaves minutes of room.
+    """
+
+    id: str
+    at_s: float
+
+
+Told: TypeAlias = UsageRecord | AuditEvent | BudgetAlert | Watermark

@@ -122,7 +122,7 @@ def _hold(level: Level, ticket: Ticket, facts: Facts) -> Hold:
         cost_nano_usd=demand.cost_nano_usd,
         rules=tuple(suffix(models) for models in rules_of(allowance, demand.model_id)),
         user_id=principal.user.id,
-        request=dict(facts) if level == "user" else None,
+        request={**facts, "model": demand.model_id} if level == "user" else None,
     )
 
 

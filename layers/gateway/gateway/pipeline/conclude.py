@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.model.errors import AdmissionUnavailable
-from gateway.model.record import Attribution, AuditEvent, Told, UsageRecord
+from gateway.model.record import Attribution, AuditEvent, AuditName, Told, UsageRecord
 from gateway.pipeline.admit import Used, settle
 from gateway.pipeline.alerts import alerts_of
 from gateway.pipeline.exchange import Attempt, Exchange
@@ -60,7 +60,7 @@ def told_of(exchange: Exchange, world: World) -> Iterator[Told]:
         yield _usage_without_attempt(exchange, of, now_s)
     yield AuditEvent(
         id=f"{of.request_id}.ended",
-        event=_ending(exchange),
+        event=ending_of(exchange.error.code if exchange.error else None),
         at_s=now_s,
         tenant_id=of.tenant_id,
         of=of,
@@ -81,10 +81,11 @@ def attribution_of(exchange: Exchange) -> Attribution:
     )
 
 
-def _ending(exchange: Exchange) -> str:
-    if exchange.error is None:
+def ending_of(code: str | None) -> AuditName:
+    """The terminal event of a request that ended with this error, or with none."""
+    if code is None:
         return "request.completed"
-    return "request.blocked" if exchange.error.code in _BLOCKED else "request.failed"
+    return "request.blocked" if code in _BLOCKED else "request.failed"
 
 
 def _usage_of(attempt: Attempt, number: int, exchange: Exchange, of: Attribution, world: World) -> UsageRecord:

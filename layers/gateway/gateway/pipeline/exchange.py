@@ -79,6 +79,7 @@ class Exchange:
         return {
             "request_id": self.request_id,
             "operation": self.operation,
+            "key_id": self.principal.key.id if self.principal else None,
             "arrived_s": self.arrived_s,
             "model_requested": self.model_requested,
             "conversation_id": self.conversation_id,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
-from gateway.model.ledger import Account, Kind, Level, Meter, account_id, day_of, minute_of, month_of, suffix
+from gateway.model.ledger import Account, Hold, Kind, Level, Meter, account_id, day_of, minute_of, month_of, suffix
 from gateway.model.limits import ALL_MODELS, Allowance, Budget, BudgetWindow, Limits
 from gateway.model.tenant import Principal
 
@@ -65,6 +65,13 @@ def budgets_on(allowance: Allowance, model_id: str) -> Iterator[Budget]:
     return (budget for budget in allowance.budgets if fnmatchcase(model_id, budget.models))
 
 
+def budget_meters(allowance: Allowance, hold: Hold, share: Share) -> Iterator[Meter]:
+    """The budgets that a hold stands in, as they are set now."""
+    for budget in allowance.budgets:
+        if suffix(budget.models) in hold.rules:
+            yield _budget_meter(budget, 0, hold.admitted_s, share.of(budget.nano_usd))
+
+
 def _meters(allowance: Allowance, demand: Demand, now_s: float, share: Share) -> Iterator[Meter]:
     limited = {meter.name: meter for meter in _limited(allowance, demand, now_s, share)}
     for models in rules_of(allowance, demand.model_id):
@@ -111,9 +118,12 @@ def _by_rules(allowance: Allowance, demand: Demand, now_s: float) -> Iterator[Me
             name, ends_s = f"b{burst.seconds}.{number}{rule}", (number + 1) * burst.seconds
             yield meter(name, "burst", 1, burst.requests, ends_s)
     for budget in budgets_on(allowance, demand.model_id):
-        name = f"c{(day_of if budget.window == 'day' else month_of)(now_s)}{suffix(budget.models)}"
-        ends_s = window_end_s(budget.window, now_s)
-        yield Meter(name, "spend", demand.cost_nano_usd, budget.nano_usd, budget.models, ends_s)
+        yield _budget_meter(budget, demand.cost_nano_usd, now_s, budget.nano_usd)
+
+
+def _budget_meter(budget: Budget, amount: int, now_s: float, limit: int | None) -> Meter:
+    name = f"c{(day_of if budget.window == 'day' else month_of)(now_s)}{suffix(budget.models)}"
+    return Meter(name, "spend", amount, limit, budget.models, window_end_s(budget.window, now_s))
 
 
 def window_end_s(window: BudgetWindow, now_s: float) -> int:

@@ -57,6 +57,14 @@ class DynamoAccess:
         except AwsFailure as failure:
             raise AdmissionUnavailable(f"API keys cannot be checked at the moment ({failure.code}).") from failure
 
+    async def holder(self, tenant_id: str, user_id: str) -> tuple[Tenant, User] | None:
+        wanted = [(_tenant_address(tenant_id), Tenant), (_user_address(tenant_id, user_id), User)]
+        try:
+            tenant, user = await self._read(wanted)
+        except AwsFailure as failure:
+            raise AdmissionUnavailable(f"Tenants cannot be read at the moment ({failure.code}).") from failure
+        return None if tenant is None else (tenant, user or User(id=user_id))
+
     async def _all(self, caller: Caller, key: ApiKey) -> Principal | None:
         user_id = caller.user_id or key.user_id
         wanted: list[tuple[Address, Any]] = [

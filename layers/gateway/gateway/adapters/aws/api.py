@@ -25,12 +25,21 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024
 class AwsFailure(Exception):
     """`code`: the service's error name without namespace; "Unreachable" when there was no answer.
 
-    `item`: what DynamoDB has where a condition did not hold, when the call asked for that.
+    `item`: what DynamoDB has where a condition did not hold, when the call asked for that. `reasons`: why it cancelled
+    a transaction, one for each of its actions, "None" for those that were not to blame; `items`: what it has for each.
     """
 
-    def __init__(self, code: str, *, is_fault: bool, item: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        *,
+        is_fault: bool,
+        item: dict[str, Any] | None = None,
+        reasons: tuple[str, ...] = (),
+        items: tuple[dict[str, Any], ...] = (),
+    ) -> None:
         super().__init__(code)
-        self.code, self.is_fault, self.item = code, is_fault, item
+        self.code, self.is_fault, self.item, self.reasons, self.items = code, is_fault, item, reasons, items
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +101,7 @@ class AwsApi:
             raise AwsFailure("Unreachable", is_fault=True) from failure
         if response.status != 200:
             raise _refused(response)
-        return cast(dict[str, Any], msgspec.json.decode(response.body))
+        return cast(dict[str, Any], msgspec.json.decode(response.body or b"{}"))  # some have nothing to say
 
 
 def _refused(response: HttpResponse) -> AwsFailure:
@@ -104,4 +113,8 @@ def _refused(response: HttpResponse) -> AwsFailure:
     if not isinstance(answer, dict):
         answer = {}
     code = str(answer.get("__type", "")).rpartition("#")[2] or "Unknown"
-    return AwsFailure(code, is_fault=response.status >= 500 or code in _MOMENTARY, item=answer.get("Item"))
+    is_fault = response.status >= 500 or code in _MOMENTARY
+    why = answer.get("CancellationReasons") or ()
+    reasons = tuple(str(reason.get("Code")) for reason in why)
+    items = tuple(reason.get("Item") or {} for reason in why)
+    return AwsFailure(code, is_fault=is_fault, item=answer.get("Item"), reasons=reasons, items=items)

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.telemetry import log_trouble
-from gateway.model.record import AuditEvent, BudgetAlert, Told, UsageRecord
+from gateway.model.record import AuditEvent, BudgetAlert, Told, UsageRecord, Watermark
 
 SOURCE = "llm-gateway"
 # Of one call each: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html,
@@ -71,19 +71,24 @@ class BusEvents:
             log_trouble("events.undelivered", **line)
 
 
+_KINDS: dict[str, type[Any]] = {
+    "usage.recorded": UsageRecord,
+    "budget.alert": BudgetAlert,
+    "records.watermark": Watermark,
+}
+"""By detail type; every other one is an audit event, whose own name it is."""
+
+
 def detail_type(told: Told) -> str:
-    if isinstance(told, UsageRecord):
-        return "usage.recorded"
-    return told.event if isinstance(told, AuditEvent) else "budget.alert"
+    if isinstance(told, AuditEvent):
+        return told.event
+    return next(name for name, kind in _KINDS.items() if isinstance(told, kind))
 
 
 def told_of(kind: str, detail: Any) -> Told:
     """The way back. `detail`: as decoded from JSON. Raises msgspec.ValidationError."""
-    if kind == "usage.recorded":
-        return msgspec.convert(detail, UsageRecord)
-    if kind == "budget.alert":
-        return msgspec.convert(detail, BudgetAlert)
-    return msgspec.convert(detail, AuditEvent)
+    told: Told = msgspec.convert(detail, _KINDS.get(kind, AuditEvent))
+    return told
 
 
 def _as_delivered(entry: Entry) -> dict[str, Any]:

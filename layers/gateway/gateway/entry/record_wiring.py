@@ -1,0 +1,82 @@
+"""Which adapters keep what was told, and read it: for the functions that no request waits for, and for reports."""
+
+from __future__ import annotations
+
+import os
+
+from gateway.adapters.aws.access import DynamoAccess
+from gateway.adapters.aws.api import AwsApi, Service
+from gateway.adapters.aws.archive import S3Archive
+from gateway.adapters.aws.audit_log import CloudWatchAuditLog
+from gateway.adapters.aws.credentials import RoleKeys
+from gateway.adapters.aws.events import BusEvents
+from gateway.adapters.aws.ledger import DynamoLedger
+from gateway.adapters.aws.s3 import Bucket, Place
+from gateway.adapters.aws.usage import DynamoUsage
+from gateway.adapters.clock import SystemClock
+from gateway.adapters.http_client import HttpClient
+from gateway.adapters.telemetry import StdoutRecords
+from gateway.entry.runtime.snapshot import after_restore
+from gateway.record_ports import RecordsWorld, SweepWorld
+
+PATIENT_S = 5.0
+"""Nobody waits for these functions."""
+
+
+class Aws:
+    """The services of one environment. What a function does not ask for needs no variable of its own."""
+
+    def __init__(self) -> None:
+        self.clock, self._client = SystemClock(), HttpClient()
+        self._keys = RoleKeys(self._client, self.clock)
+        self._region = os.environ["AWS_REGION"]
+        self._local_endpoint = os.environ.get("GATEWAY_LOCAL_ENDPOINT", "")
+        after_restore(self._client.aclose)
+        self._dynamodb = self._api("dynamodb", "DynamoDB_20120810", "1.0")
+
+    def _api(self, name: str, target: str, version: str) -> AwsApi:
+        endpoint = self._local_endpoint or f"https://{name}.{self._region}.amazonaws.com"
+        service = Service(name, target, version, f"{endpoint}/")
+        return AwsApi(service, self._region, keys=self._keys, client=self._client, clock=self.clock)
+
+    @property
+    def _life_s(self) -> float:
+        return int(os.environ["GATEWAY_USAGE_RECORD_DAYS"]) * 86_400.0
+
+    def usage(self) -> DynamoUsage:
+        return DynamoUsage(self._dynamodb, os.environ["GATEWAY_USAGE_TABLE"], self._life_s, self.clock)
+
+    def archive(self) -> S3Archive:
+        place = Place.of(os.environ["GATEWAY_ARCHIVE_BUCKET"], self._region, self._local_endpoint)
+        return S3Archive(Bucket(place, keys=self._keys, client=self._client, clock=self.clock), self.clock)
+
+    def audit_log(self) -> CloudWatchAuditLog:
+        return CloudWatchAuditLog(
+            self._api("logs", "Logs_20140328", "1.1"),
+            os.environ["GATEWAY_AUDIT_LOG_GROUP"],
+            self._dynamodb,
+            os.environ["GATEWAY_USAGE_TABLE"],
+            life_s=self._life_s,
+            clock=self.clock,
+        )
+
+    def events(self) -> BusEvents:
+        bus, queue = self._api("events", "AWSEvents", "1.1"), self._api("sqs", "AmazonSQS", "1.0")
+        return BusEvents(bus, os.environ["GATEWAY_EVENT_BUS"], queue, os.environ["GATEWAY_RECORDS_QUEUE_URL"])
+
+    def ledger(self) -> DynamoLedger:
+        return DynamoLedger(self._dynamodb, os.environ["GATEWAY_LEDGER_TABLE"], PATIENT_S)
+
+    def holders(self) -> DynamoAccess:
+        return DynamoAccess(self._dynamodb, os.environ["GATEWAY_TENANTS_TABLE"], PATIENT_S)
+
+
+def records_world() -> RecordsWorld:
+    aws = Aws()
+    return RecordsWorld(aws.usage(), aws.archive(), aws.audit_log(), StdoutRecords(aws.clock), aws.clock)
+
+
+def sweep_world() -> SweepWorld:
+    aws = Aws()
+    records = StdoutRecords(aws.clock)
+    return SweepWorld(aws.ledger(), aws.usage(), aws.holders(), aws.events(), records, aws.clock)

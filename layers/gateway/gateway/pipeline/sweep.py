@@ -1,0 +1,215 @@
+"""The sweeper: ends the holds of requests whose function died before it could, each exactly once.
+
+Events are sent before anything is settled, so what is recorded of a request says how far it came:
+
+    there are usage records              it was executed; what still stands is settled at what they cost
+    none, and one account has a hold     it died while it was admitted, nobody was asked; the hold is released
+    none, and both accounts have one     nobody knows what it did: it is lost, and costs what its tenant's policy says
+
+The records may still be on their way, so a hold is judged when what was told `grace_s` after the end of its lease has
+come through (`Watermark`). Before anything is settled the request is closed in the usage store, which fixes what it
+cost; a record that comes later is not counted. Every step may be repeated, so it does not matter where a sweep dies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.model.errors import GatewayError
+from gateway.model.ledger import Hold, Level, settling
+from gateway.model.record import Attribution, AuditEvent, BudgetAlert, Told, UsageRecord, Watermark
+from gateway.model.tenant import Tenant, User
+from gateway.model.usage import TokenUsage
+from gateway.pipeline.alerts import Settled, alerts_on
+from gateway.pipeline.conclude import ending_of
+from gateway.pipeline.meters import Share, budget_meters
+from gateway.record_ports import SweepWorld
+
+LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An account, as its id says. `user_id`: None for a tenant's."""
+
+    account_id: str
+    level: Level
+    tenant_id: str
+    shard: int
+    user_id: str | None = None
+
+    @classmethod
+    def of(cls, account_id: str) -> Place:
+        kind, tenant_id, shard, *user = account_id.split("#", 3)
+        if kind == "T":
+            return cls(account_id, "tenant", tenant_id, int(shard))
+        return cls(account_id, "user", tenant_id, int(shard), user[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A request whose lease has ended, and the holds that still stand for it."""
+
+    tenant_id: str
+    name: str
+    holds: list[tuple[Place, Hold]]
+
+    @property
+    def is_in_both(self) -> bool:
+        return {place.level for place, _ in self.holds} == {"tenant", "user"}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Of the request, as its user's hold has them; empty when that one is gone."""
+        return next((hold.request for _, hold in self.holds if hold.request is not None), {})
+
+
+@dataclass(slots=True)
+class Swept:
+    """Requests by how their holds ended. `failed`: those that a later sweep has to end.
+
+    `lag_s`: how old the latest watermark is that has come through, None before the first.
+    """
+
+    settled: int = 0
+    released: int = 0
+    lost: int = 0
+    failed: int = 0
+    lag_s: float | None = None
+
+
+async def sweep(world: SweepWorld, *, grace_s: float, at_most: int, until_s: float) -> Swept:
+    """Ends as many as `at_most`, and begins none after `until_s` (Unix seconds); the next sweep goes on.
+
+    Raises AdmissionUnavailable and StorageUnavailable (503) when it cannot begin.
+    """
+    now_s = world.clock.now_s()
+    watermark_s = await world.usage.watermark_s()
+    await world.events.send([Watermark(id=f"watermark.{now_s:.3f}", at_s=now_s)])
+    swept = Swept(lag_s=round(now_s - watermark_s, 3) if watermark_s else None)
+    for overdue in await _overdue(world, min(now_s, watermark_s) - grace_s, at_most):
+        if world.clock.now_s() >= until_s:
+            break
+        try:
+            outcome = await _end(overdue, world)
+        except GatewayError as error:
+            swept.failed += 1
+            world.records.trouble("sweep.failed", tenant_id=overdue.tenant_id, hold=overdue.name, reason=error.message)
+        else:
+            setattr(swept, outcome, getattr(swept, outcome) + 1)
+    return swept
+
+
+async def _overdue(world: SweepWorld, ended_before_s: float, at_most: int) -> list[Overdue]:
+    """Holds of one request have one name and one lease, whatever the shards that they are in."""
+    found: dict[tuple[str, str], Overdue] = {}
+    async for account_id, reading in world.ledger.accounts():
+        place = Place.of(account_id)
+        for name, hold in reading.holds.items():
+            key = (place.tenant_id, name)
+            if hold.until_s <= ended_before_s and (key in found or len(found) < at_most):
+                found.setdefault(key, Overdue(*key, [])).holds.append((place, hold))
+    return list(found.values())
+
+
+async def _end(overdue: Overdue, world: SweepWorld) -> str:
+    """The name of the outcome, as in Swept."""
+    recorded = await world.usage.requests(overdue.tenant_id, overdue.name)
+    if recorded:
+        request_id = overdue.facts.get("request_id")
+        known_id = request_id if request_id in recorded else recorded[0]
+        return await _settle(overdue, await world.usage.close(overdue.tenant_id, known_id), world)
+    if not (overdue.is_in_both and overdue.facts):
+        await _settle_holds(overdue, 0, world)
+        world.records.trouble("sweep.released", tenant_id=overdue.tenant_id, hold=overdue.name)
+        return "released"
+    holder = await world.holders.holder(overdue.tenant_id, overdue.holds[0][1].user_id)
+    return await _settle(overdue, await world.usage.claim(lost_record(overdue, holder, world.clock.now_s())), world)
+
+
+async def _settle(overdue: Overdue, records: Sequence[UsageRecord], world: SweepWorld) -> str:
+    cost_nano_usd = sum(record.cost_nano_usd or 0 for record in records)
+    await world.events.send([*_told(overdue, records, cost_nano_usd)])
+    alerts = await _settle_holds(overdue, cost_nano_usd, world)
+    if alerts:
+        await world.events.send(alerts)
+    outcome = "lost" if records[-1].outcome == "lost" else "settled"
+    facts = {"request_id": records[0].of.request_id, "cost_nano_usd": cost_nano_usd}
+    world.records.trouble(f"sweep.{outcome}", tenant_id=overdue.tenant_id, **facts)
+    return outcome
+
+
+def lost_record(overdue: Overdue, holder: tuple[Tenant, User] | None, now_s: float) -> UsageRecord:
+    """All it could have cost, unless the tenant's policy is that lost requests cost nothing."""
+    facts, (_, hold) = overdue.facts, overdue.holds[0]
+    model: str | None = facts.get("model")
+    is_free = holder is not None and holder[0].lost_requests == "release"
+    return UsageRecord(
+        of=Attribution(
+            request_id=facts["request_id"],
+            tenant_id=overdue.tenant_id,
+            user_id=hold.user_id,
+            key_id=facts.get("key_id") or "",
+            operation=facts["operation"],
+            conversation_id=facts.get("conversation_id"),
+        ),
+        attempt=0,
+        at_s=now_s,
+        outcome="lost",
+        code=LOST,
+        provider=model.partition("/")[0] if model else None,
+        model=model,
+        model_requested=facts.get("model_requested"),
+        stream=bool(facts.get("stream")),
+        usage=TokenUsage(estimated=True),
+        cost_nano_usd=0 if is_free else hold.cost_nano_usd,
+    )
+
+
+def _told(overdue: Overdue, records: Sequence[UsageRecord], cost_nano_usd: int) -> Iterator[Told]:
+    """What its function would have told, under the same ids: whoever heard it from there ignores it here."""
+    last = records[-1]
+    of, ended_s = last.of, max(record.at_s for record in records)
+    started_s = float(overdue.facts.get("arrived_s") or overdue.holds[0][1].admitted_s)
+    yield AuditEvent(
+        id=f"{of.request_id}.started", event="request.started", at_s=started_s, tenant_id=of.tenant_id, of=of
+    )
+    if last.outcome == "lost":
+        yield last
+    facts = {
+        "model_requested": last.model_requested,
+        "model_used": last.model if last.attempt else None,
+        "provider": last.provider if last.attempt else None,
+        "stream": last.stream,
+        "code": last.code,
+        "attempts": sum(record.attempt > 0 for record in records),
+        "cost_nano_usd": cost_nano_usd,
+    }
+    yield AuditEvent(
+        id=f"{of.request_id}.ended",
+        event=ending_of(last.code),
+        at_s=ended_s,
+        tenant_id=of.tenant_id,
+        of=of,
+        facts={name: value for name, value in facts.items() if value is not None},
+    )
+
+
+async def _settle_holds(overdue: Overdue, cost_nano_usd: int, world: SweepWorld) -> list[BudgetAlert]:
+    """Alerts of budgets that this brought to a mark."""
+    holder = await world.holders.holder(overdue.tenant_id, overdue.holds[0][1].user_id) if cost_nano_usd else None
+    alerts: list[BudgetAlert] = []
+    for place, hold in overdue.holds:
+        reading = await world.ledger.settle(place.account_id, overdue.name, settling(hold, cost_nano_usd))
+        if holder is None or reading is None:
+            continue
+        tenant, user = holder
+        own = tenant.user_allowance if user.allowance is None else user.allowance
+        allowance = tenant.allowance if place.level == "tenant" else own
+        share = Share(tenant.shards if place.level == "tenant" else user.shards, place.shard)
+        meters = budget_meters(allowance, hold, share)
+        account = Settled(place.level, place.tenant_id, place.user_id, meters, reading)
+        alerts += alerts_on(account, allowance.alerts, cost_nano_usd, world.clock.now_s())
+    return alerts
