@@ -47,6 +47,7 @@ def ensure(aws: Aws, built: str, media_site: str, record: Path, progress: Progre
         "LocalEndpoint": aws.endpoint_url,
         "LocalFetchExceptions": media_site,
         "DeletionProtection": "false",
+        "LostAfterSeconds": "10",
         "AdmissionTimeoutMs": "5000",  # the emulator is one process; its answers take their time under load
     }
     parameters["CodeSha"] = fingerprint.of_text(built, json.dumps(parameters, sort_keys=True))

@@ -26,12 +26,27 @@ ALLOWED = {
     | {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:PutObjectTagging"}
     | {"kms:Decrypt", "kms:GenerateDataKey"},
     "MediaFetchRole": LOGS | {"s3:PutObject", "kms:GenerateDataKey"},  # it reads strangers' URLs: nothing else
+    "RecordsRole": LOGS
+    | {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+    | {
+        "dynamodb:UpdateItem",
+        "dynamodb:PutItem",
+        "dynamodb:BatchGetItem",
+        "dynamodb:BatchWriteItem",
+    }  # and transactions
+    | {"s3:PutObject", "kms:Decrypt", "kms:GenerateDataKey"},
+    "SweepRole": LOGS
+    | {"dynamodb:Scan", "dynamodb:UpdateItem"}  # the ledger
+    | {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"}  # usage
+    | {"dynamodb:BatchGetItem", "events:PutEvents", "sqs:SendMessage", "kms:Decrypt"},
+    "UsageRole": LOGS | TENANTS | {"dynamodb:Query", "kms:Decrypt"},
     "TypesRole": LOGS | TENANTS | {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem", "kms:Decrypt"},
 }
 """Everything that a role may do. A new action is added here in the same change, with a reason."""
 
 
 BELOW = (
+    *("/usage/*", "/audit/*", "/alerts/*"),
     *("/providers/*", "/files/*", "/pending/*", "/uploads/*", "/idempotency/*", "/fetched/*"),
     *(":foundation-model/*", ":inference-profile/*", ":application-inference-profile/*"),
 )
@@ -76,6 +91,8 @@ def test_the_routes_are_the_published_ones(deployed: Resources) -> None:
         "/v1/files/{id}": ["delete", "get"],
         "/v1/files/{id}/complete": ["post"],
         "/v1/files/{id}/content": ["get"],
+        "/v1/usage": ["get"],
+        "/v1/usage/requests/{request_id}": ["get"],
         "/v1/types": ["get", "post"],
         "/v1/types/{id}": ["delete", "get"],
     }
@@ -109,8 +126,9 @@ def test_no_statement_is_about_every_resource(deployed: Resources) -> None:
                 assert "*" not in text or any(allowed in text for allowed in BELOW)
 
 
-def test_tenants_outlive_the_stack_and_a_mistake(deployed: Resources) -> None:
-    table = deployed["TenantsTable"]
+@pytest.mark.parametrize("name", ["TenantsTable", "LedgerTable", "UsageTable"])
+def test_tables_outlive_the_stack_and_a_mistake(deployed: Resources, name: str) -> None:
+    table = deployed[name]
     assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
     properties = table["Properties"]
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
@@ -121,7 +139,9 @@ def test_tenants_outlive_the_stack_and_a_mistake(deployed: Resources) -> None:
 def test_every_log_ends_some_day(deployed: Resources) -> None:
     groups = of_type(deployed, "AWS::Logs::LogGroup")
     assert groups
-    assert all(group["Properties"]["RetentionInDays"] == {"Ref": "RetentionDays"} for group in groups.values())
+    kept = {name: group["Properties"]["RetentionInDays"] for name, group in groups.items()}
+    assert kept.pop("AuditLogs") == {"Ref": "AuditRetentionDays"}
+    assert set(map(str, kept.values())) == {str({"Ref": "RetentionDays"})}
 
 
 def test_the_access_log_is_one_json_object_without_content_or_keys(deployed: Resources) -> None:
@@ -137,14 +157,19 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "AWS_LAMBDA_EXEC_WRAPPER",
             "GATEWAY_ADMISSION_TIMEOUT_MS",
             "GATEWAY_ALLOWED_ORIGIN",
+            "GATEWAY_ARCHIVE_BUCKET",
+            "GATEWAY_AUDIT_LOG_GROUP",
             "GATEWAY_EVENT_BUS",
             "GATEWAY_FETCH_EXCEPTIONS",
             "GATEWAY_FILES_BUCKET",
             "GATEWAY_LEDGER_TABLE",
             "GATEWAY_LOCAL_ENDPOINT",
+            "GATEWAY_LOST_AFTER_S",
             "GATEWAY_RECORDS_QUEUE_URL",
             "GATEWAY_STACK",
             "GATEWAY_TENANTS_TABLE",
+            "GATEWAY_USAGE_RECORD_DAYS",
+            "GATEWAY_USAGE_TABLE",
         }
 
 

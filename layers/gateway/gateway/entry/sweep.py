@@ -1,0 +1,43 @@
+"""The sweep function: every minute, ends the holds of requests whose function died. The event says nothing.
+
+Result: how many requests it ended, by outcome.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from gateway.adapters.telemetry import write_metrics
+from gateway.entry.record_wiring import sweep_world
+from gateway.entry.runtime.client import Invocation
+from gateway.entry.runtime.handler import EventHandler
+from gateway.pipeline.sweep import sweep
+from gateway.record_ports import SweepWorld
+
+AT_MOST = 1_000
+TO_END_S = 15.0
+"""What the last request that a sweep begins may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepFunction:
+    world: SweepWorld
+    grace_s: float
+
+    async def handle(self, _event: Any, invocation: Invocation) -> dict[str, Any]:
+        """Raises GatewayError when it cannot begin: then the next minute's sweep tries."""
+        until_s = invocation.deadline_s - TO_END_S
+        swept = await sweep(self.world, grace_s=self.grace_s, at_most=AT_MOST, until_s=until_s)
+        counts = {"settled": swept.settled, "released": swept.released, "lost": swept.lost, "failed": swept.failed}
+        figures: dict[str, tuple[float, str]] = {f"swept_{name}": (count, "Count") for name, count in counts.items()}
+        if swept.lag_s is not None:
+            figures["records_lag_s"] = (swept.lag_s, "Seconds")
+        write_metrics("sweep.done", "sweep", figures, {}, self.world.clock)
+        return asdict(swept)
+
+
+def sweep_handler() -> EventHandler:
+    """What Lambda calls."""
+    return EventHandler(SweepFunction(sweep_world(), float(os.environ["GATEWAY_LOST_AFTER_S"])).handle)
