@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 from local import build, deploy, ports, seed, settings
+from local.admin_client import AdminClient
 from local.aws import Aws
 from local.console import Problem, Progress
 from local.endpoints import Endpoints, announcement
@@ -106,17 +107,17 @@ class Run:
             deployment = deploy.ensure(
                 aws, built, f"{HOST}:{chosen.simulators}", self._state / "deployed.txt", self._progress
             )
-        keys = seed.demo_keys(self._state / "demo-keys.json")
         seed.store_credentials(aws, seed.credentials(self._real, simulators))
-        seed.store_tenant(aws, deployment.outputs["TenantsTableName"], keys)
         front.set_routes(deployment.routes())
+        admin_key = seed.admin_key(aws, deployment.outputs["AdminKeySecretName"])
+        keys = seed.demo_keys(AdminClient(chosen.front, admin_key), self._state / "demo-keys.json")
         front.save()
         return Endpoints(
             http=f"http://{HOST}:{chosen.front}/v1",
             websocket=f"ws://{HOST}:{chosen.front}/v1",
             api_key=keys.alice,
             second_api_key=keys.bob,
-            admin_key=seed.admin_key(aws, deployment.outputs["AdminKeySecretName"]),
+            admin_key=admin_key,
             aws_endpoint_url=aws.endpoint_url,
             simulators=simulators,
         )

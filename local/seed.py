@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import secrets
-import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boto3.dynamodb.types import TypeSerializer
-from botocore.exceptions import ClientError
-
+from local.admin_client import AdminClient
 from local.aws import Aws
 from local.deploy import STACK_NAME
 from local.settings import Credential
@@ -21,6 +16,7 @@ from local.simulators.app import APIS
 
 TENANT = "demo"
 USERS = ("alice", "bob")
+KEYS = f"/tenants/{TENANT}/keys"
 
 
 @dataclass(frozen=True)
@@ -31,15 +27,37 @@ class DemoKeys:
     bob: str
 
 
-def demo_keys(memory: Path) -> DemoKeys:
-    """Generated once and kept in `memory`, so that a client's configuration outlives a restart."""
-    if memory.exists():
-        return DemoKeys(**json.loads(memory.read_text()))
-    keys = DemoKeys(*(f"gwk_{secrets.token_urlsafe(32)}" for _ in USERS))
+def demo_keys(admin: AdminClient, memory: Path) -> DemoKeys:
+    """Issued once and kept in `memory`, so that a client's configuration outlives a restart; again where they are lost.
+
+    What an administrator changed since stays changed: a key that he revoked, also a tenant that he deleted.
+    """
+    kept = _remembered(memory)
+    admin.post("/tenants", {"id": TENANT, "name": "Demo", "approvals": ["*"]}, expected=(201, 409))
+    status, _ = admin.get(f"/tenants/{TENANT}", expected=(200, 404))
+    if status == 200:
+        for user in USERS:
+            if user not in kept or not _is_there(kept[user]["id"], admin):
+                _, kept[user] = admin.post(KEYS, {"user_id": user, "label": f"demo key of {user}"})
+        _remember(kept, memory)
+    return DemoKeys(**{user: kept[user]["key"] if user in kept else "" for user in USERS})
+
+
+def _is_there(key_id: str, admin: AdminClient) -> bool:
+    status, _ = admin.get(f"{KEYS}/{key_id}", expected=(200, 404))
+    return status == 200
+
+
+def _remembered(memory: Path) -> dict[str, Any]:
+    """Answers of the administration, by user."""
+    kept = json.loads(memory.read_text()) if memory.exists() else {}
+    return {user: key for user, key in kept.items() if isinstance(key, dict)}
+
+
+def _remember(keys: Mapping[str, Any], memory: Path) -> None:
     memory.parent.mkdir(parents=True, exist_ok=True)
     memory.touch(mode=0o600)
-    memory.write_text(json.dumps(asdict(keys)))
-    return keys
+    memory.write_text(json.dumps({user: {name: key[name] for name in ("id", "key")} for user, key in keys.items()}))
 
 
 def credentials(real: Mapping[str, Credential], simulators_url: str) -> dict[str, Credential]:
@@ -64,37 +82,6 @@ def store_credentials(aws: Aws, wanted: Mapping[str, Credential]) -> None:
         client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
 
 
-def store_tenant(aws: Aws, table: str, keys: DemoKeys) -> None:
-    """Put the demo tenant and its keys where they are missing; what an administrator changed since stays."""
-    client = aws.client("dynamodb")
-    tenant = {"id": TENANT, "name": "Demo", "approvals": ["*"]}
-    _put_if_absent(client, table, {"pk": f"T#{TENANT}", "sk": "T", "document": json.dumps(tenant)})
-    for user, key in asdict(keys).items():
-        document = {
-            "id": f"key_demo_{user}",
-            "tenant_id": TENANT,
-            "user_id": user,
-            "label": f"demo key of {user}",
-            "hint": key[:8],
-            "created_at_s": int(time.time()),
-        }
-        hashed = hashlib.sha256(key.encode()).hexdigest()
-        _put_if_absent(client, table, {"pk": f"K#{hashed}", "sk": "K", "document": json.dumps(document)})
-
-
 def admin_key(aws: Aws, name: str) -> str:
     secret: str = aws.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
     return secret
-
-
-def _put_if_absent(client: Any, table: str, item: Mapping[str, Any]) -> None:
-    serializer = TypeSerializer()
-    try:
-        client.put_item(
-            TableName=table,
-            Item={name: serializer.serialize(value) for name, value in item.items()},
-            ConditionExpression="attribute_not_exists(pk)",
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise

@@ -17,6 +17,7 @@ import boto3
 import pytest
 
 from local import deploy, ports, venvs
+from local.admin_client import AdminClient
 from local.endpoints import Endpoints
 from local.places import REPOSITORY
 from local.testing import running_stack
@@ -127,20 +128,15 @@ def test_the_environment_decides_at_every_start_who_is_real(first_run: FirstRun,
 
 
 def test_what_an_administrator_changed_stays_changed(first_run: FirstRun, folder: Path) -> None:
-    address = {"pk": {"S": "T#demo"}, "sk": {"S": "T"}}
-    table = f"{deploy.STACK_NAME}-tenants"
-
-    def set_status(endpoints: Endpoints, status: str) -> None:
-        document = {"id": "demo", "status": status, "approvals": ["*"]}
-        client(endpoints, "dynamodb").put_item(
-            TableName=table, Item={**address, "document": {"S": json.dumps(document)}}
-        )
+    def switch(endpoints: Endpoints, what: str) -> None:
+        port = int(endpoints.http.removesuffix("/v1").rpartition(":")[2])
+        AdminClient(port, endpoints.admin_key).post(f"/tenants/demo/{what}", {}, expected=(200,))
 
     with running_stack(folder / "state") as endpoints:
-        set_status(endpoints, "disabled")
+        switch(endpoints, "disable")
     with running_stack(folder / "state") as endpoints:
         assert models_status(endpoints, endpoints.api_key) == 403
-        set_status(endpoints, "active")
+        switch(endpoints, "enable")
 
 
 def test_a_taken_port_ends_the_start_with_a_clear_word(tmp_path: Path) -> None:

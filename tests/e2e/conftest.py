@@ -16,7 +16,8 @@ import openai
 import pytest
 
 from local.testing import gateway_under_test
-from tests.e2e.contract import check_answer
+from tests.e2e.contract import check_admin_answer, check_answer
+from tests.e2e.tenants import administer
 
 pytestmark = pytest.mark.stack
 
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.stack
 @dataclass(frozen=True)
 class Gateway:
     """`http`: base URL that ends in /v1. `simulators`: base URL of theirs, empty when the providers are real.
+    `admin_key`: empty elsewhere than on the local stack.
 
     `folder`: where the local stack keeps its state and logs, None elsewhere.
     """
@@ -34,6 +36,7 @@ class Gateway:
     aws_endpoint_url: str
     simulators: str
     folder: Path | None
+    admin_key: str = ""
 
     @property
     def origin(self) -> str:
@@ -44,6 +47,8 @@ class Gateway:
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("stack")
     with gateway_under_test(folder) as found:
+        if found.admin_key:
+            administer(found.aws_endpoint_url, found.http.removesuffix("/v1"), found.admin_key)
         yield Gateway(
             found.http,
             found.api_key,
@@ -51,6 +56,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
             found.aws_endpoint_url,
             found.simulators,
             folder if found.simulators else None,
+            found.admin_key,
         )
 
 
@@ -60,6 +66,12 @@ def local(gateway: Gateway) -> Gateway:
     if not gateway.simulators:
         pytest.skip("steers the provider simulators, which only the local stack has")
     return gateway
+
+
+def _check_admin(response: httpx.Response) -> None:
+    response.read()
+    url = response.request.url
+    check_admin_answer(response.request.method, url.raw_path.decode(), response.status_code, response.json())
 
 
 def _check(response: Any) -> None:
@@ -74,6 +86,16 @@ def http(gateway: Gateway) -> Iterator[httpx.Client]:
     """A plain client with the key; every answer is held against the contract."""
     headers = {"authorization": f"Bearer {gateway.api_key}"}
     with httpx.Client(base_url=gateway.http, headers=headers, timeout=60, event_hooks={"response": [_check]}) as client:
+        yield client
+
+
+@pytest.fixture
+def admin(local: Gateway) -> Iterator[httpx.Client]:
+    """The administrator of the local stack; every answer is held against the contract."""
+    headers = {"authorization": f"Bearer {local.admin_key}"}
+    hooks = {"response": [_check_admin]}
+    url = f"{local.origin}/admin"
+    with httpx.Client(base_url=url, headers=headers, timeout=60, event_hooks=hooks) as client:
         yield client
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,26 @@ def check_answer(path: str, status: int, content_type: str, body: bytes) -> None
         check("ModelList", json.loads(body))
     elif "/models/" in path:
         check("Model", json.loads(body))
+
+
+def check_admin_answer(method: str, target: str, status: int, answer: Any) -> None:
+    """Of a route under /admin: what its operation says of that status."""
+    asked = target.partition("?")[0]
+    paths = {path: item for path, item in _document()["paths"].items() if _leads_to(path, asked)}
+    operations: list[dict[str, Any]] = [item[method.lower()] for item in paths.values() if method.lower() in item]
+    if not operations:
+        check("ErrorEnvelope", answer)
+        return
+    described = operations[0]["responses"]
+    response = described.get(str(status), described["default"])
+    if "$ref" in response:
+        check("ErrorEnvelope", answer)
+    else:
+        check(response["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2], answer)
+
+
+def _leads_to(path: str, asked: str) -> bool:
+    return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), asked) is not None
 
 
 def check_stream(body: bytes) -> None:

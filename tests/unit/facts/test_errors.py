@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.model import errors
+from gateway.model import admin_errors, errors
 from tests.unit.facts.facts import ROOT, error_rows
 
 STEPS_BUILT = 3
@@ -30,6 +30,10 @@ def edge_answers() -> dict[str, tuple[int, dict[str, object]]]:
     found = EDGE_ANSWER.findall((ROOT / "template.yaml").read_text())
     bodies = [(int(status), json.loads(body)["error"]) for status, body in found]
     return {error["code"]: (status, error) for status, error in bodies}
+
+
+def test_leaves_that_stand_elsewhere_are_of_the_tree() -> None:
+    assert {admin_errors.TenantNotFound, admin_errors.Conflict} <= set(CLASSES)
 
 
 def test_a_row_is_complete_and_unique() -> None:

@@ -13,6 +13,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion, CompletionChunk
 from gateway.model.errors import Detail, InvalidRequest, ProviderTimeout
+from gateway.model.tenant import Tenant, User
+from gateway.pipeline.admin_keys import Order, Rotation
 from gateway.pipeline.list_models import describe
 from tests.unit.facts.contract import Validator, component, document, problems, resolved, validator
 from tests.unit.facts.facts import CATALOG, error_rows, read_json
@@ -150,6 +152,44 @@ def test_members_are_those_of_the_structures(root: type) -> None:
         assert set(described["properties"]) == set(structure["properties"]), name
         if root is ChatCall:
             assert set(described.get("required", ())) == set(structure["required"]), name
+
+
+READ_ONLY = {"object", "tenant_id", "created_at", "changed_at", "warnings"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(Tenant, "NewTenant"), (User, "NewUser"), (Order, "NewKey"), (Rotation, "Rotation")]
+)
+def test_settings_are_those_of_the_structures(kind: type, name: str) -> None:
+    """Every member, what it defaults to left aside, with its bounds."""
+    described = document()["components"]["schemas"]
+    _, structures = msgspec.json.schema_components([kind])
+    for of, structure in structures.items():
+        shown = described[name if of == kind.__name__ else of]
+        members = set(structure["properties"])
+        assert set(shown["properties"]) - (READ_ONLY if of == kind.__name__ else set()) == members, of
+        assert set(shown.get("required", ())) == set(structure["required"]), of
+        for member in members - ({"usd"} if of == "Budget" else set()):  # text or number, exact either way
+            there, said = shown["properties"][member], structure["properties"][member]
+            assert bounds(there, described) == bounds(said, structures), (of, member)
+
+
+BOUNDS = ("minimum", "maximum", "maxLength", "minItems", "maxItems", "pattern", "enum")
+
+
+def bounds(node: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
+    """Those of a value that is not null."""
+    if "$ref" in node:
+        return bounds(components[node["$ref"].rpartition("/")[2]], components)
+    if "anyOf" in node:
+        return bounds(node["anyOf"][0], components)
+    if "const" in node:
+        return {"enum": [node["const"]]}
+    return {name: sorted_if_list(node[name]) for name in BOUNDS if name in node}
+
+
+def sorted_if_list(value: Any) -> Any:
+    return sorted(value) if isinstance(value, list) else value
 
 
 def call(**members: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping
 
+from gateway.model.directory import Transfer
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 
 
@@ -13,11 +14,14 @@ class MemoryLedger:
     def __init__(self) -> None:
         self._numbers: dict[str, dict[str, int]] = {}
         self._holds: dict[str, dict[str, Hold]] = {}
+        self._shards: dict[str, int] = {}
 
     async def reserve(self, account: Account, name: str, hold: Hold) -> Reserved:
         numbers, holds = self._of(account.id)
-        if name in holds or any(meter.refuses(numbers.get(meter.name, 0)) for meter in account.meters):
-            return Reserved(name in holds, self._reading(account.id))
+        reading = self._reading(account.id)
+        is_outdated = not reading.counts_as_one_of(account.shards)
+        if name in holds or is_outdated or any(meter.refuses(numbers.get(meter.name, 0)) for meter in account.meters):
+            return Reserved(name in holds, reading)
         for meter in account.meters:
             numbers[meter.name] = numbers.get(meter.name, 0) + meter.amount
         holds[name] = hold
@@ -39,6 +43,13 @@ class MemoryLedger:
         for number, change in changes.items():
             numbers[number] = numbers.get(number, 0) + change
 
+    def transfer(self, transfer: Transfer) -> None:
+        """What the memory's directory does to an account: without a condition, which it has checked."""
+        numbers, _ = self._of(transfer.account_id)
+        for number, change in transfer.changes.items():
+            numbers[number] = numbers.get(number, 0) + change
+        self._shards[transfer.account_id] = transfer.shards
+
     async def read(self, account_id: str) -> Reading:
         return self._reading(account_id)
 
@@ -51,4 +62,4 @@ class MemoryLedger:
 
     def _reading(self, account_id: str) -> Reading:
         numbers, holds = self._of(account_id)
-        return Reading(dict(numbers), dict(holds))
+        return Reading(dict(numbers), dict(holds), self._shards.get(account_id))

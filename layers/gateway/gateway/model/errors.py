@@ -16,10 +16,15 @@ GatewayError                     status code                      retryable
 ├── FileNotFound                    404 file_not_found              no
 ├── TypeNotFound                    404 schema_not_found            no
 ├── RequestNotFound                 404 request_not_found           no    nothing is recorded of it
+├── TenantNotFound                  404 tenant_not_found            no    these three and Conflict, PreconditionFailed:
+├── UserNotFound                    404 user_not_found              no    of the administration (admin_errors.py)
+├── KeyNotFound                     404 key_not_found               no
 ├── RouteNotFound                   404 not_found                   no
 ├── MethodNotAllowed                405 method_not_allowed          no
 ├── IdempotencyConflict             409 idempotency_conflict        no
+├── Conflict                        409 conflict                    no    it is there already, or not in that state
 ├── ModelDeprecated                 410 model_deprecated            no
+├── PreconditionFailed              412 precondition_failed         no    If-Match names another version
 ├── PayloadTooLarge                 413 payload_too_large           no
 ├── UnsupportedMediaType            415 unsupported_media_type      no
 ├── MediaNotFound                   422 media_not_found             no

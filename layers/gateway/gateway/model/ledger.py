@@ -50,11 +50,12 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """`meters`: what one request adds to it."""
+    """`meters`: what one request adds to it. `shards`: over how many accounts whoever asks believes it is spread."""
 
     id: str
     level: Level
     meters: tuple[Meter, ...]
+    shards: int = 1
 
 
 class Hold(msgspec.Struct, frozen=True, array_like=True):
@@ -74,10 +75,14 @@ class Hold(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """An account's numbers, and holds by name."""
+    """An account's numbers, and holds by name. `shards`: how many there are of it; None while that never changed."""
 
     numbers: Mapping[str, int] = field(default_factory=dict)
     holds: Mapping[str, Hold] = field(default_factory=dict)
+    shards: int | None = None
+
+    def counts_as_one_of(self, shards: int) -> bool:
+        return self.shards in (None, shards)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         usd = self.usd
         if not usd.is_finite() or not 0 <= usd <= MAX_USD or usd * NANO_PER_USD % 1:
             raise ValueError(f"usd is a number from 0 to {MAX_USD} with at most nine decimals")
-        force_setattr(self, "usd", usd.normalize())
+        force_setattr(self, "usd", Decimal(f"{usd.normalize():f}"))  # 100, which normalize alone makes 1E+2
 
     @property
     def nano_usd(self) -> int:

@@ -36,6 +36,7 @@ Scope: TypeAlias = Literal[
 """What a key may be used for. "*" is every capability; to name another user takes "assert_user", spelled out."""
 
 Status: TypeAlias = Literal["active", "disabled"]
+MAX_SHARDS = 64
 
 
 class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,7 +59,7 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     allowance: Allowance = Allowance()
     user_allowance: Allowance = Allowance()
     hooks: Annotated[tuple[Hook, ...], Meta(max_length=16)] = ()
-    shards: Annotated[int, Meta(ge=1, le=64)] = 1
+    shards: Annotated[int, Meta(ge=1, le=MAX_SHARDS)] = 1
     default_max_tokens: Count | None = None
     allows_unpriced_models: bool = False
     without_ledger: Literal["refuse", "local"] = "refuse"
@@ -75,7 +76,7 @@ class User(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(max_length=256)] = ""
     status: Status = "active"
     allowance: Allowance | None = None
-    shards: Annotated[int, Meta(ge=1, le=64)] = 1
+    shards: Annotated[int, Meta(ge=1, le=MAX_SHARDS)] = 1
 
 
 class ApiKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

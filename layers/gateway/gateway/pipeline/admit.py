@@ -107,6 +107,8 @@ async def _reserve(account: Account, hold: Hold, ticket: Ticket) -> Entry:
     reserved = await ticket.ledger.reserve(account, ticket.name, hold)
     if reserved.is_held:
         return Entry(account, reserved.reading, hold)
+    if not reserved.reading.counts_as_one_of(account.shards):
+        raise AdmissionUnavailable("Limits are being spread anew at this moment.")  # what is known of it is outdated
     against = [meter for meter in account.meters if meter.refuses(reserved.reading.numbers.get(meter.name, 0))]
     if not against:
         raise AdmissionUnavailable("Limits cannot be checked at the moment (the ledger contradicts itself).")

@@ -33,7 +33,7 @@ def account_of(level: Level, principal: Principal, demand: Demand, now_s: float,
     shards = principal.tenant.shards if is_tenant else principal.user.shards
     share = Share(shards, shard)
     meters = _meters(allowance, demand, now_s, share)
-    return Account(account_id(level, principal.tenant.id, principal.user.id, shard), level, tuple(meters))
+    return Account(account_id(level, principal.tenant.id, principal.user.id, shard), level, tuple(meters), shards)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,10 @@ class Share:
     shard: int
 
     def of(self, limit: int | None) -> int | None:
-        if limit is None:
-            return None
-        whole, rest = divmod(limit, self.shards)
+        return None if limit is None else self.of_amount(limit)
+
+    def of_amount(self, amount: int) -> int:
+        whole, rest = divmod(amount, self.shards)
         return whole + (self.shard < rest)
 
 

@@ -7,46 +7,20 @@ import re
 import msgspec
 
 from gateway.model.chat import ChatCall
-from gateway.model.errors import CapabilityNotSupported, Detail, InvalidRequest, UnreadableBody, UnsupportedMediaType
+from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+from gateway.pipeline.decode import check_json_type, decoded
 
 _decoder = msgspec.json.Decoder(ChatCall)
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*?)`")
-_MISSING = re.compile(r"Object missing required field `(?P<name>.*?)`")
 _CONVERSATION_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_PLACE = re.compile(r" - at `(?P<kind>key in )?\$(?P<path>[^`]*)`")
 
 
 def read_chat_call(content_type: str, body: bytes) -> ChatCall:
     """Raises UnsupportedMediaType (415), UnreadableBody, InvalidRequest or CapabilityNotSupported (400)."""
-    media_type = content_type.partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise UnsupportedMediaType(f"Send Content-Type: application/json, not '{media_type or 'none'}'.")
-    try:
-        call = _decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableBody(f"The request body is not valid JSON: {error}") from None
-    except RecursionError:
-        raise UnreadableBody("The request body is nested too deeply.") from None
+    check_json_type(content_type)
+    call = decoded(body, _decoder)
     _check_together(call)
     _refuse_what_comes_later(call)
     return call
-
-
-def _invalid(said: str) -> InvalidRequest:
-    """msgspec says "<reason> - at `$.messages[0].role`": `param` messages[0].role, pointer /messages/0/role."""
-    place = _PLACE.search(said)
-    reason = said[: place.start()] if place else said
-    path = place["path"] if place else ""
-    if found := _UNKNOWN.match(reason) or _MISSING.match(reason):
-        path = f"{path}.{found['name']}"
-    param = path.removeprefix(".") or None
-    reason = reason.replace("Object contains unknown field", "Unknown parameter")
-    reason = reason.replace("Object missing required field", "Missing required parameter")
-    pointer = re.sub(r"\.|\[", "/", path).replace("]", "")
-    message = f"{reason}, at '{param}'." if param else f"{reason}."
-    return InvalidRequest(message, param=param, details=(Detail(pointer, reason),))
 
 
 def _check_together(call: ChatCall) -> None:

@@ -40,19 +40,19 @@ class DynamoAccess:
         self._remembered: dict[Address, tuple[str, Any]] = {}
 
     def remembered(self, caller: Caller) -> Principal | None:
-        key: ApiKey | None = caller.token_key or self._known(_key_address(caller.key_hash))
+        key: ApiKey | None = caller.token_key or self._known(key_address(caller.key_hash))
         if key is None:
             return None
-        tenant = self._known(_tenant_address(key.tenant_id))
+        tenant = self._known(tenant_address(key.tenant_id))
         user_id = caller.user_id or key.user_id
-        user = self._known(_user_address(key.tenant_id, user_id)) or User(id=user_id)
+        user = self._known(user_address(key.tenant_id, user_id)) or User(id=user_id)
         return None if tenant is None else Principal(key=key, tenant=tenant, user=user)
 
     async def read(self, caller: Caller) -> Principal | None:
         try:
-            key: ApiKey | None = caller.token_key or self._known(_key_address(caller.key_hash))
+            key: ApiKey | None = caller.token_key or self._known(key_address(caller.key_hash))
             if key is None:
-                [key] = await self._read([(_key_address(caller.key_hash), ApiKey)])
+                [key] = await self._read([(key_address(caller.key_hash), ApiKey)])
             return None if key is None else await self._all(caller, key)
         except AwsFailure as failure:
             raise AdmissionUnavailable(f"API keys cannot be checked at the moment ({failure.code}).") from failure
@@ -68,11 +68,11 @@ class DynamoAccess:
     async def _all(self, caller: Caller, key: ApiKey) -> Principal | None:
         user_id = caller.user_id or key.user_id
         wanted: list[tuple[Address, Any]] = [
-            (_tenant_address(key.tenant_id), Tenant),
-            (_user_address(key.tenant_id, user_id), User),
+            (tenant_address(key.tenant_id), Tenant),
+            (user_address(key.tenant_id, user_id), User),
         ]
         if caller.token_key is None:
-            wanted.append((_key_address(caller.key_hash), ApiKey))
+            wanted.append((key_address(caller.key_hash), ApiKey))
         tenant, user, *read = await self._read(wanted)
         key = read[0] if read else key
         if key is None or tenant is None:
@@ -118,13 +118,13 @@ def _decode(text: str, kind: type[T], address: Address) -> T:
         raise AdmissionUnavailable("A record of this key or tenant is damaged; the operator has to mend it.") from error
 
 
-def _key_address(key_hash: str) -> Address:
+def key_address(key_hash: str) -> Address:
     return Address(f"K#{key_hash}", "K")
 
 
-def _tenant_address(tenant_id: str) -> Address:
+def tenant_address(tenant_id: str) -> Address:
     return Address(f"T#{tenant_id}", "T")
 
 
-def _user_address(tenant_id: str, user_id: str) -> Address:
+def user_address(tenant_id: str, user_id: str) -> Address:
     return Address(f"T#{tenant_id}", f"U#{user_id}")

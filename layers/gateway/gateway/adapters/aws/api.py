@@ -18,7 +18,10 @@ TRIES = 2
 CONNECTING_S = 1.0
 # Answered with status 400, and good the next time:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
-_MOMENTARY = ("ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException")
+_MOMENTARY = (
+    *("ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"),
+    *("TransactionConflictException", "TransactionInProgressException"),
+)
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
 
@@ -113,8 +116,9 @@ def _refused(response: HttpResponse) -> AwsFailure:
     if not isinstance(answer, dict):
         answer = {}
     code = str(answer.get("__type", "")).rpartition("#")[2] or "Unknown"
-    is_fault = response.status >= 500 or code in _MOMENTARY
     why = answer.get("CancellationReasons") or ()
     reasons = tuple(str(reason.get("Code")) for reason in why)
+    is_conflict = set(reasons) - {"None"} == {"TransactionConflict"}
+    is_fault = response.status >= 500 or code in _MOMENTARY or is_conflict
     items = tuple(reason.get("Item") or {} for reason in why)
     return AwsFailure(code, is_fault=is_fault, item=answer.get("Item"), reasons=reasons, items=items)

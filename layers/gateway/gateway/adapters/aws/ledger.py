@@ -17,6 +17,7 @@ from gateway.model.ledger import Account, Hold, Reading, Reserved
 
 _REFUSED = "ConditionalCheckFailedException"
 _HOLD = "h"
+_SHARDS = "of"
 _EXPIRY = "expires_at_s"
 KEPT_S = 100 * 86_400
 _decode_hold = msgspec.json.Decoder(Hold).decode
@@ -30,7 +31,8 @@ class DynamoLedger:
         self._timeout_s, self._settle_timeout_s = timeout_s, settle_timeout_s
 
     async def reserve(self, account: Account, name: str, hold: Hold) -> Reserved:
-        update = _Update(self._table, account.id)
+        update = Update(self._table, account.id)
+        update.require_shards(account.shards)
         for meter in account.meters:
             update.add(meter.name, meter.amount)
             if meter.limit is not None:
@@ -49,7 +51,7 @@ class DynamoLedger:
     async def settle(
         self, account_id: str, name: str, changes: Mapping[str, int], stale: Collection[str] = ()
     ) -> Reading | None:
-        update = _Update(self._table, account_id)
+        update = Update(self._table, account_id)
         for number, change in changes.items():
             update.add(number, change)
         update.end_hold(name, [number for number in stale if number not in changes])
@@ -62,7 +64,7 @@ class DynamoLedger:
         return _reading(answer["Attributes"])
 
     async def add(self, account_id: str, changes: Mapping[str, int]) -> None:
-        update = _Update(self._table, account_id)
+        update = Update(self._table, account_id)
         for number, change in changes.items():
             update.add(number, change)
         try:
@@ -96,24 +98,33 @@ class DynamoLedger:
         return await self._dynamodb.call(operation, request, timeout_s)
 
 
-class _Update:
+class Update:
     """An UpdateItem request as it grows. Names and values stand behind placeholders."""
 
     def __init__(self, table: str, account_id: str) -> None:
         self._table, self._account_id = table, account_id
         self._names: dict[str, str] = {}
-        self._values: dict[str, dict[str, str]] = {":zero": {"N": "0"}}
+        self._values: dict[str, dict[str, str]] = {}
         self._sets: list[str] = []
         self._removes: list[str] = []
         self._conditions: list[str] = []
 
     def add(self, number: str, amount: int) -> None:
         name = self._name(number)
+        self._values[":zero"] = {"N": "0"}
         self._sets.append(f"{name} = if_not_exists({name}, :zero) + {self._value('N', str(amount))}")
 
     def require_at_most(self, number: str, most: int) -> None:
         name = self._name(number)
         self._conditions.append(f"(attribute_not_exists({name}) OR {name} <= {self._value('N', str(most))})")
+
+    def require_shards(self, shards: int) -> None:
+        """Text, so that it is none of the numbers."""
+        name = self._name(_SHARDS)
+        self._conditions.append(f"(attribute_not_exists({name}) OR {name} = {self._value('S', str(shards))})")
+
+    def set_shards(self, shards: int) -> None:
+        self._sets.append(f"{self._name(_SHARDS)} = {self._value('S', str(shards))}")
 
     def put_hold(self, name: str, hold: Hold) -> None:
         placeholder = self._name(name)
@@ -129,6 +140,9 @@ class _Update:
         self._conditions.append(f"attribute_exists({placeholder})")
 
     def request(self, returned: str) -> dict[str, Any]:
+        return {**self.in_transaction(), "ReturnValues": returned, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+    def in_transaction(self) -> dict[str, Any]:
         expression = f"SET {', '.join(self._sets)}" if self._sets else ""
         if self._removes:
             expression += f" REMOVE {', '.join(self._removes)}"
@@ -140,8 +154,6 @@ class _Update:
             **condition,
             "ExpressionAttributeNames": self._names,
             "ExpressionAttributeValues": self._values,
-            "ReturnValues": returned,
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
     def _name(self, attribute: str) -> str:
@@ -161,4 +173,5 @@ class _Update:
 def _reading(item: dict[str, Any]) -> Reading:
     numbers = {name: int(value["N"]) for name, value in item.items() if "N" in value and name != _EXPIRY}
     holds = {name: _decode_hold(value["S"]) for name, value in item.items() if name[0] == _HOLD and "S" in value}
-    return Reading(numbers, holds)
+    shards = item.get(_SHARDS)
+    return Reading(numbers, holds, None if shards is None else int(shards["S"]))

@@ -1,0 +1,142 @@
+"""Tenants, as the administrator makes, changes and removes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from gateway.model.admin_errors import Conflict, TenantNotFound
+from gateway.model.directory import Change, NotCommitted, Stored, Write
+from gateway.model.tenant import Status, Tenant
+from gateway.pipeline.administrator import Act
+from gateway.pipeline.carry_out import Answer, Plan, carry_out, listing, told
+from gateway.pipeline.reshard import Accounts, Spread, leftovers, transfers
+from gateway.pipeline.settings import changed_members, check_together, read_part, read_whole, warnings_of
+from gateway.ports import AdminWorld
+
+Making = Callable[[Stored[Tenant]], Tenant]
+
+
+class Tenants:
+    """Methods raise TenantNotFound (404), and what `carry_out` raises."""
+
+    def __init__(self, world: AdminWorld) -> None:
+        self._world = world
+
+    async def create(self, act: Act) -> Answer:
+        """Raises InvalidRequest (400), Conflict (409)."""
+        tenant = read_whole(act.body, Tenant)
+        check_together(tenant)
+
+        async def planning() -> Plan:
+            act.check_existence()
+            if await self._world.directory.tenant(tenant.id) is not None:
+                raise Conflict(f"There is a tenant '{tenant.id}' already.", param="id")
+            if await self._world.directory.is_erased(tenant.id):
+                said = f"There was a tenant '{tenant.id}', whose usage, audit and files are kept under that id"
+                raise Conflict(f"{said}; take another one.", param="id")
+            return await self._plan(tenant, None, "created", 201)
+
+        return await carry_out(act, planning, self._world)
+
+    async def replace(self, tenant_id: str, act: Act) -> Answer:
+        """Raises InvalidRequest (400), PreconditionFailed (412)."""
+        tenant = read_whole(act.body, Tenant, {"id": tenant_id})
+        return await self._change(tenant_id, act, lambda _: tenant)
+
+    async def patch(self, tenant_id: str, act: Act) -> Answer:
+        """Raises InvalidRequest (400), PreconditionFailed (412)."""
+        return await self._change(tenant_id, act, lambda was: read_part(act.body, was.text, Tenant))
+
+    async def set_status(self, tenant_id: str, status: Status, act: Act) -> Answer:
+        verb = "disabled" if status == "disabled" else "enabled"
+        return await self._change(
+            tenant_id, act, lambda was: msgspec.structs.replace(was.value, status=status), verb=verb
+        )
+
+    async def find(self, tenant_id: str) -> Answer:
+        stored = await existing_tenant(tenant_id, self._world)
+        return Answer(200, self._described(stored), stored.etag)
+
+    async def page(self, limit: int, after: str | None) -> Answer:
+        page = await self._world.directory.tenants(limit, after)
+        return Answer(200, listing([self._described(stored) for stored in page.data], page.has_more))
+
+    async def delete(self, tenant_id: str, act: Act) -> Answer:
+        """Only one that is disabled, so that no request of it can be under way by then unnoticed.
+
+        Raises Conflict (409), PreconditionFailed (412).
+        """
+        stored = await existing_tenant(tenant_id, self._world)
+        act.check_version(stored.etag)
+        if stored.value.status != "disabled":
+            raise Conflict("Disable the tenant before you delete it.")
+        await self._world.directory.erase(tenant_id)
+        now_s = self._world.clock.now_s()
+        await self._world.events.send([told("admin.tenant.deleted", tenant_id, {}, act, now_s)])
+        return Answer(200, {"id": tenant_id, "object": "tenant", "deleted": True})
+
+    async def _change(self, tenant_id: str, act: Act, making: Making, verb: str = "changed") -> Answer:
+        async def planning() -> Plan:
+            was = await existing_tenant(tenant_id, self._world)
+            act.check_version(was.etag)
+            tenant = making(was)
+            check_together(tenant)
+            return await self._plan(tenant, was, verb, 200)
+
+        answer = await carry_out(act, planning, self._world)
+        if not answer.is_replay:
+            await self._bring_leftovers_home(tenant_id)
+        return answer
+
+    async def _plan(self, tenant: Tenant, was: Stored[Tenant] | None, verb: str, status: int) -> Plan:
+        now_s = int(self._world.clock.now_s())
+        fields = changed_members(None if was is None else was.value, tenant)
+        if was is not None and not fields:
+            return Plan(Answer(status, self._described(was), was.etag), Change(), "", tenant.id)
+        write = Write(tenant.id, tenant, was, now_s)
+        moved = (
+            () if was is None else await transfers(_accounts(tenant), _spread(was.value), _spread(tenant), self._world)
+        )
+        becomes = Stored(tenant, write.text, write.created_at_s, now_s)
+        answer = Answer(status, self._described(becomes), becomes.etag)
+        return Plan(answer, Change((write,), moved), f"admin.tenant.{verb}", tenant.id, {"fields": fields})
+
+    async def _bring_leftovers_home(self, tenant_id: str) -> None:
+        stored = await existing_tenant(tenant_id, self._world)
+        await bring_home(_accounts(stored.value), _spread(stored.value), self._world)
+
+    def _described(self, stored: Stored[Tenant]) -> dict[str, Any]:
+        return {
+            "object": "tenant",
+            **msgspec.to_builtins(stored.value),
+            "created_at": stored.created_at_s,
+            "changed_at": stored.changed_at_s,
+            "warnings": warnings_of(stored.value, self._world.catalog),
+        }
+
+
+async def existing_tenant(tenant_id: str, world: AdminWorld) -> Stored[Tenant]:
+    """Raises TenantNotFound (404)."""
+    stored = await world.directory.tenant(tenant_id)
+    if stored is None:
+        raise TenantNotFound(f"There is no tenant '{tenant_id}'.")
+    return stored
+
+
+async def bring_home(accounts: Accounts, spread: Spread, world: AdminWorld) -> None:
+    """What has not come home when it could not be done now does so with the next change."""
+    if left := await leftovers(accounts, spread, world):
+        with suppress(NotCommitted):
+            await world.directory.commit(Change(transfers=left), world.clock.now_s())
+
+
+def _accounts(tenant: Tenant) -> Accounts:
+    return Accounts("tenant", tenant.id)
+
+
+def _spread(tenant: Tenant) -> Spread:
+    return Spread(tenant.shards, tenant.allowance)

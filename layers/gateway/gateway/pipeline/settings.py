@@ -1,0 +1,143 @@
+"""From the JSON that the administrator sends to a tenant, a user or a key's settings, whole or in part.
+
+A part is a JSON Merge Patch: https://datatracker.ietf.org/doc/html/rfc7396. Values pass as they were written, so that
+no amount of money goes through a float.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from gateway.model.errors import Detail, InvalidRequest, PayloadTooLarge
+from gateway.model.limits import ALL_MODELS, Allowance
+from gateway.model.tenant import Tenant, User
+from gateway.pipeline.decode import decoded
+from gateway.ports import Catalog
+
+T = TypeVar("T")
+MAX_BODY_BYTES = 64 * 1024
+"""Every request of the tenant reads its settings."""
+READ_ONLY = ("object", "tenant_id", "created_at", "changed_at", "warnings")
+"""What an answer has beyond the settings. It may come back, so that what was read can be changed and sent."""
+
+_members = msgspec.json.Decoder(dict[str, Raw])
+
+
+def read_whole(body: bytes, kind: type[T], settled: dict[str, str] | None = None) -> T:
+    """`settled`: members that are known, and that the body may only repeat.
+
+    Raises InvalidRequest (400), PayloadTooLarge (413).
+    """
+    members = _writable(body)
+    for name, value in (settled or {}).items():
+        if name in members and msgspec.json.decode(members[name]) != value:
+            raise InvalidRequest(f"The {name} cannot be changed: it is '{value}'.", param=name)
+        members[name] = Raw(msgspec.json.encode(value))
+    return _as(kind, members)
+
+
+def read_part(body: bytes, text: str, kind: type[T], fixed: tuple[str, ...] = ("id",)) -> T:
+    """What the document `text` becomes by the patch. Raises InvalidRequest (400), PayloadTooLarge (413)."""
+    patch, members = _writable(body), _members.decode(text)
+    for name in fixed:
+        if name in patch and msgspec.json.decode(patch[name]) != msgspec.json.decode(members[name]):
+            raise InvalidRequest(f"The {name} cannot be changed.", param=name)
+    return _as(kind, _merged(members, patch))
+
+
+def changed_members(before: Any, after: Any) -> list[str]:
+    """Names of the members in which two values of one kind differ."""
+    names = type(after).__struct_fields__
+    return [name for name in names if before is None or getattr(before, name) != getattr(after, name)]
+
+
+def check_together(settings: Tenant) -> None:
+    """What one member's type cannot say. Raises InvalidRequest (400)."""
+    seen: set[str] = set()
+    for number, hook in enumerate(settings.hooks):
+        if hook.id in seen:
+            reason = f"A hook before it has the id '{hook.id}'"
+            detail = Detail(f"/hooks/{number}/id", reason)
+            raise InvalidRequest(f"{reason}, at 'hooks[{number}].id'.", param=f"hooks[{number}].id", details=(detail,))
+        seen.add(hook.id)
+
+
+def warnings_of(settings: Tenant | User, catalog: Catalog) -> list[dict[str, str]]:
+    """What can be stored, and means nothing: pointers to it, and why."""
+    ids = [f"{provider}/{facts.id}" for provider, facts in catalog.models()]
+    return [msgspec.to_builtins(detail) for detail in _warnings(settings, ids, catalog)]
+
+
+def unmatched(pointer: str, patterns: tuple[str, ...], ids: list[str]) -> Iterator[Detail]:
+    for number, pattern in enumerate(patterns):
+        if not _matches_any(pattern, ids):
+            yield _unmatched(f"{pointer}/{number}", pattern)
+
+
+def _matches_any(pattern: str, ids: list[str]) -> bool:
+    return any(fnmatchcase(model_id, pattern) for model_id in ids)
+
+
+def _unmatched(pointer: str, pattern: str) -> Detail:
+    return Detail(pointer, f"No model of the catalog matches '{pattern}'.")
+
+
+def _warnings(settings: Tenant | User, ids: list[str], catalog: Catalog) -> Iterator[Detail]:
+    if isinstance(settings, User):
+        if settings.allowance is not None:
+            yield from _of_allowance("/allowance", settings.allowance, ids)
+        return
+    yield from unmatched("/approvals", settings.approvals, ids)
+    yield from _of_aliases(settings, catalog)
+    yield from _of_allowance("/allowance", settings.allowance, ids)
+    yield from _of_allowance("/user_allowance", settings.user_allowance, ids)
+
+
+def _of_aliases(tenant: Tenant, catalog: Catalog) -> Iterator[Detail]:
+    for alias, target in tenant.aliases.items():
+        pointer = f"/aliases/{alias.replace('~', '~0').replace('/', '~1')}"
+        provider, _, model = target.partition("/")
+        if catalog.find(provider, model) is not None:
+            if not tenant.approves(target):
+                yield Detail(pointer, f"'{target}' is not among the approvals.")
+        elif len(catalog.providers_of(target)) != 1:
+            yield Detail(pointer, f"'{target}' is no model of the catalog.")
+
+
+def _of_allowance(pointer: str, allowance: Allowance, ids: list[str]) -> Iterator[Detail]:
+    patterns = [(f"{pointer}/limits/{number}/models", rule.models) for number, rule in enumerate(allowance.limits)]
+    patterns += [(f"{pointer}/budgets/{number}/models", rule.models) for number, rule in enumerate(allowance.budgets)]
+    for place, pattern in patterns:
+        if pattern != ALL_MODELS and not _matches_any(pattern, ids):
+            yield _unmatched(place, pattern)
+
+
+def _writable(body: bytes) -> dict[str, Raw]:
+    if len(body) > MAX_BODY_BYTES:
+        raise PayloadTooLarge(f"Settings have at most {MAX_BODY_BYTES} bytes.")
+    members = decoded(body, _members)
+    return {name: value for name, value in members.items() if name not in READ_ONLY}
+
+
+def _as(kind: type[T], members: dict[str, Raw]) -> T:
+    return decoded(msgspec.json.encode(members), msgspec.json.Decoder(kind))
+
+
+def _merged(members: dict[str, Raw], patch: dict[str, Raw]) -> dict[str, Raw]:
+    merged = dict(members)
+    for name, value in patch.items():
+        text = bytes(value).strip()
+        if text == b"null":
+            merged.pop(name, None)
+        elif text.startswith(b"{"):
+            below = merged.get(name, Raw(b"{}"))
+            held = _members.decode(below) if bytes(below).startswith(b"{") else {}
+            merged[name] = Raw(msgspec.json.encode(_merged(held, _members.decode(value))))
+        else:
+            merged[name] = value
+    return merged
