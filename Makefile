@@ -15,7 +15,7 @@ SAM_BIN := $(CURDIR)/.local/sam-venv/bin
 # Without this make's own variables (a PYTHON= given here, say) would overrule those of the layers' Makefiles.
 SAM := env -u MAKEFLAGS -u MAKELEVEL SAM_CLI_TELEMETRY=0 $(SAM_BIN)/sam
 ENVIRONMENTS = @$(PYTHON) -m local.venvs
-CODE := layers/gateway/gateway functions local scripts benchmarks tests
+CODE := layers/gateway/gateway functions cli local scripts benchmarks tests
 
 .PHONY: run test check smoke bench build deploy setup lock clean clean-all python
 

@@ -14,6 +14,7 @@ from local.aws import Aws
 from local.build import BUILT_TEMPLATE, SAM
 from local.commands import fresh_log, run_logged
 from local.console import Problem, Progress
+from local.simulators.identity import AUDIENCE, ISSUER
 
 STACK_NAME = "llm-gateway"
 _ALIAS = "live"
@@ -38,14 +39,17 @@ class Deployment:
         }
 
 
-def ensure(aws: Aws, built: str, media_site: str, record: Path, progress: Progress) -> Deployment:
+def ensure(aws: Aws, built: str, simulators: str, record: Path, progress: Progress) -> Deployment:
     """Deploy what `built` is the fingerprint of, unless `record` and the stack say it is there. Raises Problem.
 
-    `media_site`: host:port of the one address on this machine that media may be fetched from.
+    `simulators`: host:port of theirs, the one address on this machine that media may be fetched from and that issues
+    tokens.
     """
     parameters = {
         "LocalEndpoint": aws.endpoint_url,
-        "LocalFetchExceptions": media_site,
+        "LocalFetchExceptions": simulators,
+        "OidcIssuer": f"http://{simulators}{ISSUER}",
+        "OidcAudience": AUDIENCE,
         "DeletionProtection": "false",
         "LostAfterSeconds": "10",
         "AdmissionTimeoutMs": "5000",  # the emulator is one process; its answers take their time under load

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,10 @@ class Endpoints:
     admin_key: str = ""
     aws_endpoint_url: str = ""
     simulators: str = ""
+
+    @property
+    def origin(self) -> str:
+        return self.http.removesuffix("/v1")
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -53,12 +58,16 @@ def announcement(endpoints: Endpoints, real: Mapping[str, object]) -> str:
     return f"""
   base URL   {endpoints.http}
   API key    {endpoints.api_key}
-  admin key  {endpoints.admin_key}
   AWS        {endpoints.aws_endpoint_url}
   providers  {providers}
 
   curl {endpoints.http}/chat/completions \\
     -H 'Authorization: Bearer {endpoints.api_key}' -H 'Content-Type: application/json' \\
     -d '{{"model": "{CURL_MODEL}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+
+  To administer it: pip install . and then, as it is,
+
+  export GATEWAY_URL={endpoints.origin} GATEWAY_ADMIN_KEY={shlex.quote(endpoints.admin_key)}
+  gateway tenant list
 
   Ctrl-C stops everything and keeps the state."""

@@ -9,6 +9,7 @@ from local.simulators.armed import ArmedFaults, Gates
 from local.simulators.control import Control
 from local.simulators.delivery import Delivery, send_reply
 from local.simulators.http1 import Connection, Request
+from local.simulators.identity import ISSUER, IdentityProvider
 from local.simulators.journal import Entry, Journal
 from local.simulators.providers.anthropic import Anthropic
 from local.simulators.providers.azure import Azure
@@ -64,6 +65,7 @@ class App:
         self.journal = Journal()
         self.faults = ArmedFaults()
         self.gates = Gates()
+        self.identity = IdentityProvider()
         self._apis = {api.name: api for api in APIS}
         self._control = Control(self.journal, self.faults, self.gates, list(self._apis))
 
@@ -72,6 +74,9 @@ class App:
         try:
             if request.path.startswith("/_sim/"):
                 status, body = await self._control.answer(request)
+                out.reply(status, JSON_HEADERS, encode(body))
+            elif request.path.startswith(f"{ISSUER}/"):
+                status, body = self.identity.answer(request)
                 out.reply(status, JSON_HEADERS, encode(body))
             elif request.path.startswith("/_media/"):
                 out.reply(*media.answer(request.path.removeprefix("/_media/"), request.query))

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -27,11 +28,12 @@ pytestmark = pytest.mark.stack
 
 @dataclass(frozen=True)
 class FirstRun:
-    """What the first run gave, what it said, what its curl line answered, and OpenAI's credential."""
+    """What the first run gave, what it said, what its curl line and its command answered, and OpenAI's credential."""
 
     endpoints: Endpoints
     said: str
     answer: dict[str, Any]
+    tenants: str
     openai: dict[str, str]
 
 
@@ -51,7 +53,16 @@ def first_run(folder: Path) -> FirstRun:
         answer = subprocess.run(  # noqa: S603 - the line that a run tells people to type
             ["/bin/sh", "-c", typed], check=True, capture_output=True, text=True
         ).stdout
-        return FirstRun(endpoints, said, json.loads(answer), secret(endpoints, "openai"))
+        return FirstRun(endpoints, said, json.loads(answer), administered(said), secret(endpoints, "openai"))
+
+
+def administered(said: str) -> str:
+    """What the lines that a run tells people to type to administer it show; the command is the repository's own."""
+    printed = re.search(r"^  (export GATEWAY_URL=.*\n  gateway .*)\n", said, re.MULTILINE)
+    assert printed
+    typed = f'gateway() {{ "{sys.executable}" -m cli "$@"; }}\n{printed[1]}'
+    done = subprocess.run(["/bin/sh", "-c", typed], check=True, capture_output=True, text=True, cwd=REPOSITORY)  # noqa: S603 - see above
+    return done.stdout
 
 
 def client(endpoints: Endpoints, service: str) -> Any:
@@ -86,6 +97,10 @@ def models_status(endpoints: Endpoints, key: str) -> int:
 def test_the_curl_line_works_as_it_is_printed(first_run: FirstRun) -> None:
     assert "Hello" in first_run.answer["choices"][0]["message"]["content"]
     assert first_run.answer["gateway"]["provider"] == "openai"
+
+
+def test_the_command_works_as_it_is_printed(first_run: FirstRun) -> None:
+    assert re.search(r"^demo +Demo +active", first_run.tenants, re.MULTILINE)
 
 
 def test_what_it_says_tells_how_far_it_is(first_run: FirstRun) -> None:

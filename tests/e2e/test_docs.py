@@ -19,9 +19,31 @@ EXAMPLES = [
     pytest.param(language, code, id=f"{page.stem}-{number}")
     for page in PAGES
     for number, (language, code) in enumerate(BLOCK.findall(page.read_text()), 1)
-    if language == "python" or code.startswith("curl")
+    if language == "python" or (code.startswith("curl") and "ADMIN" not in code)
 ]
+ADMINISTRATION = [ROOT / "README.md", ROOT / "docs" / "admin.md"]
 pytestmark = pytest.mark.stack
+
+
+def test_the_administration_does_what_the_pages_say(local: Gateway, tmp_path: Path) -> None:
+    """All examples, one after the other, with the command as it is in this repository."""
+    blocks = [code for page in ADMINISTRATION for _, code in BLOCK.findall(page.read_text())]
+    examples = [code for code in blocks if re.match(r"(\w+=\$\()?gateway ", code) or "/admin/" in code]
+    assert len(examples) == 7
+    script = f'gateway() {{ "{sys.executable}" -m cli "$@"; }}\n' + "".join(examples).replace("curl", "curl -fsS")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "GATEWAY_URL": local.origin,
+        "GATEWAY_ADMIN_KEY": local.admin_key,
+    }
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    result = subprocess.run(  # noqa: S603 - what the pages tell people to type
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "ci.key").read_text().startswith("gwk_")
+    assert "750" in result.stdout
 
 
 @pytest.mark.parametrize(("language", "code"), EXAMPLES)

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import Gateway
+from tests.e2e.tenants import put_key
 
 pytestmark = pytest.mark.stack
 
@@ -40,8 +41,10 @@ def test_no_prompt_reply_or_key_is_logged(local: Gateway, http: httpx.Client) ->
             http.post("/chat/completions", json=body)
             http.post("/chat/completions", json={**body, "user": secret})
     http.post("/chat/completions", json={"model": secret, "messages": secret, secret: 1})
+    issued = put_key(local.aws_endpoint_url, "demo", "alice", label=secret)
+    http.get("/models", headers={"authorization": f"Bearer {issued}"})
     logs = function_logs(local) + b"".join(path.read_bytes() for path in (local.folder / "logs").iterdir())
     assert b"request.completed" in logs
     assert b"request.failed" in logs
-    for content in (secret, local.api_key, "sim-openai"):
+    for content in (secret, local.api_key, local.admin_key, issued, "sim-openai"):
         assert content.encode() not in logs

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 FUNCTIONS = sorted((ROOT / "functions").glob("*/app.py"))
 SOURCES = sorted(
     path
-    for folder in ("layers/gateway", "functions", "local", "scripts", "benchmarks")
+    for folder in ("layers/gateway", "functions", "cli", "local", "scripts", "benchmarks")
     for path in (ROOT / folder).rglob("*.py")
 )
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
-from gateway.model.directory import Answered, Change, Page, Stored
 from gateway.model.file import File, FilePage, Link, Purpose, StoredFile, Uploaded
 from gateway.model.http import Credential, HttpRequest, HttpResponse
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.record import Told
-from gateway.model.secret import Secret
-from gateway.model.tenant import ApiKey, Principal, Tenant, User
+from gateway.model.tenant import Principal
+
+if TYPE_CHECKING:  # what only the administration loads
+    from gateway.model.directory import Answered, Change, Page, Stored
+    from gateway.model.secret import Secret
+    from gateway.model.tenant import ApiKey, Tenant, User
 
 
 class Access(Protocol):

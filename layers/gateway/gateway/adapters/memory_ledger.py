@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping
+from typing import TYPE_CHECKING
 
-from gateway.model.directory import Transfer
 from gateway.model.ledger import Account, Hold, Reading, Reserved
+
+if TYPE_CHECKING:  # what only the administration loads
+    from gateway.model.directory import Transfer
 
 
 class MemoryLedger:

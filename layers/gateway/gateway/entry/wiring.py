@@ -28,10 +28,25 @@ from gateway.adapters.telemetry import StdoutRecords
 from gateway.adapters.types import DeployedTypes
 from gateway.entry.runtime.snapshot import after_restore, before_snapshot
 from gateway.model.json_schema import text_violations
-from gateway.ports import World
+from gateway.ports import Tokens, World
 from gateway.providers.lookup import provider_named
 
 TYPES_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """The owner's identity provider; none when one of the first two is empty, for a token for anybody is for nobody."""
+
+    issuer: str
+    audience: str
+    tenant_claim: str
+    scope_claim: str
+
+    @classmethod
+    def from_environment(cls) -> OidcSettings:
+        names = ("ISSUER", "AUDIENCE", "TENANT_CLAIM", "SCOPE_CLAIM")
+        return cls(*(os.environ.get(f"GATEWAY_OIDC_{name}", "") for name in names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,7 @@ class Settings:
     local_endpoint: str
     admission_timeout_s: float
     shared: Path
+    oidc: OidcSettings
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -63,6 +79,7 @@ class Settings:
             local_endpoint=environment.get("GATEWAY_LOCAL_ENDPOINT", ""),
             admission_timeout_s=int(environment.get("GATEWAY_ADMISSION_TIMEOUT_MS", "100")) / 1000,
             shared=shared_folder(),
+            oidc=OidcSettings.from_environment(),
         )
 
     def endpoint(self, service: str) -> str:
@@ -128,7 +145,7 @@ def aws_world() -> World:
     after_restore(client.aclose)
     return World(
         access=DynamoAccess(dynamodb, settings.tenants_table, settings.admission_timeout_s),
-        tokens=NoTokens(),
+        tokens=_tokens(settings, client, clock),
         ledger=DynamoLedger(dynamodb, settings.ledger_table, settings.admission_timeout_s),
         local_ledger=MemoryLedger(),
         events=cloud.events(),
@@ -145,6 +162,18 @@ def aws_world() -> World:
         ),
         records=StdoutRecords(clock),
         clock=clock,
+    )
+
+
+def _tokens(settings: Settings, client: HttpClient, clock: SystemClock) -> Tokens:
+    oidc = settings.oidc
+    if not oidc.issuer or not oidc.audience:
+        return NoTokens()
+    from gateway.adapters.oidc import Issuer, OidcTokens  # noqa: PLC0415 - for those who have an identity provider
+
+    allows_http = bool(settings.local_endpoint)
+    return OidcTokens(
+        Issuer(oidc.issuer, oidc.audience, oidc.tenant_claim, oidc.scope_claim, allows_http), client, clock
     )
 
 

@@ -1,0 +1,1 @@
+"""The command `gateway`: the administration of an LLM gateway from a terminal."""
