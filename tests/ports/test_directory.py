@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -35,19 +34,6 @@ def key(number: int, user_id: str = "alice", **settings: Any) -> ApiKey:
 def new(value: Tenant | User | ApiKey, tenant_id: str = "acme", at_s: int = NOW_S) -> Write:
     key_hash = f"hash-of-{value.id}" if isinstance(value, ApiKey) else ""
     return Write(value.id if isinstance(value, Tenant) else tenant_id, value, None, at_s, key_hash)
-
-
-@pytest.fixture
-def ledger_table(aws_url: str, aws_keys: None) -> Iterator[str]:
-    resource = boto3.resource("dynamodb", endpoint_url=aws_url, region_name=REGION)
-    table = resource.create_table(
-        TableName="ledger",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-    )
-    yield table.name
-    table.delete()
 
 
 @pytest.fixture

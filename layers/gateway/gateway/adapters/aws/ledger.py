@@ -1,7 +1,8 @@
 """The ledger in DynamoDB: an item for each account, a conditional write for each step.
 
-Item pk <account id>: the numbers as attributes of their names, holds as JSON text, and when nobody will miss it any
-more. What a write finds or leaves comes back with it, so nothing is read before.
+Item pk <account id>: the numbers as attributes of their names, holds as JSON text, `of`: over how many accounts it is
+spread, once that has changed, and when nobody will miss it any more. What a write finds or leaves comes back with it,
+so nothing is read before.
 """
 
 from __future__ import annotations
