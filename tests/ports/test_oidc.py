@@ -31,6 +31,13 @@ from local.simulators.identity import AUDIENCE, ISSUER, IdentityProvider, Signin
 from tests.fakes import ManualClock
 
 
+@dataclass(frozen=True)
+class In:
+    """So many seconds from when the token is made."""
+
+    seconds: int
+
+
 @dataclass
 class Provider:
     """The simulated one behind a socket. `answers`: instead of its own, by path. `asked`: paths, in their order."""
@@ -49,6 +56,7 @@ class Provider:
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         claims = {**default_claims(self.url), **changes}
+        claims = {name: int(time.time()) + v.seconds if isinstance(v, In) else v for name, v in claims.items()}
         return {name: value for name, value in claims.items() if value is not None}
 
     def token(self, algorithm: str = "RS256", /, **changes: Any) -> str:
@@ -164,17 +172,14 @@ async def test_other_claims_may_name_tenant_and_scopes(
     assert not key.allows("assert_user")
 
 
-NOW_S = int(time.time())
-
-
 @pytest.mark.parametrize(
     "changes",
     [
-        {"exp": NOW_S - LEEWAY_S - 5},
+        {"exp": In(-LEEWAY_S - 5)},
         {"exp": None},
         {"exp": "soon"},
-        {"nbf": NOW_S + 3_600},
-        {"iat": NOW_S + 3_600},
+        {"nbf": In(3_600)},
+        {"iat": In(3_600)},
         {"aud": "another"},
         {"aud": None},
         {"aud": []},
@@ -200,7 +205,7 @@ async def test_a_claim_that_is_not_right(tokens: OidcTokens, provider: Provider,
 
 @pytest.mark.parametrize(
     "changes",
-    [{"exp": NOW_S - LEEWAY_S + 20}, {"nbf": NOW_S + LEEWAY_S - 5}, {"aud": ["another", AUDIENCE]}],
+    [{"exp": In(20 - LEEWAY_S)}, {"nbf": In(LEEWAY_S - 5)}, {"aud": ["another", AUDIENCE]}],
     ids=str,
 )
 async def test_clocks_may_differ_a_little_and_a_token_may_be_for_several(

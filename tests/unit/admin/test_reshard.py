@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from gateway.model.directory import Change
-from gateway.model.ledger import Account, Hold, Meter
+from gateway.model.errors import AdmissionUnavailable
+from gateway.model.ledger import Account, Hold, Meter, Reading
 from gateway.model.money import NANO_PER_USD
 from gateway.pipeline.meters import Share
 from tests.unit.admin.conftest import Office
@@ -165,6 +166,27 @@ async def test_what_could_not_come_home_does_not_undo_the_change(client: httpx.A
     values = await committed(office, shards=2)
     assert sum(values) == 100 * NANO_PER_USD
     assert exposure(values, 100 * NANO_PER_USD, 1) <= 100 * NANO_PER_USD
+
+
+async def test_books_that_cannot_be_read_afterwards_do_not_undo_the_change(
+    client: httpx.AsyncClient, office: Office
+) -> None:
+    await tenant(client, 100, 2)
+    commit, read = office.directory.commit, office.ledger.read
+
+    async def unavailable(account_id: str) -> Reading:
+        raise AdmissionUnavailable("Not now.")
+
+    async def last_commit(change: Change, now_s: float) -> None:
+        await commit(change, now_s)
+        office.ledger.read = unavailable  # type: ignore[method-assign]
+
+    office.directory.commit = last_commit  # type: ignore[method-assign]
+    assert (await client.patch("/tenants/acme", json={"shards": 1})).status_code == 200
+    refused = await client.patch("/tenants/acme", json={"shards": 2})
+    assert refused.json()["error"]["code"] == "admission_unavailable"
+    office.ledger.read = read  # type: ignore[method-assign]
+    assert (await client.get("/tenants/acme")).json()["shards"] == 1
 
 
 @pytest.mark.parametrize("seed", range(25))

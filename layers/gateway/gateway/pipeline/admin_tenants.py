@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from gateway.model.admin_errors import Conflict, TenantNotFound
-from gateway.model.directory import Change, NotCommitted, Stored, Write
+from gateway.model.directory import Change, Stored, Write
 from gateway.model.tenant import Status, Tenant
 from gateway.pipeline.administrator import Act
 from gateway.pipeline.carry_out import Answer, Plan, carry_out, listing, told
-from gateway.pipeline.reshard import Accounts, Spread, leftovers, transfers
+from gateway.pipeline.reshard import Accounts, Spread, transfers
 from gateway.pipeline.settings import changed_members, check_together, read_part, read_whole, warnings_of
 from gateway.ports import AdminWorld
 
@@ -87,10 +86,7 @@ class Tenants:
             check_together(tenant)
             return await self._plan(tenant, was, verb, 200)
 
-        answer = await carry_out(act, planning, self._world)
-        if not answer.is_replay:
-            await self._bring_leftovers_home(tenant_id)
-        return answer
+        return await carry_out(act, planning, self._world)
 
     async def _plan(self, tenant: Tenant, was: Stored[Tenant] | None, verb: str, status: int) -> Plan:
         now_s = int(self._world.clock.now_s())
@@ -98,16 +94,12 @@ class Tenants:
         if was is not None and not fields:
             return Plan(Answer(status, self._described(was), was.etag), Change(), "", tenant.id)
         write = Write(tenant.id, tenant, was, now_s)
-        moved = (
-            () if was is None else await transfers(_accounts(tenant), _spread(was.value), _spread(tenant), self._world)
-        )
+        accounts, after = Accounts("tenant", tenant.id), _spread(tenant)
+        moved = () if was is None else await transfers(accounts, _spread(was.value), after, self._world)
         becomes = Stored(tenant, write.text, write.created_at_s, now_s)
         answer = Answer(status, self._described(becomes), becomes.etag)
-        return Plan(answer, Change((write,), moved), f"admin.tenant.{verb}", tenant.id, {"fields": fields})
-
-    async def _bring_leftovers_home(self, tenant_id: str) -> None:
-        stored = await existing_tenant(tenant_id, self._world)
-        await bring_home(_accounts(stored.value), _spread(stored.value), self._world)
+        change, facts = Change((write,), moved), {"fields": fields}
+        return Plan(answer, change, f"admin.tenant.{verb}", tenant.id, facts, (accounts, after))
 
     def _described(self, stored: Stored[Tenant]) -> dict[str, Any]:
         return {
@@ -125,17 +117,6 @@ async def existing_tenant(tenant_id: str, world: AdminWorld) -> Stored[Tenant]:
     if stored is None:
         raise TenantNotFound(f"There is no tenant '{tenant_id}'.")
     return stored
-
-
-async def bring_home(accounts: Accounts, spread: Spread, world: AdminWorld) -> None:
-    """What has not come home when it could not be done now does so with the next change."""
-    if left := await leftovers(accounts, spread, world):
-        with suppress(NotCommitted):
-            await world.directory.commit(Change(transfers=left), world.clock.now_s())
-
-
-def _accounts(tenant: Tenant) -> Accounts:
-    return Accounts("tenant", tenant.id)
 
 
 def _spread(tenant: Tenant) -> Spread:

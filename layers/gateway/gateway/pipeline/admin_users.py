@@ -10,9 +10,9 @@ import msgspec
 from gateway.model.admin_errors import Conflict, UserNotFound
 from gateway.model.directory import Change, Stored, Write
 from gateway.model.tenant import Status, Tenant, User
-from gateway.pipeline.admin_tenants import bring_home, existing_tenant
+from gateway.pipeline.admin_tenants import existing_tenant
 from gateway.pipeline.administrator import Act
-from gateway.pipeline.carry_out import Answer, Plan, Planning, carry_out, listing
+from gateway.pipeline.carry_out import Answer, Plan, carry_out, listing
 from gateway.pipeline.reshard import Accounts, Spread, transfers
 from gateway.pipeline.settings import changed_members, read_part, read_whole, warnings_of
 from gateway.ports import AdminWorld
@@ -37,7 +37,7 @@ class Users:
                 raise Conflict(f"There is a user '{user.id}' already.", param="id")
             return await self._plan(user, None, tenant, "created")
 
-        return await self._carried_out(user.id, act, planning)
+        return await carry_out(act, planning, self._world)
 
     async def put(self, user_id: str, act: Act) -> Answer:
         """Replaces the settings, or makes them. Raises InvalidRequest (400), PreconditionFailed (412)."""
@@ -52,7 +52,7 @@ class Users:
             act.check_version(was.etag)
             return await self._plan(user, was, tenant, "changed")
 
-        return await self._carried_out(user_id, act, planning)
+        return await carry_out(act, planning, self._world)
 
     async def patch(self, user_id: str, act: Act) -> Answer:
         """Raises InvalidRequest (400), PreconditionFailed (412)."""
@@ -79,15 +79,7 @@ class Users:
             act.check_version(was.etag)
             return await self._plan(making(was), was, tenant, verb)
 
-        return await self._carried_out(user_id, act, planning)
-
-    async def _carried_out(self, user_id: str, act: Act, planning: Planning) -> Answer:
-        answer = await carry_out(act, planning, self._world)
-        if not answer.is_replay:
-            tenant = (await existing_tenant(self._tenant_id, self._world)).value
-            spread = _spread((await self._existing(user_id)).value, tenant)
-            await bring_home(self._accounts(user_id), spread, self._world)
-        return answer
+        return await carry_out(act, planning, self._world)
 
     async def _plan(self, user: User, was: Stored[User] | None, tenant: Tenant, verb: str) -> Plan:
         now_s = int(self._world.clock.now_s())
@@ -95,21 +87,20 @@ class Users:
         if was is not None and not fields:
             return Plan(Answer(200, self._described(was), was.etag), Change(), "", self._tenant_id)
         before = User(id=user.id) if was is None else was.value
-        moved = await transfers(self._accounts(user.id), _spread(before, tenant), _spread(user, tenant), self._world)
+        accounts, after = Accounts("user", self._tenant_id, user.id), _spread(user, tenant)
+        moved = await transfers(accounts, _spread(before, tenant), after, self._world)
         write = Write(self._tenant_id, user, was, now_s)
         becomes = Stored(user, write.text, write.created_at_s, now_s)
         answer = Answer(201 if was is None else 200, self._described(becomes), becomes.etag)
         facts = {"user_id": user.id, "fields": fields}
-        return Plan(answer, Change((write,), moved), f"admin.user.{verb}", self._tenant_id, facts)
+        change = Change((write,), moved)
+        return Plan(answer, change, f"admin.user.{verb}", self._tenant_id, facts, (accounts, after))
 
     async def _existing(self, user_id: str) -> Stored[User]:
         stored = await self._world.directory.user(self._tenant_id, user_id)
         if stored is None:
             raise UserNotFound(f"The tenant '{self._tenant_id}' has no user '{user_id}' with settings of his own.")
         return stored
-
-    def _accounts(self, user_id: str) -> Accounts:
-        return Accounts("user", self._tenant_id, user_id)
 
     def _described(self, stored: Stored[User]) -> dict[str, Any]:
         return {

@@ -17,6 +17,7 @@ from gateway.model.directory import Answered, Change, NotCommitted
 from gateway.model.errors import IdempotencyConflict
 from gateway.model.record import AuditEvent
 from gateway.pipeline.administrator import Act, Once
+from gateway.pipeline.reshard import Accounts, Spread, bring_home
 from gateway.pipeline.sealed import NotOpened, opened, seal
 from gateway.ports import AdminWorld
 
@@ -38,7 +39,7 @@ class Answer(msgspec.Struct, frozen=True):
 class Plan:
     """`change`: nothing, where all is already as it should be; then nothing is told. `event`: "admin.<noun>.<verb>".
 
-    `facts`: names of what changed, never what it was or is.
+    `facts`: names of what changed, never what it was or is. `spread`: over which accounts somebody is, afterwards.
     """
 
     answer: Answer
@@ -46,6 +47,7 @@ class Plan:
     event: str
     tenant_id: str
     facts: dict[str, Any] = field(default_factory=dict)
+    spread: tuple[Accounts, Spread] | None = None
 
 
 Planning = Callable[[], Awaitable[Plan]]
@@ -68,6 +70,8 @@ async def carry_out(act: Act, planning: Planning, world: AdminWorld) -> Answer:
                 if before is not None:
                     return _replayed(before, act.once, act)
             continue
+        if plan.spread is not None:
+            await bring_home(*plan.spread, world)
         if plan.change.writes:
             await world.events.send([told(plan.event, plan.tenant_id, plan.facts, act, world.clock.now_s())])
         return plan.answer

@@ -18,9 +18,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from gateway.model.directory import Transfer
+from gateway.model.directory import Change, NotCommitted, Transfer
+from gateway.model.errors import GatewayError
 from gateway.model.ledger import Level, Reading, account_id, day_of, month_of, suffix
 from gateway.model.limits import Allowance
 from gateway.model.tenant import MAX_SHARDS
@@ -78,6 +80,13 @@ async def leftovers(accounts: Accounts, after: Spread, world: AdminWorld) -> tup
     if last < after.shards:
         return ()
     return tuple(_transfers(accounts, after, readings[: last + 1], now_s, ahead=False))
+
+
+async def bring_home(accounts: Accounts, spread: Spread, world: AdminWorld) -> None:
+    """The second transaction of a change. It fails nothing: what it cannot do now comes home with the next change."""
+    with suppress(NotCommitted, GatewayError):
+        if left := await leftovers(accounts, spread, world):
+            await world.directory.commit(Change(transfers=left), world.clock.now_s())
 
 
 def _transfers(
