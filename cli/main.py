@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from . import keys, ledger, tenants, users
+from . import keys, ledger, tenants, usage, users
 from .client import Refused, Unreachable
 from .output import complain
 from .settings import BadSetting
@@ -21,6 +21,7 @@ app.add_typer(tenants.app, name="tenant")
 app.add_typer(users.app, name="user")
 app.add_typer(keys.app, name="key")
 app.command("ledger")(ledger.show)
+app.command("usage")(usage.show)
 
 
 def main() -> None:

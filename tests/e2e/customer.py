@@ -111,7 +111,15 @@ class Customer:
         return sums
 
     def audit(self) -> list[dict[str, Any]]:
-        """Lines of the audit log."""
+        """Lines of the audit log about requests."""
+        return [line for line in self._audit() if not line["event"].startswith("admin.")]
+
+    def changes(self) -> list[dict[str, Any]]:
+        """Lines of the audit log about what the administrator did, in their order."""
+        lines = [line for line in self._audit() if line["event"].startswith("admin.")]
+        return sorted(lines, key=lambda line: float(line["at_s"]))
+
+    def _audit(self) -> list[dict[str, Any]]:
         pages = aws(self.local, "logs").get_paginator("filter_log_events").paginate(logGroupName="/llm-gateway/audit")
         lines = [json.loads(event["message"]) for page in pages for event in page["events"]]
         return [line for line in lines if line.get("tenant_id") == self.tenant_id]

@@ -6,16 +6,15 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import httpx
 import pytest
 
 from benchmarks.race import Contest, cost_nano_usd, race
 from gateway.model.money import usd_text
 from tests.e2e.conftest import Gateway
+from tests.e2e.customer import Customer, eventually
 
 HELLO: dict[str, Any] = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}
 pytestmark = pytest.mark.stack
@@ -173,55 +172,34 @@ def test_a_budget_is_not_overspent_by_a_change_of_shards_under_load(
     assert outcome.codes["ok"] + rest.codes.get("ok", 0) == fit
 
 
-@pytest.fixture
-def heard(local: Gateway, tenant: str) -> Iterator[Callable[[int], list[dict[str, Any]]]]:
-    """What the bus tells of the tenant from now on, as soon as there is so much of it."""
-    account: dict[str, Any] = {
-        "endpoint_url": local.aws_endpoint_url,
-        "region_name": "us-east-1",
-        "aws_access_key_id": "test",
-        "aws_secret_access_key": "test",
-    }
-    sqs, events = boto3.client("sqs", **account), boto3.client("events", **account)
-    url = sqs.create_queue(QueueName=f"heard-{tenant}")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    [bus] = [bus["Name"] for bus in events.list_event_buses()["EventBuses"] if bus["Name"] != "default"]
-    pattern = json.dumps({"source": ["llm-gateway"], "detail": {"tenant_id": [tenant]}})
-    events.put_rule(Name=f"heard-{tenant}", EventBusName=bus, EventPattern=pattern)
-    events.put_targets(Rule=f"heard-{tenant}", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
-
-    def hear(count: int) -> list[dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
-        deadline_s = time.monotonic() + 20
-        while len(found) < count:
-            assert time.monotonic() < deadline_s, found
-            received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
-            for message in received.get("Messages", ()):
-                event = json.loads(message["Body"])
-                found[event["detail"]["id"]] = event
-        return list(found.values())
-
-    yield hear
-    events.remove_targets(Rule=f"heard-{tenant}", EventBusName=bus, Ids=["queue"])
-    events.delete_rule(Name=f"heard-{tenant}", EventBusName=bus)
-    sqs.delete_queue(QueueUrl=url)
-
-
-def test_every_change_is_told(
-    local: Gateway, admin: httpx.Client, tenant: str, heard: Callable[[int], list[dict[str, Any]]]
-) -> None:
+def test_every_change_is_in_the_audit_log(local: Gateway, admin: httpx.Client, tenant: str) -> None:
     admin.patch(f"/tenants/{tenant}", json={"name": "hush"})
     admin.put(f"/tenants/{tenant}/users/alice", json={})
     issued = issue(admin, tenant)
     admin.post(f"/tenants/{tenant}/keys/{issued['id']}/revoke")
-    events = heard(4)
-    assert {event["detail-type"] for event in events} == {
+    customer = Customer(local, tenant, issued["key"], admin)
+    lines = eventually(lambda: found if len(found := customer.changes()) == 5 else None)
+    assert [line["event"] for line in lines] == [
+        "admin.tenant.created",
         "admin.tenant.changed",
         "admin.user.created",
         "admin.key.issued",
         "admin.key.revoked",
-    }
-    assert {event["detail"]["actor"] for event in events} == {"admin"}
-    assert all(event["detail"]["facts"]["source_ip"] for event in events)
-    text = json.dumps(events)
+    ]
+    assert {line["actor"] for line in lines} == {"admin"}
+    assert all(line["facts"]["source_ip"] for line in lines)
+    text = json.dumps(lines)
     assert not [word for word in ("hush", issued["key"], local.admin_key) if word in text]
+
+
+def test_the_administrator_sees_what_a_tenant_used(local: Gateway, admin: httpx.Client, tenant: str) -> None:
+    key = issue(admin, tenant)["key"]
+    assert asked(local, key) == (200, None)
+
+    def look() -> dict[str, Any] | None:
+        report: dict[str, Any] = admin.get("/usage", params={"tenant_id": tenant, "group_by": "tenant,user"}).json()
+        return report if report["data"] else None
+
+    [row] = eventually(look)["data"]
+    assert (row["tenant"], row["user"], row["requests"]) == (tenant, "alice", 1)
+    assert admin.get("/usage", params={"format": "csv"}).text.startswith("requests,")

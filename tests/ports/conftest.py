@@ -78,16 +78,3 @@ def _table(aws_url: str, name: str, *keys: str) -> Iterator[str]:
     )
     yield table.name
     table.delete()
-
-
-@pytest.fixture
-def ledger_table(aws_url: str, aws_keys: None) -> Iterator[str]:
-    resource = boto3.resource("dynamodb", endpoint_url=aws_url, region_name=REGION)
-    table = resource.create_table(
-        TableName="ledger",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-    )
-    yield table.name
-    table.delete()

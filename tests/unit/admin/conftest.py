@@ -16,6 +16,7 @@ from gateway.model.record import AuditEvent
 from gateway.ports import AdminWorld
 from tests.directory import FixedAdminKey, MemoryDirectory
 from tests.fakes import ListEvents, ManualClock, MemoryCatalog
+from tests.record_fakes import MemoryUsage
 from tests.unit.admin.contract import keeps_the_contract
 
 ADMIN_KEY = "the-administrators-key-of-48-characters-or-so-as"
@@ -36,6 +37,7 @@ class Office:
     events: ListEvents
     admin_key: FixedAdminKey
     clock: ManualClock
+    usage: MemoryUsage
 
     @property
     def world(self) -> AdminWorld:
@@ -61,12 +63,13 @@ class Office:
 @pytest.fixture
 def office() -> Office:
     ledger = MemoryLedger()
-    return Office(MemoryDirectory(ledger), ledger, ListEvents(), FixedAdminKey(ADMIN_KEY), ManualClock())
+    admin_key, clock = FixedAdminKey(ADMIN_KEY), ManualClock()
+    return Office(MemoryDirectory(ledger), ledger, ListEvents(), admin_key, clock, MemoryUsage(clock))
 
 
 @pytest.fixture
 async def client(office: Office) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(admin_app(office.world), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(admin_app(office.world, office.usage), raise_app_exceptions=False)
     hooks = {"response": [keeps_the_contract]}
     async with httpx.AsyncClient(
         transport=transport, base_url="http://gateway/admin", headers=AUTH, event_hooks=hooks

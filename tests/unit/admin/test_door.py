@@ -19,9 +19,9 @@ NEW = "another-key-of-48-characters-or-so-as-such-keys-"
 )
 async def test_nobody_else_gets_in(office: Office, header: str | None) -> None:
     headers = {} if header is None else {b"authorization": header.encode("latin-1")}
-    transport = httpx.ASGITransport(admin_app(office.world))
+    transport = httpx.ASGITransport(admin_app(office.world, office.usage))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway/admin") as stranger:
-        for method, path in (("GET", "/tenants"), ("POST", "/tenants"), ("DELETE", "/tenants/acme")):
+        for method, path in (("GET", "/usage"), ("GET", "/tenants"), ("POST", "/tenants"), ("DELETE", "/tenants/acme")):
             answer = await stranger.request(method, path, headers=headers, content=b"{")
             assert refusal(answer)[:2] == (401, "invalid_api_key")
             assert answer.headers["x-should-retry"] == "false"

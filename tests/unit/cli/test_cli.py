@@ -22,6 +22,7 @@ from gateway.entry.admin import admin_app
 from gateway.model.errors import StorageUnavailable
 from tests.directory import FixedAdminKey, MemoryDirectory
 from tests.fakes import ListEvents, ManualClock
+from tests.record_fakes import NOW_S, MemoryUsage, record
 from tests.unit.admin.conftest import ADMIN_KEY, Office
 
 Run = Callable[..., "Result"]
@@ -52,7 +53,7 @@ class InMemory(httpx.BaseTransport):
         return asyncio.run(self._answer(request))
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
-        transport = httpx.ASGITransport(admin_app(self.office.world), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(admin_app(self.office.world, self.office.usage), raise_app_exceptions=False)
         answer = await transport.handle_async_request(
             httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
         )
@@ -63,7 +64,7 @@ class InMemory(httpx.BaseTransport):
 def office() -> Office:
     ledger = MemoryLedger()
     clock = ManualClock(unix_s=time.time())
-    return Office(MemoryDirectory(ledger), ledger, ListEvents(), FixedAdminKey(ADMIN_KEY), clock)
+    return Office(MemoryDirectory(ledger), ledger, ListEvents(), FixedAdminKey(ADMIN_KEY), clock, MemoryUsage(clock))
 
 
 @pytest.fixture
@@ -167,6 +168,38 @@ def test_the_ledger(run: Run, office: Office) -> None:
     assert re.search(r"^month +\* +5 +0 +0 +5 +20", shown, re.MULTILINE)
     assert re.search(r"^concurrent_requests +\* +3 +2 +1 *$", shown, re.MULTILINE)
     assert json.loads(run("ledger", "acme", "--user", "alice", "--json").out)["level"] == "user"
+
+
+def test_usage(run: Run, office: Office) -> None:
+    office.clock.unix_s = NOW_S + 60
+    models = ("openai/gpt-4o", "groq/both", "openai/gpt-4o")
+    told = [record(f"req_{number}", model=model, cost_nano_usd=10**9) for number, model in enumerate(models)]
+    asyncio.run(office.usage.add(told))
+    tenant = told[0].of.tenant_id
+    assert re.search(rf"^{tenant} +3 +0 +0 +0 +\d+ +3 *$", run("usage").out, re.MULTILINE)
+    shown = run("usage", tenant, "--by", "model,user").out
+    assert re.search(r"^openai/gpt-4o +alice +2 +0 +0 +0 +\d+ +2 *$", shown, re.MULTILINE)
+    assert re.search(r"^total +3 +0 +0 +0 +\d+ +3 *$", shown, re.MULTILINE)
+    empty = json.loads(run("usage", tenant, "--from", "2020-01-01", "--to", "2020-01-31", "--json").out)
+    assert (empty["data"], empty["total"]["requests"]) == ([], 0)
+    assert "none of tenant, day" in run("usage", "--by", "colour").err
+
+
+def test_usage_is_shown_of_all_pages(run: Run, network: InMemory) -> None:
+    row = {name: 0 for name in ("requests", "errors", "refused", "lost", "total_tokens")} | {"cost_usd": "0"}
+    pages = [
+        {
+            "group_by": ["user"],
+            "data": [{"user": name, **row}],
+            "total": row,
+            "has_more": bool(following),
+            "next": following,
+        }
+        for name, following in (("alice", "cursor"), ("bob", None))
+    ]
+    network.failures = [httpx.Response(200, json=page) for page in pages]
+    assert [one["user"] for one in json.loads(run("usage", "--by", "user", "--json").out)["data"]] == ["alice", "bob"]
+    assert [request.url.params.get("after") for request in network.sent] == [None, "cursor"]
 
 
 def test_a_refusal_names_the_place_and_what_to_quote(run: Run) -> None:

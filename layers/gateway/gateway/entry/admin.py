@@ -6,20 +6,24 @@ from fastapi import FastAPI
 from mangum import Mangum
 
 from gateway.entry.admin_keys import key_routes
+from gateway.entry.admin_requests import admitted
 from gateway.entry.admin_tenants import tenant_routes
+from gateway.entry.admin_usage import usage_routes
 from gateway.entry.admin_users import user_routes
 from gateway.entry.admin_wiring import admin_world
 from gateway.entry.rest import rest_app
 from gateway.ports import AdminWorld
+from gateway.record_ports import UsageStore
 
 
 def admin_handler() -> Mangum:
     """What Lambda calls."""
-    return Mangum(admin_app(admin_world()), lifespan="off")
+    return Mangum(admin_app(*admin_world()), lifespan="off")
 
 
-def admin_app(world: AdminWorld) -> FastAPI:
+def admin_app(world: AdminWorld, usage: UsageStore) -> FastAPI:
     app = rest_app()
-    for routes in (key_routes, user_routes, tenant_routes):
-        app.include_router(routes(world), prefix="/admin")
+    reports = usage_routes(lambda request: admitted(request, world), usage, world.clock)
+    for router in (reports, key_routes(world), user_routes(world), tenant_routes(world)):
+        app.include_router(router, prefix="/admin")
     return app

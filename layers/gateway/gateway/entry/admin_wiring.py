@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from gateway.adapters.aws.admin_key import SecretsManagerAdminKey
-from gateway.adapters.aws.directory import DynamoDirectory
-from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.catalog import FileCatalog
-from gateway.entry.runtime.snapshot import after_restore, before_snapshot
-from gateway.entry.wiring import Cloud
+from gateway.entry.record_wiring import Aws
+from gateway.entry.runtime.snapshot import before_snapshot
+from gateway.entry.wiring import shared_folder
 from gateway.ports import AdminWorld
+from gateway.record_ports import UsageStore
 
 
-def admin_world() -> AdminWorld:
-    cloud = Cloud.from_environment()
-    settings, dynamodb = cloud.settings, cloud.dynamodb()
-    admin_key = SecretsManagerAdminKey(cloud.secrets(), settings.stack, cloud.clock)
+def admin_world() -> tuple[AdminWorld, UsageStore]:
+    aws = Aws()
+    admin_key = aws.admin_key()
     before_snapshot(admin_key.forget)
-    after_restore(cloud.client.aclose)
-    return AdminWorld(
+    world = AdminWorld(
         admin_key=admin_key,
-        directory=DynamoDirectory(dynamodb, settings.tenants_table, settings.ledger_table),
-        ledger=DynamoLedger(dynamodb, settings.ledger_table, settings.admission_timeout_s),
-        events=cloud.events(),
-        catalog=FileCatalog(settings.shared / "catalog"),
-        clock=cloud.clock,
+        directory=aws.directory(),
+        ledger=aws.ledger(),
+        events=aws.events(),
+        catalog=FileCatalog(shared_folder() / "catalog"),
+        clock=aws.clock,
     )
+    return world, aws.usage()

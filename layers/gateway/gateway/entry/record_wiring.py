@@ -1,14 +1,16 @@
-"""Which adapters keep what was told, and read it: for the functions that no request waits for, and for reports."""
+"""Which adapters keep what was told, and read it: for functions that no request waits for, reports, administration."""
 
 from __future__ import annotations
 
 import os
 
 from gateway.adapters.aws.access import DynamoAccess
+from gateway.adapters.aws.admin_key import SecretsManagerAdminKey
 from gateway.adapters.aws.api import AwsApi, Service
 from gateway.adapters.aws.archive import S3Archive
 from gateway.adapters.aws.audit_log import CloudWatchAuditLog
 from gateway.adapters.aws.credentials import RoleKeys
+from gateway.adapters.aws.directory import DynamoDirectory
 from gateway.adapters.aws.events import BusEvents
 from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.aws.s3 import Bucket, Place
@@ -66,6 +68,14 @@ class Aws:
 
     def ledger(self) -> DynamoLedger:
         return DynamoLedger(self._dynamodb, os.environ["GATEWAY_LEDGER_TABLE"], PATIENT_S)
+
+    def directory(self) -> DynamoDirectory:
+        tables = (os.environ["GATEWAY_TENANTS_TABLE"], os.environ["GATEWAY_LEDGER_TABLE"])
+        return DynamoDirectory(self._dynamodb, *tables)
+
+    def admin_key(self) -> SecretsManagerAdminKey:
+        secrets = self._api("secretsmanager", "secretsmanager", "1.1")
+        return SecretsManagerAdminKey(secrets, os.environ["GATEWAY_STACK"], self.clock)
 
     def holders(self) -> DynamoAccess:
         return DynamoAccess(self._dynamodb, os.environ["GATEWAY_TENANTS_TABLE"], PATIENT_S)

@@ -100,40 +100,19 @@ def shared_folder() -> Path:
     return Path(gateway.__file__).parents[2] / "shared"
 
 
-@dataclass(frozen=True, slots=True)
-class Cloud:
-    """AWS, or the local stack: what every adapter for it is made of."""
-
-    settings: Settings
-    clock: SystemClock
-    client: HttpClient
-    keys: RoleKeys
-
-    @classmethod
-    def from_environment(cls) -> Cloud:
-        clock, client = SystemClock(), HttpClient()
-        return cls(Settings.from_environment(), clock, client, RoleKeys(client, clock))
-
-    def api(self, name: str, target: str, version: str) -> AwsApi:
-        service = Service(name, target, version, f"{self.settings.endpoint(name)}/")
-        return AwsApi(service, self.settings.region, keys=self.keys, client=self.client, clock=self.clock)
-
-    def dynamodb(self) -> AwsApi:
-        return self.api("dynamodb", "DynamoDB_20120810", "1.0")
-
-    def secrets(self) -> AwsApi:
-        return self.api("secretsmanager", "secretsmanager", "1.1")
-
-    def events(self) -> BusEvents:
-        bus, queue = self.api("events", "AWSEvents", "1.1"), self.api("sqs", "AmazonSQS", "1.0")
-        return BusEvents(bus, self.settings.event_bus, queue, self.settings.records_queue_url)
-
-
 def aws_world() -> World:
     """The world on AWS, and on the local stack, which answers the same APIs."""
-    cloud = Cloud.from_environment()
-    settings, clock, client, keys = cloud.settings, cloud.clock, cloud.client, cloud.keys
-    dynamodb, secrets = cloud.dynamodb(), cloud.secrets()
+    settings = Settings.from_environment()
+    clock, client = SystemClock(), HttpClient()
+    keys = RoleKeys(client, clock)
+
+    def api(name: str, target: str, version: str) -> AwsApi:
+        service = Service(name, target, version, f"{settings.endpoint(name)}/")
+        return AwsApi(service, settings.region, keys=keys, client=client, clock=clock)
+
+    dynamodb = api("dynamodb", "DynamoDB_20120810", "1.0")
+    secrets = api("secretsmanager", "secretsmanager", "1.1")
+    bus, queue = api("events", "AWSEvents", "1.1"), api("sqs", "AmazonSQS", "1.0")
     stored = SecretsManagerCredentials(secrets, settings.stack, clock, Role(keys, settings.region))
     credentials = GoogleCredentials(stored, GoogleTokens(client, clock))
     catalog = FileCatalog(settings.shared / "catalog")
@@ -148,7 +127,7 @@ def aws_world() -> World:
         tokens=_tokens(settings, client, clock),
         ledger=DynamoLedger(dynamodb, settings.ledger_table, settings.admission_timeout_s),
         local_ledger=MemoryLedger(),
-        events=cloud.events(),
+        events=BusEvents(bus, settings.event_bus, queue, settings.records_queue_url),
         credentials=credentials,
         catalog=catalog,
         outbound=PooledOutbound(client),

@@ -58,7 +58,7 @@ class DynamoAccess:
             raise AdmissionUnavailable(f"API keys cannot be checked at the moment ({failure.code}).") from failure
 
     async def holder(self, tenant_id: str, user_id: str) -> tuple[Tenant, User] | None:
-        wanted = [(_tenant_address(tenant_id), Tenant), (_user_address(tenant_id, user_id), User)]
+        wanted = [(tenant_address(tenant_id), Tenant), (user_address(tenant_id, user_id), User)]
         try:
             tenant, user = await self._read(wanted)
         except AwsFailure as failure:
