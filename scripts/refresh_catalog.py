@@ -1,6 +1,6 @@
 """Builds `shared/catalog/<provider>.json` from a models.dev JSON file and the hand-written `shared/catalog/overlay`.
 
-    PYTHONPATH=layers/gateway .venv/bin/python scripts/refresh_catalog.py MODELS_DEV_JSON [--as-of YYYY-MM-DD]
+    PYTHONPATH=layers/gateway .venv/bin/python -m scripts.refresh_catalog MODELS_DEV_JSON [--as-of YYYY-MM-DD]
 
 MODELS_DEV_JSON is what https://models.dev/api.json answers, or the same under a "providers" member beside a "commit"
 member "<hash> <date>"; without that member, --as-of says of which day the facts are. The same input gives the same
@@ -19,15 +19,24 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
-from decimal import Context, Decimal
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from gateway.model.catalog import ModelFacts, Prices, PriceTier, ProviderCatalog
+from gateway.model.catalog import ModelFacts, Prices, PriceTier, ProviderCatalog, UnitPrice
+from scripts.catalog_overlay import (
+    CatalogError,
+    Change,
+    Lifecycle,
+    Overlay,
+    pico_usd_of,
+    pico_usd_per_token,
+    read_overlays,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS_DEV = "https://github.com/anomalyco/models.dev"
@@ -36,7 +45,6 @@ CAPABILITIES = (
     *("tools", "parallel_tools", "structured_output", "reasoning", "streaming", "batch", "embeddings"),
     *("image_generation", "speech", "transcription", "video_generation", "realtime"),
 )
-Lifecycle: TypeAlias = Literal["production", "preview", "deprecated"]
 LIFECYCLE: dict[str | None, Lifecycle] = {
     None: "production",
     "alpha": "preview",
@@ -46,88 +54,6 @@ LIFECYCLE: dict[str | None, Lifecycle] = {
 PRICE_CLASSES = {name: name for name in Prices.__struct_fields__} | {"cached_input": "cache_read"}
 # Real charges that are not per token of a class above; Prices has no member for them.
 OTHER_CHARGES = {"citation", "request", "per_minute", "input_image", "input_video"}
-NOISE_DIGITS = 16
-PICO_PER_MICRO = 10**6
-
-
-class CatalogError(Exception):
-    """The data or the overlay cannot be turned into a catalog; the message names the row."""
-
-
-class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the overlay says of a row, with where and when it was read.
-
-    `add` and `remove` are capabilities, `add_input` and `remove_input` modalities. `usd_per_million` replaces prices
-    one by one, null removes one.
-    `times` derives a price from another: {"cache_write_1h": ["input", 2]}.
-    """
-
-    source: str
-    as_of: str
-    api: str | UnsetType = UNSET
-    released: str | UnsetType = UNSET
-    lifecycle: Lifecycle | UnsetType = UNSET
-    shutdown: str | UnsetType | None = UNSET
-    context_tokens: int | UnsetType | None = UNSET
-    max_output_tokens: int | UnsetType | None = UNSET
-    input: tuple[str, ...] | UnsetType = UNSET
-    output: tuple[str, ...] | UnsetType = UNSET
-    output_limit_field: Literal["max_tokens", "max_completion_tokens"] | UnsetType = UNSET
-    sampling: bool | UnsetType = UNSET
-    reasoning_by: Literal["effort", "budget"] | UnsetType = UNSET
-    reasoning_efforts: tuple[str, ...] | UnsetType = UNSET
-    dialect: Literal["anthropic", "nova", "openai"] | UnsetType = UNSET
-    add: tuple[str, ...] = ()
-    remove: tuple[str, ...] = ()
-    add_input: tuple[str, ...] = ()
-    remove_input: tuple[str, ...] = ()
-    usd_per_million: dict[str, Decimal | None] = {}
-    times: dict[str, tuple[str, int]] = {}
-    tiers: list[dict[str, Decimal]] | UnsetType = UNSET
-
-
-class Patch(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A change to every row whose id matches one of the shell patterns."""
-
-    match: tuple[str, ...]
-
-
-class Row(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A model the data lacks."""
-
-    id: str
-    name: str
-
-
-class Copy(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Models that share the facts of another row: `ids` maps new id to old id, `match` keeps the ids."""
-
-    provider: str
-    ids: dict[str, str] = {}
-    match: tuple[str, ...] = ()
-
-
-class Overlay(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`models_dev`: the provider's key in the data, null when the data has none. `api`: how its chat models speak."""
-
-    provider: str
-    models_dev: str | None
-    api: str
-    open: bool = False
-    maker: bool = False
-    patches: list[Patch] = []
-    rows: list[Row] = []
-    copies: list[Copy] = []
-
-
-def pico_usd_per_token(usd_per_million: Decimal) -> int:
-    """Exact conversion; raises CatalogError when the price is negative or no whole number of pico-USD."""
-    if len(usd_per_million.as_tuple().digits) >= NOISE_DIGITS:
-        usd_per_million = Context(prec=12).plus(usd_per_million)
-    pico = usd_per_million * PICO_PER_MICRO
-    if pico < 0 or pico != pico.to_integral_value():
-        raise CatalogError(f"{usd_per_million} USD per million tokens is no whole number of pico-USD per token")
-    return int(pico)
 
 
 def read_prices(cost: dict[str, Any], where: str) -> Prices | None:
@@ -238,9 +164,18 @@ def changed_tiers(row: ModelFacts, change: Change) -> tuple[PriceTier, ...]:
     )
 
 
+def changed_unit_prices(row: ModelFacts, change: Change) -> tuple[UnitPrice, ...]:
+    if isinstance(change.usd_per_unit, UnsetType):
+        return row.unit_prices
+    return tuple(
+        UnitPrice(unit=price.unit, pico_usd=pico_usd_of(price.usd), per=price.per, variant=price.variant)
+        for price in change.usd_per_unit
+    )
+
+
 def apply(row: ModelFacts, change: Change) -> ModelFacts:
     """The row with the change's members in place of its own. It keeps its source unless it is given other prices."""
-    kept = set() if change.usd_per_million else {"source", "as_of"}
+    kept = set() if change.usd_per_million or change.usd_per_unit else {"source", "as_of"}
     names = set(Change.__struct_fields__) & set(ModelFacts.__struct_fields__) - kept
     simple = {name: value for name in names if (value := getattr(change, name)) is not UNSET}
     if unknown := {*change.add_input, *change.remove_input} - set(MODALITIES):
@@ -253,6 +188,7 @@ def apply(row: ModelFacts, change: Change) -> ModelFacts:
         capabilities=capabilities((set(row.capabilities) | set(change.add)) - set(change.remove), row.id),
         prices=changed_prices(row.prices, change),
         price_tiers=changed_tiers(row, change),
+        unit_prices=changed_unit_prices(row, change),
     )
 
 
@@ -331,20 +267,6 @@ def build(document: dict[str, Any], overlays: list[Overlay], *, as_of: str = "")
             )
         )
     return built
-
-
-def read_overlays(folder: Path) -> list[Overlay]:
-    """Sorted by provider. Raises CatalogError when a file does not read or has another provider's name."""
-    overlays = []
-    for path in sorted(folder.glob("*.json")):
-        try:
-            overlay = msgspec.json.decode(path.read_bytes(), type=Overlay)
-        except msgspec.MsgspecError as error:
-            raise CatalogError(f"{path.name}: {error}") from error
-        if overlay.provider != path.stem:
-            raise CatalogError(f"{path.name} is of provider {overlay.provider!r}")
-        overlays.append(overlay)
-    return overlays
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from scripts.refresh_catalog import MODELS_DEV, read_overlays
+from scripts.catalog_overlay import read_overlays
+from scripts.refresh_catalog import MODELS_DEV
 from tests.e2e.matrix import CATALOG, CELLS, REASONING, ROWS, SCHEMAS, Row, refusal
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "capabilities.md"

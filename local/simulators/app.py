@@ -111,7 +111,7 @@ class App:
             if isinstance(call, dict):
                 send_reply(Reply(200, JSON_HEADERS, encode(call)), entry, out)
                 return
-            entry.model = call.prompt.model
+            entry.model = call.model
             switches = build(self.faults.take(api.name, entry.model) | call.settings)
         except Refused as refused:
             send_reply(api.refuse(refused), entry, out)

@@ -6,9 +6,8 @@ import time
 from local.simulators.armed import Gates
 from local.simulators.http1 import Connection
 from local.simulators.journal import Entry
-from local.simulators.script import Answer, compose
 from local.simulators.switches import Switches
-from local.simulators.wire import Api, Call, Event, Headers, Refused, Reply, encode
+from local.simulators.wire import Api, Asked, Event, Headers, Refused, Reply, Said
 
 ENDLESS_S = 120.0
 ENDLESS_DELAY_S = 0.01
@@ -30,7 +29,7 @@ def send_reply(reply: Reply, entry: Entry, out: Connection) -> None:
 class Delivery:
     """One exchange, from the checked call to the last byte."""
 
-    def __init__(self, api: Api, call: Call, switches: Switches, entry: Entry, out: Connection, gates: Gates) -> None:
+    def __init__(self, api: Api, call: Asked, switches: Switches, entry: Entry, out: Connection, gates: Gates) -> None:
         self._api = api
         self._call = call
         self._switches = switches
@@ -54,37 +53,37 @@ class Delivery:
         elif switches.status and switches.error_after is None:
             send_reply(self._api.refuse(self._fault(switches.status)), self._entry, self._out)
         elif self._call.stream:
-            await self._stream(compose(self._call.prompt, switches))
+            await self._stream(self._call.say(switches))
         else:
-            await self._whole(compose(self._call.prompt, switches))
+            await self._whole(self._call.say(switches))
 
     def _fault(self, status: int) -> Refused:
         message = FAULT_MESSAGES.get(status, f"Simulated failure with status {status}.")
         switches = self._switches
         return Refused("fault", message, status=status, code=switches.code, retry_after_s=switches.retry_after)
 
-    def _start(self, content_type: str, number: int, length: int | None) -> None:
-        headers = [("content-type", content_type), ("x-sim-id", self._entry.id)]
+    def _start(self, content_type: str, said: Said, length: int | None) -> None:
+        headers = [("content-type", content_type), ("x-sim-id", self._entry.id), *said.headers]
         if self._api.id_header:
-            headers.append((self._api.id_header, f"req_sim{number:020d}"))
+            headers.append((self._api.id_header, f"req_sim{said.number:020d}"))
         self._out.start(200, headers, length)
         self._entry.status = 200
         self._entry.mark("head")
 
     # -- whole replies ----------------------------------------------------------------------------------------------
 
-    async def _whole(self, answer: Answer) -> None:
+    async def _whole(self, said: Said) -> None:
         switches = self._switches
         if switches.gate:
             await self._pass_gate(switches.gate)
         if switches.endless:
-            self._start(self._call.body_type, answer.number, 1_000_000)
+            self._start(self._call.body_type, said, 1_000_000)
             self._out.flush_head()
             await asyncio.sleep(ENDLESS_S)
             self._cut()
             return
-        body = GARBAGE if switches.garbage else encode(self._call.body(answer))
-        self._start(self._call.body_type, answer.number, len(body))
+        body = GARBAGE if switches.garbage else said.body()
+        self._start(self._call.body_type, said, len(body))
         if switches.cut_at is not None:
             self._write(body[: len(body) // 2])
             self._cut()
@@ -94,14 +93,14 @@ class Delivery:
 
     # -- streams ----------------------------------------------------------------------------------------------------
 
-    async def _stream(self, answer: Answer) -> None:
+    async def _stream(self, said: Said) -> None:
         switches = self._switches
-        self._start(self._call.stream_type, answer.number, None)
+        self._start(self._call.stream_type, said, None)
         if switches.first_event_s:
             self._out.flush_head()
             await asyncio.sleep(switches.first_event_s)
         deadline = time.monotonic() + ENDLESS_S
-        for event in self._call.events(answer):
+        for event in said.events():
             if event.content or self._sent:
                 await self._hold(event)
                 if self._interrupted(event):

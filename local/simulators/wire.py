@@ -2,14 +2,15 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, NoReturn
 
 import msgspec
 
 from local.simulators.http1 import Request
-from local.simulators.script import Answer, Prompt
+from local.simulators.script import Answer, Prompt, compose
+from local.simulators.switches import Switches
 
 Json = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -78,14 +79,51 @@ class Event(NamedTuple):
     content: bool = False
 
 
-class Call(ABC):
-    """A request that passed the provider's checks, and how its answer is written."""
+class Said(NamedTuple):
+    """An answer that is ready to be sent. ``number``: of its id. ``events``: of one that is streamed.
 
-    prompt: Prompt
+    ``headers``: besides those that every answer has.
+    """
+
+    number: int
+    body: Callable[[], bytes]
+    events: Callable[[], Iterable[Event]] = tuple
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Asked(ABC):
+    """A request that passed the provider's checks, whatever it asks for, and what is said to it.
+
+    ``settings``: the switches in it. ``stream``: whether the answer is sent event by event, which may be plain bytes.
+    """
+
     settings: dict[str, str]
-    stream: bool
+    stream: bool = False
     stream_type: str = "text/event-stream; charset=utf-8"
     body_type: str = "application/json"
+
+    @property
+    @abstractmethod
+    def model(self) -> str:
+        """As the client named it."""
+
+    @abstractmethod
+    def say(self, switches: Switches) -> Said:
+        """The answer."""
+
+
+class Call(Asked):
+    """A chat."""
+
+    prompt: Prompt
+
+    @property
+    def model(self) -> str:
+        return self.prompt.model
+
+    def say(self, switches: Switches) -> Said:
+        answer = compose(self.prompt, switches)
+        return Said(answer.number, lambda: encode(self.body(answer)), lambda: self.events(answer))
 
     @abstractmethod
     def body(self, answer: Answer) -> Json:
@@ -114,7 +152,7 @@ class Api(ABC):
         return self, path
 
     @abstractmethod
-    def read(self, request: Request, path: str) -> Call | Json | Filed:
+    def read(self, request: Request, path: str) -> Asked | Json | Filed:
         """A checked call, the body of a plain GET, or a file API's reply. ``path`` has no prefix. Raises Refused."""
 
     @abstractmethod

@@ -16,7 +16,7 @@ from gateway.model.chat import ChatCall
 from gateway.model.http import Credential, HttpResponse
 from gateway.model.secret import Secret
 from gateway.model.tenant import Tenant
-from gateway.pipeline.route import resolve
+from gateway.pipeline.route import CHAT, resolve
 from gateway.providers.contract import Target
 from gateway.providers.lookup import has_provider, provider_named
 from tests.fakes import principal
@@ -52,7 +52,7 @@ def test_one_file_and_one_row(folder: Path) -> None:
     (folder / "dummy.json").write_text(json.dumps({"provider": "dummy", "models": [ROW]}))
     tenant = Tenant(id="acme", approvals=("*",))
 
-    route = resolve("dummy/dummy-1", principal(tenant), FileCatalog(folder), now_s=1_800_000_000)
+    route = resolve(CHAT, "dummy/dummy-1", principal(tenant), FileCatalog(folder), now_s=1_800_000_000)
 
     call = msgspec.convert({"model": "x", "messages": [{"role": "user", "content": "Hi"}], "seed": 1}, ChatCall)
     target = Target(route.provider.name, route.facts, route.provider.base_url or "")

@@ -56,7 +56,7 @@ class Gateway:
 def gateway() -> Gateway:
     access, outbound = MemoryAccess(), ScriptedOutbound(ScriptedIncoming(200, {}, []))
     retired = ModelFacts(id="gpt-3", name="GPT-3", lifecycle="deprecated", shutdown="2024-01-01")
-    painter = ModelFacts(id="dall-e", name="DALL-E", api="images")
+    painter = ModelFacts(id="dall-e", name="DALL-E", api="images", source="https://example.com")
     catalog = MemoryCatalog(
         {
             "openai": {"gpt-4o": FACTS, "gpt-3": retired, "dall-e": painter},

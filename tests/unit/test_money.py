@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import pytest
 
-from gateway.model.catalog import ModelFacts, Prices, PriceTier
-from gateway.model.money import cost_nano_usd
+from gateway.model.catalog import ModelFacts, Prices, PriceTier, UnitPrice
+from gateway.model.money import cost_nano_usd, most_nano_usd
 from gateway.model.usage import CompletionTokensDetails, PromptTokensDetails, TokenUsage
 
 PICO = Fraction(1, 10**12)
@@ -90,3 +90,111 @@ def test_a_provider_that_bills_other_numbers_is_paid_those() -> None:
     """Cohere counts a template of its own among the tokens and does not charge for it."""
     usage = TokenUsage(prompt_tokens=1_563, completion_tokens=60, billed_prompt_tokens=47, billed_completion_tokens=12)
     assert cost_nano_usd(usage, facts(Prices(input=2_000, output=3_000))) == 47 * 2 + 12 * 3
+
+
+def priced(*prices: UnitPrice, tokens: Prices | None = None) -> ModelFacts:
+    return ModelFacts(id="m", name="m", prices=tokens, unit_prices=prices)
+
+
+WHISPER = UnitPrice(unit="audio_ms", pico_usd=6_000_000_000, per=60_000)
+LARGE = UnitPrice(unit="images", variant="1024x1024:high", pico_usd=167_000_000_000)
+SMALL = UnitPrice(unit="images", variant="1024x1024:low", pico_usd=11_000_000_000)
+
+
+def test_units_cost_their_own_price() -> None:
+    usage = TokenUsage(units={"audio_ms": 90_500, "images:1024x1024:high": 2})
+    assert cost_nano_usd(usage, priced(WHISPER, LARGE)) == nano(
+        Fraction("0.006") * 90_500 / 60_000 + 2 * Fraction("0.167")
+    )
+
+
+def test_units_are_paid_beside_tokens() -> None:
+    """A fee for each web search, say."""
+    usage = TokenUsage(prompt_tokens=10, completion_tokens=1, units={"web_searches": 3})
+    search = UnitPrice(unit="web_searches", pico_usd=10_000_000_000)
+    known = priced(search, tokens=Prices(input=1_000, output=2_000))
+    assert cost_nano_usd(usage, known) == 12 + 3 * 10_000_000
+
+
+def test_a_part_of_a_pico_dollar_is_rounded_up_and_then_of_a_nano_dollar() -> None:
+    """$0.0043 a minute is no whole number of pico-USD a millisecond."""
+    deepgram = UnitPrice(unit="audio_ms", pico_usd=4_300_000_000, per=60_000)
+    for milliseconds in (1, 59_999, 60_000, 12_345_678):
+        exact = nano(Fraction("0.0043") * milliseconds / 60_000)
+        assert cost_nano_usd(TokenUsage(units={"audio_ms": milliseconds}), priced(deepgram)) == exact
+
+
+@pytest.mark.parametrize(
+    ("units", "facts"),
+    [
+        ({"images:1024x1024:medium": 1}, priced(LARGE, SMALL)),
+        ({"images": 1}, priced(LARGE)),
+        ({"characters": 1}, priced(WHISPER)),
+        ({"audio_ms": 1}, priced()),
+    ],
+)
+def test_an_unknown_price_of_a_unit_is_none_never_zero(units: dict[str, int], facts: ModelFacts) -> None:
+    assert cost_nano_usd(TokenUsage(units=units), facts) is None
+
+
+def test_tokens_beside_units_need_a_price_unless_there_are_none() -> None:
+    assert cost_nano_usd(TokenUsage(prompt_tokens=1, units={"audio_ms": 60_000}), priced(WHISPER)) is None
+    assert cost_nano_usd(TokenUsage(units={"audio_ms": 60_000}), priced(WHISPER)) == 6_000_000
+    assert cost_nano_usd(TokenUsage(), priced(WHISPER)) is None
+
+
+def test_nothing_of_a_unit_costs_nothing() -> None:
+    usage = TokenUsage(prompt_tokens=1, units={"web_searches": 0})
+    assert cost_nano_usd(usage, facts(Prices(input=1_000, output=1_000))) == 1
+
+
+def test_a_variant_without_a_price_costs_as_its_unit() -> None:
+    any_image = UnitPrice(unit="images", pico_usd=20_000_000_000)
+    assert cost_nano_usd(TokenUsage(units={"images:8x8": 1}), priced(any_image, LARGE)) == 20_000_000
+    assert cost_nano_usd(TokenUsage(units={"images:1024x1024:high": 1}), priced(any_image, LARGE)) == 167_000_000
+
+
+def test_the_most_that_units_can_cost_is_the_dearest_variant() -> None:
+    known = priced(LARGE, SMALL)
+    assert most_nano_usd(known, TokenUsage(units={"images": 3})) == 3 * 167_000_000
+    assert most_nano_usd(known, TokenUsage(units={"images:1024x1024:low": 3})) == 3 * 11_000_000
+    assert most_nano_usd(known, TokenUsage(units={"characters": 1})) is None
+    assert most_nano_usd(known, TokenUsage(prompt_tokens=1, units={"images": 1})) is None
+
+
+def test_the_most_is_never_less_than_the_cost() -> None:
+    tier = PriceTier(above_prompt_tokens=5, prices=Prices(input=7, output=13))
+    known = ModelFacts(
+        id="m", name="m", prices=Prices(input=3, output=11), price_tiers=(tier,), unit_prices=(LARGE, SMALL)
+    )
+    for tokens in (1, 5, 6, 1_000_003):
+        usage = TokenUsage(prompt_tokens=tokens, completion_tokens=tokens, units={"images:1024x1024:low": 2})
+        most, cost = most_nano_usd(known, usage), cost_nano_usd(usage, known)
+        assert most is not None
+        assert cost is not None
+        assert most >= cost
+
+
+def test_usage_of_two_calls_together() -> None:
+    one = TokenUsage(
+        prompt_tokens=3,
+        completion_tokens=1,
+        prompt=PromptTokensDetails(cached_tokens=2),
+        billed_prompt_tokens=1,
+        units={"images:a": 1},
+    )
+    other = TokenUsage(
+        prompt_tokens=5,
+        completion=CompletionTokensDetails(reasoning_tokens=4),
+        units={"images:a": 2, "requests": 1},
+        estimated=True,
+    )
+    assert one + other == TokenUsage(
+        prompt_tokens=8,
+        completion_tokens=1,
+        prompt=PromptTokensDetails(cached_tokens=2),
+        completion=CompletionTokensDetails(reasoning_tokens=4),
+        billed_prompt_tokens=6,
+        units={"images:a": 3, "requests": 1},
+        estimated=True,
+    )

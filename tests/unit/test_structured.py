@@ -12,7 +12,7 @@ import pytest
 from gateway.model.chat import ChatCall, JsonSchemaFormat
 from gateway.model.errors import InvalidRequest
 from gateway.model.json_schema import is_strict, schema_violations, text_violations
-from gateway.pipeline.route import Route
+from gateway.pipeline.route import ChatRoute, Route
 from gateway.pipeline.structured import expect
 from gateway.providers.lookup import provider_named
 from tests.unit.conftest import FACTS, Gateway
@@ -43,7 +43,7 @@ WAYS = {
 }
 
 
-def route_of(way: Way) -> Route:
+def route_of(way: Way) -> ChatRoute:
     facts = msgspec.structs.replace(FACTS, source="https://example.org", capabilities=way.capabilities)
     provider = provider_named(way.provider)
     return Route(provider, facts, provider.wires["chat_completions"])

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from local.simulators.files import FileStore, StoredFile
+from local.simulators.form import form_fields
 from local.simulators.http1 import Request
 from local.simulators.wire import JSON_HEADERS, Filed, Json, Refused, Reply, encode
 
@@ -20,7 +21,6 @@ BLOCK_TYPES = {
     "document": ("application/pdf", "text/plain"),
 }
 UPLOADED = datetime(2026, 1, 15, tzinfo=UTC)
-_BOUNDARY = re.compile(r'boundary="?([^";]{1,70})"?')
 _NAME = re.compile(r'\bname="([^"]*)"')
 _FILENAME = re.compile(r'\bfilename="([^"]*)"')
 _TYPE = re.compile(r"^content-type:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
@@ -54,7 +54,7 @@ class AnthropicFiles:
     def _upload(self, request: Request) -> tuple[StoredFile, int | None, str]:
         file: StoredFile | None = None
         expires_s, filename = None, ""
-        for head, data in _form(request):
+        for head, data in form_fields(request):
             name = _NAME.search(head)
             if name and name[1] == "expires_in_seconds":
                 expires_s = _expiry(data)
@@ -90,25 +90,6 @@ class AnthropicFiles:
         if found.content_type not in BLOCK_TYPES.get(block.get("type"), ()):
             raise Refused("wrong_type", f"A {block.get('type')} block cannot hold {found.content_type}.")
         block["source"] = {"type": "stored", "media_type": found.content_type, "bytes": found.size_bytes}
-
-
-def _form(request: Request) -> list[tuple[str, bytes]]:
-    """Head and content of each field. Raises Refused."""
-    kind = request.headers.get("content-type", "")
-    boundary = _BOUNDARY.search(kind)
-    if not kind.startswith("multipart/form-data") or boundary is None:
-        raise Refused("wrong_type", "The request has to be multipart/form-data.")
-    mark = b"\r\n--" + boundary[1].encode()
-    fields = (b"\r\n" + request.body).split(mark)
-    if len(fields) < 3 or fields[0] or not fields[-1].startswith(b"--"):
-        raise Refused("wrong_type", "The form is broken.")
-    parsed = []
-    for field in fields[1:-1]:
-        head, blank, data = field.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-        if not blank:
-            raise Refused("wrong_type", "The form is broken.")
-        parsed.append((head.decode("utf-8", "replace"), data))
-    return parsed
 
 
 def _expiry(data: bytes) -> int:

@@ -17,7 +17,7 @@ class ResponsesCall(Call):
         """Raises Refused."""
         check(body)
         self.request = body
-        self.model = reply_model(body["model"])
+        self.reply_model = reply_model(body["model"])
         self.stream = bool(body.get("stream"))
         self.prompt, self.settings = read_prompt(body)
         self._encrypted = ENCRYPTED_REASONING in (body.get("include") or ())
@@ -65,7 +65,7 @@ class ResponsesCall(Call):
             "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
             "instructions": asked.get("instructions"),
             "max_output_tokens": asked.get("max_output_tokens"),
-            "model": self.model,
+            "model": self.reply_model,
             "output": items or [],
             "parallel_tool_calls": asked.get("parallel_tool_calls", True),
             "previous_response_id": None,

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from gateway.model.catalog import ModelFacts, ProviderCatalog
-from scripts.refresh_catalog import read_overlays
+from scripts.catalog_overlay import read_overlays
 from tests.unit.facts.facts import CATALOG, SHARED, read_json
 
 PROVIDERS = (

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from scripts.refresh_catalog import CatalogError, build, main, pico_usd_per_token, read_overlays
+from scripts.catalog_overlay import CatalogError, pico_usd_per_token, read_overlays
+from scripts.refresh_catalog import build, main
 from tests.unit.facts.facts import CATALOG, CATALOG_DATA
 
 CHAT: dict[str, Any] = {
@@ -156,6 +157,24 @@ def test_rows_and_copies_are_added(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_named(tmp_path: Path, models: dict[str, Any], overlay: dict[str, Any], says: str) -> None:
     with pytest.raises(CatalogError, match=says):
         built(tmp_path, models, **overlay)
+
+
+def test_prices_of_units_and_facts_of_vectors(tmp_path: Path) -> None:
+    unit_prices = [{"unit": "audio_ms", "usd": 0.0043, "per": 60_000}, {"unit": "images", "variant": "hd", "usd": 0.08}]
+    patch = {"match": ["m-1"], **FACT, "usd_per_unit": unit_prices, "embedding": {"dimensions": 8, "choices": [4, 8]}}
+    row = built(tmp_path, {"m-1": CHAT}, patches=[patch])["m-1"]
+    assert row["unit_prices"] == [
+        {"unit": "audio_ms", "pico_usd": 4_300_000_000, "per": 60_000},
+        {"unit": "images", "pico_usd": 80_000_000_000, "variant": "hd"},
+    ]
+    assert (row["embedding"], row["source"]) == ({"dimensions": 8, "choices": [4, 8]}, FACT["source"])
+
+
+@pytest.mark.parametrize("usd", [-1, "0.0000000000001"])
+def test_a_price_of_a_unit_that_is_no_whole_number_of_pico_usd_is_refused(tmp_path: Path, usd: Any) -> None:
+    patch = {"match": ["m-1"], **FACT, "usd_per_unit": [{"unit": "images", "usd": usd}]}
+    with pytest.raises(CatalogError, match="pico-USD"):
+        built(tmp_path, {"m-1": CHAT}, patches=[patch])
 
 
 def test_data_without_a_day_needs_one() -> None:

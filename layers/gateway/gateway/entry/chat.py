@@ -2,68 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from typing import Any
 
-import msgspec
-
-from gateway.adapters.telemetry import log_defect
-from gateway.entry.http import App, Arrival, Receive, Responder, Scope, Send, answer_lifespan, read_body
+from gateway.entry.door import Operation, inference_app
+from gateway.entry.http import App, Responder
 from gateway.entry.limit_headers import limit_headers
+from gateway.entry.sse import KEEP_ALIVE_S, SSE_HEADERS, Pulse, event
 from gateway.model.completion import Completion, CompletionChunk
-from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, ProviderTimeout, RouteNotFound
 from gateway.pipeline import chat
-from gateway.pipeline.conclude import conclude
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.inbound import Inbound
 from gateway.ports import World
 
 ROUTE = "/v1/chat/completions"
-KEEP_ALIVE_S = 15.0
-_SSE_HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
-_encode = msgspec.json.Encoder().encode
 
 
 def chat_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
-    """An ASGI application. It answers first and concludes after, so accounting is off the latency path."""
+    async def answer(inbound: Inbound, exchange: Exchange, responder: Responder) -> None:
+        outcome = await chat.run(inbound, exchange, world)
+        if isinstance(outcome, Completion):
+            await responder.json(200, outcome, limit_headers(exchange.ticket))
+        else:
+            await _write_stream(outcome, responder, limit_headers(exchange.ticket), keep_alive_s)
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            return await answer_lifespan(receive, send)
-        arrival = Arrival.of(scope)
-        responder = Responder(arrival, send)
-        exchange = Exchange(arrival.request_id, "chat", world.clock.monotonic_s(), arrived_s=world.clock.now_s())
-        try:
-            _check_route(scope)
-            inbound = chat.Inbound(
-                arrival.headers.get("authorization"), arrival.headers.get("content-type", ""), await read_body(receive)
-            )
-            outcome = await chat.run(inbound, exchange, world)
-            if isinstance(outcome, Completion):
-                await responder.json(200, outcome, limit_headers(exchange.ticket))
-            else:
-                await _write_stream(outcome, responder, limit_headers(exchange.ticket), keep_alive_s)
-        except GatewayError as error:
-            exchange.error = error
-            await _refuse(error, responder, arrival, exchange)
-        except asyncio.CancelledError:
-            exchange.error = ProviderTimeout("The function's own deadline came first.", phase="total")
-            raise
-        except Exception as defect:  # the last resort: whatever it is, the client gets an answer and the log the place
-            log_defect(defect, arrival.request_id)
-            exchange.error = InternalError("The gateway failed. Quote the request id when you report this.")
-            await _refuse(exchange.error, responder, arrival, exchange)
-        finally:
-            await conclude(exchange, world)
-
-    return app
-
-
-def _check_route(scope: Scope) -> None:
-    if scope["path"] != ROUTE:
-        raise RouteNotFound(f"No such route: {scope['path']}.")
-    if scope["method"] != "POST":
-        raise MethodNotAllowed(f"{ROUTE} takes POST.")
+    return inference_app(world, Operation("chat", ROUTE, answer))
 
 
 async def _write_stream(
@@ -72,7 +34,7 @@ async def _write_stream(
     """The status waits for the first chunk, so that a refusal keeps its own."""
     async with contextlib.aclosing(stream):
         first = await anext(stream)
-        await responder.start(200, {**_SSE_HEADERS, **headers})
+        await responder.start(200, {**SSE_HEADERS, **headers})
         pulse = Pulse(responder, keep_alive_s)
         try:
             await pulse.write(*_events(first))
@@ -85,46 +47,5 @@ async def _write_stream(
 def _events(chunks: list[CompletionChunk]) -> tuple[bytes, bool]:
     """Server-sent events for the chunks, and whether they end the stream."""
     last = chunks[-1].gateway is not None
-    events = b"".join(_event(chunk) for chunk in chunks)
+    events = b"".join(event(chunk) for chunk in chunks)
     return (events + b"data: [DONE]\n\n" if last else events), last
-
-
-def _event(value: CompletionChunk | dict[str, Any]) -> bytes:
-    return b"data: " + _encode(value) + b"\n\n"
-
-
-async def _refuse(error: GatewayError, responder: Responder, arrival: Arrival, exchange: Exchange) -> None:
-    """Within a stream as its last event, with what it cost until then."""
-    if not responder.started:
-        await responder.error(error, limit_headers(exchange.ticket))
-        return
-    said = error.wire(arrival.request_id)
-    said["error"].setdefault("usage", exchange.usage_report)
-    await responder.write(_event(said), last=True)
-
-
-class Pulse:
-    """Writes the stream, and a comment whenever nothing was written for `every_s`, so that nobody hangs up."""
-
-    def __init__(self, responder: Responder, every_s: float) -> None:
-        self._responder, self._every_s = responder, every_s
-        self._loop = asyncio.get_running_loop()
-        self._written_s = self._loop.time()
-        self._task = self._loop.create_task(self._beat())
-
-    async def write(self, body: bytes, last: bool) -> None:
-        self._written_s = self._loop.time()
-        if last:
-            self.stop()
-        await self._responder.write(body, last=last)
-
-    def stop(self) -> None:
-        self._task.cancel()
-
-    async def _beat(self) -> None:
-        while True:
-            due_s = self._written_s + self._every_s
-            if (wait_s := due_s - self._loop.time()) > 0:
-                await asyncio.sleep(wait_s)
-            else:
-                await self.write(b": keep-alive\n\n", last=False)

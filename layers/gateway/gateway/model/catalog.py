@@ -6,6 +6,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from gateway.model.units import Unit
+
 
 class Prices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Pico-USD (10^-12 USD) per token, exact; None when the provider has no such price or it is unknown.
@@ -30,15 +32,47 @@ class PriceTier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     prices: Prices
 
 
+class UnitPrice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pico-USD for `per` of a unit: 6_000_000_000 for 60_000 "audio_ms" is $0.006 a minute.
+
+    `variant`: for which kind of the unit it holds, "" for every kind that has no price of its own (`model/units.py`).
+    """
+
+    unit: Unit
+    pico_usd: int
+    per: int = 1
+    variant: str = ""
+
+    def pico_usd_of(self, count: int) -> int:
+        """Rounded up."""
+        return -(-count * self.pico_usd // self.per)
+
+
+class EmbeddingFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`dimensions`: of a vector where none are asked for. Others can be asked for where they are in `choices`, or not
+    fewer than `min_dimensions` and not more than `dimensions`.
+
+    Of one request, where the model has limits other than its API's: `max_inputs`, and `max_tokens` of all together.
+    """
+
+    dimensions: int | None = None
+    choices: tuple[int, ...] = ()
+    min_dimensions: int | None = None
+    max_inputs: int | None = None
+    max_tokens: int | None = None
+
+
 class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`id`: as the provider names it. `api`: the wire it is spoken through (a key of `Provider.wires`).
+    """`id`: as the provider names it. `api`: the wire it is spoken through (a key of the provider's wires for what the
+    model does).
 
     `output_limit_field`: OpenAI's reasoning models refuse `max_tokens` and take `max_completion_tokens`.
     `sampling`: whether it accepts temperature and top_p. `reasoning_by`: how it is told how much to reason: "effort" by
     a named level (of `reasoning_efforts`, any when that is empty), "budget" by a number of tokens, None: not at all or
     unknown. `dialect`: whose words its own parameters have, on a host of many makers that passes them on. `as_of`: date
     of the facts. `shutdown`: ISO date, when past the model is refused as deprecated. `image_tokens`: the most that one
-    image of the prompt can count; None: unknown.
+    image of the prompt can count; None: unknown. `unit_prices`: of what is not charged by tokens. `embedding`: of a
+    maker of vectors.
     """
 
     id: str
@@ -62,6 +96,8 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dialect: Literal["anthropic", "nova", "openai"] | None = None
     prices: Prices | None = None
     price_tiers: tuple[PriceTier, ...] = ()
+    unit_prices: tuple[UnitPrice, ...] = ()
+    embedding: EmbeddingFacts | None = None
 
     @property
     def is_known(self) -> bool:

@@ -11,14 +11,13 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import UNSET, Meta, UnsetType, field
 from msgspec.structs import force_setattr
 
+from gateway.model.call import Call, Count, Name
 from gateway.model.wire import Inbound
 
 Json: TypeAlias = dict[str, Any]
 Medium: TypeAlias = Literal["image", "audio", "video", "document"]
-Name = Annotated[str, Meta(min_length=1, max_length=256)]
 ToolName = Annotated[str, Meta(min_length=1, max_length=1024)]  # a function's, or the GTS id that stands for one
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
-Count = Annotated[int, Meta(ge=1)]
 
 
 class TextPart(Inbound, frozen=True, kw_only=True, tag_field="type", tag="text"):
@@ -246,31 +245,12 @@ class StreamOptions(Inbound, frozen=True, kw_only=True):
     include_obfuscation: bool | None = None
 
 
-class Timeouts(Inbound, frozen=True, kw_only=True):
-    """Milliseconds. `ttft_ms`: until the first content chunk of a stream. `total_ms`: until an attempt's end."""
-
-    ttft_ms: Annotated[int, Meta(ge=1, le=900_000)] | None = None
-    total_ms: Annotated[int, Meta(ge=1, le=900_000)] | None = None
-
-
-class Fallback(Inbound, frozen=True, kw_only=True):
-    models: Annotated[list[Name], Meta(min_length=1)]
-    strategy: Literal["sequential", "parallel"] = "sequential"
-
-
-Metadata: TypeAlias = Annotated[
-    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
-]
-
-
-class ChatCall(Inbound, frozen=True, kw_only=True, rename={"async_": "async"}):
+class ChatCall(Call, frozen=True, kw_only=True):
     """One chat completion to be made, the same for every provider.
 
     `max_tokens` and `max_completion_tokens` mean the same here: the most tokens to generate, reasoning included.
-    `provider_options`: members added to the provider's own request body, by provider name.
     """
 
-    model: Name
     messages: Annotated[list[Message], Meta(min_length=1)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -301,13 +281,7 @@ class ChatCall(Inbound, frozen=True, kw_only=True, rename={"async_": "async"}):
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None
     store: bool | None = None
-    metadata: Metadata | None = None
-    user: Annotated[str, Meta(max_length=256)] | None = None
     response_schema: Json | None = None
-    fallback: Fallback | None = None
-    timeouts: Timeouts | None = None
-    provider_options: dict[str, Json] = field(default_factory=dict)
-    async_: bool | None = None
 
     @property
     def output_limit_tokens(self) -> int | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.model.catalog import ModelFacts, Prices
+from gateway.model.units import UnitName
 from gateway.model.usage import TokenUsage
 
 PICO_PER_NANO = 1_000
@@ -28,13 +30,35 @@ def cost_nano_usd(usage: TokenUsage, facts: ModelFacts) -> int | None:
     """Cost in nano-USD (10^-9 USD), rounded up once; None when a price that is needed is unknown.
 
     A class of tokens without a price of its own is paid as the class it is part of: cache and audio input as input,
-    reasoning and audio output as output, one-hour cache writes as cache writes.
+    reasoning and audio output as output, one-hour cache writes as cache writes. Of each unit, whole pico-USD are paid.
     """
+    tokens, units = _tokens_pico_usd(usage, facts), units_pico_usd(usage.units, facts)
+    return None if tokens is None or units is None else -(-(tokens + units) // PICO_PER_NANO)
+
+
+def units_pico_usd(units: Mapping[UnitName, int], facts: ModelFacts, *, at_most: bool = False) -> int | None:
+    """A variant without a price of its own is paid as its unit; `at_most`: as the dearest variant, where there is no
+    price for all. None when a price that is needed is unknown.
+    """
+    total = 0
+    for name, count in units.items():
+        if not count:
+            continue
+        unit, _, variant = name.partition(":")
+        by_variant = {price.variant: price for price in facts.unit_prices if price.unit == unit}
+        price = by_variant.get(variant) or by_variant.get("")
+        if price is None and not (at_most and by_variant):
+            return None
+        total += max(price.pico_usd_of(count) for price in ([price] if price else by_variant.values()))
+    return total
+
+
+def _tokens_pico_usd(usage: TokenUsage, facts: ModelFacts) -> int | None:
+    """Tokens are free of charge where none were counted and the model is paid by units."""
     prices = prices_for(facts, usage.prompt_tokens)
     if prices is None or prices.input is None or prices.output is None:
-        return None
-    pico = _prompt_pico_usd(usage, prices, prices.input) + _completion_pico_usd(usage, prices, prices.output)
-    return -(-pico // PICO_PER_NANO)
+        return 0 if usage.units and not usage.total_tokens else None
+    return _prompt_pico_usd(usage, prices, prices.input) + _completion_pico_usd(usage, prices, prices.output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +68,22 @@ class DearestPrices:
     input_pico_usd: int
     output_pico_usd: int
 
-    def nano_usd(self, prompt_tokens: int, completion_tokens: int) -> int:
+    def nano_usd(self, prompt_tokens: int, completion_tokens: int, units_pico_usd: int = 0) -> int:
         """Rounded up once."""
-        pico = prompt_tokens * self.input_pico_usd + completion_tokens * self.output_pico_usd
+        pico = prompt_tokens * self.input_pico_usd + completion_tokens * self.output_pico_usd + units_pico_usd
         return -(-pico // PICO_PER_NANO)
+
+
+FREE_TOKENS = DearestPrices(0, 0)
+
+
+def most_nano_usd(facts: ModelFacts, usage: TokenUsage) -> int | None:
+    """The most that a call can cost that uses no more than this; None when a price that is needed is unknown."""
+    prices = dearest_prices(facts) or (FREE_TOKENS if usage.units and not usage.total_tokens else None)
+    units = units_pico_usd(usage.units, facts, at_most=True)
+    if prices is None or units is None:
+        return None
+    return prices.nano_usd(usage.prompt_tokens, usage.completion_tokens, units)
 
 
 def dearest_prices(

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+from msgspec import field
+
+from gateway.model.units import UnitName
 from gateway.model.wire import Outbound
 
 
@@ -30,11 +35,15 @@ class CompletionTokensDetails(Outbound, frozen=True, kw_only=True, omit_defaults
     rejected_prediction_tokens: int = 0
 
 
+D = TypeVar("D", PromptTokensDetails, CompletionTokensDetails)
+
+
 class TokenUsage(Outbound, frozen=True, kw_only=True):
     """`prompt_tokens` includes cache reads, cache writes and tool-use prompt tokens.
 
     `completion_tokens` includes reasoning.
     `billed_prompt_tokens`, `billed_completion_tokens`: what the provider charges for, where that is another number.
+    `units`: what is charged by another measure, counts by their names (`model/units.py`).
     `estimated`: counted by the gateway, because the provider gave no figures.
     """
 
@@ -44,8 +53,39 @@ class TokenUsage(Outbound, frozen=True, kw_only=True):
     completion: CompletionTokensDetails = CompletionTokensDetails()
     billed_prompt_tokens: int | None = None
     billed_completion_tokens: int | None = None
+    units: dict[UnitName, int] = field(default_factory=dict)
     estimated: bool = False
 
     @property
     def total_tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: TokenUsage) -> TokenUsage:
+        """Of two calls together; estimated if either is."""
+        names = {**self.units, **other.units}
+        return TokenUsage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            prompt=_sum(self.prompt, other.prompt),
+            completion=_sum(self.completion, other.completion),
+            billed_prompt_tokens=_billed(
+                (self.billed_prompt_tokens, self.prompt_tokens), (other.billed_prompt_tokens, other.prompt_tokens)
+            ),
+            billed_completion_tokens=_billed(
+                (self.billed_completion_tokens, self.completion_tokens),
+                (other.billed_completion_tokens, other.completion_tokens),
+            ),
+            units={name: self.units.get(name, 0) + other.units.get(name, 0) for name in names},
+            estimated=self.estimated or other.estimated,
+        )
+
+
+def _sum(one: D, other: D) -> D:
+    return type(one)(**{name: getattr(one, name) + getattr(other, name) for name in one.__struct_fields__})
+
+
+def _billed(*counts: tuple[int | None, int]) -> int | None:
+    """Each: what is billed, and what counts where that says nothing."""
+    if all(billed is None for billed, _ in counts):
+        return None
+    return sum(tokens if billed is None else billed for billed, tokens in counts)

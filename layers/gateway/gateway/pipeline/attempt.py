@@ -3,83 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 
 from gateway.model.chat import ChatCall
-from gateway.model.errors import GatewayError, ProviderFailure
+from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest
 from gateway.model.reply import Chunk, Delta, Reply
-from gateway.pipeline.contact import contact
+from gateway.pipeline.ask import answered, ask, ending
+from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import Attempt
 from gateway.pipeline.upload import with_uploads
-from gateway.pipeline.watch import Watch
+from gateway.pipeline.watch import WHOLE_TOTAL_S, Watch, lease_s, seconds, total_s
 from gateway.ports import Incoming, World
 from gateway.providers.contract import Target
 
-# A regional API Gateway drops a connection that is silent for 300 s, so an answer must begin before that:
-# https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html
-WHOLE_TOTAL_S = 285.0
 STREAM_TOTAL_S = 840.0
 TTFT_S = 285.0
-BEFORE_AND_AFTER_S = 75.0
-"""What a request may take besides its attempt: media that have to be fetched, hooks, settling."""
 
 
 def longest_s(call: ChatCall) -> float:
     """After which nobody can be working on a call any more."""
-    total_ms = call.timeouts.total_ms if call.timeouts else None
-    return _seconds(total_ms, STREAM_TOTAL_S if call.stream else WHOLE_TOTAL_S) + BEFORE_AND_AFTER_S
+    return lease_s(call, STREAM_TOTAL_S if call.stream else WHOLE_TOTAL_S)
 
 
 async def whole(call: ChatCall, attempt: Attempt, world: World) -> Reply:
     """The provider's complete reply. Raises ProviderFailure and CapabilityNotSupported."""
-    total_s = _seconds(call.timeouts.total_ms if call.timeouts else None, WHOLE_TOTAL_S)
-    watch = Watch(attempt, world, attempt.started_s + total_s, "total")
-    try:
-        request, target = await _prepare(call, watch)
-        async with AsyncExitStack() as stack:
-            incoming = await watch.wait(stack.enter_async_context(world.outbound.open(request)))
-            response = await watch.wait(incoming.whole())
-        if not _ok(response.status):
-            raise attempt.route.wire.fail(response, target)
-        return attempt.route.wire.parse(response, target)
-    except GatewayError as error:
-        attempt.error = error
-        raise
-    finally:
-        attempt.ended_s = world.clock.monotonic_s()
+    watch = Watch(attempt, world, attempt.started_s + total_s(call))
+    with ending(attempt, world.clock):
+        request, reached = await _prepare(call, watch)
+        reply: Reply = attempt.route.wire.parse(await ask(request, reached, watch), reached.target)
+        return reply
 
 
 async def streamed(call: ChatCall, attempt: Attempt, world: World) -> AsyncGenerator[list[Chunk], None]:
     """The provider's chunks as they come, those of one network read together. Raises as `whole`, also in the middle."""
-    limits = call.timeouts
-    total_s = _seconds(limits.total_ms if limits else None, STREAM_TOTAL_S)
-    ttft_s = _seconds(limits.ttft_ms if limits else None, TTFT_S)
-    watch = Watch(attempt, world, attempt.started_s + min(ttft_s, total_s), "ttft" if ttft_s < total_s else "total")
-    try:
-        request, target = await _prepare(call, watch)
-        async with AsyncExitStack() as stack:
-            incoming = await watch.wait(stack.enter_async_context(world.outbound.open(request)))
-            if not _ok(incoming.status):
-                raise attempt.route.wire.fail(await watch.wait(incoming.whole()), target)
-            parsed = await stack.enter_async_context(aclosing(_parsed(incoming, target, watch)))
+    most_s = total_s(call, STREAM_TOTAL_S)
+    ttft_s = seconds(call.timeouts.ttft_ms if call.timeouts else None, TTFT_S)
+    watch = Watch(attempt, world, attempt.started_s + min(ttft_s, most_s), "ttft" if ttft_s < most_s else "total")
+    with ending(attempt, world.clock):
+        request, reached = await _prepare(call, watch)
+        async with (
+            answered(request, reached, watch) as incoming,
+            aclosing(_parsed(incoming, reached.target, watch)) as parsed,
+        ):
             async for chunks in parsed:
                 if attempt.ttft_s is None and any(_has_content(chunk) for chunk in chunks):
                     attempt.ttft_s = world.clock.monotonic_s() - attempt.started_s
-                    watch.deadline_s, watch.phase = attempt.started_s + total_s, "total"
+                    watch.deadline_s, watch.phase = attempt.started_s + most_s, "total"
                 yield chunks
-    except GatewayError as error:
-        attempt.error = error
-        raise
-    finally:
-        attempt.ended_s = world.clock.monotonic_s()
 
 
-async def _prepare(call: ChatCall, watch: Watch) -> tuple[HttpRequest, Target]:
-    route, world = watch.attempt.route, watch.world
-    reached = await watch.within(contact(route, world))
-    request = route.wire.render(await with_uploads(call, reached, watch), reached.target)
-    return reached.authorized(request, world.clock.now_s()), reached.target
+async def _prepare(call: ChatCall, watch: Watch) -> tuple[HttpRequest, Contact]:
+    route = watch.attempt.route
+    reached = await watch.within(contact(route, watch.world))
+    return route.wire.render(await with_uploads(call, reached, watch), reached.target), reached
 
 
 async def _parsed(incoming: Incoming, target: Target, watch: Watch) -> AsyncGenerator[list[Chunk], None]:
@@ -114,11 +91,3 @@ def _has_content(chunk: Chunk) -> bool:
 def _says_something(delta: Delta) -> bool:
     words = delta.content or delta.reasoning_content or delta.refusal
     return bool(words or delta.tool_calls or delta.reasoning_details or delta.audio or delta.media)
-
-
-def _ok(status: int) -> bool:
-    return 200 <= status < 300
-
-
-def _seconds(milliseconds: int | None, ceiling_s: float) -> float:
-    return ceiling_s if milliseconds is None else min(milliseconds / 1000, ceiling_s)

@@ -21,7 +21,7 @@ from gateway.model.chat import (
 )
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.pipeline.parts import parts_of
-from gateway.pipeline.route import Route
+from gateway.pipeline.route import ChatRoute
 
 CHARACTERS_PER_TOKEN_AT_MOST = 10
 """No tokenizer makes tokens longer than this on average; more text than so many times the context cannot fit."""
@@ -37,7 +37,7 @@ MEDIA_OF_PART: dict[type[Part], str] = {
 }
 
 
-def check_capabilities(call: ChatCall, route: Route) -> None:
+def check_capabilities(call: ChatCall, route: ChatRoute) -> None:
     """Raises CapabilityNotSupported or InvalidRequest (400), naming the parameter and the model."""
     if not route.facts.is_known:
         return
@@ -69,7 +69,7 @@ def _media(call: ChatCall) -> Iterator[tuple[str, str]]:
             yield spot.param, medium
 
 
-def _check_limits(call: ChatCall, route: Route) -> None:
+def _check_limits(call: ChatCall, route: ChatRoute) -> None:
     facts = route.facts
     wanted, most = call.output_limit_tokens, facts.max_output_tokens
     if wanted is not None and most is not None and wanted > most:

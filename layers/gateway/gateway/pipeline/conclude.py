@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.record import Attribution, AuditEvent, AuditName, Told, UsageRecord
 from gateway.pipeline.admit import Used, settle
@@ -101,7 +103,8 @@ def _usage_of(attempt: Attempt, number: int, exchange: Exchange, of: Attribution
         model=attempt.route.model_id,
         model_requested=exchange.model_requested,
         stream=exchange.stream,
-        usage=attempt.usage,
+        usage=None if attempt.usage is None else replace(attempt.usage, units={}),
+        units=attempt.usage.units if attempt.usage else {},
         cost_nano_usd=attempt.cost_nano_usd if attempt.usage is not None else 0,
         latency_ms=_ms(ended_s - attempt.started_s),
         ttft_ms=None if attempt.ttft_s is None else _ms(attempt.ttft_s),
@@ -156,6 +159,7 @@ def record_of(exchange: Exchange, world: World) -> dict[str, Any]:
         "completion_tokens": usage.completion_tokens if usage else None,
         "cached_tokens": usage.prompt.cached_tokens if usage else None,
         "reasoning_tokens": usage.completion.reasoning_tokens if usage else None,
+        "units": usage.units if usage else None,
         "usage_estimated": usage.estimated if usage else None,
         "cost_nano_usd": exchange.cost_nano_usd,
         "latency_ms": _ms(world.clock.monotonic_s() - exchange.started_s),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.model.http import Credential, HttpRequest
-from gateway.pipeline.route import Route
+from gateway.pipeline.route import AnyRoute
 from gateway.ports import World
 from gateway.providers.contract import Target, base_url_of
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    route: Route
+    route: AnyRoute
     target: Target
     credential: Credential
 
@@ -20,7 +20,7 @@ class Contact:
         return self.route.provider.authorize(request, self.credential, now_s)
 
 
-async def contact(route: Route, world: World) -> Contact:
+async def contact(route: AnyRoute, world: World) -> Contact:
     """Raises ProviderError (502) without a credential, or without a setting that the base URL needs."""
     credential = await world.credentials.find(route.provider.name)
     base_url = base_url_of(route.provider, credential)

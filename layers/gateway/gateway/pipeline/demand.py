@@ -1,4 +1,4 @@
-"""The most that a chat call can use, before anybody knows what it will: an upper bound, never a guess.
+"""The most that a call can use, before anybody knows what it will: an upper bound, never a guess.
 
 Text has at most one token for each UTF-8 byte, because tokenizers work on bytes. A medium of unknown length counts as
 all that the model can read.
@@ -23,10 +23,11 @@ from gateway.model.chat import (
 )
 from gateway.model.errors import PriceUnknown
 from gateway.model.limits import Allowance
-from gateway.model.money import PICO_PER_NANO, DearestPrices, dearest_prices
+from gateway.model.money import PICO_PER_NANO, DearestPrices, dearest_prices, most_nano_usd
 from gateway.model.tenant import Principal
+from gateway.model.usage import TokenUsage
 from gateway.pipeline.meters import Demand, budgets_on, limits_on
-from gateway.pipeline.route import Route
+from gateway.pipeline.route import AnyRoute, ChatRoute
 
 TOKENS_PER_MESSAGE = 16
 TOKENS_OF_TOOLS = 1_024
@@ -36,15 +37,15 @@ UNKNOWN_CONTEXT_TOKENS = 1_000_000
 UNKNOWN_OUTPUT_TOKENS = 4_096
 
 
-def demand_of(call: ChatCall, route: Route, principal: Principal, lease_s: float) -> tuple[ChatCall, Demand]:
+def demand_of(call: ChatCall, route: ChatRoute, principal: Principal, lease_s: float) -> tuple[ChatCall, Demand]:
     """What is held for a request is what its provider is told: where tokens or money are limited and the call does not
     say how long its reply may be, it says so afterwards.
 
     Raises PriceUnknown (400).
     """
     prices = dearest_prices(route.facts, **_dearer_classes(call))
-    if prices is None and _money_is_limited(principal, route.model_id):
-        raise PriceUnknown(f"The price of {route.model_id} is not known, and spending is limited here.", param="model")
+    if prices is None:
+        _refuse_unpriced(route, principal)
     prompt_tokens = prompt_tokens_at_most(call, route.facts)
     output_tokens = call.output_limit_tokens
     if output_tokens is None:
@@ -57,6 +58,19 @@ def demand_of(call: ChatCall, route: Route, principal: Principal, lease_s: float
     completion_tokens = output_tokens * (call.n or 1)
     cost = 0 if prices is None else prices.nano_usd(prompt_tokens, completion_tokens)
     return call, Demand(route.model_id, prompt_tokens + completion_tokens, cost, lease_s)
+
+
+def demand_at_most(usage: TokenUsage, route: AnyRoute, principal: Principal, lease_s: float) -> Demand:
+    """Of a call that uses no more than this, whatever it is for. Raises PriceUnknown (400)."""
+    cost = most_nano_usd(route.facts, usage)
+    if cost is None:
+        _refuse_unpriced(route, principal)
+    return Demand(route.model_id, usage.total_tokens, cost or 0, lease_s)
+
+
+def _refuse_unpriced(route: AnyRoute, principal: Principal) -> None:
+    if _money_is_limited(principal, route.model_id):
+        raise PriceUnknown(f"The price of {route.model_id} is not known, and spending is limited here.", param="model")
 
 
 def prompt_tokens_at_most(call: ChatCall, facts: ModelFacts) -> int:

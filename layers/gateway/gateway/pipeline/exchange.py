@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.model.call import Call
 from gateway.model.completion import UsageReport
 from gateway.model.errors import GatewayError
 from gateway.model.tenant import Principal
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.admit import Ticket
-from gateway.pipeline.route import Route
+from gateway.pipeline.route import AnyRoute
 from gateway.providers.contract import RemoteFile
 
 
@@ -23,7 +24,7 @@ class Attempt:
     `uploads`: what the provider was given for this call alone.
     """
 
-    route: Route
+    route: AnyRoute
     started_s: float
     provider_wait_s: float = 0.0
     ttft_s: float | None = None
@@ -73,6 +74,10 @@ class Exchange:
     def waited_s(self) -> float:
         """For providers, media and hooks: what the gateway itself cannot help."""
         return self.media_wait_s + self.hook_wait_s + sum(attempt.provider_wait_s for attempt in self.attempts)
+
+    def note(self, call: Call, *, stream: bool = False) -> None:
+        """What was asked for."""
+        self.model_requested, self.conversation_id, self.stream = call.model, call.conversation_id, stream
 
     def facts(self) -> dict[str, Any]:
         """What the hold keeps, for the record of a request that is lost with its function."""

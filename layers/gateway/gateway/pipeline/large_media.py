@@ -9,7 +9,7 @@ from gateway.model.chat import Medium
 from gateway.model.errors import PayloadTooLarge
 from gateway.model.file import StoredFile
 from gateway.pipeline.parts import Spot
-from gateway.pipeline.route import Route
+from gateway.pipeline.route import ChatRoute
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Loaded:
         return (len(self.file.data) + 2) // 3 * 4
 
 
-def too_large_for_inline(loaded: Mapping[Spot, Loaded], rest_bytes: Callable[[], int], route: Route) -> set[Spot]:
+def too_large_for_inline(loaded: Mapping[Spot, Loaded], rest_bytes: Callable[[], int], route: ChatRoute) -> set[Spot]:
     """What has to be uploaded: each that is too large by itself, then the largest, until the request is small enough.
 
     `rest_bytes`: measures the request without its media. Raises PayloadTooLarge (413) where there is no upload.
@@ -44,7 +44,7 @@ def too_large_for_inline(loaded: Mapping[Spot, Loaded], rest_bytes: Callable[[],
     return large | _too_many(inline, rest_bytes(), limits.request_bytes, route)
 
 
-def _too_many(inline: Mapping[Spot, Loaded], rest_bytes: int, most_bytes: int, route: Route) -> set[Spot]:
+def _too_many(inline: Mapping[Spot, Loaded], rest_bytes: int, most_bytes: int, route: ChatRoute) -> set[Spot]:
     large: set[Spot] = set()
     refusals: list[PayloadTooLarge] = []
     over = rest_bytes + sum(media.inline_bytes for media in inline.values()) - most_bytes
@@ -61,7 +61,7 @@ def _too_many(inline: Mapping[Spot, Loaded], rest_bytes: int, most_bytes: int, r
     return large
 
 
-def _no_upload(media: Loaded, spot: Spot, route: Route, limit: str) -> PayloadTooLarge | None:
+def _no_upload(media: Loaded, spot: Spot, route: ChatRoute, limit: str) -> PayloadTooLarge | None:
     """Why these bytes cannot be uploaded, None when they can."""
     api, size = route.provider.files, len(media.file.data)
     if api is None or not media.file.content_type.startswith(api.types):

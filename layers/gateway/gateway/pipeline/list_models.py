@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
-from gateway.model.catalog import ModelFacts, Prices
+from gateway.model.catalog import EmbeddingFacts, ModelFacts, Prices, UnitPrice
 from gateway.model.errors import GatewayError
 from gateway.model.tenant import Principal
 from gateway.pipeline.route import find_approved, is_shut_down
 from gateway.ports import Catalog
 
 PICO_USD_PER_TOKEN_TO_USD_PER_MILLION = 1_000_000
+PICO_USD_TO_USD = 10**12
 
 
 def approved_models(principal: Principal, catalog: Catalog, now_s: float) -> list[dict[str, Any]]:
@@ -45,6 +46,8 @@ def describe(provider: str, facts: ModelFacts) -> dict[str, Any]:
             "output": list(facts.output),
             "capabilities": list(facts.capabilities),
             "prices_usd_per_million": None if facts.prices is None else _usd_per_million(facts.prices),
+            "unit_prices": [_unit_price(price) for price in facts.unit_prices],
+            "embedding": None if facts.embedding is None else _embedding(facts.embedding),
         },
     }
 
@@ -68,3 +71,18 @@ def _created_s(released: str | None) -> int:
 def _usd_per_million(prices: Prices) -> dict[str, float]:
     known = msgspec.structs.asdict(prices).items()
     return {name: pico / PICO_USD_PER_TOKEN_TO_USD_PER_MILLION for name, pico in known if pico is not None}
+
+
+def _unit_price(price: UnitPrice) -> dict[str, Any]:
+    """USD for `per` of the unit."""
+    usd = price.pico_usd / PICO_USD_TO_USD
+    return {"unit": price.unit, "variant": price.variant or None, "usd": usd, "per": price.per}
+
+
+def _embedding(facts: EmbeddingFacts) -> dict[str, Any]:
+    """Which lengths of vectors can be asked for: those listed, or those from `min_dimensions` on."""
+    return {
+        "dimensions": facts.dimensions,
+        "dimension_choices": list(facts.choices),
+        "min_dimensions": facts.min_dimensions,
+    }

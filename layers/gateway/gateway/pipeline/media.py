@@ -37,7 +37,7 @@ from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.file_types import UNKNOWN, stored_type
 from gateway.pipeline.large_media import Loaded, too_large_for_inline
 from gateway.pipeline.parts import Spot, parts_of, with_parts
-from gateway.pipeline.route import Route
+from gateway.pipeline.route import ChatRoute
 from gateway.ports import World
 
 MAX_BYTES = 40 * 1024 * 1024
@@ -68,7 +68,7 @@ class Place:
         return self.spot.param
 
 
-async def with_media(call: ChatCall, route: Route, exchange: Exchange, world: World) -> ChatCall:
+async def with_media(call: ChatCall, route: ChatRoute, exchange: Exchange, world: World) -> ChatCall:
     """The call with the bytes of its media inside: inline, or as a LargePart when they have to be uploaded.
 
     Raises MediaNotFound (422), InvalidRequest (400), PayloadTooLarge (413), StorageUnavailable (503).

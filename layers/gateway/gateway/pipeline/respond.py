@@ -6,16 +6,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import msgspec
-from msgspec import UNSET
 
 from gateway.model.chat import ChatCall, Json
-from gateway.model.completion import AttemptReport, Completion, CompletionChunk, GatewayReport, UsageReport
-from gateway.model.errors import ProviderTimeout, ReplyBreaksSchema
+from gateway.model.completion import Completion, CompletionChunk, UsageReport
+from gateway.model.errors import ReplyBreaksSchema
 from gateway.model.estimate import at_least, estimated_usage, generated_bytes
-from gateway.model.money import cost_nano_usd
 from gateway.model.reply import Chunk, Reply
-from gateway.model.usage import TokenUsage
-from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.account import account
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.report import report
 from gateway.pipeline.structured import Promise, StreamedExpectation
 from gateway.pipeline.whole_lists import WholeLists
 from gateway.ports import Clock
@@ -123,35 +122,6 @@ class ChunkResponder:
         )
 
 
-def report(exchange: Exchange, clock: Clock) -> GatewayReport:
-    """What happened so far; `overhead_ms` covers everything from arrival that was not waiting."""
-    used = exchange.attempts[-1].route
-    latency_s = clock.monotonic_s() - exchange.started_s
-    return GatewayReport(
-        request_id=exchange.request_id,
-        provider=used.provider.name,
-        model_requested=exchange.model_requested or used.model_id,
-        model_used=used.model_id,
-        fallback_used=len({attempt.route.model_id for attempt in exchange.attempts}) > 1,
-        attempts=[_attempt_report(attempt, clock.monotonic_s()) for attempt in exchange.attempts],
-        latency_ms=_ms(latency_s),
-        overhead_ms=_ms(latency_s - exchange.waited_s),
-        schemas_used=exchange.schemas_used or UNSET,
-    )
-
-
-def _attempt_report(attempt: Attempt, now_s: float) -> AttemptReport:
-    ended_s = now_s if attempt.ended_s is None else attempt.ended_s
-    return AttemptReport(
-        provider=attempt.route.provider.name,
-        model=attempt.route.model_id,
-        status="error" if attempt.error else "ok",
-        code=attempt.error.code if attempt.error else None,
-        latency_ms=_ms(ended_s - attempt.started_s),
-        ttft_ms=None if attempt.ttft_s is None else _ms(attempt.ttft_s),
-    )
-
-
 @contextmanager
 def _usage_in_the_error(usage: UsageReport) -> Iterator[None]:
     try:
@@ -159,27 +129,3 @@ def _usage_in_the_error(usage: UsageReport) -> Iterator[None]:
     except ReplyBreaksSchema as error:
         error.usage = usage
         raise
-
-
-@contextmanager
-def account_interrupted(call: ChatCall, exchange: Exchange) -> Iterator[None]:
-    """A provider that was asked and not waited for has read the prompt, and charges for it, whatever came back."""
-    try:
-        yield
-    except BaseException:
-        attempt = exchange.attempts[-1]
-        if attempt.usage is None and (attempt.error is None or isinstance(attempt.error, ProviderTimeout)):
-            account(exchange, estimated_usage(call, 0))
-        raise
-
-
-def account(exchange: Exchange, usage: TokenUsage) -> UsageReport:
-    """Enters what the last attempt used and cost; the report's cost is that of the whole request."""
-    attempt = exchange.attempts[-1]
-    attempt.usage, attempt.cost_nano_usd = usage, cost_nano_usd(usage, attempt.route.facts)
-    exchange.usage_report = UsageReport.of(usage, exchange.cost_nano_usd)
-    return exchange.usage_report
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)

@@ -2,37 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.errors import CapabilityNotSupported, ModelDeprecated, ModelNotApproved, ModelNotFound
 from gateway.model.tenant import Principal
 from gateway.ports import Catalog
-from gateway.providers.contract import ChatWire, Provider
+from gateway.providers.contract import ChatWire, EmbeddingsWire, Provider
 from gateway.providers.lookup import provider_named
 
+W = TypeVar("W")
 
-@dataclass(frozen=True, slots=True)
-class Route:
+
+@dataclass(frozen=True)
+class Capability(Generic[W]):
+    """What a model can be asked for. `name`: as a refusal calls it. `wires`: a provider's for it, by catalog `api`."""
+
+    name: str
+    wires: Callable[[Provider], Mapping[str, W]]
+
+
+CHAT: Capability[ChatWire] = Capability("chat completions", lambda provider: provider.wires)
+EMBEDDINGS: Capability[EmbeddingsWire] = Capability("embeddings", lambda provider: provider.embeddings)
+
+
+@dataclass(frozen=True)
+class Route(Generic[W]):
     """A model that may be called, and how it is spoken to."""
 
     provider: Provider
     facts: ModelFacts
-    wire: ChatWire
+    wire: W
 
     @property
     def model_id(self) -> str:
         return f"{self.provider.name}/{self.facts.id}"
 
 
-def resolve(model: str, principal: Principal, catalog: Catalog, now_s: float) -> Route:
-    """The route of a chat call. Raises as `find_approved`, and CapabilityNotSupported (400)."""
+ChatRoute: TypeAlias = Route[ChatWire]
+AnyRoute: TypeAlias = Route[Any]
+
+
+def resolve(capability: Capability[W], model: str, principal: Principal, catalog: Catalog, now_s: float) -> Route[W]:
+    """The route of a call for that. Raises as `find_approved`, and CapabilityNotSupported (400)."""
     provider_name, facts = find_approved(model, principal, catalog, now_s)
     provider = provider_named(provider_name)
-    wire = provider.wires.get(facts.api)
+    wires = capability.wires(provider)
+    wire = wires.get(facts.api)
+    if wire is None and not facts.is_known:
+        wire = next(iter(wires.values()), None)  # a model that is passed on by name alone is what it is taken for
     if wire is None:
-        raise CapabilityNotSupported(f"The model '{model}' does not do chat completions.", param="model")
+        raise CapabilityNotSupported(f"The model '{model}' does not do {capability.name}.", param="model")
     return Route(provider, facts, wire)
 
 

@@ -29,7 +29,7 @@ from gateway.model.chat import (
 from gateway.model.errors import InvalidRequest, ReplyBreaksSchema
 from gateway.model.json_schema import is_strict, schema_violations, text_violations
 from gateway.model.reply import Choice, Chunk, ChunkChoice, Delta, Reply
-from gateway.pipeline.route import Route
+from gateway.pipeline.route import ChatRoute
 from gateway.providers.contract import STRICT_SCHEMA
 
 TOOL_NAME = "reply"
@@ -66,7 +66,7 @@ class Expectation:
             raise ReplyBreaksSchema("The reply does not satisfy the schema.", raw_text=text, details=violations)
 
 
-def expect(call: ChatCall, route: Route) -> tuple[ChatCall, Expectation | None]:
+def expect(call: ChatCall, route: ChatRoute) -> tuple[ChatCall, Expectation | None]:
     """The call as the provider can honour its schema, and what to hold the reply against.
 
     Raises InvalidRequest (400) for a schema that is none, or two of them.
@@ -106,7 +106,7 @@ def _one_spelling(call: ChatCall) -> ChatCall:
     return msgspec.structs.replace(call, response_schema=None, response_format=JsonSchemaFormat(json_schema=named))
 
 
-def _has_words_for(schema: Json, route: Route) -> bool:
+def _has_words_for(schema: Json, route: ChatRoute) -> bool:
     if not route.facts.can("structured_output"):
         return False
     formats = route.wire.formats

@@ -4,14 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
+from gateway.model.call import Call
 from gateway.model.errors import ProviderTimeout
 from gateway.pipeline.exchange import Attempt
 from gateway.ports import World
 
 T = TypeVar("T")
+
+# A regional API Gateway drops a connection that is silent for 300 s, so an answer must begin before that:
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html
+WHOLE_TOTAL_S = 285.0
+BEFORE_AND_AFTER_S = 75.0
+"""What a request may take besides its attempt: media that have to be fetched, hooks, settling."""
+
+
+def total_s(call: Call, ceiling_s: float = WHOLE_TOTAL_S) -> float:
+    """How long an attempt may take."""
+    return seconds(call.timeouts.total_ms if call.timeouts else None, ceiling_s)
+
+
+def lease_s(call: Call, ceiling_s: float = WHOLE_TOTAL_S) -> float:
+    """After which nobody can be working on a call any more."""
+    return total_s(call, ceiling_s) + BEFORE_AND_AFTER_S
+
+
+def seconds(milliseconds: int | None, ceiling_s: float) -> float:
+    return ceiling_s if milliseconds is None else min(milliseconds / 1000, ceiling_s)
 
 
 @dataclass(slots=True)
@@ -21,15 +42,21 @@ class Watch:
     attempt: Attempt
     world: World
     deadline_s: float
-    phase: Literal["ttft", "total"]
+    phase: Literal["ttft", "total"] = "total"
+    _waiting: int = field(default=0, init=False)
+    _since_s: float = field(default=0.0, init=False)
 
     async def wait(self, awaitable: Awaitable[T]) -> T:
-        """Raises ProviderTimeout (504)."""
-        began_s = self.world.clock.monotonic_s()
+        """Time in which several are waited for counts once. Raises ProviderTimeout (504)."""
+        if not self._waiting:
+            self._since_s = self.world.clock.monotonic_s()
+        self._waiting += 1
         try:
             return await self.within(awaitable)
         finally:
-            self.attempt.provider_wait_s += self.world.clock.monotonic_s() - began_s
+            self._waiting -= 1
+            if not self._waiting:
+                self.attempt.provider_wait_s += self.world.clock.monotonic_s() - self._since_s
 
     async def within(self, awaitable: Awaitable[T]) -> T:
         """As `wait`, for what is the gateway's own work. Raises ProviderTimeout (504)."""

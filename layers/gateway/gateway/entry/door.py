@@ -1,0 +1,90 @@
+"""The front door of every function that calls models: one request, from its arrival to its record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from gateway.adapters.telemetry import log_defect
+from gateway.entry.http import App, Arrival, Receive, Responder, Scope, Send, answer_lifespan, read_body
+from gateway.entry.limit_headers import limit_headers
+from gateway.entry.sse import event
+from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, ProviderTimeout, RouteNotFound
+from gateway.pipeline.conclude import conclude
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.inbound import Inbound
+from gateway.ports import World
+
+Answering: TypeAlias = Callable[[Inbound, Exchange, Responder], Awaitable[None]]
+"""Runs the pipeline and writes its outcome. What it raises is told to the client, as the only thing or as the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`name`: as records and events call it. `path`: of its route, which takes POST."""
+
+    name: str
+    path: str
+    answer: Answering
+
+
+def inference_app(world: World, *operations: Operation) -> App:
+    """An ASGI application. It answers first and concludes after, so accounting is off the latency path."""
+    by_path = {operation.path: operation for operation in operations}
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await answer_lifespan(receive, send)
+        arrival = Arrival.of(scope)
+        responder = Responder(arrival, send)
+        operation = by_path.get(scope["path"], operations[0])
+        exchange = Exchange(
+            arrival.request_id, operation.name, world.clock.monotonic_s(), arrived_s=world.clock.now_s()
+        )
+        try:
+            _check_route(scope, by_path)
+            await operation.answer(await _inbound(arrival, receive), exchange, responder)
+        except GatewayError as error:
+            exchange.error = error
+            await _refuse(error, responder, exchange)
+        except asyncio.CancelledError:
+            exchange.error = ProviderTimeout("The function's own deadline came first.", phase="total")
+            raise
+        except Exception as defect:  # the last resort: whatever it is, the client gets an answer and the log the place
+            log_defect(defect, arrival.request_id)
+            exchange.error = InternalError("The gateway failed. Quote the request id when you report this.")
+            await _refuse(exchange.error, responder, exchange)
+        finally:
+            await conclude(exchange, world)
+
+    return app
+
+
+def _check_route(scope: Scope, by_path: dict[str, Operation]) -> None:
+    path = scope["path"]
+    if path not in by_path:
+        raise RouteNotFound(f"No such route: {path}.")
+    if scope["method"] != "POST":
+        raise MethodNotAllowed(f"{path} takes POST.")
+
+
+async def _inbound(arrival: Arrival, receive: Receive) -> Inbound:
+    headers = arrival.headers
+    return Inbound(
+        headers.get("authorization", ""),
+        headers.get("content-type", ""),
+        await read_body(receive),
+        accept=headers.get("accept", ""),
+    )
+
+
+async def _refuse(error: GatewayError, responder: Responder, exchange: Exchange) -> None:
+    """Within a stream as its last event, with what it cost until then."""
+    if not responder.started:
+        await responder.error(error, limit_headers(exchange.ticket))
+        return
+    said = error.wire(exchange.request_id)
+    said["error"].setdefault("usage", exchange.usage_report)
+    await responder.write(event(said), last=True)

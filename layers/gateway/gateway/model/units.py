@@ -1,0 +1,16 @@
+"""What is charged by another measure than tokens: images, seconds, characters, searches. Counts are whole numbers.
+
+A count goes by a name: its unit and, where the price depends on more, a variant of it, as the catalog's prices have
+it: "audio_ms", "images:1024x1024:high", "video_ms:1080p", "requests:low".
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+Unit: TypeAlias = Literal["audio_ms", "characters", "images", "pages", "requests", "video_ms", "web_searches"]
+UnitName: TypeAlias = str
+
+
+def unit_name(unit: Unit, variant: str = "") -> UnitName:
+    return f"{unit}:{variant}" if variant else unit

@@ -1,0 +1,52 @@
+"""One call to a provider and the HTTP requests that it takes, the same for every capability."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+
+from gateway.model.errors import GatewayError
+from gateway.model.http import HttpRequest, HttpResponse
+from gateway.pipeline.contact import Contact
+from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.route import AnyRoute
+from gateway.pipeline.watch import Watch
+from gateway.ports import Clock, Incoming
+
+
+def begin(route: AnyRoute, exchange: Exchange, clock: Clock) -> Attempt:
+    attempt = Attempt(route, started_s=clock.monotonic_s())
+    exchange.attempts.append(attempt)
+    return attempt
+
+
+@contextmanager
+def ending(attempt: Attempt, clock: Clock) -> Iterator[None]:
+    """Notes how and when an attempt ended, whatever made it end."""
+    try:
+        yield
+    except GatewayError as error:
+        attempt.error = error
+        raise
+    finally:
+        attempt.ended_s = clock.monotonic_s()
+
+
+@asynccontextmanager
+async def answered(request: HttpRequest, reached: Contact, watch: Watch) -> AsyncIterator[Incoming]:
+    """A 2xx answer to a rendered request, once its head has come.
+
+    Raises what the wire says that any other answer means, ProviderError (502) and ProviderTimeout (504).
+    """
+    authorized = reached.authorized(request, watch.world.clock.now_s())
+    async with AsyncExitStack() as stack:
+        incoming = await watch.wait(stack.enter_async_context(watch.world.outbound.open(authorized)))
+        if not 200 <= incoming.status < 300:
+            raise reached.route.wire.fail(await watch.wait(incoming.whole()), reached.target)
+        yield incoming
+
+
+async def ask(request: HttpRequest, reached: Contact, watch: Watch) -> HttpResponse:
+    """The whole answer. Raises as `answered`."""
+    async with answered(request, reached, watch) as incoming:
+        return await watch.wait(incoming.whole())

@@ -1,0 +1,27 @@
+"""What a provider is to the gateway: pure functions between normalised values and HTTP values.
+
+One file for each capability (`chat`, `embeddings`, ...) with the protocol of its wires, whose verbs are the same:
+`render` a call as a request, `parse` a 2xx answer, `fail` any other. `provider.py` brings them together.
+"""
+
+from gateway.providers.contract.chat import STRICT_SCHEMA, ChatWire, StreamParser
+from gateway.providers.contract.embeddings import EmbeddingsWire
+from gateway.providers.contract.media import FileApi, InlineLimits, RemoteFile, for_every_model
+from gateway.providers.contract.provider import Provider, base_url_of, bearer, setting
+from gateway.providers.contract.target import Target
+
+__all__ = [
+    "STRICT_SCHEMA",
+    "ChatWire",
+    "EmbeddingsWire",
+    "FileApi",
+    "InlineLimits",
+    "Provider",
+    "RemoteFile",
+    "StreamParser",
+    "Target",
+    "base_url_of",
+    "bearer",
+    "for_every_model",
+    "setting",
+]

@@ -1,0 +1,70 @@
+"""A provider as a whole: its name, its address, its credential, and its wires for each capability."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from gateway.model.errors import ProviderError
+from gateway.model.http import Credential, HttpRequest
+from gateway.providers.contract.chat import ChatWire
+from gateway.providers.contract.embeddings import EmbeddingsWire
+from gateway.providers.contract.media import NO_LIMITS, FileApi, InlineFor
+
+
+def bearer(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
+    """`Authorization: Bearer`, left out when there is no key (a server of one's own may need none)."""
+    if not credential.api_key:
+        return request
+    headers = {**request.headers, "authorization": f"Bearer {credential.api_key.reveal()}"}
+    return HttpRequest(request.method, request.url, headers, request.body)
+
+
+Authorize: TypeAlias = Callable[[HttpRequest, Credential, float], HttpRequest]
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """`base_url`: the public one, in the meaning of the provider's official SDK; None when only the owner knows it.
+    Where it differs from owner to owner it has places for settings: "https://{region}.acme.example".
+
+    `wires`: of chat, by the `api` member of a catalog row; so are those of every other capability, each under its name.
+    `authorize` puts the credential into a rendered request;
+    the last argument is the time in Unix seconds, for signatures.
+    `own_urls`: how addresses begin that only this provider can read, which the gateway therefore hands on.
+    `inline`: what a request to a model may carry in itself. `files`: where larger media go, None: nowhere.
+    """
+
+    name: str
+    base_url: str | None
+    wires: dict[str, ChatWire] = field(default_factory=dict, repr=False)
+    embeddings: dict[str, EmbeddingsWire] = field(default_factory=dict, repr=False)
+    authorize: Authorize = bearer
+    own_urls: tuple[str, ...] = ()
+    inline: InlineFor = NO_LIMITS
+    files: FileApi | None = None
+
+
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+def base_url_of(provider: Provider, credential: Credential) -> str:
+    """The owner's base URL, else the public one with the owner's settings in its places. No trailing slash.
+
+    Raises ProviderError (502) that names what the owner has not set.
+    """
+    url = credential.base_url
+    if url is None:
+        if provider.base_url is None:
+            raise ProviderError(f"No base URL is configured for {provider.name}.")
+        url = _PLACE.sub(lambda place: setting(place[1], credential.settings, provider.name), provider.base_url)
+    return url.rstrip("/")
+
+
+def setting(name: str, settings: Mapping[str, str], provider: str) -> str:
+    """What the owner stored with the key under this name. Raises ProviderError (502) that names it."""
+    if value := settings.get(name):
+        return value
+    raise ProviderError(f"'{name}' is missing in the credential of {provider}.")
