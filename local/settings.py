@@ -29,6 +29,7 @@ PROVIDERS = (
     "cerebras",
     "ollama",
     "vllm",
+    "voyage",
 )
 # What else an owner sets, of providers whose address depends on him: AZURE_RESOURCE, VERTEX_PROJECT, ...
 SETTINGS = {

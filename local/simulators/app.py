@@ -29,6 +29,7 @@ from local.simulators.providers.perplexity import Perplexity
 from local.simulators.providers.together import Together
 from local.simulators.providers.vertex import Vertex
 from local.simulators.providers.vllm import VLLM
+from local.simulators.providers.voyage import Voyage
 from local.simulators.providers.xai import XAI
 from local.simulators.switches import SwitchError, build
 from local.simulators.wire import JSON_HEADERS, Api, Filed, Refused, Reply, encode
@@ -53,6 +54,7 @@ APIS: tuple[Api, ...] = (
     HuggingFace(),
     Ollama(),
     VLLM(),
+    Voyage(),
 )
 
 FILES = "files"

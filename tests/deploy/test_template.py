@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.pipeline.watch import BEFORE_AND_AFTER_S, WHOLE_TOTAL_S
 from local.places import REPOSITORY
 from tests.deploy.conftest import Resources, of_type
 
@@ -20,6 +21,10 @@ ALLOWED = {
     | {"s3:GetObject", "s3:ListBucket", "lambda:InvokeFunction"}  # media: files, and what was fetched
     | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"}
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # the ledger; what is told, and where else
+    "EmbeddingsRole": LOGS
+    | TENANTS
+    | {"secretsmanager:GetSecretValue", "kms:Decrypt", "bedrock:InvokeModel"}
+    | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
     "ModelsRole": LOGS | TENANTS | {"kms:Decrypt"},
     "FilesRole": LOGS
     | TENANTS
@@ -84,11 +89,20 @@ def test_chat_streams_through_the_alias(deployed: Resources) -> None:
     assert deployed["ChatFunction"]["Properties"]["Timeout"] == 900
 
 
+def test_embeddings_may_be_larger_than_a_buffered_answer(deployed: Resources) -> None:
+    """2,048 vectors of 3,072 numbers are some 80 MB; the function outlives the longest wait for a provider."""
+    embeddings = integration(deployed, "/v1/embeddings", "post")
+    assert embeddings["responseTransferMode"] == "STREAM"
+    assert deployed["EmbeddingsFunction"]["Properties"]["Timeout"] * 1000 == embeddings["timeoutInMillis"]
+    assert deployed["EmbeddingsFunction"]["Properties"]["Timeout"] == WHOLE_TOTAL_S + BEFORE_AND_AFTER_S
+
+
 def test_the_routes_are_the_published_ones(deployed: Resources) -> None:
     paths = deployed["Api"]["Properties"]["Body"]["paths"]
     methods = {path: sorted(set(operations) - {"options"}) for path, operations in paths.items()}
     assert methods == {
         "/v1/chat/completions": ["post"],
+        "/v1/embeddings": ["post"],
         "/v1/models": ["get"],
         "/v1/models/{id+}": ["get"],
         "/openapi.json": ["get"],

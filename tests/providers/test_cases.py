@@ -36,7 +36,11 @@ from tests.providers.framing import EVENT_STREAM, SSE, stream_of
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent for path in HERE.glob("*/*/call.json"))
-PROVIDERS = sorted(name for _, name, _ in pkgutil.iter_modules(gateway.providers.__path__) if has_provider(name))
+PROVIDERS = sorted(
+    name
+    for _, name, _ in pkgutil.iter_modules(gateway.providers.__path__)
+    if has_provider(name) and provider_named(name).wires
+)
 OWNERS_BASE_URL = "http://model.example/v1"
 KNOWN = {"call.json", "model.json", "settings.json", "request.json", "response.json", SSE, EVENT_STREAM} | {
     *("reply.json", "chunks.json", "error.json", "source.md")

@@ -201,7 +201,7 @@ def test_unknown_model_and_operation(simulator: Simulator, client: Any) -> None:
     assert client.converse(modelId=arn, messages=said("x"))["stopReason"] == "end_turn"
     assert simulator.last("bedrock")["model"] == arn
     headers = {"authorization": f"Bearer {KEY}"}
-    assert simulator.http.post("bedrock/model/m/invoke", json={}, headers=headers).status_code == 404
+    assert simulator.http.post("bedrock/model/m/count-tokens", json={}, headers=headers).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,28 @@ from urllib.parse import parse_qs
 from local.simulators.http1 import Request
 from local.simulators.providers.anthropic import Anthropic
 from local.simulators.providers.chat import ChatCall
+from local.simulators.providers.embeddings import Embedded, EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle, statuses
 from local.simulators.providers.openai import OpenAI
 from local.simulators.script import Answer
-from local.simulators.wire import Api, Call, Event, Filed, Json, Refused, decode_object, encode, sse
+from local.simulators.wire import Api, Asked, Call, Event, Filed, Json, Refused, decode_object, encode, sse
 
 V1, DEPLOYMENTS, OLDER, MODELS, CLAUDE = "/openai/v1/", "/openai/deployments/", "/openai/", "/models/", "/anthropic/"
 CODES = {"model_not_found": "DeploymentNotFound", "no_route": "404", "missing_key": "401", "wrong_key": "401"}
 SAFE = {"hate": {"filtered": False, "severity": "safe"}, "violence": {"filtered": False, "severity": "safe"}}
 PROMPT_FILTERS: list[Json] = [{"prompt_index": 0, "content_filter_results": SAFE}]
+
+
+class CohereApart(EmbeddingRules):
+    """Cohere's models behind the same address answer in numbers only."""
+
+    def read(self, body: Json) -> Embedded:
+        if "cohere" in str(body.get("model")).lower() and body.get("encoding_format") not in (None, "float"):
+            raise Refused("wrong_type", "encoding_format: not supported by this model", param="encoding_format")
+        return super().read(body)
+
+
+AZURE_EMBEDDINGS = CohereApart(takes_tokens=True, fixed=("ada-002", "v3"))
 
 
 def error_body(refused: Refused, status: int) -> Json:
@@ -52,6 +65,7 @@ class Azure(OpenAI):
     name, prefix = "azure", "/azure/openai/v1"
     models = ("gpt-4o", "gpt-5-mini", "grok-4-1-fast-non-reasoning")
     errors = ErrorStyle(error_body, statuses({}))
+    embeddings = AZURE_EMBEDDINGS
     id_header = "apim-request-id"
     reply_extras: ClassVar[Json] = {"system_fingerprint": "fp_simulated0", "prompt_filter_results": PROMPT_FILTERS}
     chunk_extras: ClassVar[Json] = {"system_fingerprint": "fp_simulated0"}
@@ -80,7 +94,7 @@ class Azure(OpenAI):
     def at(self, path: str) -> tuple[Api, str]:
         return (self._claude, path.removeprefix("/anthropic")) if path.startswith(CLAUDE) else (self, path)
 
-    def read(self, request: Request, path: str) -> Call | Json:
+    def read(self, request: Request, path: str) -> Asked | Json:
         if key := request.headers.get("api-key"):
             request = replace(request, headers={**request.headers, "authorization": f"Bearer {key}"})
         version = parse_qs(request.query).get("api-version", [""])[0]

@@ -10,12 +10,14 @@ import msgspec
 
 from local.simulators.http1 import Request
 from local.simulators.providers.bedrock_frames import event, exception
+from local.simulators.providers.bedrock_invoke import read_invoke
 from local.simulators.providers.bedrock_request import check, check_access, read_prompt
 from local.simulators.script import Answer, ToolCall, Usage, fragments
 from local.simulators.wire import (
     JSON_HEADERS,
     UNKNOWN_MODEL,
     Api,
+    Asked,
     Call,
     Event,
     Json,
@@ -58,19 +60,21 @@ PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
 class Bedrock(Api):
-    """The two operations of the runtime endpoint; requests are signed, or carry an API key."""
+    """Three operations of the runtime endpoint; requests are signed, or carry an API key."""
 
     name, prefix = "bedrock", "/bedrock"
     id_header = "x-amzn-requestid"
 
-    def read(self, request: Request, path: str) -> Call | Json:
+    def read(self, request: Request, path: str) -> Asked | Json:
         check_access(request)
         model, _, operation = path.removeprefix("/model/").rpartition("/")
-        if request.method != "POST" or not path.startswith("/model/") or operation not in OPERATIONS:
+        if request.method != "POST" or not path.startswith("/model/") or operation not in (*OPERATIONS, "invoke"):
             raise Refused("no_route", "Unknown operation")
         if UNKNOWN_MODEL in model:
             raise Refused("model_not_found", "The provided model identifier is invalid.")
         body = decode_object(request.body)
+        if operation == "invoke":
+            return read_invoke(model, body)
         check(body)
         return ConverseCall(model, body, stream=OPERATIONS[operation])
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from local.simulators.http1 import Request
 from local.simulators.providers.conversation import read_prompt
+from local.simulators.providers.embeddings import EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle
 from local.simulators.script import (
     Answer,
@@ -23,6 +24,7 @@ from local.simulators.wire import (
     TEXT,
     UNKNOWN_MODEL,
     Api,
+    Asked,
     Call,
     Event,
     Json,
@@ -80,6 +82,7 @@ class ChatApi(Api):
     max_output_tokens: int | None = None
     models: tuple[str, ...] = ()
     errors: ErrorStyle
+    embeddings: EmbeddingRules | None = None
     empty_content: str | None = ""
     reasoning_field: str | None = "reasoning_content"
     shows_reasoning = True
@@ -98,11 +101,13 @@ class ChatApi(Api):
 
     # -- requests ---------------------------------------------------------------------------------------------------
 
-    def read(self, request: Request, path: str) -> Call | Json:
+    def read(self, request: Request, path: str) -> Asked | Json:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         check_key(key if scheme.lower() == "bearer" else None, required=self.needs_key)
         if request.method == "GET" and path == "/models":
             return self.model_list()
+        if request.method == "POST" and self.embeddings and path == self.embeddings.path:
+            return self.embeddings.read(decode_object(request.body))
         if request.method != "POST" or path != "/chat/completions":
             raise Refused("no_route", f"Invalid URL ({request.method} {request.path})")
         body = decode_object(request.body)

@@ -6,11 +6,13 @@ https://docs.cohere.com/reference/chat, https://docs.cohere.com/v2/docs/streamin
 from collections.abc import Iterable, Iterator
 
 from local.simulators.http1 import Request
+from local.simulators.providers.cohere_embed import read_embed
 from local.simulators.providers.cohere_request import check, read_prompt
 from local.simulators.script import Answer, ToolCall, Usage, fragments, split_pieces
 from local.simulators.wire import (
     JSON_HEADERS,
     Api,
+    Asked,
     Call,
     Event,
     Json,
@@ -48,10 +50,12 @@ class Cohere(Api):
     name, prefix = "cohere", "/cohere"
     id_header = "x-debug-trace-id"
 
-    def read(self, request: Request, path: str) -> Call | Json:
+    def read(self, request: Request, path: str) -> Asked | Json:
         check_key(request.headers.get("authorization", "").removeprefix("Bearer "))
         if request.method == "GET" and path == "/v1/models":
             return {"models": [{"name": name, "endpoints": ["chat"]} for name in MODELS]}
+        if request.method == "POST" and path == "/v2/embed":
+            return read_embed(decode_object(request.body))
         if request.method != "POST" or path != "/v2/chat":
             raise Refused("no_route", "not found")
         body = decode_object(request.body)

@@ -4,9 +4,10 @@ https://docs.fireworks.ai/api-reference/post-chatcompletions
 """
 
 from local.simulators.providers.chat import COMMON, ChatApi
+from local.simulators.providers.embeddings import EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle
 from local.simulators.script import Usage
-from local.simulators.wire import ANY, FLAG, TEXT, Json, Refused, decimal, integer
+from local.simulators.wire import ANY, FLAG, LIST, TEXT, Json, Refused, decimal, integer
 
 
 def error_body(refused: Refused, status: int) -> Json:
@@ -43,6 +44,16 @@ class Fireworks(ChatApi):
     }
     models = ("accounts/fireworks/models/llama-v3p3-70b-instruct", "accounts/fireworks/models/gpt-oss-120b")
     errors = ErrorStyle(error_body)
+    embeddings = EmbeddingRules(
+        rules={
+            "model": TEXT,
+            "input": ANY,
+            "dimensions": integer(1),
+            "prompt_template": TEXT,
+            "return_logits": LIST,
+            "normalize": FLAG,
+        }
+    )
     empty_content = None
     usage_on_finish = usage_always = True
 

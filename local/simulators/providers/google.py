@@ -7,12 +7,14 @@ from urllib.parse import parse_qs
 import msgspec
 
 from local.simulators.http1 import Request
+from local.simulators.providers.google_embed import read_batch
 from local.simulators.providers.google_files import FILE, JSON_UTF8, UPLOAD, GoogleFiles
 from local.simulators.providers.google_request import read_request
 from local.simulators.script import Answer, ToolCall, Usage
 from local.simulators.wire import (
     UNKNOWN_MODEL,
     Api,
+    Asked,
     Call,
     Event,
     Filed,
@@ -26,6 +28,7 @@ from local.simulators.wire import (
 )
 
 MODELS = ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-3-flash-preview")
+VERBS = ("generateContent", "streamGenerateContent", "batchEmbedContents")
 VERSIONS = ("v1", "v1beta", "v1alpha")
 FINISH = {"length": "MAX_TOKENS", "filter": "SAFETY"}
 # a wrong key is a 400 and no key a 403: seen in recorded traffic
@@ -54,7 +57,7 @@ class Google(Api):
     def __init__(self) -> None:
         self._files = GoogleFiles()
 
-    def read(self, request: Request, path: str) -> Call | Json | Filed:
+    def read(self, request: Request, path: str) -> Asked | Json | Filed:
         if self._files.is_upload(request, path):
             return self._files.receive(request)
         query = parse_qs(request.query)
@@ -69,13 +72,15 @@ class Google(Api):
         if request.method == "GET" and resource == "models":
             return _model_list()
         model, _, verb = resource.removeprefix("models/").partition(":")
-        if request.method != "POST" or verb not in ("generateContent", "streamGenerateContent"):
+        if request.method != "POST" or verb not in VERBS:
             raise Refused("no_route", "The requested URL was not found on this server.")
         if model == UNKNOWN_MODEL:
             raise Refused("model_not_found", f"models/{model} is not found for API version {version}.")
         if len(request.body) > MAX_REQUEST_BYTES:
             raise Refused("out_of_range", f"Request payload size exceeds the limit: {MAX_REQUEST_BYTES} bytes.")
         stream, body = verb == "streamGenerateContent", decode_object(request.body)
+        if verb == "batchEmbedContents":
+            return read_batch(model, body)
         self._files.resolve(body)
         return GenerateCall(model, body, stream, sse=query.get("alt") == ["sse"])
 

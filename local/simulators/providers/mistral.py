@@ -3,9 +3,10 @@
 from typing import Any, ClassVar
 
 from local.simulators.providers.chat import COMMON, ChatApi, without_logprobs
+from local.simulators.providers.embeddings import Embedded, EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle, statuses
 from local.simulators.script import Answer, Usage
-from local.simulators.wire import FLAG, OBJECT, TEXT, Json, Refused, decimal, integer
+from local.simulators.wire import ANY, FLAG, OBJECT, TEXT, Json, Refused, decimal, integer
 
 ABSENT = {
     "max_completion_tokens",
@@ -51,6 +52,19 @@ def _thinking(text: str) -> Json:
     return {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
 
 
+class MistralEmbeddings(EmbeddingRules):
+    """Too much at once is a 400 of its own, as recorded."""
+
+    def read(self, body: Json) -> Embedded:
+        try:
+            return super().read(body)
+        except Refused as refused:
+            if refused.kind != "out_of_range" or refused.param != "input":
+                raise
+            message = "Too many inputs in request, split into more batches."
+            raise Refused("fault", message, status=400, code="3210") from None
+
+
 class Mistral(ChatApi):
     """Mistral's chat completions."""
 
@@ -65,6 +79,20 @@ class Mistral(ChatApi):
     }
     models = ("mistral-large-latest", "mistral-small-latest", "ministral-3b-latest", "magistral-medium-latest")
     errors = ErrorStyle(error_body, statuses({"model_not_found": 400}, validation=422))
+    embeddings = MistralEmbeddings(
+        rules={
+            "model": TEXT,
+            "input": ANY,
+            "encoding_format": TEXT,
+            "output_dimension": integer(1),
+            "output_dtype": TEXT,
+            "metadata": OBJECT,
+        },
+        max_inputs=256,
+        max_tokens=16_384,
+        dimensions="output_dimension",
+        fixed=("mistral-embed",),
+    )
     chunk_extras: ClassVar[Json] = {"p": "simulated"}
     tool_index = whole_tool_calls = usage_on_finish = usage_always = True
 

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from local.simulators.http1 import Request
 from local.simulators.providers.chat import COMMON, ChatApi, ChatCall
+from local.simulators.providers.embeddings import EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle, code_of, kind_of
 from local.simulators.providers.responses import ResponsesCall
 from local.simulators.script import Answer, Usage
@@ -13,7 +14,7 @@ from local.simulators.wire import (
     LIST,
     OBJECT,
     TEXT,
-    Call,
+    Asked,
     Headers,
     Json,
     Kind,
@@ -75,8 +76,9 @@ class OpenAI(ChatApi):
     reply_extras: ClassVar[Json] = {"service_tier": "default", "system_fingerprint": "fp_simulated0"}
     chunk_extras = reply_extras
     errors = ErrorStyle(error_body, headers=error_headers)
+    embeddings = EmbeddingRules(max_tokens=300_000, takes_tokens=True, fixed=("ada-002",))
 
-    def read(self, request: Request, path: str) -> Call | Json:
+    def read(self, request: Request, path: str) -> Asked | Json:
         if path != "/responses":
             return super().read(request, path)
         check_key(request.headers.get("authorization", "").removeprefix("Bearer "))

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from local.simulators.providers.chat import COMMON, FINISH, ChatApi, ChatCall, without_logprobs
+from local.simulators.providers.embeddings import EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle, kind_of, statuses
 from local.simulators.script import Answer, Usage
-from local.simulators.wire import FLAG, LIST, OBJECT, TEXT, Json, Refused
+from local.simulators.wire import ANY, FLAG, LIST, OBJECT, TEXT, Json, Refused, integer
 
 HTML_401 = "<html>\n<head><title>401 Authorization Required</title></head>\n<body></body>\n</html>\n"
 SOURCE = "https://example.com/simulated-source"
@@ -38,6 +39,14 @@ class Perplexity(ChatApi):
     }
     models = ("sonar", "sonar-pro", "sonar-reasoning-pro", "sonar-deep-research")
     errors = ErrorStyle(error_body, statuses({"model_not_found": 400}))
+    embeddings = EmbeddingRules(
+        path="/v1/embeddings",
+        rules={"model": TEXT, "input": ANY, "dimensions": integer(128), "encoding_format": TEXT},
+        max_inputs=512,
+        max_tokens=120_000,
+        encodings=("base64_int8",),
+        int8=True,
+    )
     usage_always = True
     role_first = False
     shows_reasoning = False  # no reasoning text in replies; `reasoning_tokens` can be set by directive

@@ -3,9 +3,10 @@
 from typing import ClassVar
 
 from local.simulators.providers.chat import COMMON, ChatApi
+from local.simulators.providers.embeddings import EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle, code_of, kind_of
 from local.simulators.script import Usage
-from local.simulators.wire import OBJECT, Json, Refused, decimal, integer
+from local.simulators.wire import ANY, OBJECT, TEXT, Json, Refused, decimal, integer
 
 
 def error_body(refused: Refused, status: int) -> Json:
@@ -24,6 +25,7 @@ class Together(ChatApi):
     rules = COMMON | {"top_k": integer(), "repetition_penalty": decimal(), "min_p": decimal(0, 1), "reasoning": OBJECT}
     models = ("meta-llama/Llama-3.3-70B-Instruct-Turbo", "deepseek-ai/DeepSeek-V3", "openai/gpt-oss-120b")
     errors = ErrorStyle(error_body)
+    embeddings = EmbeddingRules(rules={"model": TEXT, "input": ANY})
     reasoning_field = "reasoning"
     empty_content = None
     usage_on_finish = tool_index = True

@@ -12,14 +12,17 @@ from local.simulators.http1 import Request
 from local.simulators.providers.anthropic import Anthropic, MessagesCall
 from local.simulators.providers.anthropic_request import check
 from local.simulators.providers.google import GenerateCall, Google
+from local.simulators.providers.google_embed import read_content, read_predict
 from local.simulators.providers.google_request import camel
 from local.simulators.script import Answer
-from local.simulators.wire import UNKNOWN_MODEL, Api, Call, Json, Refused, Reply, check_key, decode_object
+from local.simulators.wire import UNKNOWN_MODEL, Api, Asked, Call, Json, Refused, Reply, check_key, decode_object
 
 PATH = re.compile(
     r"/(?P<version>v1|v1beta1)(?P<project>/projects/[^/]+/locations/[^/]+)?"
     r"/publishers/(?P<publisher>google|anthropic)/models/(?P<model>[^/:]+):(?P<verb>\w+)"
 )
+EMBED_VERBS = {"embedContent": read_content, "predict": read_predict}
+VERBS = ("generateContent", "streamGenerateContent", *EMBED_VERBS)
 NO_ROUTE = "The requested URL was not found on this server."
 # Versions of the body, and as which of Anthropic's own they are checked. The newer one is what Anthropic's SDK sends.
 CLAUDE_VERSIONS = {"vertex-2023-10-16": "2023-06-01", "2026-10-21": "2026-10-21"}
@@ -50,12 +53,16 @@ class Vertex(Google):
     def at(self, path: str) -> tuple[Api, str]:
         return (self._claude if "/publishers/anthropic/" in path else self), path
 
-    def read(self, request: Request, path: str) -> Call | Json:
+    def read(self, request: Request, path: str) -> Asked | Json:
         check_key(_key(request))
         place = _place(path)
         body = decode_object(request.body)
-        if place["verb"] not in ("generateContent", "streamGenerateContent") or request.method != "POST":
+        if place["verb"] not in VERBS or request.method != "POST":
             raise Refused("no_route", NO_ROUTE)
+        if place["verb"] in EMBED_VERBS:
+            if place["model"] == UNKNOWN_MODEL:
+                raise Refused("model_not_found", f"Publisher Model `{UNKNOWN_MODEL}` not found.")
+            return EMBED_VERBS[place["verb"]](place["model"], body)
         if "store" in body:
             message = 'Invalid JSON payload received. Unknown name "store": Cannot find field.'
             raise Refused("unknown_parameter", message, param="store")

@@ -6,6 +6,7 @@ https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
 from typing import ClassVar
 
 from local.simulators.providers.chat import COMMON, ChatApi
+from local.simulators.providers.embeddings import EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle
 from local.simulators.script import Answer, Usage
 from local.simulators.wire import FLAG, OBJECT, Json, Refused, decimal, integer
@@ -35,6 +36,7 @@ class VLLM(ChatApi):
     }
     models = ("meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen3-8B")
     errors = ErrorStyle(error_body)
+    embeddings = EmbeddingRules(takes_tokens=True, strict=False, max_inputs=None)
     empty_content = None
     reply_extras: ClassVar[Json] = {"prompt_logprobs": None, "kv_transfer_params": None}
 

@@ -11,13 +11,18 @@ import msgspec
 import pytest
 
 from gateway.model.catalog import ModelFacts, ProviderCatalog
+from gateway.model.money import cost_nano_usd
+from gateway.model.usage import TokenUsage
+from gateway.providers.lookup import provider_named
 from scripts.catalog_overlay import read_overlays
 from tests.unit.facts.facts import CATALOG, SHARED, read_json
 
 PROVIDERS = (
     *("anthropic", "azure", "bedrock", "cerebras", "cohere", "deepseek", "fireworks", "google", "groq"),
-    *("huggingface", "mistral", "ollama", "openai", "openrouter", "perplexity", "together", "vertex", "vllm", "xai"),
+    *("huggingface", "mistral", "ollama", "openai", "openrouter", "perplexity", "together", "vertex", "vllm"),
+    *("voyage", "xai"),
 )
+EMBEDDING_APIS = {"embeddings", "cohere_embed", "embed_content", "predict", "titan_embed"}
 CHAT_APIS = {"chat_completions", "messages", "generate_content", "converse", "cohere_chat", "responses"}
 # USD per million tokens, as the providers' own price pages print them.
 PRINTED_USD_PER_MILLION = {
@@ -26,6 +31,9 @@ PRINTED_USD_PER_MILLION = {
     ("openai", "gpt-5-nano"): {"input": "0.05", "output": "0.40", "cache_read": "0.005"},
     ("openai", "o1-pro"): {"input": "150", "output": "600"},
     ("openai", "text-embedding-3-small"): {"input": "0.02", "output": "0"},
+    ("voyage", "voyage-3.5"): {"input": "0.06", "output": "0"},
+    ("cohere", "embed-v4.0"): {"input": "0.12", "output": "0"},
+    ("perplexity", "pplx-embed-v1-0.6b"): {"input": "0.004", "output": "0"},
     ("openai", "gpt-audio"): {"input": "2.50", "output": "10", "input_audio": "32", "output_audio": "64"},
     ("anthropic", "claude-sonnet-4-5"): {
         "input": "3",
@@ -127,7 +135,9 @@ def test_a_tier_prices_the_same_classes_as_the_model() -> None:
 
 
 def test_nothing_is_free_by_accident() -> None:
+    paid_otherwise = {f"{p}/{row.id}" for p, row in every_row() if row.unit_prices}
     free = {f"{p}/{row.id}" for p, row in every_row() if row.prices is not None and not row.prices.input}
+    free -= paid_otherwise
     named = {name for name in free if name.startswith(("ollama/", "vllm/")) or name.endswith(":free")}
     assert free - named == {"cohere/north-mini-code-1-0", "mistral/labs-devstral-small-2512"}
 
@@ -179,7 +189,9 @@ def test_what_generates_something_else_than_text_is_not_a_chat_model() -> None:
         if row.api == "chat_completions":
             assert "text" in row.output, (provider, row.id)
         if re.search(r"embed", row.id):
-            assert (row.api, row.output) == ("embeddings", ("embedding",)), (provider, row.id)
+            assert row.api in EMBEDDING_APIS, (provider, row.id)
+        if row.api in EMBEDDING_APIS:
+            assert (row.output, "embeddings" in row.capabilities) == (("embedding",), True), (provider, row.id)
         if row.api not in CHAT_APIS:
             assert "embedding" in row.output or row.capabilities or row.api == "completions", (provider, row.id)
 
@@ -202,3 +214,20 @@ def test_a_bare_id_of_a_maker_is_unambiguous() -> None:
 
 def test_every_overlay_reads_and_has_its_catalog() -> None:
     assert [overlay.provider for overlay in read_overlays(CATALOG / "overlay")] == sorted(PROVIDERS)
+
+
+def test_what_is_not_charged_by_tokens_has_its_printed_price() -> None:
+    """$0.000025 for 1,000 characters: https://cloud.google.com/vertex-ai/generative-ai/pricing"""
+    row = facts("vertex", "text-embedding-005")
+    assert [(price.unit, price.pico_usd_of(1_000)) for price in row.unit_prices] == [("characters", 25_000_000)]
+
+
+def test_every_model_of_vectors_that_a_provider_can_make_has_a_wire_a_price_and_its_length() -> None:
+    """Hugging Face's router has no such route."""
+    for provider, row in every_row():
+        if row.api not in EMBEDDING_APIS or provider == "huggingface":
+            continue
+        assert row.api in provider_named(provider).embeddings, (provider, row.id)
+        assert row.embedding is not None, (provider, row.id)
+        assert row.embedding.dimensions, (provider, row.id)
+        assert cost_nano_usd(TokenUsage(prompt_tokens=1, units={"characters": 0}), row) is not None, (provider, row.id)

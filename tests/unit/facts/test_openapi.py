@@ -12,6 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion, CompletionChunk
+from gateway.model.embeddings import EmbeddingList, EmbeddingsCall
 from gateway.model.errors import Detail, InvalidRequest, ProviderTimeout
 from gateway.model.tenant import Tenant, User
 from gateway.pipeline.admin_keys import Order, Rotation
@@ -29,6 +30,7 @@ STRUCTURES = {
     "CompletionChunk": "ChatCompletionChunk",
     "UsageReport": "Usage",
     "AttemptReport": "Attempt",
+    "EmbeddingsCall": "EmbeddingsRequest",
 }
 
 
@@ -142,7 +144,7 @@ def test_capabilities_are_those_of_the_catalog() -> None:
     assert shown["capabilities"]["items"] == rows["capabilities"]["items"]
 
 
-@pytest.mark.parametrize("root", [ChatCall, Completion, CompletionChunk])
+@pytest.mark.parametrize("root", [ChatCall, Completion, CompletionChunk, EmbeddingsCall, EmbeddingList])
 def test_members_are_those_of_the_structures(root: type) -> None:
     """Every structure that crosses the API has the members, and the required ones, of its schema."""
     schemas = document()["components"]["schemas"]
@@ -150,7 +152,7 @@ def test_members_are_those_of_the_structures(root: type) -> None:
     for name, structure in structures.items():
         described = schemas[STRUCTURES.get(name, name)]
         assert set(described["properties"]) == set(structure["properties"]), name
-        if root is ChatCall:
+        if root in (ChatCall, EmbeddingsCall):
             assert set(described.get("required", ())) == set(structure["required"]), name
 
 

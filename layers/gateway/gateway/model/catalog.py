@@ -50,16 +50,23 @@ class UnitPrice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class EmbeddingFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`dimensions`: of a vector where none are asked for. Others can be asked for where they are in `choices`, or not
-    fewer than `min_dimensions` and not more than `dimensions`.
+    fewer than `min_dimensions` and not more than `most_dimensions`.
 
     Of one request, where the model has limits other than its API's: `max_inputs`, and `max_tokens` of all together.
+    `base64`: whether it answers in base64 too, where its API can.
     """
 
     dimensions: int | None = None
     choices: tuple[int, ...] = ()
     min_dimensions: int | None = None
+    max_dimensions: int | None = None
     max_inputs: int | None = None
     max_tokens: int | None = None
+    base64: bool = True
+
+    @property
+    def most_dimensions(self) -> int | None:
+        return self.max_dimensions or self.dimensions
 
 
 class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

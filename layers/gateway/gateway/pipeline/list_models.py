@@ -80,9 +80,10 @@ def _unit_price(price: UnitPrice) -> dict[str, Any]:
 
 
 def _embedding(facts: EmbeddingFacts) -> dict[str, Any]:
-    """Which lengths of vectors can be asked for: those listed, or those from `min_dimensions` on."""
+    """Which lengths of vectors can be asked for: those listed, or those from `min_dimensions` to `max_dimensions`."""
     return {
         "dimensions": facts.dimensions,
         "dimension_choices": list(facts.choices),
         "min_dimensions": facts.min_dimensions,
+        "max_dimensions": facts.most_dimensions,
     }

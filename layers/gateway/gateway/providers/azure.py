@@ -15,8 +15,9 @@ from urllib.parse import quote
 from gateway.model.http import Credential, HttpRequest
 from gateway.providers.contract import Provider, Target
 from gateway.providers.wire.anthropic_messages import AnthropicMessages
-from gateway.providers.wire.hosted import Hosted
+from gateway.providers.wire.hosted import Hosted, HostedEmbeddings
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
 from gateway.providers.wire.openai_responses import STANDARD, OpenAiResponses
 
 CHAT = Quirks(
@@ -30,6 +31,8 @@ CHAT = Quirks(
     # https://learn.microsoft.com/en-us/azure/ai-foundry/openai/concepts/content-filter-annotations
     extra=("prompt_filter_results", "content_filter_results"),
 )
+# https://github.com/Azure/azure-rest-api-specs/tree/main/specification/ai/data-plane/OpenAI.v1
+EMBEDDINGS = OpenAiEmbeddings(tokens=True, lacks=frozenset({"metadata"}))
 RESPONSES = replace(STANDARD, extra=("content_filters",))
 
 
@@ -76,5 +79,6 @@ PROVIDER = Provider(
         "responses": Hosted(OpenAiResponses(RESPONSES), base_url=_older, query=_query),
         "messages": Hosted(AnthropicMessages(), base_url=_claude),
     },
+    embeddings={"embeddings": HostedEmbeddings(EMBEDDINGS, base_url=_deployment, query=_query)},
     authorize=api_key,
 )

@@ -12,6 +12,7 @@ from gateway.model.errors import ProviderError
 from gateway.model.http import Credential, HttpRequest
 from gateway.model.media_type import DOCX
 from gateway.providers.contract import InlineLimits, Provider, bearer, setting
+from gateway.providers.wire.bedrock_embeddings import BedrockCohereEmbed, TitanEmbed
 from gateway.providers.wire.converse import Converse
 from gateway.providers.wire.sigv4 import Scope, sign
 
@@ -58,6 +59,7 @@ PROVIDER = Provider(
     name="bedrock",
     base_url="https://bedrock-runtime.{region}.amazonaws.com",
     wires={"converse": Converse()},
+    embeddings={"titan_embed": TitanEmbed(), "cohere_embed": BedrockCohereEmbed()},
     authorize=key_or_signature,
     inline=inline,
 )

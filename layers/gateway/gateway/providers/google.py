@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.model.http import Credential, HttpRequest
 from gateway.providers.contract import InlineLimits, Provider, for_every_model
 from gateway.providers.wire.gemini import Gemini
+from gateway.providers.wire.gemini_embeddings import BatchEmbedContents
 from gateway.providers.wire.gemini_files import GeminiFiles
 
 
@@ -34,6 +35,7 @@ PROVIDER = Provider(
     name="google",
     base_url="https://generativelanguage.googleapis.com",
     wires={"generate_content": Gemini()},
+    embeddings={"embed_content": BatchEmbedContents()},
     authorize=x_goog_api_key,
     own_urls=OWN_URLS,
     inline=for_every_model(INLINE),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.providers.contract import InlineLimits, Provider, for_every_model
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
 
 CHAT = Quirks(
     # Members the request has not; unknown ones are refused with 422.
@@ -24,6 +25,12 @@ CHAT = Quirks(
     uncounted="prompt",  # prompt_tokens leaves out the audio that total_tokens includes
 )
 
+EMBEDDINGS = OpenAiEmbeddings(
+    max_inputs=256,  # as recorded: 257 are "Too many inputs in request"
+    dimensions="output_dimension",  # https://docs.mistral.ai/api/endpoint/embeddings
+    lacks=frozenset({"user"}),  # same page
+)
+
 # https://docs.mistral.ai/capabilities/vision#faq: 10 MB an image.
 INLINE = InlineLimits(part_bytes={"image": 10 * 2**20})
 
@@ -31,5 +38,6 @@ PROVIDER = Provider(
     name="mistral",
     base_url="https://api.mistral.ai/v1",
     wires={"chat_completions": OpenAiChat(CHAT)},
+    embeddings={"embeddings": EMBEDDINGS},
     inline=for_every_model(INLINE),
 )

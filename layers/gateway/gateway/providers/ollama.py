@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.providers.contract import Provider
+from gateway.providers.wire.ollama_embed import OllamaEmbed
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 
 CHAT = Quirks(
@@ -21,4 +22,5 @@ PROVIDER = Provider(
     name="ollama",
     base_url=None,
     wires={"chat_completions": OpenAiChat(CHAT)},
+    embeddings={"embeddings": OllamaEmbed()},
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.providers.contract import Provider
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
 from gateway.providers.wire.openai_responses import OpenAiResponses
 
 CHAT = Quirks(
@@ -18,4 +19,5 @@ PROVIDER = Provider(
     name="openai",
     base_url="https://api.openai.com/v1",
     wires={"chat_completions": OpenAiChat(CHAT), "responses": OpenAiResponses()},
+    embeddings={"embeddings": OpenAiEmbeddings(tokens=True, lacks=frozenset({"metadata"}))},
 )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gateway.providers.contract import Provider
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
 from gateway.providers.wire.openai_responses import STANDARD, OpenAiResponses
 
 CHAT = Quirks(
@@ -37,8 +38,16 @@ RESPONSES = replace(
     cost=CHAT.cost,
 )
 
+EMBEDDINGS = OpenAiEmbeddings(
+    # https://github.com/OpenRouterTeam/typescript-sdk/blob/main/src/models/operations/createembeddings.ts
+    tokens=True,
+    lacks=frozenset({"metadata"}),
+    reserved=OpenAiEmbeddings().reserved | CHAT.reserved,
+)
+
 PROVIDER = Provider(
     name="openrouter",
     base_url="https://openrouter.ai/api/v1",
     wires={"chat_completions": OpenAiChat(CHAT), "responses": OpenAiResponses(RESPONSES)},
+    embeddings={"embeddings": EMBEDDINGS},
 )

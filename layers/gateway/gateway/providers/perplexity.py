@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.providers.contract import Provider
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
 
 CHAT = Quirks(
     # Missing in https://github.com/perplexityai/perplexity-py/blob/main/src/perplexity/types/chat/completion_create_params.py
@@ -19,8 +20,12 @@ CHAT = Quirks(
     extra=("citations", "search_results", "related_questions"),
 )
 
+# https://docs.perplexity.ai/api-reference/embeddings-post
+EMBEDDINGS = OpenAiEmbeddings(path="/v1/embeddings", max_inputs=512, encodings=frozenset(), int8=True)
+
 PROVIDER = Provider(
     name="perplexity",
     base_url="https://api.perplexity.ai",
     wires={"chat_completions": OpenAiChat(CHAT)},
+    embeddings={"embeddings": EMBEDDINGS},
 )

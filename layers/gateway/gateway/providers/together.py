@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.providers.contract import Provider
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
 
 CHAT = Quirks(
     # Missing in https://github.com/togethercomputer/together-py/blob/main/src/together/types/chat/completion_create_params.py;
@@ -18,8 +19,12 @@ CHAT = Quirks(
     cached_tokens="cached_tokens",  # as recorded: a member of usage itself
 )
 
+# https://docs.together.ai/reference/embeddings: model and input, and no limit of their number
+EMBEDDINGS = OpenAiEmbeddings(dimensions="", encodings=frozenset())
+
 PROVIDER = Provider(
     name="together",
     base_url="https://api.together.xyz/v1",
     wires={"chat_completions": OpenAiChat(CHAT)},
+    embeddings={"embeddings": EMBEDDINGS},
 )

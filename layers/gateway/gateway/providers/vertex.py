@@ -24,8 +24,9 @@ from gateway.model.http import Credential, HttpRequest
 from gateway.providers.contract import InlineLimits, Provider, Target
 from gateway.providers.wire.anthropic_messages import AnthropicMessages
 from gateway.providers.wire.gemini import Gemini
+from gateway.providers.wire.gemini_embeddings import EmbedContent, PredictEmbeddings
 from gateway.providers.wire.gemini_media import YOUTUBE
-from gateway.providers.wire.hosted import Hosted
+from gateway.providers.wire.hosted import Hosted, HostedEmbeddings
 
 PUBLIC = "https://aiplatform.googleapis.com"
 GLOBAL = "global"
@@ -135,6 +136,10 @@ PROVIDER = Provider(
     wires={
         "generate_content": Hosted(Gemini(prefix=""), base_url=_google, adapt=_for_gemini),
         "messages": Hosted(CLAUDE, base_url=_anthropic, adapt=_for_claude),
+    },
+    embeddings={
+        "embed_content": HostedEmbeddings(EmbedContent(), base_url=_google),
+        "predict": HostedEmbeddings(PredictEmbeddings(), base_url=_google),
     },
     authorize=token_or_key,
     own_urls=OWN_URLS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.providers.contract import Provider
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
 
 CHAT = Quirks(
     # Missing in, or ignored by,
@@ -17,8 +18,12 @@ CHAT = Quirks(
     video="video_url",  # same page
 )
 
+# https://github.com/vllm-project/vllm/blob/main/vllm/entrypoints/pooling/embed/protocol.py
+EMBEDDINGS = OpenAiEmbeddings(tokens=True, max_inputs=None, lacks=frozenset({"metadata"}))
+
 PROVIDER = Provider(
     name="vllm",
     base_url=None,
     wires={"chat_completions": OpenAiChat(CHAT)},
+    embeddings={"embeddings": EMBEDDINGS},
 )

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gateway.model.chat import ChatCall
+from gateway.model.embeddings import Embeddings, EmbeddingsCall
 from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.reply import Reply
-from gateway.providers.contract import ChatWire, StreamParser, Target
+from gateway.providers.contract import ChatWire, EmbeddingsWire, StreamParser, Target
 
 
 def _as_it_is(call: ChatCall, _target: Target) -> ChatCall:
@@ -45,6 +46,29 @@ class Hosted:
 
     def stream(self, target: Target) -> StreamParser:
         return self.wire.stream(target)
+
+    def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
+        return self.wire.fail(response, target)
+
+
+@dataclass(frozen=True, slots=True)
+class HostedEmbeddings:
+    """As `Hosted`, for embeddings."""
+
+    wire: EmbeddingsWire
+    base_url: Callable[[Target], str]
+    query: Callable[[Target], str] = _no_query
+
+    @property
+    def max_inputs(self) -> int | None:
+        return self.wire.max_inputs
+
+    def render(self, call: EmbeddingsCall, target: Target) -> HttpRequest:
+        request = self.wire.render(call, replace(target, base_url=self.base_url(target)))
+        return replace(request, url=request.url + self.query(target))
+
+    def parse(self, response: HttpResponse, target: Target) -> Embeddings:
+        return self.wire.parse(response, target)
 
     def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
         return self.wire.fail(response, target)

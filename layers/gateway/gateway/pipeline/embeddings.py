@@ -1,0 +1,57 @@
+"""Embeddings from key to vectors, in reading order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.model.embeddings import EmbeddingList, EmbeddingsCall
+from gateway.model.tenant import Principal
+from gateway.pipeline.ask import begin
+from gateway.pipeline.demand import demand_at_most
+from gateway.pipeline.embeddings_check import check_embeddings, usage_at_most
+from gateway.pipeline.embeddings_parts import account_parts, ask_parts, cut
+from gateway.pipeline.embeddings_read import read_embeddings_call
+from gateway.pipeline.embeddings_respond import embedding_list
+from gateway.pipeline.enter import enter
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.inbound import Inbound
+from gateway.pipeline.meters import Demand
+from gateway.pipeline.route import EMBEDDINGS, Route, resolve
+from gateway.pipeline.watch import lease_s
+from gateway.ports import World
+from gateway.providers.contract import EmbeddingsWire
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingsPlan:
+    """A call as its provider can be asked, and the most it can use."""
+
+    call: EmbeddingsCall
+    route: Route[EmbeddingsWire]
+    demand: Demand
+
+
+async def run(inbound: Inbound, exchange: Exchange, world: World) -> EmbeddingList:
+    """Raises GatewayError."""
+
+    def read() -> EmbeddingsCall:
+        call = read_embeddings_call(inbound.content_type, inbound.body)
+        exchange.note(call)
+        return call
+
+    async def plan(call: EmbeddingsCall, principal: Principal) -> EmbeddingsPlan:
+        return _plan(call, principal, world)
+
+    planned = await enter(inbound.authorization, "embeddings", read, plan, exchange, world)
+    parts = cut(planned.call, planned.route)
+    attempt = begin(planned.route, exchange, world.clock)
+    with account_parts(parts, exchange):
+        await ask_parts(parts, attempt, world)
+    return embedding_list(parts, planned.call, exchange, world.clock)
+
+
+def _plan(call: EmbeddingsCall, principal: Principal, world: World) -> EmbeddingsPlan:
+    route = resolve(EMBEDDINGS, call.model, principal, world.catalog, world.clock.now_s())
+    check_embeddings(call, route)
+    demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(call))
+    return EmbeddingsPlan(call, route, demand)
