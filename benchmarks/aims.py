@@ -34,6 +34,7 @@ class Verdict:
 
 
 ADDED_P50_MS, ADDED_P99_MS = 3.0, 10.0
+VECTORS_P50_MS = 4.0
 IMPORT_CPU = Aim("import of the chat function, CPU", "ms", 450.0)
 OVERHEAD_P99 = Aim("overhead_ms p99", "", 50.0, strict=True)
 FAILED_REQUESTS = Aim("failed or unsent requests through the stack", "", 0.0)
@@ -43,3 +44,8 @@ def added_latency(what: str) -> dict[int, Aim]:
     """By percentile: what the gateway's own code may add, warm, without the emulator."""
     limits = {50: ADDED_P50_MS, 99: ADDED_P99_MS}
     return {percent: Aim(f"added p{percent}, {what}", "ms", limit) for percent, limit in limits.items()}
+
+
+def added_to_vectors(what: str) -> dict[int, Aim]:
+    """The same for a reply of 64 vectors, more than a megabyte of numbers."""
+    return {50: Aim(f"added p50, {what}", "ms", VECTORS_P50_MS)}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 
-PATH = "/v1/chat/completions"
 _HOST = "abc123defg.execute-api.us-east-1.amazonaws.com"
 _STAGE = "prod"
 _AGENT = "OpenAI/Python 3.54.0"
 
 
-def chat_event(body: bytes, api_key: str) -> bytes:
-    """A REST proxy event, payload version 1.0, as JSON.
+def proxy_event(path: str, body: bytes, api_key: str) -> bytes:
+    """A REST proxy event, payload version 1.0, as JSON; `path` as the client asked for it, "/v1/chat/completions".
 
     Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
     """
@@ -36,8 +35,8 @@ def chat_event(body: bytes, api_key: str) -> bytes:
         "x-stainless-runtime-version": "3.13.1",
     }
     event = {
-        "resource": PATH,
-        "path": PATH,
+        "resource": path,
+        "path": path,
         "httpMethod": "POST",
         "headers": headers,
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
@@ -45,14 +44,14 @@ def chat_event(body: bytes, api_key: str) -> bytes:
         "multiValueQueryStringParameters": None,
         "pathParameters": None,
         "stageVariables": None,
-        "requestContext": _context(),
+        "requestContext": _context(path),
         "body": body.decode(),
         "isBase64Encoded": False,
     }
     return json.dumps(event, separators=(",", ":")).encode()
 
 
-def _context() -> dict[str, object]:
+def _context(path: str) -> dict[str, object]:
     identity = dict.fromkeys(
         ("accessKey", "accountId", "caller", "cognitoIdentityId", "cognitoIdentityPoolId", "user", "userArn")
     )
@@ -64,12 +63,12 @@ def _context() -> dict[str, object]:
         "extendedRequestId": "U1Qh1FmYIAMEfXg=",
         "httpMethod": "POST",
         "identity": {**identity, "sourceIp": "203.0.113.9", "userAgent": _AGENT},
-        "path": f"/{_STAGE}{PATH}",
+        "path": f"/{_STAGE}{path}",
         "protocol": "HTTP/1.1",
         "requestId": "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
         "requestTime": "23/Nov/2026:09:00:00 +0000",
         "requestTimeEpoch": 1795424400000,
         "resourceId": "q1w2e3",
-        "resourcePath": PATH,
+        "resourcePath": path,
         "stage": _STAGE,
     }

@@ -1,4 +1,4 @@
-"""The chat function as it is deployed: layers built from the repository, the exec wrapper, a bare interpreter."""
+"""A hot function as it is deployed: layers built from the repository, the exec wrapper, a bare interpreter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.aws_stand_in import ACCESS_KEY_ID, LEDGER, REGION, STACK, TABLE
@@ -32,8 +32,12 @@ class Package:
 
     @classmethod
     def build(cls, folder: Path) -> Package:
-        """Raises Problem when a layer cannot be built. Bytecode is compiled as the layers' Makefiles do it."""
-        package = cls(folder / "opt", folder / "task", folder / "runtime" / "bin" / "python", folder / "function.log")
+        """The chat function. Raises Problem when a layer cannot be built. Bytecode is compiled as the layers' Makefiles
+        do it.
+        """
+        package = cls(
+            folder / "opt", folder / "task" / "none", folder / "runtime" / "bin" / "python", folder / "function.log"
+        )
         inherited = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
         for layer, target in _LAYERS:
             built = folder / layer
@@ -41,9 +45,15 @@ class Package:
             command += ["LAYER_TARGET=host", f"PYTHON={sys.executable}"]
             run_logged(f"building the {layer} layer", command, folder / "layers.log", inherited)
             shutil.copytree(built, package.opt, dirs_exist_ok=True)
-        shutil.copytree(REPOSITORY / "functions" / "chat", package.task, ignore=shutil.ignore_patterns("__pycache__"))
         venv.EnvBuilder(with_pip=False, symlinks=True).create(folder / "runtime")
-        return package
+        return package.of("chat")
+
+    def of(self, function: str) -> Package:
+        """The same layers under the code of another function."""
+        task = self.task.parent / function
+        code = REPOSITORY / "functions" / function
+        shutil.copytree(code, task, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        return replace(self, task=task)
 
     def search_path(self) -> str:
         """PYTHONPATH as the exec wrapper sets it."""

@@ -9,35 +9,64 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-MODEL = "gpt-4o-mini"
 PROVIDER = "openai"
 REPLY_TOKENS = 200
 _WORDS = "The quick brown fox jumps over the lazy dog and then looks back. "
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """`function`: its folder below functions/. `path`: below /v1, of the gateway and of the provider."""
+
+    function: str
+    path: str
+    model: str
+
+
+CHAT = Endpoint("chat", "/chat/completions", "gpt-4o-mini")
+EMBEDDINGS = Endpoint("embeddings", "/embeddings", "text-embedding-3-small")
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
-    """One kind of request. `slice_requests`: how many are sent in one slice of a full run; `chunks`: in a stream's
-    reply, 0 for a reply that is not streamed.
+    """One kind of request: what a client `asked` and what is `sent` to the provider for it, both without the model.
+    `slice_requests`: how many are sent in one slice of a full run; `chunks`: in a stream's reply, 0 for a reply that
+    is not streamed.
     """
 
     name: str
-    prompt: str
-    slice_requests: int
+    asked: dict[str, Any]
+    sent: dict[str, Any]
+    slice_requests: int = 0
     chunks: int = 0
+    endpoint: Endpoint = CHAT
 
     def client_body(self) -> bytes:
         """What a client of the gateway sends."""
-        return _encoded(
-            f"{PROVIDER}/{MODEL}",
-            self.prompt,
-            {"stream": True} if self.chunks else {"max_completion_tokens": REPLY_TOKENS},
-        )
+        return _encoded({"model": f"{PROVIDER}/{self.endpoint.model}", **self.asked})
 
     def provider_body(self) -> bytes:
         """What the gateway makes of it for the provider, so that the direct call asks for the same work."""
-        streamed = {"stream": True, "stream_options": {"include_usage": True}}
-        return _encoded(MODEL, self.prompt, streamed if self.chunks else {"max_tokens": REPLY_TOKENS})
+        return _encoded({"model": self.endpoint.model, **self.sent})
+
+
+def whole(name: str, prompt: str, slice_requests: int = 0) -> Scenario:
+    """A chat that is answered in one piece."""
+    said = _said(prompt)
+    asked, sent = {"max_completion_tokens": REPLY_TOKENS}, {"max_tokens": REPLY_TOKENS}
+    return Scenario(name, {**said, **asked}, {**said, **sent}, slice_requests)
+
+
+def streamed(name: str, prompt: str, chunks: int, slice_requests: int = 0) -> Scenario:
+    """A chat whose answer comes in events."""
+    asked = {**_said(prompt), "stream": True}
+    return Scenario(name, asked, {**asked, "stream_options": {"include_usage": True}}, slice_requests, chunks)
+
+
+def vectors(name: str, texts: int, encoding_format: str, slice_requests: int) -> Scenario:
+    """One vector for each of `texts` different texts."""
+    body = {"input": [f"{number} {prompt_of(200)}" for number in range(texts)], "encoding_format": encoding_format}
+    return Scenario(name, body, body, slice_requests, endpoint=EMBEDDINGS)
 
 
 def prompt_of(length: int) -> str:
@@ -45,14 +74,19 @@ def prompt_of(length: int) -> str:
     return (_WORDS * (length // len(_WORDS) + 1))[:length]
 
 
-def _encoded(model: str, prompt: str, options: dict[str, Any]) -> bytes:
-    body = {"model": model, "messages": [{"role": "user", "content": prompt}], **options}
+def _said(prompt: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": prompt}]}
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
     return json.dumps(body, separators=(",", ":")).encode()
 
 
-CHAT_1KB = Scenario("chat 1 KB", prompt_of(1_000), 200)
-CHAT_32KB = Scenario("chat 32 KB", prompt_of(32_000), 100)
-FIRST_BYTE = Scenario("first byte of a stream", f"[[chunks=4 chunk_delay_s=0.002]] {prompt_of(1_000)}", 100, chunks=4)
-BURST = Scenario("stream, 1,000 chunks at once", "[[chunks=1000]] again", 8, chunks=1_000)
-PACED = Scenario("stream, 100 chunks 2 ms apart", "[[chunks=100 chunk_delay_s=0.002]] again", 4, chunks=100)
-ALL = (CHAT_1KB, CHAT_32KB, FIRST_BYTE, BURST, PACED)
+CHAT_1KB = whole("chat 1 KB", prompt_of(1_000), 200)
+CHAT_32KB = whole("chat 32 KB", prompt_of(32_000), 100)
+FIRST_BYTE = streamed("first byte of a stream", f"[[chunks=4 chunk_delay_s=0.002]] {prompt_of(1_000)}", 4, 100)
+BURST = streamed("stream, 1,000 chunks at once", "[[chunks=1000]] again", 1_000, 8)
+PACED = streamed("stream, 100 chunks 2 ms apart", "[[chunks=100 chunk_delay_s=0.002]] again", 100, 4)
+FLOATS = vectors("64 embeddings of 1,536 floats", 64, "float", 40)
+BASE64 = vectors("64 embeddings of 1,536 floats in base64", 64, "base64", 40)
+ALL = (CHAT_1KB, CHAT_32KB, FIRST_BYTE, BURST, PACED, FLOATS, BASE64)

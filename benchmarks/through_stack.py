@@ -13,7 +13,7 @@ import httpx
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
-from benchmarks import aims
+from benchmarks import aims, scenarios
 from benchmarks.figures import Row, Table, quantile
 from benchmarks.report import Report
 from benchmarks.scenarios import Scenario, prompt_of
@@ -31,8 +31,8 @@ MAX_OPEN = 64
 WARM_UP_AT_ONCE, WARM_UP_TIMES = 12, 4
 TIMEOUT_S = 30.0
 PERCENTILES = (50, 95, 99)
-WHOLE = Scenario("whole chat", prompt_of(1_000), 0)
-STREAMED = Scenario("streamed chat", f"[[chunks=20 chunk_delay_s=0.005]] {prompt_of(1_000)}", 0, chunks=20)
+WHOLE = scenarios.whole("whole chat", prompt_of(1_000))
+STREAMED = scenarios.streamed("streamed chat", f"[[chunks=20 chunk_delay_s=0.005]] {prompt_of(1_000)}", 20)
 _PROVIDER_PATH = "/openai/v1"
 _EVENT = "data: "
 

@@ -14,12 +14,13 @@ from msgspec import Raw, Struct
 
 from gateway.model.chat import Json
 from gateway.model.embeddings import Embeddings, EmbeddingsCall
-from gateway.model.errors import ProviderError, ProviderFailure
+from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.usage import TokenUsage
 from gateway.providers.contract import Target
 from gateway.providers.wire import cohere_embed
 from gateway.providers.wire.converse_failures import failure_of
+from gateway.providers.wire.embeddings_answer import decoded
 from gateway.providers.wire.embeddings_input import other_metadata, text_list
 from gateway.providers.wire.options import with_options
 
@@ -50,12 +51,10 @@ class TitanEmbed:
         return _invoke(with_options(body, options, target.provider, RESERVED), target)
 
     def parse(self, response: HttpResponse, target: Target) -> Embeddings:
-        try:
-            answer = _TITAN.decode(response.body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise ProviderError(f"{target.provider} sent something that is no embedding.") from None
+        answer, vectors = decoded(_TITAN, response, target)
         tokens = answer.input_text_token_count
-        return Embeddings([answer.embedding], None if tokens is None else TokenUsage(prompt_tokens=max(0, tokens)))
+        usage = None if tokens is None else TokenUsage(prompt_tokens=max(0, tokens))
+        return Embeddings(vectors.back([answer.embedding]), usage)
 
     def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
         return failure_of(response, target.provider)

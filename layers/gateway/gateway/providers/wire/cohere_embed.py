@@ -19,6 +19,7 @@ from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.usage import TokenUsage
 from gateway.providers.contract import Target
 from gateway.providers.wire.cohere_chat_parse import failure_of
+from gateway.providers.wire.embeddings_answer import decoded
 from gateway.providers.wire.embeddings_input import other_metadata, text_list
 from gateway.providers.wire.options import with_options
 
@@ -69,15 +70,12 @@ def request_body(call: EmbeddingsCall, target: Target) -> Json:
 
 
 def parse_answer(response: HttpResponse, target: Target) -> Embeddings:
-    try:
-        answer = _ANSWER.decode(response.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise ProviderError(f"{target.provider} sent something that is no list of embeddings.") from None
-    found = answer.embeddings
-    vectors = found if isinstance(found, list) else found.float or found.int8 or found.uint8
-    if not vectors:
+    answer, vectors = decoded(_ANSWER, response, target)
+    types = answer.embeddings
+    found = types if isinstance(types, list) else types.float or types.int8 or types.uint8
+    if not found:
         raise ProviderError(f"{target.provider} answered without embeddings.")
-    return Embeddings(vectors, _token_usage(answer.meta))
+    return Embeddings(vectors.back(found), _token_usage(answer.meta))
 
 
 def _token_usage(meta: Meta | None) -> TokenUsage | None:

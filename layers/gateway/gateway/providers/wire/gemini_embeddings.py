@@ -20,6 +20,7 @@ from gateway.model.errors import ProviderError, ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.usage import TokenUsage
 from gateway.providers.contract import Target
+from gateway.providers.wire.embeddings_answer import decoded
 from gateway.providers.wire.embeddings_input import other_metadata, text_list
 from gateway.providers.wire.gemini_failures import failure_of
 from gateway.providers.wire.options import with_options
@@ -133,17 +134,14 @@ class PredictEmbeddings:
         return _post(url, {"instances": instances, "parameters": parameters})
 
     def parse(self, response: HttpResponse, target: Target) -> Embeddings:
-        try:
-            answer = _PREDICTIONS.decode(response.body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise _no_list(target) from None
+        answer, vectors = decoded(_PREDICTIONS, response, target)
         found = [prediction.embeddings for prediction in answer.predictions]
         counted = [int(one.statistics.token_count) for one in found if one.statistics.token_count is not None]
         usage = TokenUsage(prompt_tokens=sum(counted)) if len(counted) == len(found) else None
         if usage is not None and any(price.unit == "characters" for price in target.model.unit_prices):
             characters = answer.metadata.billable_character_count
             usage = TokenUsage(prompt_tokens=sum(counted), units={"characters": characters or 0})
-        return Embeddings([one.values for one in found], usage)
+        return Embeddings(vectors.back(one.values for one in found), usage)
 
     def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
         return failure_of(response, target.provider)
@@ -162,17 +160,10 @@ def _post(url: str, body: Json) -> HttpRequest:
 
 
 def _parse_contents(response: HttpResponse, target: Target) -> Embeddings:
-    try:
-        answer = _ANSWER.decode(response.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise _no_list(target) from None
+    answer, vectors = decoded(_ANSWER, response, target)
     found = [answer.embedding] if answer.embedding is not None else answer.embeddings
     if not found:
         raise ProviderError(f"{target.provider} answered without embeddings.")
     tokens = answer.usage_metadata.prompt_token_count if answer.usage_metadata else None
     usage = None if tokens is None else TokenUsage(prompt_tokens=max(0, tokens))
-    return Embeddings([one.values for one in found], usage)
-
-
-def _no_list(target: Target) -> ProviderError:
-    return ProviderError(f"{target.provider} sent something that is no list of embeddings.")
+    return Embeddings(vectors.back(one.values for one in found), usage)

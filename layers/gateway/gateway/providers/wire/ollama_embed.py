@@ -16,6 +16,7 @@ from gateway.model.errors import ProviderError, ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.usage import TokenUsage
 from gateway.providers.contract import Target
+from gateway.providers.wire.embeddings_answer import decoded
 from gateway.providers.wire.embeddings_input import other_metadata, texts
 from gateway.providers.wire.openai_chat_failure import refusal
 from gateway.providers.wire.openai_chat_quirks import Quirks
@@ -53,15 +54,13 @@ class OllamaEmbed:
         return HttpRequest("POST", url, headers, msgspec.json.encode(body))
 
     def parse(self, response: HttpResponse, target: Target) -> Embeddings:
-        try:
-            answer = _ANSWER.decode(response.body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise ProviderError(f"{target.provider} sent something that is no list of embeddings.") from None
-        vectors = answer.embeddings or ([] if answer.embedding is NOTHING else [answer.embedding])
-        if not vectors:
+        answer, vectors = decoded(_ANSWER, response, target)
+        found = answer.embeddings or ([] if answer.embedding is NOTHING else [answer.embedding])
+        if not found:
             raise ProviderError(f"{target.provider} answered without embeddings.")
         tokens = answer.prompt_eval_count
-        return Embeddings(vectors, None if tokens is None else TokenUsage(prompt_tokens=max(0, tokens)))
+        usage = None if tokens is None else TokenUsage(prompt_tokens=max(0, tokens))
+        return Embeddings(vectors.back(found), usage)
 
     def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
         return refusal(response, target, Quirks())

@@ -19,6 +19,7 @@ from gateway.model.errors import CapabilityNotSupported, ProviderError, Provider
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.usage import TokenUsage
 from gateway.providers.contract import Target
+from gateway.providers.wire.embeddings_answer import decoded
 from gateway.providers.wire.embeddings_input import other_metadata, texts
 from gateway.providers.wire.openai_chat_failure import interruption, refusal
 from gateway.providers.wire.openai_chat_quirks import Quirks
@@ -89,20 +90,17 @@ class OpenAiEmbeddings:
         return self.encodings if facts is None or facts.base64 else frozenset({"float"}) & self.encodings
 
     def parse(self, response: HttpResponse, target: Target) -> Embeddings:
-        try:
-            answer = _ANSWER.decode(response.body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise ProviderError(f"{target.provider} sent something that is no list of embeddings.") from None
+        answer, vectors = decoded(_ANSWER, response, target)
         if answer.data is None:
             if answer.error:
                 raise interruption({"error": answer.error}, target, self._quirks)
             raise ProviderError(f"{target.provider} answered without embeddings.")
         if any(item.index not in (None, place) for place, item in enumerate(answer.data)):
             answer.data.sort(key=lambda item: item.index or 0)
-        vectors = [item.embedding for item in answer.data]
+        found = vectors.back(item.embedding for item in answer.data)
         if self.int8:
-            vectors = [_whole_numbers(vector, target) for vector in vectors]
-        return Embeddings(vectors, _token_usage(answer.usage))
+            found = [_whole_numbers(vector, target) for vector in found]
+        return Embeddings(found, _token_usage(answer.usage))
 
     def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
         return refusal(response, target, self._quirks)
