@@ -1,6 +1,7 @@
 """Hand-written exchanges, for every provider and without recordings: tests/providers/<provider>/<case>/.
 
-call.json      the call, `model` as the provider names it
+call.json      the call, `model` as the provider names it: a chat; or
+embeddings.json  one for embeddings (a further capability: one line in CALLS)
 model.json     optional facts of the model that matter here
 settings.json  what the owner stored with the key, where it matters: a base URL, a region, an API version
 request.json   what goes out: {"url", "headers" (those worth checking), "body"}
@@ -24,25 +25,33 @@ import msgspec
 import pytest
 
 import gateway.providers
+from gateway.model.call import Call
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
+from gateway.model.embeddings import EmbeddingsCall
 from gateway.model.errors import CapabilityNotSupported, GatewayError, ProviderFailure
 from gateway.model.http import Credential, HttpResponse
 from gateway.model.reply import Chunk
 from gateway.model.secret import Secret
-from gateway.providers.contract import ChatWire, Provider, Target, base_url_of
+from gateway.providers.contract import ChatWire, EmbeddingsWire, Provider, Target, base_url_of
 from gateway.providers.lookup import has_provider, provider_named
 from tests.providers.framing import EVENT_STREAM, SSE, stream_of
 
 HERE = Path(__file__).parent
-CASES = sorted(path.parent for path in HERE.glob("*/*/call.json"))
-PROVIDERS = sorted(
-    name
-    for _, name, _ in pkgutil.iter_modules(gateway.providers.__path__)
-    if has_provider(name) and provider_named(name).wires
-)
+CALLS: dict[str, tuple[type[Call], str]] = {
+    "call.json": (ChatCall, "wires"),
+    "embeddings.json": (EmbeddingsCall, "embeddings"),
+}
+"""By capability: what is called, and the member of a provider that has the wires for it."""
+CASES = sorted(path.parent for name in CALLS for path in HERE.glob(f"*/*/{name}"))
+NAMES = sorted(name for _, name, _ in pkgutil.iter_modules(gateway.providers.__path__) if has_provider(name))
+PROVIDERS = [provider_named(name) for name in NAMES]
+CHAT_PROVIDERS = [provider.name for provider in PROVIDERS if provider.wires]
+EMBEDDINGS_PROVIDERS = [provider.name for provider in PROVIDERS if provider.embeddings]
+Wire = ChatWire | EmbeddingsWire
+
 OWNERS_BASE_URL = "http://model.example/v1"
-KNOWN = {"call.json", "model.json", "settings.json", "request.json", "response.json", SSE, EVENT_STREAM} | {
+KNOWN = {*CALLS, "model.json", "settings.json", "request.json", "response.json", SSE, EVENT_STREAM} | {
     *("reply.json", "chunks.json", "error.json", "source.md")
 }
 
@@ -52,12 +61,16 @@ def _read(case: Path, name: str) -> Any:
     return json.loads(path.read_text()) if path.is_file() else None
 
 
-def _setting(case: Path) -> tuple[ChatCall, ChatWire, Target]:
-    call = msgspec.convert(_read(case, "call.json"), ChatCall)
+def setting(case: Path) -> tuple[Any, Any, Target]:
+    """A call, and the wire and the target that it is for."""
+    name = next(name for name in CALLS if (case / name).is_file())
+    kind, wires_of = CALLS[name]
+    call = msgspec.convert(_read(case, name), kind)
     provider = provider_named(case.parent.name)
-    facts = {"id": call.model, "name": call.model, "api": next(iter(provider.wires))}
+    wires = getattr(provider, wires_of)
+    facts = {"id": call.model, "name": call.model, "api": next(iter(wires))}
     model = msgspec.convert(facts | (_read(case, "model.json") or {}), ModelFacts)
-    return call, provider.wires[model.api], Target(provider.name, model, *_place(case, provider))
+    return call, wires[model.api], Target(provider.name, model, *_place(case, provider))
 
 
 def _place(case: Path, provider: Provider) -> tuple[str, dict[str, str]]:
@@ -80,7 +93,8 @@ def _says_nothing(name: str, member: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    return _set_members(msgspec.to_builtins(value))
+    """Of a reply, in JSON as a part of it may be."""
+    return _set_members(msgspec.json.decode(msgspec.json.encode(value)))
 
 
 def _check_error(case: Path, error: GatewayError) -> None:
@@ -100,7 +114,7 @@ def _check_error(case: Path, error: GatewayError) -> None:
 def test_case(case: Path) -> None:
     assert {path.name for path in case.iterdir()} <= KNOWN
     assert (case / "source.md").read_text().strip()
-    call, wire, target = _setting(case)
+    call, wire, target = setting(case)
     if (case / "request.json").is_file():
         _check_request(_read(case, "request.json"), call, wire, target)
     elif not (case / "response.json").is_file() and stream_of(case) is None:
@@ -113,7 +127,7 @@ def test_case(case: Path) -> None:
         _check_stream(data, case, wire, target)
 
 
-def _check_request(wanted: dict[str, Any], call: ChatCall, wire: ChatWire, target: Target) -> None:
+def _check_request(wanted: dict[str, Any], call: Any, wire: Wire, target: Target) -> None:
     request = wire.render(call, target)
     assert msgspec.json.decode(request.body) == wanted["body"]
     assert request.url == wanted["url"]
@@ -121,7 +135,7 @@ def _check_request(wanted: dict[str, Any], call: ChatCall, wire: ChatWire, targe
     assert request.headers.items() >= wanted.get("headers", {}).items()
 
 
-def _check_answer(case: Path, wire: ChatWire, target: Target) -> None:
+def _check_answer(case: Path, wire: Wire, target: Target) -> None:
     answer = _read(case, "response.json")
     raw = answer["body"] if isinstance(answer["body"], str) else json.dumps(answer["body"])
     response = HttpResponse(answer["status"], answer.get("headers", {}), raw.encode())
@@ -152,7 +166,17 @@ def _check_stream(data: bytes, case: Path, wire: ChatWire, target: Target) -> No
             _check_error(case, error)
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", CHAT_PROVIDERS)
 @pytest.mark.parametrize("answer", ["reply.json", "chunks.json", "error.json"])
 def test_every_provider_has_a_case_of_each_kind(provider: str, answer: str) -> None:
-    assert list(HERE.glob(f"{provider}/*/{answer}"))
+    assert _has_case(provider, "call.json", answer)
+
+
+@pytest.mark.parametrize("provider", EMBEDDINGS_PROVIDERS)
+@pytest.mark.parametrize("answer", ["request.json", "reply.json", "error.json"])
+def test_every_provider_of_embeddings_has_a_case_of_each_kind(provider: str, answer: str) -> None:
+    assert _has_case(provider, "embeddings.json", answer)
+
+
+def _has_case(provider: str, call: str, answer: str) -> bool:
+    return any((path.parent / answer).is_file() for path in HERE.glob(f"{provider}/*/{call}"))

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
 
 import pytest
 
-from gateway.model.catalog import ModelFacts
 from gateway.model.errors import ProviderFailure
 from gateway.model.fold import fold
 from gateway.model.http import HttpResponse
 from gateway.model.reply import Reply
 from gateway.providers.contract import ChatWire, Target
-from gateway.providers.lookup import provider_named
 from tests.providers.framing import EVENT_STREAM, SSE, stream_of
+from tests.providers.test_cases import setting
 
 HERE = Path(__file__).parent
 STREAMS = sorted(path for name in (SSE, EVENT_STREAM) for path in HERE.glob(f"*/*/{name}"))
 ANSWERS = sorted(HERE.glob("*/*/response.json"))
 DAMAGES = 60
-
-
-def wire_of(path: Path) -> tuple[ChatWire, Target]:
-    provider = provider_named(path.parts[-3])
-    facts = path.parent / "model.json"
-    api = (json.loads(facts.read_text()) if facts.is_file() else {}).get("api") or next(iter(provider.wires))
-    return provider.wires[api], Target(provider.name, ModelFacts(id="m", name="M", api=api), "http://model.example")
 
 
 def read(data: bytes, wire: ChatWire, target: Target) -> Reply | None:
@@ -55,7 +46,7 @@ def _ids(path: Path) -> str:
 def test_a_stream_cut_anywhere(path: Path) -> None:
     """A cut stream never says more than the whole one."""
     data = stream_of(path.parent) or b""
-    wire, target = wire_of(path)
+    _, wire, target = setting(path.parent)
     whole = read(data, wire, target)
     for cut in range(0, len(data), 3):
         part = read(data[:cut], wire, target)
@@ -66,7 +57,7 @@ def test_a_stream_cut_anywhere(path: Path) -> None:
 
 @pytest.mark.parametrize("path", STREAMS, ids=_ids)
 def test_a_damaged_stream(path: Path) -> None:
-    wire, target = wire_of(path)
+    _, wire, target = setting(path.parent)
     chance = random.Random(_ids(path))  # noqa: S311  # damage that is the same in every run
     for _ in range(DAMAGES):
         read(damaged(stream_of(path.parent) or b"", chance), wire, target)
@@ -74,7 +65,7 @@ def test_a_damaged_stream(path: Path) -> None:
 
 @pytest.mark.parametrize("path", ANSWERS, ids=_ids)
 def test_a_damaged_answer(path: Path) -> None:
-    wire, target = wire_of(path)
+    _, wire, target = setting(path.parent)
     chance = random.Random(_ids(path))  # noqa: S311  # damage that is the same in every run
     for _ in range(DAMAGES):
         body = damaged(path.read_bytes(), chance)
