@@ -35,7 +35,7 @@ class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the overlay says of a row, with where and when it was read.
 
     `add` and `remove` are capabilities, `add_input` and `remove_input` modalities. `usd_per_million` replaces prices
-    one by one, null removes one. `usd_per_unit` replaces all prices of what is not charged by tokens.
+    one by one, null removes one. `usd_per_unit` does so with prices of what is not charged by tokens.
     `times` derives a price from another: {"cache_write_1h": ["input", 2]}.
     """
 
@@ -61,7 +61,7 @@ class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     usd_per_million: dict[str, Decimal | None] = {}
     times: dict[str, tuple[str, int]] = {}
     tiers: list[dict[str, Decimal]] | UnsetType = UNSET
-    usd_per_unit: list[UsdPerUnit] | UnsetType = UNSET
+    usd_per_unit: list[UsdPerUnit] = []
     embedding: EmbeddingFacts | UnsetType = UNSET
 
 

@@ -165,17 +165,22 @@ def changed_tiers(row: ModelFacts, change: Change) -> tuple[PriceTier, ...]:
 
 
 def changed_unit_prices(row: ModelFacts, change: Change) -> tuple[UnitPrice, ...]:
-    if isinstance(change.usd_per_unit, UnsetType):
-        return row.unit_prices
-    return tuple(
+    """In a fixed order."""
+    changed = [
         UnitPrice(unit=price.unit, pico_usd=pico_usd_of(price.usd), per=price.per, variant=price.variant)
         for price in change.usd_per_unit
-    )
+    ]
+    prices = {(price.unit, price.variant): price for price in (*row.unit_prices, *changed)}
+    return tuple(prices[name] for name in sorted(prices))
 
 
 def apply(row: ModelFacts, change: Change) -> ModelFacts:
-    """The row with the change's members in place of its own. It keeps its source unless it is given other prices."""
-    kept = set() if change.usd_per_million or change.usd_per_unit else {"source", "as_of"}
+    """The row with the change's members in place of its own.
+
+    It keeps its source unless it is given other prices, where it is paid by tokens those of tokens.
+    """
+    is_priced = change.usd_per_million or (change.usd_per_unit and row.prices is None)
+    kept = set() if is_priced else {"source", "as_of"}
     names = set(Change.__struct_fields__) & set(ModelFacts.__struct_fields__) - kept
     simple = {name: value for name in names if (value := getattr(change, name)) is not UNSET}
     if unknown := {*change.add_input, *change.remove_input} - set(MODALITIES):

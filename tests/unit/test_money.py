@@ -116,6 +116,24 @@ def test_units_are_paid_beside_tokens() -> None:
     assert cost_nano_usd(usage, known) == 12 + 3 * 10_000_000
 
 
+REQUEST = UnitPrice(unit="requests", pico_usd=5_000_000_000)
+TOKENS = Prices(input=1_000, output=1_000)
+
+
+def test_an_answered_call_is_a_request() -> None:
+    known = priced(REQUEST, tokens=TOKENS)
+    assert cost_nano_usd(TokenUsage(prompt_tokens=7), known) == 7 + 5_000_000
+    assert cost_nano_usd(TokenUsage(prompt_tokens=7, units={"requests": 3}), known) == 7 + 15_000_000
+    assert most_nano_usd(known, TokenUsage(prompt_tokens=7)) == 7 + 5_000_000
+
+
+def test_what_some_providers_charge_and_others_do_not_is_free_without_a_price() -> None:
+    usage = TokenUsage(prompt_tokens=7, units={"web_searches": 3, "grounded_prompts": 1})
+    grounded = UnitPrice(unit="grounded_prompts", pico_usd=35_000_000_000)
+    assert cost_nano_usd(usage, facts(TOKENS)) == 7
+    assert cost_nano_usd(usage, priced(grounded, tokens=TOKENS)) == 7 + 35_000_000
+
+
 def test_a_part_of_a_pico_dollar_is_rounded_up_and_then_of_a_nano_dollar() -> None:
     """$0.0043 a minute is no whole number of pico-USD a millisecond."""
     deepgram = UnitPrice(unit="audio_ms", pico_usd=4_300_000_000, per=60_000)

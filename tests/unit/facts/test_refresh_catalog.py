@@ -162,12 +162,24 @@ def test_what_does_not_fit_is_named(tmp_path: Path, models: dict[str, Any], over
 def test_prices_of_units_and_facts_of_vectors(tmp_path: Path) -> None:
     unit_prices = [{"unit": "audio_ms", "usd": 0.0043, "per": 60_000}, {"unit": "images", "variant": "hd", "usd": 0.08}]
     patch = {"match": ["m-1"], **FACT, "usd_per_unit": unit_prices, "embedding": {"dimensions": 8, "choices": [4, 8]}}
-    row = built(tmp_path, {"m-1": CHAT}, patches=[patch])["m-1"]
+    unpriced = {name: value for name, value in CHAT.items() if name != "cost"}
+    row = built(tmp_path, {"m-1": unpriced}, patches=[patch])["m-1"]
     assert row["unit_prices"] == [
         {"unit": "audio_ms", "pico_usd": 4_300_000_000, "per": 60_000},
         {"unit": "images", "pico_usd": 80_000_000_000, "variant": "hd"},
     ]
     assert (row["embedding"], row["source"]) == ({"dimensions": 8, "choices": [4, 8]}, FACT["source"])
+
+
+def test_fees_come_one_by_one_and_leave_the_source_to_the_prices_of_tokens(tmp_path: Path) -> None:
+    search, request = {"unit": "web_searches", "usd": 10, "per": 1_000}, {"unit": "requests", "usd": 0.01}
+    patches = [{"match": ["m-1"], **FACT, "usd_per_unit": [fee]} for fee in (search, request, search | {"usd": 14})]
+    row = built(tmp_path, {"m-1": CHAT}, patches=patches)["m-1"]
+    assert row["unit_prices"] == [
+        {"unit": "requests", "pico_usd": 10_000_000_000},
+        {"unit": "web_searches", "pico_usd": 14_000_000_000_000, "per": 1_000},
+    ]
+    assert row["source"] != FACT["source"]
 
 
 @pytest.mark.parametrize("usd", [-1, "0.0000000000001"])

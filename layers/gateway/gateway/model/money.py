@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.model.catalog import ModelFacts, Prices
-from gateway.model.units import UnitName
+from gateway.model.units import FEES, REQUESTS, UnitName
 from gateway.model.usage import TokenUsage
 
 PICO_PER_NANO = 1_000
@@ -37,15 +37,15 @@ def cost_nano_usd(usage: TokenUsage, facts: ModelFacts) -> int | None:
 
 
 def units_pico_usd(units: Mapping[UnitName, int], facts: ModelFacts, *, at_most: bool = False) -> int | None:
-    """A variant without a price of its own is paid as its unit; `at_most`: as the dearest variant, where there is no
-    price for all. None when a price that is needed is unknown.
+    """Of an answered call. A variant without a price of its own is paid as its unit; `at_most`: as the dearest variant,
+    where there is no price for all. None when a price that is needed is unknown.
     """
     total = 0
-    for name, count in units.items():
-        if not count:
-            continue
+    for name, count in {REQUESTS: 1, **units}.items():
         unit, _, variant = name.partition(":")
         by_variant = {price.variant: price for price in facts.unit_prices if price.unit == unit}
+        if not count or (unit in FEES and not by_variant):
+            continue
         price = by_variant.get(variant) or by_variant.get("")
         if price is None and not (at_most and by_variant):
             return None

@@ -8,8 +8,19 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-Unit: TypeAlias = Literal["audio_ms", "characters", "images", "pages", "requests", "video_ms", "web_searches"]
+Unit: TypeAlias = Literal[
+    "audio_ms", "characters", "grounded_prompts", "images", "pages", "requests", "video_ms", "web_searches"
+]
 UnitName: TypeAlias = str
+
+REQUESTS: Unit = "requests"
+"""Each answered call is one, without being counted."""
+FEES: frozenset[UnitName] = frozenset({REQUESTS, "web_searches", "grounded_prompts"})
+"""What some providers charge beside what is read and made, and others do not: free where it has no price.
+
+A grounded prompt is one that was answered from a search of the provider's own, of which Google counts, by the model,
+either the searches or the prompt.
+"""
 
 
 def unit_name(unit: Unit, variant: str = "") -> UnitName:
