@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.adapters.memory_ledger import MemoryLedger
@@ -205,7 +205,12 @@ class MemoryFiles:
         return StoredFile(data, file.content_type, file.filename)
 
     async def put(self, tenant_id: str, file: File, data: bytes) -> None:
-        self.whole[tenant_id, file.id] = (file, data)
+        self.whole[tenant_id, file.id] = (replace(file, size_bytes=len(data)), data)
+
+    async def put_stream(self, tenant_id: str, file: File, chunks: AsyncIterator[bytes]) -> int:
+        data = b"".join([chunk async for chunk in chunks])
+        await self.put(tenant_id, file, data)
+        return len(data)
 
     async def delete(self, tenant_id: str, file_id: str) -> None:
         for held in (self.whole, self.announced, self.uploads):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -13,10 +14,17 @@ import pytest
 
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.files import S3Files
+from gateway.adapters.aws.multipart import PART_BYTES
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.http_client import HttpClient
-from gateway.model.errors import FileNotFound, IdempotencyConflict, PayloadTooLarge, StorageUnavailable
-from gateway.model.file import CLAIMED_S, PENDING_S, File, Link, Purpose, created_at_s, new_file_id
+from gateway.model.errors import (
+    FileNotFound,
+    IdempotencyConflict,
+    PayloadTooLarge,
+    ProviderError,
+    StorageUnavailable,
+)
+from gateway.model.file import CLAIMED_S, PENDING_S, File, Link, Origin, Purpose, created_at_s, new_file_id
 from gateway.ports import Files
 from tests.fakes import ManualClock, MemoryFiles
 from tests.ports.conftest import REGION
@@ -92,6 +100,59 @@ async def test_a_file_can_be_stored_again(storage: Storage) -> None:
     file = await storage.keep("acme", storage.file())
     await storage.keep("acme", file)
     assert (await storage.files.page("acme", 10, None, None)).files == [file]
+
+
+@pytest.mark.parametrize("size", [0, 5, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES + 77])
+async def test_a_stream_becomes_a_file(storage: Storage, size: int) -> None:
+    data = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    file = replace(storage.file(purpose="generated", size=size, kept_s=7200), origin=Origin("xai/a b:c", "req_1"))
+    assert await storage.files.put_stream("acme", file, in_pieces(data, 1_000_003)) == size
+    assert await storage.files.head("acme", file.id) == file
+    stored = await storage.files.get("acme", file.id, max_bytes=max(size, 1))
+    assert (stored.data == data, stored.content_type) == (True, "text/plain")
+
+
+@pytest.mark.parametrize("before", [0, 5, PART_BYTES + 1])
+async def test_a_stream_that_breaks_leaves_nothing(storage: Storage, before: int) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield bytes(before)
+        raise ProviderError("broken off")
+
+    file = storage.file(purpose="generated")
+    with pytest.raises(ProviderError):
+        await storage.files.put_stream("acme", file, broken())
+    with pytest.raises(FileNotFound):
+        await storage.files.head("acme", file.id)
+
+
+async def in_pieces(data: bytes, size: int) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+@pytest.mark.parametrize("how", ["broken", "cancelled"])
+async def test_the_parts_of_a_stream_that_breaks_are_aborted(
+    bucket: Place, aws_url: str, http_client: HttpClient, how: str
+) -> None:
+    started = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield bytes(PART_BYTES + 1)
+        started.set()
+        if how == "broken":
+            raise ProviderError("broken off")
+        await asyncio.Event().wait()
+
+    file = File(new_file_id("generated", 0, bytes(10)), "a.mp4", "video/mp4", 0)
+    storing = asyncio.create_task(s3_files(bucket, http_client, ManualClock()).put_stream("acme", file, endless()))
+    async with asyncio.timeout(10):
+        await started.wait()
+        if how == "cancelled":
+            storing.cancel()
+        with pytest.raises((ProviderError, asyncio.CancelledError)):
+            await storing
+    client = boto3.client("s3", endpoint_url=aws_url, region_name=REGION)
+    assert "Uploads" not in client.list_multipart_uploads(Bucket=BUCKET)
 
 
 @pytest.mark.parametrize("file_id", ["file_0", "", "../acme", "file_" + "0" * 25 + "z"])
@@ -294,6 +355,7 @@ async def scripted_s3(*answers: bytes) -> AsyncIterator[tuple[Place, list[bytes]
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heads.append(await reader.readuntil(b"\r\n\r\n"))
+        await reader.readexactly(length_in(heads[-1]))
         writer.write(left.pop(0))
         await writer.drain()
         writer.close()
@@ -304,6 +366,11 @@ async def scripted_s3(*answers: bytes) -> AsyncIterator[tuple[Place, list[bytes]
         yield Place(BUCKET, REGION, f"http://127.0.0.1:{port}/{BUCKET}"), heads
 
 
+def length_in(head: bytes) -> int:
+    found = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+    return int(found[1]) if found else 0
+
+
 def said(status: str, body: bytes = b"") -> bytes:
     head = f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
     return head.encode() + body
@@ -311,6 +378,33 @@ def said(status: str, body: bytes = b"") -> bytes:
 
 SLOW_DOWN = said("503 Slow Down", b"<Error><Code>SlowDown</Code></Error>")
 FAILED_COPY = said("200 OK", b'<?xml version="1.0"?>\n  <Error><Code>InternalError</Code></Error>')
+
+
+BEGUN = said("200 OK", b"<UploadId>u1</UploadId>")
+PART = b'HTTP/1.1 200 OK\r\netag: "e"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n'
+GONE = said("404 Not Found", b"<Error><Code>NoSuchUpload</Code></Error>")
+
+
+async def whole_part() -> AsyncIterator[bytes]:
+    yield bytes(PART_BYTES)
+
+
+async def test_a_completion_whose_answer_was_lost_has_happened(aws_keys: None, http_client: HttpClient) -> None:
+    file = File(new_file_id("generated", 0, bytes(10)), "a", "video/mp4", 0)
+    async with scripted_s3(BEGUN, PART, SLOW_DOWN, GONE, said("200 OK")) as (place, heads):
+        size = await s3_files(place, http_client, ManualClock()).put_stream("acme", file, whole_part())
+    assert (size, [head.partition(b" ")[0] for head in heads]) == (
+        PART_BYTES,
+        [b"POST", b"PUT", b"POST", b"POST", b"HEAD"],
+    )
+
+
+async def test_a_completion_that_fails_in_its_body_is_aborted_and_told(aws_keys: None, http_client: HttpClient) -> None:
+    file = File(new_file_id("generated", 0, bytes(10)), "a", "video/mp4", 0)
+    async with scripted_s3(BEGUN, PART, FAILED_COPY, said("204 No Content")) as (place, heads):
+        with pytest.raises(StorageUnavailable, match="InternalError"):
+            await s3_files(place, http_client, ManualClock()).put_stream("acme", file, whole_part())
+    assert heads[-1].startswith(b"DELETE")
 
 
 async def test_a_fault_is_tried_once_more(aws_keys: None, http_client: HttpClient) -> None:

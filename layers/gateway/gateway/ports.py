@@ -179,6 +179,13 @@ class Files(Protocol):
         """Stores a whole file, again if it is there already."""
         ...
 
+    async def put_stream(self, tenant_id: str, file: File, chunks: AsyncIterator[bytes]) -> int:
+        """Stores a whole file of unknown size, holding a small part of it at a time; gives its size in bytes.
+
+        It is there when all of it is. What reading `chunks` raises is passed on, and nothing is left behind.
+        """
+        ...
+
     async def delete(self, tenant_id: str, file_id: str) -> None:
         """Removes a file, whole or announced; nothing happens when there is none."""
         ...

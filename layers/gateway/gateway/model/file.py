@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 ClientPurpose: TypeAlias = Literal["assistants", "batch", "evals", "fine-tune", "user_data", "vision"]
-Purpose: TypeAlias = Literal[ClientPurpose, "assistants_output", "batch_output"]
+Purpose: TypeAlias = Literal[ClientPurpose, "assistants_output", "batch_output", "generated"]
 
 MAX_FILE_BYTES = 512 * 1024 * 1024
 # Lambda takes 6 MB of event, and a binary body comes as base64, which is a third longer:
@@ -15,6 +15,7 @@ MAX_FILE_BYTES = 512 * 1024 * 1024
 MAX_DIRECT_BYTES = 4_400_000
 MAX_CHECKED_BYTES = 16 * 1024 * 1024
 PENDING_S = CLAIMED_S = 24 * 3600
+GENERATED_KEPT_S = 30 * 24 * 3600
 
 _LETTERS: dict[Purpose, str] = {
     "assistants": "a",
@@ -23,6 +24,7 @@ _LETTERS: dict[Purpose, str] = {
     "batch_output": "r",
     "evals": "e",
     "fine-tune": "f",
+    "generated": "g",
     "user_data": "u",
     "vision": "v",
 }
@@ -75,8 +77,16 @@ class NewFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What a generated file came of. `model`: "provider/model". `request_id`: of the gateway."""
+
+    model: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class File:
-    """`expires_at_s`: Unix seconds, None when it is kept until deleted.
+    """`expires_at_s`: Unix seconds, None when it is kept until deleted. `origin`: None for what a client brought.
 
     `is_pending`: announced, and its bytes are not checked yet; it stays so for a day.
     """
@@ -87,6 +97,7 @@ class File:
     size_bytes: int
     expires_at_s: int | None = None
     is_pending: bool = False
+    origin: Origin | None = None
 
     @property
     def purpose(self) -> Purpose:

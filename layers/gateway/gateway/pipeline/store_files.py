@@ -125,6 +125,8 @@ class TenantFiles:
 def described(file: File, *, download: Link | None = None, upload: Link | None = None) -> dict[str, Any]:
     """An OpenAI file object; the content type and the links are members of this gateway."""
     gateway: dict[str, Any] = {"content_type": file.content_type}
+    if file.origin is not None:
+        gateway |= {"model": file.origin.model, "request_id": file.origin.request_id}
     if download is not None:
         gateway |= {"url": download.url, "url_expires_at": download.expires_at_s}
     told = {

@@ -13,12 +13,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Literal
 from urllib.parse import quote, unquote
 
 from gateway.adapters.aws.api import AwsFailure
+from gateway.adapters.aws.multipart import put_in_parts
 from gateway.adapters.aws.s3 import Bucket, failure_of, text_of
 from gateway.model.errors import FileNotFound, IdempotencyConflict, PayloadTooLarge, StorageUnavailable
 from gateway.model.file import (
@@ -26,6 +27,7 @@ from gateway.model.file import (
     File,
     FilePage,
     Link,
+    Origin,
     Purpose,
     StoredFile,
     Uploaded,
@@ -71,6 +73,11 @@ class S3Files:
             url = self._url("files", tenant_id, file.id)
             request = HttpRequest("PUT", url, {**_told(file), **_tagged(file)}, data)
             await self._bucket.send(request, timeout_s=BULK_TIMEOUT_S)
+
+    async def put_stream(self, tenant_id: str, file: File, chunks: AsyncIterator[bytes]) -> int:
+        headers = {**_told(file), **_tagged(file)}
+        with _translated():
+            return await put_in_parts(self._bucket, self._url("files", tenant_id, file.id), headers, chunks)
 
     async def delete(self, tenant_id: str, file_id: str) -> None:
         if is_file_id(file_id):
@@ -216,9 +223,12 @@ def _key(folder: str, tenant_id: str, name: str) -> str:
 def _told(file: File) -> dict[str, str]:
     """Headers that S3 keeps with an object; it takes ASCII only."""
     headers = {"content-type": file.content_type, "x-amz-meta-filename": quote(file.filename, safe="")}
-    if file.expires_at_s is None:
-        return headers
-    return {**headers, "x-amz-meta-expires-at-s": str(file.expires_at_s)}
+    if file.expires_at_s is not None:
+        headers["x-amz-meta-expires-at-s"] = str(file.expires_at_s)
+    if file.origin is not None:
+        headers["x-amz-meta-model"] = quote(file.origin.model, safe="/")
+        headers["x-amz-meta-request-id"] = file.origin.request_id
+    return headers
 
 
 def _tagged(file: File) -> dict[str, str]:
@@ -236,7 +246,13 @@ def _file(file_id: str, answer: HttpResponse) -> File:
         size_bytes=int(announced or headers["content-length"]),
         expires_at_s=None if expires is None else int(expires),
         is_pending=announced is not None,
+        origin=_origin(headers),
     )
+
+
+def _origin(headers: dict[str, str]) -> Origin | None:
+    model, request_id = headers.get("x-amz-meta-model"), headers.get("x-amz-meta-request-id")
+    return None if model is None or request_id is None else Origin(unquote(model), request_id)
 
 
 _KEY = re.compile(rb"<Key>([^<]*)</Key>")
