@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import NODEFAULT, UNSET, Struct, UnsetType
 
 from gateway.model.catalog import ModelFacts, Prices, PriceTier, ProviderCatalog, UnitPrice
 from scripts.catalog_overlay import (
@@ -240,7 +240,8 @@ def without_defaults(value: Struct) -> dict[str, Any]:
     shown = {}
     for member in msgspec.structs.fields(type(value)):
         item = getattr(value, member.name)
-        if item != member.default:
+        default = member.default if member.default_factory is NODEFAULT else member.default_factory()
+        if item != default:
             shown[member.name] = item
     return shown
 

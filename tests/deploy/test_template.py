@@ -19,11 +19,17 @@ ALLOWED = {
     | TENANTS
     | {"dynamodb:Query", "secretsmanager:GetSecretValue", "kms:Decrypt"}
     | {"s3:GetObject", "s3:ListBucket", "lambda:InvokeFunction"}  # media: files, and what was fetched
+    | {"s3:PutObject", "s3:PutObjectTagging", "kms:GenerateDataKey"}  # media that a model made
     | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"}
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # the ledger; what is told, and where else
     "EmbeddingsRole": LOGS
     | TENANTS
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "bedrock:InvokeModel"}
+    | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
+    "ImagesRole": LOGS
+    | TENANTS
+    | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "bedrock:InvokeModel"}
+    | {"s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "lambda:InvokeFunction"}  # kept, linked, and fetched
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
     "ModelsRole": LOGS | TENANTS | {"kms:Decrypt"},
     "FilesRole": LOGS
@@ -103,6 +109,7 @@ def test_the_routes_are_the_published_ones(deployed: Resources) -> None:
     assert methods == {
         "/v1/chat/completions": ["post"],
         "/v1/embeddings": ["post"],
+        "/v1/images/generations": ["post"],
         "/v1/models": ["get"],
         "/v1/models/{id+}": ["get"],
         "/openapi.json": ["get"],

@@ -46,6 +46,8 @@ def check_answer(path: str, status: int, content_type: str, body: bytes) -> None
         check("ChatCompletion", json.loads(body))
     elif path.endswith("/embeddings"):
         check("EmbeddingList", json.loads(body))
+    elif path.endswith("/images/generations"):
+        check("ImageList", json.loads(body))
     elif path.endswith("/models"):
         check("ModelList", json.loads(body))
     elif "/models/" in path:

@@ -10,6 +10,7 @@ from local.simulators.http1 import Request
 from local.simulators.providers.conversation import read_prompt
 from local.simulators.providers.embeddings import EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle
+from local.simulators.providers.images import ImageRules
 from local.simulators.script import (
     Answer,
     ToolCall,
@@ -83,6 +84,7 @@ class ChatApi(Api):
     models: tuple[str, ...] = ()
     errors: ErrorStyle
     embeddings: EmbeddingRules | None = None
+    images: ImageRules | None = None
     empty_content: str | None = ""
     reasoning_field: str | None = "reasoning_content"
     shows_reasoning = True
@@ -108,6 +110,8 @@ class ChatApi(Api):
             return self.model_list()
         if request.method == "POST" and self.embeddings and path == self.embeddings.path:
             return self.embeddings.read(decode_object(request.body))
+        if request.method == "POST" and self.images and path == self.images.path:
+            return self.images.read(decode_object(request.body))
         if request.method != "POST" or path != "/chat/completions":
             raise Refused("no_route", f"Invalid URL ({request.method} {request.path})")
         body = decode_object(request.body)

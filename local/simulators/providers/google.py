@@ -9,6 +9,7 @@ import msgspec
 from local.simulators.http1 import Request
 from local.simulators.providers.google_embed import read_batch
 from local.simulators.providers.google_files import FILE, JSON_UTF8, UPLOAD, GoogleFiles
+from local.simulators.providers.google_images import read_imagen, read_picture, wants_image
 from local.simulators.providers.google_request import read_request
 from local.simulators.script import Answer, ToolCall, Usage
 from local.simulators.wire import (
@@ -28,7 +29,7 @@ from local.simulators.wire import (
 )
 
 MODELS = ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-3-flash-preview")
-VERBS = ("generateContent", "streamGenerateContent", "batchEmbedContents")
+VERBS = ("generateContent", "streamGenerateContent", "batchEmbedContents", "predict")
 VERSIONS = ("v1", "v1beta", "v1alpha")
 FINISH = {"length": "MAX_TOKENS", "filter": "SAFETY"}
 # a wrong key is a 400 and no key a 403: seen in recorded traffic
@@ -79,8 +80,8 @@ class Google(Api):
         if len(request.body) > MAX_REQUEST_BYTES:
             raise Refused("out_of_range", f"Request payload size exceeds the limit: {MAX_REQUEST_BYTES} bytes.")
         stream, body = verb == "streamGenerateContent", decode_object(request.body)
-        if verb == "batchEmbedContents":
-            return read_batch(model, body)
+        if (other := _read_other(verb, model, body)) is not None:
+            return other
         self._files.resolve(body)
         return GenerateCall(model, body, stream, sse=query.get("alt") == ["sse"])
 
@@ -98,6 +99,15 @@ class Google(Api):
     def stream_error(self, status: int) -> Iterable[Event]:
         reply = self.refuse(Refused("fault", "The server had an error while streaming.", status=status))
         return (Event(b"data: " + reply.body + b"\r\n\r\n"),)
+
+
+def _read_other(verb: str, model: str, body: Json) -> Asked | None:
+    """What is no chat. Raises Refused."""
+    if verb == "batchEmbedContents":
+        return read_batch(model, body)
+    if verb == "predict":
+        return read_imagen(model, body)
+    return read_picture(model, body) if verb == "generateContent" and wants_image(body) else None
 
 
 class GenerateCall(Call):

@@ -6,6 +6,7 @@ from local.simulators.http1 import Request
 from local.simulators.providers.chat import COMMON, ChatApi, ChatCall
 from local.simulators.providers.embeddings import EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle, code_of, kind_of
+from local.simulators.providers.images import OPENAI_IMAGES
 from local.simulators.providers.responses import ResponsesCall
 from local.simulators.script import Answer, Usage
 from local.simulators.wire import (
@@ -77,6 +78,7 @@ class OpenAI(ChatApi):
     chunk_extras = reply_extras
     errors = ErrorStyle(error_body, headers=error_headers)
     embeddings = EmbeddingRules(max_tokens=300_000, takes_tokens=True, fixed=("ada-002",))
+    images = OPENAI_IMAGES
 
     def read(self, request: Request, path: str) -> Asked | Json:
         if path != "/responses":

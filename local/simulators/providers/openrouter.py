@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from local.simulators.providers.chat import COMMON, FINISH, ChatApi, ChatCall
 from local.simulators.providers.embeddings import EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle, statuses
+from local.simulators.providers.images import OPENROUTER_IMAGES
 from local.simulators.script import Answer, Usage
 from local.simulators.wire import LIST, OBJECT, Event, Json, Refused, encode, now_s
 
@@ -30,6 +31,7 @@ class OpenRouter(ChatApi):
     models = ("openai/gpt-4o-mini", "anthropic/claude-haiku-4.5", "meta-llama/llama-3.3-70b-instruct")
     errors = ErrorStyle(error_body, statuses({"model_not_found": 400}))
     embeddings = EmbeddingRules(takes_tokens=True, strict=False)
+    images = OPENROUTER_IMAGES
     reasoning_field = "reasoning"
     empty_content = None
     tool_index = True

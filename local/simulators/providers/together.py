@@ -5,6 +5,7 @@ from typing import ClassVar
 from local.simulators.providers.chat import COMMON, ChatApi
 from local.simulators.providers.embeddings import EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle, code_of, kind_of
+from local.simulators.providers.images import TOGETHER_IMAGES
 from local.simulators.script import Usage
 from local.simulators.wire import ANY, OBJECT, TEXT, Json, Refused, decimal, integer
 
@@ -26,6 +27,7 @@ class Together(ChatApi):
     models = ("meta-llama/Llama-3.3-70B-Instruct-Turbo", "deepseek-ai/DeepSeek-V3", "openai/gpt-oss-120b")
     errors = ErrorStyle(error_body)
     embeddings = EmbeddingRules(rules={"model": TEXT, "input": ANY})
+    images = TOGETHER_IMAGES
     reasoning_field = "reasoning"
     empty_content = None
     usage_on_finish = tool_index = True

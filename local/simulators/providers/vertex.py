@@ -13,6 +13,7 @@ from local.simulators.providers.anthropic import Anthropic, MessagesCall
 from local.simulators.providers.anthropic_request import check
 from local.simulators.providers.google import GenerateCall, Google
 from local.simulators.providers.google_embed import read_content, read_predict
+from local.simulators.providers.google_images import read_imagen, read_picture, wants_image
 from local.simulators.providers.google_request import camel
 from local.simulators.script import Answer
 from local.simulators.wire import UNKNOWN_MODEL, Api, Asked, Call, Json, Refused, Reply, check_key, decode_object
@@ -59,16 +60,14 @@ class Vertex(Google):
         body = decode_object(request.body)
         if place["verb"] not in VERBS or request.method != "POST":
             raise Refused("no_route", NO_ROUTE)
-        if place["verb"] in EMBED_VERBS:
-            if place["model"] == UNKNOWN_MODEL:
-                raise Refused("model_not_found", f"Publisher Model `{UNKNOWN_MODEL}` not found.")
-            return EMBED_VERBS[place["verb"]](place["model"], body)
+        if place["model"] == UNKNOWN_MODEL:
+            raise Refused("model_not_found", f"Publisher Model `{UNKNOWN_MODEL}` not found.")
+        if place["verb"] in EMBED_VERBS or (place["verb"] == "generateContent" and wants_image(body)):
+            return _made(place["verb"], place["model"], body)
         if "store" in body:
             message = 'Invalid JSON payload received. Unknown name "store": Cannot find field.'
             raise Refused("unknown_parameter", message, param="store")
         _check_files(body)
-        if place["model"] == UNKNOWN_MODEL:
-            raise Refused("model_not_found", f"Publisher Model `{UNKNOWN_MODEL}` not found.")
         stream = place["verb"] == "streamGenerateContent"
         return VertexCall(place["model"], body, stream, sse="alt=sse" in request.query)
 
@@ -76,6 +75,15 @@ class Vertex(Google):
         if refused.kind in ("missing_key", "wrong_key"):
             refused = Refused("fault", "Request had invalid authentication credentials.", status=401)
         return super().refuse(refused)
+
+
+def _made(verb: str, model: str, body: Json) -> Asked:
+    """Of what is no chat."""
+    if verb == "generateContent":
+        return read_picture(model, body)
+    if verb == "predict" and "imagen" in model:
+        return read_imagen(model, body)
+    return EMBED_VERBS[verb](model, body)
 
 
 def _check_files(body: Json) -> None:

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from local.simulators.providers.chat import COMMON, ChatApi, without_logprobs
 from local.simulators.providers.errors import ErrorStyle, statuses
+from local.simulators.providers.images import XAI_IMAGES
 from local.simulators.script import Answer, Usage
 from local.simulators.wire import FLAG, OBJECT, Json, Refused
 
@@ -25,6 +26,7 @@ class XAI(ChatApi):
     models = ("grok-4", "grok-4-fast", "grok-code-fast-1", "grok-3-mini")
     # a wrong key gets 400: seen in recorded traffic
     errors = ErrorStyle(error_body, {**statuses({"wrong_key": 400}), "wrong_type": 422})
+    images = XAI_IMAGES
     whole_tool_calls = True
     role_first = False
     reply_extras: ClassVar[Json] = {"system_fingerprint": "fp_simulated0"}

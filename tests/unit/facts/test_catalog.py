@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 
@@ -11,8 +12,11 @@ import msgspec
 import pytest
 
 from gateway.model.catalog import ModelFacts, ProviderCatalog
+from gateway.model.image_size import shape_of
+from gateway.model.images import ImagesCall
 from gateway.model.money import cost_nano_usd
-from gateway.model.usage import TokenUsage
+from gateway.model.usage import CompletionTokensDetails, TokenUsage
+from gateway.pipeline.images_usage import usage_of
 from gateway.providers.lookup import provider_named
 from scripts.catalog_overlay import read_overlays
 from tests.unit.facts.facts import CATALOG, SHARED, read_json
@@ -231,3 +235,55 @@ def test_every_model_of_vectors_that_a_provider_can_make_has_a_wire_a_price_and_
         assert row.embedding is not None, (provider, row.id)
         assert row.embedding.dimensions, (provider, row.id)
         assert cost_nano_usd(TokenUsage(prompt_tokens=1, units={"characters": 0}), row) is not None, (provider, row.id)
+
+
+IMAGE_APIS = {"images", "imagen", "stability"}
+UNPRICED_IMAGES = {"openai/chatgpt-image-latest", "openai/gpt-image-2.5-sunburst", "openai/gpt-image-2.5-flare"}
+"""OpenAI's pages that were found name no price of theirs."""
+
+
+def test_images_cost_what_is_printed() -> None:
+    """One image each, of the kinds that the providers' own pages give a price for."""
+    printed = {
+        ("openai", "gpt-image-1", "1024x1536:high"): (6240, {}, "0.2496"),
+        ("openai", "gpt-image-1-mini", "1024x1024:low"): (272, {}, "0.002176"),
+        ("google", "gemini-3-pro-image", "4K"): (2000, {}, "0.24"),
+        ("google", "gemini-3.1-flash-image", "1K"): (1120, {}, "0.0672"),
+        ("xai", "grok-imagine-image", ""): (0, {"images:1k": 1}, "0.02"),
+        ("xai", "grok-imagine-image-2.0", ""): (0, {"images:2k:medium": 1}, "0.08"),
+        ("together", "black-forest-labs/FLUX.1-schnell", ""): (0, {"pixels": 1_000_000}, "0.0027"),
+        ("bedrock", "stability.stable-image-ultra-v1:1", ""): (0, {"images": 1}, "0.14"),
+        ("vertex", "imagen-4.0-ultra-generate-001", ""): (0, {"images": 1}, "0.06"),
+    }
+    for (provider, model, _), (tokens, units, usd) in printed.items():
+        usage = TokenUsage(
+            completion_tokens=tokens, completion=CompletionTokensDetails(image_tokens=tokens), units=units
+        )
+        cost = cost_nano_usd(usage, facts(provider, model))
+        assert cost == Decimal(usd) * 10**9, (provider, model)
+
+
+def test_every_maker_of_images_has_a_wire_a_price_and_what_can_be_asked_for() -> None:
+    for provider, row in every_row():
+        if row.api not in IMAGE_APIS and row.image is None:
+            continue
+        where = f"{provider}/{row.id}"
+        assert "image_generation" in row.capabilities, where
+        if row.shutdown is not None and row.image is None:
+            continue
+        assert row.api in provider_named(provider).images, where
+        if where not in UNPRICED_IMAGES:
+            assert row.image is not None, where
+            call = ImagesCall(model=where, prompt="a", size=None)
+            assert cost_nano_usd(usage_of(call, None, row), row), where
+
+
+def test_a_shape_of_known_size_is_one_that_can_be_asked_for() -> None:
+    for provider, row in every_row():
+        if row.image is None:
+            continue
+        for text in row.image.shapes.values():
+            shape = shape_of(text)
+            assert shape is not None, (provider, row.id)
+            assert shape.ratio in row.image.ratios, (provider, row.id)
+            assert shape.resolution in (None, *row.image.resolutions), (provider, row.id)

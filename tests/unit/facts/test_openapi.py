@@ -14,6 +14,7 @@ from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion, CompletionChunk
 from gateway.model.embeddings import EmbeddingList, EmbeddingsCall
 from gateway.model.errors import Detail, InvalidRequest, ProviderTimeout
+from gateway.model.images import ImageList, ImagesCall
 from gateway.model.tenant import Tenant, User
 from gateway.pipeline.admin_keys import Order, Rotation
 from gateway.pipeline.list_models import describe
@@ -31,6 +32,7 @@ STRUCTURES = {
     "UsageReport": "Usage",
     "AttemptReport": "Attempt",
     "EmbeddingsCall": "EmbeddingsRequest",
+    "ImagesCall": "ImagesRequest",
 }
 
 
@@ -144,7 +146,10 @@ def test_capabilities_are_those_of_the_catalog() -> None:
     assert shown["capabilities"]["items"] == rows["capabilities"]["items"]
 
 
-@pytest.mark.parametrize("root", [ChatCall, Completion, CompletionChunk, EmbeddingsCall, EmbeddingList])
+CROSSING = (ChatCall, Completion, CompletionChunk, EmbeddingsCall, EmbeddingList, ImagesCall, ImageList)
+
+
+@pytest.mark.parametrize("root", CROSSING)
 def test_members_are_those_of_the_structures(root: type) -> None:
     """Every structure that crosses the API has the members, and the required ones, of its schema."""
     schemas = document()["components"]["schemas"]
@@ -152,7 +157,7 @@ def test_members_are_those_of_the_structures(root: type) -> None:
     for name, structure in structures.items():
         described = schemas[STRUCTURES.get(name, name)]
         assert set(described["properties"]) == set(structure["properties"]), name
-        if root in (ChatCall, EmbeddingsCall):
+        if root in (ChatCall, EmbeddingsCall, ImagesCall):
             assert set(described.get("required", ())) == set(structure["required"]), name
 
 

@@ -23,6 +23,7 @@ class Prices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reasoning: int | None = None
     input_audio: int | None = None
     output_audio: int | None = None
+    output_image: int | None = None
 
 
 class PriceTier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,6 +70,44 @@ class EmbeddingFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return self.max_dimensions or self.dimensions
 
 
+class AnySize(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Sides are multiples of `step` pixels, in these bounds; `max_ratio`: of the longer side to the shorter one."""
+
+    step: int
+    min_side: int
+    max_side: int
+    min_pixels: int | None = None
+    max_pixels: int | None = None
+    max_ratio: int | None = None
+
+
+class ImageFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a maker of images can be asked for; where a tuple is empty, that cannot be chosen.
+
+    `sizes`: in pixels, the ones that it takes for "auto"; others where they are `any_size`. A model that is told shapes
+    instead has `ratios`, and `resolutions` with its own choice first; `shapes` names those of them whose size in pixels
+    is documented. `qualities`, `formats`: its own choice first. `max_prompt`: characters. `max_images`: of one request,
+    where that is another number than the API's.
+    `tokens`: the most of one image of up to 1.5 * 2^20 pixels, by quality or by resolution; of a larger one in
+    proportion. `text_tokens`: the most that it writes and thinks besides.
+    """
+
+    sizes: tuple[str, ...] = ()
+    any_size: AnySize | None = None
+    ratios: tuple[str, ...] = ()
+    resolutions: tuple[str, ...] = ()
+    shapes: dict[str, str] = {}
+    qualities: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    backgrounds: tuple[str, ...] = ()
+    compression: bool = False
+    moderation: bool = False
+    max_prompt: int | None = None
+    max_images: int | None = None
+    tokens: dict[str, int] = {}
+    text_tokens: int = 0
+
+
 class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`id`: as the provider names it. `api`: the wire it is spoken through (a key of the provider's wires for what the
     model does).
@@ -79,7 +118,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     unknown. `dialect`: whose words its own parameters have, on a host of many makers that passes them on. `as_of`: date
     of the facts. `shutdown`: ISO date, when past the model is refused as deprecated. `image_tokens`: the most that one
     image of the prompt can count; None: unknown. `unit_prices`: of what is not charged by tokens. `embedding`: of a
-    maker of vectors.
+    maker of vectors. `image`: of a maker of images.
     """
 
     id: str
@@ -105,6 +144,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     price_tiers: tuple[PriceTier, ...] = ()
     unit_prices: tuple[UnitPrice, ...] = ()
     embedding: EmbeddingFacts | None = None
+    image: ImageFacts | None = None
 
     @property
     def is_known(self) -> bool:

@@ -30,7 +30,8 @@ def cost_nano_usd(usage: TokenUsage, facts: ModelFacts) -> int | None:
     """Cost in nano-USD (10^-9 USD), rounded up once; None when a price that is needed is unknown.
 
     A class of tokens without a price of its own is paid as the class it is part of: cache and audio input as input,
-    reasoning and audio output as output, one-hour cache writes as cache writes. Of each unit, whole pico-USD are paid.
+    reasoning, audio and image output as output, one-hour cache writes as cache writes. Of each unit, whole pico-USD are
+    paid.
     """
     tokens, units = _tokens_pico_usd(usage, facts), units_pico_usd(usage.units, facts)
     return None if tokens is None or units is None else -(-(tokens + units) // PICO_PER_NANO)
@@ -98,7 +99,7 @@ def dearest_prices(
     spoken = ("output_audio",) if speaks else ()
     return DearestPrices(
         _dearest(tiers, "input", "cache_read", "cache_write", *heard, *cached),
-        _dearest(tiers, "output", "reasoning", *spoken),
+        _dearest(tiers, "output", "output_image", "reasoning", *spoken),
     )
 
 
@@ -127,6 +128,7 @@ def _completion_pico_usd(usage: TokenUsage, prices: Prices, per_output: int) -> 
     classes = (
         (part.reasoning_tokens, prices.reasoning, per_output),
         (part.audio_tokens, prices.output_audio, per_output),
+        (part.image_tokens, prices.output_image, per_output),
     )
     return _pico_usd(usage.completion_tokens, classes, per_output)
 

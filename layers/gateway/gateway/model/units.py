@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 Unit: TypeAlias = Literal[
-    "audio_ms", "characters", "grounded_prompts", "images", "pages", "requests", "video_ms", "web_searches"
+    "audio_ms", "characters", "grounded_prompts", "images", "pages", "pixels", "requests", "video_ms", "web_searches"
 ]
 UnitName: TypeAlias = str
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.model.catalog import EmbeddingFacts, ModelFacts, Prices, UnitPrice
+from gateway.model.catalog import EmbeddingFacts, ImageFacts, ModelFacts, Prices, UnitPrice
 from gateway.model.errors import GatewayError
 from gateway.model.tenant import Principal
 from gateway.pipeline.route import find_approved, is_shut_down
@@ -48,6 +48,7 @@ def describe(provider: str, facts: ModelFacts) -> dict[str, Any]:
             "prices_usd_per_million": None if facts.prices is None else _usd_per_million(facts.prices),
             "unit_prices": [_unit_price(price) for price in facts.unit_prices],
             "embedding": None if facts.embedding is None else _embedding(facts.embedding),
+            "image": None if facts.image is None else _image(facts.image),
         },
     }
 
@@ -86,4 +87,20 @@ def _embedding(facts: EmbeddingFacts) -> dict[str, Any]:
         "dimension_choices": list(facts.choices),
         "min_dimensions": facts.min_dimensions,
         "max_dimensions": facts.most_dimensions,
+    }
+
+
+def _image(facts: ImageFacts) -> dict[str, Any]:
+    """What can be asked for; of an empty list nothing. A size in pixels of which a shape is made counts as a size."""
+    return {
+        "sizes": [*facts.sizes, *facts.shapes],
+        "any_size": None if facts.any_size is None else msgspec.structs.asdict(facts.any_size),
+        "ratios": list(facts.ratios),
+        "resolutions": list(facts.resolutions),
+        "qualities": list(facts.qualities),
+        "output_formats": list(facts.formats),
+        "backgrounds": list(facts.backgrounds),
+        "output_compression": facts.compression,
+        "moderation": facts.moderation,
+        "max_prompt_characters": facts.max_prompt,
     }

@@ -11,7 +11,7 @@ from gateway.model.catalog import ModelFacts
 from gateway.model.errors import CapabilityNotSupported, ModelDeprecated, ModelNotApproved, ModelNotFound
 from gateway.model.tenant import Principal
 from gateway.ports import Catalog
-from gateway.providers.contract import ChatWire, EmbeddingsWire, Provider
+from gateway.providers.contract import ChatWire, EmbeddingsWire, ImagesWire, Provider
 from gateway.providers.lookup import provider_named
 
 W = TypeVar("W")
@@ -19,14 +19,21 @@ W = TypeVar("W")
 
 @dataclass(frozen=True)
 class Capability(Generic[W]):
-    """What a model can be asked for. `name`: as a refusal calls it. `wires`: a provider's for it, by catalog `api`."""
+    """What a model can be asked for. `name`: as a refusal calls it. `wires`: a provider's for it, by catalog `api`.
+
+    `needs`: what the catalog has to say of a model, where the `api` does not tell.
+    """
 
     name: str
     wires: Callable[[Provider], Mapping[str, W]]
+    needs: str = ""
 
 
 CHAT: Capability[ChatWire] = Capability("chat completions", lambda provider: provider.wires)
 EMBEDDINGS: Capability[EmbeddingsWire] = Capability("embeddings", lambda provider: provider.embeddings)
+IMAGES: Capability[ImagesWire] = Capability(
+    "image generation", lambda provider: provider.images, needs="image_generation"
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ def resolve(capability: Capability[W], model: str, principal: Principal, catalog
     wire = wires.get(facts.api)
     if wire is None and not facts.is_known:
         wire = next(iter(wires.values()), None)  # a model that is passed on by name alone is what it is taken for
-    if wire is None:
+    if wire is None or (capability.needs and not facts.can(capability.needs)):
         raise CapabilityNotSupported(f"The model '{model}' does not do {capability.name}.", param="model")
     return Route(provider, facts, wire)
 

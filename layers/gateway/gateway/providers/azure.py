@@ -15,9 +15,10 @@ from urllib.parse import quote
 from gateway.model.http import Credential, HttpRequest
 from gateway.providers.contract import Provider, Target
 from gateway.providers.wire.anthropic_messages import AnthropicMessages
-from gateway.providers.wire.hosted import Hosted, HostedEmbeddings
+from gateway.providers.wire.hosted import Hosted, HostedEmbeddings, HostedImages
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
+from gateway.providers.wire.openai_images import OpenAiImages
 from gateway.providers.wire.openai_responses import STANDARD, OpenAiResponses
 
 CHAT = Quirks(
@@ -80,5 +81,6 @@ PROVIDER = Provider(
         "messages": Hosted(AnthropicMessages(), base_url=_claude),
     },
     embeddings={"embeddings": HostedEmbeddings(EMBEDDINGS, base_url=_deployment, query=_query)},
+    images={"images": HostedImages(OpenAiImages(), base_url=_deployment, query=_query)},
     authorize=api_key,
 )

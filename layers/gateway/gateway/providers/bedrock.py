@@ -15,6 +15,7 @@ from gateway.providers.contract import InlineLimits, Provider, bearer, setting
 from gateway.providers.wire.bedrock_embeddings import BedrockCohereEmbed, TitanEmbed
 from gateway.providers.wire.converse import Converse
 from gateway.providers.wire.sigv4 import Scope, sign
+from gateway.providers.wire.stability import StabilityImages
 
 _REGION_IN_HOST = re.compile(r"(?:^|\.)bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.")
 
@@ -60,6 +61,7 @@ PROVIDER = Provider(
     base_url="https://bedrock-runtime.{region}.amazonaws.com",
     wires={"converse": Converse()},
     embeddings={"titan_embed": TitanEmbed(), "cohere_embed": BedrockCohereEmbed()},
+    images={"stability": StabilityImages()},
     authorize=key_or_signature,
     inline=inline,
 )

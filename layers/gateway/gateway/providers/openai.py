@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.providers.contract import Provider
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
+from gateway.providers.wire.openai_images import OpenAiImages
 from gateway.providers.wire.openai_responses import OpenAiResponses
 
 CHAT = Quirks(
@@ -20,4 +21,5 @@ PROVIDER = Provider(
     base_url="https://api.openai.com/v1",
     wires={"chat_completions": OpenAiChat(CHAT), "responses": OpenAiResponses()},
     embeddings={"embeddings": OpenAiEmbeddings(tokens=True, lacks=frozenset({"metadata"}))},
+    images={"images": OpenAiImages()},
 )

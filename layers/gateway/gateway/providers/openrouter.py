@@ -7,6 +7,7 @@ from dataclasses import replace
 from gateway.providers.contract import Provider
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
+from gateway.providers.wire.openai_images import OpenAiImages
 from gateway.providers.wire.openai_responses import STANDARD, OpenAiResponses
 
 CHAT = Quirks(
@@ -45,9 +46,13 @@ EMBEDDINGS = OpenAiEmbeddings(
     reserved=OpenAiEmbeddings().reserved | CHAT.reserved,
 )
 
+# https://openrouter.ai/docs/features/multimodal/image-generation
+IMAGES = OpenAiImages(path="/images", max_images=1, size="shape")
+
 PROVIDER = Provider(
     name="openrouter",
     base_url="https://openrouter.ai/api/v1",
     wires={"chat_completions": OpenAiChat(CHAT), "responses": OpenAiResponses(RESPONSES)},
     embeddings={"embeddings": EMBEDDINGS},
+    images={"images": IMAGES},
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.providers.contract import Provider
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
+from gateway.providers.wire.openai_images import OpenAiImages
 
 CHAT = Quirks(
     # Missing in https://github.com/togethercomputer/together-py/blob/main/src/together/types/chat/completion_create_params.py;
@@ -22,9 +23,13 @@ CHAT = Quirks(
 # https://docs.together.ai/reference/embeddings: model and input, and no limit of their number
 EMBEDDINGS = OpenAiEmbeddings(dimensions="", encodings=frozenset())
 
+# https://docs.together.ai/reference/post-images-generations: n is at most 4, and there is no `user`
+IMAGES = OpenAiImages(max_images=4, size="sides", base64="base64", user=False)
+
 PROVIDER = Provider(
     name="together",
     base_url="https://api.together.xyz/v1",
     wires={"chat_completions": OpenAiChat(CHAT)},
     embeddings={"embeddings": EMBEDDINGS},
+    images={"images": IMAGES},
 )

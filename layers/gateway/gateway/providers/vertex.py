@@ -25,8 +25,10 @@ from gateway.providers.contract import InlineLimits, Provider, Target
 from gateway.providers.wire.anthropic_messages import AnthropicMessages
 from gateway.providers.wire.gemini import Gemini
 from gateway.providers.wire.gemini_embeddings import EmbedContent, PredictEmbeddings
+from gateway.providers.wire.gemini_images import GeminiImages
 from gateway.providers.wire.gemini_media import YOUTUBE
-from gateway.providers.wire.hosted import Hosted, HostedEmbeddings
+from gateway.providers.wire.hosted import Hosted, HostedEmbeddings, HostedImages
+from gateway.providers.wire.imagen import Imagen
 
 PUBLIC = "https://aiplatform.googleapis.com"
 GLOBAL = "global"
@@ -140,6 +142,10 @@ PROVIDER = Provider(
     embeddings={
         "embed_content": HostedEmbeddings(EmbedContent(), base_url=_google),
         "predict": HostedEmbeddings(PredictEmbeddings(), base_url=_google),
+    },
+    images={
+        "generate_content": HostedImages(GeminiImages(prefix=""), base_url=_google),
+        "imagen": HostedImages(Imagen(), base_url=_google),
     },
     authorize=token_or_key,
     own_urls=OWN_URLS,

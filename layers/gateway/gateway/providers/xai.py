@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gateway.providers.contract import InlineLimits, Provider, for_every_model
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+from gateway.providers.wire.openai_images import OpenAiImages
 from gateway.providers.wire.openai_responses import STANDARD, OpenAiResponses
 
 CHAT = Quirks(
@@ -34,9 +35,13 @@ RESPONSES = replace(
 # https://docs.x.ai/developers/model-capabilities/images/understanding: 20 MiB an image.
 INLINE = InlineLimits(part_bytes={"image": 20 * 2**20})
 
+# https://docs.x.ai/developers/rest-api-reference/inference/images: size is not supported, n is at most 10
+IMAGES = OpenAiImages(size="shape", base64="b64_json")
+
 PROVIDER = Provider(
     name="xai",
     base_url="https://api.x.ai/v1",
     wires={"chat_completions": OpenAiChat(CHAT), "responses": OpenAiResponses(RESPONSES)},
+    images={"images": IMAGES},
     inline=for_every_model(INLINE),
 )

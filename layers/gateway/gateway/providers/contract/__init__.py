@@ -6,6 +6,7 @@ One file for each capability (`chat`, `embeddings`, ...) with the protocol of it
 
 from gateway.providers.contract.chat import STRICT_SCHEMA, ChatWire, StreamParser
 from gateway.providers.contract.embeddings import EmbeddingsWire
+from gateway.providers.contract.images import ImagesWire
 from gateway.providers.contract.media import FileApi, InlineLimits, RemoteFile, for_every_model
 from gateway.providers.contract.provider import Provider, base_url_of, bearer, setting
 from gateway.providers.contract.target import Target
@@ -15,6 +16,7 @@ __all__ = [
     "ChatWire",
     "EmbeddingsWire",
     "FileApi",
+    "ImagesWire",
     "InlineLimits",
     "Provider",
     "RemoteFile",

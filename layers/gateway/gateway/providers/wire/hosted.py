@@ -9,8 +9,9 @@ from gateway.model.chat import ChatCall
 from gateway.model.embeddings import Embeddings, EmbeddingsCall
 from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.images import Images, ImagesCall
 from gateway.model.reply import Reply
-from gateway.providers.contract import ChatWire, EmbeddingsWire, StreamParser, Target
+from gateway.providers.contract import ChatWire, EmbeddingsWire, ImagesWire, StreamParser, Target
 
 
 def _as_it_is(call: ChatCall, _target: Target) -> ChatCall:
@@ -68,6 +69,29 @@ class HostedEmbeddings:
         return replace(request, url=request.url + self.query(target))
 
     def parse(self, response: HttpResponse, target: Target) -> Embeddings:
+        return self.wire.parse(response, target)
+
+    def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
+        return self.wire.fail(response, target)
+
+
+@dataclass(frozen=True, slots=True)
+class HostedImages:
+    """As `Hosted`, for images."""
+
+    wire: ImagesWire
+    base_url: Callable[[Target], str]
+    query: Callable[[Target], str] = _no_query
+
+    @property
+    def max_images(self) -> int:
+        return self.wire.max_images
+
+    def render(self, call: ImagesCall, target: Target) -> HttpRequest:
+        request = self.wire.render(call, replace(target, base_url=self.base_url(target)))
+        return replace(request, url=request.url + self.query(target))
+
+    def parse(self, response: HttpResponse, target: Target) -> Images:
         return self.wire.parse(response, target)
 
     def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:

@@ -1,0 +1,21 @@
+"""The images function: POST /v1/images/generations."""
+
+from __future__ import annotations
+
+from gateway.entry.door import Operation, inference_app
+from gateway.entry.http import App, Responder
+from gateway.entry.limit_headers import limit_headers
+from gateway.pipeline import images
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.inbound import Inbound
+from gateway.ports import World
+
+ROUTE = "/v1/images/generations"
+
+
+def images_app(world: World) -> App:
+    async def answer(inbound: Inbound, exchange: Exchange, responder: Responder) -> None:
+        reply = await images.run(inbound, exchange, world)
+        await responder.json(200, reply, limit_headers(exchange.ticket))
+
+    return inference_app(world, Operation("images", ROUTE, answer))

@@ -1,0 +1,68 @@
+"""Images from key to pictures, in reading order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from gateway.model.images import ImageList, ImagesCall, MadeImage
+from gateway.model.tenant import Principal
+from gateway.pipeline.ask import begin
+from gateway.pipeline.demand import demand_at_most
+from gateway.pipeline.enter import enter
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.images_check import checked
+from gateway.pipeline.images_keep import image_list, images_in
+from gateway.pipeline.images_parts import account_parts, ask_parts, cut, images_of_each
+from gateway.pipeline.images_usage import usage_at_most
+from gateway.pipeline.inbound import Inbound
+from gateway.pipeline.meters import Demand
+from gateway.pipeline.read import read_json
+from gateway.pipeline.route import IMAGES, Route, resolve
+from gateway.pipeline.watch import lease_s
+from gateway.ports import World
+from gateway.providers.contract import ImagesWire
+
+_IMAGES = msgspec.json.Decoder(ImagesCall)
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesPlan:
+    """A call as its provider can be asked, and the most it can use."""
+
+    call: ImagesCall
+    route: Route[ImagesWire]
+    demand: Demand
+
+
+async def run(inbound: Inbound, exchange: Exchange, world: World) -> ImageList:
+    """Raises GatewayError."""
+
+    def read() -> ImagesCall:
+        call = read_json(_IMAGES, inbound.content_type, inbound.body)
+        exchange.note(call)
+        return call
+
+    async def plan(call: ImagesCall, principal: Principal) -> ImagesPlan:
+        return plan_images(call, principal, world)
+
+    planned = await enter(inbound.authorization, "images", read, plan, exchange, world)
+    images = await made_images(planned, exchange, world)
+    return await image_list(planned.call, images, exchange, world)
+
+
+def plan_images(call: ImagesCall, principal: Principal, world: World) -> ImagesPlan:
+    route = resolve(IMAGES, call.model, principal, world.catalog, world.clock.now_s())
+    call = checked(call, route)
+    most = usage_at_most(call, route.facts, len(images_of_each(call, route)))
+    return ImagesPlan(call, route, demand_at_most(most, route, principal, lease_s(call)))
+
+
+async def made_images(planned: ImagesPlan, exchange: Exchange, world: World) -> list[MadeImage]:
+    """As many as were asked for, but for what a filter took; what was made is paid, whatever comes of it."""
+    parts = cut(planned.call, planned.route)
+    attempt = begin(planned.route, exchange, world.clock)
+    with account_parts(parts, exchange):
+        await ask_parts(parts, attempt, world)
+    return await images_in(parts, exchange, world)

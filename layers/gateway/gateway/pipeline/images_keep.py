@@ -1,0 +1,99 @@
+"""From what the provider made to what the client gets: bytes that are images, stored or in the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Sequence
+
+from gateway.model.errors import InvalidRequest, MediaNotFound, ProviderError, ProviderRejected
+from gateway.model.file import Origin
+from gateway.model.image_size import shape_of
+from gateway.model.images import Image, ImageList, ImagesCall, ImagesUsage, MadeImage
+from gateway.model.media_type import sniff
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.generated_media import KeptMedia, keep_media
+from gateway.pipeline.images_parts import Part
+from gateway.pipeline.report import report
+from gateway.ports import World
+
+MAX_IMAGE_BYTES = 40 * 1024 * 1024
+WITHHELD = "content_filter"
+
+
+async def images_in(parts: Sequence[Part], exchange: Exchange, world: World) -> list[MadeImage]:
+    """All images, as bytes, in order. Raises ProviderRejected (400) when there is none, ProviderError (502)."""
+    made = [part.made for part in parts if part.made]
+    images = [image for one in made for image in one.images]
+    provider = exchange.attempts[-1].route.provider.name
+    if not images:
+        reason = next((one.withheld for one in made if one.withheld), None)
+        if reason is None:
+            raise ProviderError(f"{provider} answered without an image.")
+        raise ProviderRejected(f"{provider} made no image: {reason}", param="prompt", provider_code=WITHHELD)
+    return [*await asyncio.gather(*(_with_bytes(image, provider, exchange, world) for image in images))]
+
+
+async def _with_bytes(image: MadeImage, provider: str, exchange: Exchange, world: World) -> MadeImage:
+    """What a provider keeps at a URL is read by the guarded fetcher, as every URL that the gateway did not make."""
+    assert exchange.principal is not None  # noqa: S101 - it was admitted
+    data = image.data
+    if image.url is not None:
+        started_s = world.clock.monotonic_s()
+        try:
+            fetched = await world.fetcher.fetch(
+                exchange.principal.tenant.id, image.url, ("image/",), MAX_IMAGE_BYTES, "model"
+            )
+        except (InvalidRequest, MediaNotFound):
+            raise ProviderError(f"{provider} made an image that cannot be read where it says it is.") from None
+        finally:
+            exchange.media_wait_s += world.clock.monotonic_s() - started_s
+        data = fetched.data
+    content_type = sniff(data) or ""
+    if not content_type.startswith("image/"):
+        raise ProviderError(f"{provider} sent something that is no image.")
+    return MadeImage(data, content_type=content_type, revised_prompt=image.revised_prompt)
+
+
+async def stored(images: Sequence[MadeImage], exchange: Exchange, world: World) -> list[KeptMedia]:
+    """Raises StorageUnavailable (503)."""
+    assert exchange.principal is not None  # noqa: S101 - it was admitted
+    tenant_id = exchange.principal.tenant.id
+    origin = Origin(exchange.attempts[-1].route.model_id, exchange.request_id)
+    keeping = (keep_media(tenant_id, origin, image.data, image.content_type, world) for image in images)
+    return [*await asyncio.gather(*keeping)]
+
+
+async def image_list(call: ImagesCall, images: Sequence[MadeImage], exchange: Exchange, world: World) -> ImageList:
+    """Raises StorageUnavailable (503)."""
+    attempt = exchange.attempts[-1]
+    assert attempt.usage is not None  # noqa: S101 - every part is accounted for
+    if call.response_format == "b64_json":
+        data = [_inline(image) for image in images]
+    else:
+        kept = await stored(images, exchange, world)
+        data = [_linked(image, one) for image, one in zip(images, kept, strict=True)]
+    return ImageList(
+        created=int(world.clock.now_s()),
+        data=data,
+        model=attempt.route.model_id,
+        usage=ImagesUsage.of(attempt.usage, exchange.cost_nano_usd),
+        gateway=report(exchange, world.clock),
+        size=None if shape_of(call.size) else call.size,
+        quality=call.quality,
+        output_format=images[0].content_type.removeprefix("image/"),
+        background=call.background,
+    )
+
+
+def _inline(image: MadeImage) -> Image:
+    return Image(
+        b64_json=b64encode(image.data).decode(),
+        content_type=image.content_type,
+        size_bytes=len(image.data),
+        revised_prompt=image.revised_prompt,
+    )
+
+
+def _linked(image: MadeImage, kept: KeptMedia) -> Image:
+    return Image(**kept.told(), revised_prompt=image.revised_prompt)
