@@ -1,7 +1,7 @@
 """Hand-written exchanges, for every provider and without recordings: tests/providers/<provider>/<case>/.
 
 call.json      the call, `model` as the provider names it: a chat; or
-embeddings.json  one for embeddings (a further capability: one line in CALLS)
+embeddings.json, images.json  one for vectors, for pictures (a further capability: one line in CALLS)
 model.json     optional facts of the model that matter here
 settings.json  what the owner stored with the key, where it matters: a base URL, a region, an API version
 request.json   what goes out: {"url", "headers" (those worth checking), "body"}
@@ -31,9 +31,10 @@ from gateway.model.chat import ChatCall
 from gateway.model.embeddings import EmbeddingsCall
 from gateway.model.errors import CapabilityNotSupported, GatewayError, ProviderFailure
 from gateway.model.http import Credential, HttpResponse
+from gateway.model.images import ImagesCall
 from gateway.model.reply import Chunk
 from gateway.model.secret import Secret
-from gateway.providers.contract import ChatWire, EmbeddingsWire, Provider, Target, base_url_of
+from gateway.providers.contract import ChatWire, EmbeddingsWire, ImagesWire, Provider, Target, base_url_of
 from gateway.providers.lookup import has_provider, provider_named
 from tests.providers.framing import EVENT_STREAM, SSE, stream_of
 
@@ -41,6 +42,7 @@ HERE = Path(__file__).parent
 CALLS: dict[str, tuple[type[Call], str]] = {
     "call.json": (ChatCall, "wires"),
     "embeddings.json": (EmbeddingsCall, "embeddings"),
+    "images.json": (ImagesCall, "images"),
 }
 """By capability: what is called, and the member of a provider that has the wires for it."""
 CASES = sorted(path.parent for name in CALLS for path in HERE.glob(f"*/*/{name}"))
@@ -48,7 +50,8 @@ NAMES = sorted(name for _, name, _ in pkgutil.iter_modules(gateway.providers.__p
 PROVIDERS = [provider_named(name) for name in NAMES]
 CHAT_PROVIDERS = [provider.name for provider in PROVIDERS if provider.wires]
 EMBEDDINGS_PROVIDERS = [provider.name for provider in PROVIDERS if provider.embeddings]
-Wire = ChatWire | EmbeddingsWire
+IMAGES_PROVIDERS = [provider.name for provider in PROVIDERS if provider.images]
+Wire = ChatWire | EmbeddingsWire | ImagesWire
 
 OWNERS_BASE_URL = "http://model.example/v1"
 KNOWN = {*CALLS, "model.json", "settings.json", "request.json", "response.json", SSE, EVENT_STREAM} | {
@@ -176,6 +179,12 @@ def test_every_provider_has_a_case_of_each_kind(provider: str, answer: str) -> N
 @pytest.mark.parametrize("answer", ["request.json", "reply.json", "error.json"])
 def test_every_provider_of_embeddings_has_a_case_of_each_kind(provider: str, answer: str) -> None:
     assert _has_case(provider, "embeddings.json", answer)
+
+
+@pytest.mark.parametrize("provider", IMAGES_PROVIDERS)
+@pytest.mark.parametrize("answer", ["request.json", "reply.json", "error.json"])
+def test_every_provider_of_images_has_a_case_of_each_kind(provider: str, answer: str) -> None:
+    assert _has_case(provider, "images.json", answer)
 
 
 def _has_case(provider: str, call: str, answer: str) -> bool:

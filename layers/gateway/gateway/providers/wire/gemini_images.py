@@ -86,4 +86,4 @@ def _why(answer: Answer) -> str | None:
     if answer.blocked is not None:
         return str(answer.blocked.block_reason)
     reasons = [candidate.finish_reason for candidate in answer.candidates or ()]
-    return next((str(reason) for reason in reasons if reason not in (None, "STOP")), "no image was made")
+    return next((str(reason) for reason in reasons if reason not in (None, "STOP")), None)

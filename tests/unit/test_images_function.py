@@ -1,0 +1,449 @@
+"""POST /v1/images/generations in memory: OpenAI's shape, splitting, storing, what is refused and what is charged."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.entry.images import ROUTE, images_app
+from gateway.model.catalog import AnySize, ImageFacts, ModelFacts, Prices, UnitPrice
+from gateway.model.errors import InvalidRequest, StorageUnavailable
+from gateway.model.file import File, StoredFile
+from gateway.model.http import HttpRequest
+from gateway.model.limits import Allowance, Budget
+from gateway.model.record import UsageRecord
+from gateway.pipeline.images_parts import PARTS_AT_ONCE
+from gateway.ports import World
+from local.simulators.pictures import picture
+from tests.asgi import Answer, call
+from tests.fakes import (
+    FixedFetcher,
+    ListEvents,
+    ListRecords,
+    MemoryAccess,
+    MemoryCatalog,
+    MemoryFiles,
+    key_hash,
+    principal,
+    world_of,
+)
+from tests.unit.conftest import KEY, TENANT
+from tests.unit.test_embeddings_function import Provider, Whole
+
+SOURCE = "https://example.org"
+PRICES = Prices(input=5_000_000, output=10_000_000, output_image=40_000_000)
+SHAPES = ImageFacts(ratios=("1:1", "16:9"), resolutions=("1k", "2k"), shapes={"1024x1024": "1:1@1k"})
+MODELS = {
+    "openai": {
+        "painter": ModelFacts(
+            id="painter",
+            name="",
+            api="images",
+            source=SOURCE,
+            capabilities=("image_generation",),
+            prices=PRICES,
+            image=ImageFacts(
+                sizes=("1024x1024", "1536x1024"),
+                any_size=AnySize(step=16, min_side=256, max_side=3840, max_pixels=8_294_400, max_ratio=3),
+                qualities=("low", "high"),
+                formats=("png", "jpeg", "webp"),
+                backgrounds=("transparent", "opaque"),
+                compression=True,
+                moderation=True,
+                max_prompt=100,
+                max_images=3,
+                tokens={"low": 100, "high": 1000},
+                text_tokens=50,
+            ),
+        ),
+        "new": ModelFacts(id="new", name="", api="images", source=SOURCE, capabilities=("image_generation",)),
+        "speaker": ModelFacts(id="speaker", name="", source=SOURCE),
+    },
+    "xai": {
+        "grok": ModelFacts(
+            id="grok",
+            name="",
+            api="images",
+            source=SOURCE,
+            capabilities=("image_generation",),
+            image=SHAPES,
+            unit_prices=(
+                UnitPrice(unit="images", pico_usd=20_000_000_000, variant="1k"),
+                UnitPrice(unit="images", pico_usd=70_000_000_000, variant="2k"),
+            ),
+        )
+    },
+    "google": {
+        "gemini": ModelFacts(
+            id="gemini",
+            name="",
+            api="generate_content",
+            source=SOURCE,
+            capabilities=("image_generation",),
+            prices=PRICES,
+            image=ImageFacts(ratios=("1:1",), tokens={"": 1000}, text_tokens=50),
+        ),
+        "talker": ModelFacts(id="talker", name="", api="generate_content", source=SOURCE, capabilities=("tools",)),
+    },
+}
+
+
+def painted(prompt: str, number: int = 0) -> bytes:
+    return picture(f"{prompt} #{number}", 8, 8)
+
+
+def openai_says(body: Any, **members: Any) -> Whole:
+    """Whoever is asked; Gemini's answer would have another shape."""
+    body = {"prompt": "", "n": 1, **body}
+    images = [{"b64_json": b64encode(painted(body["prompt"], at)).decode()} for at in range(body["n"])]
+    made = 100 * body["n"]
+    usage = {"input_tokens": 4, "output_tokens": made, "output_tokens_details": {"image_tokens": made}}
+    return Whole(200, json.dumps({"created": 1, "data": images, "usage": usage, **members}).encode())
+
+
+@dataclass
+class Gateway:
+    world: World
+    provider: Provider
+    access: MemoryAccess
+
+    async def paint(self, **body: Any) -> Answer:
+        headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+        body = {"model": "openai/painter", "prompt": "a cat", **body}
+        return await call(images_app(self.world), json.dumps(body).encode(), headers, path=ROUTE)
+
+    def allow(self, **tenant: Any) -> None:
+        self.access.held[key_hash(KEY)] = principal(msgspec.structs.replace(TENANT, approvals=("*",), **tenant))
+
+    def in_storage(self, image: Any) -> bytes:
+        assert isinstance(self.world.files, MemoryFiles)
+        return self.world.files.whole["acme", image["file_id"]][1]
+
+    @property
+    def usage(self) -> list[UsageRecord]:
+        assert isinstance(self.world.events, ListEvents)
+        return [told for told in self.world.events.told if isinstance(told, UsageRecord)]
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    access, provider = MemoryAccess(), Provider(openai_says)
+    world = world_of(provider, access, MemoryCatalog(MODELS))  # type: ignore[arg-type]  # it answers by what it is asked
+    made = Gateway(world, provider, access)
+    made.allow()
+    return made
+
+
+async def test_the_reply_is_openais_with_the_file_cost_and_report(gateway: Gateway) -> None:
+    answer = await gateway.paint(n=2, size="1536x1024", quality="low", metadata={"conversation_id": "c-1"})
+    reply = answer.json
+    assert answer.status == 200
+    assert (reply["model"], reply["size"], reply["quality"], reply["output_format"]) == (
+        "openai/painter",
+        "1536x1024",
+        "low",
+        "png",
+    )
+    assert [gateway.in_storage(image) for image in reply["data"]] == [painted("a cat"), painted("a cat", 1)]
+    assert {image["content_type"] for image in reply["data"]} == {"image/png"}
+    assert [image["size_bytes"] for image in reply["data"]] == [len(painted("a cat")), len(painted("a cat", 1))]
+    assert all(image["file_id"] in image["url"] for image in reply["data"])
+    assert all(image["expires_at"] > image["url_expires_at"] for image in reply["data"])
+    usage = reply["usage"]
+    assert (usage["input_tokens"], usage["output_tokens"], usage["total_tokens"]) == (4, 200, 204)
+    assert usage["output_tokens_details"] == {"image_tokens": 200, "text_tokens": 0}
+    assert (usage["cost_estimate"], usage["estimated"]) == ((4 * 5_000 + 200 * 40_000) / 1e9, False)
+    (record,) = gateway.usage
+    assert (record.of.operation, record.of.conversation_id, record.outcome) == ("images", "c-1", "ok")
+    assert record.cost_nano_usd == 4 * 5_000 + 200 * 40_000
+    assert answer.headers["x-gateway-request-id"] == reply["gateway"]["request_id"]
+
+
+async def test_bytes_in_the_answer_are_stored_nowhere(gateway: Gateway) -> None:
+    reply = (await gateway.paint(response_format="b64_json")).json
+    (image,) = reply["data"]
+    assert b64decode(image["b64_json"]) == painted("a cat")
+    assert image.keys() == {"b64_json", "content_type", "size_bytes"}
+    assert isinstance(gateway.world.files, MemoryFiles)
+    assert gateway.world.files.whole == {}
+
+
+async def test_auto_is_the_models_own_choice_and_is_not_sent(gateway: Gateway) -> None:
+    words = {"size": "auto", "quality": "auto", "background": "auto", "moderation": "auto"}
+    assert (await gateway.paint(**words, n=None, output_format=None)).status == 200
+    assert gateway.provider.bodies == [{"model": "painter", "prompt": "a cat", "n": 1}]
+
+
+async def test_a_model_without_facts_is_asked_what_the_client_asks(gateway: Gateway) -> None:
+    assert (await gateway.paint(model="openai/new", size="1x1", quality="hd", prompt="x" * 32_000)).status == 200
+    assert gateway.provider.bodies[0]["size"] == "1x1"
+    assert (await gateway.paint(model="openai/new")).json["usage"]["cost_estimate"] is None
+
+
+@pytest.mark.parametrize(
+    ("size", "sent"),
+    [
+        ("1024x1024", {"aspect_ratio": "1:1", "resolution": "1k"}),
+        ("16:9", {"aspect_ratio": "16:9"}),
+        ("16:9@2K", {"aspect_ratio": "16:9", "resolution": "2k"}),
+    ],
+)
+async def test_a_size_is_told_as_the_shape_it_is(gateway: Gateway, size: str, sent: dict[str, str]) -> None:
+    assert (await gateway.paint(model="xai/grok", size=size)).status == 200
+    body = gateway.provider.bodies[0]
+    assert {name: body[name] for name in ("aspect_ratio", "resolution") if name in body} == sent
+
+
+@pytest.mark.parametrize("size", ["512x1536", "3840x2160", "256x256"])
+async def test_any_size_within_the_models_bounds(gateway: Gateway, size: str) -> None:
+    assert (await gateway.paint(size=size)).status == 200
+    assert gateway.provider.bodies[0]["size"] == size
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "param"),
+    [
+        ({"prompt": None}, "validation_error", "prompt"),
+        ({"prompt": ""}, "validation_error", "prompt"),
+        ({"prompt": "x" * 101}, "validation_error", "prompt"),
+        ({"n": 0}, "validation_error", "n"),
+        ({"n": 11}, "validation_error", "n"),
+        ({"size": "large"}, "validation_error", "size"),
+        ({"size": "1000x1000"}, "validation_error", "size"),
+        ({"size": "240x256"}, "validation_error", "size"),
+        ({"size": "3856x1600"}, "validation_error", "size"),
+        ({"size": "3840x2176"}, "validation_error", "size"),
+        ({"size": "1040x256"}, "validation_error", "size"),
+        ({"size": "16:9"}, "validation_error", "size"),
+        ({"size": "16:9@8k", "model": "xai/grok"}, "validation_error", "size"),
+        ({"size": "2:1", "model": "xai/grok"}, "validation_error", "size"),
+        ({"size": "1024x768", "model": "xai/grok"}, "validation_error", "size"),
+        ({"quality": "medium"}, "validation_error", "quality"),
+        ({"quality": "high", "model": "xai/grok"}, "capability_not_supported", "quality"),
+        ({"output_format": "gif"}, "validation_error", "output_format"),
+        ({"output_format": "png", "model": "xai/grok"}, "capability_not_supported", "output_format"),
+        ({"output_compression": 101, "output_format": "jpeg"}, "validation_error", "output_compression"),
+        ({"output_compression": 50}, "validation_error", "output_compression"),
+        ({"output_compression": 50, "model": "xai/grok"}, "capability_not_supported", "output_compression"),
+        ({"background": "transparent", "output_format": "jpeg"}, "validation_error", "background"),
+        ({"background": "opaque", "model": "xai/grok"}, "capability_not_supported", "background"),
+        ({"moderation": "low", "model": "xai/grok"}, "capability_not_supported", "moderation"),
+        ({"response_format": "file"}, "validation_error", "response_format"),
+        ({"stream": True}, "capability_not_supported", "stream"),
+        ({"partial_images": 2}, "capability_not_supported", "partial_images"),
+        ({"style": "vivid"}, "validation_error", "style"),
+        ({"async": True}, "capability_not_supported", "async"),
+        ({"metadata": {"team": "x"}}, "capability_not_supported", "metadata.team"),
+        ({"provider_options": {"openai": {"size": "1x1"}}}, "capability_not_supported", "provider_options.openai.size"),
+        ({"model": "openai/speaker"}, "capability_not_supported", "model"),
+        ({"model": "google/talker"}, "capability_not_supported", "model"),
+        ({"model": "openai/nope"}, "model_not_found", "model"),
+    ],
+)
+async def test_what_cannot_be_done_is_refused_by_name_unsent_and_free(
+    gateway: Gateway, body: dict[str, Any], code: str, param: str
+) -> None:
+    answer = await gateway.paint(**body)
+    error = answer.json["error"]
+    assert answer.status in (400, 404)
+    assert (error["code"], error["param"]) == (code, param), error
+    assert gateway.provider.sent == []
+    assert all(record.cost_nano_usd == 0 for record in gateway.usage)
+
+
+async def test_more_images_than_a_request_makes_are_asked_for_in_several(gateway: Gateway) -> None:
+    reply = (await gateway.paint(n=7)).json
+    assert sorted(body["n"] for body in gateway.provider.bodies) == [1, 3, 3]
+    wanted = [painted("a cat", at) for at in (0, 1, 2, 0, 1, 2, 0)]
+    assert [gateway.in_storage(image) for image in reply["data"]] == wanted
+    assert (reply["usage"]["input_tokens"], reply["usage"]["output_tokens"]) == (12, 700)
+    assert len(reply["gateway"]["attempts"]) == 1
+
+
+async def test_a_few_requests_are_asked_at_a_time(gateway: Gateway) -> None:
+    pause = asyncio.Event()
+
+    def say(body: Any) -> Whole:
+        image = {"inlineData": {"mimeType": "image/png", "data": b64encode(painted("x")).decode()}}
+        whole = Whole(200, json.dumps({"candidates": [{"content": {"parts": [image]}}]}).encode())
+        whole.hold = pause.wait
+        if gateway.provider.at_once == PARTS_AT_ONCE:
+            asyncio.get_running_loop().call_later(0, pause.set)
+        return whole
+
+    gateway.provider.say = say
+    reply = (await gateway.paint(model="google/gemini", n=10)).json
+    assert (gateway.provider.most_at_once, len(gateway.provider.sent), len(reply["data"])) == (PARTS_AT_ONCE, 10, 10)
+    assert (reply["usage"]["output_tokens"], reply["usage"]["estimated"]) == (10_000, True)
+
+
+async def test_one_failing_request_fails_the_call_and_what_was_made_is_charged(gateway: Gateway) -> None:
+    answered = asyncio.Event()
+
+    def say(body: Any) -> Whole:
+        if body["n"] == 1:
+            return Whole(429, b'{"error": {"message": "slow down"}}', hold=answered.wait)
+        asyncio.get_running_loop().call_later(0.01, answered.set)
+        return openai_says(body)
+
+    gateway.provider.say = say
+    answer = await gateway.paint(n=4)
+    assert (answer.status, answer.json["error"]["code"]) == (429, "rate_limited")
+    (record,) = gateway.usage
+    assert (record.outcome, record.cost_nano_usd) == ("error", 4 * 5_000 + 300 * 40_000)
+
+
+async def test_a_refusal_of_the_only_request_costs_nothing(gateway: Gateway) -> None:
+    gateway.provider.say = lambda _: Whole(400, b'{"error": {"message": "no", "code": "moderation_blocked"}}')
+    answer = await gateway.paint()
+    assert (answer.status, answer.json["error"]["provider_code"]) == (400, "moderation_blocked")
+    assert [(record.cost_nano_usd, record.usage) for record in gateway.usage] == [(0, None)]
+
+
+async def test_a_silent_provider_times_out_and_is_paid_for_what_it_was_asked(gateway: Gateway) -> None:
+    gateway.provider.say = lambda body: Whole(200, b"", hold=asyncio.Event().wait)
+    answer = await gateway.paint(model="xai/grok", n=2, size="16:9@2k", timeouts={"total_ms": 20})
+    assert (answer.status, answer.json["error"]["phase"]) == (504, "total")
+    assert [(record.units, record.cost_nano_usd) for record in gateway.usage] == [({"images:2k": 2}, 140_000_000)]
+
+
+async def test_images_are_paid_by_number_and_resolution(gateway: Gateway) -> None:
+    gateway.provider.say = lambda body: openai_says(body, usage={"cost_in_usd_ticks": 1})
+    usual = (await gateway.paint(model="xai/grok", n=2)).json["usage"]
+    assert (usual["units"], usual["cost_estimate"], usual["estimated"]) == ({"images:1k": 2}, 0.04, False)
+    assert (await gateway.paint(model="xai/grok", size="1:1@2k")).json["usage"]["cost_estimate"] == 0.07
+
+
+async def test_what_a_filter_took_is_missing_and_all_of_it_is_an_error_that_is_charged(gateway: Gateway) -> None:
+    gateway.provider.say = lambda body: openai_says({**body, "n": 1})
+    assert len((await gateway.paint(n=3)).json["data"]) == 1
+    blocked = {"candidates": [{"finishReason": "IMAGE_SAFETY"}], "usageMetadata": {"promptTokenCount": 6}}
+    gateway.provider.say = lambda _: Whole(200, json.dumps(blocked).encode())
+    answer = await gateway.paint(model="google/gemini")
+    error = answer.json["error"]
+    assert (answer.status, error["code"], error["provider_code"]) == (400, "validation_error", "content_filter")
+    assert "IMAGE_SAFETY" in error["message"]
+    assert gateway.usage[-1].cost_nano_usd == 6 * 5_000
+
+
+# -- where the bytes are -------------------------------------------------------------------------------------------
+
+
+def linked(_: Any) -> Whole:
+    body = {"data": [{"url": "https://imgen.example/a.png", "mime_type": "image/png"}]}
+    return Whole(200, json.dumps(body).encode())
+
+
+async def test_what_is_behind_a_providers_url_is_read_by_the_guarded_fetcher_and_stored(gateway: Gateway) -> None:
+    fetcher = gateway.world.fetcher
+    assert isinstance(fetcher, FixedFetcher)
+    fetcher.there["https://imgen.example/a.png"] = StoredFile(painted("far"), "image/png", "")
+    gateway.provider.say = linked
+    (image,) = (await gateway.paint(model="xai/grok")).json["data"]
+    assert fetcher.fetched == ["https://imgen.example/a.png"]
+    assert gateway.in_storage(image) == painted("far")
+
+
+@pytest.mark.parametrize("found", [None, InvalidRequest("An address that must not be read.")])
+async def test_a_url_that_cannot_be_read_is_the_providers_error_and_paid(gateway: Gateway, found: Any) -> None:
+    fetcher = gateway.world.fetcher
+    assert isinstance(fetcher, FixedFetcher)
+    if found is not None:
+        fetcher.there["https://imgen.example/a.png"] = found
+    gateway.provider.say = linked
+    answer = await gateway.paint(model="xai/grok")
+    assert (answer.status, answer.json["error"]["code"], answer.json["error"]["param"]) == (502, "provider_error", None)
+    assert "imgen" not in answer.json["error"]["message"]
+    assert [record.cost_nano_usd for record in gateway.usage] == [20_000_000]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b"{}",
+        b'{"data": []}',
+        b'{"data": [{}]}',
+        b'{"data": [{"b64_json": "!"}]}',
+        b'{"data": [{"b64_json": "aGVsbG8="}]}',
+        b'{"error": {"message": "later"}}',
+    ],
+)
+async def test_nonsense_is_the_providers_error(gateway: Gateway, body: bytes) -> None:
+    gateway.provider.say = lambda _: Whole(200, body)
+    answer = await gateway.paint()
+    assert (answer.status, answer.json["error"]["code"]) == (502, "provider_error")
+
+
+async def test_storage_that_fails_is_told_as_such_and_the_provider_was_paid(gateway: Gateway) -> None:
+    class Full(MemoryFiles):
+        async def put(self, tenant_id: str, file: File, data: bytes) -> None:
+            raise StorageUnavailable("Files cannot be stored at the moment.")
+
+    gateway.world = replace(gateway.world, files=Full(gateway.world.clock))
+    answer = await gateway.paint()
+    assert (answer.status, answer.json["error"]["code"]) == (503, "storage_unavailable")
+    assert [record.cost_nano_usd for record in gateway.usage] == [4 * 5_000 + 100 * 40_000]
+
+
+# -- governance ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "tokens"),
+    [
+        ({"quality": "low"}, 150),
+        ({}, 1050),
+        ({"n": 3}, 3150),
+        ({"quality": "low", "size": "3840x2160"}, 528 + 50),
+        ({"model": "google/gemini"}, 1050),
+    ],
+)
+async def test_a_budget_holds_the_most_it_can_cost(gateway: Gateway, body: dict[str, Any], tokens: int) -> None:
+    """All that is written at the price of images; the prompt has five bytes and what is put around it."""
+    most = (5 + 64) * 5_000 + tokens * 40_000
+    for short in (1, 0):
+        budget = Budget(window="day", usd=Decimal(most - short) / 10**9)
+        gateway.allow(allowance=Allowance(budgets=(budget,)))
+        answer = await gateway.paint(**body)
+        assert (answer.status == 402) is bool(short)
+        assert bool(gateway.provider.sent) is not bool(short)
+
+
+async def test_a_model_without_a_price_is_refused_where_money_is_limited(gateway: Gateway) -> None:
+    gateway.allow(allowance=Allowance(budgets=(Budget(window="day", usd=Decimal(1)),)))
+    unpriced = await gateway.paint(model="openai/new")
+    assert (unpriced.status, unpriced.json["error"]["code"]) == (400, "price_unknown")
+
+
+async def test_what_is_held_for_is_what_gemini_is_told(gateway: Gateway) -> None:
+    await gateway.paint(model="google/gemini")
+    (request,) = gateway.provider.sent
+    assert isinstance(request, HttpRequest)
+    assert json.loads(request.body)["generationConfig"]["maxOutputTokens"] == 1050
+
+
+async def test_a_key_needs_the_scope(gateway: Gateway) -> None:
+    gateway.access.held[key_hash(KEY)] = principal(TENANT, scopes=("chat",))
+    assert (await gateway.paint()).json["error"]["code"] == "scope_missing"
+
+
+async def test_no_record_has_content(gateway: Gateway) -> None:
+    await gateway.paint(prompt="strictly private")
+    records = gateway.world.records
+    assert isinstance(records, ListRecords)
+    assert "private" not in json.dumps(records.written)
+    assert "private" not in msgspec.json.encode(gateway.usage).decode()
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", ROUTE, 405), ("POST", "/v1/images/edits", 404)])
+async def test_other_routes_and_methods(gateway: Gateway, method: str, path: str, status: int) -> None:
+    answer = await call(images_app(gateway.world), b"", {}, method=method, path=path)
+    assert answer.status == status
