@@ -135,6 +135,9 @@ class ImageRules:
             raise Refused("model_not_found", f"The model `{UNKNOWN_MODEL}` does not exist.", param="model")
         if not body["prompt"]:
             raise Refused("empty", "Invalid 'prompt': empty string.", param="prompt")
+        if self.base64 and body.get("response_format") != self.base64:
+            message = "Simulated images are in the answer only."
+            raise Refused("unsupported_parameter", message, param="response_format")
         size, kind = self._size(body), self._format(body)
         return Pictured(body["model"], body["prompt"], lambda asked: self._reply(asked, body, size, kind))
 
@@ -162,17 +165,14 @@ class ImageRules:
         images = body.get("n") or 1
         transparent = body.get("background") == "transparent"
         made = [] if asked.is_filtered else range(images)
-        data = [self._item(image_of(asked.prompt, at, size, kind, transparent=transparent), body) for at in made]
+        data = [self._item(image_of(asked.prompt, at, size, kind, transparent=transparent)) for at in made]
         reply: Json = {"created": now_s(), "data": data}
         if self.usage == "tokens":
             reply |= {"output_format": kind, "quality": body.get("quality") or "high", "size": f"{size[0]}x{size[1]}"}
             reply["background"] = body.get("background") or "opaque"
         return reply | self._usage(asked, body, images)
 
-    def _item(self, image: bytes, body: Json) -> Json:
-        if self.base64 and body.get("response_format") != self.base64:
-            message = "Simulated images are in the answer only."
-            raise Refused("unsupported_parameter", message, param="response_format")
+    def _item(self, image: bytes) -> Json:
         item: Json = {"b64_json": b64encode(image).decode()}
         return item | ({self.told: "image/jpeg" if image.startswith(b"\xff\xd8") else "image/png"} if self.told else {})
 

@@ -1,0 +1,86 @@
+"""A chat with a model that makes something else than text: what the model does decides what is done.
+
+Where a model's provider has a wire for chats with it, the call is a chat. Where it has none, the first capability in
+JOINED that the catalog says the model has takes the call. Another capability joins with a line there and a module that
+has `plan`, which makes a chat that it can honour a `PlannedByChat`, and refuses any other by the name of what it cannot.
+A module is imported when a call is for it: the chat function starts without any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Protocol, TypeAlias
+
+from gateway.model.chat import AssistantMessage, ChatCall, TextPart
+from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+from gateway.model.reply import Reply
+from gateway.model.tenant import Principal
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.meters import Demand
+from gateway.pipeline.route import find_approved
+from gateway.ports import World
+from gateway.providers.lookup import provider_named
+
+JOINED: Mapping[str, str] = {"image_generation": "gateway.pipeline.images_by_chat"}
+"""By the catalog's name for what a model does."""
+OF_EVERY_CALL = frozenset({"model", "messages", "user", "metadata", "timeouts", "provider_options"})
+"""What of a chat every capability honours. `fallback` and `async` are refused before."""
+
+
+class PlannedByChat(Protocol):
+    """A chat made a call of another capability, with the most that it can use."""
+
+    @property
+    def demand(self) -> Demand: ...
+
+    async def made(self, exchange: Exchange, world: World) -> Reply:
+        """Asks the provider, enters usage and cost, and keeps what was made. Raises GatewayError."""
+        ...
+
+
+Planning: TypeAlias = Callable[[ChatCall, Principal, World], PlannedByChat]
+
+
+def planned_by_chat(call: ChatCall, principal: Principal, world: World) -> PlannedByChat | None:
+    """None for a chat that is one. Raises what the capability's `plan` does, and as `find_approved`."""
+    provider, facts = find_approved(call.model, principal, world.catalog, world.clock.now_s())
+    if not facts.is_known or facts.api in provider_named(provider).wires:
+        return None
+    for name, module in JOINED.items():
+        if facts.can(name):
+            plan: Planning = import_module(module).plan
+            return plan(call, principal, world)
+    return None
+
+
+def refuse_all_but(call: ChatCall, honoured: frozenset[str], what: str) -> None:
+    """Raises CapabilityNotSupported (400) for the first other member of the call that asks for something."""
+    for name in call.__struct_fields__:
+        if name not in OF_EVERY_CALL | honoured and getattr(call, name):
+            raise CapabilityNotSupported(f"A chat with a model that makes {what} has no '{name}'.", param=name)
+
+
+def words_of(call: ChatCall, what: str) -> str:
+    """All that was said, in order, as one text: a model that makes something knows no roles.
+
+    Raises InvalidRequest when there is nothing, CapabilityNotSupported (400) for what is no text.
+    """
+    said: list[str] = []
+    for index, message in enumerate(call.messages):
+        if isinstance(message, AssistantMessage) and message.tool_calls:
+            raise CapabilityNotSupported(
+                f"Models that make {what} call no tools.", param=f"messages[{index}].tool_calls"
+            )
+        if isinstance(message.content, str):
+            said.append(message.content)
+            continue
+        for position, part in enumerate(message.content or ()):
+            if not isinstance(part, TextPart):
+                where = f"messages[{index}].content[{position}]"
+                raise CapabilityNotSupported(f"Models that make {what} are given text here.", param=where)
+            said.append(part.text)
+    text = "\n\n".join(one for one in said if one)
+    if not text:
+        raise InvalidRequest("The messages have no text.", param="messages")
+    return text

@@ -1,0 +1,61 @@
+"""A chat with a model that makes images: what was said is the prompt, each choice of the reply is an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.model.chat import ChatCall
+from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+from gateway.model.images import MAX_IMAGES, ImagesCall
+from gateway.model.reply import Choice, Reply, ReplyMessage
+from gateway.model.tenant import Principal
+from gateway.pipeline.by_chat import refuse_all_but, words_of
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.images import ImagesPlan, made_images, plan_images
+from gateway.pipeline.images_keep import stored
+from gateway.pipeline.meters import Demand
+from gateway.ports import World
+
+HONOURED = frozenset({"n", "modalities"})
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesByChat:
+    planned: ImagesPlan
+
+    @property
+    def demand(self) -> Demand:
+        return self.planned.demand
+
+    async def made(self, exchange: Exchange, world: World) -> Reply:
+        images = await made_images(self.planned, exchange, world)
+        kept = await stored(images, exchange, world)
+        choices = [
+            Choice(
+                index=index,
+                message=ReplyMessage(content=image.revised_prompt, media=[{"type": "image", **one.told()}]),
+                finish_reason="stop",
+            )
+            for index, (image, one) in enumerate(zip(images, kept, strict=True))
+        ]
+        return Reply(choices=choices, usage=exchange.usage)
+
+
+def plan(call: ChatCall, principal: Principal, world: World) -> ImagesByChat:
+    """Raises CapabilityNotSupported or InvalidRequest (400), and what `plan_images` does."""
+    refuse_all_but(call, HONOURED, "images")
+    if call.modalities and "image" not in call.modalities:
+        raise CapabilityNotSupported(f"{call.model} makes images only.", param="modalities")
+    if (call.n or 1) > MAX_IMAGES:
+        raise InvalidRequest(f"At most {MAX_IMAGES} images are made for one call.", param="n")
+    asked = ImagesCall(
+        prompt=words_of(call, "images"),
+        n=call.n,
+        **{name: getattr(call, name) for name in ("model", "user", "metadata", "timeouts", "provider_options")},
+    )
+    try:
+        return ImagesByChat(plan_images(asked, principal, world))
+    except InvalidRequest as error:
+        if error.param == "prompt":
+            error.param = "messages"
+        raise

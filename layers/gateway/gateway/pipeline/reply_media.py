@@ -1,0 +1,94 @@
+"""Media that a chat model puts into its reply: kept in the tenant's storage, and read from there when they come back.
+
+A provider is given the bytes again, never a URL of the storage.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from binascii import Error as NoBase64
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from gateway.model.chat import AssistantMessage, ChatCall, Json
+from gateway.model.errors import FileNotFound, MediaNotFound, ProviderError
+from gateway.model.file import Origin
+from gateway.model.reply import Chunk, Reply
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.generated_media import keep_media
+from gateway.pipeline.media import MAX_BYTES
+from gateway.ports import World
+
+
+async def with_media_kept(reply: Reply, exchange: Exchange, world: World) -> Reply:
+    """Raises ProviderError (502), StorageUnavailable (503); the provider has been paid by then."""
+    if not any(choice.message.media for choice in reply.choices):
+        return reply
+    choices = [
+        replace(choice, message=replace(choice.message, media=await _kept(choice.message.media, exchange, world)))
+        for choice in reply.choices
+    ]
+    return replace(reply, choices=choices)
+
+
+async def with_chunk_media_kept(chunks: Sequence[Chunk], exchange: Exchange, world: World) -> Sequence[Chunk]:
+    """As `with_media_kept`."""
+    if not any(choice.delta.media for chunk in chunks for choice in chunk.choices):
+        return chunks
+    return [
+        replace(
+            chunk,
+            choices=[
+                replace(choice, delta=replace(choice.delta, media=await _kept(choice.delta.media, exchange, world)))
+                for choice in chunk.choices
+            ],
+        )
+        for chunk in chunks
+    ]
+
+
+async def with_earlier_media(call: ChatCall, exchange: Exchange, world: World) -> ChatCall:
+    """Media of earlier replies, which name a file, with its bytes. Raises MediaNotFound (422), StorageUnavailable."""
+    messages = [*call.messages]
+    for index, message in enumerate(messages):
+        if isinstance(message, AssistantMessage) and any("file_id" in entry for entry in message.media or ()):
+            where = f"messages[{index}].media"
+            entries = [
+                await _read(entry, f"{where}[{at}]", exchange, world) for at, entry in enumerate(message.media or ())
+            ]
+            messages[index] = replace(message, media=entries)
+    return call if messages == call.messages else replace(call, messages=messages)
+
+
+async def _kept(entries: list[Json] | None, exchange: Exchange, world: World) -> list[Json] | None:
+    """What has no bytes stays as it is."""
+    return None if entries is None else [await _stored(entry, exchange, world) for entry in entries]
+
+
+async def _stored(entry: Json, exchange: Exchange, world: World) -> Json:
+    data = entry.get("data")
+    if not isinstance(data, str):
+        return entry
+    assert exchange.principal is not None  # noqa: S101 - it was admitted
+    route = exchange.attempts[-1].route
+    try:
+        body = b64decode(data, validate=True)
+    except (NoBase64, ValueError):
+        raise ProviderError(f"{route.provider.name} sent media that cannot be read.") from None
+    origin = Origin(route.model_id, exchange.request_id)
+    kept = await keep_media(exchange.principal.tenant.id, origin, body, str(entry.get("content_type", "")), world)
+    return {**{name: value for name, value in entry.items() if name != "data"}, **kept.told()}
+
+
+async def _read(entry: Json, where: str, exchange: Exchange, world: World) -> Json:
+    file_id = entry.get("file_id")
+    if not isinstance(file_id, str):
+        return entry
+    assert exchange.principal is not None  # noqa: S101 - it was admitted
+    try:
+        found = await world.files.get(exchange.principal.tenant.id, file_id, MAX_BYTES)
+    except FileNotFound as error:
+        raise MediaNotFound(error.message, param=f"{where}.file_id") from None
+    named = {"type": entry.get("type", "image"), "content_type": found.content_type}
+    return {**named, "data": b64encode(found.data).decode()}
