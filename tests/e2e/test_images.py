@@ -233,6 +233,32 @@ def test_faults(sdk: openai.OpenAI, local: Gateway, provider: str, switch: str, 
     assert (failed.value.status_code, failed.value.code) == (status, code)
 
 
+# -- in a chat ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("provider", ["openai", "xai", "vertex-imagen", "bedrock", "together"])
+def test_an_image_model_answers_a_chat_with_an_image(sdk: openai.OpenAI, gateway: Gateway, provider: str) -> None:
+    reply = sdk.chat.completions.create(model=MODELS[provider], messages=[{"role": "user", "content": PROMPT}])
+    (image,) = reply.choices[0].message.media  # type: ignore[attr-defined]  # ours
+    assert {"type", "url", "file_id", "content_type", "size_bytes", "expires_at"} <= image.keys()
+    opened = httpx.get(image["url"]).content
+    assert (image["type"], image["size_bytes"], image["content_type"]) == ("image", len(opened), sniff(opened))
+    if gateway.simulators:
+        assert opened == image_of(PROMPT, 0, *USUAL[provider])
+        assert reply.usage is not None
+        assert nano(reply) == COSTS_NANO_USD[provider]
+
+
+def test_a_chat_with_an_image_model_takes_what_an_image_can_honour(sdk: openai.OpenAI, local: Gateway) -> None:
+    two = sdk.chat.completions.create(model=MODELS["openai"], messages=[{"role": "user", "content": PROMPT}], n=2)
+    assert [len(choice.message.media) for choice in two.choices] == [1, 1]  # type: ignore[attr-defined]  # ours
+    with pytest.raises(openai.BadRequestError) as refused:
+        sdk.chat.completions.create(
+            model=MODELS["openai"], messages=[{"role": "user", "content": PROMPT}], temperature=0
+        )
+    assert (refused.value.code, refused.value.param) == ("capability_not_supported", "temperature")
+
+
 # -- governance ---------------------------------------------------------------------------------------------------
 
 

@@ -38,6 +38,5 @@ def test_models_are_told_sizes_as_their_wire_tells_them() -> None:
         wires = provider_named(path.stem).images
         for row in read_json(path)["models"]:
             if (facts := row.get("image")) is not None:
-                assert ("ratios" in facts) is (_said(wires[row.get("api", "chat_completions")])[1] == "shape"), row[
-                    "id"
-                ]
+                _, size = _said(wires[row["api"]])
+                assert ("ratios" in facts) is (size == "shape"), row["id"]

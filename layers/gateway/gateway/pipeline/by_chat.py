@@ -1,9 +1,9 @@
 """A chat with a model that makes something else than text: what the model does decides what is done.
 
 Where a model's provider has a wire for chats with it, the call is a chat. Where it has none, the first capability in
-JOINED that the catalog says the model has takes the call. Another capability joins with a line there and a module that
-has `plan`, which makes a chat that it can honour a `PlannedByChat`, and refuses any other by the name of what it cannot.
-A module is imported when a call is for it: the chat function starts without any.
+JOINED that the catalog says the model has takes the call. Another capability joins with a line there, and a module with
+`plan`: it makes a `PlannedByChat` of a chat that it can honour, and refuses any other by the name of what it cannot.
+The module is imported when a call is for it: the chat function starts without any.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Protocol, TypeAlias
 
-from gateway.model.chat import AssistantMessage, ChatCall, TextPart
+from gateway.model.chat import AssistantMessage, ChatCall, Message, TextPart
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.model.reply import Reply
 from gateway.model.tenant import Principal
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.meters import Demand
+from gateway.pipeline.parts import parts_of
 from gateway.pipeline.route import find_approved
 from gateway.ports import World
 from gateway.providers.lookup import provider_named
@@ -57,7 +58,9 @@ def planned_by_chat(call: ChatCall, principal: Principal, world: World) -> Plann
 def refuse_all_but(call: ChatCall, honoured: frozenset[str], what: str) -> None:
     """Raises CapabilityNotSupported (400) for the first other member of the call that asks for something."""
     for name in call.__struct_fields__:
-        if name not in OF_EVERY_CALL | honoured and getattr(call, name):
+        value = getattr(call, name)
+        asks_nothing = value is None or value is False or value in ([], {})
+        if name not in OF_EVERY_CALL | honoured and not asks_nothing:
             raise CapabilityNotSupported(f"A chat with a model that makes {what} has no '{name}'.", param=name)
 
 
@@ -66,21 +69,20 @@ def words_of(call: ChatCall, what: str) -> str:
 
     Raises InvalidRequest when there is nothing, CapabilityNotSupported (400) for what is no text.
     """
-    said: list[str] = []
     for index, message in enumerate(call.messages):
         if isinstance(message, AssistantMessage) and message.tool_calls:
-            raise CapabilityNotSupported(
-                f"Models that make {what} call no tools.", param=f"messages[{index}].tool_calls"
-            )
-        if isinstance(message.content, str):
-            said.append(message.content)
-            continue
-        for position, part in enumerate(message.content or ()):
-            if not isinstance(part, TextPart):
-                where = f"messages[{index}].content[{position}]"
-                raise CapabilityNotSupported(f"Models that make {what} are given text here.", param=where)
-            said.append(part.text)
-    text = "\n\n".join(one for one in said if one)
-    if not text:
+            where = f"messages[{index}].tool_calls"
+            raise CapabilityNotSupported(f"Models that make {what} call no tools.", param=where)
+    for spot, part in parts_of(call):
+        if not isinstance(part, TextPart):
+            raise CapabilityNotSupported(f"Models that make {what} are given text here.", param=spot.param)
+    texts = [text for message in call.messages for text in _texts(message)]
+    if not any(texts):
         raise InvalidRequest("The messages have no text.", param="messages")
-    return text
+    return "\n\n".join(text for text in texts if text)
+
+
+def _texts(message: Message) -> list[str]:
+    if isinstance(message.content, str):
+        return [message.content]
+    return [part.text for part in message.content or () if isinstance(part, TextPart)]

@@ -13,6 +13,7 @@ from gateway.model.tenant import Principal
 from gateway.pipeline.account import account_interrupted
 from gateway.pipeline.ask import begin
 from gateway.pipeline.attempt import longest_s, streamed, whole
+from gateway.pipeline.by_chat import PlannedByChat, planned_by_chat
 from gateway.pipeline.capabilities import check_capabilities
 from gateway.pipeline.demand import demand_of
 from gateway.pipeline.enter import enter
@@ -21,7 +22,8 @@ from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.media import with_media
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.read import read_chat_call
-from gateway.pipeline.respond import ChunkResponder, completion
+from gateway.pipeline.reply_media import with_chunk_media_kept, with_earlier_media, with_media_kept
+from gateway.pipeline.respond import ChunkResponder, account_whole, completion, usage_in_the_error
 from gateway.pipeline.route import CHAT, ChatRoute, resolve
 from gateway.pipeline.structured import Promise, expect
 from gateway.pipeline.tools import with_functions
@@ -51,22 +53,33 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
         exchange.note(call, stream=bool(call.stream))
         return call
 
-    async def plan(call: ChatCall, principal: Principal) -> ChatPlan:
+    async def plan(call: ChatCall, principal: Principal) -> ChatPlan | PlannedByChat:
         return await _plan(call, principal, world)
 
     planned = await enter(inbound.authorization, "chat", read, plan, exchange, world)
+    if not isinstance(planned, ChatPlan):
+        reply = await planned.made(exchange, world)
+        assert exchange.usage_report is not None  # noqa: S101 - what was made is accounted for
+        return completion(reply, exchange.usage_report, exchange, world.clock)
     exchange.schemas_used = planned.promise.names.used
-    call = await with_media(planned.call, planned.route, exchange, world)
+    call = await with_earlier_media(planned.call, exchange, world)
+    call = await with_media(call, planned.route, exchange, world)
     check_capabilities(call, planned.route)  # again, for what a file turned out to be
     attempt = begin(planned.route, exchange, world.clock)
     if call.stream:
         return _stream(call, planned.promise, exchange, world)
     with account_interrupted(lambda: estimated_usage(call, 0), exchange):
         reply = await whole(call, attempt, world)
-    return completion(reply, call, planned.promise, exchange, world.clock)
+    usage = account_whole(reply, call, exchange)
+    with usage_in_the_error(usage):
+        reply = planned.promise.kept_by(reply)
+    reply = await with_media_kept(reply, exchange, world)
+    return completion(reply, usage, exchange, world.clock)
 
 
-async def _plan(call: ChatCall, principal: Principal, world: World) -> ChatPlan:
+async def _plan(call: ChatCall, principal: Principal, world: World) -> ChatPlan | PlannedByChat:
+    if (planned := planned_by_chat(call, principal, world)) is not None:
+        return planned
     route = resolve(CHAT, call.model, principal, world.catalog, world.clock.now_s())
     call, names = await with_functions(call, principal.tenant.id, world.types)
     call, expectation = expect(call, route)
@@ -81,7 +94,8 @@ async def _stream(call: ChatCall, promise: Promise, exchange: Exchange, world: W
         with account_interrupted(lambda: estimated_usage(call, 0), exchange):
             async with aclosing(streamed(call, exchange.attempts[-1], world)) as arriving:
                 async for chunks in arriving:
-                    if ready := responder.take(chunks):
+                    kept = await with_chunk_media_kept(chunks, exchange, world)
+                    if ready := responder.take(kept):
                         yield ready
             yield responder.finish()
     finally:

@@ -20,13 +20,15 @@ from gateway.pipeline.whole_lists import WholeLists
 from gateway.ports import Clock
 
 
-def completion(reply: Reply, call: ChatCall, promise: Promise, exchange: Exchange, clock: Clock) -> Completion:
-    """The whole reply of a call that is not streamed. Raises ReplyBreaksSchema (422), its usage counted."""
-    route = exchange.attempts[-1].route
+def account_whole(reply: Reply, call: ChatCall, exchange: Exchange) -> UsageReport:
+    """What the reply of a call that is not streamed used, by the provider's figures where it gave some."""
     generated = sum(generated_bytes(choice.message) for choice in reply.choices)
-    usage = account(exchange, reply.usage or estimated_usage(call, generated))
-    with _usage_in_the_error(usage):
-        reply = promise.kept_by(reply)
+    return account(exchange, reply.usage or estimated_usage(call, generated))
+
+
+def completion(reply: Reply, usage: UsageReport, exchange: Exchange, clock: Clock) -> Completion:
+    """What the client gets of a call that is not streamed."""
+    route = exchange.attempts[-1].route
     return Completion(
         id=reply.id or f"chatcmpl-{exchange.request_id}",
         created=reply.created_s or int(clock.now_s()),
@@ -91,7 +93,7 @@ class ChunkResponder:
         counted = estimated_usage(self._call, self._generated_bytes)
         usage = account(self._exchange, self._attempt.usage or counted)
         if self._expected is not None:
-            with _usage_in_the_error(usage):
+            with usage_in_the_error(usage):
                 self._expected.finish()
         gateway = report(self._exchange, self._clock)
         held = [] if self._held is None else [self._held]
@@ -123,7 +125,7 @@ class ChunkResponder:
 
 
 @contextmanager
-def _usage_in_the_error(usage: UsageReport) -> Iterator[None]:
+def usage_in_the_error(usage: UsageReport) -> Iterator[None]:
     try:
         yield
     except ReplyBreaksSchema as error:
