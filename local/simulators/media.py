@@ -1,10 +1,15 @@
-"""A site with media on it, and with redirects that lead where no fetch may follow: `/_media/...`."""
+"""A site with media on it, and with redirects that lead where no fetch may follow: `/_media/...`.
+
+`/_media/painted?...` has the pictures that simulated providers only link.
+"""
 
 from __future__ import annotations
 
 import struct
 import zlib
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
+
+from local.simulators.pictures import picture
 
 Headers = list[tuple[str, str]]
 
@@ -36,10 +41,19 @@ SITE = {
 }
 
 
+def painted(text: str, size: tuple[int, int], kind: str) -> str:
+    """Where a picture is, below the address of the simulators."""
+    return f"/_media/painted?{urlencode({'text': text, 'width': size[0], 'height': size[1], 'kind': kind})}"
+
+
 def answer(path: str, query: str) -> tuple[int, Headers, bytes]:
     """What stands at `/_media/<path>`; `redirect?to=URL` leads on to any URL."""
     if path == "redirect":
         return 302, [("location", parse_qs(query).get("to", [""])[0])], b""
+    if path == "painted":
+        asked = {name: values[0] for name, values in parse_qs(query).items()}
+        drawn = picture(asked["text"], int(asked["width"]), int(asked["height"]), asked["kind"])
+        return 200, [("content-type", f"image/{asked['kind']}")], drawn
     if path not in SITE:
         return 404, [("content-type", "text/plain")], b"nothing here"
     content_type, body = SITE[path]

@@ -46,6 +46,7 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     chunks: Positive | None = None
     repeat: Positive | None = None
     finish: Literal["filter"] | None = None
+    linked: bool = False
 
     # what is counted
     usage: Literal["none"] | None = None

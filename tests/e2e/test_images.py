@@ -233,6 +233,17 @@ def test_faults(sdk: openai.OpenAI, local: Gateway, provider: str, switch: str, 
     assert (failed.value.status_code, failed.value.code) == (status, code)
 
 
+@pytest.mark.parametrize("provider", ["xai", "together"])
+def test_what_a_provider_only_links_is_read_by_the_guarded_fetcher(
+    sdk: openai.OpenAI, local: Gateway, provider: str
+) -> None:
+    made = sdk.images.generate(model=MODELS[provider], prompt=f"{PROMPT} [[linked]]", n=2)
+    assert made.data is not None
+    assert not any(local.simulators in (image.url or "") for image in made.data)
+    opened = [httpx.get(image.url or "").content for image in made.data]
+    assert opened == [image_of(PROMPT, at, *USUAL[provider]) for at in range(2)]
+
+
 # -- in a chat ----------------------------------------------------------------------------------------------------
 
 

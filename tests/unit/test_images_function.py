@@ -27,6 +27,7 @@ from tests.fakes import (
     FixedFetcher,
     ListEvents,
     ListRecords,
+    ManualClock,
     MemoryAccess,
     MemoryCatalog,
     MemoryFiles,
@@ -349,6 +350,26 @@ async def test_what_is_behind_a_providers_url_is_read_by_the_guarded_fetcher_and
     (image,) = (await gateway.paint(model="xai/grok")).json["data"]
     assert fetcher.fetched == ["https://imgen.example/a.png"]
     assert gateway.in_storage(image) == painted("far")
+
+
+async def test_time_of_images_that_are_read_together_counts_once(gateway: Gateway) -> None:
+    clock = gateway.world.clock
+    assert isinstance(clock, ManualClock)
+    manual: ManualClock = clock
+    both = asyncio.Barrier(2)
+
+    class Slow(FixedFetcher):
+        async def fetch(self, *_: Any) -> StoredFile:
+            if await both.wait() == 0:
+                manual.running_s += 1
+            await both.wait()
+            return StoredFile(painted("far"), "image/png", "")
+
+    gateway.world = replace(gateway.world, fetcher=Slow())
+    item = {"url": "https://imgen.example/a.png"}
+    gateway.provider.say = lambda _: Whole(200, json.dumps({"data": [item, item]}).encode())
+    report = (await gateway.paint(model="xai/grok", n=2)).json["gateway"]
+    assert (report["latency_ms"], report["overhead_ms"]) == (1000, 0)
 
 
 @pytest.mark.parametrize("found", [None, InvalidRequest("An address that must not be read.")])

@@ -111,7 +111,7 @@ class ChatApi(Api):
         if request.method == "POST" and self.embeddings and path == self.embeddings.path:
             return self.embeddings.read(decode_object(request.body))
         if request.method == "POST" and self.images and path == self.images.path:
-            return self.images.read(decode_object(request.body))
+            return self.images.read(decode_object(request.body), request.headers.get("host", ""))
         if request.method != "POST" or path != "/chat/completions":
             raise Refused("no_route", f"Invalid URL ({request.method} {request.path})")
         body = decode_object(request.body)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from local.simulators.media import painted
 from local.simulators.pictures import picture
 from local.simulators.script import count_tokens, next_id
 from local.simulators.switches import Switches, strip_directives
@@ -127,8 +128,8 @@ class ImageRules:
     usage: Literal["tokens", "chat_tokens", "ticks", ""] = "tokens"
     told: str = ""
 
-    def read(self, body: Json) -> Pictured:
-        """Raises Refused."""
+    def read(self, body: Json, host: str) -> Pictured:
+        """`host`: of the simulators, for pictures that are only linked. Raises Refused."""
         require(body, "model", "prompt")
         check_parameters(body, self.rules, strict=self.strict)
         if body["model"] == UNKNOWN_MODEL:
@@ -139,7 +140,7 @@ class ImageRules:
             message = "Simulated images are in the answer only."
             raise Refused("unsupported_parameter", message, param="response_format")
         size, kind = self._size(body), self._format(body)
-        return Pictured(body["model"], body["prompt"], lambda asked: self._reply(asked, body, size, kind))
+        return Pictured(body["model"], body["prompt"], lambda asked: self._reply(asked, body, size, kind, host))
 
     def _size(self, body: Json) -> Size:
         if self.size == "sides":
@@ -161,10 +162,13 @@ class ImageRules:
             raise Refused("wrong_type", message, param="background", code="invalid_value")
         return str(kind)
 
-    def _reply(self, asked: Pictured, body: Json, size: Size, kind: str) -> Json:
+    def _reply(self, asked: Pictured, body: Json, size: Size, kind: str, host: str) -> Json:
         images = body.get("n") or 1
         transparent = body.get("background") == "transparent"
         made = [] if asked.is_filtered else range(images)
+        if asked.switches.linked:
+            links = [painted(f"{asked.prompt} #{at}", size, kind) for at in made]
+            return {"data": [{"url": f"http://{host}{link}"} for link in links]} | self._usage(asked, body, images)
         data = [self._item(image_of(asked.prompt, at, size, kind, transparent=transparent)) for at in made]
         reply: Json = {"created": now_s(), "data": data}
         if self.usage == "tokens":

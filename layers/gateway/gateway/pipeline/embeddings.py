@@ -9,7 +9,7 @@ from gateway.model.tenant import Principal
 from gateway.pipeline.ask import begin
 from gateway.pipeline.demand import demand_at_most
 from gateway.pipeline.embeddings_check import check_embeddings, usage_at_most
-from gateway.pipeline.embeddings_parts import account_parts, ask_parts, cut
+from gateway.pipeline.embeddings_parts import PARTS_AT_ONCE, check_number, cut, usage_of
 from gateway.pipeline.embeddings_read import read_embeddings_call
 from gateway.pipeline.embeddings_respond import embedding_list
 from gateway.pipeline.enter import enter
@@ -17,6 +17,7 @@ from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.route import EMBEDDINGS, Route, resolve
+from gateway.pipeline.split import account_parts, ask_parts
 from gateway.pipeline.watch import lease_s
 from gateway.ports import World
 from gateway.providers.contract import EmbeddingsWire
@@ -45,8 +46,8 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> EmbeddingLi
     planned = await enter(inbound.authorization, "embeddings", read, plan, exchange, world)
     parts = cut(planned.call, planned.route)
     attempt = begin(planned.route, exchange, world.clock)
-    with account_parts(parts, exchange):
-        await ask_parts(parts, attempt, world)
+    with account_parts(parts, exchange, usage_of):
+        await ask_parts(parts, attempt, world, PARTS_AT_ONCE, check_number)
     return embedding_list(parts, planned.call, exchange, world.clock)
 
 

@@ -1,47 +1,38 @@
-"""A list of inputs in as many requests as its provider's limits demand: cut, asked a few at a time, paid for."""
+"""A list of inputs in as many requests as its provider's limits demand, in inputs and tokens."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import reduce
-from operator import add
+from typing import TypeAlias
 
 import msgspec
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.embeddings import Embeddings, EmbeddingsCall, Text
-from gateway.model.errors import GatewayError, ProviderError, ProviderTimeout
-from gateway.model.http import HttpRequest
+from gateway.model.errors import ProviderError
 from gateway.model.usage import TokenUsage
-from gateway.pipeline.account import account
-from gateway.pipeline.ask import ask, ending
-from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.embeddings_check import estimated_usage, tokens_at_most
-from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.route import Route
-from gateway.pipeline.watch import Watch, total_s
-from gateway.ports import World
+from gateway.pipeline.split import Part
 from gateway.providers.contract import EmbeddingsWire
 
 PARTS_AT_ONCE = 8
 
 
-@dataclass(slots=True)
-class Part:
-    """The inputs of one request. `was_asked`: so that it has to be paid, whether or not its answer came."""
-
-    call: EmbeddingsCall
-    made: Embeddings | None = None
-    was_asked: bool = False
-
-    def usage(self, facts: ModelFacts) -> TokenUsage:
-        return (self.made.usage if self.made else None) or estimated_usage(self.call, facts)
+VectorsPart: TypeAlias = Part[EmbeddingsCall, Embeddings]
 
 
-def cut(call: EmbeddingsCall, route: Route[EmbeddingsWire]) -> list[Part]:
+def usage_of(call: EmbeddingsCall, made: Embeddings | None, facts: ModelFacts) -> TokenUsage:
+    return (made.usage if made else None) or estimated_usage(call, facts)
+
+
+def check_number(call: EmbeddingsCall, made: Embeddings) -> None:
+    """Raises ProviderError (502)."""
+    if len(made.vectors) != len(call.inputs):
+        raise ProviderError(f"{call.model} was answered with another number of embeddings.")
+
+
+def cut(call: EmbeddingsCall, route: Route[EmbeddingsWire]) -> list[VectorsPart]:
     """No part has more inputs, or can have more tokens, than one request may; but each has an input."""
     lists = [*_lists(call.inputs, route)]
     if len(lists) == 1:
@@ -63,48 +54,3 @@ def _lists(inputs: Sequence[Text], route: Route[EmbeddingsWire]) -> Iterator[lis
         part.append(one)
         tokens += more
     yield part
-
-
-async def ask_parts(parts: Sequence[Part], attempt: Attempt, world: World) -> None:
-    """Raises the first failure of a part, after all others were broken off."""
-    watch = Watch(attempt, world, attempt.started_s + total_s(parts[0].call))
-    with ending(attempt, world.clock):
-        reached = await watch.within(contact(attempt.route, world))
-        requests = [attempt.route.wire.render(part.call, reached.target) for part in parts]
-        waiting = iter(zip(parts, requests, strict=True))
-        if len(parts) == 1:
-            await _ask_all(waiting, reached, watch)
-            return
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(PARTS_AT_ONCE, len(parts))):
-                    group.create_task(_ask_all(waiting, reached, watch))
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
-
-
-async def _ask_all(waiting: Iterator[tuple[Part, HttpRequest]], reached: Contact, watch: Watch) -> None:
-    for part, request in waiting:
-        part.was_asked = True
-        try:
-            made = reached.route.wire.parse(await ask(request, reached, watch), reached.target)
-            if len(made.vectors) != len(part.call.inputs):
-                raise ProviderError(f"{reached.target.provider} answered with another number of embeddings.")
-        except ProviderTimeout:
-            raise
-        except GatewayError:
-            part.was_asked = False
-            raise
-        part.made = made
-
-
-@contextmanager
-def account_parts(parts: Sequence[Part], exchange: Exchange) -> Iterator[None]:
-    """Whatever comes of the whole, the parts that were answered are paid, and those that were not waited for."""
-    try:
-        yield
-    finally:
-        asked = [part for part in parts if part.was_asked]
-        if asked:
-            facts = exchange.attempts[-1].route.facts
-            account(exchange, reduce(add, [part.usage(facts) for part in asked]))

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from gateway.model.embeddings import Embedding, EmbeddingList, EmbeddingsCall, EmbeddingsUsage
 from gateway.model.errors import ProviderError
 from gateway.model.vector import encoded
-from gateway.pipeline.embeddings_parts import Part
+from gateway.pipeline.embeddings_parts import VectorsPart
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.report import report
 from gateway.ports import Clock
 
 
-def embedding_list(parts: Sequence[Part], call: EmbeddingsCall, exchange: Exchange, clock: Clock) -> EmbeddingList:
+def embedding_list(
+    parts: Sequence[VectorsPart], call: EmbeddingsCall, exchange: Exchange, clock: Clock
+) -> EmbeddingList:
     """Raises ProviderError (502) for what is no vector."""
     attempt = exchange.attempts[-1]
     vectors = [vector for part in parts if part.made for vector in part.made.vectors]

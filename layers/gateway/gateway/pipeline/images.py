@@ -14,12 +14,13 @@ from gateway.pipeline.enter import enter
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.images_check import checked
 from gateway.pipeline.images_keep import image_list, images_in
-from gateway.pipeline.images_parts import account_parts, ask_parts, cut, images_of_each
-from gateway.pipeline.images_usage import usage_at_most
+from gateway.pipeline.images_parts import PARTS_AT_ONCE, cut, images_of_each
+from gateway.pipeline.images_usage import usage_at_most, usage_of
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.read import read_json
 from gateway.pipeline.route import IMAGES, Route, resolve
+from gateway.pipeline.split import account_parts, ask_parts
 from gateway.pipeline.watch import lease_s
 from gateway.ports import World
 from gateway.providers.contract import ImagesWire
@@ -63,6 +64,6 @@ async def made_images(planned: ImagesPlan, exchange: Exchange, world: World) -> 
     """As many as were asked for, but for what a filter took; what was made is paid, whatever comes of it."""
     parts = cut(planned.call, planned.route)
     attempt = begin(planned.route, exchange, world.clock)
-    with account_parts(parts, exchange):
-        await ask_parts(parts, attempt, world)
+    with account_parts(parts, exchange, usage_of):
+        await ask_parts(parts, attempt, world, PARTS_AT_ONCE)
     return await images_in(parts, exchange, world)

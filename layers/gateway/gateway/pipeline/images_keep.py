@@ -13,7 +13,7 @@ from gateway.model.images import Image, ImageList, ImagesCall, ImagesUsage, Made
 from gateway.model.media_type import sniff
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.generated_media import KeptMedia, keep_media
-from gateway.pipeline.images_parts import Part
+from gateway.pipeline.images_parts import ImagesPart
 from gateway.pipeline.report import report
 from gateway.ports import World
 
@@ -21,7 +21,7 @@ MAX_IMAGE_BYTES = 40 * 1024 * 1024
 WITHHELD = "content_filter"
 
 
-async def images_in(parts: Sequence[Part], exchange: Exchange, world: World) -> list[MadeImage]:
+async def images_in(parts: Sequence[ImagesPart], exchange: Exchange, world: World) -> list[MadeImage]:
     """All images, as bytes, in order. Raises ProviderRejected (400) when there is none, ProviderError (502)."""
     made = [part.made for part in parts if part.made]
     images = [image for one in made for image in one.images]
@@ -31,7 +31,12 @@ async def images_in(parts: Sequence[Part], exchange: Exchange, world: World) -> 
         if reason is None:
             raise ProviderError(f"{provider} answered without an image.")
         raise ProviderRejected(f"{provider} made no image: {reason}", param="prompt", provider_code=WITHHELD)
-    return [*await asyncio.gather(*(_with_bytes(image, provider, exchange, world) for image in images))]
+    began_s = world.clock.monotonic_s()
+    try:
+        return [*await asyncio.gather(*(_with_bytes(image, provider, exchange, world) for image in images))]
+    finally:
+        if any(image.url for image in images):
+            exchange.media_wait_s += world.clock.monotonic_s() - began_s
 
 
 async def _with_bytes(image: MadeImage, provider: str, exchange: Exchange, world: World) -> MadeImage:
@@ -39,15 +44,11 @@ async def _with_bytes(image: MadeImage, provider: str, exchange: Exchange, world
     assert exchange.principal is not None  # noqa: S101 - it was admitted
     data = image.data
     if image.url is not None:
-        started_s = world.clock.monotonic_s()
+        tenant_id = exchange.principal.tenant.id
         try:
-            fetched = await world.fetcher.fetch(
-                exchange.principal.tenant.id, image.url, ("image/",), MAX_IMAGE_BYTES, "model"
-            )
+            fetched = await world.fetcher.fetch(tenant_id, image.url, ("image/",), MAX_IMAGE_BYTES, "model")
         except (InvalidRequest, MediaNotFound):
             raise ProviderError(f"{provider} made an image that cannot be read where it says it is.") from None
-        finally:
-            exchange.media_wait_s += world.clock.monotonic_s() - started_s
         data = fetched.data
     content_type = sniff(data) or ""
     if not content_type.startswith("image/"):

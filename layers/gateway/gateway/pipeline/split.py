@@ -1,0 +1,93 @@
+"""One call in as many requests as its provider's limits demand: asked a few at a time, and paid for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import Generic, TypeVar
+
+from gateway.model.call import Call
+from gateway.model.catalog import ModelFacts
+from gateway.model.errors import GatewayError, ProviderTimeout
+from gateway.model.http import HttpRequest
+from gateway.model.usage import TokenUsage
+from gateway.pipeline.account import account
+from gateway.pipeline.ask import ask, ending
+from gateway.pipeline.contact import Contact, contact
+from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.watch import Watch, total_s
+from gateway.ports import World
+
+C = TypeVar("C", bound=Call)
+M = TypeVar("M")
+
+
+@dataclass(slots=True)
+class Part(Generic[C, M]):
+    """One request. `was_asked`: so that it has to be paid, whether or not its answer came."""
+
+    call: C
+    made: M | None = None
+    was_asked: bool = False
+
+
+Check = Callable[[C, M], None]
+"""Of an answer that was read. Raises ProviderError (502) for one that does not fit its call."""
+
+
+def _no_check(_call: C, _made: M) -> None:
+    pass
+
+
+async def ask_parts(
+    parts: Sequence[Part[C, M]], attempt: Attempt, world: World, at_once: int, check: Check[C, M] = _no_check
+) -> None:
+    """Raises the first failure of a part, after all others were broken off."""
+    watch = Watch(attempt, world, attempt.started_s + total_s(parts[0].call))
+    with ending(attempt, world.clock):
+        reached = await watch.within(contact(attempt.route, world))
+        requests = [attempt.route.wire.render(part.call, reached.target) for part in parts]
+        waiting = iter(zip(parts, requests, strict=True))
+        if len(parts) == 1:
+            await _ask_all(waiting, reached, watch, check)
+            return
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(at_once, len(parts))):
+                    group.create_task(_ask_all(waiting, reached, watch, check))
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+
+
+async def _ask_all(
+    waiting: Iterator[tuple[Part[C, M], HttpRequest]], reached: Contact, watch: Watch, check: Check[C, M]
+) -> None:
+    for part, request in waiting:
+        part.was_asked = True
+        try:
+            made = reached.route.wire.parse(await ask(request, reached, watch), reached.target)
+            check(part.call, made)
+        except ProviderTimeout:
+            raise
+        except GatewayError:
+            part.was_asked = False
+            raise
+        part.made = made
+
+
+@contextmanager
+def account_parts(
+    parts: Sequence[Part[C, M]], exchange: Exchange, usage_of: Callable[[C, M | None, ModelFacts], TokenUsage]
+) -> Iterator[None]:
+    """Whatever comes of the whole, the parts that were answered are paid, and those that were not waited for."""
+    try:
+        yield
+    finally:
+        asked = [part for part in parts if part.was_asked]
+        if asked:
+            facts = exchange.attempts[-1].route.facts
+            account(exchange, reduce(add, [usage_of(part.call, part.made, facts) for part in asked]))
