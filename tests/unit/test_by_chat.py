@@ -78,10 +78,32 @@ async def test_each_choice_is_an_image_in_the_tenants_storage(gateway: Gateway) 
     assert (record.of.operation, record.cost_nano_usd) == ("chat", 4 * 5_000 + 200 * 40_000)
 
 
+@pytest.mark.parametrize("apart", [False, True])
+async def test_a_stream_has_the_images_at_once_and_ends_with_usage(gateway: Gateway, apart: bool) -> None:
+    answer = await chat(gateway, n=2, stream=True, stream_options={"include_usage": apart})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    lines = [line for line in answer.body.decode().splitlines() if line]
+    assert lines[-1] == "data: [DONE]"
+    chunks = [json.loads(line[6:]) for line in lines[:-1]]
+    choices = [choice for chunk in chunks for choice in chunk["choices"]]
+    assert [(choice["index"], choice["finish_reason"], choice["delta"]["role"]) for choice in choices] == [
+        (0, "stop", "assistant"),
+        (1, "stop", "assistant"),
+    ]
+    assert [gateway.in_storage(choice["delta"]["media"][0]) for choice in choices] == [
+        painted("a cat"),
+        painted("a cat", 1),
+    ]
+    assert chunks[-1]["usage"]["completion_tokens"] == 200
+    assert chunks[-1]["gateway"]["model_used"] == "openai/painter"
+    assert (len(chunks), bool(chunks[-1]["choices"])) == ((3, False) if apart else (2, True))
+    refused = await chat(gateway, stream=True, temperature=0)
+    assert refused.status == 400
+
+
 @pytest.mark.parametrize(
     ("body", "code", "param"),
     [
-        ({"stream": True}, "capability_not_supported", "stream"),
         ({"temperature": 0}, "capability_not_supported", "temperature"),
         ({"max_tokens": 5}, "capability_not_supported", "max_tokens"),
         ({"seed": 0}, "capability_not_supported", "seed"),

@@ -9,6 +9,7 @@ The module is imported when a call is for it: the chat function starts without a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, TypeAlias
 
@@ -25,8 +26,10 @@ from gateway.providers.lookup import provider_named
 
 JOINED: Mapping[str, str] = {"image_generation": "gateway.pipeline.images_by_chat"}
 """By the catalog's name for what a model does."""
-OF_EVERY_CALL = frozenset({"model", "messages", "user", "metadata", "timeouts", "provider_options"})
-"""What of a chat every capability honours. `fallback` and `async` are refused before."""
+OF_EVERY_CALL = frozenset(
+    {"model", "messages", "user", "metadata", "timeouts", "provider_options", "stream", "stream_options"}
+)
+"""What of a chat every capability honours; a stream has the whole answer at once. Others are refused by `read_json`."""
 
 
 class PlannedByChat(Protocol):
@@ -40,10 +43,22 @@ class PlannedByChat(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ByChat:
+    """A chat as the client asked it, and what it was made."""
+
+    asked: ChatCall
+    planned: PlannedByChat
+
+    @property
+    def demand(self) -> Demand:
+        return self.planned.demand
+
+
 Planning: TypeAlias = Callable[[ChatCall, Principal, World], PlannedByChat]
 
 
-def planned_by_chat(call: ChatCall, principal: Principal, world: World) -> PlannedByChat | None:
+def planned_by_chat(call: ChatCall, principal: Principal, world: World) -> ByChat | None:
     """None for a chat that is one. Raises what the capability's `plan` does, and as `find_approved`."""
     provider, facts = find_approved(call.model, principal, world.catalog, world.clock.now_s())
     if not facts.is_known or facts.api in provider_named(provider).wires:
@@ -51,7 +66,7 @@ def planned_by_chat(call: ChatCall, principal: Principal, world: World) -> Plann
     for name, module in JOINED.items():
         if facts.can(name):
             plan: Planning = import_module(module).plan
-            return plan(call, principal, world)
+            return ByChat(call, plan(call, principal, world))
     return None
 
 

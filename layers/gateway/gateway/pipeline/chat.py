@@ -12,8 +12,9 @@ from gateway.model.estimate import estimated_usage
 from gateway.model.tenant import Principal
 from gateway.pipeline.account import account_interrupted
 from gateway.pipeline.ask import begin
+from gateway.pipeline.at_once import at_once
 from gateway.pipeline.attempt import longest_s, streamed, whole
-from gateway.pipeline.by_chat import PlannedByChat, planned_by_chat
+from gateway.pipeline.by_chat import ByChat, planned_by_chat
 from gateway.pipeline.capabilities import check_capabilities
 from gateway.pipeline.demand import demand_of
 from gateway.pipeline.enter import enter
@@ -53,14 +54,12 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
         exchange.note(call, stream=bool(call.stream))
         return call
 
-    async def plan(call: ChatCall, principal: Principal) -> ChatPlan | PlannedByChat:
+    async def plan(call: ChatCall, principal: Principal) -> ChatPlan | ByChat:
         return await _plan(call, principal, world)
 
     planned = await enter(inbound.authorization, "chat", read, plan, exchange, world)
-    if not isinstance(planned, ChatPlan):
-        reply = await planned.made(exchange, world)
-        assert exchange.usage_report is not None  # noqa: S101 - what was made is accounted for
-        return completion(reply, exchange.usage_report, exchange, world.clock)
+    if isinstance(planned, ByChat):
+        return await _by_chat(planned, exchange, world)
     exchange.schemas_used = planned.promise.names.used
     call = await with_earlier_media(planned.call, exchange, world)
     call = await with_media(call, planned.route, exchange, world)
@@ -77,7 +76,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
     return completion(reply, usage, exchange, world.clock)
 
 
-async def _plan(call: ChatCall, principal: Principal, world: World) -> ChatPlan | PlannedByChat:
+async def _plan(call: ChatCall, principal: Principal, world: World) -> ChatPlan | ByChat:
     if (planned := planned_by_chat(call, principal, world)) is not None:
         return planned
     route = resolve(CHAT, call.model, principal, world.catalog, world.clock.now_s())
@@ -86,6 +85,13 @@ async def _plan(call: ChatCall, principal: Principal, world: World) -> ChatPlan 
     check_capabilities(call, route)
     call, demand = demand_of(call, route, principal, longest_s(call))
     return ChatPlan(call, route, Promise(names, expectation), demand)
+
+
+async def _by_chat(chosen: ByChat, exchange: Exchange, world: World) -> Completion | Stream:
+    reply = await chosen.planned.made(exchange, world)
+    assert exchange.usage_report is not None  # noqa: S101 - what was made is accounted for
+    whole_reply = completion(reply, exchange.usage_report, exchange, world.clock)
+    return at_once(whole_reply, chosen.asked) if chosen.asked.stream else whole_reply
 
 
 async def _stream(call: ChatCall, promise: Promise, exchange: Exchange, world: World) -> Stream:
