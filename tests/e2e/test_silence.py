@@ -41,6 +41,8 @@ def test_no_prompt_reply_or_key_is_logged(local: Gateway, http: httpx.Client) ->
             http.post("/chat/completions", json=body)
             http.post("/chat/completions", json={**body, "user": secret})
     http.post("/chat/completions", json={"model": secret, "messages": secret, secret: 1})
+    for switch in ("", "[[status=500]]", "[[finish=filter]]", "[[linked]]"):
+        http.post("/images/generations", json={"model": "xai/grok-imagine-image", "prompt": f"{switch} {secret}"})
     issued = put_key(local.aws_endpoint_url, "demo", "alice", label=secret)
     http.get("/models", headers={"authorization": f"Bearer {issued}"})
     logs = function_logs(local) + b"".join(path.read_bytes() for path in (local.folder / "logs").iterdir())
