@@ -5,12 +5,9 @@ As `test_recordings.py`; the recordings of one API are few, so what is expected 
 
 from __future__ import annotations
 
-import csv
 import json
 from array import array
 from base64 import b64decode
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,6 +25,7 @@ from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
 from tests.providers import replay
 from tests.providers.inverse.expected import Differs
 from tests.providers.places import PLACES
+from tests.providers.recorded import Recorded, ids, recorded
 
 Members = dict[str, Any]
 
@@ -61,36 +59,12 @@ FAILURES: dict[str, tuple[type[ProviderFailure], str | None]] = {
 }
 
 
-@dataclass(frozen=True)
-class Recorded:
-    id: str
-    path: Path
-    provider: str
-
-    def load(self) -> Members:
-        recording: Members = json.loads(self.path.read_text())
-        return recording
-
-
-def _plan() -> list[Recorded]:
-    index = replay.ROOT / "INDEX.tsv"
-    if not index.is_file():
-        return []
-    with index.open(newline="") as lines:
-        rows = [row for row in csv.DictReader(lines, delimiter="\t") if row["api"] == "embeddings"]
-    return [Recorded(row["id"], replay.ROOT / row["file"], row["file"].partition("/")[0]) for row in rows]
-
-
-PLAN = _plan()
+PLAN = recorded(lambda row: row["api"] == "embeddings")
 if not PLAN:
     pytest.skip(f"no recordings at {replay.ROOT}", allow_module_level=True)
 ASKED = [one for one in PLAN if one.provider in OURS and one.id not in {**NOT_OURS, **REFUSED}]
 ANSWERED = [one for one in PLAN if one.id not in FAILURES]
 FAILED = [one for one in PLAN if one.id in FAILURES]
-
-
-def _ids(recorded: list[Recorded]) -> list[str]:
-    return [one.id for one in recorded]
 
 
 def wire_and_target(recording: Members) -> tuple[EmbeddingsWire, Target]:
@@ -142,21 +116,21 @@ def _first(body: Members) -> Members:
     return first
 
 
-@pytest.mark.parametrize("recorded", ASKED, ids=_ids(ASKED))
-def test_request_renders_as_recorded(recorded: Recorded) -> None:
-    recording = recorded.load()
+@pytest.mark.parametrize("one", ASKED, ids=ids(ASKED))
+def test_request_renders_as_recorded(one: Recorded) -> None:
+    recording = one.load()
     wire, target = wire_and_target(recording)
     request = wire.render(call_from(recording), target)
     assert request.method == recording["request"]["method"]
     assert replay.same_path(recording["request"]["url"], request), request.url
     found = replay.differences(recording["request"]["body"], msgspec.json.decode(request.body))
-    assert sorted(found) == sorted(DIFFERS.get(recorded.id, Differs()).pointers)
+    assert sorted(found) == sorted(DIFFERS.get(one.id, Differs()).pointers)
 
 
 def test_what_the_contract_has_no_words_for_is_no_call() -> None:
     for recording_id in REFUSED:
-        (recorded,) = [one for one in PLAN if one.id == recording_id]
-        body = recorded.load()["request"]["body"]
+        (one,) = [one for one in PLAN if one.id == recording_id]
+        body = one.load()["request"]["body"]
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert({**body, "input": body.get("input") or body["requests"]}, EmbeddingsCall)
 
@@ -187,9 +161,9 @@ def tokens_in(body: Members) -> int | None:
     return counted
 
 
-@pytest.mark.parametrize("recorded", ANSWERED, ids=_ids(ANSWERED))
-def test_answer_means_what_it_says(recorded: Recorded) -> None:
-    recording = recorded.load()
+@pytest.mark.parametrize("one", ANSWERED, ids=ids(ANSWERED))
+def test_answer_means_what_it_says(one: Recorded) -> None:
+    recording = one.load()
     wire, target = wire_and_target(recording)
     answer = recording["response"]
     made = wire.parse(HttpResponse(answer["status"], answer["headers"], replay.raw_body(answer)), target)
@@ -201,7 +175,7 @@ def test_answer_means_what_it_says(recorded: Recorded) -> None:
         if isinstance(said, list):
             assert numbers == said
             assert array("f", packed).tolist() == array("f", said).tolist()
-        elif recorded.provider == "perplexity":
+        elif one.provider == "perplexity":
             assert numbers == array("b", b64decode(said)).tolist()
             assert array("f", packed).tolist() == numbers
         else:
@@ -209,13 +183,13 @@ def test_answer_means_what_it_says(recorded: Recorded) -> None:
             assert numbers == array("f", packed).tolist()
 
 
-@pytest.mark.parametrize("recorded", FAILED, ids=_ids(FAILED))
-def test_failures(recorded: Recorded) -> None:
-    recording = recorded.load()
+@pytest.mark.parametrize("one", FAILED, ids=ids(FAILED))
+def test_failures(one: Recorded) -> None:
+    recording = one.load()
     wire, target = wire_and_target(recording)
     answer = recording["response"]
     failure = wire.fail(HttpResponse(answer["status"], answer["headers"], replay.raw_body(answer)), target)
-    assert (type(failure), failure.provider_code) == FAILURES[recorded.id]
+    assert (type(failure), failure.provider_code) == FAILURES[one.id]
 
 
 def test_every_recording_takes_part(capsys: pytest.CaptureFixture[str]) -> None:

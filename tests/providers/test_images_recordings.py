@@ -5,11 +5,7 @@ As `test_recordings.py`; the recordings of one API are few, so what is expected 
 
 from __future__ import annotations
 
-import csv
-import json
 from base64 import b64decode
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,6 +20,7 @@ from gateway.providers.lookup import provider_named
 from tests.providers import replay
 from tests.providers.inverse.expected import Differs
 from tests.providers.places import PLACES
+from tests.providers.recorded import Recorded, ids, recorded
 
 Members = dict[str, Any]
 
@@ -57,40 +54,12 @@ FAILURES: dict[str, tuple[type[ProviderFailure], str | None]] = {
 }
 
 
-@dataclass(frozen=True)
-class Recorded:
-    id: str
-    path: Path
-    provider: str
-
-    def load(self) -> Members:
-        recording: Members = json.loads(self.path.read_text())
-        return recording
-
-
-def _plan() -> list[Recorded]:
-    index = replay.ROOT / "INDEX.tsv"
-    if not index.is_file():
-        return []
-    with index.open(newline="") as lines:
-        rows = list(csv.DictReader(lines, delimiter="\t"))
-    return [
-        Recorded(row["id"], replay.ROOT / row["file"], row["file"].partition("/")[0])
-        for row in rows
-        if row["api"] == "images" or ("/image_output/" in row["file"] and row["id"] not in STREAMS)
-    ]
-
-
-PLAN = _plan()
+PLAN = recorded(lambda row: row["api"] == "images" or ("/image_output/" in row["file"] and row["id"] not in STREAMS))
 if not PLAN:
     pytest.skip(f"no recordings at {replay.ROOT}", allow_module_level=True)
 ASKED = [one for one in PLAN if one.id not in NOT_OURS]
 ANSWERED = [one for one in PLAN if one.id not in FAILURES]
 FAILED = [one for one in PLAN if one.id in FAILURES]
-
-
-def _ids(recorded: list[Recorded]) -> list[str]:
-    return [one.id for one in recorded]
 
 
 def wire_and_target(recording: Members) -> tuple[ImagesWire, Target]:
@@ -118,15 +87,15 @@ def call_from(recording: Members) -> ImagesCall:
     return msgspec.convert(call, ImagesCall)
 
 
-@pytest.mark.parametrize("recorded", ASKED, ids=_ids(ASKED))
-def test_request_renders_as_recorded(recorded: Recorded) -> None:
-    recording = recorded.load()
+@pytest.mark.parametrize("one", ASKED, ids=ids(ASKED))
+def test_request_renders_as_recorded(one: Recorded) -> None:
+    recording = one.load()
     wire, target = wire_and_target(recording)
     request = wire.render(call_from(recording), target)
     assert request.method == recording["request"]["method"]
     assert replay.same_path(recording["request"]["url"], request), request.url
     found = replay.differences(recording["request"]["body"], msgspec.json.decode(request.body))
-    assert sorted(found) == sorted(DIFFERS.get(recorded.id, Differs()).pointers)
+    assert sorted(found) == sorted(DIFFERS.get(one.id, Differs()).pointers)
 
 
 def images_in(body: Members) -> list[bytes | str]:
@@ -152,9 +121,9 @@ def tokens_in(body: Members) -> tuple[int, int, int] | None:
     return None
 
 
-@pytest.mark.parametrize("recorded", ANSWERED, ids=_ids(ANSWERED))
-def test_answer_means_what_it_says(recorded: Recorded) -> None:
-    recording = recorded.load()
+@pytest.mark.parametrize("one", ANSWERED, ids=ids(ANSWERED))
+def test_answer_means_what_it_says(one: Recorded) -> None:
+    recording = one.load()
     wire, target = wire_and_target(recording)
     answer = recording["response"]
     made = wire.parse(HttpResponse(answer["status"], answer["headers"], replay.raw_body(answer)), target)
@@ -167,10 +136,10 @@ def test_answer_means_what_it_says(recorded: Recorded) -> None:
     assert made.withheld is None
 
 
-@pytest.mark.parametrize("recorded", FAILED, ids=_ids(FAILED))
-def test_failures(recorded: Recorded) -> None:
+@pytest.mark.parametrize("one", FAILED, ids=ids(FAILED))
+def test_failures(one: Recorded) -> None:
     """Of an answer that is 2xx, what reading it raises."""
-    recording = recorded.load()
+    recording = one.load()
     wire, target = wire_and_target(recording)
     answer = recording["response"]
     response = HttpResponse(answer["status"], answer["headers"], replay.raw_body(answer))
@@ -180,7 +149,7 @@ def test_failures(recorded: Recorded) -> None:
         failure = raised.value
     else:
         failure = wire.fail(response, target)
-    assert (type(failure), failure.provider_code) == FAILURES[recorded.id]
+    assert (type(failure), failure.provider_code) == FAILURES[one.id]
 
 
 def test_every_recording_takes_part(capsys: pytest.CaptureFixture[str]) -> None:
