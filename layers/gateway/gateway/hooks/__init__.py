@@ -1,0 +1,10 @@
+"""What hooks are, as pure functions: no I/O, no clock. The pipeline asks them, adapters carry what leaves the gateway.
+
+subject        what a hook is asked about, whichever operation it is of
+chat_request   a chat request as a subject          chat_reply   a chat reply as one
+media          bytes that stay here when a request or reply is shown to a remote hook
+built_in       the hooks that run in the gateway: mask_pii, deny_list, size, schema_guard
+remote         what remote hooks are sent, and what they may answer
+guardrail      Amazon Bedrock's own words for the same
+signature      Standard Webhooks
+"""

@@ -1,0 +1,139 @@
+"""A chat request as hooks see it: the client's own, with its own names for models and tools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace as with_members
+
+from gateway.hooks.media import with_media, without_media
+from gateway.hooks.subject import Change, json_with
+from gateway.model.chat import AssistantMessage, ChatCall, Content, Json, Message, Part, RefusalPart, TextPart, ToolCall
+from gateway.model.errors import GatewayError
+from gateway.model.hook import HookFailed
+
+PATCHED = frozenset(
+    {
+        "messages",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "response_format",
+        "response_schema",
+        "max_tokens",
+        "max_completion_tokens",
+        "temperature",
+        "top_p",
+        "top_k",
+        "stop",
+        "seed",
+        "presence_penalty",
+        "frequency_penalty",
+        "reasoning_effort",
+        "verbosity",
+    }
+)
+"""What a hook may change: what is said and how it is answered. Not whose request it is, which model answers, what a
+token costs, where the reply goes, nor what is handed to a provider as it is.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """`read`: reads a body as one that a client sent. Raises GatewayError for a wrong one."""
+
+    call: ChatCall
+    read: Callable[[bytes], ChatCall]
+
+    def with_texts(self, change: Change) -> ChatRequest:
+        call = self.call
+        changed = with_members(
+            call,
+            messages=[_message(message, change) for message in call.messages],
+            prediction=json_with(call.prediction, change),
+            provider_options=json_with(call.provider_options, change),
+        )
+        return self if changed == call else replace(self, call=changed)
+
+    def documents(self) -> Iterable[bytes]:
+        yield msgspec.json.encode(self.body())
+
+    def body(self) -> Json:
+        return self._shown([])
+
+    def patched(self, patch: Json) -> ChatRequest:
+        """Raises HookFailed for members that no hook may change, and for a request that would be refused."""
+        if not patch.keys() <= PATCHED:
+            raise HookFailed("patch_member")
+        taken: list[str] = []
+        self._shown(taken)
+        body: Json = msgspec.to_builtins(self.call)
+        if "messages" in patch:
+            patch = {**patch, "messages": _each_part(patch["messages"], partial(with_media, taken=taken))}
+        try:
+            call = self.read(msgspec.json.encode({**body, **patch}))
+        except GatewayError as error:
+            raise HookFailed("patch_request") from error
+        return self if call == self.call else replace(self, call=call)
+
+    def _shown(self, taken: list[str]) -> Json:
+        body: Json = msgspec.to_builtins(self.call)
+        return {**body, "messages": _each_part(body["messages"], partial(without_media, taken=taken))}
+
+
+def _message(message: Message, change: Change) -> Message:
+    changed = message
+    if message.content:
+        changed = with_members(changed, content=_content(message.content, change))
+    if isinstance(changed, AssistantMessage):
+        changed = with_members(
+            changed,
+            refusal=_optional(changed.refusal, change),
+            reasoning_content=_optional(changed.reasoning_content, change),
+            tool_calls=None if changed.tool_calls is None else [call_with(call, change) for call in changed.tool_calls],
+        )
+    return changed
+
+
+def _content(content: Content, change: Change) -> Content:
+    return change(content) if isinstance(content, str) else [_part(part, change) for part in content]
+
+
+def _part(part: Part, change: Change) -> Part:
+    if isinstance(part, TextPart):
+        return with_members(part, text=change(part.text))
+    if isinstance(part, RefusalPart):
+        return with_members(part, refusal=change(part.refusal))
+    return part
+
+
+def call_with(call: ToolCall, change: Change) -> ToolCall:
+    """Arguments that are JSON are changed string by string, so that they stay JSON; others as the text they are."""
+    arguments = call.function.arguments
+    try:
+        value = msgspec.json.decode(arguments)
+        changed = json_with(value, change)
+        text = arguments if changed == value else msgspec.json.encode(changed).decode()
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        text = change(arguments)
+    return with_members(call, function=with_members(call.function, arguments=text))
+
+
+def _optional(text: str | None, change: Change) -> str | None:
+    return change(text) if text else text
+
+
+def _each_part(messages: Any, change: Callable[[Any], Any]) -> Any:
+    """Of messages that may be anything: what is no message is left to be refused by whoever reads it."""
+    if not isinstance(messages, list):
+        return messages
+    return [
+        {**message, "content": change(message["content"])}
+        if isinstance(message, dict) and isinstance(message.get("content"), list)
+        else message
+        for message in messages
+    ]
