@@ -335,7 +335,12 @@ class BrokenLedger(MemoryLedger):
         return await super().reserve(account, name, hold)
 
     async def settle(
-        self, account_id: str, name: str, changes: Mapping[str, int], stale: Collection[str] = ()
+        self,
+        account_id: str,
+        name: str,
+        changes: Mapping[str, int],
+        stale: Collection[str] = (),
+        hold: Hold | None = None,
     ) -> Reading | None:
         raise AdmissionUnavailable("Limits cannot be settled at the moment (Unreachable).")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.gts.naming import Names
 from gateway.model.chat import ChatCall, StreamOptions, UserMessage
+from gateway.model.completion import CompletionChunk
 from gateway.model.reply import Chunk, ChunkChoice, Delta
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.exchange import Attempt, Exchange
@@ -29,11 +30,19 @@ def responder(*, include_usage: bool) -> ChunkResponder:
     return ChunkResponder(call, Promise(Names({}, {})), exchange, ManualClock())
 
 
+def taken(made: ChunkResponder, *chunks: Chunk) -> list[CompletionChunk]:
+    return made.take(made.read(chunks))
+
+
+def ending(made: ChunkResponder) -> list[CompletionChunk]:
+    return made.finish(made.account())
+
+
 def test_the_finish_waits_for_what_follows_it_and_carries_it() -> None:
     made = responder(include_usage=False)
-    assert [chunk.choices[0].delta.content for chunk in made.take([TEXT, FINISH])] == ["Hi"]
-    assert made.take([LATE]) == []
-    (last,) = made.finish()
+    assert [chunk.choices[0].delta.content for chunk in taken(made, TEXT, FINISH)] == ["Hi"]
+    assert taken(made, LATE) == []
+    (last,) = ending(made)
     assert last.choices[0].finish_reason == "stop"
     assert last.usage is not None
     assert last.usage.total_tokens == 6
@@ -42,8 +51,8 @@ def test_the_finish_waits_for_what_follows_it_and_carries_it() -> None:
 
 def test_asked_for_usage_has_a_chunk_of_its_own() -> None:
     made = responder(include_usage=True)
-    made.take([TEXT, FINISH, LATE])
-    finish, last = made.finish()
+    taken(made, TEXT, FINISH, LATE)
+    finish, last = ending(made)
     assert (finish.choices[0].finish_reason, finish.usage) == ("stop", None)
     assert (last.choices, last.provider_data) == ([], {"citations": ["x"]})
 
@@ -51,12 +60,12 @@ def test_asked_for_usage_has_a_chunk_of_its_own() -> None:
 def test_with_several_choices_only_the_last_finish_waits() -> None:
     made = responder(include_usage=False)
     other = Chunk(choices=[ChunkChoice(index=1, delta=Delta(), finish_reason="length")])
-    assert [chunk.choices[0].index for chunk in made.take([FINISH, other])] == [0]
-    (last,) = made.finish()
+    assert [chunk.choices[0].index for chunk in taken(made, FINISH, other)] == [0]
+    (last,) = ending(made)
     assert last.choices[0].index == 1
 
 
 def test_a_stream_that_says_nothing_still_ends_with_usage() -> None:
-    (last,) = responder(include_usage=False).finish()
+    (last,) = ending(responder(include_usage=False))
     assert last.usage is not None
     assert last.usage.estimated

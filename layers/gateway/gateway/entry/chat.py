@@ -42,12 +42,15 @@ def chat_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
             if isinstance(outcome, Completion):
                 await responder.json(200, outcome, limit_headers(exchange.ticket))
             else:
-                await _write_stream(outcome, responder, limit_headers(exchange.ticket), keep_alive_s)
+                head = {**_SSE_HEADERS, **limit_headers(exchange.ticket)}
+                await _write_stream(outcome, Pulse(responder, head, keep_alive_s, begins=exchange.is_held_back))
         except GatewayError as error:
             exchange.error = error
             await _refuse(error, responder, arrival, exchange)
         except asyncio.CancelledError:
             exchange.error = ProviderTimeout("The function's own deadline came first.", phase="total")
+            for observer in exchange.observers:
+                observer.cancel()
             raise
         except Exception as defect:  # the last resort: whatever it is, the client gets an answer and the log the place
             log_defect(defect, arrival.request_id)
@@ -66,16 +69,10 @@ def _check_route(scope: Scope) -> None:
         raise MethodNotAllowed(f"{ROUTE} takes POST.")
 
 
-async def _write_stream(
-    stream: chat.Stream, responder: Responder, headers: dict[str, str], keep_alive_s: float
-) -> None:
+async def _write_stream(stream: chat.Stream, pulse: Pulse) -> None:
     """The status waits for the first chunk, so that a refusal keeps its own."""
     async with contextlib.aclosing(stream):
-        first = await anext(stream)
-        await responder.start(200, {**_SSE_HEADERS, **headers})
-        pulse = Pulse(responder, keep_alive_s)
         try:
-            await pulse.write(*_events(first))
             async for chunks in stream:
                 await pulse.write(*_events(chunks))
         finally:
@@ -104,10 +101,14 @@ async def _refuse(error: GatewayError, responder: Responder, arrival: Arrival, e
 
 
 class Pulse:
-    """Writes the stream, and a comment whenever nothing was written for `every_s`, so that nobody hangs up."""
+    """Writes the stream, and a comment whenever nothing was written for `every_s`, so that nobody hangs up.
 
-    def __init__(self, responder: Responder, every_s: float) -> None:
-        self._responder, self._every_s = responder, every_s
+    `head`: of the answer. `begins`: whether the answer may begin with a comment, as a stream that is held back may be
+    silent for long; what is refused after that is refused in the stream.
+    """
+
+    def __init__(self, responder: Responder, head: dict[str, str], every_s: float, *, begins: bool) -> None:
+        self._responder, self._head, self._every_s, self._begins = responder, head, every_s, begins
         self._loop = asyncio.get_running_loop()
         self._written_s = self._loop.time()
         self._task = self._loop.create_task(self._beat())
@@ -116,6 +117,8 @@ class Pulse:
         self._written_s = self._loop.time()
         if last:
             self.stop()
+        if not self._responder.started:
+            await self._responder.start(200, self._head)
         await self._responder.write(body, last=last)
 
     def stop(self) -> None:
@@ -126,5 +129,7 @@ class Pulse:
             due_s = self._written_s + self._every_s
             if (wait_s := due_s - self._loop.time()) > 0:
                 await asyncio.sleep(wait_s)
-            else:
+            elif self._begins or self._responder.started:
                 await self.write(b": keep-alive\n\n", last=False)
+            else:
+                self._written_s = self._loop.time()

@@ -41,6 +41,7 @@ GatewayError                     status code                      retryable
 │   └── ProviderTimeout             504 provider_timeout            no    phase "ttft" or "total"
 ├── AdmissionUnavailable            503 admission_unavailable       yes   keys or limits cannot be checked
 ├── HookUnavailable                 503 hook_unavailable            yes   a hook that has to agree did not answer
+│                                                                         (no once the reply is paid for)
 └── StorageUnavailable              503 storage_unavailable         yes   files, types or usage cannot be read or stored
 """
 
@@ -64,6 +65,7 @@ class Detail:
 class GatewayError(Exception):
     """Base of the tree; `status`, `code`, `type` and `retryable` are facts of the class.
 
+    A single error may not be retryable although its class is.
     `provider_code` is the provider's own short code (never its message, host or body).
     `retry_after_s` becomes the Retry-After header.
     """
@@ -71,7 +73,7 @@ class GatewayError(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     type: ClassVar[str] = "api_error"
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(
         self,
@@ -180,8 +182,8 @@ class RequestBlocked(GatewayError):
 
     status, code, type = 403, "request_blocked", "permission_error"
 
-    def __init__(self, reason: str, *, hook: str) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: str, *, hook: str, details: tuple[Detail, ...] = ()) -> None:
+        super().__init__(reason, details=details)
         self.hook = hook
 
     def facts(self) -> dict[str, Any]:
@@ -193,8 +195,8 @@ class ResponseBlocked(RequestBlocked):
 
     code = "response_blocked"
 
-    def __init__(self, reason: str, *, hook: str) -> None:
-        super().__init__(reason, hook=hook)
+    def __init__(self, reason: str, *, hook: str, details: tuple[Detail, ...] = ()) -> None:
+        super().__init__(reason, hook=hook, details=details)
         self.usage: Any = None
 
     def facts(self) -> dict[str, Any]:
@@ -331,16 +333,21 @@ class AdmissionUnavailable(GatewayError):
 
 
 class HookUnavailable(GatewayError):
-    """A hook that has to agree failed or was late: nothing passes it unasked. `hook`: its id."""
+    """A hook that has to agree failed or was late: nothing passes it unasked. `hook`: its id.
+
+    `is_paid`: the reply is there, so that a retry would pay for another one. `usage`: what it cost.
+    """
 
     status, code, type, retryable = 503, "hook_unavailable", "api_error", True
 
-    def __init__(self, message: str, *, hook: str) -> None:
+    def __init__(self, message: str, *, hook: str, is_paid: bool = False) -> None:
         super().__init__(message)
         self.hook = hook
+        self.retryable = not is_paid
+        self.usage: Any = None
 
     def facts(self) -> dict[str, Any]:
-        return {"hook": self.hook}
+        return {"hook": self.hook, "usage": self.usage}
 
 
 class StorageUnavailable(GatewayError):

@@ -6,10 +6,13 @@ finds the hold, sees by the usage record what the request cost, and settles that
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.model.errors import AdmissionUnavailable
+import msgspec
+
+from gateway.model.errors import AdmissionUnavailable, RequestBlocked
 from gateway.model.record import Attribution, AuditEvent, AuditName, Told, UsageRecord
 from gateway.pipeline.admit import Used, settle
 from gateway.pipeline.alerts import alerts_of
@@ -22,7 +25,9 @@ _BLOCKED = ("request_blocked", "response_blocked", "rate_limited", "budget_excee
 
 async def conclude(exchange: Exchange, world: World) -> None:
     """Records, tells and settles a finished request, refused ones included. Never raises for what it cannot deliver."""
-    world.records.write(record_of(exchange, world))
+    exchange.ended_s = world.clock.monotonic_s()
+    await asyncio.gather(*exchange.observers, return_exceptions=True)  # each within its own time limit
+    world.records.write(record_of(exchange))
     if exchange.principal is None:
         return  # of a stranger there is nothing to tell but the log's line
     await world.events.send([*told_of(exchange, world)])
@@ -64,7 +69,7 @@ def told_of(exchange: Exchange, world: World) -> Iterator[Told]:
         at_s=now_s,
         tenant_id=of.tenant_id,
         of=of,
-        facts=_end_facts(exchange, world),
+        facts=_end_facts(exchange),
     )
 
 
@@ -105,7 +110,7 @@ def _usage_of(attempt: Attempt, number: int, exchange: Exchange, of: Attribution
         cost_nano_usd=attempt.cost_nano_usd if attempt.usage is not None else 0,
         latency_ms=_ms(ended_s - attempt.started_s),
         ttft_ms=None if attempt.ttft_s is None else _ms(attempt.ttft_s),
-        overhead_ms=_overhead_ms(exchange, world) if number == len(exchange.attempts) else None,
+        overhead_ms=_overhead_ms(exchange) if number == len(exchange.attempts) else None,
     )
 
 
@@ -122,17 +127,26 @@ def _usage_without_attempt(exchange: Exchange, of: Attribution, now_s: float) ->
     )
 
 
-def _end_facts(exchange: Exchange, world: World) -> dict[str, Any]:
+def _end_facts(exchange: Exchange) -> dict[str, Any]:
     """Members of the log's line that say how it ended."""
-    record = record_of(exchange, world)
+    record = record_of(exchange)
     names = ("model_requested", "model_used", "provider", "stream", "status", "code", "provider_code", "attempts")
     figures = ("prompt_tokens", "completion_tokens", "cost_nano_usd", "latency_ms", "overhead_ms", "ttft_ms")
-    blamed = {"hook": getattr(exchange.error, "hook", None)}
-    facts = {**{name: record[name] for name in (*names, *figures)}, **blamed}
+    facts = {**{name: record[name] for name in (*names, *figures)}, **_hook_facts(exchange)}
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def record_of(exchange: Exchange, world: World) -> dict[str, Any]:
+def _hook_facts(exchange: Exchange) -> dict[str, Any]:
+    """The hook that ended it and why, and what each of them said."""
+    error = exchange.error
+    return {
+        "hook": getattr(error, "hook", None),
+        "reason": error.message if isinstance(error, RequestBlocked) else None,
+        "hooks": [msgspec.to_builtins(run) for run in exchange.hooks] or None,
+    }
+
+
+def record_of(exchange: Exchange) -> dict[str, Any]:
     """The log's line, facts and figures: who, what, which model, tokens, nano-USD, milliseconds, outcome."""
     principal, usage, error = exchange.principal, exchange.usage, exchange.error
     used = exchange.attempts[-1] if exchange.attempts else None
@@ -158,14 +172,14 @@ def record_of(exchange: Exchange, world: World) -> dict[str, Any]:
         "reasoning_tokens": usage.completion.reasoning_tokens if usage else None,
         "usage_estimated": usage.estimated if usage else None,
         "cost_nano_usd": exchange.cost_nano_usd,
-        "latency_ms": _ms(world.clock.monotonic_s() - exchange.started_s),
-        "overhead_ms": _overhead_ms(exchange, world),
+        "latency_ms": _ms(exchange.ended_s - exchange.started_s),
+        "overhead_ms": _overhead_ms(exchange),
         "ttft_ms": _ms(used.ttft_s) if used and used.ttft_s is not None else None,
     }
 
 
-def _overhead_ms(exchange: Exchange, world: World) -> float:
-    return _ms(world.clock.monotonic_s() - exchange.started_s - exchange.waited_s)
+def _overhead_ms(exchange: Exchange) -> float:
+    return _ms(exchange.ended_s - exchange.started_s - exchange.waited_s)
 
 
 def _ms(seconds: float) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.model.completion import UsageReport
 from gateway.model.errors import GatewayError
+from gateway.model.hook import HookRun
 from gateway.model.tenant import Principal
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.admit import Ticket
@@ -38,13 +40,16 @@ class Attempt:
 class Exchange:
     """`request_id`: the gateway's own, unique. `conversation_id`: from the caller's metadata.
 
-    `arrived_s`: Unix seconds. `started_s`: the same moment of the monotonic clock.
+    `arrived_s`: Unix seconds. `started_s`, `ended_s`: of the monotonic clock. `hooks`: those that have answered.
+    `observers`: hooks that are being told, which nobody waits for before the client has its answer.
+    `is_held_back`: whether a stream has to be whole before any of it may be seen.
     """
 
     request_id: str
     operation: str
     started_s: float
     arrived_s: float = 0.0
+    ended_s: float = 0.0
     principal: Principal | None = None
     model_requested: str | None = None
     conversation_id: str | None = None
@@ -53,6 +58,9 @@ class Exchange:
     attempts: list[Attempt] = field(default_factory=list)
     media_wait_s: float = 0.0
     hook_wait_s: float = 0.0
+    hooks: list[HookRun] = field(default_factory=list)
+    observers: list[asyncio.Task[None]] = field(default_factory=list)
+    is_held_back: bool = False
     schemas_used: Mapping[str, str] = field(default_factory=dict)
     usage_report: UsageReport | None = None
     error: GatewayError | None = None

@@ -6,7 +6,6 @@ must call ("tool"), else in a system message ("prompt"). Whichever way, the repl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -46,18 +45,23 @@ class Expectation:
     schema: Json
     way: Literal["native", "tool", "prompt"]
 
-    def check(self, reply: Reply) -> Reply:
-        """The reply with its JSON as content. Raises ReplyBreaksSchema (422)."""
-        return msgspec.structs.replace(reply, choices=[self._checked(choice) for choice in reply.choices])
+    def shaped(self, reply: Reply) -> Reply:
+        """The reply with its JSON as content."""
+        return msgspec.structs.replace(reply, choices=[self._shaped(choice) for choice in reply.choices])
 
-    def _checked(self, choice: Choice) -> Choice:
+    def check(self, reply: Reply) -> None:
+        """Raises ReplyBreaksSchema (422)."""
+        for choice in reply.choices:
+            if not _is_of_another_kind(choice):
+                self.check_text(choice.message.content or "")
+
+    def _shaped(self, choice: Choice) -> Choice:
         if self.way == "tool":
             choice = _tool_call_as_content(choice)
+        if _is_of_another_kind(choice):
+            return choice
         message = choice.message
-        if message.refusal or message.tool_calls or choice.finish_reason == "content_filter":
-            return choice  # an answer of another kind, which the client is told of by its finish reason
         text = _unfenced(message.content or "") if self.way == "prompt" else message.content or ""
-        self.check_text(text)
         return msgspec.structs.replace(choice, message=msgspec.structs.replace(message, content=text))
 
     def check_text(self, text: str) -> None:
@@ -140,6 +144,11 @@ def _tool_call_as_content(choice: Choice) -> Choice:
     return msgspec.structs.replace(choice, message=message, finish_reason=finish_reason)
 
 
+def _is_of_another_kind(choice: Choice) -> bool:
+    """An answer that no schema is for; the client is told of it by its finish reason."""
+    return bool(choice.message.refusal or choice.message.tool_calls or choice.finish_reason == "content_filter")
+
+
 def _unfenced(text: str) -> str:
     """Many models fence JSON however they are asked not to."""
     bare = text.strip()
@@ -155,25 +164,40 @@ class Promise:
     names: Names
     expectation: Expectation | None = None
 
-    def kept_by(self, reply: Reply) -> Reply:
-        """Raises ReplyBreaksSchema (422)."""
-        return self.names.in_reply(reply if self.expectation is None else self.expectation.check(reply))
+    def shaped(self, reply: Reply) -> Reply:
+        """The reply in the client's own terms."""
+        return self.names.in_reply(reply if self.expectation is None else self.expectation.shaped(reply))
+
+    def check(self, reply: Reply) -> None:
+        """Of a shaped reply. Raises ReplyBreaksSchema (422)."""
+        if self.expectation is not None:
+            self.expectation.check(reply)
 
 
 @dataclass(slots=True)
 class StreamedExpectation:
-    """Holds a stream against the schema: chunks pass while their text is collected, the end checks it."""
+    """Holds a stream against the schema: chunks are shaped as they come, their text is collected as they go, the end
+    checks it.
+    """
 
     expected: Expectation
     _texts: dict[int, list[str]] = field(default_factory=dict)
     _otherwise: set[int] = field(default_factory=set)
 
-    def take(self, chunks: Iterable[Chunk]) -> list[Chunk]:
-        """The chunks as the client gets them: pieces of the tool's arguments are pieces of content."""
-        return [
-            msgspec.structs.replace(chunk, choices=[self._choice(choice) for choice in chunk.choices])
-            for chunk in chunks
-        ]
+    def shaped(self, chunk: Chunk) -> Chunk:
+        """The chunk in the client's own terms: pieces of the tool's arguments are pieces of content."""
+        if self.expected.way != "tool":
+            return chunk
+        return msgspec.structs.replace(chunk, choices=[_shaped(choice) for choice in chunk.choices])
+
+    def collect(self, chunk: Chunk) -> None:
+        """Of a shaped chunk, as the client gets it."""
+        for choice in chunk.choices:
+            delta, texts = choice.delta, self._texts.setdefault(choice.index, [])
+            if delta.refusal or delta.tool_calls or choice.finish_reason == "content_filter":
+                self._otherwise.add(choice.index)
+            if delta.content:
+                texts.append(delta.content)
 
     def finish(self) -> None:
         """Raises ReplyBreaksSchema (422)."""
@@ -182,19 +206,11 @@ class StreamedExpectation:
                 text = "".join(pieces)
                 self.expected.check_text(_unfenced(text) if self.expected.way == "prompt" else text)
 
-    def _choice(self, choice: ChunkChoice) -> ChunkChoice:
-        delta = choice.delta
-        texts = self._texts.setdefault(choice.index, [])
-        finish_reason = choice.finish_reason
-        if self.expected.way == "tool" and delta.tool_calls:
-            delta = _arguments_as_content(delta)
-        if self.expected.way == "tool" and finish_reason == "tool_calls":
-            finish_reason = "stop"
-        if delta.refusal or delta.tool_calls or finish_reason == "content_filter":
-            self._otherwise.add(choice.index)
-        if delta.content:
-            texts.append(delta.content)
-        return msgspec.structs.replace(choice, delta=delta, finish_reason=finish_reason)
+
+def _shaped(choice: ChunkChoice) -> ChunkChoice:
+    delta = _arguments_as_content(choice.delta) if choice.delta.tool_calls else choice.delta
+    finish_reason = "stop" if choice.finish_reason == "tool_calls" else choice.finish_reason
+    return msgspec.structs.replace(choice, delta=delta, finish_reason=finish_reason)
 
 
 def _arguments_as_content(delta: Delta) -> Delta:
