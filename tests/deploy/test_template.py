@@ -19,6 +19,7 @@ ALLOWED = {
     | {"dynamodb:Query", "secretsmanager:GetSecretValue", "kms:Decrypt"}
     | {"s3:GetObject", "s3:ListBucket", "lambda:InvokeFunction"}  # media: files, and what was fetched
     | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"}
+    | {"bedrock:ApplyGuardrail"}  # a tenant's hook; functions and signing keys of hooks by the actions above
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # the ledger; what is told, and where else
     "ModelsRole": LOGS | TENANTS | {"kms:Decrypt"},
     "FilesRole": LOGS
@@ -53,6 +54,7 @@ ALLOWED = {
 BELOW = (
     *("/usage/*", "/audit/*", "/alerts/*"),
     *("/providers/*", "/files/*", "/pending/*", "/uploads/*", "/idempotency/*", "/fetched/*"),
+    *(":function:gateway-hook-*", "/hooks/*", ":guardrail/*"),
     *(":foundation-model/*", ":inference-profile/*", ":application-inference-profile/*"),
 )
 """What a resource may say for "everything below"."""
@@ -114,6 +116,17 @@ def test_a_browser_is_told_only_of_the_origin_that_was_allowed(deployed: Resourc
 def test_a_role_may_do_what_is_written_down_and_nothing_else(deployed: Resources, name: str) -> None:
     actions = {action for statement in statements(deployed[name]) for action in statement["Action"]}
     assert actions == ALLOWED[name]
+
+
+def test_of_all_functions_chat_may_invoke_the_media_fetcher_and_hooks(deployed: Resources) -> None:
+    chat = [one for one in statements(deployed["ChatRole"]) if "lambda:InvokeFunction" in one["Action"]]
+    fetcher, hooks = (json.dumps(statement["Resource"]) for statement in chat)
+    assert "MediaFetchFunctionAliaslive" in fetcher
+    assert ":function:gateway-hook-*" in hooks
+    functions = of_type(deployed, "AWS::Lambda::Function").values()
+    assert all(
+        function["Properties"]["FunctionName"]["Fn::Sub"].startswith("${AWS::StackName}-") for function in functions
+    )
 
 
 def test_every_function_has_a_role_of_its_own(deployed: Resources) -> None:

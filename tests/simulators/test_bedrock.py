@@ -279,3 +279,25 @@ def test_the_gateways_own_wire(simulator: Simulator, key: str, stream: bool) -> 
     assert second.choices[0].message.content == "Tool said: 3 3"
     assert second.usage is not None
     assert second.usage.completion_tokens == 4
+
+
+def applied(client: Any, *texts: str, guardrail: str = "gr1") -> Any:
+    content = [{"text": {"text": text}} for text in texts]
+    return client.apply_guardrail(
+        guardrailIdentifier=guardrail, guardrailVersion="DRAFT", source="INPUT", content=content
+    )
+
+
+def test_a_guardrail_lets_pass_masks_and_blocks(client: Any) -> None:
+    assert applied(client, "Hello")["action"] == "NONE"
+    masked = applied(client, "Hello", "to joe@example.org")
+    assert [output["text"] for output in masked["outputs"]] == ["Hello", "to {EMAIL}"]
+    blocked = applied(client, "a forbidden thing", "joe@example.org")
+    assert (blocked["action"], len(blocked["outputs"])) == ("GUARDRAIL_INTERVENED", 1)
+    assert blocked["assessments"][0]["topicPolicy"]["topics"][0]["action"] == "BLOCKED"
+
+
+def test_a_guardrail_that_does_not_exist(client: Any) -> None:
+    with pytest.raises(ClientError) as caught:
+        applied(client, "Hello", guardrail="doesnotexist")
+    assert caught.value.response["Error"]["Code"] == "ValidationException"
