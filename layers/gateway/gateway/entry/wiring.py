@@ -32,6 +32,8 @@ from gateway.adapters.remote_hooks import Functions, Guardrails, RemoteHooksByKi
 from gateway.adapters.telemetry import StdoutRecords
 from gateway.adapters.types import DeployedTypes
 from gateway.entry.runtime.snapshot import after_restore, before_snapshot
+from gateway.hooks.deny_list import has_phrase
+from gateway.hooks.personal import PATTERNS, find
 from gateway.model.json_schema import text_violations
 from gateway.ports import Tokens, World
 from gateway.providers.lookup import provider_named
@@ -169,7 +171,9 @@ def _tokens(settings: Settings, client: HttpClient, clock: SystemClock) -> Token
 
 
 def warm_up(catalog: FileCatalog) -> None:
-    """What a first request would otherwise wait for goes into the snapshot: catalog, wires and schema validator."""
+    """What a first request would otherwise wait for goes into the snapshot: catalog, wires, schema validator, hooks."""
     for provider in {provider for provider, _ in catalog.models()}:
         provider_named(provider)
     text_violations("{}", {})
+    find("0-_@.:+A", PATTERNS)
+    has_phrase(["-"], ("a", "-"))

@@ -16,9 +16,9 @@ _ALONE = (
     r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai and Lao, Burmese, Khmer
     r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_WORD = rf"[{_ALONE}]|[^\W{_ALONE}]+"
-_WORDS = re.compile(_WORD)
-_WORDS_AND_SIGNS = re.compile(rf"{_WORD}|[^\w\s]")
+# Compiled when first used, which takes milliseconds, and remembered by `re`.
+_WORDS = rf"[{_ALONE}]|[^\W{_ALONE}]+"
+_WORDS_AND_SIGNS = rf"{_WORDS}|[^\w\s]"
 
 
 def has_phrase(texts: Iterable[str], phrases: tuple[str, ...]) -> bool:
@@ -28,16 +28,16 @@ def has_phrase(texts: Iterable[str], phrases: tuple[str, ...]) -> bool:
     plain, exact = _tries(phrases)
     for text in texts:
         said = _normal(text)
-        if plain and _is_in(_WORDS.findall(said), plain):
+        if plain and _is_in(re.findall(_WORDS, said), plain):
             return True
-        if exact and _is_in(_WORDS_AND_SIGNS.findall(said), exact):
+        if exact and _is_in(re.findall(_WORDS_AND_SIGNS, said), exact):
             return True
     return False
 
 
 def is_phrase(text: str) -> bool:
     """Whether there is anything in it to look for."""
-    return _WORDS_AND_SIGNS.search(_normal(text)) is not None
+    return re.search(_WORDS_AND_SIGNS, _normal(text)) is not None
 
 
 @lru_cache(maxsize=256)
@@ -47,7 +47,7 @@ def _tries(phrases: tuple[str, ...]) -> tuple[Trie, Trie]:
     exact: Trie = {}
     for phrase in phrases:
         normal = _normal(phrase)
-        words, all_of_it = _WORDS.findall(normal), _WORDS_AND_SIGNS.findall(normal)
+        words, all_of_it = re.findall(_WORDS, normal), re.findall(_WORDS_AND_SIGNS, normal)
         if all_of_it:
             _add(plain if words == all_of_it else exact, all_of_it)
     return plain, exact

@@ -16,7 +16,7 @@ LENGTHS = {entry[:2]: int(entry[2:]) for entry in _LENGTHS.split()}
 _AS_NUMBERS = {ord(letter): str(int(letter, 36)) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
-def iban_end(text: str, start: int, _candidate_end: int) -> int | None:
+def iban_end(text: str, start: int) -> int | None:
     """Where an account number that begins at `start` ends: its country says how many letters and digits it has."""
     length = LENGTHS.get(text[start : start + 2].upper())
     if length is None:

@@ -23,29 +23,27 @@ class Found(NamedTuple):
     kind: PiiKind
 
 
-End: TypeAlias = Callable[[str, int, int], int | None]
-"""Of a text, and a candidate's start and end: where what was looked for really ends; None where it is not there."""
+Span: TypeAlias = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A candidate is the group `it` of a pattern that has one, so that candidates may overlap.
+    """`span`: of a candidate's match, what of the text it is; None where it only looks like it.
 
-    `needs`: characters without one of which no candidate can be there, found faster than the pattern.
+    `needs`: one of these is in every text that has a candidate; found faster than the pattern. `re` compiles an
+    expression when it is first used, which takes milliseconds, and remembers it.
     """
 
-    expression: re.Pattern[str]
-    end: End
-    needs: str = ""
+    expression: str
+    span: Callable[[re.Match[str]], Span | None]
+    needs: tuple[str, ...] = ()
 
-    def find(self, text: str) -> Iterator[tuple[int, int]]:
-        if self.needs and not any(character in text for character in self.needs):
+    def find(self, text: str) -> Iterator[Span]:
+        if self.needs and not any(part in text for part in self.needs):
             return
-        group = self.expression.groupindex.get("it", 0)
-        for candidate in self.expression.finditer(text):
-            start, end = candidate.span(group)
-            if (found_end := self.end(text, start, end)) is not None:
-                yield start, found_end
+        for candidate in re.finditer(self.expression, text):
+            if (span := self.span(candidate)) is not None:
+                yield span
 
 
 def is_card(text: str) -> bool:
@@ -84,7 +82,7 @@ def _is_ipv4(text: str) -> bool:
 
 def _is_ipv6(text: str) -> bool:
     """Not what programs write much like it: times of day, and names in namespaces, which have no digit."""
-    if text.count(":") < 2 or not any(character.isdigit() for character in text):
+    if not 2 <= text.count(":") <= 8 or text.count("::") > 1 or not any(character.isdigit() for character in text):
         return False
     try:
         return bool(IPv6Address(text))
@@ -92,42 +90,79 @@ def _is_ipv6(text: str) -> bool:
         return False
 
 
-def _pattern(expression: str, check: Callable[[str], bool] | None = None, needs: str = "") -> Pattern:
-    def end(text: str, start: int, end: int) -> int | None:
-        return end if check is None or check(text[start:end]) else None
+def _pattern(expression: str, check: Callable[[str], bool] | None = None, needs: tuple[str, ...] = ()) -> Pattern:
+    """A candidate is what matches, and the group `rest` behind it, so that the next one may begin within that."""
 
-    return Pattern(re.compile(expression), end, needs)
+    def span(candidate: re.Match[str]) -> Span | None:
+        end = candidate.end("rest") if "rest" in candidate.re.groupindex else candidate.end()
+        return (candidate.start(), end) if check is None or check(candidate.string[candidate.start() : end]) else None
+
+    return Pattern(expression, span, needs)
+
+
+def _email(candidate: re.Match[str]) -> Span | None:
+    """From the sign on, backwards: at most 64 characters, the first of them a letter or digit."""
+    at = candidate.start()
+    local = re.compile(r"\w[\w.%+'-]*\Z").search(candidate.string, max(0, at - 64), at)
+    return None if local is None else (local.start(), candidate.end())
+
+
+def _ipv6(candidate: re.Match[str]) -> Span | None:
+    """From two colons that stand near each other, both ways, as far as an address can reach."""
+    text, at = candidate.string, candidate.start()
+    before = re.compile(r"[0-9A-Fa-f:]*\Z").search(text, max(0, at - 39), at)
+    after = re.compile(r"[0-9A-Fa-f:]{0,39}").match(text, candidate.end())
+    start = at if before is None else before.start()
+    end = candidate.end() if after is None else after.end()
+    goes_on = re.match(r"[\w:.]", text[max(0, start - 1) : start]) or re.match(r"[\w:]", text[end : end + 1])
+    return (start, end) if not goes_on and _is_ipv6(text[start:end]) else None
+
+
+def _iban(candidate: re.Match[str]) -> Span | None:
+    start = candidate.start() - 2
+    end = iban_end(candidate.string, start)
+    return None if end is None else (start, end)
 
 
 _DOMAIN = r"(?:[^\W_][\w-]{0,62}\.){1,8}(?:xn--[\w-]{1,59}|[^\W\d_]{2,63})"
-# Where a candidate can begin is limited to the beginnings of runs, and what it can take to some length: no text makes
-# them try the same characters again and again.
+_KEYS = ("sk-", "sk_", "pk_", "rk_", "whsec_", "gwk_", "glpat-", "hf_", "npm_", "xox")
+# Each begins with a character that is looked for fast, and then looks back at what stands before it: where a candidate
+# can begin is limited to the beginnings of runs, and what it can take to some length, so that no text makes a pattern
+# try the same characters again and again.
 PATTERNS: dict[PiiKind, tuple[Pattern, ...]] = {
     # Keys of well-known services by their prefixes, tokens and private keys by their form.
     "secret": (
-        _pattern(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{0,16384}-----END [A-Z ]{0,30}KEY-----", needs="-"),
-        _pattern(r"(?<![\w-])eyJ[\w-]{8,4096}+\.eyJ[\w-]{8,8192}+\.[\w-]{16,2048}", needs="."),
-        _pattern(r"(?<!\w)(?:A3T|AKIA|ASIA|AGPA|AIDA|AROA)[A-Z0-9]{16}(?!\w)", needs="A"),
-        _pattern(r"(?<![\w-])(?:sk|pk|rk|whsec|gwk|glpat|hf|npm|xox[abeoprs])[-_][\w-]{16,256}", is_key, needs="-_"),
-        _pattern(r"(?<!\w)(?:gh[opsur]_[A-Za-z0-9]{36,255}|github_pat_\w{22,255}|AIza[\w-]{35})", needs="_A"),
+        _pattern(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{0,16384}-----END [A-Z ]{0,30}KEY-----"),
+        _pattern(r"eyJ(?<![\w-]eyJ)[\w-]{8,4096}+\.eyJ[\w-]{8,8192}+\.[\w-]{16,2048}"),
+        _pattern(r"A(?<!\wA)(?:3T|KIA|SIA|GPA|IDA|ROA)[A-Z0-9]{16}(?!\w)"),
+        _pattern(r"(?<![\w-])(?:sk[-_]|[pr]k_|whsec_|gwk_|glpat-|hf_|npm_|xox[abeoprs]-)[\w-]{16,256}", is_key, _KEYS),
+        _pattern(r"g(?<!\wg)(?:h[opsur]_[A-Za-z0-9]{36,255}|ithub_pat_\w{22,255})", needs=("gh", "github_pat_")),
+        _pattern(r"AIza(?<!\wAIza)[\w-]{35}"),
     ),
-    "iban": (Pattern(re.compile(r"(?<![A-Za-z0-9])(?=(?P<it>[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]){11,30}))"), iban_end),),
+    "iban": (Pattern(r"\d(?<=[A-Za-z]{2}\d)(?<![A-Za-z0-9][A-Za-z]{2}\d)\d(?=(?: ?[A-Za-z0-9]){11})", _iban),),
     "card": (
-        _pattern(r"(?<![\d.-])\d{13,19}(?![\d-])", is_card),
-        _pattern(r"(?<!\d)(?=(?P<it>\d{4}([ -])\d{4}\2\d{4}\2\d{1,7})(?!\d))", is_card),
-        _pattern(r"(?<!\d)(?=(?P<it>\d{4}([ -])\d{6}\2\d{4,5})(?!\d))", is_card),
+        _pattern(r"\d(?<![\d.-]\d)\d{12,18}(?![\d-])", is_card),
+        _pattern(r"\d(?<!\d\d)(?=(?P<rest>\d{3}([ -])\d{4}\2\d{4}\2\d{1,7})(?!\d))", is_card),
+        _pattern(r"\d(?<!\d\d)(?=(?P<rest>\d{3}([ -])\d{6}\2\d{4,5})(?!\d))", is_card),
     ),
-    "email": (_pattern(rf"(?<!\w)\w[\w.%+'-]{{0,63}}+@{_DOMAIN}(?!\w)", needs="@"),),
-    "us_ssn": (_pattern(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])", is_social_security_number, needs="-"),),
+    "email": (Pattern(rf"@{_DOMAIN}(?!\w)", _email),),
+    "us_ssn": (_pattern(r"\d(?<![\d-]\d)\d\d-\d\d-\d{4}(?![\d-])", is_social_security_number, needs=("-",)),),
     "ip": (
-        _pattern(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)", _is_ipv4, needs="."),
-        _pattern(r"(?<![\w:.])[0-9A-Fa-f:]{3,39}(?![\w:])", _is_ipv6, needs=":"),
+        _pattern(r"\d(?<![\d.]\d)\d{0,2}(?:\.\d{1,3}){3}(?![\d.]*\d)", _is_ipv4, needs=(".",)),
+        Pattern(r":(?<!::)[0-9A-Fa-f]{0,4}:", _ipv6),
     ),
     "phone": (
-        _pattern(r"(?<![\w+])\+\d{1,3}(?:[ ./-]?\(\d{1,4}\))?(?:[ ./-]?\d){6,13}(?!\w)", is_telephone, needs="+"),
-        _pattern(r"(?<![\w.-])(?:1[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-])", is_telephone),
-        _pattern(r"(?<![\w./-])(?:\(0\d{1,5}\)|0\d{1,5})[ /-]{1,3}\d{1,8}(?: ?\d){3,9}(?![\w/-])", is_telephone, "0"),
-        _pattern(r"(?<![\w./-])0\d([.-])\d\d(?:\1\d\d){3}(?![\w/-])", needs="0"),
+        _pattern(r"\+(?<![\w+]\+)\d{1,3}(?:[ ./-]?\(\d{1,4}\))?(?:[ ./-]?\d){6,13}(?!\w)", is_telephone),
+        _pattern(
+            r"[\d(](?<![\w.-][\d(])(?:(?<=1)[ .-](?:\(\d{3}\) ?|\d{3}[ .-])|(?<=\()\d{3}\) ?|(?<=\d)\d\d[ .-])"
+            r"\d{3}[ .-]\d{4}(?![\w-])",
+            is_telephone,
+        ),
+        _pattern(
+            r"[(0](?<![\w./-][(0])(?:(?<=\()0\d{1,5}\)|(?<=0)\d{1,5})[ /-]{1,3}\d{1,8}(?: ?\d){3,9}(?![\w/-])",
+            is_telephone,
+        ),
+        _pattern(r"0(?<![\w./-]0)\d([.-])\d\d(?:\1\d\d){3}(?![\w/-])"),
     ),
 }
 _RANK = {kind: rank for rank, kind in enumerate(PATTERNS)}
