@@ -338,6 +338,24 @@ async def test_waiting_for_a_remote_hook_is_not_overhead(gateway: Gateway) -> No
     assert [run["latency_ms"] for run in report["hooks"]] == [1000.0, 1000.0]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_hooks_took_the_provider_cannot_take_any_more(gateway: Gateway, stream: bool) -> None:
+    """A request has 285 s, a stream 840, and a hook that has yet to agree 20 of them."""
+    clock = gateway.world.clock
+    assert isinstance(clock, ManualClock)
+
+    async def take_long() -> dict[str, Any]:
+        clock.running_s += 819.98 if stream else 264.98
+        return {"action": "allow"}
+
+    remote = with_hooks(gateway, hook(), hook(id="after", stages=["post_response"]))
+    remote.answers["lambda"] = take_long
+    gateway.answers(200, asyncio.Event().wait)
+    async with asyncio.timeout(5):
+        answer = await gateway.chat({**HELLO, "stream": stream})
+    assert (answer.status, answer.json["error"]["code"]) == (504, "provider_timeout")
+
+
 # -- after the call
 
 

@@ -7,4 +7,5 @@ built_in       the hooks that run in the gateway: mask_pii, deny_list, size, sch
 remote         what remote hooks are sent, and what they may answer
 guardrail      Amazon Bedrock's own words for the same
 signature      Standard Webhooks
+settings       whether what an administrator sets can do anything
 """

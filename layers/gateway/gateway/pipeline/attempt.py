@@ -31,9 +31,12 @@ def longest_s(call: ChatCall) -> float:
     return _seconds(total_ms, STREAM_TOTAL_S if call.stream else WHOLE_TOTAL_S) + BEFORE_AND_AFTER_S
 
 
-async def whole(call: ChatCall, attempt: Attempt, world: World) -> Reply:
-    """The provider's complete reply. Raises ProviderFailure and CapabilityNotSupported."""
-    total_s = _seconds(call.timeouts.total_ms if call.timeouts else None, WHOLE_TOTAL_S)
+async def whole(call: ChatCall, attempt: Attempt, world: World, spare_s: float = 0.0) -> Reply:
+    """The provider's complete reply. Raises ProviderFailure and CapabilityNotSupported.
+
+    `spare_s`: how much of the longest time is needed for something else.
+    """
+    total_s = _seconds(call.timeouts.total_ms if call.timeouts else None, WHOLE_TOTAL_S - spare_s)
     watch = Watch(attempt, world, attempt.started_s + total_s, "total")
     try:
         request, target = await _prepare(call, watch)
@@ -50,10 +53,12 @@ async def whole(call: ChatCall, attempt: Attempt, world: World) -> Reply:
         attempt.ended_s = world.clock.monotonic_s()
 
 
-async def streamed(call: ChatCall, attempt: Attempt, world: World) -> AsyncGenerator[list[Chunk], None]:
+async def streamed(
+    call: ChatCall, attempt: Attempt, world: World, spare_s: float = 0.0
+) -> AsyncGenerator[list[Chunk], None]:
     """The provider's chunks as they come, those of one network read together. Raises as `whole`, also in the middle."""
     limits = call.timeouts
-    total_s = _seconds(limits.total_ms if limits else None, STREAM_TOTAL_S)
+    total_s = _seconds(limits.total_ms if limits else None, STREAM_TOTAL_S - spare_s)
     ttft_s = _seconds(limits.ttft_ms if limits else None, TTFT_S)
     watch = Watch(attempt, world, attempt.started_s + min(ttft_s, total_s), "ttft" if ttft_s < total_s else "total")
     try:

@@ -19,7 +19,7 @@ from gateway.pipeline.demand import demand_of
 from gateway.pipeline.enter import enter
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.hooked_stream import HookedStream
-from gateway.pipeline.hooks import Chain
+from gateway.pipeline.hooks import STAGE_S, Chain
 from gateway.pipeline.media import with_media
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.read import read_chat_call
@@ -80,7 +80,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
         exchange.is_held_back = chain.enforces_replies
         return _stream(call, planned.promise, chain, exchange, world)
     with account_interrupted(call, exchange):
-        reply = await whole(call, attempt, world)
+        reply = await whole(call, attempt, world, _spare_s(chain, exchange))
     usage = account_whole(reply, call, exchange)
     with usage_in_the_error(usage):
         said = await chain.after(ChatReply(planned.promise.shaped(reply), planned.route.model_id))
@@ -114,12 +114,18 @@ async def _agreed(planned: ChatPlan, chain: Chain, exchange: Exchange, world: Wo
     return changed
 
 
+def _spare_s(chain: Chain, exchange: Exchange) -> float:
+    """What hooks and media took of the longest time that a request can have, and what hooks may still take."""
+    return exchange.hook_wait_s + exchange.media_wait_s + (STAGE_S if chain.enforces_replies else 0.0)
+
+
 async def _stream(call: ChatCall, promise: Promise, chain: Chain, exchange: Exchange, world: World) -> Stream:
     responder = ChunkResponder(call, promise, exchange, world.clock)
     hooked = HookedStream(chain, exchange.attempts[-1].route.model_id)
     try:
         with account_interrupted(call, exchange):
-            async with aclosing(streamed(call, exchange.attempts[-1], world)) as arriving:
+            spare_s = _spare_s(chain, exchange)
+            async with aclosing(streamed(call, exchange.attempts[-1], world, spare_s)) as arriving:
                 async for chunks in arriving:
                     if ready := responder.take(hooked.take(responder.read(chunks))):
                         yield ready
