@@ -17,6 +17,8 @@ from gateway.model.hook import MaskPiiHook
 from tests.unit.hooks.subjects import TOOL_CALL, called, reply, request, said
 
 HOOK = MaskPiiHook(id="pii")
+MAIL = "joe@example.org"
+SCHEMA = {"properties": {"to": {"type": "string", "description": f"As {MAIL}", "pattern": "joe@"}}}
 
 
 def masked(subject: ChatRequest, masking: Masking | None = None, hook: MaskPiiHook = HOOK) -> Verdict[ChatRequest]:
@@ -50,13 +52,19 @@ def test_every_place_where_somebody_can_have_written_it() -> None:
             "content": [{"type": "refusal", "refusal": "not to joe@example.org"}],
             "refusal": "joe@example.org",
         },
+        tools=[
+            {"type": "function", "function": {"name": "f", "description": f"For {MAIL}", "parameters": SCHEMA}},
+            {"type": "inline_gts", "schema": SCHEMA},
+        ],
+        response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA, "description": MAIL}},
         prediction={"type": "content", "content": "joe@example.org"},
         provider_options={"openai": {"instructions": "joe@example.org"}},
     )
     verdict = masked(subject)
     sent = json.dumps(verdict.subject.body())
     assert "joe@example.org" not in sent
-    assert sent.count("<EMAIL_1>") == 9
+    assert sent.count("<EMAIL_1>") == 14
+    assert '"pattern": "joe@"' in sent
     assert "Joe's" in sent
 
 

@@ -2,9 +2,9 @@
 
 subject        what a hook is asked about, whichever operation it is of
 chat_request   a chat request as a subject          chat_reply   a chat reply as one
-media          bytes that stay here when a request or reply is shown to a remote hook
-built_in       the hooks that run in the gateway: mask_pii, deny_list, size, schema_guard
-remote         what remote hooks are sent, and what they may answer
+built_in       the hooks that run in the gateway: masking (personal, iban), deny_list, size, schema
+restored_chunks   what was masked, put back into a stream
+remote         what remote hooks are sent, and what they may answer; media: bytes that stay here meanwhile
 guardrail      Amazon Bedrock's own words for the same
 signature      Standard Webhooks
 settings       whether what an administrator sets can do anything

@@ -11,8 +11,23 @@ import msgspec
 from msgspec.structs import replace as with_members
 
 from gateway.hooks.media import with_media, without_media
-from gateway.hooks.subject import Change, json_with
-from gateway.model.chat import AssistantMessage, ChatCall, Content, Json, Message, Part, RefusalPart, TextPart, ToolCall
+from gateway.hooks.subject import Change, json_with, schema_with
+from gateway.model.chat import (
+    AssistantMessage,
+    ChatCall,
+    Content,
+    FunctionTool,
+    InlineGtsTool,
+    Json,
+    JsonSchemaFormat,
+    Message,
+    Part,
+    RefusalPart,
+    ResponseFormat,
+    TextPart,
+    Tool,
+    ToolCall,
+)
 from gateway.model.errors import GatewayError
 from gateway.model.hook import HookFailed
 
@@ -54,6 +69,9 @@ class ChatRequest:
         changed = with_members(
             call,
             messages=[_message(message, change) for message in call.messages],
+            tools=None if call.tools is None else [_tool(tool, change) for tool in call.tools],
+            response_format=_format(call.response_format, change),
+            response_schema=schema_with(call.response_schema, change),
             prediction=json_with(call.prediction, change),
             provider_options=json_with(call.provider_options, change),
         )
@@ -121,6 +139,26 @@ def call_with(call: ToolCall, change: Change) -> ToolCall:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         text = change(arguments)
     return with_members(call, function=with_members(call.function, arguments=text))
+
+
+def _tool(tool: Tool, change: Change) -> Tool:
+    if isinstance(tool, FunctionTool):
+        function = tool.function
+        parameters = schema_with(function.parameters, change)
+        described = with_members(function, description=_optional(function.description, change), parameters=parameters)
+        return with_members(tool, function=described)
+    if isinstance(tool, InlineGtsTool):
+        return with_members(tool, schema=schema_with(tool.schema, change))
+    return tool
+
+
+def _format(wanted: ResponseFormat | None, change: Change) -> ResponseFormat | None:
+    if not isinstance(wanted, JsonSchemaFormat):
+        return wanted
+    named = wanted.json_schema
+    schema = schema_with(named.schema, change)
+    described = with_members(named, description=_optional(named.description, change), schema=schema)
+    return with_members(wanted, json_schema=described)
 
 
 def _optional(text: str | None, change: Change) -> str | None:

@@ -79,3 +79,15 @@ def json_with(value: Any, change: Change) -> Any:
         changed = change(str(value))
         return value if changed == str(value) else changed
     return value
+
+
+def schema_with(schema: Any, change: Change) -> Any:
+    """A JSON Schema with what it tells the model changed, its descriptions; what it demands stays."""
+    if isinstance(schema, list):
+        return [schema_with(item, change) for item in schema]
+    if isinstance(schema, dict):
+        return {
+            name: change(item) if name == "description" and isinstance(item, str) else schema_with(item, change)
+            for name, item in schema.items()
+        }
+    return schema
