@@ -15,6 +15,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from tests.e2e.conftest import Gateway, _check
+from tests.e2e.customer import Customer, eventually
 from tests.e2e.hooked import SECRET, Receiver, Tenant, deploy_plugin, tenant_with
 from tests.e2e.test_governance import settled
 from tests.e2e.test_silence import function_logs
@@ -386,6 +387,29 @@ def test_guards_let_pass(local: Gateway, hook: dict[str, Any]) -> None:
 
 
 # -- what is told
+
+
+def test_the_audit_log_has_what_each_hook_said(local: Gateway) -> None:
+    stages = {"pre_call": {"action": "allow"}, "post_response": {"action": "block", "reason": "Not to be said."}}
+    receiver = Receiver(local, answers=stages)
+    watcher = Receiver(local, answer={"action": "block", "reason": "Only watching."})
+    hooks = [receiver.hook(stages=["pre_call", "post_response"]), watcher.hook(id="watcher", mode="observe")]
+    tenant = tenant_with(local, *hooks)
+    with pytest.raises(openai.PermissionDeniedError):
+        say(local, tenant, "Hello")
+    with httpx.Client() as http:
+        customer = Customer(local, tenant.id, tenant.key, http)
+        audit = eventually(lambda: found if len(found := customer.audit()) == 2 else None)
+    [ended] = [line for line in audit if line["event"] != "request.started"]
+    facts = ended["facts"]
+    assert (ended["event"], facts["code"]) == ("request.blocked", "response_blocked")
+    assert (facts["hook"], facts["reason"]) == ("moderation", "Not to be said.")
+    assert {(run["id"], run["stage"], run["mode"], run["action"], run.get("reason")) for run in facts["hooks"]} == {
+        ("moderation", "pre_call", "enforce", "allow", None),
+        ("watcher", "pre_call", "observe", "block", "Only watching."),
+        ("moderation", "post_response", "enforce", "block", "Not to be said."),
+    }
+    assert "Hello" not in json.dumps(audit)
 
 
 def test_no_log_has_what_hooks_saw(local: Gateway) -> None:

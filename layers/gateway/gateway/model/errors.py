@@ -40,8 +40,7 @@ GatewayError                     status code                      retryable
 │   ├── ProviderError               502 provider_error              yes
 │   └── ProviderTimeout             504 provider_timeout            no    phase "ttft" or "total"
 ├── AdmissionUnavailable            503 admission_unavailable       yes   keys or limits cannot be checked
-├── HookUnavailable                 503 hook_unavailable            yes   a hook that has to agree did not answer
-│                                                                         (no once the reply is paid for)
+├── HookUnavailable                 503 hook_unavailable            yes   a hook has to agree and did not (no if paid)
 └── StorageUnavailable              503 storage_unavailable         yes   files, types or usage cannot be read or stored
 """
 
@@ -195,9 +194,7 @@ class ResponseBlocked(RequestBlocked):
 
     code = "response_blocked"
 
-    def __init__(self, reason: str, *, hook: str, details: tuple[Detail, ...] = ()) -> None:
-        super().__init__(reason, hook=hook, details=details)
-        self.usage: Any = None
+    usage: Any = None
 
     def facts(self) -> dict[str, Any]:
         return {"hook": self.hook, "usage": self.usage}
