@@ -130,17 +130,34 @@ def test_what_a_reply_brings_up_itself_is_masked_for_good() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Hi <EMAIL_1>, <b> and <EMAIL_2>!", "<EMAIL_1><EMAIL_1>", "a < b <EMA", "<EMAIL_1", "x<"]
+    ("text", "in_json"),
+    [
+        ("Hi <EMAIL_1>, <b> and <EMAIL_2>!", False),
+        ("<EMAIL_1><EMAIL_1>", False),
+        ("a < b <EMA", False),
+        ("<EMAIL_1", False),
+        ("x<", False),
+        ('{"to": "<EMAIL_1>"}', True),
+        ('{"to": "\\u003cEMAIL_1\\u003E \\u00', True),
+        ("<email_2\\u003e", True),
+    ],
 )
-def test_a_token_may_be_cut_anywhere(text: str) -> None:
+def test_a_token_may_be_cut_anywhere(text: str, in_json: bool) -> None:
     masking = Masking()
     masked(request("joe@example.org ann@example.org"), masking)
+    whole = masking.restored_in_json(text) if in_json else masking.restored(text)
     cuts = range(len(text) + 1)
     for first, second in product(cuts, cuts):
         if first <= second:
-            restorer = Restorer(masking)
+            restorer = Restorer(masking, in_json=in_json)
             pieces = [restorer.take(piece) for piece in (text[:first], text[first:second], text[second:])]
-            assert "".join([*pieces, restorer.rest()]) == masking.restored(text)
+            assert "".join([*pieces, restorer.rest()]) == whole
+
+
+def test_a_token_may_be_spelt_out_in_json() -> None:
+    masking = Masking()
+    masked(request("joe@example.org"), masking)
+    assert masking.restored_in_json('{"to": "\\u003cEMAIL_1\\u003E"}') == '{"to": "joe@example.org"}'
 
 
 def test_little_is_held_back() -> None:

@@ -16,8 +16,13 @@ from gateway.hooks.personal import find
 from gateway.model.hook import PiiKind
 
 _KINDS = "|".join(kind.upper() for kind in get_args(PiiKind))
-_TOKEN = re.compile(rf"<(?:{_KINDS})_[1-9]\d{{0,6}}>", re.IGNORECASE)
+_NAME = rf"(?:{_KINDS})_[1-9]\d{{0,6}}"
+_TOKEN = re.compile(f"<{_NAME}>", re.IGNORECASE)
 _BEGINNING = re.compile(r"<[A-Z_]{0,7}\d{0,7}\Z", re.IGNORECASE)
+# Encoders that write for web pages, as Go's does by itself, spell out both signs in JSON.
+_TOKEN_IN_JSON = re.compile(rf"(?:<|\\u003c)({_NAME})(?:>|\\u003e)", re.IGNORECASE)
+_ESCAPE = r"\\(?:u(?:0(?:0(?:3)?)?)?)?"
+_BEGINNING_IN_JSON = re.compile(rf"(?:{_ESCAPE}|(?:<|\\u003c)[A-Z_]{{0,7}}\d{{0,7}}(?:{_ESCAPE})?)\Z", re.IGNORECASE)
 
 
 class Masking:
@@ -51,7 +56,12 @@ class Masking:
 
     def restored_in_json(self, piece: str) -> str:
         """The same for a piece of JSON text, inside whose strings tokens stand."""
-        return _TOKEN.sub(lambda token: _escaped(self._values.get(token[0].upper(), token[0])), piece)
+
+        def put_back(token: re.Match[str]) -> str:
+            value = self._values.get(f"<{token[1].upper()}>")
+            return token[0] if value is None else msgspec.json.encode(value)[1:-1].decode()
+
+        return _TOKEN_IN_JSON.sub(put_back, piece)
 
     def _token(self, kind: PiiKind, value: str, restores: bool) -> str:
         key = (kind, value, restores)
@@ -74,12 +84,13 @@ class Restorer:
 
     def __init__(self, masking: Masking, *, in_json: bool = False) -> None:
         self._restored = masking.restored_in_json if in_json else masking.restored
+        self._beginning = _BEGINNING_IN_JSON if in_json else _BEGINNING
         self._held = ""
 
     def take(self, piece: str) -> str:
         """What is certain by now."""
         text = self._held + piece
-        beginning = _BEGINNING.search(text)
+        beginning = self._beginning.search(text)
         certain = len(text) if beginning is None else beginning.start()
         self._held = text[certain:]
         return self._restored(text[:certain])
@@ -87,7 +98,3 @@ class Restorer:
     def rest(self) -> str:
         held, self._held = self._held, ""
         return held
-
-
-def _escaped(text: str) -> str:
-    return msgspec.json.encode(text)[1:-1].decode()
