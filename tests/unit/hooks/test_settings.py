@@ -41,8 +41,6 @@ def test_what_could_never_do_anything(settings: dict[str, Any], where: list[str]
     "settings",
     [
         {"kind": "lambda", "function": "llm-gateway-chat"},
-        {"kind": "lambda", "function": "gateway-hook-x\n"},
-        {"kind": "size", "id": "x\n"},
         {"kind": "lambda", "function": "arn:aws:lambda:eu-west-1:1:function:gateway-hook-x"},
         {"kind": "webhook", "url": "ftp://example.org"},
         {"kind": "bedrock_guardrail", "guardrail_id": "../x"},

@@ -17,9 +17,9 @@ def problems_of(hook: Hook) -> Iterator[Detail]:
     elif isinstance(hook, DenyListHook):
         for number, phrase in enumerate(hook.phrases):
             if not is_phrase(phrase):
-                yield Detail(f"/phrases/{number}", "there is nothing in it that could be found")
+                yield Detail(f"/phrases/{number}", "There is nothing in it that could be found")
     elif isinstance(hook, SizeHook):
         limits = {"pre_call": hook.max_prompt_characters, "post_response": hook.max_reply_characters}
         for number, stage in enumerate(hook.stages):
             if limits[stage] is None:
-                yield Detail(f"/stages/{number}", "no limit is set for this stage")
+                yield Detail(f"/stages/{number}", "No limit is set for this stage")

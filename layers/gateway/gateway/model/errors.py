@@ -330,10 +330,7 @@ class AdmissionUnavailable(GatewayError):
 
 
 class HookUnavailable(GatewayError):
-    """A hook that has to agree failed or was late: nothing passes it unasked. `hook`: its id.
-
-    `is_paid`: the reply is there, so that a retry would pay for another one. `usage`: what it cost.
-    """
+    """A hook that has to agree did not. `is_paid`: a reply is there, so a retry would pay again; `usage`: its cost."""
 
     status, code, type, retryable = 503, "hook_unavailable", "api_error", True
 

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 Stage: TypeAlias = Literal["pre_call", "post_response"]
 Mode: TypeAlias = Literal["enforce", "observe"]
 Action: TypeAlias = Literal["allow", "block", "modify"]
-HookId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\Z")]
+HookId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
 class HookBase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,7 +32,7 @@ class HookBase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class LambdaHook(HookBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="lambda"):
     """A Lambda function in the gateway's account, whose name begins with "gateway-hook-"."""
 
-    function: Annotated[str, Meta(pattern=r"^gateway-hook-[A-Za-z0-9_-]{1,50}(:[A-Za-z0-9_-]{1,128})?\Z")]
+    function: Annotated[str, Meta(pattern=r"^gateway-hook-[A-Za-z0-9_-]{1,50}(:[A-Za-z0-9_-]{1,128})?$")]
 
 
 class WebhookHook(HookBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="webhook"):
@@ -46,8 +46,8 @@ class GuardrailHook(
 ):
     """Amazon Bedrock Guardrails' ApplyGuardrail, in the gateway's account and region."""
 
-    guardrail_id: Annotated[str, Meta(pattern=r"^[a-z0-9]{1,64}\Z")]
-    version: Annotated[str, Meta(pattern=r"^([1-9][0-9]{0,7}|DRAFT)\Z")] = "DRAFT"
+    guardrail_id: Annotated[str, Meta(pattern=r"^[a-z0-9]{1,64}$")]
+    version: Annotated[str, Meta(pattern=r"^([1-9][0-9]{0,7}|DRAFT)$")] = "DRAFT"
 
 
 PiiKind: TypeAlias = Literal["email", "phone", "card", "iban", "ip", "us_ssn", "secret"]
