@@ -137,14 +137,11 @@ class Chain:
     def _note_failure(self, hook: Hook, stage: Stage, asked_s: float, cause: str) -> None:
         self._note(hook, stage, asked_s, "failed", cause=cause)
         about = self._circumstances
-        self._world.records.trouble(
-            "hook.failed_closed" if _is_needed(hook) else "hook.failed_open",
-            request_id=about.request_id,
-            tenant_id=about.tenant_id,
-            hook=hook.id,
-            stage=stage,
-            cause=cause,
-        )
+        facts = {"tenant_id": about.tenant_id, "hook": hook.id, "stage": stage, "cause": cause}
+        if _is_needed(hook):
+            self._world.records.trouble("hook.failed_closed", request_id=about.request_id, **facts)
+        else:
+            self._world.records.trouble("hook.failed_open", request_id=about.request_id, **facts)
 
     def _note(
         self,

@@ -37,4 +37,4 @@ class HookSecrets:
 
 
 def _unavailable(name: str, failure: AwsFailure) -> None:
-    log_trouble("hook_secrets.unavailable", secret=name, code=failure.code)
+    log_trouble("hook_secrets.unavailable", name=name, code=failure.code)
