@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from gateway.gts.registration import check, needed_types, read_candidates
-from gateway.gts.schema import MAX_BYTES, MAX_DEPTH
+from gateway.gts.schema import MAX_DEPTH
 from gateway.model.chat import Json
+from gateway.model.json_schema import MAX_BYTES
 
 DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 NEWEST = "https://json-schema.org/draft/2020-12/schema"

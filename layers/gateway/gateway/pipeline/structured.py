@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from gateway.gts.naming import Names
-from gateway.gts.schema import is_endless
+from gateway.gts.refusal import refusal
 from gateway.model.chat import (
     ChatCall,
     Function,
@@ -77,10 +77,7 @@ def expect(call: ChatCall, route: Route) -> tuple[ChatCall, Expectation | None]:
         schema, native = ANY_OBJECT, "json_object" in route.wire.formats
     elif isinstance(wanted, JsonSchemaFormat):
         schema = wanted.json_schema.schema or {}
-        if violations := schema_violations(schema, "/response_format/json_schema/schema"):
-            raise InvalidRequest("The schema is not a JSON Schema.", param="response_format", details=violations)
-        if is_endless(schema):
-            raise InvalidRequest("The schema refers to itself without end.", param="response_format")
+        _check_schema(schema, "/response_format/json_schema/schema")
         native = _has_words_for(schema, route)
     else:
         return call, None
@@ -100,10 +97,15 @@ def _one_spelling(call: ChatCall) -> ChatCall:
     schema = call.response_schema.get("json_schema", call.response_schema)
     if not isinstance(schema, dict):
         raise InvalidRequest("A JSON Schema is an object.", param="response_schema.json_schema")
-    if violations := schema_violations(schema, "/response_schema"):
-        raise InvalidRequest("The schema is not a JSON Schema.", param="response_schema", details=violations)
+    _check_schema(schema, "/response_schema" if schema is call.response_schema else "/response_schema/json_schema")
     named = NamedSchema(name="reply", schema=schema, strict=is_strict(schema) or None)
     return msgspec.structs.replace(call, response_schema=None, response_format=JsonSchemaFormat(json_schema=named))
+
+
+def _check_schema(schema: Json, at: str) -> None:
+    """Raises InvalidRequest (400) that names the first place that is wrong, and all of them in its details."""
+    if (error := refusal(schema_violations(schema, at), ())) is not None:
+        raise error
 
 
 def _has_words_for(schema: Json, route: Route) -> bool:
