@@ -47,7 +47,7 @@ def asking(*parts: Members) -> list[Members]:
         ("mistral", {"store": True}, "store"),
         ("mistral", {"safety_identifier": "s"}, "safety_identifier"),
         ("groq", {"logit_bias": {"1": 2}}, "logit_bias"),
-        ("groq", {"metadata": {"a": "b"}}, "metadata"),
+        ("groq", {"metadata": {"a": "b"}}, "metadata.a"),
         ("groq", {"prompt_cache_key": "k"}, "prompt_cache_key"),
         ("deepseek", {"n": 2}, "n"),
         ("deepseek", {"service_tier": "flex"}, "service_tier"),

@@ -11,6 +11,7 @@ from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, FunctionTool, Json, JsonObjectFormat, JsonSchemaFormat, NamedToolChoice, Tool
 from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.wire.anthropic_content import conversation
+from gateway.providers.wire.lacking import refuse, refuse_metadata, refuse_obfuscation
 
 DEFAULT_MAX_TOKENS = 4096
 """`max_tokens` is mandatory. Sent when neither the client nor the catalog knows a limit: every model allows it."""
@@ -23,9 +24,9 @@ BUDGET_SHARE = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh":
 SERVICE_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 TOOL_CHOICES = {"none": "none", "auto": "auto", "required": "any"}
 
-_UNKNOWN = (
-    *("logprobs", "top_logprobs", "presence_penalty", "frequency_penalty", "logit_bias", "audio", "prediction"),
-    *("web_search_options", "prompt_cache_key", "store", "verbosity"),
+LACKS = (
+    *("n", "seed", "logprobs", "top_logprobs", "presence_penalty", "frequency_penalty", "logit_bias", "modalities"),
+    *("audio", "prediction", "web_search_options", "prompt_cache_key", "store", "verbosity"),
 )
 
 
@@ -34,7 +35,9 @@ def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
 
     Raises CapabilityNotSupported for a parameter that the API or the model cannot honour.
     """
-    _refuse_unknown(call)
+    refuse(call, LACKS, "Anthropic")
+    refuse_metadata(call, "Anthropic")
+    refuse_obfuscation(call, "Anthropic")
     system, turns = conversation(call.messages)
     max_tokens = call.output_limit_tokens or model.max_output_tokens or DEFAULT_MAX_TOKENS
     body: Json = {"max_tokens": max_tokens, "messages": turns}
@@ -55,19 +58,6 @@ def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
     if output_format := _output_format(call):
         body["output_config"] = {**body.get("output_config", {}), "format": output_format}
     return body
-
-
-def _refuse_unknown(call: ChatCall) -> None:
-    """Zero penalties, empty biases and `false` ask for nothing and pass."""
-    for name in _UNKNOWN:
-        if getattr(call, name):
-            raise CapabilityNotSupported(f"Anthropic has no {name}", param=name)
-    if call.seed is not None:
-        raise CapabilityNotSupported("Anthropic has no seed", param="seed")
-    if call.n is not None and call.n > 1:
-        raise CapabilityNotSupported("Anthropic gives one choice per call", param="n")
-    if any(modality != "text" for modality in call.modalities or ()):
-        raise CapabilityNotSupported("Anthropic answers in text only", param="modalities")
 
 
 def _sampling(call: ChatCall, model: ModelFacts) -> Json:

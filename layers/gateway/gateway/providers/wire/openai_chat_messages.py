@@ -27,7 +27,7 @@ from gateway.model.chat import (
     ToolMessage,
     VideoPart,
 )
-from gateway.model.errors import CapabilityNotSupported
+from gateway.providers.wire.lacking import lacking
 from gateway.providers.wire.openai_chat_quirks import Quirks
 
 Rendered: TypeAlias = Any
@@ -46,7 +46,7 @@ def _message(message: Message, where: str, provider: str, quirks: Quirks) -> Ren
     name = message.name
     if name is not None and not quirks.names:
         if not isinstance(message, ToolMessage):  # there the call's id says it already
-            raise _lacking(provider, f"{where}.name", "'name' on messages")
+            raise lacking(provider, f"{where}.name", "'name' on messages")
         name = None
     if isinstance(message, DeveloperMessage) and not quirks.developer_role:
         return _object("system", content=content, name=name)
@@ -67,7 +67,7 @@ def _assistant(message: AssistantMessage, where: str, provider: str, quirks: Qui
         content = content or refusal
         refusal = None
     if message.name is not None and not quirks.names:
-        raise _lacking(provider, f"{where}.name", "'name' on messages")
+        raise lacking(provider, f"{where}.name", "'name' on messages")
     result = _object("assistant", name=message.name, refusal=refusal)
     if content is not UNSET:
         result["content"] = content
@@ -76,7 +76,7 @@ def _assistant(message: AssistantMessage, where: str, provider: str, quirks: Qui
     if message.audio is not None:
         result["audio"] = _audio_reference(message.audio, f"{where}.audio", provider, quirks)
     if message.prefix and not quirks.prefix:
-        raise _lacking(provider, f"{where}.prefix", "'prefix' on messages")
+        raise lacking(provider, f"{where}.prefix", "'prefix' on messages")
     if message.prefix is not None and quirks.prefix:
         result["prefix"] = message.prefix
     _take_back_reasoning(result, message, quirks)
@@ -110,7 +110,7 @@ def _audio_reference(audio: Json, where: str, provider: str, quirks: Quirks) -> 
     Source: https://platform.openai.com/docs/guides/audio#multi-turn-conversations
     """
     if quirks.audio != "input_audio" or not isinstance(audio.get("id"), str):
-        raise _lacking(provider, where, "this audio of an earlier reply")
+        raise lacking(provider, where, "this audio of an earlier reply")
     return {"id": audio["id"]}
 
 
@@ -125,12 +125,12 @@ def _content(content: Content, where: str, provider: str, quirks: Quirks) -> Ren
 def _part(part: Part, where: str, provider: str, quirks: Quirks) -> Rendered:
     if isinstance(part, TextPart | ImageUrlPart | InputAudioPart | FilePart):
         if part.cache_control is not None and not quirks.cache_control:
-            raise _lacking(provider, f"{where}.cache_control", "'cache_control'")
+            raise lacking(provider, f"{where}.cache_control", "'cache_control'")
         if isinstance(part, TextPart):
             return part
     rendered = _PARTS[type(part)](part, quirks)
     if rendered is None:
-        raise _lacking(provider, where, f"'{part.__struct_config__.tag}' parts of this form")
+        raise lacking(provider, where, f"'{part.__struct_config__.tag}' parts of this form")
     return rendered
 
 
@@ -227,7 +227,3 @@ def _inline(url: str) -> tuple[str, str]:
 def _object(role: str, **members: Any) -> Json:
     """A message of the members that are set."""
     return {"role": role, **{name: value for name, value in members.items() if value is not None}}
-
-
-def _lacking(provider: str, where: str, what: str) -> CapabilityNotSupported:
-    return CapabilityNotSupported(f"{provider} does not support {what}.", param=where)
