@@ -64,10 +64,11 @@ PARAMETERS: dict[str, Members] = {
 }
 WITHOUT: dict[str, Members] = {
     "top_logprobs": {"logprobs": True},
-    **dict.fromkeys(
-        ("tools.strict", "tool_choice", "tool_choice.none", "tool_choice.function", "parallel_tool_calls"),
-        {"tools": [TOOL]},
-    ),
+    "tools.strict": {"tools": [TOOL]},
+    "tool_choice": {"tools": [TOOL]},
+    "tool_choice.none": {"tools": [TOOL]},
+    "tool_choice.function": {"tools": [TOOL]},
+    "parallel_tool_calls": {"tools": [TOOL]},
     "stream_options.include_obfuscation": {"stream": True},
 }
 """What the call is compared with, where the parameter needs another."""

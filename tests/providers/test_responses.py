@@ -12,7 +12,7 @@ import pytest
 from gateway.model.chat import AssistantMessage
 from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.lookup import provider_named
-from gateway.providers.wire.openai_chat_render import NEUTRAL
+from gateway.providers.wire.lacking import NEUTRAL
 from gateway.providers.wire.openai_responses import STANDARD, OpenAiResponses
 from tests.providers.responses_exchange import (
     HELLO,

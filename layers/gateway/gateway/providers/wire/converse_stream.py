@@ -87,8 +87,9 @@ class _Open:
 
     def __init__(self, chars: int, call: int | None = None, start: Start | None = None) -> None:
         self.chars, self.call, self.start = chars, call, start
-        self.json = self.thought = ""
-        self.signature: str | None = None
+        self.json: list[str] = []
+        self.thought: list[str] = []
+        self.signature: list[str] = []
         self.sealed: list[str] = []  # of redacted reasoning or of an image
         self.cited: list[Json] = []
         self.result: list[Json] = []
@@ -175,7 +176,7 @@ class ConverseStream:
         if opened.start is None or opened.start.tool_use is None:
             raise ProviderError(f"{self._provider} continued a tool call that it had not begun")
         if text:
-            opened.json += text
+            opened.json.append(text)
             if opened.call is not None:
                 yield _arguments(opened.call, text)
 
@@ -192,7 +193,8 @@ class ConverseStream:
             yield from self._end_started(opened, opened.start)
         elif opened.thought or opened.signature or opened.sealed:
             sealed = self._joined(opened.sealed) if opened.sealed else None
-            detail = reasoning_detail(opened.thought, opened.signature, sealed)
+            signature = "".join(opened.signature) if opened.signature else None
+            detail = reasoning_detail("".join(opened.thought), signature, sealed)
             if detail is not None:
                 yield _chunk(Delta(reasoning_details=self._places.opaque(detail)))
         elif opened.chars < self._chars:
@@ -204,7 +206,7 @@ class ConverseStream:
 
     def _end_started(self, opened: _Open, start: Start) -> Iterator[Chunk]:
         if start.tool_use is not None:
-            block = server_tool_use(start.tool_use, self._server_input(opened.json))
+            block = server_tool_use(start.tool_use, self._server_input("".join(opened.json)))
             yield _chunk(Delta(reasoning_details=self._places.opaque(block)))
         elif start.tool_result is not None:
             block = opaque("toolResult", {**start.tool_result, "content": opened.result})
@@ -242,11 +244,11 @@ class ConverseStream:
 
 def _reason(opened: _Open, thought: Thought) -> Iterator[Chunk]:
     if thought.signature is not None:
-        opened.signature = (opened.signature or "") + thought.signature
+        opened.signature.append(thought.signature)
     if thought.redacted_content is not None:
         opened.sealed.append(thought.redacted_content)
     if thought.text:
-        opened.thought += thought.text
+        opened.thought.append(thought.text)
         yield _chunk(Delta(reasoning_content=thought.text))
 
 
