@@ -130,7 +130,7 @@ def call_for(recording: Recording, target: Target) -> ChatCall:
     module = inverse(recording["api"])
     assert module is not None
     call: ChatCall = module.call_from(recording)
-    options = list(call.provider_options.values())
+    options = list((call.provider_options or {}).values())
     return msgspec.structs.replace(call, provider_options={target.provider: options[0]} if options else {})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import AsyncExitStack, aclosing
 
-from gateway.model.chat import ChatCall
+from gateway.model.chat import MAX_BEGIN_MS, MAX_STREAM_MS, ChatCall, Timeouts
 from gateway.model.errors import GatewayError, ProviderFailure
 from gateway.model.http import HttpRequest
 from gateway.model.reply import Chunk, Delta, Reply
@@ -16,25 +16,21 @@ from gateway.pipeline.watch import Watch
 from gateway.ports import Incoming, World
 from gateway.providers.contract import Target
 
-# A regional API Gateway drops a connection that is silent for 300 s, so an answer must begin before that:
-# https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html
-WHOLE_TOTAL_S = 285.0
-STREAM_TOTAL_S = 840.0
-TTFT_S = 285.0
+NO_TIMEOUTS = Timeouts()
 BEFORE_AND_AFTER_S = 75.0
 """What a request may take besides its attempt: media that have to be fetched, hooks, settling."""
 
 
 def longest_s(call: ChatCall) -> float:
     """After which nobody can be working on a call any more."""
-    total_ms = call.timeouts.total_ms if call.timeouts else None
-    return _seconds(total_ms, STREAM_TOTAL_S if call.stream else WHOLE_TOTAL_S) + BEFORE_AND_AFTER_S
+    limits = call.timeouts or NO_TIMEOUTS
+    return _seconds(limits.total_ms, MAX_STREAM_MS if call.stream else MAX_BEGIN_MS) + BEFORE_AND_AFTER_S
 
 
 async def whole(call: ChatCall, attempt: Attempt, world: World) -> Reply:
     """The provider's complete reply. Raises ProviderFailure and CapabilityNotSupported."""
-    total_s = _seconds(call.timeouts.total_ms if call.timeouts else None, WHOLE_TOTAL_S)
-    watch = Watch(attempt, world, attempt.started_s + total_s, "total")
+    limits = call.timeouts or NO_TIMEOUTS
+    watch = Watch(attempt, world, attempt.started_s + _seconds(limits.total_ms, MAX_BEGIN_MS), "total")
     try:
         request, target = await _prepare(call, watch)
         async with AsyncExitStack() as stack:
@@ -52,9 +48,9 @@ async def whole(call: ChatCall, attempt: Attempt, world: World) -> Reply:
 
 async def streamed(call: ChatCall, attempt: Attempt, world: World) -> AsyncGenerator[list[Chunk], None]:
     """The provider's chunks as they come, those of one network read together. Raises as `whole`, also in the middle."""
-    limits = call.timeouts
-    total_s = _seconds(limits.total_ms if limits else None, STREAM_TOTAL_S)
-    ttft_s = _seconds(limits.ttft_ms if limits else None, TTFT_S)
+    limits = call.timeouts or NO_TIMEOUTS
+    total_s = _seconds(limits.total_ms, MAX_STREAM_MS)
+    ttft_s = _seconds(limits.ttft_ms, MAX_BEGIN_MS)
     watch = Watch(attempt, world, attempt.started_s + min(ttft_s, total_s), "ttft" if ttft_s < total_s else "total")
     try:
         request, target = await _prepare(call, watch)
@@ -120,5 +116,5 @@ def _ok(status: int) -> bool:
     return 200 <= status < 300
 
 
-def _seconds(milliseconds: int | None, ceiling_s: float) -> float:
-    return ceiling_s if milliseconds is None else min(milliseconds / 1000, ceiling_s)
+def _seconds(milliseconds: int | None, otherwise: int) -> float:
+    return (otherwise if milliseconds is None else milliseconds) / 1000

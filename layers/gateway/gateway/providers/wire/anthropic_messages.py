@@ -44,7 +44,7 @@ class AnthropicMessages:
         return frozenset({"text", STRICT_SCHEMA})
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
-        options = dict(call.provider_options.get(target.provider, {}))
+        options = dict(call.options_for(target.provider))
         betas = _betas(options.pop("betas", []), target.provider)
         body = with_options(request_body(call, target.model, options), options, target.provider)
         headers = {"content-type": "application/json"}

@@ -57,7 +57,7 @@ def request_body(call: ChatCall, target: Target) -> bytes:
     body |= _tools(call) | _response_format(call) | _thinking(call, target.model)
     if call.stream is not None:
         body["stream"] = call.stream
-    return _encoder.encode(with_options(body, call.provider_options.get(target.provider), target.provider))
+    return _encoder.encode(with_options(body, call.options_for(target.provider), target.provider))
 
 
 def _refuse_unknown(call: ChatCall, target: Target) -> None:

@@ -34,7 +34,7 @@ class Converse:
         return frozenset({"text", STRICT_SCHEMA})
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
-        options = call.provider_options.get(target.provider, {})
+        options = call.options_for(target.provider)
         body = with_options(request_body(call, target.model, options), options, target.provider)
         operation, accept = (
             ("converse-stream", "application/vnd.amazon.eventstream")

@@ -57,7 +57,7 @@ def request_body(call: ChatCall, target: Target, *, files_root: str) -> Json:
         body["serviceTier"] = _service_tier(str(call.service_tier))
     if call.store is not None:
         body["store"] = call.store
-    return with_options(body, call.provider_options.get(target.provider), target.provider)
+    return with_options(body, call.options_for(target.provider), target.provider)
 
 
 def _generation(call: ChatCall, model: ModelFacts) -> Json:

@@ -45,7 +45,7 @@ def request_body(call: ChatCall, target: Target, quirks: Quirks) -> bytes:
     body |= _attribution(call, target, quirks)
     if call.stream is not None:
         body |= _stream(call, target, quirks)
-    options = call.provider_options.get(target.provider)
+    options = call.options_for(target.provider)
     return _encoder.encode(with_options(body, options, target.provider, quirks.reserved))
 
 

@@ -53,7 +53,7 @@ def request_body(call: ChatCall, target: Target, quirks: Quirks) -> bytes:
     body |= _tools(call, target)
     body |= _attribution(call, target, quirks)
     body |= _stream(call, target, quirks)
-    options = _with_include(call.provider_options.get(target.provider), include)
+    options = _with_include(call.options_for(target.provider), include)
     return _encoder.encode(with_options(body, options, target.provider, quirks.reserved))
 
 
