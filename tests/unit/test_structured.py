@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from gateway.model.chat import ChatCall, JsonSchemaFormat
-from gateway.model.errors import InvalidRequest
+from gateway.model.errors import InvalidRequest, ReplyBreaksSchema
 from gateway.model.json_schema import is_strict, text_violations
 from gateway.pipeline.route import Route
 from gateway.pipeline.structured import expect
@@ -69,6 +69,46 @@ def test_a_wire_that_takes_strict_schemas_only_is_given_others_by_tool() -> None
     route = Route(provider, facts, provider.wires["messages"])
     ways = [expect(call_with(response_schema=schema), route)[1] for schema in (STRICT, LOOSE)]
     assert [way.way for way in ways if way] == ["native", "tool"]
+
+
+@pytest.mark.parametrize(("provider", "api"), [("anthropic", "messages"), ("bedrock", "converse")])
+def test_a_decoder_is_not_asked_for_bounds_which_the_reply_is_held_to_all_the_same(provider: str, api: str) -> None:
+    """Anthropic answers 400 to them: https://github.com/agentjido/req_llm/issues/302"""
+    facts = msgspec.structs.replace(FACTS, source="x", capabilities=("structured_output", "tools"))
+    route = Route(provider_named(provider), facts, provider_named(provider).wires[api])
+    bounded = {
+        **STRICT,
+        "properties": {"city": {"type": "string", "minLength": 2}, "people": {"type": "integer", "minimum": 1}},
+    }
+    asked, expectation = expect(call_with(response_schema=bounded), route)
+    assert expectation is not None
+    assert isinstance(asked.response_format, JsonSchemaFormat)
+    sent = asked.response_format.json_schema.schema or {}
+    assert [set(part) for part in sent["properties"].values()] == [{"type", "description"}] * 2
+    assert expectation.way == "native"
+    with pytest.raises(ReplyBreaksSchema) as broken:
+        expectation.check_text('{"city": "P", "people": 0}')
+    assert len(broken.value.details) == 2
+
+
+@pytest.mark.parametrize(
+    ("provider", "api", "schema", "way"),
+    [
+        ("openai", "chat_completions", {"type": "array", "items": STRICT}, "prompt"),
+        ("openai", "responses", {"anyOf": [STRICT, LOOSE]}, "prompt"),
+        ("openai", "chat_completions", {"$ref": "#/$defs/a", "$defs": {"a": STRICT}}, "native"),
+        ("google", "generate_content", {"type": "array", "items": STRICT}, "native"),
+    ],
+)
+def test_a_value_that_is_no_object_is_asked_for_where_it_can_be(
+    provider: str, api: str, schema: dict[str, Any], way: str
+) -> None:
+    """OpenAI: "Root objects must not be anyOf and must be an object"."""
+    facts = msgspec.structs.replace(FACTS, source="x", capabilities=("structured_output", "tools"))
+    route = Route(provider_named(provider), facts, provider_named(provider).wires[api])
+    _, expectation = expect(call_with(response_schema=schema), route)
+    assert expectation is not None
+    assert expectation.way == way
 
 
 def test_a_client_with_tools_of_its_own_is_asked_by_prompt() -> None:
@@ -215,10 +255,15 @@ def test_a_remote_reference_is_never_fetched() -> None:
         (STRICT, True),
         (LOOSE, False),
         ({"type": "object"}, False),
-        ({"type": "array", "items": STRICT}, True),
+        ({**STRICT, "properties": {"city": {"type": "array", "items": STRICT}, "people": {"type": "null"}}}, True),
+        ({"type": "array", "items": STRICT}, False),
         ({"type": "array", "items": LOOSE}, False),
         ({**STRICT, "properties": {"city": LOOSE, "people": {"type": "integer"}}}, False),
-        ({"anyOf": [STRICT, {"type": "null"}]}, True),
+        ({**STRICT, "properties": {"city": {"anyOf": [STRICT, {"type": "null"}]}, "people": {"minimum": 1}}}, True),
+        ({"anyOf": [STRICT, {"type": "null"}]}, False),
+        ({**STRICT, "properties": {"city": {"minLength": 1}, "people": {}}}, False),
+        ({**STRICT, "properties": {"city": {"format": "uri"}, "people": {}}}, False),
+        ({**STRICT, "allOf": [{"type": "object"}]}, False),
         ({**STRICT, "$defs": {"inner": LOOSE}}, False),
     ],
 )

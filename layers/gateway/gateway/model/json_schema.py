@@ -17,7 +17,7 @@ import msgspec
 from gateway.model.chat import Json
 from gateway.model.cpu_limit import CpuLimitExceeded, within_cpu
 from gateway.model.errors import Detail
-from gateway.model.schema_parts import Place, places, pointer, unending
+from gateway.model.schema_parts import Place, at_pointer, places, pointer, unending
 
 CPU_LIMIT_S = 2.0
 """For one judgement. Ten thousand rows, 400 KB, take a tenth of it."""
@@ -26,6 +26,12 @@ MAX_BYTES = 256 * 1024
 MAX_VIOLATIONS = 100
 MAX_REASON_CHARS = 300
 MAX_DEPTH = 64
+STRICT_KEYWORDS = {
+    *("type", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "const", "$ref", "$defs"),
+    *("definitions", "title", "description", "pattern", "format", "multipleOf", "minimum", "maximum"),
+    *("exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems"),
+}
+STRICT_FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
 UNCHECKABLE = (RecursionError, ArithmeticError, ValueError, TypeError, re.error)
 """What `jsonschema` raises for schemas and values that no sane one contains: depth, huge numbers, broken patterns."""
 
@@ -149,18 +155,25 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def is_strict(schema: Any) -> bool:
-    """Whether every object in it is closed and requires all its members, as strict structured output demands.
+def is_of_objects(schema: Json) -> bool:
+    """Whether only objects can satisfy it, as far as its own keywords and its reference say."""
+    referred = at_pointer(schema, schema.get("$ref"))
+    return "object" in (schema.get("type"), referred.get("type") if isinstance(referred, dict) else None)
+
+
+def is_strict(schema: Json) -> bool:
+    """Whether OpenAI's strict structured output takes it: every object closed, all members required, no other words.
 
     Source: https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
     """
-    if isinstance(schema, list):
-        return all(is_strict(part) for part in schema)
-    if not isinstance(schema, dict):
+    return schema.get("type") == "object" and all(_is_strict(place.schema) for place in places(schema))
+
+
+def _is_strict(part: Json) -> bool:
+    if part.keys() - STRICT_KEYWORDS or part.get("format", "date") not in STRICT_FORMATS:
+        return False
+    if "properties" not in part and part.get("type") != "object":
         return True
-    if "properties" in schema or schema.get("type") == "object":
-        closed = schema.get("additionalProperties") is False
-        if not closed or set(schema.get("required", ())) != set(schema.get("properties", ())):
-            return False
-    members = [*schema.get("properties", {}).values(), *schema.get("$defs", {}).values()]
-    return all(is_strict(part) for part in (*members, schema.get("items"), schema.get("anyOf")))
+    return part.get("additionalProperties") is False and set(part.get("required", ())) == set(
+        part.get("properties", ())
+    )

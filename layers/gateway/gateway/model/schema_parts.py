@@ -20,6 +20,7 @@ OF_ONE = {
     *("items", "additionalItems", "unevaluatedItems", "contains", "additionalProperties", "unevaluatedProperties"),
     *("propertyNames", "not", "if", "then", "else", "contentSchema"),
 }
+DEFINITIONS = {"$defs", "definitions"}
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 MAX_JUDGEMENTS = 10_000
 ENDLESS = "the schema refers to itself for the same value, without an end"
@@ -75,22 +76,44 @@ def unending(schema: Json, targets: Targets | None = None) -> str | None:
     `targets` None: references are JSON pointers into `schema`.
     """
     led_to = targets or (lambda part: [at_pointer(schema, part.get("$ref"))])
-    judgements: dict[int, int] = {}
+    judgements = ways(schema, lambda part: _beside(part, led_to))
+    if judgements is None:
+        return ENDLESS
+    return TOO_OFTEN if judgements > MAX_JUDGEMENTS else None
+
+
+def is_recursive(schema: Json) -> bool:
+    """Whether a part leads back to itself, into the value or not. References are JSON pointers into `schema`."""
+
+    def inside(part: Json) -> Iterator[Json]:
+        if isinstance(referred := at_pointer(schema, part.get("$ref")), dict):
+            yield referred
+        yield from (inner for step, inner in _inner(part) if step[0] not in DEFINITIONS)
+
+    return ways(schema, inside) is None
+
+
+def ways(schema: Json, onward: Callable[[Json], Iterable[Json]]) -> int | None:
+    """How many parts one comes to from a part, at most, a part counted as often as there are ways to it.
+
+    None when a part leads back to itself.
+    """
+    found: dict[int, int] = {}
     for place in places(schema):
-        way, on_way = [(place.schema, _beside(place.schema, led_to))], {id(place.schema)}
+        way, on_way = [(place.schema, iter(onward(place.schema)))], {id(place.schema)}
         while way:
-            here, beside = way[-1]
-            part = None if id(here) in judgements else next(beside, None)
+            here, inner = way[-1]
+            part = None if id(here) in found else next(inner, None)
             if part is None:
                 way.pop()
                 on_way.discard(id(here))
-                judgements[id(here)] = 1 + sum(judgements[id(inner)] for inner in _beside(here, led_to))
+                found[id(here)] = 1 + sum(found[id(part)] for part in onward(here))
             elif id(part) in on_way:
-                return ENDLESS
+                return None
             else:
-                way.append((part, _beside(part, led_to)))
+                way.append((part, iter(onward(part))))
                 on_way.add(id(part))
-    return TOO_OFTEN if max(judgements.values()) > MAX_JUDGEMENTS else None
+    return max(found.values())
 
 
 def _beside(part: Json, targets: Targets) -> Iterator[Json]:

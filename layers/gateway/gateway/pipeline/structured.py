@@ -26,11 +26,12 @@ from gateway.model.chat import (
     NamedToolChoice,
     SystemMessage,
 )
+from gateway.model.constrained_schema import constrained
 from gateway.model.errors import InvalidRequest, ReplyBreaksSchema
-from gateway.model.json_schema import is_strict, schema_violations, text_violations
+from gateway.model.json_schema import is_of_objects, is_strict, schema_violations, text_violations
 from gateway.model.reply import Choice, Chunk, ChunkChoice, Delta, Reply
 from gateway.pipeline.route import Route
-from gateway.providers.contract import STRICT_SCHEMA
+from gateway.providers.contract import ANY_SCHEMA, CONSTRAINED_SCHEMA
 
 TOOL_NAME = "reply"
 ANY_OBJECT: Json = {"type": "object"}
@@ -78,7 +79,9 @@ def expect(call: ChatCall, route: Route) -> tuple[ChatCall, Expectation | None]:
     elif isinstance(wanted, JsonSchemaFormat):
         schema = wanted.json_schema.schema or {}
         _check_schema(schema, "/response_format/json_schema/schema")
-        native = _has_words_for(schema, route)
+        native = (asked := _in_its_words(schema, route)) is not None
+        if asked is not None and asked is not schema:
+            call = _with_schema(call, wanted, asked)
     else:
         return call, None
     if native:
@@ -108,11 +111,19 @@ def _check_schema(schema: Json, at: str) -> None:
         raise error
 
 
-def _has_words_for(schema: Json, route: Route) -> bool:
+def _in_its_words(schema: Json, route: Route) -> Json | None:
+    """The schema as the provider takes it; None when it has no words for schemas, or for this one."""
     if not route.facts.can("structured_output"):
-        return False
+        return None
     formats = route.wire.formats
-    return "json_schema" in formats or (STRICT_SCHEMA in formats and is_strict(schema))
+    if "json_schema" in formats:
+        return schema if ANY_SCHEMA in formats or is_of_objects(schema) else None
+    return constrained(schema) if CONSTRAINED_SCHEMA in formats else None
+
+
+def _with_schema(call: ChatCall, wanted: JsonSchemaFormat, schema: Json) -> ChatCall:
+    named = msgspec.structs.replace(wanted.json_schema, schema=schema)
+    return msgspec.structs.replace(call, response_format=JsonSchemaFormat(json_schema=named))
 
 
 def _description(wanted: JsonObjectFormat | JsonSchemaFormat) -> str:

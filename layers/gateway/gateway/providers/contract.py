@@ -14,7 +14,7 @@ from gateway.model.file import StoredFile
 from gateway.model.http import Credential, HttpRequest, HttpResponse
 from gateway.model.reply import Chunk, Reply
 
-STRICT_SCHEMA = "json_schema:strict"
+ANY_SCHEMA, CONSTRAINED_SCHEMA = "json_schema:any", "json_schema:constrained"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,8 @@ class ChatWire(Protocol):
     def formats(self) -> frozenset[str]:
         """The `response_format` types it has words for.
 
-        STRICT_SCHEMA in place of "json_schema": it takes only schemas whose objects are closed and need all members.
+        "json_schema" is for schemas of objects, ANY_SCHEMA beside it for those of other values, too.
+        CONSTRAINED_SCHEMA in place of "json_schema": it takes only what `model/constrained_schema.py` makes of one.
         """
         ...
 

@@ -13,7 +13,7 @@ from gateway.model.chat import ChatCall
 from gateway.model.errors import InvalidRequest, ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.reply import Reply
-from gateway.providers.contract import STRICT_SCHEMA, Target
+from gateway.providers.contract import CONSTRAINED_SCHEMA, Target
 from gateway.providers.wire.anthropic_parse import fail_message, parse_message
 from gateway.providers.wire.anthropic_render import request_body
 from gateway.providers.wire.anthropic_stream import MessageStream
@@ -41,7 +41,7 @@ class AnthropicMessages:
 
     @property
     def formats(self) -> frozenset[str]:
-        return frozenset({"text", STRICT_SCHEMA})
+        return frozenset({"text", CONSTRAINED_SCHEMA})
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         options = dict(call.options_for(target.provider))

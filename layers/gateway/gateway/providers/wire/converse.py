@@ -13,7 +13,7 @@ from gateway.model.chat import ChatCall
 from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.reply import Reply
-from gateway.providers.contract import STRICT_SCHEMA, Target
+from gateway.providers.contract import CONSTRAINED_SCHEMA, Target
 from gateway.providers.wire.converse_failures import failure_of
 from gateway.providers.wire.converse_parse import parse_answer
 from gateway.providers.wire.converse_render import request_body
@@ -29,9 +29,7 @@ class Converse:
 
     @property
     def formats(self) -> frozenset[str]:
-        """Every object of a schema has to be closed:
-        https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html"""
-        return frozenset({"text", STRICT_SCHEMA})
+        return frozenset({"text", CONSTRAINED_SCHEMA})
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         options = call.options_for(target.provider)

@@ -14,7 +14,7 @@ from gateway.model.chat import ChatCall
 from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.reply import Reply
-from gateway.providers.contract import Target
+from gateway.providers.contract import ANY_SCHEMA, Target
 from gateway.providers.wire.gemini_failures import failure_of
 from gateway.providers.wire.gemini_parse import parse_answer
 from gateway.providers.wire.gemini_render import request_body
@@ -31,7 +31,7 @@ class Gemini:
 
     @property
     def formats(self) -> frozenset[str]:
-        return frozenset({"text", "json_object", "json_schema"})
+        return frozenset({"text", "json_object", "json_schema", ANY_SCHEMA})
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
