@@ -76,6 +76,8 @@ class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sampling: bool | UnsetType = UNSET
     reasoning_by: Literal["effort", "budget"] | UnsetType = UNSET
     reasoning_efforts: tuple[str, ...] | UnsetType = UNSET
+    reasons: Literal["when_asked", "unless_told", "always"] | UnsetType = UNSET
+    forced_tools: Literal["always", "without_reasoning"] | UnsetType = UNSET
     dialect: Literal["anthropic", "nova", "openai"] | UnsetType = UNSET
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()

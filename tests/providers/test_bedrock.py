@@ -178,3 +178,10 @@ def test_options_may_bring_the_tools_that_a_conversation_used() -> None:
     with pytest.raises(CapabilityNotSupported) as refused:
         WIRE.render(call(messages=messages), target())
     assert refused.value.param == "tools"
+
+
+def test_reasoning_that_is_on_is_turned_off() -> None:
+    asked, facts = call(reasoning_effort="none"), {**CLAUDE, "reasoning_by": "effort"}
+    off = {"thinking": {"type": "disabled"}}
+    assert rendered(asked, **facts, reasons="unless_told")["additionalModelRequestFields"] == off
+    assert "additionalModelRequestFields" not in rendered(asked, **facts, reasons="when_asked")

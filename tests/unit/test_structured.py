@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.model.chat import ChatCall, JsonSchemaFormat
+from gateway.model.chat import ChatCall, JsonObjectFormat, JsonSchemaFormat
 from gateway.model.errors import InvalidRequest, ReplyBreaksSchema
 from gateway.model.json_schema import is_strict, text_violations
 from gateway.pipeline.route import Route
@@ -69,6 +69,28 @@ def test_a_wire_that_takes_strict_schemas_only_is_given_others_by_tool() -> None
     route = Route(provider, facts, provider.wires["messages"])
     ways = [expect(call_with(response_schema=schema), route)[1] for schema in (STRICT, LOOSE)]
     assert [way.way for way in ways if way] == ["native", "tool"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "effort", "way"),
+    [
+        ({"reasons": "when_asked", "forced_tools": "without_reasoning"}, None, "tool"),
+        ({"reasons": "when_asked", "forced_tools": "without_reasoning"}, "low", "prompt"),
+        ({"reasons": "unless_told", "forced_tools": "without_reasoning"}, None, "prompt"),
+        ({"reasons": "unless_told", "forced_tools": "without_reasoning"}, "none", "tool"),
+        ({"reasons": "always", "forced_tools": "always"}, "high", "tool"),
+        ({}, None, "prompt"),
+        ({}, "none", "tool"),
+    ],
+)
+def test_no_tool_is_forced_on_a_model_that_may_reason(facts: dict[str, Any], effort: str | None, way: str) -> None:
+    """Claude and DeepSeek answer 400: https://github.com/deepseek-ai/DeepSeek-V3/issues/1376"""
+    model = msgspec.structs.replace(FACTS, source="x", capabilities=("tools", "reasoning"), **facts)
+    route = Route(provider_named("deepseek"), model, provider_named("deepseek").wires["chat_completions"])
+    asked, expectation = expect(call_with(response_schema=LOOSE, reasoning_effort=effort), route)
+    assert expectation is not None
+    assert expectation.way == way
+    assert isinstance(asked.response_format, JsonObjectFormat) is (way == "prompt")  # all the words DeepSeek has
 
 
 @pytest.mark.parametrize(("provider", "api"), [("anthropic", "messages"), ("bedrock", "converse")])

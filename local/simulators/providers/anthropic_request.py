@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from local.simulators.providers.constrained import check_constrained
 from local.simulators.script import TOKENS_PER_MEDIA, TOKENS_PER_MESSAGE, Prompt, count_tokens
 from local.simulators.switches import strip_directives
 from local.simulators.wire import (
@@ -208,6 +209,11 @@ def _read_options(body: Json, prompt: Prompt) -> None:
     prompt.tool_choice = choice.get("name") if choice.get("type") == "tool" else choice.get("type")
     prompt.must_call = choice.get("type") == "any"
     prompt.reasoning = (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
+    if prompt.reasoning and choice.get("type") in ("any", "tool"):
+        raise Refused(
+            "wrong_type", "Thinking may not be enabled when tool_choice forces tool use.", param="tool_choice"
+        )
     form = (body.get("output_config") or {}).get("format") or body.get("output_format") or {}
     if form.get("type") == "json_schema":
         prompt.schema = form.get("schema") or {}
+        check_constrained(prompt.schema, "output_config.format.schema")

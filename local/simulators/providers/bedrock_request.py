@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from local.simulators.http1 import Request
+from local.simulators.providers.constrained import check_constrained
 from local.simulators.script import TOKENS_PER_MEDIA, TOKENS_PER_MESSAGE, Prompt, count_tokens
 from local.simulators.switches import strip_directives
 from local.simulators.wire import (
@@ -204,9 +205,12 @@ def _read_options(body: Json, prompt: Prompt) -> None:
     thinks = (fields.get("thinking") or {}).get("type") in ("enabled", "adaptive")
     reasons = (fields.get("reasoningConfig") or {}).get("type") == "enabled"
     prompt.reasoning = thinks or reasons or "reasoning_effort" in fields
+    if thinks and (prompt.must_call or "tool" in (config.get("toolChoice") or {})):
+        raise Refused("wrong_type", "Thinking may not be enabled when tool_choice forces tool use.", param="toolChoice")
     text_format = (body.get("outputConfig") or {}).get("textFormat") or {}
     if text_format:
         prompt.schema = _schema(text_format)
+        check_constrained(prompt.schema, "outputConfig.textFormat")
 
 
 def _read_tools(config: Json, prompt: Prompt) -> None:

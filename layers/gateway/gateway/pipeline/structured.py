@@ -1,7 +1,8 @@
 """Structured output: how the schema is asked for, and that the reply keeps to it.
 
 A schema is given to the provider in its own words where it has some for this model ("native"), else as the one tool it
-must call ("tool"), else in a system message ("prompt"). Whichever way, the reply is validated here.
+must call ("tool"), which many models cannot be made to do while they reason, else in a system message ("prompt").
+Whichever way, the reply is validated here.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from gateway.model.constrained_schema import constrained
 from gateway.model.errors import InvalidRequest, ReplyBreaksSchema
 from gateway.model.json_schema import is_of_objects, is_strict, schema_violations, text_violations
 from gateway.model.reply import Choice, Chunk, ChunkChoice, Delta, Reply
+from gateway.pipeline.reasoning import takes_forced_tools
 from gateway.pipeline.route import Route
 from gateway.providers.contract import ANY_SCHEMA, CONSTRAINED_SCHEMA
 
@@ -86,9 +88,9 @@ def expect(call: ChatCall, route: Route) -> tuple[ChatCall, Expectation | None]:
         return call, None
     if native:
         return call, Expectation(schema, "native")
-    if not call.tools and schema.get("type") == "object" and route.facts.is_known and route.facts.can("tools"):
+    if _can_be_asked_by_tool(call, schema, route):
         return _ask_by_tool(call, schema, _description(wanted)), Expectation(schema, "tool")
-    return _ask_by_prompt(call, schema), Expectation(schema, "prompt")
+    return _ask_by_prompt(call, schema, route), Expectation(schema, "prompt")
 
 
 def _one_spelling(call: ChatCall) -> ChatCall:
@@ -126,6 +128,12 @@ def _with_schema(call: ChatCall, wanted: JsonSchemaFormat, schema: Json) -> Chat
     return msgspec.structs.replace(call, response_format=JsonSchemaFormat(json_schema=named))
 
 
+def _can_be_asked_by_tool(call: ChatCall, schema: Json, route: Route) -> bool:
+    if call.tools or schema.get("type") != "object":
+        return False
+    return route.facts.is_known and route.facts.can("tools") and takes_forced_tools(call, route) is True
+
+
 def _description(wanted: JsonObjectFormat | JsonSchemaFormat) -> str:
     said = wanted.json_schema.description if isinstance(wanted, JsonSchemaFormat) else None
     return f"Give the reply by calling this. {said or ''}".strip()
@@ -139,9 +147,12 @@ def _ask_by_tool(call: ChatCall, schema: Json, description: str) -> ChatCall:
     )
 
 
-def _ask_by_prompt(call: ChatCall, schema: Json) -> ChatCall:
+def _ask_by_prompt(call: ChatCall, schema: Json, route: Route) -> ChatCall:
+    """A provider whose words end at `json_object` is asked for that as well, which it does not take beside tools."""
     demand = SystemMessage(content=_PROMPT + msgspec.json.encode(schema).decode())
-    return msgspec.structs.replace(call, response_format=None, messages=[demand, *call.messages])
+    has_mode = "json_object" in route.wire.formats and "json_schema" not in route.wire.formats
+    mode = JsonObjectFormat() if has_mode and not call.tools and schema.get("type") == "object" else None
+    return msgspec.structs.replace(call, response_format=mode, messages=[demand, *call.messages])
 
 
 def _tool_call_as_content(choice: Choice) -> Choice:

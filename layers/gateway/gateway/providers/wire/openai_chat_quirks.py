@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from gateway.providers.wire.options import RESERVED
 
@@ -18,6 +18,7 @@ class Quirks:
     Request
         lacks: parameters of the call that it does not have: refused, unless they ask for what happens anyway.
         renames: body members it calls otherwise.
+        reasoning_off: what asks for no reasoning where `reasoning_effort` has no word for that.
         tool_choices: words of `tool_choice` it calls otherwise.
         stop_as_list: takes `stop` as a list only.
         formats: the kinds of `response_format` it knows.
@@ -49,6 +50,7 @@ class Quirks:
 
     lacks: frozenset[str] = frozenset({"top_k"})
     renames: Mapping[str, str] = field(default_factory=dict)
+    reasoning_off: Mapping[str, Any] = field(default_factory=dict)
     tool_choices: Mapping[str, str] = field(default_factory=dict)
     stop_as_list: bool = False
     formats: frozenset[str] = EVERY_FORMAT

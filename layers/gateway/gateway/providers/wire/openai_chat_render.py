@@ -57,6 +57,9 @@ def _plain(call: ChatCall, target: Target, quirks: Quirks) -> Json:
         for name in PLAIN
         if name not in quirks.lacks and (value := getattr(call, name)) is not None
     }
+    if call.reasoning_effort == "none" and quirks.reasoning_off:
+        del members[quirks.renames.get("reasoning_effort", "reasoning_effort")]
+        members |= quirks.reasoning_off
     if quirks.stop_as_list and isinstance(call.stop, str):
         members["stop"] = [call.stop]
     for name in ("temperature", "top_p"):
