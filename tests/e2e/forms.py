@@ -195,7 +195,7 @@ class MessagesForm(Form):
             {"type": "tool_use", "id": call["id"], "name": call["function"]["name"], "input": arguments(call)}
             for call in message["tool_calls"]
         ]
-        return [{"role": "assistant", "content": [*message.get("reasoning_details", ()), *uses]}]
+        return [{"role": "assistant", "content": [*details(message), *uses]}]
 
     def results(self, results: Sequence[Result]) -> list[Json]:
         blocks = [{"type": "tool_result", "tool_use_id": call_id, "content": text} for call_id, _, text in results]
@@ -278,7 +278,7 @@ class ConverseForm(Form):
         return {"role": "assistant", "content": [{"text": text}]}
 
     def called(self, message: Json) -> list[Json]:
-        thoughts = [{"reasoningContent": detail["reasoningContent"]} for detail in message.get("reasoning_details", ())]
+        thoughts = [{"reasoningContent": detail["reasoningContent"]} for detail in details(message)]
         uses = [
             {"toolUse": {"toolUseId": call["id"], "name": call["function"]["name"], "input": arguments(call)}}
             for call in message["tool_calls"]
@@ -348,3 +348,8 @@ class ResponsesForm(Form):
     def schema(self, body: Json) -> Json:
         found: Json = body["text"]["format"]["schema"]
         return found
+
+
+def details(message: Json) -> list[Json]:
+    """Without the gateway's own mark of the model that thought."""
+    return [detail for detail in message.get("reasoning_details", ()) if detail["type"] != "model"]

@@ -198,7 +198,8 @@ def test_a_block_may_begin_with_content() -> None:
     deltas = [choice.delta for chunk in chunks for choice in chunk.choices]
     assert "".join(delta.reasoning_content or "" for delta in deltas) == "Hm"
     assert "".join(delta.content or "" for delta in deltas) == "Hi"
-    assert [detail for delta in deltas for detail in delta.reasoning_details or ()] == [thought]
+    mark = {"type": "model", "model": "claude-test"}
+    assert [detail for delta in deltas for detail in delta.reasoning_details or ()] == [thought, mark]
 
 
 def test_an_end_without_a_beginning_and_unknown_pieces_are_ignored() -> None:

@@ -169,7 +169,7 @@ def test_references_as_the_messages_name_them() -> None:
     mark = {"type": "ephemeral"}
     message = UserMessage(content=[large("image/png"), large("application/pdf", cache_control=mark), large("text/csv")])
     source = {"type": "file", "file_id": "REFERENCE"}
-    assert conversation([message])[1][0]["content"] == [
+    assert conversation([message], "claude")[1][0]["content"] == [
         {"type": "image", "source": source},
         {"type": "document", "source": source, "title": "a name", "cache_control": mark},
         {"type": "document", "source": source, "title": "a name"},
@@ -181,7 +181,7 @@ def test_what_is_refused_inline_is_refused_by_reference() -> None:
     with pytest.raises(CapabilityNotSupported):
         media_part(part, "x", "root")
     with pytest.raises(CapabilityNotSupported):
-        conversation([UserMessage(content=[part])])
+        conversation([UserMessage(content=[part])], "claude")
     with pytest.raises(CapabilityNotSupported):
         media_part(large("video/mp4", cache_control={"type": "ephemeral"}), "x", "root")
 

@@ -31,12 +31,13 @@ from gateway.model.chat import (
     ToolMessage,
 )
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+from gateway.providers.wire.model_mark import without_foreign
 
 Blocks: TypeAlias = list[Json]
 
 
-def conversation(messages: Iterable[Message]) -> tuple[str | Blocks, Blocks]:
-    """The system prompt ("" for none) and the turns, alternating between user and assistant.
+def conversation(messages: Iterable[Message], model: str) -> tuple[str | Blocks, Blocks]:
+    """The system prompt ("" for none) and the turns, alternating between user and assistant, for this model.
 
     Raises CapabilityNotSupported for a part or member that the API has no word for, InvalidRequest for a broken URL.
     """
@@ -49,7 +50,7 @@ def conversation(messages: Iterable[Message]) -> tuple[str | Blocks, Blocks]:
         if isinstance(message, SystemMessage | DeveloperMessage):
             system.append(_system(message.content, where))
         elif isinstance(message, AssistantMessage):
-            _append(turns, "assistant", _assistant(message, where))
+            _append(turns, "assistant", _assistant(message, where, model))
         elif isinstance(message, ToolMessage):
             _append(turns, "user", [_tool_result(message, where)])
         else:
@@ -185,11 +186,12 @@ def _text(data: str, where: str) -> str:
         raise InvalidRequest(f"{where} is not UTF-8 text in base64", param=where) from error
 
 
-def _assistant(message: AssistantMessage, where: str) -> str | Blocks:
+def _assistant(message: AssistantMessage, where: str, model: str) -> str | Blocks:
     if message.audio is not None:
         raise CapabilityNotSupported("Anthropic has no earlier audio to refer to", param=f"{where}.audio")
     content = message.content or message.refusal or ""
-    details = [detail for detail in message.reasoning_details or () if _is_own(detail)]
+    given = without_foreign(message.reasoning_details or [], model)
+    details = [detail for detail in given if _is_own(detail)]
     calls = [_tool_use(call) for call in message.tool_calls or ()]
     if isinstance(content, str):
         return _woven(details, content, calls) if details or calls else content

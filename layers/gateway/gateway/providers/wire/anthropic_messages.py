@@ -65,10 +65,10 @@ class AnthropicMessages:
         return HttpRequest("POST", url, headers, msgspec.json.encode(body))
 
     def parse(self, response: HttpResponse, target: Target) -> Reply:
-        return parse_message(response, target.provider)
+        return parse_message(response, target.provider, target.model.id)
 
     def stream(self, target: Target) -> MessageStream:
-        return MessageStream(target.provider)
+        return MessageStream(target.provider, target.model.id)
 
     def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
         return fail_message(response, target.provider)

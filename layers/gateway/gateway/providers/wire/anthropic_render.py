@@ -38,7 +38,7 @@ def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
     refuse(call, LACKS, "Anthropic")
     refuse_metadata(call, "Anthropic")
     refuse_obfuscation(call, "Anthropic")
-    system, turns = conversation(call.messages)
+    system, turns = conversation(call.messages, model.id)
     max_tokens = call.output_limit_tokens or model.max_output_tokens or DEFAULT_MAX_TOKENS
     body: Json = {"max_tokens": max_tokens, "messages": turns}
     if system:

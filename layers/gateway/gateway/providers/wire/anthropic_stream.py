@@ -80,10 +80,10 @@ def _arguments(call: int, text: str) -> Chunk:
 class MessageStream:
     """One streamed message. `event` takes one event's data, for carriers other than server-sent events."""
 
-    def __init__(self, provider: str) -> None:
+    def __init__(self, provider: str, model: str) -> None:
         self._provider = provider
         self._sse = SseDecoder()
-        self._places = Places()
+        self._places = Places(model)
         self._blocks: dict[int, _Open] = {}
         self._figures: Figures | None = None
         self._chars = self._calls = 0

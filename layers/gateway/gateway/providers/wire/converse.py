@@ -44,10 +44,10 @@ class Converse:
         return HttpRequest("POST", url, headers, msgspec.json.encode(body))
 
     def parse(self, response: HttpResponse, target: Target) -> Reply:
-        return parse_answer(response, target.provider)
+        return parse_answer(response, target.provider, target.model.id)
 
     def stream(self, target: Target) -> ConverseStream:
-        return ConverseStream(target.provider)
+        return ConverseStream(target.provider, target.model.id)
 
     def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
         return failure_of(response, target.provider)

@@ -28,6 +28,7 @@ from gateway.model.chat import (
 )
 from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.wire.converse_media import DocumentNames, media_block
+from gateway.providers.wire.model_mark import without_foreign
 
 Blocks: TypeAlias = list[Json]
 
@@ -55,7 +56,7 @@ class Conversation:
         self.system: Blocks = []
         self.turns: Blocks = []
         self.has_tools = False
-        self._dialect = model.dialect
+        self._model = model
         self._names = DocumentNames()
         for position, message in enumerate(messages):
             self._add(message, f"messages[{position}]")
@@ -128,7 +129,8 @@ class Conversation:
         if message.audio is not None:
             raise CapabilityNotSupported("Bedrock has no earlier audio to refer to", param=f"{where}.audio")
         content = message.content or message.refusal or ""
-        details = [own for detail in message.reasoning_details or () if (own := self._own(detail)) is not None]
+        given = without_foreign(message.reasoning_details or [], self._model.id)
+        details = [own for detail in given if (own := self._own(detail)) is not None]
         calls = [_tool_use(call) for call in message.tool_calls or ()]
         if isinstance(content, str):
             blocks = _woven(details, content, calls)
@@ -152,7 +154,7 @@ class Conversation:
         if kind == "tool_use":
             return detail
         thought, signature = detail.get("thinking"), detail.get("signature")
-        if self._dialect == "anthropic" and isinstance(thought, str) and isinstance(signature, str):
+        if self._model.dialect == "anthropic" and isinstance(thought, str) and isinstance(signature, str):
             said = {"reasoningText": {"text": thought, "signature": signature}}
             return {"type": "reasoningContent", "reasoningContent": said}
         return None

@@ -226,13 +226,13 @@ def server_tool_use(use: ToolUse, given: Any) -> Json:
 class _Content:
     """The blocks of a whole answer, sorted into the members of a normalised message."""
 
-    def __init__(self, blocks: list[Block]) -> None:
+    def __init__(self, blocks: list[Block], model: str) -> None:
         self.text, self.thinking = "", ""
         self.annotations: list[Json] = []
         self.calls: list[ToolCall] = []
         self.details: list[Json] = []
         self.media: list[Json] = []
-        self._places = Places()
+        self._places = Places(model)
         self._cited_from = 0
         for block in blocks:
             self._add(block)
@@ -278,11 +278,11 @@ class _Content:
         self._places.call(use.tool_use_id)
 
 
-def parse_answer(response: HttpResponse, provider: str) -> Reply:
-    """Raises ProviderError for a body that is no Converse answer."""
+def parse_answer(response: HttpResponse, provider: str, model: str) -> Reply:
+    """`model`: that was asked. Raises ProviderError for a body that is no Converse answer."""
     try:
         answer = _ANSWER.decode(response.body)
-        content = _Content(answer.output.message.content)
+        content = _Content(answer.output.message.content, model)
     except UNREADABLE as error:
         raise ProviderError(f"{provider} answered with something that is not a message") from error
     message = ReplyMessage(

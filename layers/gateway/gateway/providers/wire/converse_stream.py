@@ -106,10 +106,10 @@ def _arguments(call: int, text: str) -> Chunk:
 class ConverseStream:
     """One streamed answer."""
 
-    def __init__(self, provider: str) -> None:
+    def __init__(self, provider: str, model: str) -> None:
         self._provider = provider
         self._frames = EventStreamDecoder()
-        self._places = Places()
+        self._places = Places(model)
         self._blocks: dict[int, _Open] = {}
         self._chars = self._cited_from = self._calls = 0
         self._complete = False
