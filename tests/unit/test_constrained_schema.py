@@ -84,6 +84,10 @@ def test_what_can_be_enforced_goes_as_it_is() -> None:
             {"type": ["object", "null"], **{k: v for k, v in closed(a={"type": "null"}).items() if k != "type"}},
             {"anyOf": [closed(a={"type": "null"}), {"type": "null"}]},
         ),
+        (
+            {"type": "object", "properties": {"a": {"type": "null"}}},
+            {"type": "object", "properties": {"a": {"type": "null"}}, "additionalProperties": False},
+        ),
         ({"$ref": "#/$defs/Inner", "description": "The inner one."}, {"$ref": "#/$defs/Inner"}),
         (
             {"type": "object", "additionalProperties": False},
@@ -102,7 +106,8 @@ def test_what_cannot_be_enforced_is_said(part: Schema, sent: Schema) -> None:
 @pytest.mark.parametrize(
     "part",
     [
-        {"type": "object", "properties": {}},
+        {"type": "object"},
+        {"type": "object", "properties": {"a": {"type": "null"}}, "additionalProperties": True},
         {"type": "object", "additionalProperties": {"type": "string"}},
         {"$ref": "#"},
         {"type": "array", "items": {"$ref": "#/properties/x"}},

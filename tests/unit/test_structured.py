@@ -63,12 +63,13 @@ def test_a_schema_is_asked_for_in_the_best_way_the_model_has(way: str) -> None:
     assert (len(asked.messages) > 1) is (way == "prompt")
 
 
-def test_a_wire_that_takes_strict_schemas_only_is_given_others_by_tool() -> None:
+def test_a_wire_that_takes_closed_schemas_only_is_given_others_by_tool() -> None:
     provider = provider_named("anthropic")
     facts = msgspec.structs.replace(FACTS, source="x", capabilities=("structured_output", "tools"))
     route = Route(provider, facts, provider.wires["messages"])
-    ways = [expect(call_with(response_schema=schema), route)[1] for schema in (STRICT, LOOSE)]
-    assert [way.way for way in ways if way] == ["native", "tool"]
+    schemas = (STRICT, LOOSE, {**LOOSE, "additionalProperties": {"type": "string"}})
+    ways = [expect(call_with(response_schema=schema), route)[1] for schema in schemas]
+    assert [way.way for way in ways if way] == ["native", "native", "tool"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from typing import Any
 
 from local.simulators.providers.constrained import check_constrained
+from local.simulators.providers.conversation import demanded_schema
 from local.simulators.script import TOKENS_PER_MEDIA, TOKENS_PER_MESSAGE, Prompt, count_tokens
 from local.simulators.switches import strip_directives
 from local.simulators.wire import (
@@ -118,7 +119,9 @@ def _check_thinking(body: Json) -> None:
 def read_prompt(body: Json) -> tuple[Prompt, dict[str, str]]:
     """The neutral prompt and the directives of the last user message that has text. Raises Refused."""
     prompt = Prompt(model=body["model"], max_tokens=body["max_tokens"], stop=body.get("stop_sequences") or [])
-    prompt.input_tokens = count_tokens(_read_content(body.get("system"), "system")[0].text)
+    system = _read_content(body.get("system"), "system")[0]
+    prompt.input_tokens = count_tokens(system.text)
+    prompt.schema = next((found for text in system.texts if (found := demanded_schema(text))), None)
     settings: dict[str, str] = {}
     calls: set[str] = set()
     for at, message in enumerate(body["messages"]):

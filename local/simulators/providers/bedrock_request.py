@@ -8,6 +8,7 @@ import msgspec
 
 from local.simulators.http1 import Request
 from local.simulators.providers.constrained import check_constrained
+from local.simulators.providers.conversation import demanded_schema
 from local.simulators.script import TOKENS_PER_MEDIA, TOKENS_PER_MESSAGE, Prompt, count_tokens
 from local.simulators.switches import strip_directives
 from local.simulators.wire import (
@@ -114,7 +115,9 @@ def read_prompt(model: str, body: Json) -> tuple[Prompt, dict[str, str]]:
     """The neutral prompt and the directives of the last user message that has text. Raises Refused."""
     config = body.get("inferenceConfig") or {}
     prompt = Prompt(model=model, max_tokens=config.get("maxTokens"), stop=config.get("stopSequences") or [])
-    prompt.input_tokens = count_tokens(_read_content(body.get("system") or [], "system")[0].text)
+    system = _read_content(body.get("system") or [], "system")[0]
+    prompt.input_tokens = count_tokens(system.text)
+    prompt.schema = next((found for text in system.texts if (found := demanded_schema(text))), None)
     settings: dict[str, str] = {}
     calls: set[str] = set()
     role_before = ""

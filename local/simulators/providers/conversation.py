@@ -29,7 +29,7 @@ def read_prompt(body: Json) -> tuple[Prompt, dict[str, str]]:
         elif role == "tool":
             prompt.tool_results.append(text)
         elif role == "system":
-            prompt.schema = _demanded_schema(text) or prompt.schema
+            prompt.schema = demanded_schema(text) or prompt.schema
         elif role not in ("developer", "assistant"):
             raise Refused("wrong_type", f"Invalid value: '{role}'.", param=f"messages[{at}].role", code="invalid_value")
     _read_tools(body, prompt)
@@ -37,7 +37,7 @@ def read_prompt(body: Json) -> tuple[Prompt, dict[str, str]]:
     return prompt, settings
 
 
-def _demanded_schema(text: str) -> Any:
+def demanded_schema(text: str) -> Any:
     """A schema that the system message ends with; None without one."""
     found = _DEMANDED_SCHEMA.search(text)
     try:

@@ -1,7 +1,7 @@
 """A schema as constrained decoding takes it: closed objects and no bounds.
 
-What the decoder cannot enforce is said in the descriptions instead, so the model is told, and the reply is held against
-the whole schema afterwards. Sources: https://platform.claude.com/docs/en/build-with-claude/structured-outputs
+An object that says nothing of further members is closed: what satisfies it closed satisfies it open. What the decoder
+cannot enforce is said in the descriptions, and the reply is held against the whole schema afterwards. Sources: https://platform.claude.com/docs/en/build-with-claude/structured-outputs
 (JSON Schema limitations), https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html (2026-11).
 """
 
@@ -39,7 +39,7 @@ class _Inexpressible(Exception):
 
 
 def constrained(schema: Json) -> Json | None:
-    """None when it demands what has no other form: open objects, recursion, tuples, conditions, complex constants.
+    """None when it demands what has no other form: objects of any members, recursion, tuples, conditions and the like.
 
     `schema` is a JSON Schema whose references are JSON pointers.
     """
@@ -72,8 +72,8 @@ def _part(part: Any) -> Json:
     if part.keys() - KEPT - SAID - LEFT_OUT - {"description"} or not any(form in part for form in FORMS):
         raise _Inexpressible
     plain = {word: _member(word, part[word]) for word in part if word in KEPT or _is_enforced(word, part[word])}
-    if plain.get("type") == "object" and plain.setdefault("properties", {}) is not None:
-        _check_closed(plain)
+    if plain.get("type") == "object":
+        plain = _closed(plain)
     said = {word: value for word, value in part.items() if word in SAID and word not in plain}
     if description := _description(part.get("description"), said):
         plain["description"] = description
@@ -113,9 +113,12 @@ def _is_enforced(word: str, value: Any) -> bool:
     return (word == "format" and value in FORMATS) or (word == "minItems" and value in (0, 1))
 
 
-def _check_closed(plain: Json) -> None:
-    if plain.get("additionalProperties") is not False:
+def _closed(plain: Json) -> Json:
+    """One that is there for members it does not name cannot be."""
+    properties = plain.get("properties", {})
+    if plain.get("additionalProperties", not properties) is not False:
         raise _Inexpressible
+    return {**plain, "properties": properties, "additionalProperties": False}
 
 
 def _description(description: Any, said: Json) -> str | None:
