@@ -71,6 +71,10 @@ class Form(ABC):
     def results(self, results: Sequence[Result]) -> list[Json]:
         """The results of those calls."""
 
+    def ordered(self, results: Sequence[Result]) -> Sequence[Result]:
+        """The results in the order in which the API gets them."""
+        return results
+
     def image(self, media: Media) -> Json | None:
         """A part of a message; None where the API has none."""
         return None
@@ -253,6 +257,25 @@ class GeminiForm(Form):
     def schema(self, body: Json) -> Json:
         found: Json = body["generationConfig"]["responseJsonSchema"]
         return found
+
+
+class VertexForm(GeminiForm):
+    """Without ids: https://github.com/vercel/ai/issues/15664. The results have to be in the order of the calls."""
+
+    def called(self, message: Json) -> list[Json]:
+        (turn,) = super().called(message)
+        for part in turn["parts"]:
+            del part["functionCall"]["id"]
+        return [turn]
+
+    def results(self, results: Sequence[Result]) -> list[Json]:
+        (turn,) = super().results(self.ordered(results))
+        for part in turn["parts"]:
+            del part["functionResponse"]["id"]
+        return [turn]
+
+    def ordered(self, results: Sequence[Result]) -> Sequence[Result]:
+        return results[::-1]
 
 
 def _function_call(call: Json) -> Json:

@@ -17,7 +17,16 @@ import msgspec
 
 from gateway.model.catalog import ModelFacts, ProviderCatalog
 from scripts.refresh_catalog import Change, read_overlays
-from tests.e2e.forms import ChatForm, CohereForm, ConverseForm, Form, GeminiForm, MessagesForm, ResponsesForm
+from tests.e2e.forms import (
+    ChatForm,
+    CohereForm,
+    ConverseForm,
+    Form,
+    GeminiForm,
+    MessagesForm,
+    ResponsesForm,
+    VertexForm,
+)
 
 CATALOG = Path(__file__).parents[2] / "shared" / "catalog"
 CHAT_APIS = ("chat_completions", "messages", "generate_content", "converse", "cohere_chat", "responses")
@@ -123,7 +132,7 @@ ROWS = (
     Row("azure", "gpt-5.3-codex", "spoken to through Responses", RESPONSES, reasoning="encrypted"),
     Row("azure", "claude-sonnet-4-6", "Anthropic's API beside OpenAI's", CLAUDE, reasoning="signed"),
     Row("azure", "phi-4-multimodal", "hears", PLAIN, "prompt"),
-    Row("vertex", "gemini-3.5-flash", MOST, GEMINI, reasoning="signed"),
+    Row("vertex", "gemini-3.5-flash", MOST, VertexForm(), reasoning="signed"),
     Row("vertex", "claude-haiku-4-5@20251001", "Anthropic's API at Google", CLAUDE, "tool", "signed"),
     Row("mistral", "mistral-medium-2604", "all but sound", MISTRAL, reasoning="blocks"),
     Row("mistral", "voxtral-small-latest", "hears", ChatForm(bare_audio=True)),

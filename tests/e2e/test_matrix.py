@@ -159,7 +159,7 @@ def check_results(gate: Gate, row: Row, stream: bool, text: str, reply: Reply, *
     second = gate.ask(row, stream=stream, messages=messages, tools=TOOLS, **members)
     history = [row.form.user(text), *row.form.called(reply.said), *row.form.results(results)]
     assert only_body(gate, row, stream)[row.form.conversation] == history
-    assert second.said["content"] == f"Tool said: {' '.join(result.text for result in results)}"
+    assert second.said["content"] == f"Tool said: {' '.join(result.text for result in row.form.ordered(results))}"
     assert second.finish_reason == "stop"
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 
 from gateway.model.errors import InvalidRequest
 from gateway.model.fold import fold
+from gateway.providers.wire.gemini import Gemini
 from tests.providers.google_exchange import (
     DRAFT,
     HELLO,
@@ -20,6 +23,7 @@ from tests.providers.google_exchange import (
     rendered,
     sent_back,
     streamed,
+    target,
     text,
 )
 
@@ -132,3 +136,13 @@ def test_a_result_is_named_by_its_call_or_by_itself() -> None:
 def test_an_answer_without_parts_is_left_out_of_the_history() -> None:
     body = rendered(call(messages=[*HELLO, {"role": "assistant", "content": None}, *HELLO]))
     assert body["contents"] == [{"role": "user", "parts": [text("Hello"), text("Hello")]}]
+
+
+def test_without_call_ids_results_go_in_the_order_of_their_calls() -> None:
+    calls = [{"id": i, "type": "function", "function": {"name": "f", "arguments": "{}"}} for i in ("first", "second")]
+    results = [{"role": "tool", "tool_call_id": i, "content": i} for i in ("second", "first")]
+    asked = call(messages=[*HELLO, {"role": "assistant", "content": None, "tool_calls": calls}, *results, *HELLO])
+    contents = json.loads(Gemini(call_ids=False).render(asked, target()).body)["contents"]
+    assert contents[1]["parts"] == [{"functionCall": {"name": "f", "args": {}}}] * 2
+    responses = [{"name": "f", "response": {"output": said}} for said in ("first", "second")]
+    assert contents[2]["parts"] == [*({"functionResponse": response} for response in responses), text("Hello")]

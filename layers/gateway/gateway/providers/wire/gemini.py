@@ -25,9 +25,13 @@ COLLECTIONS = ("models", "tunedModels")
 
 @dataclass(frozen=True, slots=True)
 class Gemini:
-    """`prefix`: the path between base URL and collection, "" when the base URL holds all of it."""
+    """`prefix`: the path between base URL and collection, "" when the base URL holds all of it.
+
+    `call_ids`: whether function calls and their responses are told apart by ids; else by name and order.
+    """
 
     prefix: str = "/v1beta"
+    call_ids: bool = True
 
     @property
     def formats(self) -> frozenset[str]:
@@ -36,7 +40,7 @@ class Gemini:
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
         root = target.base_url + self.prefix
-        body = request_body(call, target, files_root=root)
+        body = request_body(call, target, files_root=root, call_ids=self.call_ids)
         url = f"{root}/{_path(target.model.id)}:{method}"
         return HttpRequest("POST", url, {"content-type": "application/json"}, msgspec.json.encode(body))
 

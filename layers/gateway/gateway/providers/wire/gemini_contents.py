@@ -41,22 +41,25 @@ class Conversation:
     Raises CapabilityNotSupported for a part or member that the API has no word for, InvalidRequest for a broken one.
     """
 
-    def __init__(self, messages: Iterable[Message], target: Target, files_root: str) -> None:
+    def __init__(self, messages: Iterable[Message], target: Target, *, files_root: str, call_ids: bool) -> None:
         self.system: Parts = []
         self.contents: list[Json] = []
         self._names: dict[str, str] = {}
-        self._files_root = files_root
+        self._results: list[tuple[str, Parts]] = []
+        self._files_root, self._call_ids = files_root, call_ids
         # Models told how much to think by a level are Gemini 3 and later, which refuse calls without a signature.
         self._signed_calls = target.model.reasoning_by == "effort"
         for position, message in enumerate(messages):
             self._add(message, f"messages[{position}]")
+        self._give_results()
         if not self.contents:
             raise CapabilityNotSupported("Gemini answers only to a user message", param="messages")
 
     def _add(self, message: Message, where: str) -> None:
         if isinstance(message, ToolMessage):
-            self._append("user", self._result(message, where))
+            self._results.append((message.tool_call_id, self._result(message, where)))
             return
+        self._give_results()
         if message.name is not None:
             raise CapabilityNotSupported("Gemini has no names of participants", param=f"{where}.name")
         if isinstance(message, SystemMessage | DeveloperMessage):
@@ -65,6 +68,15 @@ class Conversation:
             self._append("model", self._answer(message, where))
         else:
             self._append("user", self._parts(message.content, where))
+
+    def _give_results(self) -> None:
+        """Where ids do not say so, the order says which call a result is of."""
+        results, self._results = self._results, []
+        if not self._call_ids:
+            order = {call_id: position for position, call_id in enumerate(self._names)}
+            results.sort(key=lambda result: order.get(result[0], len(order)))
+        for _, parts in results:
+            self._append("user", parts)
 
     def _append(self, role: str, parts: Parts) -> None:
         """Messages of one role in a row become one: the results of parallel calls have to come together."""
@@ -112,7 +124,7 @@ class Conversation:
         return [part for part in texts if part["text"]] + media + [part for _, part in calls]
 
     def _calls(self, calls: list[ToolCall]) -> list[tuple[str, Json]]:
-        parts = [(call.id, _call(call)) for call in calls]
+        parts = [(call.id, _call(call, has_id=self._call_ids)) for call in calls]
         self._names |= {call.id: call.function.name for call in calls}
         if parts and self._signed_calls:
             parts[0][1].setdefault("thoughtSignature", NO_SIGNATURE)
@@ -127,7 +139,8 @@ class Conversation:
             )
         parts = self._parts(message.content, where)
         text = "".join(part.get("text", "") for part in parts)
-        result = {"id": message.tool_call_id, "name": name, "response": _object(text) or {"output": text}}
+        said = {"id": message.tool_call_id} if self._call_ids else {}
+        result = {**said, "name": name, "response": _object(text) or {"output": text}}
         return [{"functionResponse": result}, *(part for part in parts if "text" not in part)]
 
 
@@ -136,11 +149,12 @@ def _refuse_cache_mark(part: TextPart, where: str) -> None:
         raise CapabilityNotSupported("Gemini takes no cache marks", param=f"{where}.cache_control")
 
 
-def _call(call: ToolCall) -> Json:
+def _call(call: ToolCall, *, has_id: bool) -> Json:
     """Arguments that are no JSON object, which the API demands, are kept as the text they are."""
     arguments = call.function.arguments
     args = _object(arguments) or ({"INVALID_JSON": arguments} if arguments.strip() else {})
-    part: Json = {"functionCall": {"id": call.id, "name": call.function.name, "args": args}}
+    said = {"id": call.id} if has_id else {}
+    part: Json = {"functionCall": {**said, "name": call.function.name, "args": args}}
     google = (call.extra_content or {}).get("google")
     if isinstance(google, dict) and isinstance(signature := google.get("thought_signature"), str):
         part["thoughtSignature"] = signature

@@ -35,15 +35,15 @@ LACKS = (
 )
 
 
-def request_body(call: ChatCall, target: Target, *, files_root: str) -> Json:
-    """`files_root`: the URL below which an uploaded file `files/<id>` lies.
+def request_body(call: ChatCall, target: Target, *, files_root: str, call_ids: bool) -> Json:
+    """`files_root`: the URL below which an uploaded file `files/<id>` lies. `call_ids`: as in `Gemini`.
 
     Raises CapabilityNotSupported for a parameter that the API or the model cannot honour.
     """
     refuse(call, LACKS, "Gemini")
     refuse_metadata(call, "Gemini")
     refuse_obfuscation(call, "Gemini")
-    conversation = Conversation(call.messages, target, files_root)
+    conversation = Conversation(call.messages, target, files_root=files_root, call_ids=call_ids)
     body: Json = {"contents": conversation.contents}
     if conversation.system:
         body["systemInstruction"] = {"parts": conversation.system}
