@@ -146,3 +146,19 @@ def test_without_call_ids_results_go_in_the_order_of_their_calls() -> None:
     assert contents[1]["parts"] == [{"functionCall": {"name": "f", "args": {}}}] * 2
     responses = [{"name": "f", "response": {"output": said}} for said in ("first", "second")]
     assert contents[2]["parts"] == [*({"functionResponse": response} for response in responses), text("Hello")]
+
+
+@pytest.mark.parametrize("by", ["effort", "budget"])
+def test_media_of_results_go_inside_where_models_take_them(by: str) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,cG5n"}}
+    sound = {"type": "input_audio", "input_audio": {"data": "bXAz", "format": "mp3"}}
+    linked = {"type": "image", "url": "https://files.example/x.png"}
+    result = {"role": "tool", "tool_call_id": "a", "name": "f", "content": [image, sound, linked, image]}
+    parts = rendered(call(messages=[*HELLO, result]), reasoning_by=by)["contents"][0]["parts"][1:]
+    response = {"id": "a", "name": "f", "response": {"output": ""}}
+    png, mp3 = {"inlineData": PIXEL}, {"inlineData": {"mimeType": "audio/mp3", "data": "bXAz"}}
+    far = {"fileData": {"mimeType": "image/png", "fileUri": "https://files.example/x.png"}}
+    if by == "effort":
+        assert parts == [{"functionResponse": {**response, "parts": [png, png]}}, mp3, far]
+    else:
+        assert parts == [{"functionResponse": response}, png, mp3, far, png]

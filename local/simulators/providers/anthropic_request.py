@@ -1,5 +1,6 @@
 """Reading and checking a request to Anthropic's messages API."""
 
+import re
 from typing import Any
 
 from local.simulators.providers.constrained import check_constrained
@@ -138,7 +139,7 @@ def read_prompt(body: Json) -> tuple[Prompt, dict[str, str]]:
             prompt.tool_results = [result for _, result in results]
             if text or parts.media:
                 prompt.user_text, prompt.media, settings = text, parts.media, found
-        calls = _call_ids(message["content"])
+        calls = _call_ids(message["content"], where)
     _read_options(body, prompt)
     return prompt, settings
 
@@ -183,9 +184,13 @@ def _note(kind: str, source: Json) -> str:
     return f"[{kind} id {source['file_id']}]"
 
 
-def _call_ids(content: Any) -> set[str]:
+def _call_ids(content: Any, where: str) -> set[str]:
     blocks = content if isinstance(content, list) else []
-    return {str(block.get("id")) for block in blocks if block.get("type") == "tool_use"}
+    ids = {str(block.get("id")) for block in blocks if block.get("type") == "tool_use"}
+    if not all(re.fullmatch(r"[a-zA-Z0-9_-]+", call_id) for call_id in ids):
+        message = f"{where}.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'"
+        raise Refused("wrong_type", message, param=where)
+    return ids
 
 
 def _check_results(results: list[tuple[str, str]], calls: set[str], where: str) -> None:

@@ -49,7 +49,7 @@ _SIGNATURE = re.compile(
     r"SignedHeaders=(?P<signed>[a-z0-9;-]+), ?Signature=[0-9a-f]{64}"
 )
 _DOCUMENT_NAME = re.compile(r"(?!.*  )[A-Za-z0-9 _()\[\]-]{1,200}")
-_TOOL_USE_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
+_TOOL_USE_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 def check_access(request: Request) -> None:

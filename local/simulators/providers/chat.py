@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from local.simulators.http1 import Request
-from local.simulators.providers.conversation import read_prompt
+from local.simulators.providers.conversation import check_call_ids, read_prompt
 from local.simulators.providers.errors import ErrorStyle
 from local.simulators.script import (
     Answer,
@@ -77,6 +77,7 @@ class ChatApi(Api):
     rules: dict[str, Rule] = COMMON
     strict = True
     needs_key = True
+    call_id = r".{1,40}"
     max_output_tokens: int | None = None
     models: tuple[str, ...] = ()
     errors: ErrorStyle
@@ -114,6 +115,7 @@ class ChatApi(Api):
         require(body, "model", "messages")
         check_parameters(body, self.rules, strict=self.strict)
         check_messages(body["messages"], "messages")
+        check_call_ids(body["messages"], self.call_id)
         if body["model"] == UNKNOWN_MODEL:
             raise Refused(
                 "model_not_found",

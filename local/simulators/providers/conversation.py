@@ -23,6 +23,9 @@ def read_prompt(body: Json) -> tuple[Prompt, dict[str, str]]:
         text, found = strip_directives(parts.text)
         prompt.input_tokens += TOKENS_PER_MESSAGE + count_tokens(text) + TOKENS_PER_MEDIA * len(parts.media)
         role = message.get("role")
+        if parts.media and role != "user":
+            refusal = f"Media are only allowed for messages with role 'user', but this one has role '{role}'."
+            raise Refused("wrong_type", refusal, param=f"messages[{at}]", code="invalid_value")
         unanswered = _check_pairing(message, role, unanswered, at)
         if role == "user":
             prompt.user_text, prompt.media, settings, prompt.tool_results = text, parts.media, found, []
@@ -58,6 +61,16 @@ def _check_pairing(message: Json, role: Any, unanswered: set[str], at: int) -> s
         raise Refused("wrong_type", text, param=f"messages[{at}].role", code="invalid_value")
     calls = message.get("tool_calls") or [] if role == "assistant" else []
     return {str(call.get("id")) for call in calls if isinstance(call, dict)}
+
+
+def check_call_ids(messages: list[Json], taken: str) -> None:
+    """Raises Refused for the id of a tool call that does not match."""
+    for at, message in enumerate(messages):
+        ids = [str(call.get("id")) for call in message.get("tool_calls") or () if isinstance(call, dict)]
+        for call_id in [*ids, str(message["tool_call_id"])] if "tool_call_id" in message else ids:
+            if not re.fullmatch(taken, call_id):
+                refusal = f"Tool call id was {call_id} but must match {taken}"
+                raise Refused("wrong_type", refusal, param=f"messages[{at}]", code="invalid_value")
 
 
 def read_content(content: Any, param: str) -> Parts:

@@ -154,6 +154,8 @@ def _read_part(part: Json, parts: Parts, results: list[str]) -> None:
         parts.media.append(f"[{_kind(file.get('mimeType') or '')} url {file['fileUri']}]")
     elif "functionResponse" in part:
         results.append(_result(part["functionResponse"]["response"]))
+        for inside in part["functionResponse"].get("parts", ()):
+            _read_part({"inlineData": camel(inside)["inlineData"]}, parts, results)
     elif "functionCall" not in part:
         raise KeyError("a part needs data")
 

@@ -31,9 +31,13 @@ from gateway.model.chat import (
     ToolMessage,
 )
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+from gateway.providers.wire.call_ids import CallIds
 from gateway.providers.wire.model_mark import without_foreign
 
 Blocks: TypeAlias = list[Json]
+
+# "tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'": https://github.com/maximhq/bifrost/issues/5097
+CALL_IDS = CallIds(r"[a-zA-Z0-9_-]+", 32)
 
 
 def conversation(messages: Iterable[Message], model: str) -> tuple[str | Blocks, Blocks]:
@@ -103,7 +107,7 @@ def _tool_result(message: ToolMessage, where: str) -> Json:
     Source: https://platform.claude.com/docs/en/build-with-claude/prompt-caching#what-can-be-cached
     """
     content = _content(message.content, where)
-    result: Json = {"type": "tool_result", "tool_use_id": message.tool_call_id, "content": content}
+    result: Json = {"type": "tool_result", "tool_use_id": CALL_IDS.of(message.tool_call_id), "content": content}
     if not isinstance(content, str):
         marks = [block.pop("cache_control") for block in content if "cache_control" in block]
         if marks:
@@ -234,7 +238,8 @@ def _woven(details: Blocks, text: str, calls: Blocks) -> Blocks:
 
 def _tool_use(call: ToolCall) -> Json:
     """`extra_content.anthropic` holds members of the block that the normalised call has no word for."""
-    block = {"type": "tool_use", "id": call.id, "name": call.function.name, "input": _input(call.function.arguments)}
+    block: Json = {"type": "tool_use", "id": CALL_IDS.of(call.id), "name": call.function.name}
+    block["input"] = _input(call.function.arguments)
     extra = (call.extra_content or {}).get("anthropic")
     return {**extra, **block} if isinstance(extra, dict) else block
 

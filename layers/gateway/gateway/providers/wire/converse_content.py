@@ -5,8 +5,6 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Cont
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -27,6 +25,7 @@ from gateway.model.chat import (
     ToolMessage,
 )
 from gateway.model.errors import CapabilityNotSupported
+from gateway.providers.wire.call_ids import CallIds
 from gateway.providers.wire.converse_media import DocumentNames, media_block
 from gateway.providers.wire.model_mark import without_foreign
 
@@ -34,7 +33,8 @@ Blocks: TypeAlias = list[Json]
 
 OPAQUE_KINDS = ("reasoningContent", "toolUse", "toolResult")
 RESULT_KINDS = ("text", "image", "document", "video", "cachePoint")
-_TOOL_USE_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
+# https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolUseBlock.html; Claude takes no dots and colons
+CALL_IDS = CallIds(r"[a-zA-Z0-9_-]{1,64}", 32)
 
 
 def cache_point(mark: Json) -> Json:
@@ -116,7 +116,7 @@ class Conversation:
             if not set(RESULT_KINDS) & set(block):
                 raise CapabilityNotSupported("Bedrock takes no audio in a tool's result", param=f"{where}.content")
         result = {
-            "toolUseId": tool_use_id(message.tool_call_id),
+            "toolUseId": CALL_IDS.of(message.tool_call_id),
             "content": [block for block in blocks if "cachePoint" not in block],
         }
         return [{"toolResult": result}, *[block for block in blocks if "cachePoint" in block][-1:]]
@@ -188,15 +188,8 @@ def _without_blanks(blocks: Blocks) -> Blocks:
     return [block for block in blocks if "text" not in block or block["text"].strip()]
 
 
-def tool_use_id(call_id: str) -> str:
-    """Ids of other providers may be longer or of other characters than Bedrock takes."""
-    if _TOOL_USE_ID.fullmatch(call_id):
-        return call_id
-    return f"call_{hashlib.sha256(call_id.encode()).hexdigest()[:32]}"
-
-
 def _tool_use(call: ToolCall) -> Json:
-    use = {"toolUseId": tool_use_id(call.id), "name": call.function.name, "input": _input(call.function.arguments)}
+    use = {"toolUseId": CALL_IDS.of(call.id), "name": call.function.name, "input": _input(call.function.arguments)}
     return {"toolUse": use}
 
 

@@ -29,9 +29,15 @@ from gateway.providers.wire.gemini_media import media_entry, media_part
 Parts: TypeAlias = list[Json]
 
 NO_SIGNATURE = "skip_thought_signature_validator"
-"""Stands in for the signature of a call that Gemini did not make itself, or whose client lost it.
+"""Stands in for the signature of a call that Gemini did not make itself, or whose client lost it: Gemini 3 and later
+refuse calls without one.
 
 Source: https://ai.google.dev/gemini-api/docs/thought-signatures#faqs
+"""
+
+INSIDE_RESULTS = frozenset({"image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"})
+"""Source: https://ai.google.dev/gemini-api/docs/function-calling#multimodal, where data is inline only. Models before
+Gemini 3 refuse it.
 """
 
 
@@ -47,8 +53,9 @@ class Conversation:
         self._names: dict[str, str] = {}
         self._results: list[tuple[str, Parts]] = []
         self._files_root, self._call_ids = files_root, call_ids
-        # Models told how much to think by a level are Gemini 3 and later, which refuse calls without a signature.
+        # Models told how much to think by a level are Gemini 3 and later.
         self._signed_calls = target.model.reasoning_by == "effort"
+        self._inside_results = INSIDE_RESULTS if self._signed_calls else frozenset()
         for position, message in enumerate(messages):
             self._add(message, f"messages[{position}]")
         self._give_results()
@@ -131,7 +138,7 @@ class Conversation:
         return parts
 
     def _result(self, message: ToolMessage, where: str) -> Parts:
-        """Media of a result follow it, because only some models take them inside of it."""
+        """Media go inside the result where the model takes them there, else they follow it."""
         name = self._names.get(message.tool_call_id) or message.name
         if name is None:
             raise InvalidRequest(
@@ -140,8 +147,18 @@ class Conversation:
         parts = self._parts(message.content, where)
         text = "".join(part.get("text", "") for part in parts)
         said = {"id": message.tool_call_id} if self._call_ids else {}
-        result = {**said, "name": name, "response": _object(text) or {"output": text}}
-        return [{"functionResponse": result}, *(part for part in parts if "text" not in part)]
+        result: Json = {**said, "name": name, "response": _object(text) or {"output": text}}
+        media = [part for part in parts if "text" not in part]
+        if inside := [part for part in media if _inline_type(part) in self._inside_results]:
+            result["parts"] = inside
+        return [
+            {"functionResponse": result},
+            *(part for part in media if _inline_type(part) not in self._inside_results),
+        ]
+
+
+def _inline_type(part: Json) -> str | None:
+    return part["inlineData"]["mimeType"] if "inlineData" in part else None
 
 
 def _refuse_cache_mark(part: TextPart, where: str) -> None:

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from gateway.providers.wire.call_ids import CallIds
 from gateway.providers.wire.options import RESERVED
 
 EVERY_FORMAT = frozenset({"text", "json_object", "json_schema"})
+# "string too long. Expected a string with maximum length 40": https://github.com/vercel/ai/issues/8132
+LONGEST_CALL_ID = CallIds(r".{1,40}", 40)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Quirks:
         refusals: takes `refusal` on an assistant message and as a part; else it becomes plain text.
         prefix: takes `prefix` on an assistant message.
         cache_control: takes `cache_control` on parts and tools.
+        call_ids: the ids of tool calls that it takes.
+        user_after_results: takes a user message right after results of tools; else an assistant's word comes between.
         extra_content: takes back `extra_content` of a tool call.
         reasoning: the member that takes back an assistant's readable reasoning; "" for none.
         reasoning_blocks: takes back opaque reasoning as `reasoning_details`, or as parts of `content`.
@@ -63,6 +68,8 @@ class Quirks:
     refusals: bool = False
     prefix: bool = False
     cache_control: bool = False
+    call_ids: CallIds = LONGEST_CALL_ID
+    user_after_results: bool = True
     extra_content: bool = False
     reasoning: Literal["", "reasoning", "reasoning_content"] = ""
     reasoning_blocks: Literal["", "reasoning_details", "content"] = ""
