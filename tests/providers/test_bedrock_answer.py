@@ -32,13 +32,26 @@ WEB = {"location": {"web": {"url": "https://example.com", "domain": "example.com
         ("model_context_window_exceeded", [{"text": "x"}], "length"),
         ("content_filtered", [{"text": "x"}], "content_filter"),
         ("guardrail_intervened", [{"text": "x"}], "content_filter"),
-        ("malformed_tool_use", [{"text": "x"}], "stop"),
-        ("malformed_model_output", [], "stop"),
         ("unheard_of", [{"toolUse": USE}], "tool_calls"),
     ],
 )
 def test_finish_reasons(stop: str, blocks: list[Any], meant: str) -> None:
     assert parsed(*blocks, stop=stop).choices[0].finish_reason == meant
+
+
+@pytest.mark.parametrize("reason", ["malformed_tool_use", "malformed_model_output"])
+def test_an_answer_that_was_broken_off_is_an_error(reason: str) -> None:
+    figures = {"inputTokens": 9, "outputTokens": 1}
+    stop = ("messageStop", {"stopReason": reason})
+    for take in (
+        lambda: parsed({"text": "x"}, stop=reason, usage=figures),
+        lambda: streamed(delta(0, text="x"), end(0), stop, ("metadata", {"usage": figures})),
+    ):
+        with pytest.raises(ProviderError) as broken:
+            take()
+        assert broken.value.provider_code == reason
+        assert broken.value.charged is not None
+        assert broken.value.charged.prompt_tokens == 9
 
 
 def test_an_empty_answer_has_empty_content() -> None:

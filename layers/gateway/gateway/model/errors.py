@@ -51,6 +51,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 
 from gateway.model.money import usd_text as _usd
+from gateway.model.usage import TokenUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +193,7 @@ class ResponseBlocked(RequestBlocked):
     """A hook refused the reply. `usage`: what it cost all the same, filled in when it is known."""
 
     code = "response_blocked"
-
-    def __init__(self, reason: str, *, hook: str) -> None:
-        super().__init__(reason, hook=hook)
-        self.usage: Any = None
+    usage: Any = None
 
     def facts(self) -> dict[str, Any]:
         return {"hook": self.hook, "usage": self.usage}
@@ -286,10 +284,7 @@ class SchemaNotFound(GatewayError):
 
 
 class ReplyBreaksSchema(GatewayError):
-    """The model's reply is not what the request's schema asks for. `raw_text`: what it said instead.
-
-    `usage`: what it cost all the same, filled in when it is known.
-    """
+    """The reply is not what the request's schema asks for. `raw_text`: what it said. `usage`: as of ResponseBlocked."""
 
     status, code, type = 422, "validation_error", "invalid_request_error"
 
@@ -381,9 +376,13 @@ class ProviderRateLimited(ProviderFailure):
 
 
 class ProviderError(ProviderFailure):
-    """The provider failed, refused our credentials, could not be reached, or spoke nonsense."""
+    """The provider failed, refused our credentials, could not be reached, or spoke nonsense.
+
+    `charged`: what an answer that it broke off cost all the same, where it told.
+    """
 
     status, code, type, retryable = 502, "provider_error", "api_error", True
+    charged: TokenUsage | None = None
 
 
 class ProviderTimeout(ProviderFailure):

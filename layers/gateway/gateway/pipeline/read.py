@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from gateway.model.chat import MAX_BEGIN_MS, ChatCall
-from gateway.model.errors import CapabilityNotSupported, Detail, InvalidRequest
+from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.pipeline.decode import check_json_type, decoded
 from gateway.providers.lookup import has_provider, provider_names
 

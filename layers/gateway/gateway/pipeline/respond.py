@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from gateway.model.chat import ChatCall, Json
 from gateway.model.completion import AttemptReport, Completion, CompletionChunk, GatewayReport, UsageReport
-from gateway.model.errors import ProviderTimeout, ReplyBreaksSchema
+from gateway.model.errors import ProviderError, ProviderTimeout, ReplyBreaksSchema
 from gateway.model.estimate import at_least, estimated_usage, generated_bytes
 from gateway.model.money import cost_nano_usd
 from gateway.model.reply import Chunk, Reply
@@ -168,8 +168,9 @@ def account_interrupted(call: ChatCall, exchange: Exchange) -> Iterator[None]:
         yield
     except BaseException:
         attempt = exchange.attempts[-1]
-        if attempt.usage is None and (attempt.error is None or isinstance(attempt.error, ProviderTimeout)):
-            account(exchange, estimated_usage(call, 0))
+        charged = attempt.error.charged if isinstance(attempt.error, ProviderError) else None
+        if attempt.usage is None and (charged or attempt.error is None or isinstance(attempt.error, ProviderTimeout)):
+            account(exchange, charged or estimated_usage(call, 0))
         raise
 
 

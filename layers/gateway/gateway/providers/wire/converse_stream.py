@@ -15,9 +15,11 @@ import msgspec
 from gateway.model.chat import Json
 from gateway.model.errors import ProviderError
 from gateway.model.reply import Chunk, ChunkChoice, Delta, FunctionCallDelta, ToolCallDelta
+from gateway.model.usage import TokenUsage
 from gateway.providers.wire.anthropic_parse import Places
 from gateway.providers.wire.converse_failures import failure_in
 from gateway.providers.wire.converse_parse import (
+    BROKEN_OFF,
     SERVER_TOOL_USE,
     UNREADABLE,
     Image,
@@ -31,6 +33,7 @@ from gateway.providers.wire.converse_parse import (
     server_tool_use,
 )
 from gateway.providers.wire.eventstream import EventStreamDecoder, Message
+from gateway.providers.wire.failures import broke_off
 
 
 class Start(Lenient, frozen=True):
@@ -113,15 +116,19 @@ class ConverseStream:
         self._blocks: dict[int, _Open] = {}
         self._chars = self._cited_from = self._calls = 0
         self._complete = False
+        self._broken_off = ""
+        self._charged: TokenUsage | None = None
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         for message in self._frames.feed(data):
             yield from self.event(message)
 
     def close(self) -> Iterator[Chunk]:
-        """Raises ProviderError when `messageStop` has not come."""
+        """Raises ProviderError when `messageStop` has not come, or says that the answer was broken off."""
         if not self._complete:
             raise ProviderError(f"{self._provider}'s stream ended early")
+        if self._broken_off:
+            raise broke_off(self._provider, self._broken_off, self._charged)
         return iter(())
 
     def event(self, message: Message) -> Iterator[Chunk]:
@@ -219,12 +226,15 @@ class ConverseStream:
         for index in sorted(self._blocks):
             yield from self._end_block(self._blocks.pop(index))
         self._complete = True
+        if stop.stop_reason in BROKEN_OFF:
+            self._broken_off = stop.stop_reason
+            return
         reason = stop.finish_reason(has_calls=self._calls > 0)
         yield Chunk(choices=[ChunkChoice(index=0, delta=Delta(), finish_reason=reason)], extra=stop.facts())
 
     def _metadata(self, metadata: Metadata) -> Iterator[Chunk]:
-        usage = metadata.usage.tokens() if metadata.usage else None
-        yield Chunk(choices=[], usage=usage, service_tier=metadata.tier, extra=metadata.facts())
+        self._charged = metadata.usage.tokens() if metadata.usage else None
+        yield Chunk(choices=[], usage=self._charged, service_tier=metadata.tier, extra=metadata.facts())
 
     def _server_input(self, text: str) -> Any:
         try:

@@ -36,10 +36,14 @@ class AnswerStream:
             yield self._chunk(event.data)
 
     def close(self) -> Iterator[Chunk]:
-        """Raises ProviderError when a candidate has not finished, or none has come and the prompt was not blocked."""
+        """Raises ProviderError when a candidate has not finished, or none has come and the prompt was not blocked, and
+        when one has been broken off.
+        """
         readers = sorted(self._readers.values(), key=lambda reader: reader.index)
         if self._blocked is None and not (readers and all(reader.finished is not None for reader in readers)):
             raise ProviderError(f"{self._provider}'s stream ended early")
+        for reader in readers:
+            reader.check(self._provider, self._figures)
         ends = [
             ChunkChoice(
                 index=reader.index,
