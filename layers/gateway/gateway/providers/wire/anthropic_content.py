@@ -58,12 +58,12 @@ def conversation(messages: Iterable[Message], model: str) -> tuple[str | Blocks,
         elif isinstance(message, ToolMessage):
             _append(turns, "user", [_tool_result(message, where)])
         else:
-            _append(turns, "user", _content(message.content, where))
+            _append(turns, "user", _user(message.content, where))
     if not turns:
         raise CapabilityNotSupported("Anthropic answers only to a user message", param="messages")
-    if len(system) == 1:
-        return system[0], turns
-    return [block for content in system for block in _blocks(content) if block["text"]], turns
+    if len(system) == 1 and isinstance(system[0], str):
+        return system[0].strip() and system[0], turns
+    return [block for content in system for block in _without_blanks(_blocks(content))], turns
 
 
 def _append(turns: Blocks, role: str, content: str | Blocks) -> None:
@@ -71,6 +71,8 @@ def _append(turns: Blocks, role: str, content: str | Blocks) -> None:
 
     Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/parallel-tool-use
     """
+    if not content:
+        return
     if turns and turns[-1]["role"] == role:
         turns[-1]["content"] = _blocks(turns[-1]["content"]) + _blocks(content)
     else:
@@ -85,6 +87,19 @@ def _content(content: Content, where: str) -> str | Blocks:
     if isinstance(content, str):
         return content
     return [_block(part, f"{where}.content[{position}]") for position, part in enumerate(content)]
+
+
+def _without_blanks(blocks: Blocks) -> Blocks:
+    """Blank text is refused."""
+    return [block for block in blocks if block["type"] != "text" or block["text"].strip()]
+
+
+def _user(content: Content, where: str) -> str | Blocks:
+    given = _content(content, where)
+    kept = given if isinstance(given, str) else _without_blanks(given)
+    if not kept or (isinstance(kept, str) and kept.isspace()):
+        raise CapabilityNotSupported("Anthropic takes no blank user messages", param=f"{where}.content")
+    return kept
 
 
 def _system(content: Content, where: str) -> str | Blocks:
@@ -107,12 +122,15 @@ def _tool_result(message: ToolMessage, where: str) -> Json:
     Source: https://platform.claude.com/docs/en/build-with-claude/prompt-caching#what-can-be-cached
     """
     content = _content(message.content, where)
-    result: Json = {"type": "tool_result", "tool_use_id": CALL_IDS.of(message.tool_call_id), "content": content}
+    result: Json = {"type": "tool_result", "tool_use_id": CALL_IDS.of(message.tool_call_id)}
     if not isinstance(content, str):
         marks = [block.pop("cache_control") for block in content if "cache_control" in block]
         if marks:
             result["cache_control"] = marks[-1]
-    return result
+        content = _without_blanks(content)
+    elif content.isspace():
+        content = ""
+    return {**result, "content": content} if content else result
 
 
 def _block(part: Part, where: str) -> Json:
@@ -198,10 +216,16 @@ def _assistant(message: AssistantMessage, where: str, model: str) -> str | Block
     details = [detail for detail in given if _is_own(detail)]
     calls = [_tool_use(call) for call in message.tool_calls or ()]
     if isinstance(content, str):
-        return _woven(details, content, calls) if details or calls else content
+        blocks = _woven(details, content, calls)
+        return content if blocks == _blocks(content) else _unless_only_thoughts(blocks)
     _only_text(content, where)
     opaque = [detail for detail in details if detail["type"] not in ("text", "tool_use")]
-    return [*opaque, *(block for block in _blocks(_content(content, where)) if block["text"].strip()), *calls]
+    return _unless_only_thoughts([*opaque, *_without_blanks(_blocks(_content(content, where))), *calls])
+
+
+def _unless_only_thoughts(blocks: Blocks) -> Blocks:
+    """A turn without words is refused, and one may not end in thinking: it was cut before it said anything."""
+    return blocks if any(block["type"] not in ("thinking", "redacted_thinking") for block in blocks) else []
 
 
 def _is_own(detail: Json) -> bool:
@@ -233,7 +257,7 @@ def _woven(details: Blocks, text: str, calls: Blocks) -> Blocks:
         else:
             blocks.append(detail)
     blocks.append({"type": "text", "text": text})
-    return [block for block in blocks if block["type"] != "text" or block["text"].strip()] + left
+    return _without_blanks(blocks) + left
 
 
 def _tool_use(call: ToolCall) -> Json:

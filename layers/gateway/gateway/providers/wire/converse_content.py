@@ -73,7 +73,13 @@ class Conversation:
         elif isinstance(message, ToolMessage):
             self._append("user", self._tool_result(message, where))
         else:
-            self._append("user", self._content(message.content, where))
+            self._append("user", self._user(message.content, where))
+
+    def _user(self, content: Content, where: str) -> Blocks:
+        blocks = _without_blanks(self._content(content, where))
+        if not blocks:
+            raise CapabilityNotSupported("Bedrock takes no blank user messages", param=f"{where}.content")
+        return blocks
 
     def _append(self, role: str, blocks: Blocks) -> None:
         """Turns of one role in a row become one: all results of parallel calls have to be in one user turn."""
@@ -85,12 +91,11 @@ class Conversation:
     def _content(self, content: Content, where: str) -> Blocks:
         if isinstance(content, str):
             return [{"text": content}]
-        blocks = [
+        return [
             block
             for position, part in enumerate(content)
             for block in self._blocks(part, f"{where}.content[{position}]")
         ]
-        return _without_blanks(blocks) or blocks
 
     def _blocks(self, part: Part, where: str) -> Blocks:
         if isinstance(part, RefusalPart):
@@ -111,7 +116,7 @@ class Conversation:
     def _tool_result(self, message: ToolMessage, where: str) -> Blocks:
         """A cache mark inside the result moves behind the result, the only place for one."""
         self.has_tools = True
-        blocks = self._content(message.content, where) if message.content else []
+        blocks = _without_blanks(self._content(message.content, where))
         for block in blocks:
             if not set(RESULT_KINDS) & set(block):
                 raise CapabilityNotSupported("Bedrock takes no audio in a tool's result", param=f"{where}.content")

@@ -1,0 +1,74 @@
+"""Blank text, which Anthropic and Bedrock refuse, is left out of a history that another provider took as it is."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.model.catalog import ModelFacts
+from gateway.model.chat import ChatCall
+from gateway.model.errors import CapabilityNotSupported
+from gateway.providers.contract import Target
+from gateway.providers.lookup import provider_named
+
+Json = dict[str, Any]
+
+HELLO, AND = {"role": "user", "content": "Hello"}, {"role": "user", "content": "And?"}
+BLANK: Json = {"type": "text", "text": " \n"}
+THOUGHT = {"type": "thinking", "thinking": "Hm", "signature": "c2ln"}
+APIS = [("anthropic", "messages"), ("bedrock", "converse")]
+
+
+def turns_of(provider: str, api: Any, *messages: Json) -> list[Json]:
+    tool = {"type": "function", "function": {"name": "f"}}
+    call = msgspec.convert({"model": "m", "messages": messages, "tools": [tool]}, ChatCall)
+    target = Target(provider, ModelFacts(id="m", name="M", api=api, dialect="anthropic"), "https://host.example")
+    body: Json = json.loads(provider_named(provider).wires[api].render(call, target).body)
+    assert "system" not in body
+    found: list[Json] = body["messages"]
+    return found
+
+
+@pytest.mark.parametrize(("provider", "api"), APIS)
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        {"role": "assistant", "content": ""},
+        {"role": "assistant", "content": None},
+        {"role": "assistant", "content": [BLANK]},
+        {"role": "assistant", "content": "", "reasoning_details": [THOUGHT]},
+        {"role": "system", "content": " "},
+        {"role": "system", "content": [BLANK]},
+    ],
+)
+def test_messages_that_say_nothing(provider: str, api: str, nothing: Json) -> None:
+    (turn,) = turns_of(provider, api, HELLO, nothing, AND)
+    assert [block["text"] for block in turn["content"]] == ["Hello", "And?"]
+
+
+@pytest.mark.parametrize(("provider", "api"), APIS)
+def test_blank_parts_beside_others(provider: str, api: str) -> None:
+    said = {"role": "user", "content": [BLANK, {"type": "text", "text": "Hello"}]}
+    ((block,),) = [turn["content"] for turn in turns_of(provider, api, said)]
+    assert block["text"] == "Hello"
+
+
+@pytest.mark.parametrize(("provider", "api"), APIS)
+@pytest.mark.parametrize("content", ["", " ", [], [BLANK]])
+def test_results_that_say_nothing(provider: str, api: str, content: Any) -> None:
+    used = {"id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}
+    asked = {"role": "assistant", "content": None, "tool_calls": [used]}
+    *_, turn = turns_of(provider, api, HELLO, asked, {"role": "tool", "tool_call_id": "a", "content": content})
+    (block,) = turn["content"]
+    assert not block.get("toolResult", block).get("content")
+
+
+@pytest.mark.parametrize(("provider", "api"), APIS)
+@pytest.mark.parametrize("content", ["", " ", [], [BLANK]])
+def test_a_user_who_says_nothing_is_refused_by_name(provider: str, api: str, content: Any) -> None:
+    with pytest.raises(CapabilityNotSupported) as refused:
+        turns_of(provider, api, HELLO, {"role": "user", "content": content})
+    assert refused.value.param == "messages[1].content"
