@@ -72,3 +72,31 @@ def test_a_user_who_says_nothing_is_refused_by_name(provider: str, api: str, con
     with pytest.raises(CapabilityNotSupported) as refused:
         turns_of(provider, api, HELLO, {"role": "user", "content": content})
     assert refused.value.param == "messages[1].content"
+
+
+@pytest.mark.parametrize("content", [{}, {"content": None}, {"content": ""}])
+def test_an_answer_that_says_nothing_to_openai_and_its_imitators(content: Json) -> None:
+    nothing = {"role": "assistant", "tool_calls": [], **content}
+    assert chat("openai", HELLO, nothing, AND)["messages"] == [HELLO, {"role": "assistant", "content": ""}, AND]
+    assert chat("mistral", HELLO, nothing, AND)["messages"] == [HELLO, AND]
+    used = {"id": "aaaaaaaaa", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    asked = {"role": "assistant", "content": None, "tool_calls": [used]}
+    result = {"role": "tool", "tool_call_id": "aaaaaaaaa", "content": "1"}
+    for provider in ("openai", "mistral"):
+        assert chat(provider, HELLO, asked, result)["messages"] == [HELLO, asked, result]
+    understood = {"role": "assistant", "content": "OK"}
+    assert chat("mistral", HELLO, asked, result, nothing, AND)["messages"] == [HELLO, asked, result, understood, AND]
+
+
+def test_an_empty_list_of_tools_is_none_at_all() -> None:
+    assert chat("openai", HELLO, tools=[], tool_choice="auto").keys() == {"model", "messages"}
+    assert chat("openai", HELLO, tools=[], tool_choice="required")["tool_choice"] == "required"
+    own = {"openai": {"tools": [{"type": "custom", "custom": {"name": "c"}}]}}
+    assert chat("openai", HELLO, tool_choice="none", provider_options=own)["tool_choice"] == "none"
+
+
+def chat(provider: str, *messages: Json, **members: Any) -> Json:
+    call = msgspec.convert({"model": "m", "messages": messages, **members}, ChatCall)
+    target = Target(provider, ModelFacts(id="m", name="M"), "https://host.example/v1")
+    body: Json = json.loads(provider_named(provider).wires["chat_completions"].render(call, target).body)
+    return body

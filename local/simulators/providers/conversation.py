@@ -73,6 +73,21 @@ def check_call_ids(messages: list[Json], taken: str) -> None:
                 raise Refused("wrong_type", refusal, param=f"messages[{at}]", code="invalid_value")
 
 
+def check_nothing(body: Json, *, takes_empty: bool) -> None:
+    """Raises Refused for empty lists, for null where only calls may have it, and for an answer without a word."""
+    if body.get("tools") == []:
+        raise Refused("empty", "[] is too short - 'tools'", param="tools", code="empty_array")
+    for at, message in enumerate(body["messages"]):
+        where = f"messages[{at}]"
+        if message.get("tool_calls") == []:
+            raise Refused("empty", f"Invalid '{where}.tool_calls': empty array.", param=where, code="empty_array")
+        if message.get("role") != "assistant" or any(message.get(name) for name in ("tool_calls", "refusal", "audio")):
+            continue
+        if message.get("content") is None or (not takes_empty and not message["content"]):
+            refusal = "Invalid value for 'content': expected a string, got null."
+            raise Refused("wrong_type", refusal, param=f"{where}.content", code="invalid_value")
+
+
 def read_content(content: Any, param: str) -> Parts:
     """Text and media of a message: a string, a list of parts, or nothing. Raises Refused."""
     parts = Parts([], [])

@@ -65,6 +65,7 @@ class Mistral(ChatApi):
         "prediction": OBJECT,
     }
     models = ("mistral-large-latest", "mistral-small-latest", "ministral-3b-latest", "magistral-medium-latest")
+    empty_answers = False
     call_id = r"[a-zA-Z0-9]{9}"
     errors = ErrorStyle(error_body, statuses({"model_not_found": 400}, validation=422))
     chunk_extras: ClassVar[Json] = {"p": "simulated"}

@@ -20,6 +20,7 @@ CHAT = Quirks(
     # "Tool call id was … but must be a-z, A-Z, 0-9, with a length of 9": https://github.com/langchain-ai/langchain/pull/24668
     call_ids=CallIds(r"[a-zA-Z0-9]{9}", 9),
     user_after_results=False,  # "Unexpected role 'user' after role 'tool'": https://github.com/zed-industries/zed/issues/37021
+    empty_answers=False,  # "must have either content or tool_calls": https://github.com/OpenHands/OpenHands/issues/8685
     prefix=True,  # https://docs.mistral.ai/capabilities/completion/prefix
     reasoning_blocks="content",  # https://docs.mistral.ai/capabilities/reasoning
     documents="document_url",  # https://docs.mistral.ai/capabilities/document_ai/document_qna

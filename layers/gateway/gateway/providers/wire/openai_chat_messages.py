@@ -41,16 +41,27 @@ def messages(given: list[Message], provider: str, quirks: Quirks) -> list[Render
     """Raises CapabilityNotSupported (400) for what this provider cannot take."""
     rendered: list[Rendered] = []
     media: list[Rendered] = []
+    before: Message | None = None
     for position, message in enumerate(given):
         where = f"messages[{position}]"
         if isinstance(message, ToolMessage):
             rendered.append(_result(message, where, provider, quirks, media))
+        elif quirks.empty_answers or not _is_empty(message):
+            if isinstance(before, ToolMessage):
+                rendered += _after_results(media, quirks, is_answer=isinstance(message, AssistantMessage))
+                media = []
+            rendered.append(_message(message, where, provider, quirks))
+        else:
             continue
-        if position and isinstance(given[position - 1], ToolMessage):
-            rendered += _after_results(media, quirks, is_answer=isinstance(message, AssistantMessage))
-            media = []
-        rendered.append(_message(message, where, provider, quirks))
+        before = message
     return rendered + _after_results(media, quirks, is_answer=True)
+
+
+def _is_empty(message: Message) -> bool:
+    """An answer that says nothing and calls nothing."""
+    if not isinstance(message, AssistantMessage):
+        return False
+    return not (message.content or message.tool_calls or message.refusal or message.audio)
 
 
 def _after_results(media: list[Rendered], quirks: Quirks, *, is_answer: bool) -> list[Rendered]:
@@ -104,9 +115,11 @@ def _assistant(message: AssistantMessage, where: str, provider: str, quirks: Qui
     if message.name is not None and not quirks.names:
         raise lacking(provider, f"{where}.name", "'name' on messages")
     result = _object("assistant", name=message.name, refusal=refusal)
-    if content is not UNSET:
+    if _is_empty(message):
+        result["content"] = ""  # null is for calls: https://github.com/run-llama/llama_index/pull/17921
+    elif content is not UNSET:
         result["content"] = content
-    if message.tool_calls is not None:
+    if message.tool_calls:
         result["tool_calls"] = _calls(message.tool_calls, quirks)
     if message.audio is not None:
         result["audio"] = _audio_reference(message.audio, f"{where}.audio", provider, quirks)

@@ -36,6 +36,7 @@ class Quirks:
         cache_control: takes `cache_control` on parts and tools.
         call_ids: the ids of tool calls that it takes.
         user_after_results: takes a user message right after results of tools; else an assistant's word comes between.
+        empty_answers: takes assistant messages that say nothing and call nothing; else they are left out.
         extra_content: takes back `extra_content` of a tool call.
         reasoning: the member that takes back an assistant's readable reasoning; "" for none.
         reasoning_blocks: takes back opaque reasoning as `reasoning_details`, or as parts of `content`.
@@ -70,6 +71,7 @@ class Quirks:
     cache_control: bool = False
     call_ids: CallIds = LONGEST_CALL_ID
     user_after_results: bool = True
+    empty_answers: bool = True
     extra_content: bool = False
     reasoning: Literal["", "reasoning", "reasoning_content"] = ""
     reasoning_blocks: Literal["", "reasoning_details", "content"] = ""

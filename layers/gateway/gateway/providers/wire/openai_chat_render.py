@@ -36,16 +36,16 @@ def request_body(call: ChatCall, target: Target, quirks: Quirks) -> bytes:
     body |= _plain(call, target, quirks)
     if call.output_limit_tokens is not None:
         body[target.model.output_limit_field] = call.output_limit_tokens
-    if call.tools is not None:
+    if call.tools:
         body["tools"] = [_tool(tool, position, target, quirks) for position, tool in enumerate(call.tools)]
-    if call.tool_choice is not None:
+    options = call.options_for(target.provider)
+    if call.tool_choice is not None and (call.tools or "tools" in options or call.tool_choice not in ("auto", "none")):
         body |= _tool_choice(call.tool_choice, target, quirks)
     if call.response_format is not None:
         body["response_format"] = _response_format(call.response_format, target, quirks)
     body |= _attribution(call, target, quirks)
     if call.stream is not None:
         body |= _stream(call, target, quirks)
-    options = call.options_for(target.provider)
     return _encoder.encode(with_options(body, options, target.provider, quirks.reserved))
 
 
