@@ -188,6 +188,12 @@ def test_an_instance_that_describes_a_function_refers_to_what_is_there() -> None
     assert outcome({"id": call, "x-gts-final": True}, known=known)[0] == ["/types/0/x-gts-final: only types have this"]
 
 
+@pytest.mark.parametrize("ref", [None, 7, [], {"a": 1}, "x", "http://[", "#", "#/nowhere"])
+def test_an_instance_that_refers_to_no_types_is_data(ref: Any) -> None:
+    known = {FUNCTION: a_type(FUNCTION)}
+    assert outcome({"id": f"{FUNCTION}x.test7._.call.v1", "params": {"$ref": ref}}, known=known) == ([], [])
+
+
 def test_references_lead_only_so_far() -> None:
     known = {f"gts.a.b.c.t{n}.v1~": a_type("x", items=ref(f"gts.a.b.c.t{n + 1}.v1~")) for n in range(MAX_DEPTH)}
     last = f"gts.a.b.c.t{MAX_DEPTH}.v1~"

@@ -50,6 +50,11 @@ class Candidate:
         parent = {self.id.parent} if self.id.parent else set()
         return {*parent, *referred_types(self.schema)} - {self.id.text}
 
+    @property
+    def is_judged(self) -> bool:
+        """An instance is data, and only what refers to types in it is known to be a schema."""
+        return self.id.is_type or bool(referred_types(self.schema))
+
 
 def read_candidates(documents: Sequence[Json], at: str) -> tuple[list[Candidate], list[Detail]]:
     """The documents that have an id one can register, and what is wrong with the ids of the others."""
@@ -155,7 +160,7 @@ def _defects(candidate: Candidate) -> Iterator[Detail]:
         if len(msgspec.json.encode(document)) > MAX_BYTES:
             yield Detail(at, f"larger than {MAX_BYTES} bytes")
         yield from (Detail(f"{at}/{word}", "only types have this") for word in _TOP_ONLY & set(document))
-        if referred_types(candidate.schema):
+        if candidate.is_judged:
             yield from defects(candidate.schema, at + arguments(document, is_type=False)[0])
         return
     found = list(defects(document, at))
@@ -195,7 +200,7 @@ def _in_context(candidate: Candidate, around: _Surroundings) -> Iterator[Detail]
         yield Detail(at, TOO_FAR)
     elif any(one.size_bytes > MAX_BYTES for one in reached):
         yield Detail(at, TOO_LARGE_TOGETHER)
-    elif reason := unending(bundle(candidate.schema, around.types)):
+    elif candidate.is_judged and (reason := unending(bundle(candidate.schema, around.types))):
         yield Detail(at, reason)
     elif candidate.id.is_type:
         yield from _family_violations(candidate, around.types)
