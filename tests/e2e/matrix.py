@@ -77,6 +77,7 @@ class Row:
     """`why` this model. `schema`: how it is asked for, a key of SCHEMAS. `reasoning`: what becomes of it, a key of
     REASONING, "" for a model without.
 
+    `tools_form`: that of a call with tools, where another API takes them (`tools_api` of the catalog).
     `asks`: the members of the request that ask for reasoning.
     """
 
@@ -87,6 +88,7 @@ class Row:
     schema: Literal["native", "tool", "prompt"] = "native"
     reasoning: Reasoning = ""
     asks: Mapping[str, Any] = field(default_factory=lambda: {"reasoning_effort": "high"})
+    tools_form: Form | None = None
 
     @property
     def name(self) -> str:
@@ -104,6 +106,7 @@ class Refusal(NamedTuple):
     source: str
 
 
+LEVELS = "pictures, PDFs, levels of reasoning"
 MOST = "takes what any of its models takes"
 CLAUDE, GEMINI, CONVERSE, RESPONSES = MessagesForm(), GeminiForm(), ConverseForm(), ResponsesForm()
 PLAIN = ChatForm()
@@ -118,7 +121,8 @@ NOVA_ASKS = {"reasoning_effort": "medium"}  # at "high" it takes no output limit
 FIREWORKS = "accounts/fireworks/models"
 
 ROWS = (
-    Row("openai", "gpt-5.5", "pictures, PDFs, levels of reasoning", FILES, reasoning="counted"),
+    Row("openai", "gpt-5.5", LEVELS, FILES, reasoning="encrypted", tools_form=RESPONSES),
+    Row("openai", "gpt-5", LEVELS, FILES, reasoning="counted"),
     Row("openai", "gpt-5.3-codex", "spoken to through Responses", RESPONSES, reasoning="encrypted"),
     Row("openai", "gpt-audio", "hears", PLAIN, "tool"),
     Row("anthropic", "claude-sonnet-4-6", f"{MOST}; thinks at a level", CLAUDE, reasoning="signed"),
@@ -128,7 +132,8 @@ ROWS = (
     Row("bedrock", "anthropic.claude-sonnet-4-6", "Claude's parameters", CONVERSE, reasoning="signed"),
     Row("bedrock", "amazon.nova-2-lite-v1:0", "sees video; Nova's parameters", CONVERSE, "tool", "signed", NOVA_ASKS),
     Row("bedrock", "mistral.voxtral-small-24b-2507", "hears", CONVERSE),
-    Row("azure", "gpt-5.4", "pictures, PDFs, levels of reasoning", FILES, reasoning="counted"),
+    Row("azure", "gpt-5.5", LEVELS, FILES, reasoning="encrypted", tools_form=RESPONSES),
+    Row("azure", "gpt-5", LEVELS, FILES, reasoning="counted"),
     Row("azure", "gpt-5.3-codex", "spoken to through Responses", RESPONSES, reasoning="encrypted"),
     Row("azure", "claude-sonnet-4-6", "Anthropic's API beside OpenAI's", CLAUDE, reasoning="signed"),
     Row("azure", "phi-4-multimodal", "hears", PLAIN, "prompt"),

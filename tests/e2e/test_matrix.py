@@ -9,6 +9,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -233,12 +234,17 @@ CHECKS: dict[str, Callable[[Gate, Row, bool], None]] = {
 }
 
 
+WITH_TOOLS = ("tools", "parallel_tools", "tool_results", "reasoning")
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_cell(gate: Gate, row: Row, cell: str, stream: bool) -> None:
     gate.begin()
     refused = refusal(row, cell)
+    if cell in WITH_TOOLS:
+        row = replace(row, form=row.tools_form or row.form)
     if refused is None:
         CHECKS[cell](gate, row, stream)
         return

@@ -17,6 +17,7 @@ from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.media import with_media
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.read import read_chat_call
+from gateway.pipeline.reasoning import by_the_api_for_tools
 from gateway.pipeline.respond import ChunkResponder, account_interrupted, completion
 from gateway.pipeline.route import Route, resolve
 from gateway.pipeline.structured import Promise, expect
@@ -76,6 +77,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
 async def _plan(call: ChatCall, principal: Principal, world: World) -> ChatPlan:
     route = resolve(call.model, principal, world.catalog, world.clock.now_s())
     call, names = await with_functions(call, principal.tenant.id, world.types)
+    route = by_the_api_for_tools(call, route)
     call, expectation = expect(call, route)
     check_capabilities(call, route)
     call, demand = demand_of(call, route, principal, longest_s(call))

@@ -1,11 +1,15 @@
-"""Does the model reason in this call, and can it then be made to call a tool? Answered from the catalog."""
+"""Does the model reason in this call, and what does that mean for its tools? Answered from the catalog."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
 
 from gateway.model.chat import ChatCall
 from gateway.pipeline.route import Route
 
-ELSEWHERE = ("reasoning", "reasoning_effort", "thinking_config", "generationConfig", "additionalModelRequestFields")
+ELSEWHERE = ("reasoning", "thinking_config", "generationConfig", "additionalModelRequestFields")
 """Members of `provider_options` that may turn reasoning on or off in the provider's own words."""
 
 
@@ -20,8 +24,8 @@ def reasons(call: ChatCall, route: Route) -> bool | None:
         return thinking.get("type") != "disabled"
     if any(name in options for name in ELSEWHERE):
         return None
-    if call.reasoning_effort is not None:
-        return call.reasoning_effort != "none"
+    if (effort := options.get("reasoning_effort", call.reasoning_effort)) is not None:
+        return bool(effort != "none")
     return None if facts.reasons is None else facts.reasons == "unless_told"
 
 
@@ -33,3 +37,11 @@ def takes_forced_tools(call: ChatCall, route: Route) -> bool | None:
     if does_reason is False:
         return True
     return False if does_reason and route.facts.forced_tools == "without_reasoning" else None
+
+
+def by_the_api_for_tools(call: ChatCall, route: Route) -> Route:
+    """The route of a call with tools, where the model's usual API refuses them while it reasons."""
+    api = route.facts.tools_api
+    if api is None or not call.tools or reasons(call, route) is False:
+        return route
+    return replace(route, facts=msgspec.structs.replace(route.facts, api=api), wire=route.provider.wires[api])
