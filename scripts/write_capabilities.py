@@ -45,7 +45,8 @@ def _matrix() -> str:
 def _cell(row: Row, cell: str) -> str:
     if (refused := refusal(row, cell)) is not None:
         return f"refused: [{_host(refused.source)}]({_place(row, refused.source)})"
-    said = {"structured_output": row.schema, "reasoning": row.reasoning}.get(cell, "")
+    schema = f"{row.schema}, streamed {row.streamed_schema}" if row.streamed_schema else row.schema
+    said = {"structured_output": schema, "reasoning": row.reasoning}.get(cell, "")
     return f"✓ {said}".rstrip()
 
 

@@ -77,6 +77,7 @@ class Row:
     """`why` this model. `schema`: how it is asked for, a key of SCHEMAS. `reasoning`: what becomes of it, a key of
     REASONING, "" for a model without.
 
+    `streamed_schema`: in place of `schema`, when streamed, where that makes a difference.
     `tools_form`: that of a call with tools, where another API takes them (`tools_api` of the catalog).
     `asks`: the members of the request that ask for reasoning.
     """
@@ -89,6 +90,7 @@ class Row:
     reasoning: Reasoning = ""
     asks: Mapping[str, Any] = field(default_factory=lambda: {"reasoning_effort": "high"})
     tools_form: Form | None = None
+    streamed_schema: Literal["", "tool", "prompt"] = ""
 
     @property
     def name(self) -> str:
@@ -142,8 +144,8 @@ ROWS = (
     Row("mistral", "mistral-medium-2604", "all but sound", MISTRAL, reasoning="blocks"),
     Row("mistral", "voxtral-small-latest", "hears", ChatForm(bare_audio=True)),
     Row("cohere", "command-a-plus-05-2026", MOST, CohereForm(), reasoning="blocks"),
-    Row("groq", "openai/gpt-oss-120b", "reasons", IN_REASONING, reasoning="text"),
-    Row("groq", "meta-llama/llama-4-scout-17b-16e-instruct", "sees", PLAIN),
+    Row("groq", "openai/gpt-oss-120b", "reasons", IN_REASONING, reasoning="text", streamed_schema="prompt"),
+    Row("groq", "meta-llama/llama-4-scout-17b-16e-instruct", "sees", PLAIN, streamed_schema="tool"),
     Row("deepseek", "deepseek-v4-pro", MOST, IN_REASONING_CONTENT, "prompt", "text"),
     Row("xai", "grok-4.3", MOST, PLAIN, reasoning="shown"),
     Row("together", "moonshotai/Kimi-K2.6", MOST, PLAIN, "native", "shown", KIMI_ASKS),

@@ -168,9 +168,10 @@ def check_structured_output(gate: Gate, row: Row, stream: bool) -> None:
     wanted = {"type": "json_schema", "json_schema": {"name": "town", "strict": True, "schema": SCHEMA}}
     reply = gate.ask(row, stream=stream, messages=user("Name a town."), response_format=wanted)
     body = only_body(gate, row, stream)
-    if row.schema == "native":
+    way = (stream and row.streamed_schema) or row.schema
+    if way == "native":
         assert row.form.schema(body) == SCHEMA
-    elif row.schema == "tool":
+    elif way == "tool":
         assert body.items() >= row.form.forced(REPLY._replace(parameters=SCHEMA)).items()
     else:
         assert body[row.form.conversation][0]["role"] == "system"
@@ -265,3 +266,19 @@ def test_a_conversation_goes_on_anywhere(gate: Gate) -> None:
         results = [{"role": "tool", "tool_call_id": call.id, "content": "Done"} for call in begun.tool_calls]
         messages = [*user(THREE_CALLS), begun, *results, *user("Go on")]
         assert gate.ask(row, stream=False, messages=messages, tools=TOOLS).finish_reason == "stop", (before, row)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_schema_beside_tools(gate: Gate, row: Row, stream: bool) -> None:
+    """The model may still call, and what it says in the end is held to the schema."""
+    if refusal(row, "tools") is not None:
+        pytest.skip("takes no tools")
+    wanted = {"type": "json_schema", "json_schema": {"name": "town", "strict": True, "schema": SCHEMA}}
+    asks: Json = {"tools": TOOLS, "response_format": wanted}
+    called = gate.ask(row, stream=stream, messages=user(ONE_CALL), **asks)
+    check_calls(called, CALLS[:1])
+    result = {"role": "tool", "tool_call_id": called.said["tool_calls"][0]["id"], "content": "3"}
+    reply = gate.ask(row, stream=stream, messages=[*user(ONE_CALL), called.message, result], **asks)
+    assert json.loads(reply.said["content"]) == {"name": "string", "people": 1}
+    assert reply.finish_reason == "stop"

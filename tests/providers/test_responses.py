@@ -211,7 +211,7 @@ def test_a_format_that_a_host_lacks_is_refused() -> None:
     with pytest.raises(CapabilityNotSupported) as refused:
         wire.render(call(response_format={"type": "json_object"}), target())
     assert refused.value.param == "response_format.type"
-    assert wire.formats == {"text"}
+    assert wire.formats(call(), target().model) == {"text"}
 
 
 @pytest.mark.parametrize(

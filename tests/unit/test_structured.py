@@ -24,6 +24,8 @@ LOOSE = {
     "required": ["city"],
 }
 STRICT = {**LOOSE, "required": ["city", "people"], "additionalProperties": False}
+TOOL = {"type": "function", "function": {"name": "f"}}
+FORCED: dict[str, Any] = {"tools": [TOOL], "tool_choice": "required"}
 GOOD, BAD = '{"city": "Paris", "people": 2}', '{"city": 5, "people": "two"}'
 
 
@@ -92,6 +94,35 @@ def test_no_tool_is_forced_on_a_model_that_may_reason(facts: dict[str, Any], eff
     assert expectation is not None
     assert expectation.way == way
     assert isinstance(asked.response_format, JsonObjectFormat) is (way == "prompt")  # all the words DeepSeek has
+
+
+@pytest.mark.parametrize(
+    ("provider", "api", "facts", "members", "way"),
+    [
+        ("groq", "chat_completions", {}, {}, "native"),
+        ("groq", "chat_completions", {}, {"stream": True}, "tool"),
+        ("groq", "chat_completions", {}, {"tools": [TOOL]}, "prompt"),
+        ("google", "generate_content", {"reasoning_by": "budget"}, {}, "native"),
+        ("google", "generate_content", {"reasoning_by": "budget"}, {"tools": [TOOL]}, "prompt"),
+        ("google", "generate_content", {"reasoning_by": "effort"}, {"tools": [TOOL]}, "native"),
+        ("google", "generate_content", {"reasoning_by": "effort"}, FORCED, "prompt"),
+        ("vertex", "generate_content", {"reasoning_by": "budget"}, {"tools": [TOOL]}, "prompt"),
+        ("cohere", "cohere_chat", {}, {"tools": [TOOL]}, "prompt"),
+        ("openai", "chat_completions", {}, {"tools": [TOOL], "stream": True}, "native"),
+        ("anthropic", "messages", {}, {"tools": [TOOL], "stream": True}, "native"),
+    ],
+)
+def test_a_format_that_a_provider_does_not_combine_is_asked_for_in_another_way(
+    provider: str, api: str, facts: dict[str, Any], members: dict[str, Any], way: str
+) -> None:
+    known = msgspec.structs.replace(FACTS, source="x", capabilities=("structured_output", "tools"), **facts)
+    route = Route(provider_named(provider), known, provider_named(provider).wires[api])
+    asked, expectation = expect(call_with(response_schema=STRICT, **members), route)
+    assert expectation is not None
+    assert expectation.way == way
+    assert isinstance(asked.response_format, JsonSchemaFormat) is (way == "native")
+    if way == "prompt":
+        assert ("Call tools as you need them" in str(asked.messages[0].content)) is bool(asked.tools)
 
 
 @pytest.mark.parametrize(("provider", "api"), [("anthropic", "messages"), ("bedrock", "converse")])

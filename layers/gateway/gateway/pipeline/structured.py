@@ -37,9 +37,9 @@ from gateway.providers.contract import ANY_SCHEMA, CONSTRAINED_SCHEMA
 
 TOOL_NAME = "reply"
 ANY_OBJECT: Json = {"type": "object"}
-_PROMPT = (
-    "Reply with one JSON value and nothing else: no explanation and no code fence. It must satisfy this JSON Schema:\n"
-)
+_PROMPT = "Reply with one JSON value and nothing else: no explanation and no code fence."
+_PROMPT_BESIDE_TOOLS = f"Call tools as you need them. When you have what you need: {_PROMPT}"
+_SCHEMA = "It must satisfy this JSON Schema:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,13 @@ def expect(call: ChatCall, route: Route) -> tuple[ChatCall, Expectation | None]:
     Raises InvalidRequest (400) for a schema that is none, or two of them.
     """
     call = _one_spelling(call)
-    wanted = call.response_format
+    wanted, formats = call.response_format, route.wire.formats(call, route.facts)
     if isinstance(wanted, JsonObjectFormat):
-        schema, native = ANY_OBJECT, "json_object" in route.wire.formats
+        schema, native = ANY_OBJECT, "json_object" in formats
     elif isinstance(wanted, JsonSchemaFormat):
         schema = wanted.json_schema.schema or {}
         _check_schema(schema, "/response_format/json_schema/schema")
-        native = (asked := _in_its_words(schema, route)) is not None
+        native = (asked := _in_its_words(schema, formats, route)) is not None
         if asked is not None and asked is not schema:
             call = _with_schema(call, wanted, asked)
     else:
@@ -90,7 +90,7 @@ def expect(call: ChatCall, route: Route) -> tuple[ChatCall, Expectation | None]:
         return call, Expectation(schema, "native")
     if _can_be_asked_by_tool(call, schema, route):
         return _ask_by_tool(call, schema, _description(wanted)), Expectation(schema, "tool")
-    return _ask_by_prompt(call, schema, route), Expectation(schema, "prompt")
+    return _ask_by_prompt(call, schema, formats), Expectation(schema, "prompt")
 
 
 def _one_spelling(call: ChatCall) -> ChatCall:
@@ -113,11 +113,10 @@ def _check_schema(schema: Json, at: str) -> None:
         raise error
 
 
-def _in_its_words(schema: Json, route: Route) -> Json | None:
+def _in_its_words(schema: Json, formats: frozenset[str], route: Route) -> Json | None:
     """The schema as the provider takes it; None when it has no words for schemas, or for this one."""
     if not route.facts.can("structured_output"):
         return None
-    formats = route.wire.formats
     if "json_schema" in formats:
         return schema if ANY_SCHEMA in formats or is_of_objects(schema) else None
     return constrained(schema) if CONSTRAINED_SCHEMA in formats else None
@@ -147,10 +146,11 @@ def _ask_by_tool(call: ChatCall, schema: Json, description: str) -> ChatCall:
     )
 
 
-def _ask_by_prompt(call: ChatCall, schema: Json, route: Route) -> ChatCall:
+def _ask_by_prompt(call: ChatCall, schema: Json, formats: frozenset[str]) -> ChatCall:
     """A provider whose words end at `json_object` is asked for that as well, which it does not take beside tools."""
-    demand = SystemMessage(content=_PROMPT + msgspec.json.encode(schema).decode())
-    has_mode = "json_object" in route.wire.formats and "json_schema" not in route.wire.formats
+    words = _PROMPT_BESIDE_TOOLS if call.tools else _PROMPT
+    demand = SystemMessage(content=f"{words} {_SCHEMA}\n{msgspec.json.encode(schema).decode()}")
+    has_mode = "json_object" in formats and "json_schema" not in formats
     mode = JsonObjectFormat() if has_mode and not call.tools and schema.get("type") == "object" else None
     return msgspec.structs.replace(call, response_format=mode, messages=[demand, *call.messages])
 

@@ -45,9 +45,8 @@ class StreamParser(Protocol):
 class ChatWire(Protocol):
     """One way to speak chat over HTTP; implementations live in `providers/wire`."""
 
-    @property
-    def formats(self) -> frozenset[str]:
-        """The `response_format` types it has words for.
+    def formats(self, call: ChatCall, model: ModelFacts, /) -> frozenset[str]:
+        """The `response_format` types it has words for, beside the tools of this call and streamed or not.
 
         "json_schema" is for schemas of objects, ANY_SCHEMA beside it for those of other values, too.
         CONSTRAINED_SCHEMA in place of "json_schema": it takes only what `model/constrained_schema.py` makes of one.

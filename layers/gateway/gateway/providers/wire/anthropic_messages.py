@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
 from gateway.model.errors import InvalidRequest, ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
@@ -39,8 +40,7 @@ class AnthropicMessages:
     model_in_body: bool = True
     stream_in_body: bool = True
 
-    @property
-    def formats(self) -> frozenset[str]:
+    def formats(self, _call: ChatCall, _model: ModelFacts) -> frozenset[str]:
         return frozenset({"text", CONSTRAINED_SCHEMA})
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:

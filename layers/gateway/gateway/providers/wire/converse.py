@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
 from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
@@ -27,8 +28,7 @@ class Converse:
     HTTP clients decode an encoded colon before they send it, and then a signature of the encoded one does not hold.
     """
 
-    @property
-    def formats(self) -> frozenset[str]:
+    def formats(self, _call: ChatCall, _model: ModelFacts) -> frozenset[str]:
         return frozenset({"text", CONSTRAINED_SCHEMA})
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:

@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from gateway.model.chat import ChatCall
+from gateway.model.catalog import ModelFacts
+from gateway.model.chat import ChatCall, NamedToolChoice
 from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.reply import Reply
@@ -33,8 +34,14 @@ class Gemini:
     prefix: str = "/v1beta"
     call_ids: bool = True
 
-    @property
-    def formats(self) -> frozenset[str]:
+    def formats(self, call: ChatCall, model: ModelFacts) -> frozenset[str]:
+        """Before Gemini 3 none beside tools, since then none beside a tool that has to be called.
+
+        Sources: https://github.com/googleapis/python-genai/issues/867, https://github.com/vercel/ai/pull/16540
+        """
+        is_forced = call.tool_choice == "required" or isinstance(call.tool_choice, NamedToolChoice)
+        if call.tools and (is_forced or model.reasoning_by != "effort"):
+            return frozenset({"text"})
         return frozenset({"text", "json_object", "json_schema", ANY_SCHEMA})
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:

@@ -24,7 +24,8 @@ class Quirks:
         reasoning_off: what asks for no reasoning where `reasoning_effort` has no word for that.
         tool_choices: words of `tool_choice` it calls otherwise.
         stop_as_list: takes `stop` as a list only.
-        formats: the kinds of `response_format` it knows.
+        formats: the kinds of `response_format` it knows. formats_without: what it takes none of them beside but "text":
+            "tools", "stream".
         stream_usage: takes `stream_options.include_usage`; False where usage comes unasked or never.
         obfuscation: takes `stream_options.include_obfuscation`.
         reserved: members of `provider_options` that would lead around the gateway's own choices.
@@ -60,6 +61,7 @@ class Quirks:
     tool_choices: Mapping[str, str] = field(default_factory=dict)
     stop_as_list: bool = False
     formats: frozenset[str] = EVERY_FORMAT
+    formats_without: frozenset[str] = frozenset()
     stream_usage: bool = True
     obfuscation: bool = False
     reserved: frozenset[str] = RESERVED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
 from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
@@ -44,8 +45,7 @@ class OpenAiResponses:
 
     quirks: Quirks = STANDARD
 
-    @property
-    def formats(self) -> frozenset[str]:
+    def formats(self, _call: ChatCall, _model: ModelFacts) -> frozenset[str]:
         return self.quirks.formats
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
