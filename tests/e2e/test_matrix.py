@@ -258,14 +258,15 @@ def test_cell(gate: Gate, row: Row, cell: str, stream: bool) -> None:
 
 
 def test_a_conversation_goes_on_anywhere(gate: Gate) -> None:
-    """Each model gets what the one before it began, with its ids, signatures and reasoning, and a user who goes on."""
+    """Each model gets what the one before it began, ids, signatures and reasoning, and a user who goes on."""
     rows = [row for row in ROWS if refusal(row, "tool_results") is None]
     for before, row in zip(rows, rows[1:] + rows[:1], strict=True):
         asks = {"extra_body": before.asks, "max_tokens": MANY_TOKENS} if refusal(before, "reasoning") is None else {}
         begun = gate.ask(before, stream=False, messages=user(THREE_CALLS), tools=TOOLS, **asks).message
         results = [{"role": "tool", "tool_call_id": call.id, "content": "Done"} for call in begun.tool_calls]
         messages = [*user(THREE_CALLS), begun, *results, *user("Go on")]
-        assert gate.ask(row, stream=False, messages=messages, tools=TOOLS).finish_reason == "stop", (before, row)
+        for tools in ({"tools": TOOLS}, {}):
+            assert gate.ask(row, stream=False, messages=messages, **tools).finish_reason == "stop", (before, row)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])

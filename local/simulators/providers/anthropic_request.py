@@ -140,6 +140,9 @@ def read_prompt(body: Json) -> tuple[Prompt, dict[str, str]]:
             if text or parts.media:
                 prompt.user_text, prompt.media, settings = text, parts.media, found
         calls = _call_ids(message["content"], where)
+        if calls and not body.get("tools"):
+            refusal = "Requests which include `tool_use` or `tool_result` blocks must define tools."
+            raise Refused("missing_parameter", refusal, param="tools")
     _read_options(body, prompt)
     return prompt, settings
 

@@ -10,7 +10,7 @@ from typing import Any
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, FunctionTool, Json, JsonObjectFormat, JsonSchemaFormat, NamedToolChoice, Tool
 from gateway.model.errors import CapabilityNotSupported
-from gateway.providers.wire.anthropic_content import conversation
+from gateway.providers.wire.anthropic_content import Blocks, conversation
 from gateway.providers.wire.lacking import refuse, refuse_metadata, refuse_obfuscation
 
 DEFAULT_MAX_TOKENS = 4096
@@ -23,6 +23,7 @@ BUDGET_SHARE = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh":
 
 SERVICE_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 TOOL_CHOICES = {"none": "none", "auto": "auto", "required": "any"}
+NO_TOOL = {"type": "none"}
 
 LACKS = (
     *("n", "seed", "logprobs", "top_logprobs", "presence_penalty", "frequency_penalty", "logit_bias", "modalities"),
@@ -49,10 +50,7 @@ def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
         body["metadata"] = {"user_id": user}
     if call.service_tier is not None:
         body["service_tier"] = _service_tier(call.service_tier)
-    if call.tools:
-        body["tools"] = [_tool(tool, f"tools[{position}]") for position, tool in enumerate(call.tools)]
-    if choice := _tool_choice(call, has_tools=bool(call.tools or options.get("tools"))):
-        body["tool_choice"] = choice
+    body |= _tools(call, turns, options)
     body |= _sampling(call, model)
     body |= _thinking(call, model, max_tokens)
     if output_format := _output_format(call):
@@ -118,6 +116,27 @@ def _tool(tool: Tool, where: str) -> Json:
     if tool.cache_control is not None:
         block["cache_control"] = tool.cache_control
     return block
+
+
+def _tools(call: ChatCall, turns: Blocks, options: Json) -> Json:
+    """A conversation that has used tools is refused without any: it gets them by name, and none to choose.
+
+    Source: https://github.com/BerriAI/litellm/pull/27620
+    """
+    members: Json = {}
+    if call.tools:
+        members["tools"] = [_tool(tool, f"tools[{position}]") for position, tool in enumerate(call.tools)]
+    has_tools = bool(call.tools or options.get("tools"))
+    if not has_tools and call.tool_choice in (None, "auto", "none") and (used := _tools_used(turns)):
+        return {"tools": [{"name": name, "input_schema": {"type": "object"}} for name in used], "tool_choice": NO_TOOL}
+    if choice := _tool_choice(call, has_tools=has_tools):
+        members["tool_choice"] = choice
+    return members
+
+
+def _tools_used(turns: Blocks) -> list[str]:
+    blocks = [block for turn in turns if isinstance(turn["content"], list) for block in turn["content"]]
+    return list(dict.fromkeys(block["name"] for block in blocks if block["type"] == "tool_use"))
 
 
 def _tool_choice(call: ChatCall, *, has_tools: bool) -> Json | None:

@@ -193,6 +193,26 @@ def _without_blanks(blocks: Blocks) -> Blocks:
     return [block for block in blocks if "text" not in block or block["text"].strip()]
 
 
+def in_words(turns: Blocks) -> Blocks:
+    """The turns with calls and results as text: Bedrock takes neither without tools, and has no choice "none"."""
+    names: dict[str, str] = {}
+    return [
+        {**turn, "content": [told for block in turn["content"] for told in _in_words(block, names)]} for turn in turns
+    ]
+
+
+def _in_words(block: Json, names: dict[str, str]) -> Blocks:
+    if (use := block.get("toolUse")) is not None:
+        names[use["toolUseId"]] = use["name"]
+        return [{"text": f"[Called {use['name']}: {msgspec.json.encode(use['input']).decode()}]"}]
+    if (result := block.get("toolResult")) is not None:
+        parts = result["content"]
+        text = "".join(part["text"] for part in parts if "text" in part)
+        told = {"text": f"[{names.get(result['toolUseId'], 'A tool')} gave: {text}]"}
+        return [told, *(part for part in parts if "text" not in part)]
+    return [block]
+
+
 def _tool_use(call: ToolCall) -> Json:
     use = {"toolUseId": CALL_IDS.of(call.id), "name": call.function.name, "input": _input(call.function.arguments)}
     return {"toolUse": use}

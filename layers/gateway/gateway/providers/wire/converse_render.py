@@ -10,7 +10,7 @@ import msgspec
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, FunctionTool, Json, JsonObjectFormat, JsonSchemaFormat, NamedToolChoice, Tool
 from gateway.model.errors import CapabilityNotSupported
-from gateway.providers.wire.converse_content import Conversation, cache_point
+from gateway.providers.wire.converse_content import Conversation, cache_point, in_words
 from gateway.providers.wire.converse_dialects import additional_fields, output_limit_tokens
 from gateway.providers.wire.lacking import metadata_to_send, refuse, refuse_obfuscation
 
@@ -39,9 +39,7 @@ def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
     if config := _tool_config(call):
         body["toolConfig"] = config
     elif conversation.has_tools and "toolConfig" not in options:
-        raise CapabilityNotSupported(
-            "Bedrock needs the tools that a conversation has used, and free to be used", param="tools"
-        )
+        body["messages"] = in_words(conversation.turns)
     if fields := additional_fields(call, model):
         body["additionalModelRequestFields"] = fields
     if text_format := _text_format(call):
