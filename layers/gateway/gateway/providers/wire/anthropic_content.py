@@ -36,6 +36,9 @@ from gateway.providers.wire.model_mark import without_foreign
 
 Blocks: TypeAlias = list[Json]
 
+ASSISTANT_FIRST = "(The assistant speaks first.)"
+"""Refused: 'first message must use the "user" role', and on Bedrock "A conversation must start with a user message"."""
+
 # "tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'": https://github.com/maximhq/bifrost/issues/5097
 CALL_IDS = CallIds(r"[a-zA-Z0-9_-]+", 32)
 
@@ -61,6 +64,8 @@ def conversation(messages: Iterable[Message], model: str) -> tuple[str | Blocks,
             _append(turns, "user", _user(message.content, where))
     if not turns:
         raise CapabilityNotSupported("Anthropic answers only to a user message", param="messages")
+    if turns[0]["role"] != "user":
+        turns.insert(0, {"role": "user", "content": ASSISTANT_FIRST})
     if len(system) == 1 and isinstance(system[0], str):
         return system[0].strip() and system[0], turns
     return [block for content in system for block in _without_blanks(_blocks(content))], turns

@@ -45,6 +45,8 @@ def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
     if system:
         body["system"] = system
     if call.stop_sequences:
+        if any(not stop.strip() for stop in call.stop_sequences):
+            raise CapabilityNotSupported("Anthropic takes no blank stop sequences", param="stop")
         body["stop_sequences"] = call.stop_sequences
     if user := call.safety_identifier or call.user:
         body["metadata"] = {"user_id": user}

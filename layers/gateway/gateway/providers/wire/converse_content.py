@@ -25,6 +25,7 @@ from gateway.model.chat import (
     ToolMessage,
 )
 from gateway.model.errors import CapabilityNotSupported
+from gateway.providers.wire.anthropic_content import ASSISTANT_FIRST
 from gateway.providers.wire.call_ids import CallIds
 from gateway.providers.wire.converse_media import DocumentNames, media_block
 from gateway.providers.wire.model_mark import without_foreign
@@ -62,6 +63,8 @@ class Conversation:
             self._add(message, f"messages[{position}]")
         if not self.turns:
             raise CapabilityNotSupported("Bedrock answers only to a user message", param="messages")
+        if self.turns[0]["role"] != "user":
+            self.turns.insert(0, {"role": "user", "content": [{"text": ASSISTANT_FIRST}]})
 
     def _add(self, message: Message, where: str) -> None:
         if message.name is not None and not isinstance(message, ToolMessage):

@@ -1,4 +1,4 @@
-"""Blank text, which Anthropic and Bedrock refuse, is left out of a history that another provider took as it is."""
+"""A history that one provider took as it is says the same to those that refuse blank text or who speaks first."""
 
 from __future__ import annotations
 
@@ -72,6 +72,13 @@ def test_a_user_who_says_nothing_is_refused_by_name(provider: str, api: str, con
     with pytest.raises(CapabilityNotSupported) as refused:
         turns_of(provider, api, HELLO, {"role": "user", "content": content})
     assert refused.value.param == "messages[1].content"
+
+
+@pytest.mark.parametrize(("provider", "api"), APIS)
+def test_an_assistant_who_speaks_first(provider: str, api: str) -> None:
+    turns = turns_of(provider, api, {"role": "assistant", "content": "Welcome!"}, HELLO)
+    assert [turn["role"] for turn in turns] == ["user", "assistant", "user"]
+    assert "(The assistant speaks first.)" in str(turns[0]["content"])
 
 
 @pytest.mark.parametrize("content", [{}, {"content": None}, {"content": ""}])
