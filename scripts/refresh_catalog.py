@@ -76,6 +76,9 @@ class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sampling: bool | UnsetType = UNSET
     reasoning_by: Literal["effort", "budget"] | UnsetType = UNSET
     reasoning_efforts: tuple[str, ...] | UnsetType = UNSET
+    reasons: Literal["when_asked", "unless_told", "always"] | UnsetType = UNSET
+    forced_tools: Literal["always", "without_reasoning"] | UnsetType = UNSET
+    tools_api: str | UnsetType = UNSET
     dialect: Literal["anthropic", "nova", "openai"] | UnsetType = UNSET
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
@@ -290,6 +293,8 @@ def copied_rows(overlay: Overlay, own: dict[str, dict[str, ModelFacts]]) -> dict
             if old_id not in origin or new_id in own[overlay.provider]:
                 raise CatalogError(f"{overlay.provider}: cannot copy {copy.provider}/{old_id} as {new_id}")
             moved = msgspec.structs.replace(origin[old_id], id=new_id, source=copy.source, as_of=copy.as_of)
+            if copy.provider != overlay.provider:
+                moved = msgspec.structs.replace(moved, tools_api=None)  # of the host, not of the model
             rows[new_id] = apply(moved, copy)
     return rows
 

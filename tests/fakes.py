@@ -22,7 +22,6 @@ from gateway.model.errors import (
     IdempotencyConflict,
     MediaNotFound,
     PayloadTooLarge,
-    ProviderError,
     StorageUnavailable,
 )
 from gateway.model.file import (
@@ -38,6 +37,7 @@ from gateway.model.file import (
 )
 from gateway.model.hook import HookFailed, HookMessage, RemoteHook
 from gateway.model.http import Credential, HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderError
 from gateway.model.record import Told
 from gateway.model.secret import Secret
 from gateway.model.tenant import ApiKey, Principal, Tenant, User

@@ -125,10 +125,22 @@ def test_reasoning(client: Any) -> None:
 
 
 def test_structured_output(client: Any) -> None:
-    schema = json.dumps({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
-    text_format = {"type": "json_schema", "structure": {"jsonSchema": {"name": "n", "schema": schema}}}
-    reply = ask(client, "Hello", outputConfig={"textFormat": text_format})
+    def asked_for(**members: Any) -> Any:
+        schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], **members}
+        structure = {"jsonSchema": {"name": "n", "schema": json.dumps(schema)}}
+        return ask(client, "Hello", outputConfig={"textFormat": {"type": "json_schema", "structure": structure}})
+
+    reply = asked_for(additionalProperties=False)
     assert reply["output"]["message"]["content"] == [{"text": '{"n":1}'}]
+    with pytest.raises(ClientError, match="additionalProperties"):
+        asked_for()
+
+
+def test_no_tool_is_forced_on_one_that_thinks(client: Any) -> None:
+    spec = {"name": "f", "inputSchema": {"json": {"type": "object"}}}
+    config = {"tools": [{"toolSpec": spec}], "toolChoice": {"any": {}}}
+    with pytest.raises(ClientError, match="tool_choice"):
+        ask(client, "Hello", additionalModelRequestFields=THINK, toolConfig=config)
 
 
 def test_media(client: Any) -> None:

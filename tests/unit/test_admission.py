@@ -12,9 +12,10 @@ import msgspec
 import pytest
 
 from gateway.adapters.memory_ledger import MemoryLedger
-from gateway.model.errors import AdmissionUnavailable, ProviderError
+from gateway.model.errors import AdmissionUnavailable
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.limits import Allowance, Burst, Limits
+from gateway.model.provider_errors import ProviderError
 from gateway.model.record import AuditEvent, BudgetAlert, UsageRecord
 from gateway.model.tenant import Tenant, User
 from tests.fakes import ListEvents, ManualClock, principal

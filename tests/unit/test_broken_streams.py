@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 from tests.asgi import Answer
 from tests.unit.conftest import Gateway
 from tests.unit.test_chat_function import FIGURES, HELLO, STREAM, event

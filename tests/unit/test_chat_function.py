@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from gateway.entry.http import cors_headers
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 from gateway.model.tenant import Principal, Tenant
 from tests.asgi import Answer
 from tests.fakes import ManualClock, principal
@@ -75,6 +75,26 @@ async def test_the_provider_gets_its_own_key_and_model_id_not_ours(gateway: Gate
     assert sent.headers["authorization"] == "Bearer provider-key"
     assert json.loads(sent.body)["model"] == "gpt-4o"
     assert b"gwk_test" not in sent.body
+
+
+async def test_the_callers_trace_goes_on_to_the_provider_and_into_the_record(gateway: Gateway) -> None:
+    gateway.answers(200, WHOLE)
+    trace_id, invocation = "4bf92f3577b34da6a3ce929d0e0e4736", {"request_id": "8476a536", "trace_id": "Root=1-x"}
+    headers = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01", "x-request-id": "mine"}
+    answer = await gateway.chat(HELLO, headers=headers, extensions={"aws": invocation})
+    version, sent_id, span_id, flags = gateway.outbound.sent[0].headers["traceparent"].split("-")
+    assert (version, sent_id, flags, span_id != "00f067aa0ba902b7") == ("00", trace_id, "01", True)
+    (record,) = gateway.records.written
+    assert (record["trace_id"], record["lambda_request_id"]) == (trace_id, "8476a536")
+    assert answer.headers["x-request-id"] == "mine"
+
+
+async def test_a_request_without_a_trace_begins_one(gateway: Gateway) -> None:
+    gateway.answers(200, WHOLE)
+    await gateway.chat(HELLO)
+    (record,) = gateway.records.written
+    assert gateway.outbound.sent[0].headers["traceparent"].split("-")[1] == record["trace_id"]
+    assert (len(record["trace_id"]), record["lambda_request_id"]) == (32, None)
 
 
 @pytest.mark.parametrize("model", ["openai/gpt-4o", "gpt-4o", "smart"])

@@ -229,7 +229,7 @@ async def test_what_the_model_cannot_do_is_refused_whoever_asks_for_it(gateway: 
     remote = with_hooks(gateway, hook())
     remote.answers["lambda"] = {"action": "modify", "patch": {"response_schema": {"type": "objekt"}}}
     answer = await gateway.chat(HELLO)
-    assert (answer.status, answer.json["error"]["param"]) == (400, "response_schema")
+    assert (answer.status, answer.json["error"]["param"]) == (400, "response_schema.type")
     await nothing_is_held(gateway)
 
 

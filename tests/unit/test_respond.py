@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gateway.gts.naming import Names
 from gateway.model.chat import ChatCall, StreamOptions, UserMessage
 from gateway.model.completion import CompletionChunk
+from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Chunk, ChunkChoice, Delta
+from gateway.model.trace import Trace
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.exchange import Attempt, Exchange
-from gateway.pipeline.respond import ChunkResponder
+from gateway.pipeline.respond import ChunkResponder, account_interrupted
 from gateway.pipeline.route import Route
 from gateway.pipeline.structured import Promise
 from gateway.providers.lookup import provider_named
+from gateway.providers.wire.failures import broke_off
 from tests.fakes import ManualClock
 from tests.unit.conftest import FACTS
 
@@ -21,13 +26,16 @@ FINISH = Chunk(choices=[ChunkChoice(index=0, delta=Delta(), finish_reason="stop"
 LATE = Chunk(choices=[], usage=TokenUsage(prompt_tokens=4, completion_tokens=2), extra={"citations": ["x"]})
 
 
-def responder(*, include_usage: bool) -> ChunkResponder:
-    exchange = Exchange("req_1", "chat", started_s=100.0)
+def exchange() -> Exchange:
     route = Route(PROVIDER, FACTS, PROVIDER.wires["chat_completions"])
-    exchange.attempts.append(Attempt(route, started_s=100.0))
+    attempt = Attempt(route, started_s=100.0, traceparent="")
+    return Exchange("req_1", "chat", started_s=100.0, trace=Trace.of("", ""), attempts=[attempt])
+
+
+def responder(*, include_usage: bool) -> ChunkResponder:
     options = StreamOptions(include_usage=True) if include_usage else None
     call = ChatCall(model="m", messages=[UserMessage(content="Hello")], stream=True, stream_options=options)
-    return ChunkResponder(call, Promise(Names({}, {})), exchange, ManualClock())
+    return ChunkResponder(call, Promise(Names({}, {})), exchange(), ManualClock())
 
 
 def taken(made: ChunkResponder, *chunks: Chunk) -> list[CompletionChunk]:
@@ -69,3 +77,14 @@ def test_a_stream_that_says_nothing_still_ends_with_usage() -> None:
     (last,) = ending(responder(include_usage=False))
     assert last.usage is not None
     assert last.usage.estimated
+
+
+def test_a_provider_that_broke_off_its_answer_is_paid_for_what_it_used() -> None:
+    made = exchange()
+    call = ChatCall(model="m", messages=[UserMessage(content="Hello")])
+    failed = broke_off("openai", "error", TokenUsage(prompt_tokens=4, completion_tokens=2))
+    made.attempts[0].error = failed
+    with pytest.raises(ProviderError), account_interrupted(call, made):
+        raise failed
+    assert made.usage == failed.charged
+    assert made.cost_nano_usd

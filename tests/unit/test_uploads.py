@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from gateway.model.catalog import ModelFacts, Prices
-from gateway.model.errors import ProviderError
 from gateway.model.file import File, StoredFile, new_file_id
 from gateway.model.http import Credential
+from gateway.model.provider_errors import ProviderError
 from gateway.model.secret import Secret
 from gateway.model.tenant import Tenant
 from gateway.pipeline import route

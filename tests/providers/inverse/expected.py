@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from gateway.model.errors import ProviderFailure
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.usage import TokenUsage
 
 

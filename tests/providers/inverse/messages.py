@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
-from gateway.model.errors import ProviderRateLimited, ProviderRejected
+from gateway.model.provider_errors import ProviderRateLimited, ProviderRejected
 from gateway.model.usage import CompletionTokensDetails, PromptTokensDetails, TokenUsage
 from tests.providers.inverse.expected import Allowance, Differs, Expected, ExpectedCall, ExpectedChoice, ExpectedError
 

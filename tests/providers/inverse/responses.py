@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
-from gateway.model.errors import ProviderError, ProviderFailure, ProviderRateLimited, ProviderRejected
+from gateway.model.provider_errors import ProviderError, ProviderFailure, ProviderRateLimited, ProviderRejected
 from gateway.model.usage import CompletionTokensDetails, PromptTokensDetails, TokenUsage
 from tests.providers.inverse.expected import (
     Allowance,

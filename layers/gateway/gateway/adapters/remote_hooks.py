@@ -12,9 +12,9 @@ from gateway.adapters.guarded_fetch.refusal import NotFetched
 from gateway.adapters.http_client import HttpClient, HttpFailure
 from gateway.hooks.remote import MAX_BYTES
 from gateway.hooks.signature import signed_headers
-from gateway.model.errors import ProviderError
 from gateway.model.hook import GuardrailHook, HookFailed, HookMessage, LambdaHook, RemoteHook, WebhookHook
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderError
 from gateway.ports import Clock, Credentials
 from gateway.providers.contract import base_url_of
 from gateway.providers.lookup import provider_named

@@ -12,7 +12,8 @@ from gateway.adapters.telemetry import log_defect
 from gateway.entry.http import App, Arrival, Receive, Responder, Scope, Send, answer_lifespan, read_body
 from gateway.entry.limit_headers import limit_headers
 from gateway.model.completion import Completion, CompletionChunk
-from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, ProviderTimeout, RouteNotFound
+from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, RouteNotFound
+from gateway.model.provider_errors import ProviderTimeout
 from gateway.pipeline import chat
 from gateway.pipeline.conclude import conclude
 from gateway.pipeline.exchange import Exchange
@@ -32,7 +33,14 @@ def chat_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
             return await answer_lifespan(receive, send)
         arrival = Arrival.of(scope)
         responder = Responder(arrival, send)
-        exchange = Exchange(arrival.request_id, "chat", world.clock.monotonic_s(), arrived_s=world.clock.now_s())
+        exchange = Exchange(
+            arrival.request_id,
+            "chat",
+            started_s=world.clock.monotonic_s(),
+            trace=arrival.trace,
+            lambda_request_id=arrival.lambda_request_id,
+            arrived_s=world.clock.now_s(),
+        )
         try:
             _check_route(scope)
             inbound = chat.Inbound(

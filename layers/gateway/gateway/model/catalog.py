@@ -36,9 +36,11 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `output_limit_field`: OpenAI's reasoning models refuse `max_tokens` and take `max_completion_tokens`.
     `sampling`: whether it accepts temperature and top_p. `reasoning_by`: how it is told how much to reason: "effort" by
     a named level (of `reasoning_efforts`, any when that is empty), "budget" by a number of tokens, None: not at all or
-    unknown. `dialect`: whose words its own parameters have, on a host of many makers that passes them on. `as_of`: date
-    of the facts. `shutdown`: ISO date, when past the model is refused as deprecated. `image_tokens`: the most that one
-    image of the prompt can count; None: unknown.
+    unknown. `reasons`: when it does so, and `forced_tools`: when it can be made to call a tool; None: unknown.
+    `tools_api`: what is spoken in place of `api` when it has tools and reasons, which `api` refuses together.
+    `dialect`: whose words its own parameters have, on a host of many makers that passes them on. `as_of`: date of the
+    facts. `shutdown`: ISO date, when past the model is refused as deprecated. `image_tokens`: the most that one image
+    of the prompt can count; None: unknown.
     """
 
     id: str
@@ -59,6 +61,9 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sampling: bool = True
     reasoning_by: Literal["effort", "budget"] | None = None
     reasoning_efforts: tuple[str, ...] = ()
+    reasons: Literal["when_asked", "unless_told", "always"] | None = None
+    forced_tools: Literal["always", "without_reasoning"] | None = None
+    tools_api: str | None = None
     dialect: Literal["anthropic", "nova", "openai"] | None = None
     prices: Prices | None = None
     price_tiers: tuple[PriceTier, ...] = ()

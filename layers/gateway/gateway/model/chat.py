@@ -19,6 +19,8 @@ Name = Annotated[str, Meta(min_length=1, max_length=256)]
 ToolName = Annotated[str, Meta(min_length=1, max_length=1024)]  # a function's, or the GTS id that stands for one
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Count = Annotated[int, Meta(ge=1)]
+MAX_BEGIN_MS, MAX_STREAM_MS = 285_000, 840_000
+"""Until an answer begins, which is all of one that is not streamed, and until a stream's end."""
 
 
 class TextPart(Inbound, frozen=True, kw_only=True, tag_field="type", tag="text"):
@@ -247,10 +249,15 @@ class StreamOptions(Inbound, frozen=True, kw_only=True):
 
 
 class Timeouts(Inbound, frozen=True, kw_only=True):
-    """Milliseconds. `ttft_ms`: until the first content chunk of a stream. `total_ms`: until an attempt's end."""
+    """Milliseconds. `ttft_ms`: until the first content chunk of a stream. `total_ms`: until an attempt's end.
 
-    ttft_ms: Annotated[int, Meta(ge=1, le=900_000)] | None = None
-    total_ms: Annotated[int, Meta(ge=1, le=900_000)] | None = None
+    A regional API Gateway drops a connection that is silent for 300 s, so an answer begins before that; a stream ends
+    before Lambda's 15 minutes do:
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html
+    """
+
+    ttft_ms: Annotated[int, Meta(ge=1, le=MAX_BEGIN_MS)] | None = None
+    total_ms: Annotated[int, Meta(ge=1, le=MAX_STREAM_MS)] | None = None
 
 
 class Fallback(Inbound, frozen=True, kw_only=True):
@@ -306,8 +313,12 @@ class ChatCall(Inbound, frozen=True, kw_only=True, rename={"async_": "async"}):
     response_schema: Json | None = None
     fallback: Fallback | None = None
     timeouts: Timeouts | None = None
-    provider_options: dict[str, Json] = field(default_factory=dict)
+    provider_options: dict[str, Json] | None = None
     async_: bool | None = None
+
+    def options_for(self, provider: str) -> Json:
+        """What the client adds to this provider's request body; not to be changed."""
+        return (self.provider_options or {}).get(provider) or {}
 
     @property
     def output_limit_tokens(self) -> int | None:

@@ -32,13 +32,7 @@ GatewayError                     status code                      retryable
 ├── ReplyBreaksSchema               422 validation_error            no    usage counted, raw text given
 ├── RateLimited                     429 rate_limited                yes   level "tenant" or "user"
 ├── InternalError                   500 internal_error              yes
-├── ProviderFailure                 (base of what a provider caused)
-│   ├── ProviderRejected            400 validation_error            no    it refuses the request itself
-│   ├── ProviderLacksModel          404 model_not_found             no    it does not know the model
-│   ├── ProviderRefusedSize         413 payload_too_large           no    the request is too large for it
-│   ├── ProviderRateLimited         429 rate_limited                yes   level "provider"
-│   ├── ProviderError               502 provider_error              yes
-│   └── ProviderTimeout             504 provider_timeout            no    phase "ttft" or "total"
+├── ProviderFailure                 (base of what a provider caused: provider_errors.py)
 ├── AdmissionUnavailable            503 admission_unavailable       yes   keys or limits cannot be checked
 ├── HookUnavailable                 503 hook_unavailable            yes   a hook has to agree and did not (no if paid)
 └── StorageUnavailable              503 storage_unavailable         yes   files, types or usage cannot be read or stored
@@ -48,7 +42,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from gateway.model.money import usd_text as _usd
 
@@ -193,7 +187,6 @@ class ResponseBlocked(RequestBlocked):
     """A hook refused the reply. `usage`: what it cost all the same, filled in when it is known."""
 
     code = "response_blocked"
-
     usage: Any = None
 
     def facts(self) -> dict[str, Any]:
@@ -285,10 +278,7 @@ class SchemaNotFound(GatewayError):
 
 
 class ReplyBreaksSchema(GatewayError):
-    """The model's reply is not what the request's schema asks for. `raw_text`: what it said instead.
-
-    `usage`: what it cost all the same, filled in when it is known.
-    """
+    """The reply is not what the request's schema asks for. `raw_text`: what it said. `usage`: as of ResponseBlocked."""
 
     status, code, type = 422, "validation_error", "invalid_request_error"
 
@@ -348,53 +338,3 @@ class StorageUnavailable(GatewayError):
     """The tenant's file storage did not answer."""
 
     status, code, type, retryable = 503, "storage_unavailable", "api_error", True
-
-
-class ProviderFailure(GatewayError):
-    """Base of what a provider caused."""
-
-
-class ProviderRejected(ProviderFailure):
-    """The provider calls the request itself wrong (its 400 or 422)."""
-
-    status, code, type = 400, "validation_error", "invalid_request_error"
-
-
-class ProviderLacksModel(ProviderFailure):
-    """The provider does not know the model, or not for our account."""
-
-    status, code, type = 404, "model_not_found", "invalid_request_error"
-
-
-class ProviderRefusedSize(ProviderFailure):
-    """The request is larger than the provider takes."""
-
-    status, code, type = 413, "payload_too_large", "invalid_request_error"
-
-
-class ProviderRateLimited(ProviderFailure):
-    """The provider's own limit on our account, not a limit of the tenant."""
-
-    status, code, type, retryable = 429, "rate_limited", "rate_limit_error", True
-
-    def facts(self) -> dict[str, Any]:
-        return {"level": "provider"}
-
-
-class ProviderError(ProviderFailure):
-    """The provider failed, refused our credentials, could not be reached, or spoke nonsense."""
-
-    status, code, type, retryable = 502, "provider_error", "api_error", True
-
-
-class ProviderTimeout(ProviderFailure):
-    """Phase "ttft": no content in time. Phase "total": not finished in time. The provider may have charged."""
-
-    status, code, type = 504, "provider_timeout", "timeout_error"
-
-    def __init__(self, message: str, *, phase: Literal["ttft", "total"]) -> None:
-        super().__init__(message)
-        self.phase = phase
-
-    def facts(self) -> dict[str, Any]:
-        return {"phase": self.phase}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import AsyncExitStack, aclosing
 
-from gateway.model.chat import ChatCall
-from gateway.model.errors import GatewayError, ProviderFailure
+from gateway.model.chat import MAX_BEGIN_MS, MAX_STREAM_MS, ChatCall, Timeouts
+from gateway.model.errors import GatewayError
 from gateway.model.http import HttpRequest
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Chunk, Delta, Reply
 from gateway.pipeline.contact import contact
 from gateway.pipeline.exchange import Attempt
@@ -16,19 +17,15 @@ from gateway.pipeline.watch import Watch
 from gateway.ports import Incoming, World
 from gateway.providers.contract import Target
 
-# A regional API Gateway drops a connection that is silent for 300 s, so an answer must begin before that:
-# https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html
-WHOLE_TOTAL_S = 285.0
-STREAM_TOTAL_S = 840.0
-TTFT_S = 285.0
+NO_TIMEOUTS = Timeouts()
 BEFORE_AND_AFTER_S = 75.0
 """What a request may take besides its attempt: media that have to be fetched, hooks, settling."""
 
 
 def longest_s(call: ChatCall) -> float:
     """After which nobody can be working on a call any more."""
-    total_ms = call.timeouts.total_ms if call.timeouts else None
-    return _seconds(total_ms, STREAM_TOTAL_S if call.stream else WHOLE_TOTAL_S) + BEFORE_AND_AFTER_S
+    limits = call.timeouts or NO_TIMEOUTS
+    return _seconds(limits.total_ms, MAX_STREAM_MS if call.stream else MAX_BEGIN_MS) + BEFORE_AND_AFTER_S
 
 
 async def whole(call: ChatCall, attempt: Attempt, world: World, spare_s: float = 0.0) -> Reply:
@@ -36,7 +33,8 @@ async def whole(call: ChatCall, attempt: Attempt, world: World, spare_s: float =
 
     `spare_s`: how much of the longest time is needed for something else.
     """
-    total_s = _seconds(call.timeouts.total_ms if call.timeouts else None, WHOLE_TOTAL_S - spare_s)
+    limits = call.timeouts or NO_TIMEOUTS
+    total_s = _seconds(limits.total_ms, MAX_BEGIN_MS, spare_s)
     watch = Watch(attempt, world, attempt.started_s + total_s, "total")
     try:
         request, target = await _prepare(call, watch)
@@ -57,9 +55,9 @@ async def streamed(
     call: ChatCall, attempt: Attempt, world: World, spare_s: float = 0.0
 ) -> AsyncGenerator[list[Chunk], None]:
     """The provider's chunks as they come, those of one network read together. Raises as `whole`, also in the middle."""
-    limits = call.timeouts
-    total_s = _seconds(limits.total_ms if limits else None, STREAM_TOTAL_S - spare_s)
-    ttft_s = _seconds(limits.ttft_ms if limits else None, TTFT_S)
+    limits = call.timeouts or NO_TIMEOUTS
+    total_s = _seconds(limits.total_ms, MAX_STREAM_MS, spare_s)
+    ttft_s = _seconds(limits.ttft_ms, MAX_BEGIN_MS)
     watch = Watch(attempt, world, attempt.started_s + min(ttft_s, total_s), "ttft" if ttft_s < total_s else "total")
     try:
         request, target = await _prepare(call, watch)
@@ -82,7 +80,7 @@ async def streamed(
 
 async def _prepare(call: ChatCall, watch: Watch) -> tuple[HttpRequest, Target]:
     route, world = watch.attempt.route, watch.world
-    reached = await watch.within(contact(route, world))
+    reached = await watch.within(contact(watch.attempt, world))
     request = route.wire.render(await with_uploads(call, reached, watch), reached.target)
     return reached.authorized(request, world.clock.now_s()), reached.target
 
@@ -125,5 +123,6 @@ def _ok(status: int) -> bool:
     return 200 <= status < 300
 
 
-def _seconds(milliseconds: int | None, ceiling_s: float) -> float:
-    return ceiling_s if milliseconds is None else min(milliseconds / 1000, ceiling_s)
+def _seconds(milliseconds: int | None, longest_ms: int, spare_s: float = 0.0) -> float:
+    longest_s = longest_ms / 1000 - spare_s
+    return longest_s if milliseconds is None else min(milliseconds / 1000, longest_s)

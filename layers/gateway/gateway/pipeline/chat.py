@@ -23,6 +23,7 @@ from gateway.pipeline.hooks import STAGE_S, Chain
 from gateway.pipeline.media import with_media
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.read import read_chat_call
+from gateway.pipeline.reasoning import by_the_api_for_tools
 from gateway.pipeline.respond import ChunkResponder, account_interrupted, account_whole, completion, usage_in_the_error
 from gateway.pipeline.route import Route, resolve
 from gateway.pipeline.structured import Promise, expect
@@ -74,7 +75,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
     exchange.schemas_used = planned.promise.names.used
     call = await with_media(planned.call, planned.route, exchange, world)
     check_capabilities(call, planned.route)  # again, for what a file turned out to be
-    attempt = Attempt(planned.route, started_s=world.clock.monotonic_s())
+    attempt = Attempt(planned.route, world.clock.monotonic_s(), exchange.trace.traceparent())
     exchange.attempts.append(attempt)
     if call.stream:
         exchange.is_held_back = chain.enforces_replies
@@ -91,6 +92,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
 async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlan:
     route = resolve(asked.model, principal, world.catalog, world.clock.now_s())
     call, names = await with_functions(asked, principal.tenant.id, world.types)
+    route = by_the_api_for_tools(call, route)
     call, expectation = expect(call, route)
     check_capabilities(call, route)
     call, demand = demand_of(call, route, principal, longest_s(call))

@@ -153,6 +153,8 @@ def record_of(exchange: Exchange) -> dict[str, Any]:
     return {
         "event": "request.failed" if error else "request.completed",
         "request_id": exchange.request_id,
+        "lambda_request_id": exchange.lambda_request_id,
+        "trace_id": exchange.trace.id,
         "operation": exchange.operation,
         "tenant_id": principal.tenant.id if principal else None,
         "user_id": principal.user.id if principal else None,

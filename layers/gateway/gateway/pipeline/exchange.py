@@ -11,6 +11,7 @@ from gateway.model.completion import UsageReport
 from gateway.model.errors import GatewayError
 from gateway.model.hook import HookRun
 from gateway.model.tenant import Principal
+from gateway.model.trace import Trace
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.admit import Ticket
 from gateway.pipeline.route import Route
@@ -21,12 +22,13 @@ from gateway.providers.contract import RemoteFile
 class Attempt:
     """One call to a provider. Times in seconds of the monotonic clock; `provider_wait_s`: spent waiting for it.
 
-    `usage`, `cost_nano_usd`: None until known, the cost also when the price is not.
-    `uploads`: what the provider was given for this call alone.
+    `traceparent`: the header that it carries. `usage`, `cost_nano_usd`: None until known, the cost also when the price
+    is not. `uploads`: what the provider was given for this call alone.
     """
 
     route: Route
     started_s: float
+    traceparent: str
     provider_wait_s: float = 0.0
     ttft_s: float | None = None
     ended_s: float | None = None
@@ -38,9 +40,10 @@ class Attempt:
 
 @dataclass(slots=True)
 class Exchange:
-    """`request_id`: the gateway's own, unique. `conversation_id`: from the caller's metadata.
+    """`request_id`: the gateway's own, unique. `lambda_request_id`: of the invocation, None outside of Lambda.
 
     `arrived_s`: Unix seconds. `started_s`, `ended_s`: of the monotonic clock. `hooks`: those that have answered.
+    `conversation_id`: from the caller's metadata.
     `observers`: hooks that are being told, which nobody waits for before the client has its answer.
     `is_held_back`: whether a stream has to be whole before any of it may be seen.
     """
@@ -48,6 +51,8 @@ class Exchange:
     request_id: str
     operation: str
     started_s: float
+    trace: Trace
+    lambda_request_id: str | None = None
     arrived_s: float = 0.0
     ended_s: float = 0.0
     principal: Principal | None = None

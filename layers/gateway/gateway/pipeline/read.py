@@ -6,9 +6,10 @@ import re
 
 import msgspec
 
-from gateway.model.chat import ChatCall
+from gateway.model.chat import MAX_BEGIN_MS, ChatCall
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.pipeline.decode import check_json_type, decoded
+from gateway.providers.lookup import has_provider, provider_names
 
 _decoder = msgspec.json.Decoder(ChatCall)
 _CONVERSATION_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -19,6 +20,8 @@ def read_chat_call(content_type: str, body: bytes) -> ChatCall:
     check_json_type(content_type)
     call = decoded(body, _decoder)
     _check_together(call)
+    _check_timeouts(call)
+    _check_providers(call)
     _refuse_what_comes_later(call)
     return call
 
@@ -41,6 +44,28 @@ def _check_together(call: ChatCall) -> None:
         raise InvalidRequest("top_logprobs needs logprobs: true.", param="top_logprobs")
     if call.tool_choice is not None and not call.tools:
         raise InvalidRequest("tool_choice needs tools.", param="tool_choice")
+
+
+def _check_timeouts(call: ChatCall) -> None:
+    """Nothing is clamped: what cannot be had is refused."""
+    if call.timeouts is None or call.stream:
+        return
+    if call.timeouts.ttft_ms is not None:
+        raise InvalidRequest("timeouts.ttft_ms is only allowed with stream: true.", param="timeouts.ttft_ms")
+    if call.timeouts.total_ms is not None and call.timeouts.total_ms > MAX_BEGIN_MS:
+        raise InvalidRequest(
+            f"timeouts.total_ms is at most {MAX_BEGIN_MS} without stream: true.", param="timeouts.total_ms"
+        )
+
+
+def _check_providers(call: ChatCall) -> None:
+    """Options for another provider than the chosen one may stay: they are for a model to fall back on."""
+    for name in call.provider_options or ():
+        if not has_provider(name):
+            known = ", ".join(sorted(provider_names()))
+            raise InvalidRequest(
+                f"There is no provider '{name[:64]}'. There are: {known}.", param=f"provider_options.{name[:64]}"
+            )
 
 
 def _refuse_what_comes_later(call: ChatCall) -> None:

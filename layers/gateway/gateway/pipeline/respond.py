@@ -17,10 +17,11 @@ from gateway.model.completion import (
     HookReport,
     UsageReport,
 )
-from gateway.model.errors import HookUnavailable, ProviderTimeout, ReplyBreaksSchema, ResponseBlocked
+from gateway.model.errors import HookUnavailable, ReplyBreaksSchema, ResponseBlocked
 from gateway.model.estimate import at_least, estimated_usage, generated_bytes
 from gateway.model.hook import HookRun
 from gateway.model.money import cost_nano_usd
+from gateway.model.provider_errors import ProviderError, ProviderTimeout
 from gateway.model.reply import Chunk, Reply
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.exchange import Attempt, Exchange
@@ -198,8 +199,9 @@ def account_interrupted(call: ChatCall, exchange: Exchange) -> Iterator[None]:
         yield
     except BaseException:
         attempt = exchange.attempts[-1]
-        if attempt.usage is None and (attempt.error is None or isinstance(attempt.error, ProviderTimeout)):
-            account(exchange, estimated_usage(call, 0))
+        charged = attempt.error.charged if isinstance(attempt.error, ProviderError) else None
+        if attempt.usage is None and (charged or attempt.error is None or isinstance(attempt.error, ProviderTimeout)):
+            account(exchange, charged or estimated_usage(call, 0))
         raise
 
 

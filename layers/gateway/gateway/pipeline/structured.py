@@ -1,7 +1,8 @@
 """Structured output: how the schema is asked for, and that the reply keeps to it.
 
 A schema is given to the provider in its own words where it has some for this model ("native"), else as the one tool it
-must call ("tool"), else in a system message ("prompt"). Whichever way, the reply is validated here.
+must call ("tool"), which many models cannot be made to do while they reason, else in a system message ("prompt").
+Whichever way, the reply is validated here.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from gateway.gts.naming import Names
-from gateway.gts.schema import is_endless
+from gateway.gts.refusal import refusal
 from gateway.model.chat import (
     ChatCall,
     Function,
@@ -25,17 +26,19 @@ from gateway.model.chat import (
     NamedToolChoice,
     SystemMessage,
 )
+from gateway.model.constrained_schema import constrained
 from gateway.model.errors import InvalidRequest, ReplyBreaksSchema
-from gateway.model.json_schema import is_strict, schema_violations, text_violations
+from gateway.model.json_schema import is_of_objects, is_strict, schema_violations, text_violations
 from gateway.model.reply import Choice, Chunk, ChunkChoice, Delta, Reply
+from gateway.pipeline.reasoning import takes_forced_tools
 from gateway.pipeline.route import Route
-from gateway.providers.contract import STRICT_SCHEMA
+from gateway.providers.contract import ANY_SCHEMA, CONSTRAINED_SCHEMA
 
 TOOL_NAME = "reply"
 ANY_OBJECT: Json = {"type": "object"}
-_PROMPT = (
-    "Reply with one JSON value and nothing else: no explanation and no code fence. It must satisfy this JSON Schema:\n"
-)
+_PROMPT = "Reply with one JSON value and nothing else: no explanation and no code fence."
+_PROMPT_BESIDE_TOOLS = f"Call tools as you need them. When you have what you need: {_PROMPT}"
+_SCHEMA = "It must satisfy this JSON Schema:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +79,22 @@ def expect(call: ChatCall, route: Route) -> tuple[ChatCall, Expectation | None]:
     Raises InvalidRequest (400) for a schema that is none, or two of them.
     """
     call = _one_spelling(call)
-    wanted = call.response_format
+    wanted, formats = call.response_format, route.wire.formats(call, route.facts)
     if isinstance(wanted, JsonObjectFormat):
-        schema, native = ANY_OBJECT, "json_object" in route.wire.formats
+        schema, native = ANY_OBJECT, "json_object" in formats
     elif isinstance(wanted, JsonSchemaFormat):
         schema = wanted.json_schema.schema or {}
-        if violations := schema_violations(schema, "/response_format/json_schema/schema"):
-            raise InvalidRequest("The schema is not a JSON Schema.", param="response_format", details=violations)
-        if is_endless(schema):
-            raise InvalidRequest("The schema refers to itself without end.", param="response_format")
-        native = _has_words_for(schema, route)
+        _check_schema(schema, "/response_format/json_schema/schema")
+        native = (asked := _in_its_words(schema, formats, route)) is not None
+        if asked is not None and asked is not schema:
+            call = _with_schema(call, wanted, asked)
     else:
         return call, None
     if native:
         return call, Expectation(schema, "native")
-    if not call.tools and schema.get("type") == "object" and route.facts.is_known and route.facts.can("tools"):
+    if _can_be_asked_by_tool(call, schema, route):
         return _ask_by_tool(call, schema, _description(wanted)), Expectation(schema, "tool")
-    return _ask_by_prompt(call, schema), Expectation(schema, "prompt")
+    return _ask_by_prompt(call, schema, formats), Expectation(schema, "prompt")
 
 
 def _one_spelling(call: ChatCall) -> ChatCall:
@@ -104,17 +106,35 @@ def _one_spelling(call: ChatCall) -> ChatCall:
     schema = call.response_schema.get("json_schema", call.response_schema)
     if not isinstance(schema, dict):
         raise InvalidRequest("A JSON Schema is an object.", param="response_schema.json_schema")
-    if violations := schema_violations(schema, "/response_schema"):
-        raise InvalidRequest("The schema is not a JSON Schema.", param="response_schema", details=violations)
+    _check_schema(schema, "/response_schema" if schema is call.response_schema else "/response_schema/json_schema")
     named = NamedSchema(name="reply", schema=schema, strict=is_strict(schema) or None)
     return msgspec.structs.replace(call, response_schema=None, response_format=JsonSchemaFormat(json_schema=named))
 
 
-def _has_words_for(schema: Json, route: Route) -> bool:
+def _check_schema(schema: Json, at: str) -> None:
+    """Raises InvalidRequest (400) that names the first place that is wrong, and all of them in its details."""
+    if (error := refusal(schema_violations(schema, at), ())) is not None:
+        raise error
+
+
+def _in_its_words(schema: Json, formats: frozenset[str], route: Route) -> Json | None:
+    """The schema as the provider takes it; None when it has no words for schemas, or for this one."""
     if not route.facts.can("structured_output"):
+        return None
+    if "json_schema" in formats:
+        return schema if ANY_SCHEMA in formats or is_of_objects(schema) else None
+    return constrained(schema) if CONSTRAINED_SCHEMA in formats else None
+
+
+def _with_schema(call: ChatCall, wanted: JsonSchemaFormat, schema: Json) -> ChatCall:
+    named = msgspec.structs.replace(wanted.json_schema, schema=schema)
+    return msgspec.structs.replace(call, response_format=JsonSchemaFormat(json_schema=named))
+
+
+def _can_be_asked_by_tool(call: ChatCall, schema: Json, route: Route) -> bool:
+    if call.tools or schema.get("type") != "object":
         return False
-    formats = route.wire.formats
-    return "json_schema" in formats or (STRICT_SCHEMA in formats and is_strict(schema))
+    return route.facts.is_known and route.facts.can("tools") and takes_forced_tools(call, route) is True
 
 
 def _description(wanted: JsonObjectFormat | JsonSchemaFormat) -> str:
@@ -130,9 +150,13 @@ def _ask_by_tool(call: ChatCall, schema: Json, description: str) -> ChatCall:
     )
 
 
-def _ask_by_prompt(call: ChatCall, schema: Json) -> ChatCall:
-    demand = SystemMessage(content=_PROMPT + msgspec.json.encode(schema).decode())
-    return msgspec.structs.replace(call, response_format=None, messages=[demand, *call.messages])
+def _ask_by_prompt(call: ChatCall, schema: Json, formats: frozenset[str]) -> ChatCall:
+    """A provider whose words end at `json_object` is asked for that as well, which it does not take beside tools."""
+    words = _PROMPT_BESIDE_TOOLS if call.tools else _PROMPT
+    demand = SystemMessage(content=f"{words} {_SCHEMA}\n{msgspec.json.encode(schema).decode()}")
+    has_mode = "json_object" in formats and "json_schema" not in formats
+    mode = JsonObjectFormat() if has_mode and not call.tools and schema.get("type") == "object" else None
+    return msgspec.structs.replace(call, response_format=mode, messages=[demand, *call.messages])
 
 
 def _tool_call_as_content(choice: Choice) -> Choice:

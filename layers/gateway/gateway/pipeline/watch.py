@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from gateway.model.errors import ProviderTimeout
+from gateway.model.provider_errors import ProviderTimeout
 from gateway.pipeline.exchange import Attempt
 from gateway.ports import World
 

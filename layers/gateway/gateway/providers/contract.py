@@ -9,12 +9,12 @@ from typing import Protocol, TypeAlias
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, Medium
-from gateway.model.errors import ProviderError, ProviderFailure
 from gateway.model.file import StoredFile
 from gateway.model.http import Credential, HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.reply import Chunk, Reply
 
-STRICT_SCHEMA = "json_schema:strict"
+ANY_SCHEMA, CONSTRAINED_SCHEMA = "json_schema:any", "json_schema:constrained"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,11 @@ class StreamParser(Protocol):
 class ChatWire(Protocol):
     """One way to speak chat over HTTP; implementations live in `providers/wire`."""
 
-    @property
-    def formats(self) -> frozenset[str]:
-        """The `response_format` types it has words for.
+    def formats(self, call: ChatCall, model: ModelFacts, /) -> frozenset[str]:
+        """The `response_format` types it has words for, beside the tools of this call and streamed or not.
 
-        STRICT_SCHEMA in place of "json_schema": it takes only schemas whose objects are closed and need all members.
+        "json_schema" is for schemas of objects, ANY_SCHEMA beside it for those of other values, too.
+        CONSTRAINED_SCHEMA in place of "json_schema": it takes only what `model/constrained_schema.py` makes of one.
         """
         ...
 

@@ -15,8 +15,8 @@ from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.kept import Kept
 from gateway.adapters.http_client import HttpFailure
 from gateway.adapters.telemetry import log_trouble
-from gateway.model.errors import ProviderError
 from gateway.model.http import Credential
+from gateway.model.provider_errors import ProviderError
 from gateway.model.secret import AwsKeys, Secret
 from gateway.ports import Clock
 

@@ -30,7 +30,11 @@ FINISH_REASONS: dict[str | int | None, FinishReason] = {
     "IMAGE_PROHIBITED_CONTENT": "content_filter",
     "IMAGE_RECITATION": "content_filter",
 }
-"""All others (STOP, OTHER, NO_IMAGE, MALFORMED_FUNCTION_CALL ...) end the answer, with or without calls."""
+BROKEN_OFF = frozenset(
+    {"MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"}
+    | {"MISSING_THOUGHT_SIGNATURE"}
+)
+"""The answer is void, though text or a call may have leaked: https://github.com/langchain-ai/langgraph/issues/6574"""
 TOLD_BY_FINISH_REASON = (None, "STOP", "MAX_TOKENS")
 
 NOTHING = Raw(b"")
@@ -181,6 +185,12 @@ ANSWER = msgspec.json.Decoder(Answer)
 def given(raw: Raw) -> bool:
     """Whether the member is there and not null."""
     return raw is not NOTHING and bytes(raw) != b"null"
+
+
+def is_broken_off(reason: str | int | None, *, is_empty: bool) -> bool:
+    """Reasons that nobody knows end an answer, unless they stand in place of one (OTHER, NO_IMAGE)."""
+    unknown = isinstance(reason, str) and reason not in TOLD_BY_FINISH_REASON and reason not in FINISH_REASONS
+    return reason in BROKEN_OFF or (unknown and is_empty)
 
 
 def finish_reason(reason: str | int | None, *, has_calls: bool) -> FinishReason:

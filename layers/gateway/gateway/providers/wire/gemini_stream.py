@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Chunk, ChunkChoice, Delta, FunctionCallDelta, ToolCallDelta
 from gateway.providers.wire.gemini_answer import ANSWER, Candidate, Figures, PromptFeedback, finish_reason, given
 from gateway.providers.wire.gemini_failures import failure_in
@@ -36,10 +36,14 @@ class AnswerStream:
             yield self._chunk(event.data)
 
     def close(self) -> Iterator[Chunk]:
-        """Raises ProviderError when a candidate has not finished, or none has come and the prompt was not blocked."""
+        """Raises ProviderError when a candidate has not finished, or none has come and the prompt was not blocked, and
+        when one has been broken off.
+        """
         readers = sorted(self._readers.values(), key=lambda reader: reader.index)
         if self._blocked is None and not (readers and all(reader.finished is not None for reader in readers)):
             raise ProviderError(f"{self._provider}'s stream ended early")
+        for reader in readers:
+            reader.check(self._provider, self._figures)
         ends = [
             ChunkChoice(
                 index=reader.index,

@@ -12,7 +12,7 @@ from itertools import groupby
 import msgspec
 
 from gateway.model.chat import Json
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Chunk, ChunkChoice, Delta, FinishReason, FunctionCallDelta, ToolCallDelta
 from gateway.providers.contract import Target
 from gateway.providers.wire.openai_chat_failure import interruption

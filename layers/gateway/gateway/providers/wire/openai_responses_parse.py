@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 
 from gateway.model.chat import Json
-from gateway.model.errors import ProviderError, ProviderFailure
 from gateway.model.fold import fold
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.reply import Chunk, ChunkChoice, Delta, FinishReason, Reply
 from gateway.model.usage import TokenUsage
 from gateway.providers.contract import Target
+from gateway.providers.wire.failures import broke_off
 from gateway.providers.wire.openai_chat_failure import interruption
 from gateway.providers.wire.openai_chat_parse import objects, seconds, text
 from gateway.providers.wire.openai_chat_quirks import Quirks
@@ -75,7 +76,7 @@ def check(whole: WireResponse, target: Target, quirks: Quirks) -> None:
     if whole.status in ("queued", "in_progress"):
         raise ProviderError(f"{target.provider} has only begun its answer.", provider_code=whole.status)
     if whole.status in ("failed", "cancelled"):
-        raise ProviderError(f"{target.provider} broke off its answer.", provider_code=whole.status)
+        raise broke_off(target.provider, whole.status, _usage(whole.usage, quirks))
 
 
 def broken(error: Any, target: Target, quirks: Quirks) -> ProviderFailure:
