@@ -182,7 +182,7 @@ async def test_a_break_after_the_first_chunk_is_an_error_event_and_no_done(gatew
     assert (answer.status, answer.log[-1]) == (200, "last")
     assert answer.events[-1]["error"]["code"] == "provider_error"
     assert "[DONE]" not in answer.events
-    assert gateway.records.written[0]["event"] == "request.failed"
+    assert gateway.records.written[0].event == "request.failed"
     assert gateway.outbound.still_open == 0
 
 
@@ -240,11 +240,12 @@ async def test_one_record_per_request_with_figures_and_no_content(gateway: Gatew
     gateway.answers(200, WHOLE)
     await gateway.chat({**HELLO, "metadata": {"conversation_id": "c-7"}})
     (record,) = gateway.records.written
-    assert record["event"] == "request.completed"
-    assert (record["tenant_id"], record["user_id"], record["conversation_id"]) == ("acme", "alice", "c-7")
-    assert (record["prompt_tokens"], record["cost_nano_usd"]) == (9, 52_500)
-    assert "Hello" not in json.dumps(record)
-    assert "Hi!" not in json.dumps(record)
+    assert record.event == "request.completed"
+    assert (record.tenant_id, record.user_id, record.conversation_id) == ("acme", "alice", "c-7")
+    assert (record.input_tokens, record.cost_nano_usd) == (9, 52_500)
+    written = msgspec.json.encode(record)
+    assert b"Hello" not in written
+    assert b"Hi!" not in written
 
 
 async def test_a_defect_is_a_500_that_tells_nothing(gateway: Gateway, capsysbinary: Any) -> None:
@@ -252,7 +253,7 @@ async def test_a_defect_is_a_500_that_tells_nothing(gateway: Gateway, capsysbina
     answer = await gateway.chat(HELLO)
     assert (answer.status, answer.json["error"]["code"]) == (500, "internal_error")
     assert b"secret prompt text" not in answer.body + capsysbinary.readouterr().out
-    assert gateway.records.written[0]["code"] == "internal_error"
+    assert gateway.records.written[0].error == "internal_error"
 
 
 async def test_the_callers_request_id_is_echoed_and_ours_is_our_own(gateway: Gateway) -> None:

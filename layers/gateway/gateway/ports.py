@@ -14,6 +14,7 @@ from gateway.model.file import File, FilePage, Link, Purpose, StoredFile, Upload
 from gateway.model.http import Credential, HttpRequest, HttpResponse
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.record import Told
+from gateway.model.telemetry import RequestLine, Trouble
 from gateway.model.tenant import Principal
 
 if TYPE_CHECKING:  # what only the administration loads
@@ -138,11 +139,11 @@ class MediaFetcher(Protocol):
 class Records(Protocol):
     """The function's log. Neither method raises."""
 
-    def write(self, record: dict[str, Any]) -> None:
+    def write(self, line: RequestLine) -> None:
         """One finished request: facts and figures, never content."""
         ...
 
-    def trouble(self, event: str, **facts: Any) -> None:
+    def trouble(self, event: Trouble, **facts: Any) -> None:
         """Something that went on all the same, of which the operator should know."""
         ...
 

@@ -54,6 +54,7 @@ def chat_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
             exchange.error = InternalError("The gateway failed. Quote the request id when you report this.")
             await _refuse(exchange.error, responder, arrival, exchange)
         finally:
+            exchange.status = responder.status
             await conclude(exchange, world)
 
     return app
@@ -95,7 +96,7 @@ def _event(value: CompletionChunk | dict[str, Any]) -> bytes:
 
 async def _refuse(error: GatewayError, responder: Responder, arrival: Arrival, exchange: Exchange) -> None:
     """Within a stream as its last event, with what it cost until then."""
-    if not responder.started:
+    if responder.status is None:
         await responder.error(error, limit_headers(exchange.ticket))
         return
     said = error.wire(arrival.request_id)

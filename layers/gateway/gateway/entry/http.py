@@ -75,14 +75,14 @@ def cors_headers() -> dict[str, str]:
 
 
 class Responder:
-    """Writes the one answer of a request; `started` says whether its status is already on the way."""
+    """Writes the one answer of a request. `status`: the one that is on its way to the client, None before that."""
 
     def __init__(self, arrival: Arrival, send: Send) -> None:
         self._arrival, self._send = arrival, send
-        self.started = False
+        self.status: int | None = None
 
     async def start(self, status: int, headers: dict[str, str]) -> None:
-        self.started = True
+        self.status = status
         ids = {"x-request-id": self._arrival.trace_id, "x-gateway-request-id": self._arrival.request_id}
         everywhere = {**ids, **cors_headers()}
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in {**headers, **everywhere}.items()]

@@ -139,7 +139,7 @@ def aws_world() -> World:
             DeployedTypes(settings.shared / "schemas" / "gts"),
             TYPES_TIMEOUT_S,
         ),
-        records=StdoutRecords(clock),
+        records=StdoutRecords(),
         clock=clock,
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.model.completion import UsageReport
 from gateway.model.errors import GatewayError
+from gateway.model.reply import Chunk, Reply
 from gateway.model.tenant import Principal
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.admit import Ticket
@@ -16,11 +17,27 @@ from gateway.providers.contract import RemoteFile
 
 
 @dataclass(slots=True)
+class Answered:
+    """`model`, `service_tier`: as the provider names what served the call. `finish_reasons`: one for each choice."""
+
+    model: str = ""
+    service_tier: str | None = None
+    finish_reasons: dict[int, str] = field(default_factory=dict)
+
+    def take(self, part: Reply | Chunk) -> None:
+        self.model = part.model or self.model
+        self.service_tier = part.service_tier or self.service_tier
+        for choice in part.choices:
+            if choice.finish_reason:
+                self.finish_reasons[choice.index] = choice.finish_reason
+
+
+@dataclass(slots=True)
 class Attempt:
     """One call to a provider. Times in seconds of the monotonic clock; `provider_wait_s`: spent waiting for it.
 
-    `usage`, `cost_nano_usd`: None until known, the cost also when the price is not.
-    `uploads`: what the provider was given for this call alone.
+    `usage`, `cost_nano_usd`: None until known, the cost also when the price is not. `answered`: what the reply says of
+    itself. `uploads`: what the provider was given for this call alone.
     """
 
     route: Route
@@ -31,6 +48,7 @@ class Attempt:
     error: GatewayError | None = None
     usage: TokenUsage | None = None
     cost_nano_usd: int | None = None
+    answered: Answered = field(default_factory=Answered)
     uploads: list[RemoteFile] = field(default_factory=list)
 
 
@@ -38,7 +56,8 @@ class Attempt:
 class Exchange:
     """`request_id`: the gateway's own, unique. `conversation_id`: from the caller's metadata.
 
-    `arrived_s`: Unix seconds. `started_s`: the same moment of the monotonic clock.
+    `arrived_s`: Unix seconds. `started_s`: the same moment of the monotonic clock. `status`: the one that the client
+    was given, which is not that of an error that came later.
     """
 
     request_id: str
@@ -56,6 +75,7 @@ class Exchange:
     schemas_used: Mapping[str, str] = field(default_factory=dict)
     usage_report: UsageReport | None = None
     error: GatewayError | None = None
+    status: int | None = None
 
     @property
     def usage(self) -> TokenUsage | None:
@@ -74,6 +94,13 @@ class Exchange:
         """For providers, media and hooks: what the gateway itself cannot help."""
         return self.media_wait_s + self.hook_wait_s + sum(attempt.provider_wait_s for attempt in self.attempts)
 
+    def latency_ms(self, now_s: float) -> float:
+        """Since arrival. `now_s`: of the monotonic clock."""
+        return milliseconds(now_s - self.started_s)
+
+    def overhead_ms(self, now_s: float) -> float:
+        return milliseconds(now_s - self.started_s - self.waited_s)
+
     def facts(self) -> dict[str, Any]:
         """What the hold keeps, for the record of a request that is lost with its function."""
         return {
@@ -85,3 +112,7 @@ class Exchange:
             "conversation_id": self.conversation_id,
             "stream": self.stream,
         }
+
+
+def milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 3)
