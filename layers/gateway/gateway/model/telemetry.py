@@ -101,6 +101,8 @@ class RequestLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cache_write_tokens: int = field(name="gen_ai.usage.cache_write.input_tokens", default=0)
     reasoning_tokens: int = field(name="gen_ai.usage.reasoning.output_tokens", default=0)
     usage_estimated: bool = field(name="gateway.usage_estimated", default=False)
+    service_tier: str | None = field(name="gateway.service_tier", default=None)
+    priced_as_default: bool = field(name="gateway.priced_as_default", default=False)
     cost_nano_usd: int | None = field(name="gateway.cost_nano_usd", default=None)
     attempts: int = field(name="gateway.attempts", default=0)
     retries: int = field(name="gateway.retries", default=0)

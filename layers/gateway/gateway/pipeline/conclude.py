@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.model.errors import AdmissionUnavailable
+from gateway.model.money import has_price_for
 from gateway.model.record import Attribution, AuditEvent, AuditName, Told, UsageRecord
 from gateway.pipeline.admit import Used, settle
 from gateway.pipeline.alerts import alerts_of
@@ -103,6 +104,9 @@ def _usage_of(attempt: Attempt, number: int, exchange: Exchange, of: Attribution
         model_requested=exchange.model_requested,
         stream=exchange.stream,
         usage=attempt.usage,
+        units=attempt.usage.calls if attempt.usage is not None else {},
+        service_tier=attempt.answered.service_tier,
+        priced_as_default=not has_price_for(attempt.route.facts, attempt.answered.service_tier),
         cost_nano_usd=attempt.cost_nano_usd if attempt.usage is not None else 0,
         latency_ms=milliseconds(ended_s - attempt.started_s),
         ttft_ms=None if attempt.ttft_s is None else milliseconds(attempt.ttft_s),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.model.money import has_price_for
 from gateway.model.telemetry import RequestLine, outcome_of, provider_name
 from gateway.pipeline.exchange import Attempt, Exchange
 
@@ -47,6 +48,8 @@ def _with_attempt(line: RequestLine, last: Attempt, now_s: float) -> RequestLine
         request_model=last.route.facts.id,
         response_model=last.answered.model[:LONGEST_NAME] or None,
         finish_reasons=tuple(reason for _, reason in sorted(last.answered.finish_reasons.items())),
+        service_tier=(last.answered.service_tier or "")[:LONGEST_NAME] or None,
+        priced_as_default=not has_price_for(last.route.facts, last.answered.service_tier),
         duration_s=round(ended_s - last.started_s, 6),
         time_to_first_chunk_s=None if last.ttft_s is None else round(last.ttft_s, 6),
     )

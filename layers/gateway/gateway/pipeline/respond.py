@@ -175,6 +175,7 @@ def account_interrupted(call: ChatCall, exchange: Exchange) -> Iterator[None]:
 def account(exchange: Exchange, usage: TokenUsage) -> UsageReport:
     """Enters what the last attempt used and cost; the report's cost is that of the whole request."""
     attempt = exchange.attempts[-1]
-    attempt.usage, attempt.cost_nano_usd = usage, cost_nano_usd(usage, attempt.route.facts)
+    attempt.usage = usage
+    attempt.cost_nano_usd = cost_nano_usd(usage, attempt.route.facts, attempt.answered.service_tier)
     exchange.usage_report = UsageReport.of(usage, exchange.cost_nano_usd)
     return exchange.usage_report
