@@ -236,6 +236,23 @@ async def test_overhead_is_what_was_not_waiting_for_the_provider(gateway: Gatewa
     assert (report["latency_ms"], report["overhead_ms"]) == (500.0, 0.0)
 
 
+async def test_a_client_that_reads_slowly_is_not_overhead(gateway: Gateway) -> None:
+    clock = gateway.world.clock
+    assert isinstance(clock, ManualClock)
+
+    class SlowReader(list[bytes]):
+        def append(self, piece: bytes) -> None:
+            clock.running_s += 2.0
+            super().append(piece)
+
+    gateway.answers(200, *STREAM, content_type="text/event-stream")
+    answer = await gateway.chat({**HELLO, "stream": True}, answer=Answer(parts=SlowReader()))
+    report, [line] = answer.events[-2]["gateway"], gateway.records.written
+    assert report["latency_ms"] >= 2_000
+    assert (report["overhead_ms"], line.overhead_ms) == (0.0, 0.0)
+    assert line.latency_ms >= report["latency_ms"] + 2_000  # the last piece, too
+
+
 async def test_one_record_per_request_with_figures_and_no_content(gateway: Gateway) -> None:
     gateway.answers(200, WHOLE)
     await gateway.chat({**HELLO, "metadata": {"conversation_id": "c-7"}})

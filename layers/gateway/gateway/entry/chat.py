@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -16,7 +18,7 @@ from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, 
 from gateway.pipeline import chat
 from gateway.pipeline.conclude import conclude
 from gateway.pipeline.exchange import Exchange
-from gateway.ports import World
+from gateway.ports import Clock, World
 
 ROUTE = "/v1/chat/completions"
 KEEP_ALIVE_S = 15.0
@@ -42,7 +44,8 @@ def chat_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
             if isinstance(outcome, Completion):
                 await responder.json(200, outcome, limit_headers(exchange.ticket))
             else:
-                await _write_stream(outcome, responder, limit_headers(exchange.ticket), keep_alive_s)
+                with_limits = {**_SSE_HEADERS, **limit_headers(exchange.ticket)}
+                await _write_stream(outcome, responder, with_limits, Patience(exchange, world.clock), keep_alive_s)
         except GatewayError as error:
             exchange.error = error
             await _refuse(error, responder, arrival, exchange)
@@ -67,18 +70,33 @@ def _check_route(scope: Scope) -> None:
         raise MethodNotAllowed(f"{ROUTE} takes POST.")
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Waits for a client that reads slower than its provider speaks, which is no work of the gateway's."""
+
+    exchange: Exchange
+    clock: Clock
+
+    async def wait(self, writing: Awaitable[None]) -> None:
+        began_s = self.clock.monotonic_s()
+        try:
+            await writing
+        finally:
+            self.exchange.client_wait_s += self.clock.monotonic_s() - began_s
+
+
 async def _write_stream(
-    stream: chat.Stream, responder: Responder, headers: dict[str, str], keep_alive_s: float
+    stream: chat.Stream, responder: Responder, headers: dict[str, str], patience: Patience, keep_alive_s: float
 ) -> None:
     """The status waits for the first chunk, so that a refusal keeps its own."""
     async with contextlib.aclosing(stream):
         first = await anext(stream)
-        await responder.start(200, {**_SSE_HEADERS, **headers})
+        await responder.start(200, headers)
         pulse = Pulse(responder, keep_alive_s)
         try:
-            await pulse.write(*_events(first))
+            await patience.wait(pulse.write(*_events(first)))
             async for chunks in stream:
-                await pulse.write(*_events(chunks))
+                await patience.wait(pulse.write(*_events(chunks)))
         finally:
             pulse.stop()
 

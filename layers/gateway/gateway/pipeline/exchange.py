@@ -72,6 +72,7 @@ class Exchange:
     attempts: list[Attempt] = field(default_factory=list)
     media_wait_s: float = 0.0
     hook_wait_s: float = 0.0
+    client_wait_s: float = 0.0
     schemas_used: Mapping[str, str] = field(default_factory=dict)
     usage_report: UsageReport | None = None
     error: GatewayError | None = None
@@ -91,8 +92,9 @@ class Exchange:
 
     @property
     def waited_s(self) -> float:
-        """For providers, media and hooks: what the gateway itself cannot help."""
-        return self.media_wait_s + self.hook_wait_s + sum(attempt.provider_wait_s for attempt in self.attempts)
+        """For providers, media, hooks and the client: what the gateway itself cannot help."""
+        own = self.media_wait_s + self.hook_wait_s + self.client_wait_s
+        return own + sum(attempt.provider_wait_s for attempt in self.attempts)
 
     def latency_ms(self, now_s: float) -> float:
         """Since arrival. `now_s`: of the monotonic clock."""
