@@ -47,11 +47,16 @@ class Gateway:
         self.access.held[key_hash(KEY)] = holder
 
     async def chat(
-        self, body: Any, *, answer: Answer | None = None, headers: Mapping[str, str] = MappingProxyType({})
+        self,
+        body: Any,
+        *,
+        answer: Answer | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        extensions: dict[str, Any] | None = None,
     ) -> Answer:
         sent = {"authorization": f"Bearer {KEY}", "content-type": "application/json", **headers}
         encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return await call(chat_app(self.world), encoded, sent, answer=answer)
+        return await call(chat_app(self.world), encoded, sent, answer=answer, extensions=extensions)
 
 
 @pytest.fixture

@@ -77,6 +77,26 @@ async def test_the_provider_gets_its_own_key_and_model_id_not_ours(gateway: Gate
     assert b"gwk_test" not in sent.body
 
 
+async def test_the_callers_trace_goes_on_to_the_provider_and_into_the_record(gateway: Gateway) -> None:
+    gateway.answers(200, WHOLE)
+    trace_id, invocation = "4bf92f3577b34da6a3ce929d0e0e4736", {"request_id": "8476a536", "trace_id": "Root=1-x"}
+    headers = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01", "x-request-id": "mine"}
+    answer = await gateway.chat(HELLO, headers=headers, extensions={"aws": invocation})
+    version, sent_id, span_id, flags = gateway.outbound.sent[0].headers["traceparent"].split("-")
+    assert (version, sent_id, flags, span_id != "00f067aa0ba902b7") == ("00", trace_id, "01", True)
+    (record,) = gateway.records.written
+    assert (record.trace_id, record.lambda_request_id) == (trace_id, "8476a536")
+    assert answer.headers["x-request-id"] == "mine"
+
+
+async def test_a_request_without_a_trace_begins_one(gateway: Gateway) -> None:
+    gateway.answers(200, WHOLE)
+    await gateway.chat(HELLO)
+    (record,) = gateway.records.written
+    assert gateway.outbound.sent[0].headers["traceparent"].split("-")[1] == record.trace_id
+    assert (len(record.trace_id), record.lambda_request_id) == (32, None)
+
+
 @pytest.mark.parametrize("model", ["openai/gpt-4o", "gpt-4o", "smart"])
 async def test_a_model_is_found_by_id_bare_id_and_alias(gateway: Gateway, model: str) -> None:
     gateway.answers(200, WHOLE)
@@ -241,8 +261,10 @@ async def test_a_client_that_reads_slowly_is_not_overhead(gateway: Gateway) -> N
     assert isinstance(clock, ManualClock)
 
     class SlowReader(list[bytes]):
+        reading = clock
+
         def append(self, piece: bytes) -> None:
-            clock.running_s += 2.0
+            self.reading.running_s += 2.0
             super().append(piece)
 
     gateway.answers(200, *STREAM, content_type="text/event-stream")

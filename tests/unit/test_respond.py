@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.gts.naming import Names
 from gateway.model.chat import ChatCall, StreamOptions, UserMessage
 from gateway.model.reply import Chunk, ChunkChoice, Delta
+from gateway.model.trace import Trace
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.respond import ChunkResponder
@@ -21,9 +22,9 @@ LATE = Chunk(choices=[], usage=TokenUsage(prompt_tokens=4, completion_tokens=2),
 
 
 def responder(*, include_usage: bool) -> ChunkResponder:
-    exchange = Exchange("req_1", "chat", started_s=100.0)
+    exchange = Exchange("req_1", "chat", started_s=100.0, trace=Trace.of("", ""))
     route = Route(PROVIDER, FACTS, PROVIDER.wires["chat_completions"])
-    exchange.attempts.append(Attempt(route, started_s=100.0))
+    exchange.attempts.append(Attempt(route, started_s=100.0, traceparent=""))
     options = StreamOptions(include_usage=True) if include_usage else None
     call = ChatCall(model="m", messages=[UserMessage(content="Hello")], stream=True, stream_options=options)
     return ChunkResponder(call, Promise(Names({}, {})), exchange, ManualClock())

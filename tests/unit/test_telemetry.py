@@ -47,7 +47,7 @@ LINE = RequestLine(
     duration_s=0.808,
 )
 ALLOWED = {
-    *("level", "service", "event", "request_id", "lambda_request_id", "tenant_id", "user_id", "key_id"),
+    *("level", "service", "event", "request_id", "lambda_request_id", "trace_id", "tenant_id", "user_id", "key_id"),
     *("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.conversation.id", "gen_ai.request.stream"),
     *("gen_ai.request.model", "gen_ai.response.model", "gen_ai.response.finish_reasons"),
     *("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.usage.cache_read.input_tokens"),

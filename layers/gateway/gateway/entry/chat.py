@@ -34,7 +34,14 @@ def chat_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
             return await answer_lifespan(receive, send)
         arrival = Arrival.of(scope)
         responder = Responder(arrival, send)
-        exchange = Exchange(arrival.request_id, "chat", world.clock.monotonic_s(), arrived_s=world.clock.now_s())
+        exchange = Exchange(
+            arrival.request_id,
+            "chat",
+            started_s=world.clock.monotonic_s(),
+            trace=arrival.trace,
+            lambda_request_id=arrival.lambda_request_id,
+            arrived_s=world.clock.now_s(),
+        )
         try:
             _check_route(scope)
             inbound = chat.Inbound(

@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.entry.limit_headers import BUDGET_REMAINING, UNITS
 from gateway.model.errors import GatewayError, PayloadTooLarge
+from gateway.model.trace import Trace
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -23,23 +24,35 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 # Lambda takes 6 MB of event; JSON escaping and the event's own members need room:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_BODY_BYTES = 6 * 1024 * 1024
-_TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_CALLERS_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """`request_id`: the gateway's own. `trace_id`: the caller's x-request-id, echoed; the gateway's own without one."""
+    """`request_id`: the gateway's own. `echoed_id`: the caller's x-request-id; the gateway's own without one.
+
+    `lambda_request_id`: of the invocation, by which the runtime's own log lines are found.
+    """
 
     request_id: str
-    trace_id: str
+    echoed_id: str
     headers: dict[str, str]
+    trace: Trace
+    lambda_request_id: str | None
 
     @classmethod
     def of(cls, scope: Scope) -> Arrival:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         request_id = f"req_{uuid.uuid4().hex}"
         given = headers.get("x-request-id", "")
-        return cls(request_id, given if _TRACE_ID.fullmatch(given) else request_id, headers)
+        aws = scope.get("extensions", {}).get("aws", {})
+        return cls(
+            request_id=request_id,
+            echoed_id=given if _CALLERS_ID.fullmatch(given) else request_id,
+            headers=headers,
+            trace=Trace.of(headers.get("traceparent", ""), aws.get("trace_id", "")),
+            lambda_request_id=aws.get("request_id"),
+        )
 
 
 async def read_body(receive: Receive) -> bytes:
@@ -83,7 +96,7 @@ class Responder:
 
     async def start(self, status: int, headers: dict[str, str]) -> None:
         self.status = status
-        ids = {"x-request-id": self._arrival.trace_id, "x-gateway-request-id": self._arrival.request_id}
+        ids = {"x-request-id": self._arrival.echoed_id, "x-gateway-request-id": self._arrival.request_id}
         everywhere = {**ids, **cors_headers()}
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in {**headers, **everywhere}.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": encoded})

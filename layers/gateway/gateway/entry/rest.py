@@ -91,7 +91,7 @@ async def _name_the_request(request: Request, call_next: RequestResponseEndpoint
         log_defect(defect, arrival.request_id)
         request.state.error = error = InternalError("The gateway failed. Quote the request id when you report this.")
         response = JSONResponse(error.wire(arrival.request_id), error.status, error_headers(error))
-    response.headers["x-request-id"] = arrival.trace_id
+    response.headers["x-request-id"] = arrival.echoed_id
     response.headers["x-gateway-request-id"] = arrival.request_id
     response.headers.update(cors_headers())
     request.app.state.records.write(_line_of(request, response.status_code, time.monotonic() - started_s))

@@ -82,7 +82,7 @@ async def streamed(call: ChatCall, attempt: Attempt, world: World) -> AsyncGener
 
 async def _prepare(call: ChatCall, watch: Watch) -> tuple[HttpRequest, Target]:
     route, world = watch.attempt.route, watch.world
-    reached = await watch.within(contact(route, world))
+    reached = await watch.within(contact(watch.attempt, world))
     request = route.wire.render(await with_uploads(call, reached, watch), reached.target)
     return reached.authorized(request, world.clock.now_s()), reached.target
 

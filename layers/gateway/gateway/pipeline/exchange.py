@@ -10,6 +10,7 @@ from gateway.model.completion import UsageReport
 from gateway.model.errors import GatewayError
 from gateway.model.reply import Chunk, Reply
 from gateway.model.tenant import Principal
+from gateway.model.trace import Trace
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.admit import Ticket
 from gateway.pipeline.route import Route
@@ -36,12 +37,13 @@ class Answered:
 class Attempt:
     """One call to a provider. Times in seconds of the monotonic clock; `provider_wait_s`: spent waiting for it.
 
-    `usage`, `cost_nano_usd`: None until known, the cost also when the price is not. `answered`: what the reply says of
-    itself. `uploads`: what the provider was given for this call alone.
+    `traceparent`: the header that it carries. `usage`, `cost_nano_usd`: None until known, the cost also when the price
+    is not. `answered`: what the reply says of itself. `uploads`: what the provider was given for this call alone.
     """
 
     route: Route
     started_s: float
+    traceparent: str
     provider_wait_s: float = 0.0
     ttft_s: float | None = None
     ended_s: float | None = None
@@ -54,15 +56,17 @@ class Attempt:
 
 @dataclass(slots=True)
 class Exchange:
-    """`request_id`: the gateway's own, unique. `conversation_id`: from the caller's metadata.
+    """`request_id`: the gateway's own, unique. `lambda_request_id`: of the invocation, None outside of Lambda.
 
     `arrived_s`: Unix seconds. `started_s`: the same moment of the monotonic clock. `status`: the one that the client
-    was given, which is not that of an error that came later.
+    was given, which is not that of an error that came later. `conversation_id`: from the caller's metadata.
     """
 
     request_id: str
     operation: str
     started_s: float
+    trace: Trace
+    lambda_request_id: str | None = None
     arrived_s: float = 0.0
     principal: Principal | None = None
     model_requested: str | None = None

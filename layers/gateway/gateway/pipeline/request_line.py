@@ -18,6 +18,8 @@ def line_of(exchange: Exchange, now_s: float) -> RequestLine:
     line = RequestLine(
         event="request.failed" if error else "request.completed",
         request_id=exchange.request_id,
+        lambda_request_id=exchange.lambda_request_id,
+        trace_id=exchange.trace.id,
         operation=exchange.operation,
         tenant_id=principal.tenant.id if principal else None,
         user_id=principal.user.id if principal else None,

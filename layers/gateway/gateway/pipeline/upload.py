@@ -98,7 +98,7 @@ async def _deleted(file: RemoteFile, attempt: Attempt, world: World) -> bool:
     assert api is not None  # noqa: S101 - it took the file
     try:
         async with asyncio.timeout(DELETE_S):
-            reached = await contact(attempt.route, world)
+            reached = await contact(attempt, world)
             answer = await _ask(api.delete(file, reached.target), reached, world)
             return _ok(answer) or answer.status == 404
     except (GatewayError, TimeoutError):
