@@ -13,7 +13,7 @@ from gateway.entry.http import cors_headers
 from gateway.model.errors import ProviderError
 from gateway.model.tenant import Principal, Tenant
 from tests.asgi import Answer
-from tests.fakes import ManualClock, principal
+from tests.fakes import ListEvents, ManualClock, principal
 from tests.unit.conftest import TENANT, Gateway
 
 HELLO: dict[str, Any] = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
@@ -80,12 +80,15 @@ async def test_the_provider_gets_its_own_key_and_model_id_not_ours(gateway: Gate
 async def test_the_callers_trace_goes_on_to_the_provider_and_into_the_record(gateway: Gateway) -> None:
     gateway.answers(200, WHOLE)
     trace_id, invocation = "4bf92f3577b34da6a3ce929d0e0e4736", {"request_id": "8476a536", "trace_id": "Root=1-x"}
-    headers = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01", "x-request-id": "mine"}
+    headers = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01", "tracestate": "a=1", "x-request-id": "mine"}
     answer = await gateway.chat(HELLO, headers=headers, extensions={"aws": invocation})
     version, sent_id, span_id, flags = gateway.outbound.sent[0].headers["traceparent"].split("-")
     assert (version, sent_id, flags, span_id != "00f067aa0ba902b7") == ("00", trace_id, "01", True)
+    assert gateway.outbound.sent[0].headers["tracestate"] == "a=1"
     (record,) = gateway.records.written
     assert (record.trace_id, record.lambda_request_id) == (trace_id, "8476a536")
+    assert isinstance(gateway.world.events, ListEvents)
+    assert {each.of.trace_id for each in gateway.world.events.told} == {trace_id}  # type: ignore[union-attr]
     assert answer.headers["x-request-id"] == "mine"
 
 
@@ -257,14 +260,13 @@ async def test_overhead_is_what_was_not_waiting_for_the_provider(gateway: Gatewa
 
 
 async def test_a_client_that_reads_slowly_is_not_overhead(gateway: Gateway) -> None:
-    clock = gateway.world.clock
-    assert isinstance(clock, ManualClock)
+    manual = gateway.world.clock
+    assert isinstance(manual, ManualClock)
+    clock: ManualClock = manual  # declared, so that it stays one inside
 
     class SlowReader(list[bytes]):
-        reading = clock
-
         def append(self, piece: bytes) -> None:
-            self.reading.running_s += 2.0
+            clock.running_s += 2.0
             super().append(piece)
 
     gateway.answers(200, *STREAM, content_type="text/event-stream")
@@ -291,7 +293,9 @@ async def test_a_defect_is_a_500_that_tells_nothing(gateway: Gateway, capsysbina
     gateway.outbound.answer = RuntimeError("secret prompt text")
     answer = await gateway.chat(HELLO)
     assert (answer.status, answer.json["error"]["code"]) == (500, "internal_error")
-    assert b"secret prompt text" not in answer.body + capsysbinary.readouterr().out
+    out = capsysbinary.readouterr().out
+    assert b"secret prompt text" not in answer.body + out
+    assert {json.loads(line)["trace_id"] for line in out.splitlines()} == {answer.json["error"]["trace_id"]}
     assert gateway.records.written[0].error == "internal_error"
 
 

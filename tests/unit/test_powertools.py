@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from gateway.entry.models import models_app
 from gateway.entry.powertools import LINE_FIELDS, RestRecords, logger
@@ -83,6 +86,25 @@ async def test_every_request_leaves_a_line_that_names_its_route_and_not_its_ids(
     assert (first["event"], first["http.route"]) == ("request.completed", "/v1/models/{model:path}")
     assert (second["error.type"], second["gateway.outcome"]) == ("invalid_api_key", "client_error")
     assert (third["error.type"], "http.route" in third) == ("not_found", False)
+    assert second["trace_id"] == refused.json["error"]["trace_id"]
+
+
+async def test_the_ids_of_the_invocation_and_of_the_callers_trace_are_in_the_line(
+    written: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mangum passes the context of Lambda's own runtime on, which has the trace in the environment."""
+    app, trace_id = rest_app(), "4bf92f3577b34da6a3ce929d0e0e4736"
+    in_lambda = SimpleNamespace(aws_request_id="8476a536")
+
+    async def invoked(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "aws.context": in_lambda}, receive, send)
+
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
+    await call(invoked, b"", {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}, method="GET", path="/v1/none")
+    await call(invoked, b"", {}, method="GET", path="/v1/none")
+    (first, second), _ = written()
+    assert (first["lambda_request_id"], first["trace_id"]) == ("8476a536", trace_id)
+    assert second["trace_id"] == "5759e988bd862e3fe1be46a994272793"
 
 
 async def test_a_defect_is_a_fault_of_the_gateway(written: Any) -> None:

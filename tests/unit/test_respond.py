@@ -24,7 +24,7 @@ LATE = Chunk(choices=[], usage=TokenUsage(prompt_tokens=4, completion_tokens=2),
 def responder(*, include_usage: bool) -> ChunkResponder:
     exchange = Exchange("req_1", "chat", started_s=100.0, trace=Trace.of("", ""))
     route = Route(PROVIDER, FACTS, PROVIDER.wires["chat_completions"])
-    exchange.attempts.append(Attempt(route, started_s=100.0, traceparent=""))
+    exchange.attempts.append(Attempt(route, started_s=100.0, trace_headers={}))
     options = StreamOptions(include_usage=True) if include_usage else None
     call = ChatCall(model="m", messages=[UserMessage(content="Hello")], stream=True, stream_options=options)
     return ChunkResponder(call, Promise(Names({}, {})), exchange, ManualClock())

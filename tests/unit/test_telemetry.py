@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import msgspec
 import pytest
 
 from gateway.adapters import telemetry
-from gateway.adapters.telemetry import StdoutRecords, log_defect, log_trouble
+from gateway.adapters.telemetry import StdoutRecords, log_defect, log_trouble, name_the_lines
 from gateway.model import errors, metrics
 from gateway.model.errors import GatewayError
 from gateway.model.telemetry import (
@@ -212,6 +213,20 @@ def test_a_defect_names_places_and_no_message(written: Any) -> None:
     assert line["places"][0].endswith("test_a_defect_names_places_and_no_message")
     assert "a prompt" not in json.dumps(line)
     assert figures(line) == {("gateway.defect", (line["service"],)): 1}
+
+
+async def test_what_goes_wrong_in_a_request_can_be_found_by_its_ids(written: Any) -> None:
+    async def request(number: int) -> None:
+        name_the_lines({"request_id": f"req_{number}", "trace_id": f"{number:032x}"})
+        await asyncio.sleep(0)
+        log_trouble("events.bus_failed", events=1)
+
+    await asyncio.gather(request(1), request(2))
+    log_trouble("tenants.malformed", pk="t")
+    first, second, outside = written()
+    assert (first["request_id"], first["trace_id"]) == ("req_1", f"{1:032x}")
+    assert second["request_id"] == "req_2"
+    assert not {"request_id", "trace_id"} & outside.keys()
 
 
 def calls_of_trouble() -> Iterator[ast.Call]:

@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import msgspec
@@ -35,6 +36,8 @@ SERVICE_NAME = os.environ.get("GATEWAY_STACK", "llm-gateway")
 _SEVERITY = {"INFO": 20, "WARNING": 30, "ERROR": 40}
 _LEAST_SEVERITY = _SEVERITY[os.environ.get("GATEWAY_LOG_LEVEL", "INFO")]
 _LABELS = (OPERATION, PROVIDER, OUTCOME, ERROR)
+_NONE: Mapping[str, str] = {}
+_ids = ContextVar("ids", default=_NONE)
 
 
 class StdoutRecords:
@@ -53,6 +56,11 @@ class StdoutRecords:
 
     def trouble(self, event: Trouble, **facts: Any) -> None:
         log_trouble(event, **facts)
+
+
+def name_the_lines(ids: Mapping[str, str]) -> None:
+    """Everything that the caller's task writes from here on has them, and what it starts."""
+    _ids.set(ids)
 
 
 def log_defect(defect: BaseException, request_id: str) -> None:
@@ -93,7 +101,7 @@ def _write(
     directives: list[dict[str, Any]],
 ) -> None:
     """Of a line below the level that is wanted only the metrics are left."""
-    told = facts if _SEVERITY[level] >= _LEAST_SEVERITY else labels
+    told = {**_ids.get(), **facts} if _SEVERITY[level] >= _LEAST_SEVERITY else labels
     emf = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": directives}
     line = {"level": level, SERVICE: SERVICE_NAME, **told, **figures, "_aws": emf}
     sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")

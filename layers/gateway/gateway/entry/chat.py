@@ -10,8 +10,18 @@ from typing import Any
 
 import msgspec
 
-from gateway.adapters.telemetry import log_defect
-from gateway.entry.http import App, Arrival, Receive, Responder, Scope, Send, answer_lifespan, read_body
+from gateway.adapters.telemetry import log_defect, name_the_lines
+from gateway.entry.http import (
+    App,
+    Arrival,
+    Receive,
+    Responder,
+    Scope,
+    Send,
+    answer_lifespan,
+    error_body,
+    read_body,
+)
 from gateway.entry.limit_headers import limit_headers
 from gateway.model.completion import Completion, CompletionChunk
 from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, ProviderTimeout, RouteNotFound
@@ -33,6 +43,7 @@ def chat_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
         if scope["type"] == "lifespan":
             return await answer_lifespan(receive, send)
         arrival = Arrival.of(scope)
+        name_the_lines(arrival.ids)
         responder = Responder(arrival, send)
         exchange = Exchange(
             arrival.request_id,
@@ -124,7 +135,7 @@ async def _refuse(error: GatewayError, responder: Responder, arrival: Arrival, e
     if responder.status is None:
         await responder.error(error, limit_headers(exchange.ticket))
         return
-    said = error.wire(arrival.request_id)
+    said = error_body(error, arrival)
     said["error"].setdefault("usage", exchange.usage_report)
     await responder.write(_event(said), last=True)
 

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from gateway.adapters.aws.events import told_of
+from gateway.adapters.telemetry import name_the_lines
 from gateway.entry.powertools import report
 from gateway.entry.record_wiring import records_world
 from gateway.entry.runtime.client import Invocation
@@ -38,6 +39,7 @@ class RecordsFunction:
     world: RecordsWorld
 
     async def handle(self, event: Any, invocation: Invocation) -> dict[str, Any]:
+        name_the_lines({"lambda_request_id": invocation.request_id})
         letters: list[Letter] = []
         unread: set[str] = set()
         for message in event["Records"]:

@@ -15,8 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.responses import Response
 
-from gateway.adapters.telemetry import log_defect
-from gateway.entry.http import Arrival, cors_headers, error_headers
+from gateway.adapters.telemetry import log_defect, name_the_lines
+from gateway.entry.http import Arrival, cors_headers, error_body, error_headers
 from gateway.entry.powertools import RestRecords, function_name
 from gateway.model.errors import (
     Detail,
@@ -42,7 +42,7 @@ def rest_app() -> FastAPI:
     @app.exception_handler(GatewayError)
     async def refused(request: Request, error: GatewayError) -> JSONResponse:
         request.state.error = error
-        return JSONResponse(error.wire(request.state.arrival.request_id), error.status, error_headers(error))
+        return JSONResponse(error_body(error, request.state.arrival), error.status, error_headers(error))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -83,6 +83,7 @@ def _place(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
 
 async def _name_the_request(request: Request, call_next: RequestResponseEndpoint) -> Response:
     request.state.arrival = arrival = Arrival.of(request.scope)
+    name_the_lines(arrival.ids)
     request.state.error = None
     started_s = time.monotonic()
     try:
@@ -90,7 +91,7 @@ async def _name_the_request(request: Request, call_next: RequestResponseEndpoint
     except Exception as defect:  # the last resort: whatever it is, the client gets an answer and the log the place
         log_defect(defect, arrival.request_id)
         request.state.error = error = InternalError("The gateway failed. Quote the request id when you report this.")
-        response = JSONResponse(error.wire(arrival.request_id), error.status, error_headers(error))
+        response = JSONResponse(error_body(error, arrival), error.status, error_headers(error))
     response.headers["x-request-id"] = arrival.echoed_id
     response.headers["x-gateway-request-id"] = arrival.request_id
     response.headers.update(cors_headers())
@@ -100,11 +101,12 @@ async def _name_the_request(request: Request, call_next: RequestResponseEndpoint
 
 def _line_of(request: Request, status: int, took_s: float) -> RestLine:
     error: GatewayError | None = request.state.error
-    context = request.scope.get("aws.context")
+    arrival: Arrival = request.state.arrival
     return RestLine(
         event="request.failed" if error else "request.completed",
-        request_id=request.state.arrival.request_id,
-        lambda_request_id=getattr(context, "aws_request_id", None),
+        request_id=arrival.request_id,
+        lambda_request_id=arrival.lambda_request_id,
+        trace_id=arrival.trace.id,
         function=function_name(),
         method=request.method,
         route=getattr(request.scope.get("route"), "path", None),

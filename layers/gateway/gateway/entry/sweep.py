@@ -9,6 +9,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from gateway.adapters.telemetry import name_the_lines
 from gateway.entry.powertools import report
 from gateway.entry.record_wiring import sweep_world
 from gateway.entry.runtime.client import Invocation
@@ -29,6 +30,7 @@ class SweepFunction:
 
     async def handle(self, _event: Any, invocation: Invocation) -> dict[str, Any]:
         """Raises GatewayError when it cannot begin: then the next minute's sweep tries."""
+        name_the_lines({"lambda_request_id": invocation.request_id})
         until_s = invocation.deadline_s - TO_END_S
         swept = await sweep(self.world, grace_s=self.grace_s, at_most=AT_MOST, until_s=until_s)
         told = asdict(swept)

@@ -15,7 +15,10 @@ Outcome: TypeAlias = Literal["ok", "error", "refused", "lost"]
 
 
 class Attribution(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whose a request was. `operation`: "chat", "embeddings", ... `conversation_id`: as the client named it."""
+    """Whose a request was. `operation`: "chat", "embeddings", ... `conversation_id`: as the client named it.
+
+    `trace_id`: as W3C's Trace Context has it.
+    """
 
     request_id: str
     tenant_id: str
@@ -23,6 +26,7 @@ class Attribution(Struct, frozen=True, kw_only=True, omit_defaults=True):
     key_id: str
     operation: str
     conversation_id: str | None = None
+    trace_id: str | None = None
     job_id: str | None = None
     batch_id: str | None = None
 

@@ -80,6 +80,7 @@ def attribution_of(exchange: Exchange) -> Attribution:
         key_id=principal.key.id,
         operation=exchange.operation,
         conversation_id=exchange.conversation_id,
+        trace_id=exchange.trace.id,
     )
 
 

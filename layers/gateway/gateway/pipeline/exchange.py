@@ -37,13 +37,13 @@ class Answered:
 class Attempt:
     """One call to a provider. Times in seconds of the monotonic clock; `provider_wait_s`: spent waiting for it.
 
-    `traceparent`: the header that it carries. `usage`, `cost_nano_usd`: None until known, the cost also when the price
+    `trace_headers`: those that it carries. `usage`, `cost_nano_usd`: None until known, the cost also when the price
     is not. `answered`: what the reply says of itself. `uploads`: what the provider was given for this call alone.
     """
 
     route: Route
     started_s: float
-    traceparent: str
+    trace_headers: dict[str, str]
     provider_wait_s: float = 0.0
     ttft_s: float | None = None
     ended_s: float | None = None
@@ -116,6 +116,7 @@ class Exchange:
             "arrived_s": self.arrived_s,
             "model_requested": self.model_requested,
             "conversation_id": self.conversation_id,
+            "trace_id": self.trace.id,
             "stream": self.stream,
         }
 

@@ -156,6 +156,7 @@ def lost_record(overdue: Overdue, holder: tuple[Tenant, User] | None, now_s: flo
             key_id=facts.get("key_id") or "",
             operation=facts["operation"],
             conversation_id=facts.get("conversation_id"),
+            trace_id=facts.get("trace_id"),
         ),
         attempt=0,
         at_s=now_s,
