@@ -1,6 +1,6 @@
 """Builds `shared/catalog/<provider>.json` from a models.dev JSON file and the hand-written `shared/catalog/overlay`.
 
-    PYTHONPATH=layers/gateway .venv/bin/python scripts/refresh_catalog.py MODELS_DEV_JSON [--as-of YYYY-MM-DD]
+    PYTHONPATH=layers/gateway .venv/bin/python -m scripts.refresh_catalog MODELS_DEV_JSON [--as-of YYYY-MM-DD]
 
 MODELS_DEV_JSON is what https://models.dev/api.json answers, or the same under a "providers" member beside a "commit"
 member "<hash> <date>"; without that member, --as-of says of which day the facts are. The same input gives the same
@@ -18,25 +18,27 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
-from decimal import Context, Decimal
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import NODEFAULT, Struct
 
 from gateway.model.catalog import ModelFacts, Prices, PriceTier, ProviderCatalog
+from scripts.catalog_overlay import (
+    CatalogError,
+    Lifecycle,
+    Overlay,
+    apply,
+    capabilities,
+    modalities,
+    pico_usd_per_token,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS_DEV = "https://github.com/anomalyco/models.dev"
-MODALITIES = ("text", "image", "audio", "video", "document", "embedding")
-CAPABILITIES = (
-    *("tools", "parallel_tools", "structured_output", "reasoning", "streaming", "batch", "embeddings"),
-    *("image_generation", "speech", "transcription", "video_generation", "realtime"),
-)
-Lifecycle: TypeAlias = Literal["production", "preview", "deprecated"]
 LIFECYCLE: dict[str | None, Lifecycle] = {
     None: "production",
     "alpha": "preview",
@@ -46,91 +48,6 @@ LIFECYCLE: dict[str | None, Lifecycle] = {
 PRICE_CLASSES = {name: name for name in Prices.__struct_fields__} | {"cached_input": "cache_read"}
 # Real charges that are not per token of a class above; Prices has no member for them.
 OTHER_CHARGES = {"citation", "request", "per_minute", "input_image", "input_video"}
-NOISE_DIGITS = 16
-PICO_PER_MICRO = 10**6
-
-
-class CatalogError(Exception):
-    """The data or the overlay cannot be turned into a catalog; the message names the row."""
-
-
-class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the overlay says of a row, with where and when it was read.
-
-    `add` and `remove` are capabilities, `add_input` and `remove_input` modalities. `usd_per_million` replaces prices
-    one by one, null removes one.
-    `times` derives a price from another: {"cache_write_1h": ["input", 2]}.
-    """
-
-    source: str
-    as_of: str
-    api: str | UnsetType = UNSET
-    released: str | UnsetType = UNSET
-    lifecycle: Lifecycle | UnsetType = UNSET
-    shutdown: str | UnsetType | None = UNSET
-    context_tokens: int | UnsetType | None = UNSET
-    max_output_tokens: int | UnsetType | None = UNSET
-    input: tuple[str, ...] | UnsetType = UNSET
-    output: tuple[str, ...] | UnsetType = UNSET
-    output_limit_field: Literal["max_tokens", "max_completion_tokens"] | UnsetType = UNSET
-    sampling: bool | UnsetType = UNSET
-    reasoning_by: Literal["effort", "budget"] | UnsetType = UNSET
-    reasoning_efforts: tuple[str, ...] | UnsetType = UNSET
-    reasons: Literal["when_asked", "unless_told", "always"] | UnsetType = UNSET
-    forced_tools: Literal["always", "without_reasoning"] | UnsetType = UNSET
-    tools_api: str | UnsetType = UNSET
-    dialect: Literal["anthropic", "nova", "openai"] | UnsetType = UNSET
-    add: tuple[str, ...] = ()
-    remove: tuple[str, ...] = ()
-    add_input: tuple[str, ...] = ()
-    remove_input: tuple[str, ...] = ()
-    usd_per_million: dict[str, Decimal | None] = {}
-    times: dict[str, tuple[str, int]] = {}
-    tiers: list[dict[str, Decimal]] | UnsetType = UNSET
-
-
-class Patch(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A change to every row whose id matches one of the shell patterns."""
-
-    match: tuple[str, ...]
-
-
-class Row(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A model the data lacks."""
-
-    id: str
-    name: str
-
-
-class Copy(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Models that share the facts of another row: `ids` maps new id to old id, `match` keeps the ids."""
-
-    provider: str
-    ids: dict[str, str] = {}
-    match: tuple[str, ...] = ()
-
-
-class Overlay(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`models_dev`: the provider's key in the data, null when the data has none. `api`: how its chat models speak."""
-
-    provider: str
-    models_dev: str | None
-    api: str
-    open: bool = False
-    maker: bool = False
-    patches: list[Patch] = []
-    rows: list[Row] = []
-    copies: list[Copy] = []
-
-
-def pico_usd_per_token(usd_per_million: Decimal) -> int:
-    """Exact conversion; raises CatalogError when the price is negative or no whole number of pico-USD."""
-    if len(usd_per_million.as_tuple().digits) >= NOISE_DIGITS:
-        usd_per_million = Context(prec=12).plus(usd_per_million)
-    pico = usd_per_million * PICO_PER_MICRO
-    if pico < 0 or pico != pico.to_integral_value():
-        raise CatalogError(f"{usd_per_million} USD per million tokens is no whole number of pico-USD per token")
-    return int(pico)
 
 
 def read_prices(cost: dict[str, Any], where: str) -> Prices | None:
@@ -157,19 +74,6 @@ def read_tiers(cost: dict[str, Any], where: str) -> tuple[PriceTier, ...]:
         tiers = [(200_000, cost["context_over_200k"])]
     read = [(size, read_prices(tier, where)) for size, tier in sorted(tiers, key=lambda pair: pair[0])]
     return tuple(PriceTier(above_prompt_tokens=size, prices=prices) for size, prices in read if prices)
-
-
-def modalities(names: Iterable[str], *, without: str = "") -> tuple[str, ...]:
-    """In a fixed order, `pdf` under this gateway's name for it."""
-    ours = {"document" if name == "pdf" else name for name in names} - {without}
-    return tuple(name for name in MODALITIES if name in ours)
-
-
-def capabilities(names: set[str], where: str) -> tuple[str, ...]:
-    unknown = names - set(CAPABILITIES)
-    if unknown:
-        raise CatalogError(f"{where}: unknown capability {sorted(unknown)}")
-    return tuple(name for name in CAPABILITIES if name in names)
 
 
 def read_reasoning(options: list[dict[str, Any]]) -> tuple[Literal["effort", "budget"] | None, tuple[str, ...]]:
@@ -219,46 +123,6 @@ def read_row(model_id: str, row: dict[str, Any], *, api: str, source: str, as_of
     )
 
 
-def changed_prices(prices: Prices | None, change: Change) -> Prices | None:
-    pico = msgspec.structs.asdict(prices) if prices else {}
-    for key, usd in change.usd_per_million.items():
-        pico[key] = None if usd is None else pico_usd_per_token(usd)
-    for key, (base, factor) in change.times.items():
-        if pico.get(base) is not None:
-            pico[key] = pico[base] * factor
-    return Prices(**pico) if any(value is not None for value in pico.values()) else None
-
-
-def changed_tiers(row: ModelFacts, change: Change) -> tuple[PriceTier, ...]:
-    if isinstance(change.tiers, UnsetType):
-        return row.price_tiers
-    return tuple(
-        PriceTier(
-            above_prompt_tokens=int(tier["above_prompt_tokens"]),
-            prices=Prices(**{k: pico_usd_per_token(v) for k, v in tier.items() if k != "above_prompt_tokens"}),
-        )
-        for tier in change.tiers
-    )
-
-
-def apply(row: ModelFacts, change: Change) -> ModelFacts:
-    """The row with the change's members in place of its own. It keeps its source unless it is given other prices."""
-    kept = set() if change.usd_per_million else {"source", "as_of"}
-    names = set(Change.__struct_fields__) & set(ModelFacts.__struct_fields__) - kept
-    simple = {name: value for name in names if (value := getattr(change, name)) is not UNSET}
-    if unknown := {*change.add_input, *change.remove_input} - set(MODALITIES):
-        raise CatalogError(f"{row.id}: unknown modality {sorted(unknown)}")
-    given = simple.pop("input", row.input)
-    return msgspec.structs.replace(
-        row,
-        **simple,
-        input=modalities((set(given) | set(change.add_input)) - set(change.remove_input)),
-        capabilities=capabilities((set(row.capabilities) | set(change.add)) - set(change.remove), row.id),
-        prices=changed_prices(row.prices, change),
-        price_tiers=changed_tiers(row, change),
-    )
-
-
 def matching(rows: dict[str, ModelFacts], patterns: tuple[str, ...], where: str) -> list[str]:
     """The ids that match, every pattern at least one."""
     for pattern in patterns:
@@ -304,7 +168,8 @@ def without_defaults(value: Struct) -> dict[str, Any]:
     shown = {}
     for member in msgspec.structs.fields(type(value)):
         item = getattr(value, member.name)
-        if item != member.default:
+        default = member.default if member.default_factory is NODEFAULT else member.default_factory()
+        if item != default:
             shown[member.name] = item
     return shown
 

@@ -40,6 +40,7 @@ from gateway.model.http import Credential, HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderError
 from gateway.model.record import Told
 from gateway.model.secret import Secret
+from gateway.model.telemetry import RequestLine
 from gateway.model.tenant import ApiKey, Principal, Tenant, User
 from gateway.ports import Clock, Origin, World
 
@@ -147,15 +148,15 @@ class ScriptedOutbound:
 
 @dataclass
 class ListRecords:
-    written: list[dict[str, Any]] = field(default_factory=list)
+    written: list[RequestLine] = field(default_factory=list)
     troubles: list[dict[str, Any]] = field(default_factory=list)
     on_write: Callable[[], None] | None = None
 
     def trouble(self, event: str, **facts: Any) -> None:
         self.troubles.append({"event": event, **facts})
 
-    def write(self, record: dict[str, Any]) -> None:
-        self.written.append(record)
+    def write(self, line: RequestLine) -> None:
+        self.written.append(line)
         if self.on_write is not None:
             self.on_write()
 

@@ -183,6 +183,7 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_FILES_BUCKET",
             "GATEWAY_LEDGER_TABLE",
             "GATEWAY_LOCAL_ENDPOINT",
+            "GATEWAY_LOG_LEVEL",
             "GATEWAY_LOST_AFTER_S",
             "GATEWAY_OIDC_AUDIENCE",
             "GATEWAY_OIDC_ISSUER",

@@ -16,7 +16,8 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from gateway.model.catalog import ModelFacts, ProviderCatalog
-from scripts.refresh_catalog import Change, read_overlays
+from scripts.catalog_overlay import Change
+from scripts.refresh_catalog import read_overlays
 from tests.e2e.forms import (
     ChatForm,
     CohereForm,

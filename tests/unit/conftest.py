@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.entry.chat import chat_app
+from gateway.entry.powertools import logger
 from gateway.model.catalog import ModelFacts, Prices
 from gateway.model.tenant import Principal, Tenant
 from gateway.ports import World
@@ -74,3 +76,16 @@ def gateway() -> Gateway:
     made = Gateway(world, outbound, access, world.records)
     made.hold(principal(TENANT))
     return made
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
+    """Lines, then metrics, as Powertools writes both to standard output."""
+    stream = io.StringIO()
+    monkeypatch.setattr(logger().registered_handler, "stream", stream)
+
+    def both() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        printed = capsys.readouterr().out
+        return ([json.loads(line) for line in each.splitlines()] for each in (stream.getvalue(), printed))  # type: ignore[return-value]
+
+    yield both

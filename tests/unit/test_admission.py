@@ -213,7 +213,7 @@ async def test_a_key_may_name_another_user_only_with_the_scope(gateway: Gateway)
     gateway.hold(principal(TENANT, scopes=("*", "assert_user")))
     assert (await gateway.chat({**HELLO, "user": "bob"})).status == 200
     assert (await books(gateway, "U#acme#0#bob")).numbers[f"s{DAY}"] == COST
-    assert gateway.records.written[-1]["user_id"] == "bob"
+    assert gateway.records.written[-1].user_id == "bob"
 
 
 async def test_a_model_without_a_price_is_refused_where_money_is_limited(gateway: Gateway) -> None:

@@ -450,7 +450,7 @@ async def test_a_stream_that_breaks_while_it_is_held_back_is_paid_by_what_came(g
     gateway.answers(200, STREAM[0], event({"content": "x" * 40}), content_type="text/event-stream")
     answer = await gateway.chat({**HELLO, "stream": True})
     assert (answer.status, answer.json["error"]["code"]) == (502, "provider_error")
-    assert gateway.records.written[0]["completion_tokens"] == 10
+    assert gateway.records.written[0].output_tokens == 10
 
 
 # -- observing
@@ -596,7 +596,7 @@ async def test_masking_a_reply_holds_a_stream_back(gateway: Gateway) -> None:
 async def test_nothing_that_is_told_or_logged_has_what_was_masked(gateway: Gateway, capsysbinary: Any) -> None:
     with_hooks(gateway, hook("mask_pii"), hook("deny_list", phrases=["write to"]))
     await gateway.chat(ASK)
-    record = json.dumps([*gateway.records.written, *gateway.records.troubles])
+    record = msgspec.json.encode([*gateway.records.written, *gateway.records.troubles]).decode()
     record += "".join(map(repr, told(gateway, AuditEvent)))
     assert "joe" not in record
     assert capsysbinary.readouterr().out == b""

@@ -28,7 +28,7 @@ LATE = Chunk(choices=[], usage=TokenUsage(prompt_tokens=4, completion_tokens=2),
 
 def exchange() -> Exchange:
     route = Route(PROVIDER, FACTS, PROVIDER.wires["chat_completions"])
-    attempt = Attempt(route, started_s=100.0, traceparent="")
+    attempt = Attempt(route, started_s=100.0, trace_headers={})
     return Exchange("req_1", "chat", started_s=100.0, trace=Trace.of("", ""), attempts=[attempt])
 
 

@@ -258,7 +258,7 @@ async def test_a_bad_reply_is_422_with_every_violation_raw_text_and_usage(gatewa
     assert {detail["pointer"] for detail in error["details"]} == {"/city", "/people"}
     assert error["usage"]["total_tokens"] == 12
     assert answer.headers["x-should-retry"] == "false"
-    assert gateway.records.written[0]["cost_nano_usd"] == 52_500
+    assert gateway.records.written[0].cost_nano_usd == 52_500
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -15,6 +15,7 @@ from gateway.model.hook import HookMessage, RemoteHook
 from gateway.model.http import Credential, HttpRequest, HttpResponse
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.record import Told
+from gateway.model.telemetry import RequestLine, Trouble
 from gateway.model.tenant import Principal
 
 if TYPE_CHECKING:  # what only the administration loads
@@ -162,11 +163,11 @@ class RemoteHooks(Protocol):
 class Records(Protocol):
     """The function's log. Neither method raises."""
 
-    def write(self, record: dict[str, Any]) -> None:
+    def write(self, line: RequestLine) -> None:
         """One finished request: facts and figures, never content."""
         ...
 
-    def trouble(self, event: str, **facts: Any) -> None:
+    def trouble(self, event: Trouble, **facts: Any) -> None:
         """Something that went on all the same, of which the operator should know."""
         ...
 

@@ -28,6 +28,7 @@ from tests.providers.inverse.expected import (
     ExpectedError,
     Refused,
     parsed,
+    stated_cost_nano_usd,
 )
 
 Members = dict[str, Any]
@@ -203,6 +204,7 @@ def _usage(raw: Members, provider: str) -> TokenUsage:
             **{name: inner.get(name, 0) for name in parts},
         ),
         completion=CompletionTokensDetails(reasoning_tokens=reasoning, **{name: outer.get(name, 0) for name in shown}),
+        stated_cost_nano_usd=stated_cost_nano_usd(raw, provider),
     )
 
 

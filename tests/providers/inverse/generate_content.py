@@ -321,7 +321,10 @@ def expected(recording: Members) -> Expected:
     if not choices:
         assert any("blockReason" in answer.get("promptFeedback", {}) for answer in answers)
         choices = (ExpectedChoice(finish_reason="content_filter"),)
-    return Expected(choices=choices, usage=_usage([answer.get("usageMetadata", {}) for answer in answers]))
+    told = [answer.get("usageMetadata", {}) for answer in answers]
+    grounding = {at: candidate["groundingMetadata"] for at, candidate in pairs if "groundingMetadata" in candidate}
+    searches = sum(len(found.get("webSearchQueries", ())) for found in grounding.values())
+    return Expected(choices=choices, usage=_usage(told, searches))
 
 
 def _answers(response: Members) -> list[Members]:
@@ -345,7 +348,7 @@ def _choice(pieces: list[Members]) -> ExpectedChoice:
     )
 
 
-def _usage(told: list[Members]) -> TokenUsage | None:
+def _usage(told: list[Members], searches: int) -> TokenUsage | None:
     """The latest of each figure; the prompt's include what was cached, thoughts are told apart from candidates."""
     figures: Members = {}
     for one in told:
@@ -365,6 +368,7 @@ def _usage(told: list[Members]) -> TokenUsage | None:
         completion=CompletionTokensDetails(
             reasoning_tokens=thought, **{f"{kind}_tokens": _of(generated, kind) for kind in ("audio", "image")}
         ),
+        calls={"web_search": searches, "grounded_prompt": 1} if searches else {},
     )
 
 

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from gateway.adapters.telemetry import log_defect
-from gateway.entry.http import App, Arrival, Receive, Responder, Scope, Send, answer_lifespan, read_body
+from gateway.adapters.telemetry import log_defect, name_the_lines
+from gateway.entry.http import (
+    App,
+    Arrival,
+    Receive,
+    Responder,
+    Scope,
+    Send,
+    answer_lifespan,
+    error_body,
+    read_body,
+)
 from gateway.entry.limit_headers import limit_headers
 from gateway.model.completion import Completion, CompletionChunk
 from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, RouteNotFound
@@ -17,7 +29,7 @@ from gateway.model.provider_errors import ProviderTimeout
 from gateway.pipeline import chat
 from gateway.pipeline.conclude import conclude
 from gateway.pipeline.exchange import Exchange
-from gateway.ports import World
+from gateway.ports import Clock, World
 
 ROUTE = "/v1/chat/completions"
 KEEP_ALIVE_S = 15.0
@@ -32,6 +44,7 @@ def chat_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
         if scope["type"] == "lifespan":
             return await answer_lifespan(receive, send)
         arrival = Arrival.of(scope)
+        name_the_lines(arrival.ids)
         responder = Responder(arrival, send)
         exchange = Exchange(
             arrival.request_id,
@@ -51,7 +64,8 @@ def chat_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
                 await responder.json(200, outcome, limit_headers(exchange.ticket))
             else:
                 head = {**_SSE_HEADERS, **limit_headers(exchange.ticket)}
-                await _write_stream(outcome, Pulse(responder, head, keep_alive_s, begins=exchange.is_held_back))
+                pulse = Pulse(responder, head, keep_alive_s, begins=exchange.is_held_back)
+                await _write_stream(outcome, pulse, Patience(exchange, world.clock))
         except GatewayError as error:
             exchange.error = error
             await _refuse(error, responder, arrival, exchange)
@@ -65,6 +79,7 @@ def chat_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
             exchange.error = InternalError("The gateway failed. Quote the request id when you report this.")
             await _refuse(exchange.error, responder, arrival, exchange)
         finally:
+            exchange.status = responder.status
             await conclude(exchange, world)
 
     return app
@@ -77,12 +92,27 @@ def _check_route(scope: Scope) -> None:
         raise MethodNotAllowed(f"{ROUTE} takes POST.")
 
 
-async def _write_stream(stream: chat.Stream, pulse: Pulse) -> None:
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Waits for a client that reads slower than its provider speaks, which is no work of the gateway's."""
+
+    exchange: Exchange
+    clock: Clock
+
+    async def wait(self, writing: Awaitable[None]) -> None:
+        began_s = self.clock.monotonic_s()
+        try:
+            await writing
+        finally:
+            self.exchange.client_wait_s += self.clock.monotonic_s() - began_s
+
+
+async def _write_stream(stream: chat.Stream, pulse: Pulse, patience: Patience) -> None:
     """The status waits for the first chunk, so that a refusal keeps its own."""
     async with contextlib.aclosing(stream):
         try:
             async for chunks in stream:
-                await pulse.write(*_events(chunks))
+                await patience.wait(pulse.write(*_events(chunks)))
         finally:
             pulse.stop()
 
@@ -100,10 +130,10 @@ def _event(value: CompletionChunk | dict[str, Any]) -> bytes:
 
 async def _refuse(error: GatewayError, responder: Responder, arrival: Arrival, exchange: Exchange) -> None:
     """Within a stream as its last event, with what it cost until then."""
-    if not responder.started:
+    if responder.status is None:
         await responder.error(error, limit_headers(exchange.ticket))
         return
-    said = error.wire(arrival.request_id)
+    said = error_body(error, arrival)
     said["error"].setdefault("usage", exchange.usage_report)
     await responder.write(_event(said), last=True)
 
@@ -125,7 +155,7 @@ class Pulse:
         self._written_s = self._loop.time()
         if last:
             self.stop()
-        if not self._responder.started:
+        if self._responder.status is None:
             await self._responder.start(200, self._head)
         await self._responder.write(body, last=last)
 
@@ -137,7 +167,7 @@ class Pulse:
             due_s = self._written_s + self._every_s
             if (wait_s := due_s - self._loop.time()) > 0:
                 await asyncio.sleep(wait_s)
-            elif self._begins or self._responder.started:
+            elif self._begins or self._responder.status is not None:
                 await self.write(b": keep-alive\n\n", last=False)
             else:
                 self._written_s = self._loop.time()

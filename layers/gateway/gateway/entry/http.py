@@ -45,14 +45,27 @@ class Arrival:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         request_id = f"req_{uuid.uuid4().hex}"
         given = headers.get("x-request-id", "")
-        aws = scope.get("extensions", {}).get("aws", {})
+        aws = scope.get("extensions", {}).get("aws") or _of_managed_runtime(scope)
         return cls(
             request_id=request_id,
             echoed_id=given if _CALLERS_ID.fullmatch(given) else request_id,
             headers=headers,
-            trace=Trace.of(headers.get("traceparent", ""), aws.get("trace_id", "")),
+            trace=Trace.of(headers.get("traceparent", ""), aws.get("trace_id", ""), headers.get("tracestate", "")),
             lambda_request_id=aws.get("request_id"),
         )
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """By which everything that is told of the request is found."""
+        own = {"request_id": self.request_id, "trace_id": self.trace.id}
+        return own if self.lambda_request_id is None else {**own, "lambda_request_id": self.lambda_request_id}
+
+
+def _of_managed_runtime(scope: Scope) -> dict[str, str]:
+    """What Lambda's own runtime says of the invocation, of which Mangum passes on the context."""
+    context = scope.get("aws.context")
+    request_id: str | None = getattr(context, "aws_request_id", None)
+    return {"request_id": request_id, "trace_id": os.environ.get("_X_AMZN_TRACE_ID", "")} if request_id else {}
 
 
 async def read_body(receive: Receive) -> bytes:
@@ -88,14 +101,14 @@ def cors_headers() -> dict[str, str]:
 
 
 class Responder:
-    """Writes the one answer of a request; `started` says whether its status is already on the way."""
+    """Writes the one answer of a request. `status`: the one that is on its way to the client, None before that."""
 
     def __init__(self, arrival: Arrival, send: Send) -> None:
         self._arrival, self._send = arrival, send
-        self.started = False
+        self.status: int | None = None
 
     async def start(self, status: int, headers: dict[str, str]) -> None:
-        self.started = True
+        self.status = status
         ids = {"x-request-id": self._arrival.echoed_id, "x-gateway-request-id": self._arrival.request_id}
         everywhere = {**ids, **cors_headers()}
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in {**headers, **everywhere}.items()]
@@ -111,8 +124,13 @@ class Responder:
         await self.write(body, last=True)
 
     async def error(self, error: GatewayError, headers: dict[str, str] | None = None) -> None:
-        wire = error.wire(self._arrival.request_id)
-        await self.json(error.status, wire, {**(headers or {}), **error_headers(error)})
+        await self.json(error.status, error_body(error, self._arrival), {**(headers or {}), **error_headers(error)})
+
+
+def error_body(error: GatewayError, arrival: Arrival) -> dict[str, Any]:
+    body = error.wire(arrival.request_id)
+    body["error"]["trace_id"] = arrival.trace.id
+    return body
 
 
 def error_headers(error: GatewayError) -> dict[str, str]:

@@ -153,7 +153,7 @@ def aws_world() -> World:
         hooks=RemoteHooksByKind(
             Functions(functions), Webhooks(post, hook_secrets, clock), Guardrails(credentials, client, clock)
         ),
-        records=StdoutRecords(clock),
+        records=StdoutRecords(),
         clock=clock,
     )
 

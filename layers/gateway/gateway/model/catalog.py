@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 
 class Prices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,6 +30,17 @@ class PriceTier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     prices: Prices
 
 
+class ServiceTier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a call costs that was served on this tier, in place of the plain prices.
+
+    `unasked`: an account can be set up so that calls which name no tier are served on it.
+    """
+
+    prices: Prices
+    price_tiers: tuple[PriceTier, ...] = ()
+    unasked: bool = False
+
+
 class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`id`: as the provider names it. `api`: the wire it is spoken through (a key of `Provider.wires`).
 
@@ -40,7 +51,8 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `tools_api`: what is spoken in place of `api` when it has tools and reasons, which `api` refuses together.
     `dialect`: whose words its own parameters have, on a host of many makers that passes them on. `as_of`: date of the
     facts. `shutdown`: ISO date, when past the model is refused as deprecated. `image_tokens`: the most that one image
-    of the prompt can count; None: unknown.
+    of the prompt can count; None: unknown. `service_tiers`: by the name that a reply gives the tier that served it.
+    `fees_nano_usd`: what is billed besides tokens, by what is counted: "request", "web_search", "grounded_prompt".
     """
 
     id: str
@@ -67,6 +79,8 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dialect: Literal["anthropic", "nova", "openai"] | None = None
     prices: Prices | None = None
     price_tiers: tuple[PriceTier, ...] = ()
+    service_tiers: dict[str, ServiceTier] = field(default_factory=dict)
+    fees_nano_usd: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_known(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.model.catalog import ModelFacts, Prices
+from gateway.model.catalog import ModelFacts, Prices, PriceTier, ServiceTier
 from gateway.model.usage import TokenUsage
 
 PICO_PER_NANO = 1_000
@@ -18,56 +18,115 @@ def usd_text(nano_usd: int) -> str:
     return f"-{text}" if nano_usd < 0 else text
 
 
-def prices_for(facts: ModelFacts, prompt_tokens: int) -> Prices | None:
-    """The prices of a call with a prompt of this length: of the highest tier it exceeds, else the plain ones."""
-    tiers = [tier for tier in facts.price_tiers if prompt_tokens > tier.above_prompt_tokens]
-    return max(tiers, key=lambda tier: tier.above_prompt_tokens).prices if tiers else facts.prices
+PLAIN_TIERS = (None, "", "auto", "default", "standard", "standard_only", "on_demand")
+"""What providers call the tier of the plain prices; "auto" is no tier, but a choice left to the account."""
+
+REQUEST = "request"
+"""The fee of every call that is answered."""
 
 
-def cost_nano_usd(usage: TokenUsage, facts: ModelFacts) -> int | None:
+def prices_for(facts: ModelFacts, prompt_tokens: int, service_tier: str | None = None) -> Prices | None:
+    """The prices of a call with a prompt of this length: of the highest threshold it exceeds, else the plain ones.
+
+    `service_tier`: that served it. Of one that the catalog does not know the plain prices are taken.
+    """
+    plain, long = facts.prices, facts.price_tiers
+    if served := facts.service_tiers.get(service_tier or ""):
+        plain, long = served.prices, served.price_tiers
+    exceeded = [tier for tier in long if prompt_tokens > tier.above_prompt_tokens]
+    return max(exceeded, key=lambda tier: tier.above_prompt_tokens).prices if exceeded else plain
+
+
+def has_price_for(facts: ModelFacts, service_tier: str | None) -> bool:
+    """Whether the catalog knows what this tier costs, or that it costs the same."""
+    return service_tier in PLAIN_TIERS or service_tier in facts.service_tiers
+
+
+def cost_nano_usd(usage: TokenUsage, facts: ModelFacts, service_tier: str | None = None) -> int | None:
     """Cost in nano-USD (10^-9 USD), rounded up once; None when a price that is needed is unknown.
 
-    A class of tokens without a price of its own is paid as the class it is part of: cache and audio input as input,
-    reasoning and audio output as output, one-hour cache writes as cache writes.
+    What the provider states itself is the cost. Else a class of tokens without a price of its own is paid as the class
+    it is part of: cache and audio input as input, reasoning and audio output as output, one-hour cache writes as cache
+    writes; and what it bills besides tokens comes on top.
     """
-    prices = prices_for(facts, usage.prompt_tokens)
+    if usage.stated_cost_nano_usd is not None:
+        return usage.stated_cost_nano_usd
+    prices = prices_for(facts, usage.prompt_tokens, service_tier)
     if prices is None or prices.input is None or prices.output is None:
         return None
     pico = _prompt_pico_usd(usage, prices, prices.input) + _completion_pico_usd(usage, prices, prices.output)
-    return -(-pico // PICO_PER_NANO)
+    calls = {REQUEST: 1, **usage.calls}
+    return -(-pico // PICO_PER_NANO) + sum(calls.get(name, 0) * fee for name, fee in facts.fees_nano_usd.items())
 
 
 @dataclass(frozen=True, slots=True)
 class DearestPrices:
-    """Pico-USD per token, no token of a call costs more."""
+    """Pico-USD per token, no token of a call costs more. `fees_nano_usd`: the most it can cost besides tokens."""
 
     input_pico_usd: int
     output_pico_usd: int
+    fees_nano_usd: int = 0
 
     def nano_usd(self, prompt_tokens: int, completion_tokens: int) -> int:
         """Rounded up once."""
         pico = prompt_tokens * self.input_pico_usd + completion_tokens * self.output_pico_usd
-        return -(-pico // PICO_PER_NANO)
+        return -(-pico // PICO_PER_NANO) + self.fees_nano_usd
 
 
-def dearest_prices(
-    facts: ModelFacts, *, hears: bool = False, speaks: bool = False, caches_long: bool = False
-) -> DearestPrices | None:
-    """Over all tiers and the classes that can come up: audio heard and spoken, one-hour cache writes."""
-    tiers = [prices for prices in (facts.prices, *(tier.prices for tier in facts.price_tiers)) if prices is not None]
-    if not tiers or any(prices.input is None or prices.output is None for prices in tiers):
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What of a call decides which prices can come up: audio heard and spoken, one-hour cache writes, the tier that it
+    names, how long its prompt can be, and how many paid calls the provider may make for it.
+    """
+
+    prompt_tokens: int
+
+    hears: bool = False
+    speaks: bool = False
+    caches_long: bool = False
+    service_tier: str | None = None
+    calls: int = 0
+
+
+def dearest_prices(facts: ModelFacts, asked: Asked) -> DearestPrices | None:
+    """Over the tiers that can serve the call, the prompt lengths and the classes of tokens that can come up.
+
+    None when one of them is unknown. A tier that is asked for may be full, so the plain prices always can come up.
+    """
+    if not has_price_for(facts, asked.service_tier):
         return None
-    heard = ("input_audio",) if hears else ()
-    cached = ("cache_write_1h",) if caches_long else ()
-    spoken = ("output_audio",) if speaks else ()
+    can = [tier for name, tier in facts.service_tiers.items() if name == asked.service_tier or _is_unasked(tier, asked)]
+    sets = [facts.prices, *_reached(facts.price_tiers, asked)]
+    for tier in can:
+        sets += [tier.prices, *_reached(tier.price_tiers, asked)]
+    known = [prices for prices in sets if prices is not None]
+    if not known or any(prices.input is None or prices.output is None for prices in known):
+        return None
+    heard = ("input_audio",) if asked.hears else ()
+    cached = ("cache_write_1h",) if asked.caches_long else ()
+    spoken = ("output_audio",) if asked.speaks else ()
     return DearestPrices(
-        _dearest(tiers, "input", "cache_read", "cache_write", *heard, *cached),
-        _dearest(tiers, "output", "reasoning", *spoken),
+        _dearest(known, "input", "cache_read", "cache_write", *heard, *cached),
+        _dearest(known, "output", "reasoning", *spoken),
+        _most_fees_nano_usd(facts, asked.calls),
     )
 
 
-def _dearest(tiers: list[Prices], *classes: str) -> int:
-    return max(getattr(prices, name) or 0 for prices in tiers for name in classes)
+def _reached(tiers: tuple[PriceTier, ...], asked: Asked) -> list[Prices]:
+    return [tier.prices for tier in tiers if asked.prompt_tokens > tier.above_prompt_tokens]
+
+
+def _is_unasked(tier: ServiceTier, asked: Asked) -> bool:
+    return tier.unasked and asked.service_tier in (None, "", "auto")
+
+
+def _most_fees_nano_usd(facts: ModelFacts, calls: int) -> int:
+    dearest = max((fee for name, fee in facts.fees_nano_usd.items() if name != REQUEST), default=0)
+    return facts.fees_nano_usd.get(REQUEST, 0) + calls * dearest
+
+
+def _dearest(sets: list[Prices], *classes: str) -> int:
+    return max(getattr(prices, name) or 0 for prices in sets for name in classes)
 
 
 def _prompt_pico_usd(usage: TokenUsage, prices: Prices, per_input: int) -> int:

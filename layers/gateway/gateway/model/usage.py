@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import field
+
 from gateway.model.wire import Outbound
 
 
@@ -35,6 +37,8 @@ class TokenUsage(Outbound, frozen=True, kw_only=True):
 
     `completion_tokens` includes reasoning.
     `billed_prompt_tokens`, `billed_completion_tokens`: what the provider charges for, where that is another number.
+    `calls`: of what it bills besides tokens, by the names of `ModelFacts.fees_nano_usd`.
+    `stated_cost_nano_usd`: what the provider itself says that it charges, all told.
     `estimated`: counted by the gateway, because the provider gave no figures.
     """
 
@@ -44,6 +48,8 @@ class TokenUsage(Outbound, frozen=True, kw_only=True):
     completion: CompletionTokensDetails = CompletionTokensDetails()
     billed_prompt_tokens: int | None = None
     billed_completion_tokens: int | None = None
+    calls: dict[str, int] = field(default_factory=dict)
+    stated_cost_nano_usd: int | None = None
     estimated: bool = False
 
     @property

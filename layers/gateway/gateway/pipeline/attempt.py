@@ -43,10 +43,13 @@ async def whole(call: ChatCall, attempt: Attempt, world: World, spare_s: float =
             response = await watch.wait(incoming.whole())
         if not _ok(response.status):
             raise attempt.route.wire.fail(response, target)
-        return attempt.route.wire.parse(response, target)
+        reply = attempt.route.wire.parse(response, target)
     except GatewayError as error:
         attempt.error = error
         raise
+    else:
+        attempt.answered.take(reply)
+        return reply
     finally:
         attempt.ended_s = world.clock.monotonic_s()
 
@@ -67,6 +70,8 @@ async def streamed(
                 raise attempt.route.wire.fail(await watch.wait(incoming.whole()), target)
             parsed = await stack.enter_async_context(aclosing(_parsed(incoming, target, watch)))
             async for chunks in parsed:
+                for chunk in chunks:
+                    attempt.answered.take(chunk)
                 if attempt.ttft_s is None and any(_has_content(chunk) for chunk in chunks):
                     attempt.ttft_s = world.clock.monotonic_s() - attempt.started_s
                     watch.deadline_s, watch.phase = attempt.started_s + total_s, "total"

@@ -75,7 +75,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
     exchange.schemas_used = planned.promise.names.used
     call = await with_media(planned.call, planned.route, exchange, world)
     check_capabilities(call, planned.route)  # again, for what a file turned out to be
-    attempt = Attempt(planned.route, world.clock.monotonic_s(), exchange.trace.traceparent())
+    attempt = Attempt(planned.route, world.clock.monotonic_s(), exchange.trace.headers())
     exchange.attempts.append(attempt)
     if call.stream:
         exchange.is_held_back = chain.enforces_replies

@@ -13,17 +13,17 @@ from gateway.providers.contract import Target, base_url_of
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """`traceparent`: the header that names the attempt's trace."""
+    """`trace_headers`: those that name the attempt's trace."""
 
     route: Route
     target: Target
     credential: Credential
-    traceparent: str
+    trace_headers: dict[str, str]
 
     def authorized(self, request: HttpRequest, now_s: float) -> HttpRequest:
         """The trace is added last: what lies between may change the header, so a signature must not cover it."""
         request = self.route.provider.authorize(request, self.credential, now_s)
-        headers = {**request.headers, "traceparent": self.traceparent}
+        headers = {**request.headers, **self.trace_headers}
         return HttpRequest(request.method, request.url, headers, request.body)
 
 
@@ -33,4 +33,4 @@ async def contact(attempt: Attempt, world: World) -> Contact:
     credential = await world.credentials.find(route.provider.name)
     base_url = base_url_of(route.provider, credential)
     target = Target(route.provider.name, route.facts, base_url, credential.settings)
-    return Contact(route, target, credential, attempt.traceparent)
+    return Contact(route, target, credential, attempt.trace_headers)

@@ -10,6 +10,7 @@ from typing import Any
 from gateway.model.completion import UsageReport
 from gateway.model.errors import GatewayError
 from gateway.model.hook import HookRun
+from gateway.model.reply import Chunk, Reply
 from gateway.model.tenant import Principal
 from gateway.model.trace import Trace
 from gateway.model.usage import TokenUsage
@@ -19,22 +20,39 @@ from gateway.providers.contract import RemoteFile
 
 
 @dataclass(slots=True)
+class Answered:
+    """`model`, `service_tier`: as the provider names what served the call. `finish_reasons`: one for each choice."""
+
+    model: str = ""
+    service_tier: str | None = None
+    finish_reasons: dict[int, str] = field(default_factory=dict)
+
+    def take(self, part: Reply | Chunk) -> None:
+        self.model = part.model or self.model
+        self.service_tier = part.service_tier or self.service_tier
+        for choice in part.choices:
+            if choice.finish_reason:
+                self.finish_reasons[choice.index] = choice.finish_reason
+
+
+@dataclass(slots=True)
 class Attempt:
     """One call to a provider. Times in seconds of the monotonic clock; `provider_wait_s`: spent waiting for it.
 
-    `traceparent`: the header that it carries. `usage`, `cost_nano_usd`: None until known, the cost also when the price
-    is not. `uploads`: what the provider was given for this call alone.
+    `trace_headers`: those that it carries. `usage`, `cost_nano_usd`: None until known, the cost also when the price
+    is not. `answered`: what the reply says of itself. `uploads`: what the provider was given for this call alone.
     """
 
     route: Route
     started_s: float
-    traceparent: str
+    trace_headers: dict[str, str]
     provider_wait_s: float = 0.0
     ttft_s: float | None = None
     ended_s: float | None = None
     error: GatewayError | None = None
     usage: TokenUsage | None = None
     cost_nano_usd: int | None = None
+    answered: Answered = field(default_factory=Answered)
     uploads: list[RemoteFile] = field(default_factory=list)
 
 
@@ -42,8 +60,9 @@ class Attempt:
 class Exchange:
     """`request_id`: the gateway's own, unique. `lambda_request_id`: of the invocation, None outside of Lambda.
 
-    `arrived_s`: Unix seconds. `started_s`, `ended_s`: of the monotonic clock. `hooks`: those that have answered.
-    `conversation_id`: from the caller's metadata.
+    `arrived_s`: Unix seconds. `started_s`, `ended_s`: of the monotonic clock. `status`: the one that the client was
+    given, which is not that of an error that came later. `conversation_id`: from the caller's metadata.
+    `hooks`: those that have answered.
     `observers`: hooks that are being told, which nobody waits for before the client has its answer.
     `is_held_back`: whether a stream has to be whole before any of it may be seen.
     """
@@ -66,9 +85,11 @@ class Exchange:
     hooks: list[HookRun] = field(default_factory=list)
     observers: list[asyncio.Task[None]] = field(default_factory=list)
     is_held_back: bool = False
+    client_wait_s: float = 0.0
     schemas_used: Mapping[str, str] = field(default_factory=dict)
     usage_report: UsageReport | None = None
     error: GatewayError | None = None
+    status: int | None = None
 
     @property
     def usage(self) -> TokenUsage | None:
@@ -84,8 +105,16 @@ class Exchange:
 
     @property
     def waited_s(self) -> float:
-        """For providers, media and hooks: what the gateway itself cannot help."""
-        return self.media_wait_s + self.hook_wait_s + sum(attempt.provider_wait_s for attempt in self.attempts)
+        """For providers, media, hooks and the client: what the gateway itself cannot help."""
+        own = self.media_wait_s + self.hook_wait_s + self.client_wait_s
+        return own + sum(attempt.provider_wait_s for attempt in self.attempts)
+
+    def latency_ms(self, now_s: float) -> float:
+        """Since arrival. `now_s`: of the monotonic clock."""
+        return milliseconds(now_s - self.started_s)
+
+    def overhead_ms(self, now_s: float) -> float:
+        return milliseconds(now_s - self.started_s - self.waited_s)
 
     def facts(self) -> dict[str, Any]:
         """What the hold keeps, for the record of a request that is lost with its function."""
@@ -96,5 +125,10 @@ class Exchange:
             "arrived_s": self.arrived_s,
             "model_requested": self.model_requested,
             "conversation_id": self.conversation_id,
+            "trace_id": self.trace.id,
             "stream": self.stream,
         }
+
+
+def milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 3)

@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.model.catalog import ModelFacts, Prices
 from gateway.model.errors import GatewayError
+from gateway.model.money import NANO_PER_USD
 from gateway.model.tenant import Principal
 from gateway.pipeline.route import find_approved, is_shut_down
 from gateway.ports import Catalog
@@ -28,7 +29,7 @@ def approved_models(principal: Principal, catalog: Catalog, now_s: float) -> lis
 
 
 def describe(provider: str, facts: ModelFacts) -> dict[str, Any]:
-    """An OpenAI model object with a `gateway` member. Prices: USD per million tokens, null when unknown."""
+    """An OpenAI model object with a `gateway` member. Prices: USD per million tokens, fees: USD each."""
     return {
         "id": f"{provider}/{facts.id}",
         "object": "model",
@@ -45,6 +46,10 @@ def describe(provider: str, facts: ModelFacts) -> dict[str, Any]:
             "output": list(facts.output),
             "capabilities": list(facts.capabilities),
             "prices_usd_per_million": None if facts.prices is None else _usd_per_million(facts.prices),
+            "service_tiers_usd_per_million": {
+                name: _usd_per_million(tier.prices) for name, tier in facts.service_tiers.items()
+            },
+            "fees_usd": {name: fee / NANO_PER_USD for name, fee in facts.fees_nano_usd.items()},
         },
     }
 

@@ -24,7 +24,7 @@ from gateway.model.money import cost_nano_usd
 from gateway.model.provider_errors import ProviderError, ProviderTimeout
 from gateway.model.reply import Chunk, Reply
 from gateway.model.usage import TokenUsage
-from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.exchange import Attempt, Exchange, milliseconds
 from gateway.pipeline.structured import Promise, StreamedExpectation
 from gateway.pipeline.whole_lists import WholeLists
 from gateway.ports import Clock
@@ -150,17 +150,16 @@ class ChunkResponder:
 
 def report(exchange: Exchange, clock: Clock) -> GatewayReport:
     """What happened so far; `overhead_ms` covers everything from arrival that was not waiting."""
-    used = exchange.attempts[-1].route
-    latency_s = clock.monotonic_s() - exchange.started_s
+    used, now_s = exchange.attempts[-1].route, clock.monotonic_s()
     return GatewayReport(
         request_id=exchange.request_id,
         provider=used.provider.name,
         model_requested=exchange.model_requested or used.model_id,
         model_used=used.model_id,
         fallback_used=len({attempt.route.model_id for attempt in exchange.attempts}) > 1,
-        attempts=[_attempt_report(attempt, clock.monotonic_s()) for attempt in exchange.attempts],
-        latency_ms=_ms(latency_s),
-        overhead_ms=_ms(latency_s - exchange.waited_s),
+        attempts=[_attempt_report(attempt, now_s) for attempt in exchange.attempts],
+        latency_ms=exchange.latency_ms(now_s),
+        overhead_ms=exchange.overhead_ms(now_s),
         schemas_used=exchange.schemas_used or UNSET,
         hooks=[_hook_report(run) for run in exchange.hooks] or UNSET,
     )
@@ -177,8 +176,8 @@ def _attempt_report(attempt: Attempt, now_s: float) -> AttemptReport:
         model=attempt.route.model_id,
         status="error" if attempt.error else "ok",
         code=attempt.error.code if attempt.error else None,
-        latency_ms=_ms(ended_s - attempt.started_s),
-        ttft_ms=None if attempt.ttft_s is None else _ms(attempt.ttft_s),
+        latency_ms=milliseconds(ended_s - attempt.started_s),
+        ttft_ms=None if attempt.ttft_s is None else milliseconds(attempt.ttft_s),
     )
 
 
@@ -208,10 +207,7 @@ def account_interrupted(call: ChatCall, exchange: Exchange) -> Iterator[None]:
 def account(exchange: Exchange, usage: TokenUsage) -> UsageReport:
     """Enters what the last attempt used and cost; the report's cost is that of the whole request."""
     attempt = exchange.attempts[-1]
-    attempt.usage, attempt.cost_nano_usd = usage, cost_nano_usd(usage, attempt.route.facts)
+    attempt.usage = usage
+    attempt.cost_nano_usd = cost_nano_usd(usage, attempt.route.facts, attempt.answered.service_tier)
     exchange.usage_report = UsageReport.of(usage, exchange.cost_nano_usd)
     return exchange.usage_report
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)

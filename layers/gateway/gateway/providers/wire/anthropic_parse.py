@@ -86,7 +86,13 @@ class Figures(Struct, frozen=True):
                 cached_tokens=read, cache_write_tokens=written, cache_write_1h_tokens=min(written, written_1h)
             ),
             completion=CompletionTokensDetails(reasoning_tokens=thought),
+            calls=self._paid_calls(),
         )
+
+    def _paid_calls(self) -> dict[str, int]:
+        """Fetching is free: https://platform.claude.com/docs/en/about-claude/pricing (2026-11)."""
+        searches = (self.server_tool_use or {}).get("web_search_requests")
+        return {"web_search": searches} if isinstance(searches, int) and searches > 0 else {}
 
     @property
     def tier(self) -> str | None:

@@ -96,6 +96,18 @@ class ModalityCount(Answered, frozen=True):
     token_count: int | None = None
 
 
+TRAFFIC_TYPES = {
+    "ON_DEMAND": "default",
+    "ON_DEMAND_FLEX": "flex",
+    "ON_DEMAND_PRIORITY": "priority",
+    "PROVISIONED_THROUGHPUT": "scale",
+}
+"""Vertex AI's words for service tiers, and OpenAI's; its `scale` is capacity that was bought ahead, too.
+
+Source: https://docs.cloud.google.com/vertex-ai/generative-ai/docs/priority-paygo (2026-11)
+"""
+
+
 class Figures(Answered, frozen=True):
     """`prompt_token_count` includes what came from the cache, but neither tool results nor thoughts."""
 
@@ -108,6 +120,7 @@ class Figures(Answered, frozen=True):
     candidates_tokens_details: list[ModalityCount] | None = None
     tool_use_prompt_tokens_details: list[ModalityCount] | None = None
     service_tier: str | None = None
+    traffic_type: str | None = None
 
     def updated(self, later: Figures) -> Figures:
         """Later figures replace earlier ones, but a count that is left out is not taken back.
@@ -117,8 +130,8 @@ class Figures(Answered, frozen=True):
         known = {name: value for name in self.__struct_fields__ if (value := getattr(later, name)) is not None}
         return msgspec.structs.replace(self, **known)
 
-    def tokens(self) -> TokenUsage | None:
-        """None without a single count."""
+    def tokens(self, searches: int = 0) -> TokenUsage | None:
+        """None without a single count. `searches`: queries of Google Search; some models bill them, some the prompt."""
         if self.prompt_token_count is None and self.candidates_token_count is None:
             return None
         prompt = _by_modality(self.prompt_tokens_details, self.tool_use_prompt_tokens_details)
@@ -138,11 +151,14 @@ class Figures(Answered, frozen=True):
                 audio_tokens=generated.get("AUDIO", 0),
                 image_tokens=generated.get("IMAGE", 0),
             ),
+            calls={"web_search": searches, "grounded_prompt": 1} if searches else {},
         )
 
     @property
     def tier(self) -> str | None:
         """In OpenAI's words, as in the request."""
+        if self.service_tier is None:
+            return TRAFFIC_TYPES.get(self.traffic_type or "")
         return "default" if self.service_tier == "standard" else self.service_tier
 
 

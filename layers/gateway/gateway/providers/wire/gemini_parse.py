@@ -10,7 +10,7 @@ from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Choice, Reply, ReplyMessage
 from gateway.providers.wire.gemini_answer import ANSWER, Answer, Candidate, finish_reason, given
 from gateway.providers.wire.gemini_failures import failure_in
-from gateway.providers.wire.gemini_parts import CandidateReader
+from gateway.providers.wire.gemini_parts import CandidateReader, searches
 
 
 def parse_answer(response: HttpResponse, provider: str) -> Reply:
@@ -37,7 +37,7 @@ def parse_answer(response: HttpResponse, provider: str) -> Reply:
         model=answer.model_version or "",
         created_s=answer.created_s,
         choices=choices,
-        usage=figures.tokens() if figures else None,
+        usage=figures.tokens(searches(facts)) if figures else None,
         service_tier=figures.tier if figures else None,
         extra=blocked.facts() if blocked else told(facts),
     )

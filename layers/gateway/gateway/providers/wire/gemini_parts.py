@@ -190,6 +190,12 @@ class CandidateReader:
             self.facts["safetyRatings"] = msgspec.json.decode(candidate.safety_ratings)
 
 
+def searches(facts: list[Json]) -> int:
+    """Queries of Google Search behind the candidates of which these facts are told."""
+    found = [fact["groundingMetadata"] for fact in facts if isinstance(fact.get("groundingMetadata"), dict)]
+    return sum(len(grounding.get("webSearchQueries") or ()) for grounding in found)
+
+
 def _extend(gathered: Gathered, member: str, items: list[Any]) -> None:
     if items:
         known = getattr(gathered, member)

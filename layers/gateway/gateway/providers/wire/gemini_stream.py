@@ -14,7 +14,7 @@ from gateway.model.reply import Chunk, ChunkChoice, Delta, FunctionCallDelta, To
 from gateway.providers.wire.gemini_answer import ANSWER, Candidate, Figures, PromptFeedback, finish_reason, given
 from gateway.providers.wire.gemini_failures import failure_in
 from gateway.providers.wire.gemini_parse import index_of, told
-from gateway.providers.wire.gemini_parts import CandidateReader, Gathered
+from gateway.providers.wire.gemini_parts import CandidateReader, Gathered, searches
 from gateway.providers.wire.sse import SseDecoder
 
 
@@ -54,11 +54,13 @@ class AnswerStream:
             )
             for reader in readers
         ]
-        extra = told([{"index": reader.index, **reader.facts} for reader in readers if reader.facts])
+        facts = [{"index": reader.index, **reader.facts} for reader in readers if reader.facts]
+        extra = told(facts)
         if self._blocked is not None:
             extra = {**(extra or {}), **self._blocked.facts()}
             ends = ends or [ChunkChoice(index=0, delta=Delta(role="assistant"), finish_reason="content_filter")]
-        yield Chunk(choices=ends, usage=self._figures.tokens() if self._figures else None, extra=extra)
+        usage = self._figures.tokens(searches(facts)) if self._figures else None
+        yield Chunk(choices=ends, usage=usage, extra=extra)
 
     def _chunk(self, data: bytes) -> Chunk:
         try:

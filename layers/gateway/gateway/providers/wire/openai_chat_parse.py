@@ -121,10 +121,17 @@ def reply(response: HttpResponse, target: Target, quirks: Quirks) -> Reply:
         created_s=seconds(answer.created),
         model=text(answer.model),
         usage=usage,
-        service_tier=text(answer.service_tier) or None,
+        service_tier=service_tier(answer),
         system_fingerprint=text(answer.system_fingerprint) or None,
         extra=extra(answer, quirks) or None,
     )
+
+
+def service_tier(answer: WireAnswer) -> str | None:
+    """Mistral names it within `usage` (recorded), and calls the default "standard"."""
+    told = answer.usage.get("service_tier") if isinstance(answer.usage, dict) else None
+    named = text(answer.service_tier) or text(told)
+    return "default" if named == "standard" else named or None
 
 
 def _choice(choice: WireChoice, position: int, usage: TokenUsage | None, target: Target, quirks: Quirks) -> Choice:
