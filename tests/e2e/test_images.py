@@ -43,7 +43,7 @@ COSTS_NANO_USD = {
     "google": 4 * 2_000 + 1120 * 120_000,
     "vertex": 4 * 300 + 1120 * 30_000,
     "vertex-imagen": 40_000_000,
-    "xai": 60_000_000,
+    "xai": 20_000_000,
     "together": -(-1024 * 1024 * 27 // 10),
     "bedrock": 40_000_000,
     "openrouter": 4 * 250 + 4160 * 30_000,
@@ -304,6 +304,22 @@ def test_a_budget_holds_the_most_that_images_can_cost(local: Gateway) -> None:
                 codes.append(refused.code)
     assert codes == ["budget_exceeded", 80_000_000, "budget_exceeded"]
     assert number(settled(local, f"T#{name}#0"), "s") == 80_000_000
+
+
+def test_the_tenants_hooks_are_asked_about_prompts(local: Gateway) -> None:
+    name = f"images-{uuid.uuid4().hex[:8]}"
+    no_towers = {"kind": "deny_list", "id": "no-towers", "phrases": ["lighthouse"]}
+    put_tenant(local.aws_endpoint_url, name, hooks=[no_towers])
+    key = put_key(local.aws_endpoint_url, name, "alice")
+    before = received(local)
+    with openai.OpenAI(base_url=local.http, api_key=key, max_retries=0) as client:
+        with pytest.raises(openai.PermissionDeniedError) as blocked:
+            client.images.generate(model=MODELS["openai"], prompt=PROMPT)
+        with pytest.raises(openai.PermissionDeniedError):
+            client.chat.completions.create(model=MODELS["openai"], messages=[{"role": "user", "content": PROMPT}])
+        assert received(local) == before
+        assert client.images.generate(model=MODELS["openai"], prompt="A cat").data
+    assert blocked.value.code == "request_blocked"
 
 
 def test_another_tenant_sees_nothing_of_it(local: Gateway, sdk: openai.OpenAI) -> None:

@@ -12,9 +12,10 @@ import msgspec
 import pytest
 
 from gateway.model.catalog import ModelFacts
-from gateway.model.errors import ProviderError, ProviderFailure, ProviderRejected
 from gateway.model.http import HttpResponse
 from gateway.model.images import ImagesCall
+from gateway.model.provider_errors import ProviderError, ProviderFailure, ProviderRejected
+from gateway.model.usage import TokenUsage
 from gateway.providers.contract import ImagesWire, Target
 from gateway.providers.lookup import provider_named
 from tests.providers import replay
@@ -121,6 +122,12 @@ def tokens_in(body: Members) -> tuple[int, int, int] | None:
     return None
 
 
+def stated_in(usage: Members) -> int | None:
+    if "cost_in_usd_ticks" in usage:
+        return int(usage["cost_in_usd_ticks"]) // 10
+    return round(usage["cost"] * 10**9) if "cost" in usage else None
+
+
 @pytest.mark.parametrize("one", ANSWERED, ids=ids(ANSWERED))
 def test_answer_means_what_it_says(one: Recorded) -> None:
     recording = one.load()
@@ -128,9 +135,10 @@ def test_answer_means_what_it_says(one: Recorded) -> None:
     answer = recording["response"]
     made = wire.parse(HttpResponse(answer["status"], answer["headers"], replay.raw_body(answer)), target)
     assert [image.url or image.data for image in made.images] == images_in(answer["body"])
-    usage = made.usage
-    found = usage and (usage.prompt_tokens, usage.completion_tokens, usage.completion.image_tokens)
-    assert found == tokens_in(answer["body"])
+    usage = made.usage or TokenUsage()
+    found = (usage.prompt_tokens, usage.completion_tokens, usage.completion.image_tokens)
+    assert found == (tokens_in(answer["body"]) or (0, 0, 0))
+    assert usage.stated_cost_nano_usd == stated_in(answer["body"].get("usage", {}))
     said = [item.get("revised_prompt") for item in answer["body"].get("data", [{}] * len(made.images))]
     assert [image.revised_prompt for image in made.images] == said
     assert made.withheld is None

@@ -316,10 +316,16 @@ async def test_a_silent_provider_times_out_and_is_paid_for_what_it_was_asked(gat
 
 
 async def test_images_are_paid_by_number_and_resolution(gateway: Gateway) -> None:
-    gateway.provider.say = lambda body: openai_says(body, usage={"cost_in_usd_ticks": 1})
+    gateway.provider.say = lambda body: openai_says(body, usage={})
     usual = (await gateway.paint(model="xai/grok", n=2)).json["usage"]
     assert (usual["units"], usual["cost_estimate"], usual["estimated"]) == ({"images:1k": 2}, 0.04, False)
     assert (await gateway.paint(model="xai/grok", size="1:1@2k")).json["usage"]["cost_estimate"] == 0.07
+
+
+async def test_what_the_provider_says_that_it_charges_is_the_cost(gateway: Gateway) -> None:
+    gateway.provider.say = lambda body: openai_says(body, usage={"cost_in_usd_ticks": 300_000_000})
+    usage = (await gateway.paint(model="xai/grok", n=2)).json["usage"]
+    assert (usage["units"], usage["cost_estimate"]) == ({"images:1k": 2}, 0.03)
 
 
 async def test_what_a_filter_took_is_missing_and_all_of_it_is_an_error_that_is_charged(gateway: Gateway) -> None:
@@ -460,7 +466,7 @@ async def test_no_record_has_content(gateway: Gateway) -> None:
     await gateway.paint(prompt="strictly private")
     records = gateway.world.records
     assert isinstance(records, ListRecords)
-    assert "private" not in json.dumps(records.written)
+    assert "private" not in msgspec.json.encode(records.written).decode()
     assert "private" not in msgspec.json.encode(gateway.usage).decode()
 
 

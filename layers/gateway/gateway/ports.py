@@ -11,9 +11,11 @@ from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
 from gateway.model.file import File, FilePage, Link, Purpose, StoredFile, Uploaded
+from gateway.model.hook import HookMessage, RemoteHook
 from gateway.model.http import Credential, HttpRequest, HttpResponse
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.record import Told
+from gateway.model.telemetry import RequestLine, Trouble
 from gateway.model.tenant import Principal
 
 if TYPE_CHECKING:  # what only the administration loads
@@ -59,10 +61,24 @@ class Ledger(Protocol):
         """
         ...
 
+    async def enlarge(self, account: Account, name: str, hold: Hold, larger: Hold) -> Reserved:
+        """Adds every meter's amount and puts `larger` in the hold's place, if that stands as it was and every number
+        stays within its limit; else changes nothing. Counts as done where `larger` is there already.
+        """
+        ...
+
     async def settle(
-        self, account_id: str, name: str, changes: Mapping[str, int], stale: Collection[str] = ()
+        self,
+        account_id: str,
+        name: str,
+        changes: Mapping[str, int],
+        stale: Collection[str] = (),
+        hold: Hold | None = None,
     ) -> Reading | None:
-        """Ends the hold, adds the changes, forgets the stale numbers; None and nothing when there is no such hold."""
+        """Ends the hold, adds the changes, forgets the stale numbers; None and nothing when there is no such hold.
+
+        `hold`: the very one that is to be ended, where it may be another by now.
+        """
         ...
 
     async def add(self, account_id: str, changes: Mapping[str, int]) -> None:
@@ -135,14 +151,23 @@ class MediaFetcher(Protocol):
         ...
 
 
+class RemoteHooks(Protocol):
+    async def ask(self, hook: RemoteHook, message: HookMessage) -> bytes:
+        """The hook's answer as it gave it, bounded in size. The caller ends what takes too long.
+
+        Raises HookFailed.
+        """
+        ...
+
+
 class Records(Protocol):
     """The function's log. Neither method raises."""
 
-    def write(self, record: dict[str, Any]) -> None:
+    def write(self, line: RequestLine) -> None:
         """One finished request: facts and figures, never content."""
         ...
 
-    def trouble(self, event: str, **facts: Any) -> None:
+    def trouble(self, event: Trouble, **facts: Any) -> None:
         """Something that went on all the same, of which the operator should know."""
         ...
 
@@ -241,6 +266,7 @@ class World:
     files: Files
     fetcher: MediaFetcher
     types: Types
+    hooks: RemoteHooks
     records: Records
     clock: Clock
 

@@ -18,11 +18,13 @@ from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.model.reply import Reply
 from gateway.model.tenant import Principal
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.hooks import Chain
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.parts import parts_of
 from gateway.pipeline.route import find_approved
 from gateway.ports import World
 from gateway.providers.lookup import provider_named
+from gateway.providers.wire.lacking import NEUTRAL
 
 JOINED: Mapping[str, str] = {"image_generation": "gateway.pipeline.images_by_chat"}
 """By the catalog's name for what a model does."""
@@ -38,8 +40,10 @@ class PlannedByChat(Protocol):
     @property
     def demand(self) -> Demand: ...
 
-    async def made(self, exchange: Exchange, world: World) -> Reply:
-        """Asks the provider, enters usage and cost, and keeps what was made. Raises GatewayError."""
+    async def made(self, chain: Chain, exchange: Exchange, world: World) -> Reply:
+        """Asks the provider, and enters usage and cost. Media are in the reply as base64 `data`: whoever called keeps
+        them, after the hooks of `chain`, which may take `chain.spare_s` besides. Raises GatewayError.
+        """
         ...
 
 
@@ -74,7 +78,7 @@ def refuse_all_but(call: ChatCall, honoured: frozenset[str], what: str) -> None:
     """Raises CapabilityNotSupported (400) for the first other member of the call that asks for something."""
     for name in call.__struct_fields__:
         value = getattr(call, name)
-        asks_nothing = value is None or value is False or value in ([], {})
+        asks_nothing = value in (None, [], {}) or value is False or value in NEUTRAL.get(name, ())
         if name not in OF_EVERY_CALL | honoured and not asks_nothing:
             raise CapabilityNotSupported(f"A chat with a model that makes {what} has no '{name}'.", param=name)
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
+from gateway.hooks.chat_reply import ChatReply
+from gateway.hooks.chat_request import ChatRequest
 from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion, CompletionChunk
 from gateway.model.estimate import estimated_usage
 from gateway.model.tenant import Principal
 from gateway.pipeline.account import account_interrupted
+from gateway.pipeline.agreed import agreed
 from gateway.pipeline.ask import begin
 from gateway.pipeline.at_once import at_once
 from gateway.pipeline.attempt import longest_s, streamed, whole
@@ -19,10 +23,13 @@ from gateway.pipeline.capabilities import check_capabilities
 from gateway.pipeline.demand import demand_of
 from gateway.pipeline.enter import enter
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.hooked_stream import HookedStream
+from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.media import with_media
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.read import read_chat_call
+from gateway.pipeline.reasoning import by_the_api_for_tools
 from gateway.pipeline.reply_media import with_chunk_media_kept, with_earlier_media, with_media_kept
 from gateway.pipeline.respond import ChunkResponder, account_whole, completion, usage_in_the_error
 from gateway.pipeline.route import CHAT, ChatRoute, resolve
@@ -35,8 +42,9 @@ Stream = AsyncGenerator[list[CompletionChunk], None]
 
 @dataclass(frozen=True, slots=True)
 class ChatPlan:
-    """A call as its provider can be asked, what was promised to the client, and the most it can use."""
+    """A call as the client asked it and as its provider can be asked, what was promised, and the most it can use."""
 
+    asked: ChatCall
     call: ChatCall
     route: ChatRoute
     promise: Promise
@@ -57,52 +65,69 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
     async def plan(call: ChatCall, principal: Principal) -> ChatPlan | ByChat:
         return await _plan(call, principal, world)
 
+    async def plan_agreed(request: ChatRequest, principal: Principal) -> ChatPlan | ByChat:
+        return await _plan(request.call, principal, world)
+
     planned = await enter(inbound.authorization, "chat", read, plan, exchange, world)
+    chain = Chain(exchange, world)
+    request = ChatRequest(planned.asked, partial(read_chat_call, "application/json"))
+    planned = await agreed(planned, request, plan_agreed, chain, exchange, world)
     if isinstance(planned, ByChat):
-        return await _by_chat(planned, exchange, world)
+        return await _by_chat(planned, chain, exchange, world)
     exchange.schemas_used = planned.promise.names.used
     call = await with_earlier_media(planned.call, exchange, world)
     call = await with_media(call, planned.route, exchange, world)
     check_capabilities(call, planned.route)  # again, for what a file turned out to be
     attempt = begin(planned.route, exchange, world.clock)
     if call.stream:
-        return _stream(call, planned.promise, exchange, world)
+        exchange.is_held_back = chain.enforces_replies
+        return _stream(call, planned.promise, chain, exchange, world)
     with account_interrupted(lambda: estimated_usage(call, 0), exchange):
-        reply = await whole(call, attempt, world)
+        reply = await whole(call, attempt, world, chain.spare_s)
     usage = account_whole(reply, call, exchange)
     with usage_in_the_error(usage):
-        reply = planned.promise.kept_by(reply)
-    reply = await with_media_kept(reply, exchange, world)
-    return completion(reply, usage, exchange, world.clock)
+        said = await chain.after(ChatReply(planned.promise.shaped(reply), planned.route.model_id))
+        planned.promise.check(said.reply)
+    kept = await with_media_kept(said.reply, exchange, world)
+    return completion(kept, usage, exchange, world.clock)
 
 
-async def _plan(call: ChatCall, principal: Principal, world: World) -> ChatPlan | ByChat:
-    if (planned := planned_by_chat(call, principal, world)) is not None:
-        return planned
-    route = resolve(CHAT, call.model, principal, world.catalog, world.clock.now_s())
-    call, names = await with_functions(call, principal.tenant.id, world.types)
+async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlan | ByChat:
+    if (chosen := planned_by_chat(asked, principal, world)) is not None:
+        return chosen
+    route = resolve(CHAT, asked.model, principal, world.catalog, world.clock.now_s())
+    call, names = await with_functions(asked, principal.tenant.id, world.types)
+    route = by_the_api_for_tools(call, route)
     call, expectation = expect(call, route)
     check_capabilities(call, route)
     call, demand = demand_of(call, route, principal, longest_s(call))
-    return ChatPlan(call, route, Promise(names, expectation), demand)
+    return ChatPlan(asked, call, route, Promise(names, expectation), demand)
 
 
-async def _by_chat(chosen: ByChat, exchange: Exchange, world: World) -> Completion | Stream:
-    reply = await chosen.planned.made(exchange, world)
+async def _by_chat(chosen: ByChat, chain: Chain, exchange: Exchange, world: World) -> Completion | Stream:
+    """What is made is kept after the hooks have seen it: of a reply that they block nothing stays."""
+    reply = await chosen.planned.made(chain, exchange, world)
     assert exchange.usage_report is not None  # noqa: S101 - what was made is accounted for
-    whole_reply = completion(reply, exchange.usage_report, exchange, world.clock)
-    return at_once(whole_reply, chosen.asked) if chosen.asked.stream else whole_reply
+    with usage_in_the_error(exchange.usage_report):
+        said = await chain.after(ChatReply(reply, exchange.attempts[-1].route.model_id))
+    kept = await with_media_kept(said.reply, exchange, world)
+    made = completion(kept, exchange.usage_report, exchange, world.clock)
+    return at_once(made, chosen.asked) if chosen.asked.stream else made
 
 
-async def _stream(call: ChatCall, promise: Promise, exchange: Exchange, world: World) -> Stream:
+async def _stream(call: ChatCall, promise: Promise, chain: Chain, exchange: Exchange, world: World) -> Stream:
     responder = ChunkResponder(call, promise, exchange, world.clock)
+    hooked = HookedStream(chain, exchange.attempts[-1].route.model_id)
     try:
         with account_interrupted(lambda: estimated_usage(call, 0), exchange):
-            async with aclosing(streamed(call, exchange.attempts[-1], world)) as arriving:
+            async with aclosing(streamed(call, exchange.attempts[-1], world, chain.spare_s)) as arriving:
                 async for chunks in arriving:
                     kept = await with_chunk_media_kept(chunks, exchange, world)
-                    if ready := responder.take(kept):
+                    if ready := responder.take(hooked.take(responder.read(kept))):
                         yield ready
-            yield responder.finish()
+            usage = responder.account()
+            with usage_in_the_error(usage):
+                rest = responder.take(await hooked.finish())
+                yield [*rest, *responder.finish(usage)]
     finally:
         responder.settle()

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.embeddings import Embeddings, EmbeddingsCall, Text
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.embeddings_check import estimated_usage, tokens_at_most
 from gateway.pipeline.route import Route

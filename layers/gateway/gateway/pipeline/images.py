@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
+from gateway.hooks.images import ImagesReply, ImagesRequest
 from gateway.model.images import ImageList, ImagesCall, MadeImage
 from gateway.model.tenant import Principal
+from gateway.pipeline.agreed import agreed
 from gateway.pipeline.ask import begin
 from gateway.pipeline.demand import demand_at_most
 from gateway.pipeline.enter import enter
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.hooks import Chain
 from gateway.pipeline.images_check import checked
 from gateway.pipeline.images_keep import image_list, images_in
 from gateway.pipeline.images_parts import PARTS_AT_ONCE, cut, images_of_each
@@ -19,6 +23,7 @@ from gateway.pipeline.images_usage import usage_at_most, usage_of
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.read import read_json
+from gateway.pipeline.respond import usage_in_the_error
 from gateway.pipeline.route import IMAGES, Route, resolve
 from gateway.pipeline.split import account_parts, ask_parts
 from gateway.pipeline.watch import lease_s
@@ -26,12 +31,14 @@ from gateway.ports import World
 from gateway.providers.contract import ImagesWire
 
 _IMAGES = msgspec.json.Decoder(ImagesCall)
+_JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class ImagesPlan:
-    """A call as its provider can be asked, and the most it can use."""
+    """A call as the client asked it and as its provider can be asked, and the most it can use."""
 
+    asked: ImagesCall
     call: ImagesCall
     route: Route[ImagesWire]
     demand: Demand
@@ -48,22 +55,31 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> ImageList:
     async def plan(call: ImagesCall, principal: Principal) -> ImagesPlan:
         return plan_images(call, principal, world)
 
+    async def plan_agreed(request: ImagesRequest, principal: Principal) -> ImagesPlan:
+        return plan_images(request.call, principal, world)
+
     planned = await enter(inbound.authorization, "images", read, plan, exchange, world)
-    images = await made_images(planned, exchange, world)
-    return await image_list(planned.call, images, exchange, world)
+    chain = Chain(exchange, world)
+    request = ImagesRequest(planned.asked, partial(read_json, _IMAGES, _JSON))
+    planned = await agreed(planned, request, plan_agreed, chain, exchange, world)
+    images = await made_images(planned, chain, exchange, world)
+    assert exchange.usage_report is not None  # noqa: S101 - what was made is accounted for
+    with usage_in_the_error(exchange.usage_report):
+        said = await chain.after(ImagesReply(tuple(images), planned.route.model_id))
+    return await image_list(planned.call, said.images, exchange, world)
 
 
-def plan_images(call: ImagesCall, principal: Principal, world: World) -> ImagesPlan:
-    route = resolve(IMAGES, call.model, principal, world.catalog, world.clock.now_s())
-    call = checked(call, route)
+def plan_images(asked: ImagesCall, principal: Principal, world: World) -> ImagesPlan:
+    route = resolve(IMAGES, asked.model, principal, world.catalog, world.clock.now_s())
+    call = checked(asked, route)
     most = usage_at_most(call, route.facts, len(images_of_each(call, route)))
-    return ImagesPlan(call, route, demand_at_most(most, route, principal, lease_s(call)))
+    return ImagesPlan(asked, call, route, demand_at_most(most, route, principal, lease_s(call)))
 
 
-async def made_images(planned: ImagesPlan, exchange: Exchange, world: World) -> list[MadeImage]:
+async def made_images(planned: ImagesPlan, chain: Chain, exchange: Exchange, world: World) -> list[MadeImage]:
     """As many as were asked for, but for what a filter took; what was made is paid, whatever comes of it."""
     parts = cut(planned.call, planned.route)
     attempt = begin(planned.route, exchange, world.clock)
     with account_parts(parts, exchange, usage_of):
-        await ask_parts(parts, attempt, world, PARTS_AT_ONCE)
+        await ask_parts(parts, attempt, world, PARTS_AT_ONCE, spare_s=chain.spare_s)
     return await images_in(parts, exchange, world)

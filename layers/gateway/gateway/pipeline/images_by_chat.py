@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass
 
-from gateway.model.chat import ChatCall
+from gateway.model.chat import ChatCall, Json
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
-from gateway.model.images import MAX_IMAGES, ImagesCall
+from gateway.model.images import MAX_IMAGES, ImagesCall, MadeImage
 from gateway.model.reply import Choice, Reply, ReplyMessage
 from gateway.model.tenant import Principal
 from gateway.pipeline.by_chat import refuse_all_but, words_of
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.hooks import Chain
 from gateway.pipeline.images import ImagesPlan, made_images, plan_images
-from gateway.pipeline.images_keep import stored
 from gateway.pipeline.meters import Demand
 from gateway.ports import World
 
@@ -27,18 +28,21 @@ class ImagesByChat:
     def demand(self) -> Demand:
         return self.planned.demand
 
-    async def made(self, exchange: Exchange, world: World) -> Reply:
-        images = await made_images(self.planned, exchange, world)
-        kept = await stored(images, exchange, world)
+    async def made(self, chain: Chain, exchange: Exchange, world: World) -> Reply:
+        images = await made_images(self.planned, chain, exchange, world)
         choices = [
             Choice(
                 index=index,
-                message=ReplyMessage(content=image.revised_prompt, media=[{"type": "image", **one.told()}]),
+                message=ReplyMessage(content=image.revised_prompt, media=[_entry(image)]),
                 finish_reason="stop",
             )
-            for index, (image, one) in enumerate(zip(images, kept, strict=True))
+            for index, image in enumerate(images)
         ]
         return Reply(choices=choices, usage=exchange.usage)
+
+
+def _entry(image: MadeImage) -> Json:
+    return {"type": "image", "content_type": image.content_type, "data": b64encode(image.data).decode()}
 
 
 def plan(call: ChatCall, principal: Principal, world: World) -> ImagesByChat:

@@ -6,11 +6,12 @@ import asyncio
 from base64 import b64encode
 from collections.abc import Sequence
 
-from gateway.model.errors import InvalidRequest, MediaNotFound, ProviderError, ProviderRejected
+from gateway.model.errors import InvalidRequest, MediaNotFound
 from gateway.model.file import Origin
 from gateway.model.image_size import shape_of
 from gateway.model.images import Image, ImageList, ImagesCall, ImagesUsage, MadeImage
 from gateway.model.media_type import sniff
+from gateway.model.provider_errors import ProviderError, ProviderRejected
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.generated_media import KeptMedia, keep_media
 from gateway.pipeline.images_parts import ImagesPart
@@ -56,15 +57,6 @@ async def _with_bytes(image: MadeImage, provider: str, exchange: Exchange, world
     return MadeImage(data, content_type=content_type, revised_prompt=image.revised_prompt)
 
 
-async def stored(images: Sequence[MadeImage], exchange: Exchange, world: World) -> list[KeptMedia]:
-    """Raises StorageUnavailable (503)."""
-    assert exchange.principal is not None  # noqa: S101 - it was admitted
-    tenant_id = exchange.principal.tenant.id
-    origin = Origin(exchange.attempts[-1].route.model_id, exchange.request_id)
-    keeping = (keep_media(tenant_id, origin, image.data, image.content_type, world) for image in images)
-    return [*await asyncio.gather(*keeping)]
-
-
 async def image_list(call: ImagesCall, images: Sequence[MadeImage], exchange: Exchange, world: World) -> ImageList:
     """Raises StorageUnavailable (503)."""
     attempt = exchange.attempts[-1]
@@ -72,7 +64,7 @@ async def image_list(call: ImagesCall, images: Sequence[MadeImage], exchange: Ex
     if call.response_format == "b64_json":
         data = [_inline(image) for image in images]
     else:
-        kept = await stored(images, exchange, world)
+        kept = await _stored(images, exchange, world)
         data = [_linked(image, one) for image, one in zip(images, kept, strict=True)]
     return ImageList(
         created=int(world.clock.now_s()),
@@ -98,3 +90,12 @@ def _inline(image: MadeImage) -> Image:
 
 def _linked(image: MadeImage, kept: KeptMedia) -> Image:
     return Image(**kept.told(), revised_prompt=image.revised_prompt)
+
+
+async def _stored(images: Sequence[MadeImage], exchange: Exchange, world: World) -> list[KeptMedia]:
+    """Raises StorageUnavailable (503)."""
+    assert exchange.principal is not None  # noqa: S101 - it was admitted
+    tenant_id = exchange.principal.tenant.id
+    origin = Origin(exchange.attempts[-1].route.model_id, exchange.request_id)
+    keeping = (keep_media(tenant_id, origin, image.data, image.content_type, world) for image in images)
+    return [*await asyncio.gather(*keeping)]

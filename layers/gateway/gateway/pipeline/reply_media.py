@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from gateway.model.chat import AssistantMessage, ChatCall, Json
-from gateway.model.errors import FileNotFound, MediaNotFound, ProviderError
+from gateway.model.errors import FileNotFound, MediaNotFound
 from gateway.model.file import Origin
+from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Chunk, Reply
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.generated_media import keep_media

@@ -12,8 +12,9 @@ from typing import Generic, TypeVar
 
 from gateway.model.call import Call
 from gateway.model.catalog import ModelFacts
-from gateway.model.errors import GatewayError, ProviderTimeout
+from gateway.model.errors import GatewayError
 from gateway.model.http import HttpRequest
+from gateway.model.provider_errors import ProviderTimeout
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.account import account
 from gateway.pipeline.ask import ask, ending
@@ -44,12 +45,17 @@ def _no_check(_call: C, _made: M) -> None:
 
 
 async def ask_parts(
-    parts: Sequence[Part[C, M]], attempt: Attempt, world: World, at_once: int, check: Check[C, M] = _no_check
+    parts: Sequence[Part[C, M]],
+    attempt: Attempt,
+    world: World,
+    at_once: int,
+    check: Check[C, M] = _no_check,
+    spare_s: float = 0.0,
 ) -> None:
-    """Raises the first failure of a part, after all others were broken off."""
-    watch = Watch(attempt, world, attempt.started_s + total_s(parts[0].call))
+    """`spare_s`: as of `total_s`. Raises the first failure of a part, after all others were broken off."""
+    watch = Watch(attempt, world, attempt.started_s + total_s(parts[0].call, spare_s=spare_s))
     with ending(attempt, world.clock):
-        reached = await watch.within(contact(attempt.route, world))
+        reached = await watch.within(contact(attempt, world))
         requests = [attempt.route.wire.render(part.call, reached.target) for part in parts]
         waiting = iter(zip(parts, requests, strict=True))
         if len(parts) == 1:

@@ -47,7 +47,7 @@ EMBEDDINGS = OpenAiEmbeddings(
 )
 
 # https://openrouter.ai/docs/features/multimodal/image-generation
-IMAGES = OpenAiImages(path="/images", max_images=1, size="shape")
+IMAGES = OpenAiImages(path="/images", max_images=1, size="shape", quirks=CHAT)
 
 PROVIDER = Provider(
     name="openrouter",

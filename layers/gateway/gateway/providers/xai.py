@@ -36,7 +36,7 @@ RESPONSES = replace(
 INLINE = InlineLimits(part_bytes={"image": 20 * 2**20})
 
 # https://docs.x.ai/developers/rest-api-reference/inference/images: size is not supported, n is at most 10
-IMAGES = OpenAiImages(size="shape", base64="b64_json")
+IMAGES = OpenAiImages(size="shape", base64="b64_json", quirks=CHAT)
 
 PROVIDER = Provider(
     name="xai",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.images import Images, ImagesCall
+from gateway.model.provider_errors import ProviderFailure
 from gateway.providers.contract.target import Target
 
 

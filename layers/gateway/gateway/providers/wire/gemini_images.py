@@ -12,10 +12,10 @@ from urllib.parse import quote
 import msgspec
 
 from gateway.model.chat import Json
-from gateway.model.errors import ProviderError, ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.image_size import shape_of
 from gateway.model.images import Images, ImagesCall, MadeImage
+from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.providers.contract import Target
 from gateway.providers.wire.gemini_answer import ANSWER, Answer, Blob, given
 from gateway.providers.wire.gemini_failures import failure_in, failure_of
@@ -42,7 +42,7 @@ class GeminiImages:
         if (most := most_tokens(call, target)) is not None:
             config["maxOutputTokens"] = most
         contents = [{"role": "user", "parts": [{"text": call.prompt}]}]
-        options = dict(call.provider_options.get(target.provider) or {})
+        options = dict(call.options_for(target.provider))
         own_config = options.pop("generationConfig", None)
         if isinstance(own_config, dict):
             config = with_options(config, own_config, f"{target.provider}.generationConfig", RESERVED_CONFIG)

@@ -12,10 +12,10 @@ import msgspec
 from msgspec import Struct, field
 
 from gateway.model.chat import Json
-from gateway.model.errors import ProviderError, ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.image_size import shape_of
 from gateway.model.images import Images, ImagesCall, MadeImage
+from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.providers.contract import Target
 from gateway.providers.wire.gemini_failures import failure_of
 from gateway.providers.wire.options import with_options
@@ -58,7 +58,7 @@ class Imagen:
             if call.output_compression is not None:
                 output["compressionQuality"] = call.output_compression
             parameters["outputOptions"] = output
-        options = call.provider_options.get(target.provider)
+        options = call.options_for(target.provider)
         body = {
             "instances": [{"prompt": call.prompt}],
             "parameters": with_options(parameters, options, target.provider, RESERVED),

@@ -12,14 +12,15 @@ import msgspec
 from msgspec import Struct
 
 from gateway.model.chat import Json
-from gateway.model.errors import ProviderError, ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.image_size import pixels_of, shape_of
 from gateway.model.images import Images, ImagesCall, MadeImage
+from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.usage import CompletionTokensDetails, PromptTokensDetails, TokenUsage
 from gateway.providers.contract import Target
 from gateway.providers.wire.openai_chat_failure import interruption, refusal
 from gateway.providers.wire.openai_chat_quirks import Quirks
+from gateway.providers.wire.openai_chat_usage import stated_cost_nano_usd
 from gateway.providers.wire.options import with_options
 
 RESERVED = frozenset(
@@ -76,7 +77,7 @@ class Usage(Struct):
 
 class Answer(Struct):
     data: list[Item] | None = None
-    usage: Usage | None = None
+    usage: dict[str, Any] | None = None
     error: Any = None
 
 
@@ -88,7 +89,8 @@ class OpenAiImages:
     """How a provider departs from OpenAI's images, as data. Each value but the default carries its source.
 
     `size`: how it is told: as one text, as width and height, or as a shape with its resolution. `base64`: the word of
-    `response_format` for images in the answer, "" where they always are. `user`: whether it takes one.
+    `response_format` for images in the answer, "" where they always are. `user`: whether it takes one. `quirks`: of its
+    errors, and where it states its own price, as in chats.
     """
 
     path: str = "/images/generations"
@@ -105,7 +107,7 @@ class OpenAiImages:
             body["response_format"] = self.base64
         if call.user is not None and self.user:
             body["user"] = call.user
-        options = call.provider_options.get(target.provider)
+        options = call.options_for(target.provider)
         body = with_options(body, options, target.provider, RESERVED)
         headers = {"content-type": "application/json", "accept": "application/json"}
         return HttpRequest("POST", target.base_url + self.path, headers, msgspec.json.encode(body))
@@ -121,6 +123,7 @@ class OpenAiImages:
     def parse(self, response: HttpResponse, target: Target) -> Images:
         try:
             answer = _ANSWER.decode(response.body)
+            usage = self._usage(answer.usage or {})
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise ProviderError(f"{target.provider} sent something that is no list of images.") from None
         if answer.data is None:
@@ -128,7 +131,14 @@ class OpenAiImages:
                 raise interruption({"error": answer.error}, target, self.quirks)
             raise ProviderError(f"{target.provider} answered without images.")
         found = [_image(item) for item in answer.data if item.b64_json or item.url]
-        return Images(found, answer.usage.tokens() if answer.usage else None)
+        return Images(found, usage)
+
+    def _usage(self, raw: Json) -> TokenUsage | None:
+        """With what the provider itself says that it charges, which it may say without any tokens."""
+        tokens, stated = msgspec.convert(raw, Usage).tokens(), stated_cost_nano_usd(raw, self.quirks)
+        if stated is None:
+            return tokens
+        return msgspec.structs.replace(tokens or TokenUsage(), stated_cost_nano_usd=stated)
 
     def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
         return refusal(response, target, self.quirks)

@@ -12,10 +12,10 @@ import msgspec
 from msgspec import Struct, field
 
 from gateway.model.chat import Json
-from gateway.model.errors import ProviderError, ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.image_size import shape_of
 from gateway.model.images import Images, ImagesCall, MadeImage
+from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.providers.contract import Target
 from gateway.providers.wire.converse_failures import failure_of
 from gateway.providers.wire.options import with_options
@@ -46,7 +46,7 @@ class StabilityImages:
             body["aspect_ratio"] = shape.ratio
         if call.output_format is not None:
             body["output_format"] = call.output_format
-        body = with_options(body, call.provider_options.get(target.provider), target.provider, RESERVED)
+        body = with_options(body, call.options_for(target.provider), target.provider, RESERVED)
         url = f"{target.base_url}/model/{quote(target.model.id, safe='')}/invoke"
         headers = {"content-type": "application/json", "accept": "application/json"}
         return HttpRequest("POST", url, headers, msgspec.json.encode(body))

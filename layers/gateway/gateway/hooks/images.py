@@ -1,0 +1,85 @@
+"""A call for images and what was made of it, as hooks see them: the words of both, and of the images their facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace as with_members
+
+from gateway.hooks.subject import Change, json_with
+from gateway.model.chat import Json
+from gateway.model.errors import GatewayError
+from gateway.model.hook import HookFailed
+from gateway.model.images import ImagesCall, MadeImage
+
+PATCHED = frozenset(
+    {"prompt", "n", "size", "quality", "output_format", "output_compression", "background", "moderation"}
+)
+"""What a hook may change: what is asked for. Not whose request it is, which model answers, and where images go."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesRequest:
+    """`read`: reads a body as one that a client sent. Raises GatewayError for a wrong one."""
+
+    call: ImagesCall
+    read: Callable[[bytes], ImagesCall]
+
+    def with_texts(self, change: Change) -> ImagesRequest:
+        options = json_with(self.call.provider_options, change)
+        changed = with_members(self.call, prompt=change(self.call.prompt), provider_options=options)
+        return self if changed == self.call else replace(self, call=changed)
+
+    def documents(self) -> Iterable[bytes]:
+        yield msgspec.json.encode(self.body())
+
+    def body(self) -> Json:
+        body: Json = msgspec.to_builtins(self.call)
+        return body
+
+    def patched(self, patch: Json) -> ImagesRequest:
+        """Raises HookFailed for members that no hook may change, and for a request that would be refused."""
+        if not patch.keys() <= PATCHED:
+            raise HookFailed("patch_member")
+        try:
+            call = self.read(msgspec.json.encode({**self.body(), **patch}))
+        except GatewayError as error:
+            raise HookFailed("patch_request") from error
+        return self if call == self.call else replace(self, call=call)
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesReply:
+    """`model`: as the client is told it. Nothing of it can be patched: the only words are the provider's own prompt."""
+
+    images: tuple[MadeImage, ...]
+    model: str
+
+    def with_texts(self, change: Change) -> ImagesReply:
+        images = tuple(
+            replace(image, revised_prompt=change(image.revised_prompt)) if image.revised_prompt else image
+            for image in self.images
+        )
+        return self if images == self.images else replace(self, images=images)
+
+    def restored(self, change: Change) -> ImagesReply:
+        return self.with_texts(change)
+
+    def documents(self) -> Iterable[bytes]:
+        yield msgspec.json.encode(self.body())
+
+    def body(self) -> Json:
+        return {"object": "list", "model": self.model, "data": [_facts(image) for image in self.images]}
+
+    def patched(self, patch: Json) -> ImagesReply:
+        """Raises HookFailed for every member."""
+        if patch:
+            raise HookFailed("patch_member")
+        return self
+
+
+def _facts(image: MadeImage) -> Json:
+    facts: Json = {"content_type": image.content_type, "size_bytes": len(image.data)}
+    return facts if image.revised_prompt is None else {**facts, "revised_prompt": image.revised_prompt}
