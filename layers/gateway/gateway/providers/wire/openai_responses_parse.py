@@ -76,7 +76,7 @@ def check(whole: WireResponse, target: Target, quirks: Quirks) -> None:
     if whole.status in ("queued", "in_progress"):
         raise ProviderError(f"{target.provider} has only begun its answer.", provider_code=whole.status)
     if whole.status in ("failed", "cancelled"):
-        raise broke_off(target.provider, whole.status, _usage(whole.usage, quirks))
+        raise broke_off(target.provider, whole.status, _usage(whole, quirks))
 
 
 def broken(error: Any, target: Target, quirks: Quirks) -> ProviderFailure:
