@@ -19,6 +19,7 @@ from gateway.model.errors import (
     FileNotFound,
     GatewayError,
     IdempotencyConflict,
+    JobNotFound,
     MediaNotFound,
     PayloadTooLarge,
     ProviderError,
@@ -36,10 +37,11 @@ from gateway.model.file import (
     is_forgotten,
 )
 from gateway.model.http import Credential, HttpRequest, HttpResponse
+from gateway.model.job import Job, Status
 from gateway.model.record import Told
 from gateway.model.secret import Secret
 from gateway.model.tenant import ApiKey, Principal, Tenant, User
-from gateway.ports import Clock, Origin, World
+from gateway.ports import Clock, JobPage, Origin, World
 
 
 @dataclass
@@ -279,6 +281,41 @@ class FixedFetcher:
         if isinstance(found, GatewayError):
             raise found
         return found
+
+
+@dataclass
+class MemoryJobs:
+    """Jobs by (tenant id, job id), with when they are due."""
+
+    held: dict[tuple[str, str], tuple[Job, int | None]] = field(default_factory=dict)
+
+    async def create(self, job: Job, due_at_s: int) -> None:
+        self.held.setdefault((job.tenant_id, job.id), (job, due_at_s))
+
+    async def get(self, tenant_id: str, job_id: str) -> Job:
+        if (tenant_id, job_id) not in self.held:
+            raise JobNotFound(f"No such job: '{job_id}'.", param="job_id")
+        return self.held[tenant_id, job_id][0]
+
+    async def change(self, job: Job, due_at_s: int | None = None) -> bool:
+        last, _ = self.held.get((job.tenant_id, job.id), (None, None))
+        if last is None or last.revision != job.revision - 1:
+            return last == job
+        self.held[job.tenant_id, job.id] = (job, due_at_s)
+        return True
+
+    async def page(self, tenant_id: str, limit: int, after: str | None, status: Status | None) -> JobPage:
+        jobs = [
+            job
+            for (owner, job_id), (job, _) in sorted(self.held.items())
+            if owner == tenant_id and job_id > (after or "") and status in (None, job.status)
+        ]
+        return JobPage(jobs[:limit], has_more=len(jobs) > limit)
+
+    async def due(self, now_s: float) -> AsyncIterator[Job]:
+        for job, due_at_s in list(self.held.values()):
+            if due_at_s is not None and due_at_s <= now_s and not job.has_ended:
+                yield job
 
 
 @dataclass

@@ -12,6 +12,7 @@ from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
 from gateway.model.file import File, FilePage, Link, Purpose, StoredFile, Uploaded
 from gateway.model.http import Credential, HttpRequest, HttpResponse
+from gateway.model.job import Job, Status
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.record import Told
 from gateway.model.tenant import Principal
@@ -73,6 +74,37 @@ class Ledger(Protocol):
 
     def accounts(self) -> AsyncIterator[tuple[str, Reading]]:
         """All of them, perhaps not as they are this very moment."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    jobs: list[Job]
+    has_more: bool
+
+
+class Jobs(Protocol):
+    """Records of jobs. Another tenant's job is not found. Every method raises StorageUnavailable (503).
+
+    `due_at_s`: Unix seconds, when somebody should look whether a job that has not ended is still worked on.
+    """
+
+    async def create(self, job: Job, due_at_s: int) -> None: ...
+
+    async def get(self, tenant_id: str, job_id: str) -> Job:
+        """Raises JobNotFound (404)."""
+        ...
+
+    async def change(self, job: Job, due_at_s: int | None = None) -> bool:
+        """Stores the next revision; False and nothing when somebody else's next revision came first."""
+        ...
+
+    async def page(self, tenant_id: str, limit: int, after: str | None, status: Status | None) -> JobPage:
+        """At most `limit` of them, newest first, older than the job id `after`."""
+        ...
+
+    def due(self, now_s: float) -> AsyncIterator[Job]:
+        """Jobs that have not ended and should be looked at by now; perhaps not quite as they are this moment."""
         ...
 
 

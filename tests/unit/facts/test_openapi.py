@@ -22,7 +22,7 @@ from tests.unit.facts.facts import CATALOG, error_rows, read_json
 from tests.unit.facts.test_catalog import every_row
 
 METHODS = {"get", "post", "put", "patch", "delete"}
-STEPS_BUILT = 3
+STEPS_BUILT = 4
 # Names that msgspec takes from the classes and the document gives otherwise.
 STRUCTURES = {
     "ChatCall": "ChatCompletionRequest",
