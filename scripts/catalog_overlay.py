@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from gateway.model.catalog import EmbeddingFacts
+from gateway.model.catalog import EmbeddingFacts, VideoFacts
 from gateway.model.units import Unit
 
 Lifecycle: TypeAlias = Literal["production", "preview", "deprecated"]
@@ -63,6 +63,7 @@ class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tiers: list[dict[str, Decimal]] | UnsetType = UNSET
     usd_per_unit: list[UsdPerUnit] = []
     embedding: EmbeddingFacts | UnsetType = UNSET
+    video: VideoFacts | UnsetType = UNSET
 
 
 class Patch(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):

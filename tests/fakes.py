@@ -284,6 +284,27 @@ class FixedFetcher:
 
 
 @dataclass
+class FixedDownloads:
+    """What providers left at URLs, piece by piece; an exception is raised when it is come to."""
+
+    there: dict[str, list[bytes | Exception]] = field(default_factory=dict)
+    opened: list[str] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def open(self, url: str, max_bytes: int, timeout_s: float) -> AsyncIterator[AsyncIterator[bytes]]:
+        self.opened.append(url)
+        if url not in self.there:
+            raise ProviderError("The site answered with status 404.", provider_code="upstream_status")
+        yield self._pieces(self.there[url])
+
+    async def _pieces(self, pieces: list[bytes | Exception]) -> AsyncIterator[bytes]:
+        for piece in pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+
+@dataclass
 class MemoryJobs:
     """Jobs by (tenant id, job id), with when they are due."""
 
@@ -341,6 +362,8 @@ def world_of(outbound: ScriptedOutbound, access: MemoryAccess, catalog: MemoryCa
         outbound=outbound,
         files=MemoryFiles(clock),
         fetcher=FixedFetcher(),
+        downloads=FixedDownloads(),
+        jobs=MemoryJobs(),
         types=MemoryTypes(),
         records=ListRecords(),
         clock=clock,

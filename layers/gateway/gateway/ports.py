@@ -167,6 +167,14 @@ class MediaFetcher(Protocol):
         ...
 
 
+class Downloads(Protocol):
+    def open(self, url: str, max_bytes: int, timeout_s: float) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """What a provider made and left at a URL that opens for everybody, as it comes. The URL is trusted no more than
+        a client's. `timeout_s`: until the last byte is dealt with. Raises ProviderError (502), while it is read too.
+        """
+        ...
+
+
 class Records(Protocol):
     """The function's log. Neither method raises."""
 
@@ -272,6 +280,8 @@ class World:
     outbound: Outbound
     files: Files
     fetcher: MediaFetcher
+    downloads: Downloads
+    jobs: Jobs
     types: Types
     records: Records
     clock: Clock

@@ -13,12 +13,14 @@ from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.events import BusEvents
 from gateway.adapters.aws.fetcher import FetchFunction, LambdaMediaFetcher
 from gateway.adapters.aws.files import S3Files
+from gateway.adapters.aws.jobs import DynamoJobs
 from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.aws.secrets import Role, SecretsManagerCredentials
 from gateway.adapters.aws.types import DynamoTypes
 from gateway.adapters.catalog import FileCatalog
 from gateway.adapters.clock import SystemClock
+from gateway.adapters.downloads import GuardedDownloads
 from gateway.adapters.google_token import GoogleCredentials, GoogleTokens
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.memory_ledger import MemoryLedger
@@ -56,11 +58,13 @@ class Settings:
     stack: str
     tenants_table: str
     ledger_table: str
+    jobs_table: str
     event_bus: str
     records_queue_url: str
     files_bucket: str
     region: str
     local_endpoint: str
+    fetch_exceptions: str
     admission_timeout_s: float
     shared: Path
     oidc: OidcSettings
@@ -72,11 +76,13 @@ class Settings:
             stack=environment["GATEWAY_STACK"],
             tenants_table=environment["GATEWAY_TENANTS_TABLE"],
             ledger_table=environment["GATEWAY_LEDGER_TABLE"],
+            jobs_table=environment["GATEWAY_JOBS_TABLE"],
             event_bus=environment["GATEWAY_EVENT_BUS"],
             records_queue_url=environment["GATEWAY_RECORDS_QUEUE_URL"],
             files_bucket=environment["GATEWAY_FILES_BUCKET"],
             region=environment["AWS_REGION"],
             local_endpoint=environment.get("GATEWAY_LOCAL_ENDPOINT", ""),
+            fetch_exceptions=environment.get("GATEWAY_FETCH_EXCEPTIONS", ""),
             admission_timeout_s=int(environment.get("GATEWAY_ADMISSION_TIMEOUT_MS", "100")) / 1000,
             shared=shared_folder(),
             oidc=OidcSettings.from_environment(),
@@ -133,6 +139,8 @@ def aws_world() -> World:
         outbound=PooledOutbound(client),
         files=S3Files(bucket, clock),
         fetcher=LambdaMediaFetcher(fetch, bucket, keys=keys, client=client, clock=clock),
+        downloads=GuardedDownloads(settings.fetch_exceptions if settings.local_endpoint else ""),
+        jobs=DynamoJobs(dynamodb, settings.jobs_table),
         types=DynamoTypes(
             dynamodb,
             settings.tenants_table,

@@ -24,6 +24,7 @@ GatewayError                     status code                      retryable
 ├── MethodNotAllowed                405 method_not_allowed          no
 ├── IdempotencyConflict             409 idempotency_conflict        no
 ├── Conflict                        409 conflict                    no    it is there already, or not in that state
+├── JobCancelled                    409 job_cancelled               no
 ├── JobExpired                      410 job_expired                 no
 ├── ModelDeprecated                 410 model_deprecated            no
 ├── PreconditionFailed              412 precondition_failed         no    If-Match names another version
@@ -267,6 +268,12 @@ class JobExpired(GatewayError):
     """The job's result was kept as long as promised, and is gone."""
 
     status, code, type = 410, "job_expired", "invalid_request_error"
+
+
+class JobCancelled(GatewayError):
+    """The job was cancelled before it had a result."""
+
+    status, code, type = 409, "job_cancelled", "invalid_request_error"
 
 
 class ModelDeprecated(GatewayError):

@@ -59,7 +59,8 @@ class RemoteWork(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The provider's side of a job. `sending`: its request is on the way, or nobody knows whether it arrived.
 
     `id`: how the provider calls it, once it has taken it. `polls`: how often it was asked for.
-    `token`: of the state machine, which waits for a call of the provider.
+    `token`: of the state machine, which waits for a call of the provider. `look_at_s`: Unix seconds before which nobody
+    asks the provider: somebody has just done so, or is at it.
     """
 
     provider: str
@@ -69,6 +70,7 @@ class RemoteWork(Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: dict[str, Any] | None = None
     polls: int = 0
     token: str | None = None
+    look_at_s: float = 0
 
 
 class JobResult(Struct, frozen=True, kw_only=True, omit_defaults=True):

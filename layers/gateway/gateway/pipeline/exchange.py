@@ -39,7 +39,8 @@ class Attempt:
 class Exchange:
     """`request_id`: the gateway's own, unique. `conversation_id`: from the caller's metadata.
 
-    `arrived_s`: Unix seconds. `started_s`: the same moment of the monotonic clock.
+    `arrived_s`: Unix seconds. `started_s`: the same moment of the monotonic clock. `job_id`: of the job that it became.
+    `goes_on`: whether that job is still to tell of its end, and to settle what is held.
     """
 
     request_id: str
@@ -57,6 +58,8 @@ class Exchange:
     schemas_used: Mapping[str, str] = field(default_factory=dict)
     usage_report: UsageReport | None = None
     error: GatewayError | None = None
+    job_id: str | None = None
+    goes_on: bool = False
 
     @property
     def usage(self) -> TokenUsage | None:

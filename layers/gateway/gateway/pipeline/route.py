@@ -11,7 +11,7 @@ from gateway.model.catalog import ModelFacts
 from gateway.model.errors import CapabilityNotSupported, ModelDeprecated, ModelNotApproved, ModelNotFound
 from gateway.model.tenant import Principal
 from gateway.ports import Catalog
-from gateway.providers.contract import ChatWire, EmbeddingsWire, Provider
+from gateway.providers.contract import ChatWire, EmbeddingsWire, Provider, VideoWire
 from gateway.providers.lookup import provider_named
 
 W = TypeVar("W")
@@ -27,6 +27,7 @@ class Capability(Generic[W]):
 
 CHAT: Capability[ChatWire] = Capability("chat completions", lambda provider: provider.wires)
 EMBEDDINGS: Capability[EmbeddingsWire] = Capability("embeddings", lambda provider: provider.embeddings)
+VIDEOS: Capability[VideoWire] = Capability("videos", lambda provider: provider.videos)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from gateway.providers.contract import InlineLimits, Provider, for_every_model
 from gateway.providers.wire.gemini import Gemini
 from gateway.providers.wire.gemini_embeddings import BatchEmbedContents
 from gateway.providers.wire.gemini_files import GeminiFiles
+from gateway.providers.wire.veo import Veo
 
 
 def x_goog_api_key(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
@@ -36,6 +37,7 @@ PROVIDER = Provider(
     base_url="https://generativelanguage.googleapis.com",
     wires={"generate_content": Gemini()},
     embeddings={"embed_content": BatchEmbedContents()},
+    videos={"videos": Veo()},
     authorize=x_goog_api_key,
     own_urls=OWN_URLS,
     inline=for_every_model(INLINE),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from gateway.providers.contract import InlineLimits, Provider, for_every_model
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 from gateway.providers.wire.openai_responses import STANDARD, OpenAiResponses
+from gateway.providers.wire.xai_video import XaiVideo
 
 CHAT = Quirks(
     # "Unsupported" (logit_bias) or missing in the reference.
@@ -38,5 +39,6 @@ PROVIDER = Provider(
     name="xai",
     base_url="https://api.x.ai/v1",
     wires={"chat_completions": OpenAiChat(CHAT), "responses": OpenAiResponses(RESPONSES)},
+    videos={"videos": XaiVideo()},
     inline=for_every_model(INLINE),
 )

@@ -12,6 +12,7 @@ from gateway.model.http import Credential, HttpRequest
 from gateway.providers.contract.chat import ChatWire
 from gateway.providers.contract.embeddings import EmbeddingsWire
 from gateway.providers.contract.media import NO_LIMITS, FileApi, InlineFor
+from gateway.providers.contract.video import VideoWire
 
 
 def bearer(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
@@ -41,6 +42,7 @@ class Provider:
     base_url: str | None
     wires: dict[str, ChatWire] = field(default_factory=dict, repr=False)
     embeddings: dict[str, EmbeddingsWire] = field(default_factory=dict, repr=False)
+    videos: dict[str, VideoWire] = field(default_factory=dict, repr=False)
     authorize: Authorize = bearer
     own_urls: tuple[str, ...] = ()
     inline: InlineFor = NO_LIMITS
