@@ -4,7 +4,7 @@ import asyncio
 import sys
 import traceback
 
-from local.simulators import media
+from local.simulators import media, videos
 from local.simulators.armed import ArmedFaults, Gates
 from local.simulators.control import Control
 from local.simulators.delivery import Delivery, send_reply
@@ -26,6 +26,7 @@ from local.simulators.providers.ollama import Ollama
 from local.simulators.providers.openai import OpenAI
 from local.simulators.providers.openrouter import OpenRouter
 from local.simulators.providers.perplexity import Perplexity
+from local.simulators.providers.runway import Runway
 from local.simulators.providers.together import Together
 from local.simulators.providers.vertex import Vertex
 from local.simulators.providers.vllm import VLLM
@@ -55,6 +56,7 @@ APIS: tuple[Api, ...] = (
     Ollama(),
     VLLM(),
     Voyage(),
+    Runway(),
 )
 
 FILES = "files"
@@ -80,6 +82,8 @@ class App:
             elif request.path.startswith(f"{ISSUER}/"):
                 status, body = self.identity.answer(request)
                 out.reply(status, JSON_HEADERS, encode(body))
+            elif request.path.startswith("/_media/videos/"):
+                out.reply(*videos.answer(request.path.removeprefix("/_media/videos/")))
             elif request.path.startswith("/_media/"):
                 out.reply(*media.answer(request.path.removeprefix("/_media/"), request.query))
             else:

@@ -25,6 +25,13 @@ ALLOWED = {
     | TENANTS
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "bedrock:InvokeModel"}
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
+    "VideosRole": LOGS
+    | TENANTS
+    | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey"}
+    | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}  # as chat
+    | {"dynamodb:PutItem", "dynamodb:Query"}  # jobs
+    | {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:DeleteObject"}  # videos are files
+    | {"s3:AbortMultipartUpload", "lambda:InvokeFunction"},  # of one that broke off; pictures to begin with
     "ModelsRole": LOGS | TENANTS | {"kms:Decrypt"},
     "FilesRole": LOGS
     | TENANTS
@@ -103,6 +110,9 @@ def test_the_routes_are_the_published_ones(deployed: Resources) -> None:
     assert methods == {
         "/v1/chat/completions": ["post"],
         "/v1/embeddings": ["post"],
+        "/v1/videos": ["get", "post"],
+        "/v1/videos/{id}": ["delete", "get"],
+        "/v1/videos/{id}/content": ["get"],
         "/v1/models": ["get"],
         "/v1/models/{id+}": ["get"],
         "/openapi.json": ["get"],

@@ -15,6 +15,7 @@ from local.simulators.wire import (
     OBJECT,
     TEXT,
     Asked,
+    Filed,
     Headers,
     Json,
     Kind,
@@ -78,7 +79,7 @@ class OpenAI(ChatApi):
     errors = ErrorStyle(error_body, headers=error_headers)
     embeddings = EmbeddingRules(max_tokens=300_000, takes_tokens=True, fixed=("ada-002",))
 
-    def read(self, request: Request, path: str) -> Asked | Json:
+    def read(self, request: Request, path: str) -> Asked | Json | Filed:
         if path != "/responses":
             return super().read(request, path)
         check_key(request.headers.get("authorization", "").removeprefix("Bearer "))
