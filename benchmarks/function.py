@@ -76,6 +76,7 @@ class Package:
             "GATEWAY_STACK": STACK,
             "GATEWAY_TENANTS_TABLE": TABLE,
             "GATEWAY_LEDGER_TABLE": LEDGER,
+            "GATEWAY_JOBS_TABLE": "bench-jobs",
             "GATEWAY_EVENT_BUS": "bench",
             "GATEWAY_RECORDS_QUEUE_URL": f"{aws_url}/queue",
             "GATEWAY_FILES_BUCKET": "bench-files",

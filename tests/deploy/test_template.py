@@ -192,6 +192,7 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_EVENT_BUS",
             "GATEWAY_FETCH_EXCEPTIONS",
             "GATEWAY_FILES_BUCKET",
+            "GATEWAY_JOBS_TABLE",
             "GATEWAY_LEDGER_TABLE",
             "GATEWAY_LOCAL_ENDPOINT",
             "GATEWAY_LOST_AFTER_S",
@@ -204,6 +205,7 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_TENANTS_TABLE",
             "GATEWAY_USAGE_RECORD_DAYS",
             "GATEWAY_USAGE_TABLE",
+            "GATEWAY_VIDEO_LOOK_SECONDS",
         }
 
 

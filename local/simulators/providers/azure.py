@@ -55,7 +55,7 @@ class AzureClaude(Anthropic):
 
     name = "azure"
 
-    def read(self, request: Request, path: str) -> Call | Json:
+    def read(self, request: Request, path: str) -> Call | Json | Filed:
         return super().read(with_key(request, "x-api-key"), path)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.model.catalog import EmbeddingFacts, ModelFacts, Prices, UnitPrice
+from gateway.model.catalog import EmbeddingFacts, ModelFacts, Prices, UnitPrice, VideoFacts
 from gateway.model.errors import GatewayError
 from gateway.model.tenant import Principal
 from gateway.pipeline.route import find_approved, is_shut_down
@@ -48,6 +48,7 @@ def describe(provider: str, facts: ModelFacts) -> dict[str, Any]:
             "prices_usd_per_million": None if facts.prices is None else _usd_per_million(facts.prices),
             "unit_prices": [_unit_price(price) for price in facts.unit_prices],
             "embedding": None if facts.embedding is None else _embedding(facts.embedding),
+            "video": None if facts.video is None else _video(facts.video),
         },
     }
 
@@ -87,3 +88,12 @@ def _embedding(facts: EmbeddingFacts) -> dict[str, Any]:
         "min_dimensions": facts.min_dimensions,
         "max_dimensions": facts.most_dimensions,
     }
+
+
+def _video(facts: VideoFacts) -> dict[str, Any]:
+    """What can be asked for; the first size and `default_seconds` are made where nothing is."""
+    sizes = [
+        {"size": size.size, "resolution": size.resolution, "seconds": list(size.seconds or facts.seconds)}
+        for size in facts.sizes
+    ]
+    return {"sizes": sizes, "default_seconds": facts.default_seconds, "input_reference": facts.picture}
