@@ -42,11 +42,18 @@ class Outcome:
 
 
 def request() -> dict[str, Any]:
-    """A chat that costs what is held for it: its switches name the prompt tokens that the gateway counts at most."""
+    """A chat that costs what is held for it: its switches name the prompt tokens that the gateway counts at most, and
+    its tier is the one that serves it.
+    """
     tokens = 0
     while True:
         text = f"[[prompt_tokens={tokens} completion_tokens={MAX_TOKENS}]] {'word ' * MAX_TOKENS}"
-        body = {"model": MODEL, "messages": [{"role": "user", "content": text}], "max_tokens": MAX_TOKENS}
+        body = {
+            "model": MODEL,
+            "messages": [{"role": "user", "content": text}],
+            "max_tokens": MAX_TOKENS,
+            "service_tier": "default",
+        }
         needed = prompt_tokens_at_most(msgspec.convert(body, ChatCall), _FACTS)
         if needed == tokens:
             return body

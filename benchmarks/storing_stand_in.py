@@ -125,7 +125,7 @@ def _operation(head: bytes) -> str:
 def _job(job_id: str) -> str:
     """A video that its provider has begun."""
     remote = {"provider": "xai", "model": "grok-imagine-video", "id": "r-1"}
-    facts = {"seconds": 1, "size": "1280x720", "resolution": "720p", "units": {"video_ms:720p": 1000}}
+    asked = {"seconds": 1, "size": "1280x720", "resolution": "720p", "units": {"video_ms:720p": 1000}}
     job = {
         "id": job_id,
         "tenant_id": "acme",
@@ -139,6 +139,6 @@ def _job(job_id: str) -> str:
         "created_at_s": 1,
         "expires_at_s": 2**40,
         "remote": remote,
-        "facts": facts,
+        "facts": {**asked, "trace_id": "0" * 32},
     }
     return json.dumps(job)

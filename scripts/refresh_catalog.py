@@ -18,33 +18,28 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import NODEFAULT, Struct
 
-from gateway.model.catalog import ModelFacts, Prices, PriceTier, ProviderCatalog, UnitPrice
+from gateway.model.catalog import ModelFacts, Prices, PriceTier, ProviderCatalog
 from scripts.catalog_overlay import (
     CatalogError,
-    Change,
     Lifecycle,
     Overlay,
-    pico_usd_of,
+    apply,
+    capabilities,
+    modalities,
     pico_usd_per_token,
     read_overlays,
 )
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS_DEV = "https://github.com/anomalyco/models.dev"
-MODALITIES = ("text", "image", "audio", "video", "document", "embedding")
-CAPABILITIES = (
-    *("tools", "parallel_tools", "structured_output", "reasoning", "streaming", "batch", "embeddings"),
-    *("image_generation", "speech", "transcription", "video_generation", "realtime"),
-)
 LIFECYCLE: dict[str | None, Lifecycle] = {
     None: "production",
     "alpha": "preview",
@@ -80,19 +75,6 @@ def read_tiers(cost: dict[str, Any], where: str) -> tuple[PriceTier, ...]:
         tiers = [(200_000, cost["context_over_200k"])]
     read = [(size, read_prices(tier, where)) for size, tier in sorted(tiers, key=lambda pair: pair[0])]
     return tuple(PriceTier(above_prompt_tokens=size, prices=prices) for size, prices in read if prices)
-
-
-def modalities(names: Iterable[str], *, without: str = "") -> tuple[str, ...]:
-    """In a fixed order, `pdf` under this gateway's name for it."""
-    ours = {"document" if name == "pdf" else name for name in names} - {without}
-    return tuple(name for name in MODALITIES if name in ours)
-
-
-def capabilities(names: set[str], where: str) -> tuple[str, ...]:
-    unknown = names - set(CAPABILITIES)
-    if unknown:
-        raise CatalogError(f"{where}: unknown capability {sorted(unknown)}")
-    return tuple(name for name in CAPABILITIES if name in names)
 
 
 def read_reasoning(options: list[dict[str, Any]]) -> tuple[Literal["effort", "budget"] | None, tuple[str, ...]]:
@@ -142,61 +124,6 @@ def read_row(model_id: str, row: dict[str, Any], *, api: str, source: str, as_of
     )
 
 
-def changed_prices(prices: Prices | None, change: Change) -> Prices | None:
-    pico = msgspec.structs.asdict(prices) if prices else {}
-    for key, usd in change.usd_per_million.items():
-        pico[key] = None if usd is None else pico_usd_per_token(usd)
-    for key, (base, factor) in change.times.items():
-        if pico.get(base) is not None:
-            pico[key] = pico[base] * factor
-    return Prices(**pico) if any(value is not None for value in pico.values()) else None
-
-
-def changed_tiers(row: ModelFacts, change: Change) -> tuple[PriceTier, ...]:
-    if isinstance(change.tiers, UnsetType):
-        return row.price_tiers
-    return tuple(
-        PriceTier(
-            above_prompt_tokens=int(tier["above_prompt_tokens"]),
-            prices=Prices(**{k: pico_usd_per_token(v) for k, v in tier.items() if k != "above_prompt_tokens"}),
-        )
-        for tier in change.tiers
-    )
-
-
-def changed_unit_prices(row: ModelFacts, change: Change) -> tuple[UnitPrice, ...]:
-    """In a fixed order."""
-    changed = [
-        UnitPrice(unit=price.unit, pico_usd=pico_usd_of(price.usd), per=price.per, variant=price.variant)
-        for price in change.usd_per_unit
-    ]
-    prices = {(price.unit, price.variant): price for price in (*row.unit_prices, *changed)}
-    return tuple(prices[name] for name in sorted(prices))
-
-
-def apply(row: ModelFacts, change: Change) -> ModelFacts:
-    """The row with the change's members in place of its own.
-
-    It keeps its source unless it is given other prices, where it is paid by tokens those of tokens.
-    """
-    is_priced = change.usd_per_million or (change.usd_per_unit and row.prices is None)
-    kept = set() if is_priced else {"source", "as_of"}
-    names = set(Change.__struct_fields__) & set(ModelFacts.__struct_fields__) - kept
-    simple = {name: value for name in names if (value := getattr(change, name)) is not UNSET}
-    if unknown := {*change.add_input, *change.remove_input} - set(MODALITIES):
-        raise CatalogError(f"{row.id}: unknown modality {sorted(unknown)}")
-    given = simple.pop("input", row.input)
-    return msgspec.structs.replace(
-        row,
-        **simple,
-        input=modalities((set(given) | set(change.add_input)) - set(change.remove_input)),
-        capabilities=capabilities((set(row.capabilities) | set(change.add)) - set(change.remove), row.id),
-        prices=changed_prices(row.prices, change),
-        price_tiers=changed_tiers(row, change),
-        unit_prices=changed_unit_prices(row, change),
-    )
-
-
 def matching(rows: dict[str, ModelFacts], patterns: tuple[str, ...], where: str) -> list[str]:
     """The ids that match, every pattern at least one."""
     for pattern in patterns:
@@ -231,6 +158,8 @@ def copied_rows(overlay: Overlay, own: dict[str, dict[str, ModelFacts]]) -> dict
             if old_id not in origin or new_id in own[overlay.provider]:
                 raise CatalogError(f"{overlay.provider}: cannot copy {copy.provider}/{old_id} as {new_id}")
             moved = msgspec.structs.replace(origin[old_id], id=new_id, source=copy.source, as_of=copy.as_of)
+            if copy.provider != overlay.provider:
+                moved = msgspec.structs.replace(moved, tools_api=None)  # of the host, not of the model
             rows[new_id] = apply(moved, copy)
     return rows
 
@@ -240,7 +169,8 @@ def without_defaults(value: Struct) -> dict[str, Any]:
     shown = {}
     for member in msgspec.structs.fields(type(value)):
         item = getattr(value, member.name)
-        if item != member.default:
+        default = member.default if member.default_factory is NODEFAULT else member.default_factory()
+        if item != default:
             shown[member.name] = item
     return shown
 

@@ -46,7 +46,8 @@ def _matrix() -> str:
 def _cell(row: Row, cell: str) -> str:
     if (refused := refusal(row, cell)) is not None:
         return f"refused: [{_host(refused.source)}]({_place(row, refused.source)})"
-    said = {"structured_output": row.schema, "reasoning": row.reasoning}.get(cell, "")
+    schema = f"{row.schema}, streamed {row.streamed_schema}" if row.streamed_schema else row.schema
+    said = {"structured_output": schema, "reasoning": row.reasoning}.get(cell, "")
     return f"✓ {said}".rstrip()
 
 
@@ -70,8 +71,13 @@ def _words(heading: str, meanings: Mapping[str, str]) -> str:
 
 def _models() -> str:
     lines = ["## The models\n", _line("Model", "API", "Why this one"), "|---|---|---|"]
-    lines += [_line(f"`{row.name}`", f"`{row.facts.api}`", row.why) for row in ROWS]
+    lines += [_line(f"`{row.name}`", _apis(row), row.why) for row in ROWS]
     return "\n".join(lines) + "\n"
+
+
+def _apis(row: Row) -> str:
+    tools_api = row.facts.tools_api
+    return f"`{row.facts.api}`" + (f"; with tools, when it reasons, `{tools_api}`" if tools_api else "")
 
 
 def _line(*cells: str) -> str:

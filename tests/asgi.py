@@ -45,6 +45,7 @@ async def call(
     method: str = "POST",
     path: str = ROUTE,
     answer: Answer | None = None,
+    extensions: dict[str, Any] | None = None,
 ) -> Answer:
     """Runs the application to its very end."""
     result = Answer() if answer is None else answer
@@ -68,6 +69,7 @@ async def call(
         "path": path.partition("?")[0],
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
         "query_string": path.partition("?")[2].encode(),
+        "extensions": extensions or {},
     }
     await app(scope, receive, send)
     return result

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.adapters.no_tokens import NoTokens
 from gateway.gts.ids import newest_minor, parse
+from gateway.job_ports import JobPage
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
@@ -22,7 +24,6 @@ from gateway.model.errors import (
     JobNotFound,
     MediaNotFound,
     PayloadTooLarge,
-    ProviderError,
     StorageUnavailable,
 )
 from gateway.model.file import (
@@ -36,12 +37,15 @@ from gateway.model.file import (
     is_file_id,
     is_forgotten,
 )
+from gateway.model.hook import HookFailed, HookMessage, RemoteHook
 from gateway.model.http import Credential, HttpRequest, HttpResponse
 from gateway.model.job import Job, Status
+from gateway.model.provider_errors import ProviderError
 from gateway.model.record import Told
 from gateway.model.secret import Secret
+from gateway.model.telemetry import RequestLine
 from gateway.model.tenant import ApiKey, Principal, Tenant, User
-from gateway.ports import Clock, JobPage, Origin, World
+from gateway.ports import Clock, Origin, World
 
 
 @dataclass
@@ -147,15 +151,15 @@ class ScriptedOutbound:
 
 @dataclass
 class ListRecords:
-    written: list[dict[str, Any]] = field(default_factory=list)
+    written: list[RequestLine] = field(default_factory=list)
     troubles: list[dict[str, Any]] = field(default_factory=list)
     on_write: Callable[[], None] | None = None
 
     def trouble(self, event: str, **facts: Any) -> None:
         self.troubles.append({"event": event, **facts})
 
-    def write(self, record: dict[str, Any]) -> None:
-        self.written.append(record)
+    def write(self, line: RequestLine) -> None:
+        self.written.append(line)
         if self.on_write is not None:
             self.on_write()
 
@@ -347,6 +351,33 @@ class ListEvents:
         self.told += told
 
 
+HookAnswer = dict[str, Any] | bytes | HookFailed | Callable[[], Awaitable[dict[str, Any]]]
+
+
+@dataclass
+class ScriptedHooks:
+    """Remote hooks by id: what each answers, the failure it raises, or what is awaited for its answer.
+
+    `asked`: (hook, message) of every question.
+    """
+
+    answers: dict[str, HookAnswer] = field(default_factory=dict)
+    asked: list[tuple[RemoteHook, HookMessage]] = field(default_factory=list)
+
+    async def ask(self, hook: RemoteHook, message: HookMessage) -> bytes:
+        self.asked.append((hook, message))
+        answer = self.answers[hook.id]
+        if isinstance(answer, HookFailed):
+            raise answer
+        if callable(answer):
+            answer = await answer()
+        return answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+
+    @property
+    def questions(self) -> list[Any]:
+        return [json.loads(message.body) for _, message in self.asked]
+
+
 def world_of(outbound: ScriptedOutbound, access: MemoryAccess, catalog: MemoryCatalog) -> World:
     """A world whose only provider is reached through `outbound`."""
     credential = Credential(Secret("provider-key"))
@@ -365,6 +396,7 @@ def world_of(outbound: ScriptedOutbound, access: MemoryAccess, catalog: MemoryCa
         downloads=FixedDownloads(),
         jobs=MemoryJobs(),
         types=MemoryTypes(),
+        hooks=ScriptedHooks(),
         records=ListRecords(),
         clock=clock,
     )

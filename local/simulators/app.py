@@ -33,6 +33,7 @@ from local.simulators.providers.vllm import VLLM
 from local.simulators.providers.voyage import Voyage
 from local.simulators.providers.xai import XAI
 from local.simulators.switches import SwitchError, build
+from local.simulators.webhooks import Webhooks
 from local.simulators.wire import JSON_HEADERS, Api, Filed, Refused, Reply, encode
 
 APIS: tuple[Api, ...] = (
@@ -71,7 +72,8 @@ class App:
         self.gates = Gates()
         self.identity = IdentityProvider()
         self._apis = {api.name: api for api in APIS}
-        self._control = Control(self.journal, self.faults, self.gates, list(self._apis))
+        self._webhooks = Webhooks()
+        self._control = Control(self.journal, self.faults, self.gates, self._webhooks, list(self._apis))
 
     async def __call__(self, request: Request, out: Connection) -> None:
         """Answer one request. A failure of the simulator itself is a 500 that says so."""
@@ -84,6 +86,8 @@ class App:
                 out.reply(status, JSON_HEADERS, encode(body))
             elif request.path.startswith("/_media/videos/"):
                 out.reply(*videos.answer(request.path.removeprefix("/_media/videos/")))
+            elif request.path.startswith("/_hooks/"):
+                out.reply(*await self._webhooks.answer(request.path.removeprefix("/_hooks/"), request))
             elif request.path.startswith("/_media/"):
                 out.reply(*media.answer(request.path.removeprefix("/_media/"), request.query))
             else:

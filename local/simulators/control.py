@@ -1,4 +1,4 @@
-"""The control API under /_sim: what was received, when it was answered, armed faults, gates."""
+"""The control API under /_sim: what was received, when it was answered, armed faults, gates, webhook receivers."""
 
 import os
 import time
@@ -13,6 +13,7 @@ from local.simulators.armed import ArmedFaults, Gates
 from local.simulators.http1 import Request
 from local.simulators.journal import MAX_ENTRIES, Journal
 from local.simulators.switches import SwitchError
+from local.simulators.webhooks import Behaviour, Webhooks
 
 MAX_WAIT_S = 60.0
 NOT_FOUND = 404, {"sim_error": "no such control route or entry"}
@@ -31,8 +32,11 @@ class FaultOrder(msgspec.Struct, forbid_unknown_fields=True):
 class Control:
     """Routes of the control API. No key: the simulators listen on the loopback address only."""
 
-    def __init__(self, journal: Journal, faults: ArmedFaults, gates: Gates, providers: list[str]) -> None:
+    def __init__(
+        self, journal: Journal, faults: ArmedFaults, gates: Gates, webhooks: Webhooks, providers: list[str]
+    ) -> None:
         self._journal = journal
+        self._webhooks = webhooks
         self._faults = faults
         self._gates = gates
         self._providers = providers
@@ -42,6 +46,7 @@ class Control:
             "timeline": self._timeline,
             "faults": self._fault,
             "gates": self._gate,
+            "hooks": self._hook,
         }
 
     async def answer(self, request: Request) -> Answered:
@@ -91,6 +96,12 @@ class Control:
                 raise ValueError(f"unknown provider {order.provider}")
             self._faults.arm(order.provider, order.model, order.fault, order.count)
         return 200, {"faults": self._faults.listing()}
+
+    async def _hook(self, method: str, name: str, _query: dict[str, str], body: bytes) -> Answered:
+        if method == "POST":
+            self._webhooks.set_up(name, msgspec.json.decode(body, type=Behaviour))
+        received = self._webhooks.received(name)
+        return NOT_FOUND if received is None else (200, {"hook": name, "received": received})
 
     async def _gate(self, method: str, name: str, _query: dict[str, str], _body: bytes) -> Answered:
         held = self._gates.waiting.get(name, 0)

@@ -67,7 +67,9 @@ def _resolve(reference: str, root: Any) -> Any:
 def _merge(schema: dict[str, Any], root: Any) -> dict[str, Any]:
     merged: dict[str, Any] = {key: value for key, value in schema.items() if key != "allOf"}
     for part in schema["allOf"]:
-        branch = _resolve(part["$ref"], root) if "$ref" in part else part
+        branch = _resolve(part["$ref"], root) if isinstance(part, dict) and "$ref" in part else part
+        if not isinstance(branch, dict):
+            continue
         merged |= {
             **branch,
             "properties": {**merged.get("properties", {}), **branch.get("properties", {})},

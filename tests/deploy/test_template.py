@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.pipeline.watch import BEFORE_AND_AFTER_S, WHOLE_TOTAL_S
+from gateway.model.call import MAX_BEGIN_MS
+from gateway.pipeline.watch import BEFORE_AND_AFTER_S
 from local.places import REPOSITORY
 from tests.deploy.conftest import Resources, of_type
 
@@ -20,6 +21,7 @@ ALLOWED = {
     | {"dynamodb:Query", "secretsmanager:GetSecretValue", "kms:Decrypt"}
     | {"s3:GetObject", "s3:ListBucket", "lambda:InvokeFunction"}  # media: files, and what was fetched
     | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"}
+    | {"bedrock:ApplyGuardrail"}  # a tenant's hook; functions and signing keys of hooks by the actions above
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # the ledger; what is told, and where else
     "EmbeddingsRole": LOGS
     | TENANTS
@@ -65,6 +67,7 @@ ALLOWED = {
 BELOW = (
     *("/usage/*", "/audit/*", "/alerts/*"),
     *("/providers/*", "/files/*", "/pending/*", "/uploads/*", "/idempotency/*", "/fetched/*"),
+    *(":function:gateway-hook-*", "/hooks/*", ":guardrail/*"),
     *(":foundation-model/*", ":inference-profile/*", ":application-inference-profile/*"),
 )
 """What a resource may say for "everything below"."""
@@ -101,7 +104,7 @@ def test_embeddings_may_be_larger_than_a_buffered_answer(deployed: Resources) ->
     embeddings = integration(deployed, "/v1/embeddings", "post")
     assert embeddings["responseTransferMode"] == "STREAM"
     assert deployed["EmbeddingsFunction"]["Properties"]["Timeout"] * 1000 == embeddings["timeoutInMillis"]
-    assert deployed["EmbeddingsFunction"]["Properties"]["Timeout"] == WHOLE_TOTAL_S + BEFORE_AND_AFTER_S
+    assert deployed["EmbeddingsFunction"]["Properties"]["Timeout"] == MAX_BEGIN_MS / 1000 + BEFORE_AND_AFTER_S
 
 
 def test_the_routes_are_the_published_ones(deployed: Resources) -> None:
@@ -138,6 +141,17 @@ def test_a_browser_is_told_only_of_the_origin_that_was_allowed(deployed: Resourc
 def test_a_role_may_do_what_is_written_down_and_nothing_else(deployed: Resources, name: str) -> None:
     actions = {action for statement in statements(deployed[name]) for action in statement["Action"]}
     assert actions == ALLOWED[name]
+
+
+def test_of_all_functions_chat_may_invoke_the_media_fetcher_and_hooks(deployed: Resources) -> None:
+    chat = [one for one in statements(deployed["ChatRole"]) if "lambda:InvokeFunction" in one["Action"]]
+    fetcher, hooks = (json.dumps(statement["Resource"]) for statement in chat)
+    assert "MediaFetchFunctionAliaslive" in fetcher
+    assert ":function:gateway-hook-*" in hooks
+    functions = of_type(deployed, "AWS::Lambda::Function").values()
+    assert all(
+        function["Properties"]["FunctionName"]["Fn::Sub"].startswith("${AWS::StackName}-") for function in functions
+    )
 
 
 def test_every_function_has_a_role_of_its_own(deployed: Resources) -> None:
@@ -195,6 +209,7 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_JOBS_TABLE",
             "GATEWAY_LEDGER_TABLE",
             "GATEWAY_LOCAL_ENDPOINT",
+            "GATEWAY_LOG_LEVEL",
             "GATEWAY_LOST_AFTER_S",
             "GATEWAY_OIDC_AUDIENCE",
             "GATEWAY_OIDC_ISSUER",

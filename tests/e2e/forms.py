@@ -71,6 +71,10 @@ class Form(ABC):
     def results(self, results: Sequence[Result]) -> list[Json]:
         """The results of those calls."""
 
+    def ordered(self, results: Sequence[Result]) -> Sequence[Result]:
+        """The results in the order in which the API gets them."""
+        return results
+
     def image(self, media: Media) -> Json | None:
         """A part of a message; None where the API has none."""
         return None
@@ -195,7 +199,7 @@ class MessagesForm(Form):
             {"type": "tool_use", "id": call["id"], "name": call["function"]["name"], "input": arguments(call)}
             for call in message["tool_calls"]
         ]
-        return [{"role": "assistant", "content": [*message.get("reasoning_details", ()), *uses]}]
+        return [{"role": "assistant", "content": [*details(message), *uses]}]
 
     def results(self, results: Sequence[Result]) -> list[Json]:
         blocks = [{"type": "tool_result", "tool_use_id": call_id, "content": text} for call_id, _, text in results]
@@ -255,6 +259,25 @@ class GeminiForm(Form):
         return found
 
 
+class VertexForm(GeminiForm):
+    """Without ids: https://github.com/vercel/ai/issues/15664. The results have to be in the order of the calls."""
+
+    def called(self, message: Json) -> list[Json]:
+        (turn,) = super().called(message)
+        for part in turn["parts"]:
+            del part["functionCall"]["id"]
+        return [turn]
+
+    def results(self, results: Sequence[Result]) -> list[Json]:
+        (turn,) = super().results(self.ordered(results))
+        for part in turn["parts"]:
+            del part["functionResponse"]["id"]
+        return [turn]
+
+    def ordered(self, results: Sequence[Result]) -> Sequence[Result]:
+        return results[::-1]
+
+
 def _function_call(call: Json) -> Json:
     signature = call.get("extra_content", {}).get("google", {}).get("thought_signature")
     part = {"functionCall": {"id": call["id"], "name": call["function"]["name"], "args": arguments(call)}}
@@ -278,7 +301,7 @@ class ConverseForm(Form):
         return {"role": "assistant", "content": [{"text": text}]}
 
     def called(self, message: Json) -> list[Json]:
-        thoughts = [{"reasoningContent": detail["reasoningContent"]} for detail in message.get("reasoning_details", ())]
+        thoughts = [{"reasoningContent": detail["reasoningContent"]} for detail in details(message)]
         uses = [
             {"toolUse": {"toolUseId": call["id"], "name": call["function"]["name"], "input": arguments(call)}}
             for call in message["tool_calls"]
@@ -348,3 +371,8 @@ class ResponsesForm(Form):
     def schema(self, body: Json) -> Json:
         found: Json = body["text"]["format"]["schema"]
         return found
+
+
+def details(message: Json) -> list[Json]:
+    """Without the gateway's own mark of the model that thought."""
+    return [detail for detail in message.get("reasoning_details", ()) if detail["type"] != "model"]

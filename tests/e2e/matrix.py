@@ -17,7 +17,16 @@ import msgspec
 
 from gateway.model.catalog import ModelFacts, ProviderCatalog
 from scripts.catalog_overlay import Change, read_overlays
-from tests.e2e.forms import ChatForm, CohereForm, ConverseForm, Form, GeminiForm, MessagesForm, ResponsesForm
+from tests.e2e.forms import (
+    ChatForm,
+    CohereForm,
+    ConverseForm,
+    Form,
+    GeminiForm,
+    MessagesForm,
+    ResponsesForm,
+    VertexForm,
+)
 
 CATALOG = Path(__file__).parents[2] / "shared" / "catalog"
 CHAT_APIS = ("chat_completions", "messages", "generate_content", "converse", "cohere_chat", "responses")
@@ -68,6 +77,8 @@ class Row:
     """`why` this model. `schema`: how it is asked for, a key of SCHEMAS. `reasoning`: what becomes of it, a key of
     REASONING, "" for a model without.
 
+    `streamed_schema`: in place of `schema`, when streamed, where that makes a difference.
+    `tools_form`: that of a call with tools, where another API takes them (`tools_api` of the catalog).
     `asks`: the members of the request that ask for reasoning.
     """
 
@@ -78,6 +89,8 @@ class Row:
     schema: Literal["native", "tool", "prompt"] = "native"
     reasoning: Reasoning = ""
     asks: Mapping[str, Any] = field(default_factory=lambda: {"reasoning_effort": "high"})
+    tools_form: Form | None = None
+    streamed_schema: Literal["", "tool", "prompt"] = ""
 
     @property
     def name(self) -> str:
@@ -95,6 +108,7 @@ class Refusal(NamedTuple):
     source: str
 
 
+LEVELS = "pictures, PDFs, levels of reasoning"
 MOST = "takes what any of its models takes"
 CLAUDE, GEMINI, CONVERSE, RESPONSES = MessagesForm(), GeminiForm(), ConverseForm(), ResponsesForm()
 PLAIN = ChatForm()
@@ -109,7 +123,8 @@ NOVA_ASKS = {"reasoning_effort": "medium"}  # at "high" it takes no output limit
 FIREWORKS = "accounts/fireworks/models"
 
 ROWS = (
-    Row("openai", "gpt-5.5", "pictures, PDFs, levels of reasoning", FILES, reasoning="counted"),
+    Row("openai", "gpt-5.5", LEVELS, FILES, reasoning="encrypted", tools_form=RESPONSES),
+    Row("openai", "gpt-5", LEVELS, FILES, reasoning="counted"),
     Row("openai", "gpt-5.3-codex", "spoken to through Responses", RESPONSES, reasoning="encrypted"),
     Row("openai", "gpt-audio", "hears", PLAIN, "tool"),
     Row("anthropic", "claude-sonnet-4-6", f"{MOST}; thinks at a level", CLAUDE, reasoning="signed"),
@@ -119,29 +134,30 @@ ROWS = (
     Row("bedrock", "anthropic.claude-sonnet-4-6", "Claude's parameters", CONVERSE, reasoning="signed"),
     Row("bedrock", "amazon.nova-2-lite-v1:0", "sees video; Nova's parameters", CONVERSE, "tool", "signed", NOVA_ASKS),
     Row("bedrock", "mistral.voxtral-small-24b-2507", "hears", CONVERSE),
-    Row("azure", "gpt-5.4", "pictures, PDFs, levels of reasoning", FILES, reasoning="counted"),
+    Row("azure", "gpt-5.5", LEVELS, FILES, reasoning="encrypted", tools_form=RESPONSES),
+    Row("azure", "gpt-5", LEVELS, FILES, reasoning="counted"),
     Row("azure", "gpt-5.3-codex", "spoken to through Responses", RESPONSES, reasoning="encrypted"),
     Row("azure", "claude-sonnet-4-6", "Anthropic's API beside OpenAI's", CLAUDE, reasoning="signed"),
     Row("azure", "phi-4-multimodal", "hears", PLAIN, "prompt"),
-    Row("vertex", "gemini-3.5-flash", MOST, GEMINI, reasoning="signed"),
+    Row("vertex", "gemini-3.5-flash", MOST, VertexForm(), reasoning="signed"),
     Row("vertex", "claude-haiku-4-5@20251001", "Anthropic's API at Google", CLAUDE, "tool", "signed"),
     Row("mistral", "mistral-medium-2604", "all but sound", MISTRAL, reasoning="blocks"),
     Row("mistral", "voxtral-small-latest", "hears", ChatForm(bare_audio=True)),
     Row("cohere", "command-a-plus-05-2026", MOST, CohereForm(), reasoning="blocks"),
-    Row("groq", "openai/gpt-oss-120b", "reasons", IN_REASONING, reasoning="text"),
-    Row("groq", "meta-llama/llama-4-scout-17b-16e-instruct", "sees", PLAIN),
-    Row("deepseek", "deepseek-v4-pro", MOST, IN_REASONING_CONTENT, "tool", "text"),
+    Row("groq", "openai/gpt-oss-120b", "reasons", IN_REASONING, reasoning="text", streamed_schema="prompt"),
+    Row("groq", "meta-llama/llama-4-scout-17b-16e-instruct", "sees", PLAIN, streamed_schema="tool"),
+    Row("deepseek", "deepseek-v4-pro", MOST, IN_REASONING_CONTENT, "prompt", "text"),
     Row("xai", "grok-4.3", MOST, PLAIN, reasoning="shown"),
     Row("together", "moonshotai/Kimi-K2.6", MOST, PLAIN, "native", "shown", KIMI_ASKS),
     Row("together", "deepseek-ai/DeepSeek-V4-Pro", "levels of reasoning", PLAIN, reasoning="shown"),
-    Row("fireworks", f"{FIREWORKS}/qwen3p7-plus", MOST, IN_REASONING_CONTENT, "tool", "text"),
+    Row("fireworks", f"{FIREWORKS}/qwen3p7-plus", MOST, IN_REASONING_CONTENT, "prompt", "text"),
     Row("fireworks", f"{FIREWORKS}/deepseek-v4-pro", "a schema natively", IN_REASONING_CONTENT, "native", "text"),
     Row("openrouter", "google/gemini-2.5-flash", MOST, OPENROUTER, reasoning="blocks"),
     Row("perplexity", "sonar-reasoning-pro", MOST, ChatForm(document_as="file_url"), reasoning="counted"),
     Row("cerebras", "gpt-oss-120b", f"{MOST}; levels of reasoning", IN_REASONING, reasoning="text"),
     Row("ollama", "qwen3-vl", MOST, IN_REASONING, reasoning="text"),
     Row("vllm", "Qwen/Qwen3-Omni-30B-A3B-Thinking", MOST, IN_REASONING, "native", "text", QWEN_ASKS),
-    Row("huggingface", "moonshotai/Kimi-K2.6", "sees pictures and video", PLAIN, "tool", "shown"),
+    Row("huggingface", "moonshotai/Kimi-K2.6", "sees pictures and video", PLAIN, "prompt", "shown"),
     Row("huggingface", "openai/gpt-oss-120b", "levels of reasoning", PLAIN, reasoning="shown"),
 )
 

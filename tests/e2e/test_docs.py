@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.e2e.conftest import Gateway
@@ -25,11 +27,8 @@ ADMINISTRATION = [ROOT / "README.md", ROOT / "docs" / "admin.md"]
 pytestmark = pytest.mark.stack
 
 
-def test_the_administration_does_what_the_pages_say(local: Gateway, tmp_path: Path) -> None:
-    """All examples, one after the other, with the command as it is in this repository."""
-    blocks = [code for page in ADMINISTRATION for _, code in BLOCK.findall(page.read_text())]
-    examples = [code for code in blocks if re.match(r"(\w+=\$\()?gateway ", code) or "/admin/" in code]
-    assert len(examples) == 7
+def typed(local: Gateway, folder: Path, examples: list[str]) -> str:
+    """What examples for a terminal print, one after the other, with the command as it is in this repository."""
     script = f'gateway() {{ "{sys.executable}" -m cli "$@"; }}\n' + "".join(examples).replace("curl", "curl -fsS")
     environment = {
         **os.environ,
@@ -39,11 +38,29 @@ def test_the_administration_does_what_the_pages_say(local: Gateway, tmp_path: Pa
     }
     command = ["bash", "-euo", "pipefail", "-c", script]
     result = subprocess.run(  # noqa: S603 - what the pages tell people to type
-        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False
     )
     assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_the_administration_does_what_the_pages_say(local: Gateway, tmp_path: Path) -> None:
+    blocks = [code for page in ADMINISTRATION for _, code in BLOCK.findall(page.read_text())]
+    examples = [code for code in blocks if re.match(r"(\w+=\$\()?gateway ", code) or "/admin/" in code]
+    assert len(examples) == 7
+    printed = typed(local, tmp_path, examples)
     assert (tmp_path / "ci.key").read_text().startswith("gwk_")
-    assert "750" in result.stdout
+    assert "750" in printed
+
+
+def test_hooks_do_what_their_page_says(local: Gateway, tmp_path: Path) -> None:
+    blocks = [code for _, code in BLOCK.findall((ROOT / "docs" / "hooks.md").read_text())]
+    [example] = [code for code in blocks if code.startswith("gateway ")]
+    reply = json.loads(typed(local, tmp_path, [example]).splitlines()[-1])
+    assert reply["choices"][0]["message"]["content"] == "You said: Write to joe@example.org"
+    assert [(run["id"], run["action"]) for run in reply["gateway"]["hooks"]] == [("pii", "modify"), ("words", "allow")]
+    [last] = httpx.get(f"{local.simulators}/_sim/requests?limit=1").json()["requests"]
+    assert last["body"]["messages"][0]["content"] == "Write to <EMAIL_1>"
 
 
 @pytest.mark.parametrize(("language", "code"), EXAMPLES)

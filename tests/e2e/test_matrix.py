@@ -9,6 +9,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -159,7 +160,7 @@ def check_results(gate: Gate, row: Row, stream: bool, text: str, reply: Reply, *
     second = gate.ask(row, stream=stream, messages=messages, tools=TOOLS, **members)
     history = [row.form.user(text), *row.form.called(reply.said), *row.form.results(results)]
     assert only_body(gate, row, stream)[row.form.conversation] == history
-    assert second.said["content"] == f"Tool said: {' '.join(result.text for result in results)}"
+    assert second.said["content"] == f"Tool said: {' '.join(result.text for result in row.form.ordered(results))}"
     assert second.finish_reason == "stop"
 
 
@@ -167,9 +168,10 @@ def check_structured_output(gate: Gate, row: Row, stream: bool) -> None:
     wanted = {"type": "json_schema", "json_schema": {"name": "town", "strict": True, "schema": SCHEMA}}
     reply = gate.ask(row, stream=stream, messages=user("Name a town."), response_format=wanted)
     body = only_body(gate, row, stream)
-    if row.schema == "native":
+    way = (stream and row.streamed_schema) or row.schema
+    if way == "native":
         assert row.form.schema(body) == SCHEMA
-    elif row.schema == "tool":
+    elif way == "tool":
         assert body.items() >= row.form.forced(REPLY._replace(parameters=SCHEMA)).items()
     else:
         assert body[row.form.conversation][0]["role"] == "system"
@@ -233,12 +235,17 @@ CHECKS: dict[str, Callable[[Gate, Row, bool], None]] = {
 }
 
 
+WITH_TOOLS = ("tools", "parallel_tools", "tool_results", "reasoning")
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_cell(gate: Gate, row: Row, cell: str, stream: bool) -> None:
     gate.begin()
     refused = refusal(row, cell)
+    if cell in WITH_TOOLS:
+        row = replace(row, form=row.tools_form or row.form)
     if refused is None:
         CHECKS[cell](gate, row, stream)
         return
@@ -248,3 +255,31 @@ def test_cell(gate: Gate, row: Row, cell: str, stream: bool) -> None:
     assert (caught.value.code, caught.value.body["param"]) == ("capability_not_supported", refused.param)
     assert row.model in caught.value.body["message"]
     assert gate.received() == []
+
+
+def test_a_conversation_goes_on_anywhere(gate: Gate) -> None:
+    """Each model gets what the one before it began, ids, signatures and reasoning, and a user who goes on."""
+    rows = [row for row in ROWS if refusal(row, "tool_results") is None]
+    for before, row in zip(rows, rows[1:] + rows[:1], strict=True):
+        asks = {"extra_body": before.asks, "max_tokens": MANY_TOKENS} if refusal(before, "reasoning") is None else {}
+        begun = gate.ask(before, stream=False, messages=user(THREE_CALLS), tools=TOOLS, **asks).message
+        results = [{"role": "tool", "tool_call_id": call.id, "content": "Done"} for call in begun.tool_calls]
+        messages = [*user(THREE_CALLS), begun, *results, *user("Go on")]
+        for tools in ({"tools": TOOLS}, {}):
+            assert gate.ask(row, stream=False, messages=messages, **tools).finish_reason == "stop", (before, row)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_schema_beside_tools(gate: Gate, row: Row, stream: bool) -> None:
+    """The model may still call, and what it says in the end is held to the schema."""
+    if refusal(row, "tools") is not None:
+        pytest.skip("takes no tools")
+    wanted = {"type": "json_schema", "json_schema": {"name": "town", "strict": True, "schema": SCHEMA}}
+    asks: Json = {"tools": TOOLS, "response_format": wanted}
+    called = gate.ask(row, stream=stream, messages=user(ONE_CALL), **asks)
+    check_calls(called, CALLS[:1])
+    result = {"role": "tool", "tool_call_id": called.said["tool_calls"][0]["id"], "content": "3"}
+    reply = gate.ask(row, stream=stream, messages=[*user(ONE_CALL), called.message, result], **asks)
+    assert json.loads(reply.said["content"]) == {"name": "string", "people": 1}
+    assert reply.finish_reason == "stop"

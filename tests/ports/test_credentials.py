@@ -13,9 +13,10 @@ import pytest
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.credentials import RoleKeys
-from gateway.adapters.aws.secrets import KEEP_S, Role, SecretsManagerCredentials
+from gateway.adapters.aws.kept import KEEP_S
+from gateway.adapters.aws.secrets import Role, SecretsManagerCredentials
 from gateway.adapters.http_client import HttpClient
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 from tests.fakes import ManualClock
 from tests.ports.conftest import REGION
 

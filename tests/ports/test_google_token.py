@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from gateway.adapters.google_token import REFRESH_AHEAD_S, GoogleCredentials, GoogleTokens
 from gateway.adapters.http_client import HttpClient
-from gateway.model.errors import ProviderError
 from gateway.model.http import Credential
+from gateway.model.provider_errors import ProviderError
 from gateway.model.secret import Secret
 from tests.fakes import ManualClock, MemoryCredentials
 

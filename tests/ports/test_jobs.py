@@ -12,9 +12,9 @@ import pytest
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.jobs import DynamoJobs
+from gateway.job_ports import Jobs
 from gateway.model.errors import JobNotFound, StorageUnavailable
 from gateway.model.job import Job, JobResult, RemoteWork, is_job_id, new_job_id
-from gateway.ports import Jobs
 from tests.fakes import MemoryJobs
 from tests.ports.conftest import REGION
 

@@ -14,7 +14,7 @@ from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.model.errors import AdmissionUnavailable
-from gateway.model.ledger import Account, Hold, Meter, Reading, settling, stale_numbers
+from gateway.model.ledger import Account, Hold, Meter, Reading, Reserved, settling, stale_numbers
 from gateway.ports import Ledger
 from tests.ports.conftest import aws_api
 
@@ -91,6 +91,43 @@ async def test_settling_happens_once(ledger: Ledger) -> None:
     assert await ledger.settle("T#acme#0", "h1", settling(HOLD, 42)) is None
     assert await ledger.settle("T#nobody#0", "h1", settling(HOLD, 42)) is None
     assert await ledger.read("T#acme#0") == after
+
+
+MORE = Account("T#acme#0", "tenant", (Meter(DAY, "spend", 30, 1_000), Meter(MONTH, "spend", 30)))
+LARGER = msgspec.structs.replace(HOLD, cost_nano_usd=100)
+
+
+async def test_a_hold_is_enlarged_where_it_stands(ledger: Ledger) -> None:
+    await ledger.reserve(account(), "h1", HOLD)
+    for _ in range(2):  # the second time it is there already
+        enlarged = await ledger.enlarge(MORE, "h1", HOLD, LARGER)
+        assert enlarged.is_held
+        assert enlarged.reading.holds == {"h1": LARGER}
+        assert enlarged.reading.numbers == {"r29833333": 1, "n": 1, DAY: 100, MONTH: 100}
+
+
+async def test_what_does_not_fit_any_more_is_held_as_it_was(ledger: Ledger) -> None:
+    before = (await ledger.reserve(account(budget=99), "h1", HOLD)).reading
+    tight = Account("T#acme#0", "tenant", (Meter(DAY, "spend", 30, 99),))
+    assert await ledger.enlarge(tight, "h1", HOLD, LARGER) == Reserved(False, before)
+
+
+async def test_only_the_hold_that_is_meant_is_enlarged(ledger: Ledger) -> None:
+    other = msgspec.structs.replace(HOLD, cost_nano_usd=71)
+    before = (await ledger.reserve(account(), "h1", HOLD)).reading
+    assert await ledger.enlarge(MORE, "h1", other, LARGER) == Reserved(False, before)
+    assert not (await ledger.enlarge(MORE, "h2", HOLD, LARGER)).is_held
+    assert await ledger.read("T#acme#0") == before
+
+
+async def test_of_two_holds_that_may_be_there_the_right_one_is_settled(ledger: Ledger) -> None:
+    hold = msgspec.structs.replace(HOLD, rules=("",), request={"arrived_s": 1790000000.25, "model": None})
+    await ledger.reserve(account(), "h1", hold)
+    larger = msgspec.structs.replace(hold, cost_nano_usd=100)
+    assert await ledger.settle("T#acme#0", "h1", settling(larger, 42), hold=larger) is None
+    settled = await ledger.settle("T#acme#0", "h1", settling(hold, 42), hold=hold)
+    assert settled is not None
+    assert (settled.holds, settled.numbers[DAY]) == ({}, 42)
 
 
 async def test_what_has_no_hold_can_be_added(ledger: Ledger) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.outbound import PooledOutbound
-from gateway.model.errors import ProviderError
 from gateway.model.http import HttpRequest
+from gateway.model.provider_errors import ProviderError
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"

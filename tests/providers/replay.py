@@ -19,9 +19,9 @@ import msgspec
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
-from gateway.model.errors import ProviderFailure
 from gateway.model.fold import fold
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Chunk, Reply
 from gateway.providers.contract import ChatWire, Target
 from gateway.providers.lookup import has_provider, provider_named
@@ -130,7 +130,7 @@ def call_for(recording: Recording, target: Target) -> ChatCall:
     module = inverse(recording["api"])
     assert module is not None
     call: ChatCall = module.call_from(recording)
-    options = list(call.provider_options.values())
+    options = list((call.provider_options or {}).values())
     return msgspec.structs.replace(call, provider_options={target.provider: options[0]} if options else {})
 
 

@@ -18,7 +18,7 @@ from gateway.model.secret import Secret
 from gateway.model.tenant import Tenant
 from gateway.pipeline.route import CHAT, resolve
 from gateway.providers.contract import Target
-from gateway.providers.lookup import has_provider, provider_named
+from gateway.providers.lookup import has_provider, provider_named, provider_names
 from tests.fakes import principal
 
 FILE = '''
@@ -39,11 +39,12 @@ ROW = {"id": "dummy-1", "name": "Dummy 1", "source": "https://dummy.example/mode
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A place where `gateway.providers` finds further files."""
     monkeypatch.setattr(gateway.providers, "__path__", [*gateway.providers.__path__, str(tmp_path)])
+    provider_names.cache_clear()
     yield tmp_path
     for name in [name for name in sys.modules if name.startswith("gateway.providers.dummy")]:
         del sys.modules[name]
         monkeypatch.delattr(gateway.providers, name.rpartition(".")[2])
-    has_provider.cache_clear()
+    provider_names.cache_clear()
     provider_named.cache_clear()
 
 

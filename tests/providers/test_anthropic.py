@@ -101,6 +101,7 @@ def test_max_tokens_is_never_missing(asked: Members, facts: Members, limit: int)
         ({"store": True}, "store"),
         ({"verbosity": "low"}, "verbosity"),
         ({"service_tier": "flex"}, "service_tier"),
+        ({"stop": ["END", "\n"]}, "stop"),
         ({"temperature": 1.01}, "temperature"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
         (

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from gateway.model.errors import (
+from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import (
     ProviderError,
     ProviderFailure,
     ProviderLacksModel,
@@ -15,7 +16,6 @@ from gateway.model.errors import (
     ProviderRejected,
     ProviderTimeout,
 )
-from gateway.model.http import HttpResponse
 from tests.providers.anthropic_exchange import (
     START,
     STOP,
@@ -198,7 +198,8 @@ def test_a_block_may_begin_with_content() -> None:
     deltas = [choice.delta for chunk in chunks for choice in chunk.choices]
     assert "".join(delta.reasoning_content or "" for delta in deltas) == "Hm"
     assert "".join(delta.content or "" for delta in deltas) == "Hi"
-    assert [detail for delta in deltas for detail in delta.reasoning_details or ()] == [thought]
+    mark = {"type": "model", "model": "claude-test"}
+    assert [detail for delta in deltas for detail in delta.reasoning_details or ()] == [thought, mark]
 
 
 def test_an_end_without_a_beginning_and_unknown_pieces_are_ignored() -> None:

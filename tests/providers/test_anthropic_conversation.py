@@ -72,6 +72,20 @@ def test_turns_alternate_and_parallel_results_share_one() -> None:
     ]
 
 
+@pytest.mark.parametrize("choice", [{}, {"tool_choice": "none"}, {"tool_choice": "auto"}, {"tools": []}])
+def test_a_conversation_that_used_tools_goes_on_without_any(choice: Members) -> None:
+    """Anthropic answers 400: "Requests which include `tool_use` or `tool_result` blocks must define tools"."""
+    calls = [{"id": i, "type": "function", "function": {"name": f, "arguments": "{}"}} for i, f in ("af", "bg", "cf")]
+    results = [{"role": "tool", "tool_call_id": i, "content": "1"} for i in "abc"]
+    messages = [*HELLO, {"role": "assistant", "content": None, "tool_calls": calls}, *results]
+    body = rendered(call(messages=messages, **choice))
+    assert body["tools"] == [{"name": name, "input_schema": {"type": "object"}} for name in "fg"]
+    assert body["tool_choice"] == {"type": "none"}
+    own = {"anthropic": {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}}
+    assert "tool_choice" not in rendered(call(messages=messages, provider_options=own))
+    assert "tools" not in rendered(call())
+
+
 def test_a_tool_result_carries_its_image_and_its_cache_mark() -> None:
     mark = {"type": "ephemeral", "ttl": "1h"}
     part = {"type": "image_url", "image_url": {"url": PIXEL}, "cache_control": mark}

@@ -11,8 +11,9 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from gateway.model.errors import CapabilityNotSupported, ProviderError
+from gateway.model.errors import CapabilityNotSupported
 from gateway.model.http import Credential, HttpRequest
+from gateway.model.provider_errors import ProviderError
 from gateway.model.secret import AwsKeys, Secret
 from gateway.providers.bedrock import PROVIDER
 from gateway.providers.contract import base_url_of
@@ -175,6 +176,23 @@ def test_options_may_bring_the_tools_that_a_conversation_used() -> None:
     ]
     options = {"bedrock": {"toolConfig": {"tools": [{"systemTool": {"name": "nova_grounding"}}]}}}
     assert rendered(call(messages=messages, provider_options=options))["toolConfig"] == options["bedrock"]["toolConfig"]
-    with pytest.raises(CapabilityNotSupported) as refused:
-        WIRE.render(call(messages=messages), target())
-    assert refused.value.param == "tools"
+
+
+@pytest.mark.parametrize("members", [{}, {"tools": [WEATHER], "tool_choice": "none"}])
+def test_without_tools_what_they_did_is_told_in_words(members: dict[str, Any]) -> None:
+    used = {"id": "t", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}}
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,eA=="}}
+    result = {"role": "tool", "tool_call_id": "t", "content": [{"type": "text", "text": "Rain"}, picture]}
+    messages = [*HELLO, {"role": "assistant", "content": "Let me see.", "tool_calls": [used]}, result, *HELLO]
+    body = rendered(call(messages=messages, **members))
+    assert "toolConfig" not in body
+    assert body["messages"][1]["content"] == [{"text": "Let me see."}, {"text": '[Called weather: {"city": "Oslo"}]'}]
+    told, shown, asked = body["messages"][2]["content"]
+    assert (told, list(shown), asked) == ({"text": "[weather gave: Rain]"}, ["image"], {"text": "Hello"})
+
+
+def test_reasoning_that_is_on_is_turned_off() -> None:
+    asked, facts = call(reasoning_effort="none"), {**CLAUDE, "reasoning_by": "effort"}
+    off = {"thinking": {"type": "disabled"}}
+    assert rendered(asked, **facts, reasons="unless_told")["additionalModelRequestFields"] == off
+    assert "additionalModelRequestFields" not in rendered(asked, **facts, reasons="when_asked")

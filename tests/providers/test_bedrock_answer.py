@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from gateway.model.errors import ProviderError, ProviderFailure, ProviderTimeout
 from gateway.model.fold import fold
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderError, ProviderFailure, ProviderTimeout
 from tests.providers.bedrock_exchange import STOP, USAGE, WIRE, delta, end, parsed, start, streamed, target
 from tests.providers.framing import aws_event, frame
 
@@ -32,13 +32,26 @@ WEB = {"location": {"web": {"url": "https://example.com", "domain": "example.com
         ("model_context_window_exceeded", [{"text": "x"}], "length"),
         ("content_filtered", [{"text": "x"}], "content_filter"),
         ("guardrail_intervened", [{"text": "x"}], "content_filter"),
-        ("malformed_tool_use", [{"text": "x"}], "stop"),
-        ("malformed_model_output", [], "stop"),
         ("unheard_of", [{"toolUse": USE}], "tool_calls"),
     ],
 )
 def test_finish_reasons(stop: str, blocks: list[Any], meant: str) -> None:
     assert parsed(*blocks, stop=stop).choices[0].finish_reason == meant
+
+
+@pytest.mark.parametrize("reason", ["malformed_tool_use", "malformed_model_output"])
+def test_an_answer_that_was_broken_off_is_an_error(reason: str) -> None:
+    figures = {"inputTokens": 9, "outputTokens": 1}
+    stop = ("messageStop", {"stopReason": reason})
+    for take in (
+        lambda: parsed({"text": "x"}, stop=reason, usage=figures),
+        lambda: streamed(delta(0, text="x"), end(0), stop, ("metadata", {"usage": figures})),
+    ):
+        with pytest.raises(ProviderError) as broken:
+            take()
+        assert broken.value.provider_code == reason
+        assert broken.value.charged is not None
+        assert broken.value.charged.prompt_tokens == 9
 
 
 def test_an_empty_answer_has_empty_content() -> None:
@@ -107,7 +120,7 @@ def test_blocks_that_are_not_ended_end_with_the_message() -> None:
     reply = fold(streamed(thought, start(1, toolUse=BEGUN), delta(2, text="x"), delta(2, citation=WEB), STOP))
     message = reply.choices[0].message
     signed = {"reasoningText": {"text": "Hm", "signature": "c2ln"}}
-    assert (message.reasoning_details or [])[-1] == {"type": "reasoningContent", "reasoningContent": signed}
+    assert {"type": "reasoningContent", "reasoningContent": signed} in (message.reasoning_details or [])
     assert [call.function.arguments for call in message.tool_calls or []] == ["{}"]
     assert message.annotations
     assert reply.choices[0].finish_reason == "tool_calls"
@@ -116,7 +129,7 @@ def test_blocks_that_are_not_ended_end_with_the_message() -> None:
 def test_redacted_reasoning_in_pieces_is_one_block() -> None:
     pieces = [delta(0, reasoningContent={"redactedContent": piece}) for piece in ("aGk=", "IQ==")]
     details = fold(streamed(*pieces, end(0), STOP)).choices[0].message.reasoning_details
-    assert details == [{"type": "reasoningContent", "reasoningContent": {"redactedContent": "aGkh"}}]
+    assert (details or [])[0] == {"type": "reasoningContent", "reasoningContent": {"redactedContent": "aGkh"}}
 
 
 def test_usage_after_the_end_counts_and_content_does_not_have_to_come() -> None:

@@ -10,7 +10,7 @@ from zlib import crc32
 import pytest
 from botocore.eventstream import EventStreamBuffer
 
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 from gateway.providers.wire.eventstream import MAX_HEADERS_BYTES, MAX_PAYLOAD_BYTES, EventStreamDecoder, Message
 from tests.providers.framing import aws_event, frame
 

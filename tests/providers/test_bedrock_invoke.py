@@ -46,7 +46,7 @@ def test_an_invoked_claude_is_understood(row: dict[str, str]) -> None:
     recording = json.loads((replay.ROOT / row["file"]).read_text())
     for piece_bytes in (0, replay.PIECE_BYTES):
         events = events_of(recording, piece_bytes)
-        parser = MessageStream("bedrock")
+        parser = MessageStream("bedrock", row["model"])
         reply = fold([chunk for event in events for chunk in parser.event(event)])
         parser.close()
         expected = messages.expected({"response": {"status": 200, "chunks": [json.loads(event) for event in events]}})

@@ -29,8 +29,9 @@ from gateway.model.call import Call
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
 from gateway.model.embeddings import EmbeddingsCall
-from gateway.model.errors import CapabilityNotSupported, GatewayError, ProviderFailure
+from gateway.model.errors import CapabilityNotSupported, GatewayError
 from gateway.model.http import Credential, HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Chunk
 from gateway.model.secret import Secret
 from gateway.providers.contract import ChatWire, EmbeddingsWire, Provider, Target, base_url_of

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateway.model.errors import ProviderError
 from gateway.model.http import Credential, HttpRequest
+from gateway.model.provider_errors import ProviderError
 from gateway.model.secret import Secret
 from gateway.providers.azure import PROVIDER as AZURE
 from gateway.providers.contract import Provider, base_url_of

@@ -11,9 +11,10 @@ import pytest
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
-from gateway.model.errors import CapabilityNotSupported, InvalidRequest, ProviderError
+from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.model.fold import fold
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Reply
 from gateway.providers.cohere import PROVIDER
 from gateway.providers.contract import Target

@@ -18,8 +18,8 @@ import pytest
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.embeddings import EmbeddingsCall
-from gateway.model.errors import ProviderError, ProviderFailure, ProviderLacksModel, ProviderRejected
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderError, ProviderFailure, ProviderLacksModel, ProviderRejected
 from gateway.model.usage import TokenUsage
 from gateway.model.vector import encoded
 from gateway.providers.contract import EmbeddingsWire, Provider, Target

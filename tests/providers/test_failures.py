@@ -9,7 +9,8 @@ import pytest
 
 import gateway.providers
 from gateway.model.catalog import ModelFacts
-from gateway.model.errors import (
+from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import (
     ProviderError,
     ProviderFailure,
     ProviderLacksModel,
@@ -18,7 +19,6 @@ from gateway.model.errors import (
     ProviderRejected,
     ProviderTimeout,
 )
-from gateway.model.http import HttpResponse
 from gateway.providers.contract import ChatWire, Target
 from gateway.providers.lookup import has_provider, provider_named
 from gateway.providers.wire.failures import public_reason, retry_after_s

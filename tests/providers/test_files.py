@@ -12,15 +12,10 @@ import pytest
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import FileRef, LargePart, UserMessage
-from gateway.model.errors import (
-    CapabilityNotSupported,
-    ProviderError,
-    ProviderRateLimited,
-    ProviderRefusedSize,
-    ProviderRejected,
-)
+from gateway.model.errors import CapabilityNotSupported
 from gateway.model.file import StoredFile
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderError, ProviderRateLimited, ProviderRefusedSize, ProviderRejected
 from gateway.providers.contract import FileApi, RemoteFile, Target
 from gateway.providers.lookup import provider_named
 from gateway.providers.wire.anthropic_content import conversation
@@ -169,7 +164,7 @@ def test_references_as_the_messages_name_them() -> None:
     mark = {"type": "ephemeral"}
     message = UserMessage(content=[large("image/png"), large("application/pdf", cache_control=mark), large("text/csv")])
     source = {"type": "file", "file_id": "REFERENCE"}
-    assert conversation([message])[1][0]["content"] == [
+    assert conversation([message], "claude")[1][0]["content"] == [
         {"type": "image", "source": source},
         {"type": "document", "source": source, "title": "a name", "cache_control": mark},
         {"type": "document", "source": source, "title": "a name"},
@@ -181,7 +176,7 @@ def test_what_is_refused_inline_is_refused_by_reference() -> None:
     with pytest.raises(CapabilityNotSupported):
         media_part(part, "x", "root")
     with pytest.raises(CapabilityNotSupported):
-        conversation([UserMessage(content=[part])])
+        conversation([UserMessage(content=[part])], "claude")
     with pytest.raises(CapabilityNotSupported):
         media_part(large("video/mp4", cache_control={"type": "ephemeral"}), "x", "root")
 

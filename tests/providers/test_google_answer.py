@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.model.errors import ProviderError, ProviderFailure, ProviderLacksModel, ProviderRejected
 from gateway.model.fold import fold
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderError, ProviderFailure, ProviderLacksModel, ProviderRejected
 from gateway.model.reply import Reply
 from tests.providers.google_exchange import (
     PIXEL,
@@ -32,7 +32,7 @@ FINISHES = [
     ("MAX_TOKENS", "length", "length"),
     *((reason, "content_filter", "content_filter") for reason in ("SAFETY", "RECITATION", "BLOCKLIST", "SPII")),
     *((reason, "content_filter", "content_filter") for reason in ("PROHIBITED_CONTENT", "IMAGE_SAFETY", "MODEL_ARMOR")),
-    *((reason, "stop", "tool_calls") for reason in ("MALFORMED_FUNCTION_CALL", "OTHER", "NEVER_HEARD_OF")),
+    *((reason, "stop", "tool_calls") for reason in ("OTHER", "NEVER_HEARD_OF")),
 ]
 
 
@@ -53,7 +53,7 @@ def test_finish_reasons(reason: str, plain: str, with_calls: str) -> None:
     [
         (candidate([text("")]), ""),
         ({"finishReason": "MAX_TOKENS"}, ""),
-        ({"content": {"role": "model"}, "finishReason": "MALFORMED_FUNCTION_CALL"}, ""),
+        ({"content": {"role": "model"}, "finishReason": "STOP"}, ""),
         ({"content": None, "finishReason": "SAFETY", "groundingMetadata": None}, None),
         (candidate([called("f")]), None),
         (candidate([{"inlineData": PIXEL}]), None),
@@ -61,6 +61,29 @@ def test_finish_reasons(reason: str, plain: str, with_calls: str) -> None:
 )
 def test_content_of_an_answer_without_text(answer: Members, content: str | None) -> None:
     assert parsed(answer).choices[0].message.content == content
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ([], "MALFORMED_FUNCTION_CALL"),
+        ([text("}}")], "MALFORMED_FUNCTION_CALL"),
+        ([called("f")], "UNEXPECTED_TOOL_CALL"),
+        ([], "OTHER"),
+        ([text("")], "NO_IMAGE"),
+    ],
+)
+def test_an_answer_that_was_broken_off_is_an_error(parts: list[Members], reason: str) -> None:
+    broken_off, figures = candidate(parts, reason), {"promptTokenCount": 9}
+    for take in (
+        lambda: parsed(broken_off, usageMetadata=figures),
+        lambda: streamed({"candidates": [broken_off], "usageMetadata": figures}),
+    ):
+        with pytest.raises(ProviderError) as broken:
+            take()
+        assert (broken.value.provider_code, broken.value.retryable) == (reason, True)
+        assert broken.value.charged is not None
+        assert broken.value.charged.prompt_tokens == 9
 
 
 def test_a_block_in_the_middle_of_a_stream_filters_what_is_unfinished() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 
 from gateway.model.errors import InvalidRequest
 from gateway.model.fold import fold
+from gateway.providers.wire.gemini import Gemini
 from tests.providers.google_exchange import (
     DRAFT,
     HELLO,
@@ -20,6 +23,7 @@ from tests.providers.google_exchange import (
     rendered,
     sent_back,
     streamed,
+    target,
     text,
 )
 
@@ -132,3 +136,29 @@ def test_a_result_is_named_by_its_call_or_by_itself() -> None:
 def test_an_answer_without_parts_is_left_out_of_the_history() -> None:
     body = rendered(call(messages=[*HELLO, {"role": "assistant", "content": None}, *HELLO]))
     assert body["contents"] == [{"role": "user", "parts": [text("Hello"), text("Hello")]}]
+
+
+def test_without_call_ids_results_go_in_the_order_of_their_calls() -> None:
+    calls = [{"id": i, "type": "function", "function": {"name": "f", "arguments": "{}"}} for i in ("first", "second")]
+    results = [{"role": "tool", "tool_call_id": i, "content": i} for i in ("second", "first")]
+    asked = call(messages=[*HELLO, {"role": "assistant", "content": None, "tool_calls": calls}, *results, *HELLO])
+    contents = json.loads(Gemini(call_ids=False).render(asked, target()).body)["contents"]
+    assert contents[1]["parts"] == [{"functionCall": {"name": "f", "args": {}}}] * 2
+    responses = [{"name": "f", "response": {"output": said}} for said in ("first", "second")]
+    assert contents[2]["parts"] == [*({"functionResponse": response} for response in responses), text("Hello")]
+
+
+@pytest.mark.parametrize("by", ["effort", "budget"])
+def test_media_of_results_go_inside_where_models_take_them(by: str) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,cG5n"}}
+    sound = {"type": "input_audio", "input_audio": {"data": "bXAz", "format": "mp3"}}
+    linked = {"type": "image", "url": "https://files.example/x.png"}
+    result = {"role": "tool", "tool_call_id": "a", "name": "f", "content": [image, sound, linked, image]}
+    parts = rendered(call(messages=[*HELLO, result]), reasoning_by=by)["contents"][0]["parts"][1:]
+    response = {"id": "a", "name": "f", "response": {"output": ""}}
+    png, mp3 = {"inlineData": PIXEL}, {"inlineData": {"mimeType": "audio/mp3", "data": "bXAz"}}
+    far = {"fileData": {"mimeType": "image/png", "fileUri": "https://files.example/x.png"}}
+    if by == "effort":
+        assert parts == [{"functionResponse": {**response, "parts": [png, png]}}, mp3, far]
+    else:
+        assert parts == [{"functionResponse": response}, png, mp3, far, png]

@@ -47,7 +47,7 @@ def asking(*parts: Members) -> list[Members]:
         ("mistral", {"store": True}, "store"),
         ("mistral", {"safety_identifier": "s"}, "safety_identifier"),
         ("groq", {"logit_bias": {"1": 2}}, "logit_bias"),
-        ("groq", {"metadata": {"a": "b"}}, "metadata"),
+        ("groq", {"metadata": {"a": "b"}}, "metadata.a"),
         ("groq", {"prompt_cache_key": "k"}, "prompt_cache_key"),
         ("deepseek", {"n": 2}, "n"),
         ("deepseek", {"service_tier": "flex"}, "service_tier"),
@@ -123,3 +123,9 @@ def test_messages_that_need_no_change_are_not_copied() -> None:
     call = msgspec.convert({"model": "m", "messages": given}, ChatCall)
     assert all(new is old for new, old in zip(messages(call.messages, "x", Quirks()), call.messages, strict=True))
     assert body_of("openai", messages=given)["messages"] == given
+
+
+def test_reasoning_is_turned_off_in_the_providers_own_words() -> None:
+    assert body_of("deepseek", reasoning_effort="none").keys() - {"model", "messages"} == {"thinking"}
+    assert body_of("deepseek", reasoning_effort="high")["reasoning_effort"] == "high"
+    assert body_of("groq", reasoning_effort="none")["reasoning_effort"] == "none"

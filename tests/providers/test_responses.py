@@ -12,7 +12,7 @@ import pytest
 from gateway.model.chat import AssistantMessage
 from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.lookup import provider_named
-from gateway.providers.wire.openai_chat_render import NEUTRAL
+from gateway.providers.wire.lacking import NEUTRAL
 from gateway.providers.wire.openai_responses import STANDARD, OpenAiResponses
 from tests.providers.responses_exchange import (
     HELLO,
@@ -129,7 +129,7 @@ def test_an_edited_turn_is_sent_as_edited() -> None:
 def test_what_the_api_lacks_is_refused_by_name(provider: str, name: str) -> None:
     with pytest.raises(CapabilityNotSupported) as refused:
         rendered(call(**{name: VALUES[name]}), provider)
-    assert refused.value.param == name
+    assert refused.value.param == {"metadata": "metadata.a"}.get(name, name)
 
 
 def test_every_lack_is_tried() -> None:
@@ -211,7 +211,7 @@ def test_a_format_that_a_host_lacks_is_refused() -> None:
     with pytest.raises(CapabilityNotSupported) as refused:
         wire.render(call(response_format={"type": "json_object"}), target())
     assert refused.value.param == "response_format.type"
-    assert wire.formats == {"text"}
+    assert wire.formats(call(), target().model) == {"text"}
 
 
 @pytest.mark.parametrize(

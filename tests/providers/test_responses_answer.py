@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.model.errors import ProviderFailure
 from gateway.model.fold import fold
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.providers.contract import Target
 from gateway.providers.wire.openai_responses import OpenAiResponses
 from tests.providers import replay

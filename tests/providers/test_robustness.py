@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.model.errors import ProviderFailure
 from gateway.model.fold import fold
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
 from gateway.providers.contract import ChatWire, Target
 from tests.providers.framing import EVENT_STREAM, SSE, stream_of

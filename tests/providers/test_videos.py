@@ -11,14 +11,9 @@ import pytest
 
 import gateway.providers
 from gateway.model.catalog import ModelFacts
-from gateway.model.errors import (
-    CapabilityNotSupported,
-    ProviderError,
-    ProviderFailure,
-    ProviderRateLimited,
-    ProviderRejected,
-)
+from gateway.model.errors import CapabilityNotSupported
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderError, ProviderFailure, ProviderRateLimited, ProviderRejected
 from gateway.model.video import Picture, VideoOrder, VideoState
 from gateway.providers.contract import Target, VideoWire
 from gateway.providers.lookup import has_provider, provider_named

@@ -94,9 +94,19 @@ def test_tool_use_and_result(anthropic_client: anthropic.Anthropic) -> None:
 
 
 def test_structured_output(anthropic_client: anthropic.Anthropic) -> None:
-    schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
-    reply = ask(anthropic_client, "Hello", output_config={"format": {"type": "json_schema", "schema": schema}})
-    assert reply.content[0].text == '{"name":"string"}'
+    def asked_for(**name: Any) -> Any:
+        properties = {"name": {"type": "string", **name}}
+        schema = {"type": "object", "properties": properties, "required": ["name"], "additionalProperties": False}
+        return ask(anthropic_client, "Hello", output_config={"format": {"type": "json_schema", "schema": schema}})
+
+    assert asked_for().content[0].text == '{"name":"string"}'
+    with pytest.raises(anthropic.BadRequestError, match="minLength"):
+        asked_for(minLength=2)
+
+
+def test_no_tool_is_forced_on_one_that_thinks(anthropic_client: anthropic.Anthropic) -> None:
+    with pytest.raises(anthropic.BadRequestError, match="tool_choice"):
+        ask(anthropic_client, "Hello", thinking={"type": "adaptive"}, tools=[ADD], tool_choice={"type": "any"})
 
 
 def test_stops(anthropic_client: anthropic.Anthropic) -> None:

@@ -125,10 +125,22 @@ def test_reasoning(client: Any) -> None:
 
 
 def test_structured_output(client: Any) -> None:
-    schema = json.dumps({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
-    text_format = {"type": "json_schema", "structure": {"jsonSchema": {"name": "n", "schema": schema}}}
-    reply = ask(client, "Hello", outputConfig={"textFormat": text_format})
+    def asked_for(**members: Any) -> Any:
+        schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], **members}
+        structure = {"jsonSchema": {"name": "n", "schema": json.dumps(schema)}}
+        return ask(client, "Hello", outputConfig={"textFormat": {"type": "json_schema", "structure": structure}})
+
+    reply = asked_for(additionalProperties=False)
     assert reply["output"]["message"]["content"] == [{"text": '{"n":1}'}]
+    with pytest.raises(ClientError, match="additionalProperties"):
+        asked_for()
+
+
+def test_no_tool_is_forced_on_one_that_thinks(client: Any) -> None:
+    spec = {"name": "f", "inputSchema": {"json": {"type": "object"}}}
+    config = {"tools": [{"toolSpec": spec}], "toolChoice": {"any": {}}}
+    with pytest.raises(ClientError, match="tool_choice"):
+        ask(client, "Hello", additionalModelRequestFields=THINK, toolConfig=config)
 
 
 def test_media(client: Any) -> None:
@@ -279,3 +291,25 @@ def test_the_gateways_own_wire(simulator: Simulator, key: str, stream: bool) -> 
     assert second.choices[0].message.content == "Tool said: 3 3"
     assert second.usage is not None
     assert second.usage.completion_tokens == 4
+
+
+def applied(client: Any, *texts: str, guardrail: str = "gr1") -> Any:
+    content = [{"text": {"text": text}} for text in texts]
+    return client.apply_guardrail(
+        guardrailIdentifier=guardrail, guardrailVersion="DRAFT", source="INPUT", content=content
+    )
+
+
+def test_a_guardrail_lets_pass_masks_and_blocks(client: Any) -> None:
+    assert applied(client, "Hello")["action"] == "NONE"
+    masked = applied(client, "Hello", "to joe@example.org")
+    assert [output["text"] for output in masked["outputs"]] == ["Hello", "to {EMAIL}"]
+    blocked = applied(client, "a forbidden thing", "joe@example.org")
+    assert (blocked["action"], len(blocked["outputs"])) == ("GUARDRAIL_INTERVENED", 1)
+    assert blocked["assessments"][0]["topicPolicy"]["topics"][0]["action"] == "BLOCKED"
+
+
+def test_a_guardrail_that_does_not_exist(client: Any) -> None:
+    with pytest.raises(ClientError) as caught:
+        applied(client, "Hello", guardrail="doesnotexist")
+    assert caught.value.response["Error"]["Code"] == "ValidationException"

@@ -62,6 +62,7 @@ def test_directives() -> None:
             "$defs": {"node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}}},
         },
         {"allOf": [{"type": "object", "required": ["a"]}, {"properties": {"a": {"type": "boolean"}}}]},
+        {"type": "object", "allOf": [True, {"properties": {"a": {"const": 1}}, "required": ["a"]}]},
     ],
 )
 def test_samples_are_valid(schema: dict[str, Any]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.entry.chat import chat_app
+from gateway.entry.powertools import logger
 from gateway.model.catalog import ModelFacts, Prices
 from gateway.model.tenant import Principal, Tenant
 from gateway.ports import World
@@ -45,11 +47,16 @@ class Gateway:
         self.access.held[key_hash(KEY)] = holder
 
     async def chat(
-        self, body: Any, *, answer: Answer | None = None, headers: Mapping[str, str] = MappingProxyType({})
+        self,
+        body: Any,
+        *,
+        answer: Answer | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        extensions: dict[str, Any] | None = None,
     ) -> Answer:
         sent = {"authorization": f"Bearer {KEY}", "content-type": "application/json", **headers}
         encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return await call(chat_app(self.world), encoded, sent, answer=answer)
+        return await call(chat_app(self.world), encoded, sent, answer=answer, extensions=extensions)
 
 
 @pytest.fixture
@@ -69,3 +76,16 @@ def gateway() -> Gateway:
     made = Gateway(world, outbound, access, world.records)
     made.hold(principal(TENANT))
     return made
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
+    """Lines, then metrics, as Powertools writes both to standard output."""
+    stream = io.StringIO()
+    monkeypatch.setattr(logger().registered_handler, "stream", stream)
+
+    def both() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        printed = capsys.readouterr().out
+        return ([json.loads(line) for line in each.splitlines()] for each in (stream.getvalue(), printed))  # type: ignore[return-value]
+
+    yield both

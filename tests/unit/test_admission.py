@@ -12,9 +12,10 @@ import msgspec
 import pytest
 
 from gateway.adapters.memory_ledger import MemoryLedger
-from gateway.model.errors import AdmissionUnavailable, ProviderError
+from gateway.model.errors import AdmissionUnavailable
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.limits import Allowance, Burst, Limits
+from gateway.model.provider_errors import ProviderError
 from gateway.model.record import AuditEvent, BudgetAlert, UsageRecord
 from gateway.model.tenant import Tenant, User
 from tests.fakes import ListEvents, ManualClock, principal
@@ -212,7 +213,7 @@ async def test_a_key_may_name_another_user_only_with_the_scope(gateway: Gateway)
     gateway.hold(principal(TENANT, scopes=("*", "assert_user")))
     assert (await gateway.chat({**HELLO, "user": "bob"})).status == 200
     assert (await books(gateway, "U#acme#0#bob")).numbers[f"s{DAY}"] == COST
-    assert gateway.records.written[-1]["user_id"] == "bob"
+    assert gateway.records.written[-1].user_id == "bob"
 
 
 async def test_a_model_without_a_price_is_refused_where_money_is_limited(gateway: Gateway) -> None:
@@ -335,7 +336,12 @@ class BrokenLedger(MemoryLedger):
         return await super().reserve(account, name, hold)
 
     async def settle(
-        self, account_id: str, name: str, changes: Mapping[str, int], stale: Collection[str] = ()
+        self,
+        account_id: str,
+        name: str,
+        changes: Mapping[str, int],
+        stale: Collection[str] = (),
+        hold: Hold | None = None,
     ) -> Reading | None:
         raise AdmissionUnavailable("Limits cannot be settled at the moment (Unreachable).")
 

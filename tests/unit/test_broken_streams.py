@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 from tests.asgi import Answer
 from tests.unit.conftest import Gateway
 from tests.unit.test_chat_function import FIGURES, HELLO, STREAM, event
@@ -23,9 +23,9 @@ async def test_a_stream_that_breaks_off_is_paid_by_what_came(gateway: Gateway, e
     gateway.answers(200, STREAM[0], TEXT, TEXT, *endings[ending])
     answer = await gateway.chat({**ASK, "timeouts": {"ttft_ms": 30, "total_ms": 60}})
     (record,) = gateway.records.written
-    assert (record["event"], record["usage_estimated"]) == ("request.failed", True)
-    assert (record["prompt_tokens"], record["completion_tokens"]) == (2, 20)
-    assert record["cost_nano_usd"] == 2 * 2_500 + 20 * 10_000
+    assert (record.event, record.usage_estimated) == ("request.failed", True)
+    assert (record.input_tokens, record.output_tokens) == (2, 20)
+    assert record.cost_nano_usd == 2 * 2_500 + 20 * 10_000
     assert answer.events[-1]["error"]["usage"]["completion_tokens"] == 20
 
 
@@ -33,14 +33,14 @@ async def test_figures_that_came_before_the_break_are_kept(gateway: Gateway) -> 
     early = b"data: " + json.dumps(FIGURES).encode() + b"\n\n"
     gateway.answers(200, STREAM[0], early, TEXT, TEXT, ProviderError("cut"))
     await gateway.chat(ASK)
-    assert gateway.records.written[0]["prompt_tokens"] == 9
-    assert gateway.records.written[0]["completion_tokens"] == 20
+    assert gateway.records.written[0].input_tokens == 9
+    assert gateway.records.written[0].output_tokens == 20
 
 
 async def test_a_refused_stream_costs_nothing(gateway: Gateway) -> None:
     gateway.answers(500, b"{}")
     await gateway.chat(ASK)
-    assert gateway.records.written[0]["cost_nano_usd"] == 0
+    assert gateway.records.written[0].cost_nano_usd == 0
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -59,10 +59,10 @@ async def test_a_cancelled_request_is_not_recorded_as_complete(gateway: Gateway,
     with pytest.raises(asyncio.CancelledError):
         await call
     (record,) = gateway.records.written
-    assert (record["event"], record["code"]) == ("request.failed", "provider_timeout")
+    assert (record.event, record.error) == ("request.failed", "provider_timeout")
     assert gateway.outbound.still_open == 0
     if stream:
-        assert record["completion_tokens"] == 10
+        assert record.output_tokens == 10
 
 
 async def test_a_client_that_is_gone_leaves_no_connection_open(gateway: Gateway) -> None:

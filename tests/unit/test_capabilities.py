@@ -50,3 +50,57 @@ async def test_a_known_model_is_not_asked_for_what_it_cannot_do(
 async def test_a_model_without_facts_is_not_judged(gateway: Gateway) -> None:
     gateway.answers(200, WHOLE)
     assert (await gateway.chat({**HELLO, "tools": [TOOL], "max_tokens": 10_000})).status == 200
+
+
+REASONS = {"capabilities": ("tools", "reasoning", "streaming"), "max_output_tokens": None}
+REQUIRED = {"tools": [TOOL], "tool_choice": "required"}
+NAMED = {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "f"}}}
+
+
+@pytest.mark.parametrize(
+    ("facts", "ask", "param"),
+    [
+        ({"reasons": "always"}, {"reasoning_effort": "none"}, "reasoning_effort"),
+        ({"reasons": "always", "forced_tools": "without_reasoning"}, REQUIRED, "tool_choice"),
+        ({"reasons": "always", "forced_tools": "without_reasoning"}, NAMED, "tool_choice"),
+        ({"reasons": "unless_told", "forced_tools": "without_reasoning"}, REQUIRED, "tool_choice"),
+        (
+            {"reasons": "when_asked", "forced_tools": "without_reasoning"},
+            {**REQUIRED, "reasoning_effort": "low"},
+            "tool_choice",
+        ),
+        (
+            {"reasons": "when_asked", "forced_tools": "without_reasoning"},
+            {**REQUIRED, "provider_options": {"openai": {"thinking": {"type": "adaptive"}}}},
+            "tool_choice",
+        ),
+    ],
+)
+async def test_what_cannot_go_with_reasoning_is_refused(
+    gateway: Gateway, facts: dict[str, Any], ask: dict[str, Any], param: str
+) -> None:
+    gateway.world.catalog.held["openai"]["gpt-4o"] = msgspec.structs.replace(PLAIN, **REASONS, **facts)  # type: ignore[attr-defined]
+    answer = await gateway.chat({**HELLO, **ask})
+    assert (answer.status, answer.json["error"]["param"]) == (400, param)
+    assert gateway.outbound.sent == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "ask"),
+    [
+        ({"reasons": "always", "forced_tools": "always"}, REQUIRED),
+        ({"reasons": "unless_told", "forced_tools": "without_reasoning"}, {**REQUIRED, "reasoning_effort": "none"}),
+        ({"reasons": "when_asked", "forced_tools": "without_reasoning"}, REQUIRED),
+        ({"reasons": "when_asked", "forced_tools": "without_reasoning"}, {"tools": [TOOL], "reasoning_effort": "low"}),
+        (
+            {"reasons": "unless_told", "forced_tools": "without_reasoning"},
+            {**REQUIRED, "provider_options": {"openai": {"thinking": {"type": "disabled"}}}},
+        ),
+        ({}, {**REQUIRED, "reasoning_effort": "low"}),
+        ({"reasons": "unless_told"}, REQUIRED),
+    ],
+)
+async def test_what_may_go_is_sent(gateway: Gateway, facts: dict[str, Any], ask: dict[str, Any]) -> None:
+    gateway.world.catalog.held["openai"]["gpt-4o"] = msgspec.structs.replace(PLAIN, **REASONS, **facts)  # type: ignore[attr-defined]
+    gateway.answers(200, WHOLE)
+    assert (await gateway.chat({**HELLO, **ask})).status == 200

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from gateway.entry.http import cors_headers
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 from gateway.model.tenant import Principal, Tenant
 from tests.asgi import Answer
-from tests.fakes import ManualClock, principal
+from tests.fakes import ListEvents, ManualClock, principal
 from tests.unit.conftest import TENANT, Gateway
 
 HELLO: dict[str, Any] = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
@@ -75,6 +75,29 @@ async def test_the_provider_gets_its_own_key_and_model_id_not_ours(gateway: Gate
     assert sent.headers["authorization"] == "Bearer provider-key"
     assert json.loads(sent.body)["model"] == "gpt-4o"
     assert b"gwk_test" not in sent.body
+
+
+async def test_the_callers_trace_goes_on_to_the_provider_and_into_the_record(gateway: Gateway) -> None:
+    gateway.answers(200, WHOLE)
+    trace_id, invocation = "4bf92f3577b34da6a3ce929d0e0e4736", {"request_id": "8476a536", "trace_id": "Root=1-x"}
+    headers = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01", "tracestate": "a=1", "x-request-id": "mine"}
+    answer = await gateway.chat(HELLO, headers=headers, extensions={"aws": invocation})
+    version, sent_id, span_id, flags = gateway.outbound.sent[0].headers["traceparent"].split("-")
+    assert (version, sent_id, flags, span_id != "00f067aa0ba902b7") == ("00", trace_id, "01", True)
+    assert gateway.outbound.sent[0].headers["tracestate"] == "a=1"
+    (record,) = gateway.records.written
+    assert (record.trace_id, record.lambda_request_id) == (trace_id, "8476a536")
+    assert isinstance(gateway.world.events, ListEvents)
+    assert {each.of.trace_id for each in gateway.world.events.told} == {trace_id}  # type: ignore[union-attr]
+    assert answer.headers["x-request-id"] == "mine"
+
+
+async def test_a_request_without_a_trace_begins_one(gateway: Gateway) -> None:
+    gateway.answers(200, WHOLE)
+    await gateway.chat(HELLO)
+    (record,) = gateway.records.written
+    assert gateway.outbound.sent[0].headers["traceparent"].split("-")[1] == record.trace_id
+    assert (len(record.trace_id), record.lambda_request_id) == (32, None)
 
 
 @pytest.mark.parametrize("model", ["openai/gpt-4o", "gpt-4o", "smart"])
@@ -182,7 +205,7 @@ async def test_a_break_after_the_first_chunk_is_an_error_event_and_no_done(gatew
     assert (answer.status, answer.log[-1]) == (200, "last")
     assert answer.events[-1]["error"]["code"] == "provider_error"
     assert "[DONE]" not in answer.events
-    assert gateway.records.written[0]["event"] == "request.failed"
+    assert gateway.records.written[0].event == "request.failed"
     assert gateway.outbound.still_open == 0
 
 
@@ -236,23 +259,44 @@ async def test_overhead_is_what_was_not_waiting_for_the_provider(gateway: Gatewa
     assert (report["latency_ms"], report["overhead_ms"]) == (500.0, 0.0)
 
 
+async def test_a_client_that_reads_slowly_is_not_overhead(gateway: Gateway) -> None:
+    manual = gateway.world.clock
+    assert isinstance(manual, ManualClock)
+    clock: ManualClock = manual  # declared, so that it stays one inside
+
+    class SlowReader(list[bytes]):
+        def append(self, piece: bytes) -> None:
+            clock.running_s += 2.0
+            super().append(piece)
+
+    gateway.answers(200, *STREAM, content_type="text/event-stream")
+    answer = await gateway.chat({**HELLO, "stream": True}, answer=Answer(parts=SlowReader()))
+    report, [line] = answer.events[-2]["gateway"], gateway.records.written
+    assert report["latency_ms"] >= 2_000
+    assert (report["overhead_ms"], line.overhead_ms) == (0.0, 0.0)
+    assert line.latency_ms >= report["latency_ms"] + 2_000  # the last piece, too
+
+
 async def test_one_record_per_request_with_figures_and_no_content(gateway: Gateway) -> None:
     gateway.answers(200, WHOLE)
     await gateway.chat({**HELLO, "metadata": {"conversation_id": "c-7"}})
     (record,) = gateway.records.written
-    assert record["event"] == "request.completed"
-    assert (record["tenant_id"], record["user_id"], record["conversation_id"]) == ("acme", "alice", "c-7")
-    assert (record["prompt_tokens"], record["cost_nano_usd"]) == (9, 52_500)
-    assert "Hello" not in json.dumps(record)
-    assert "Hi!" not in json.dumps(record)
+    assert record.event == "request.completed"
+    assert (record.tenant_id, record.user_id, record.conversation_id) == ("acme", "alice", "c-7")
+    assert (record.input_tokens, record.cost_nano_usd) == (9, 52_500)
+    written = msgspec.json.encode(record)
+    assert b"Hello" not in written
+    assert b"Hi!" not in written
 
 
 async def test_a_defect_is_a_500_that_tells_nothing(gateway: Gateway, capsysbinary: Any) -> None:
     gateway.outbound.answer = RuntimeError("secret prompt text")
     answer = await gateway.chat(HELLO)
     assert (answer.status, answer.json["error"]["code"]) == (500, "internal_error")
-    assert b"secret prompt text" not in answer.body + capsysbinary.readouterr().out
-    assert gateway.records.written[0]["code"] == "internal_error"
+    out = capsysbinary.readouterr().out
+    assert b"secret prompt text" not in answer.body + out
+    assert {json.loads(line)["trace_id"] for line in out.splitlines()} == {answer.json["error"]["trace_id"]}
+    assert gateway.records.written[0].error == "internal_error"
 
 
 async def test_the_callers_request_id_is_echoed_and_ours_is_our_own(gateway: Gateway) -> None:

@@ -9,8 +9,8 @@ import pytest
 from msgspec import Raw, Struct
 
 from gateway.model.catalog import ModelFacts
-from gateway.model.errors import ProviderError
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderError
 from gateway.providers.contract import Target
 from gateway.providers.wire.embeddings_answer import LONG_BYTES, Vectors, decoded, without_vectors
 

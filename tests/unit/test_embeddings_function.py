@@ -444,7 +444,7 @@ async def test_no_record_has_content(gateway: Gateway) -> None:
     await gateway.embed(input="strictly private")
     records = gateway.world.records
     assert isinstance(records, ListRecords)
-    assert "private" not in json.dumps(records.written)
+    assert b"private" not in msgspec.json.encode(records.written)
     assert "private" not in msgspec.json.encode(gateway.usage).decode()
 
 

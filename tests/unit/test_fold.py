@@ -7,6 +7,7 @@ import msgspec
 from gateway.model.chat import FunctionCall, Json, ToolCall
 from gateway.model.fold import fold
 from gateway.model.reply import Choice, Chunk, ChunkChoice, Delta, FunctionCallDelta, Reply, ReplyMessage, ToolCallDelta
+from gateway.model.unfold import unfold
 from gateway.model.usage import TokenUsage
 
 
@@ -125,3 +126,35 @@ def test_audio_annotations_media_and_logprobs_join() -> None:
 
 def test_no_chunks_make_an_empty_reply() -> None:
     assert fold([]) == Reply(choices=[])
+
+
+def test_a_reply_taken_apart_and_put_together_is_the_same() -> None:
+    said = ReplyMessage(
+        content="Hi",
+        refusal="No",
+        tool_calls=[
+            ToolCall(id=f"c{index}", function=FunctionCall(name="f", arguments="{}"), extra_content={"s": index})
+            for index in range(2)
+        ],
+        reasoning_content="Hm",
+        reasoning_details=[{"type": "a", "signature": "s"}, {"type": "b"}],
+        annotations=[{"type": "url_citation"}],
+        audio={"id": "a", "data": "AA", "transcript": "Hi"},
+        media=[{"type": "image"}],
+    )
+    silent = ReplyMessage(content=None, tool_calls=said.tool_calls)
+    reply = Reply(
+        choices=[
+            Choice(index=0, message=said, finish_reason="stop", logprobs={"content": [{"token": "Hi"}]}),
+            Choice(index=2, message=silent, finish_reason="tool_calls"),
+        ],
+        id="r",
+        created_s=5,
+        model="m",
+        usage=TokenUsage(prompt_tokens=1),
+        service_tier="default",
+        system_fingerprint="fp",
+        extra={"citations": ["x"]},
+    )
+    assert fold(unfold(reply)) == reply
+    assert [chunk.choices[0].finish_reason for chunk in unfold(reply)[:4]] == [None, "stop", None, "tool_calls"]

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from gateway.model.errors import ProviderError, StorageUnavailable
+from gateway.model.errors import StorageUnavailable
 from gateway.model.file import GENERATED_KEPT_S, File, Origin
+from gateway.model.provider_errors import ProviderError
 from gateway.pipeline.generated_media import keep_media
 from gateway.ports import World
 from tests.fakes import MemoryAccess, MemoryCatalog, MemoryFiles, ScriptedIncoming, ScriptedOutbound, world_of

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import pytest
 
-from gateway.model.catalog import ModelFacts, Prices, PriceTier, UnitPrice
-from gateway.model.money import cost_nano_usd, most_nano_usd
+from gateway.model.catalog import ModelFacts, Prices, PriceTier, ServiceTier, UnitPrice
+from gateway.model.money import Asked, DearestPrices, cost_nano_usd, dearest_prices, has_price_for, most_nano_usd
 from gateway.model.usage import CompletionTokensDetails, PromptTokensDetails, TokenUsage
 
 PICO = Fraction(1, 10**12)
@@ -216,3 +216,77 @@ def test_usage_of_two_calls_together() -> None:
         units={"images:a": 3, "requests": 1},
         estimated=True,
     )
+
+
+PLAIN = Prices(input=1_000_000, output=4_000_000)
+TIERED = ModelFacts(
+    id="m",
+    name="m",
+    prices=PLAIN,
+    price_tiers=(PriceTier(above_prompt_tokens=1_000, prices=Prices(input=2_000_000, output=6_000_000)),),
+    service_tiers={
+        "flex": ServiceTier(prices=Prices(input=500_000, output=2_000_000)),
+        "priority": ServiceTier(
+            prices=Prices(input=3_000_000, output=12_000_000),
+            price_tiers=(PriceTier(above_prompt_tokens=1_000, prices=Prices(input=5_000_000, output=20_000_000)),),
+            unasked=True,
+        ),
+    },
+    unit_prices=(
+        UnitPrice(unit="requests", pico_usd=7_000),
+        UnitPrice(unit="web_searches", pico_usd=10_000_000_000_000, per=1_000),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("tier", "prompt_tokens", "nano_usd"),
+    [
+        *((plain, 1_000, 1_000 * 1_000 + 10 * 4_000) for plain in (None, "default", "standard", "on_demand")),
+        ("flex", 1_000, 1_000 * 500 + 10 * 2_000),
+        ("flex", 1_001, 1_001 * 500 + 10 * 2_000),
+        ("priority", 1_000, 1_000 * 3_000 + 10 * 12_000),
+        ("priority", 1_001, 1_001 * 5_000 + 10 * 20_000),
+        (None, 1_001, 1_001 * 2_000 + 10 * 6_000),
+        ("scale", 1_000, 1_000 * 1_000 + 10 * 4_000),
+    ],
+)
+def test_a_call_costs_what_the_tier_costs_that_served_it(tier: str | None, prompt_tokens: int, nano_usd: int) -> None:
+    usage = TokenUsage(prompt_tokens=prompt_tokens, completion_tokens=10)
+    assert cost_nano_usd(usage, TIERED, tier) == nano_usd + 7
+
+
+def test_a_tier_without_a_price_is_known_as_such() -> None:
+    assert [has_price_for(TIERED, tier) for tier in ("flex", "default", None, "scale")] == [True, True, True, False]
+
+
+def test_searches_come_on_top() -> None:
+    usage = TokenUsage(prompt_tokens=10, completion_tokens=1, units={"web_searches": 3, "grounded_prompts": 1})
+    assert cost_nano_usd(usage, TIERED) == 10 * 1_000 + 4_000 + 7 + 3 * 10_000_000
+
+
+def test_what_the_provider_states_is_the_cost() -> None:
+    usage = TokenUsage(prompt_tokens=10, completion_tokens=1, units={"web_searches": 3}, stated_cost_nano_usd=5)
+    assert cost_nano_usd(usage, TIERED, "priority") == 5
+    assert cost_nano_usd(usage, facts(None)) == 5
+
+
+@pytest.mark.parametrize(
+    ("asked", "bound"),
+    [
+        (Asked(prompt_tokens=1_000, service_tier="default"), (1_000_000, 4_000_000, 7_000)),
+        (Asked(prompt_tokens=1_001, service_tier="default"), (2_000_000, 6_000_000, 7_000)),
+        (Asked(prompt_tokens=1_000), (3_000_000, 12_000_000, 7_000)),
+        (Asked(prompt_tokens=1_001, service_tier="auto"), (5_000_000, 20_000_000, 7_000)),
+        (Asked(prompt_tokens=1_000, service_tier="flex"), (1_000_000, 4_000_000, 7_000)),
+        (Asked(prompt_tokens=1_000, service_tier="priority"), (3_000_000, 12_000_000, 7_000)),
+        (Asked(prompt_tokens=1_000, service_tier="flex", calls=2), (1_000_000, 4_000_000, 20_000_007_000)),
+    ],
+)
+def test_no_tier_that_can_serve_a_call_is_dearer(asked: Asked, bound: tuple[int, int, int]) -> None:
+    assert dearest_prices(TIERED, asked) == DearestPrices(*bound)
+
+
+def test_a_tier_that_nobody_knows_the_price_of_has_no_bound() -> None:
+    assert dearest_prices(TIERED, Asked(prompt_tokens=1, service_tier="scale")) is None
+    assert dearest_prices(facts(None), Asked(prompt_tokens=1)) is None

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.model.chat import ChatCall
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest, UnreadableBody, UnsupportedMediaType
 from gateway.pipeline.read import read_chat_call
 
@@ -51,6 +52,13 @@ def read(**changes: Any) -> Any:
         ({"temprature": 1}, "temprature"),
         ({"messages": [{"role": "user", "content": "Hi", "colour": 1}]}, "messages[0].colour"),
         ({"timeouts": {"ttft_ms": 0}}, "timeouts.ttft_ms"),
+        ({"timeouts": {"ttft_ms": 500}}, "timeouts.ttft_ms"),
+        ({"timeouts": {"ttft_ms": 285_001}, "stream": True}, "timeouts.ttft_ms"),
+        ({"timeouts": {"total_ms": 285_001}}, "timeouts.total_ms"),
+        ({"timeouts": {"total_ms": 840_001}, "stream": True}, "timeouts.total_ms"),
+        ({"provider_options": {"openai": {}, "opnai": {"x": 1}}}, "provider_options.opnai"),
+        ({"provider_options": {"lookup": {}}}, "provider_options.lookup"),
+        ({"provider_options": {"openai": None}}, "provider_options[...]"),
         ({"metadata": {"conversation_id": "a b"}}, "metadata.conversation_id"),
         ({"metadata": {"conversation_id": "x" * 200}}, "metadata.conversation_id"),
         ({"metadata": {str(n): "x" for n in range(17)}}, "metadata"),
@@ -110,8 +118,30 @@ def test_what_is_not_built_yet_is_refused_by_name(changes: dict[str, Any], param
     assert caught.value.param == param
 
 
+@pytest.mark.parametrize(
+    ("changes", "ceiling"),
+    [({"timeouts": {"total_ms": 300_000}}, "285000"), ({"timeouts": {"total_ms": 900_000}, "stream": True}, "840000")],
+)
+def test_a_limit_that_cannot_be_had_names_the_ceiling(changes: dict[str, Any], ceiling: str) -> None:
+    with pytest.raises(InvalidRequest, match=ceiling):
+        read(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"timeouts": {"total_ms": 285_000}},
+        {"timeouts": {"ttft_ms": 285_000, "total_ms": 840_000}, "stream": True},
+        {"provider_options": {"anthropic": {"betas": []}, "bedrock": {}}},
+    ],
+)
+def test_limits_up_to_the_ceiling_and_options_for_other_providers_are_taken(changes: dict[str, Any]) -> None:
+    assert read(**changes) != read()
+
+
 def test_null_means_left_out() -> None:
-    assert read(temperature=None, tools=None, stop=None) == read()
+    left_out = dict.fromkeys(ChatCall.__struct_encode_fields__)
+    assert read(**{**left_out, **GOOD}) == read()
 
 
 def test_a_reply_message_may_be_sent_back() -> None:

@@ -54,17 +54,21 @@ def test_what_is_told_is_read_as_it_was(told: Told) -> None:
     assert told_of(decoded["detail-type"], decoded["detail"]) == told
 
 
-async def test_a_batch_is_kept_and_reported(world: RecordsWorld, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+async def test_a_batch_is_kept_and_reported(world: RecordsWorld, written: Any) -> None:
     event = {"Records": [message(number, delivered(told)) for number, told in enumerate(TOLD)]}
     assert await RecordsFunction(world).handle(event, INVOCATION) == {"batchItemFailures": []}
     assert isinstance(world.archive, MemoryArchive)
     assert world.archive.ids("alerts") == [alert().id]
     assert await world.usage.watermark_s() == NOW_S
-    line = json.loads(capsysbinary.readouterr().out)
-    assert (line["event"], line["messages"], line["records_counted"], line["logged"]) == ("records.kept", 5, 1, 2)
-    assert line["records_age_s"] == 2.5
-    [directive] = line["_aws"]["CloudWatchMetrics"]
-    assert {"Name": "records_age_s", "Unit": "Seconds"} in directive["Metrics"]
+    [line], [figures] = written()
+    assert (line["event"], line["lambda_request_id"]) == ("records.kept", "1")
+    numbers = {
+        name.removeprefix("gateway.records."): line[name] for name in line if name.startswith("gateway.records.")
+    }
+    assert numbers == {"messages": 5, "counted": 1, "known": 0, "late": 0, "logged": 2, "again": 0, "age_s": 2.5}
+    assert figures["gateway.records.age_s"] == [2.5]
+    [directive] = figures["_aws"]["CloudWatchMetrics"]
+    assert {"Name": "gateway.records.age_s", "Unit": "Seconds"} in directive["Metrics"]
 
 
 @pytest.mark.parametrize(
@@ -96,16 +100,16 @@ async def test_what_is_not_kept_comes_again(world: RecordsWorld) -> None:
     assert [failure["itemIdentifier"] for failure in answer["batchItemFailures"]] == ["m0", "m1", "m2", "m3"]
 
 
-async def test_a_sweep_says_what_it_ended(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+async def test_a_sweep_says_what_it_ended(written: Any) -> None:
     stage = Stage()
     with pytest.raises(Killed):
         await stage.chat(Fate(4))
     stage.clock.unix_s += 2_000
     await stage.store.pass_watermark(stage.clock.unix_s)
-    capsysbinary.readouterr()
     world = SweepWorld(stage.ledger, stage.store, stage.holders, stage.events, stage.records, stage.clock)
     swept = await SweepFunction(world, grace_s=600).handle({}, INVOCATION)
     assert swept == {"settled": 0, "released": 0, "lost": 1, "failed": 0, "lag_s": 0.0}
-    line = json.loads(capsysbinary.readouterr().out)
-    assert (line["event"], line["swept_lost"], line["records_lag_s"]) == ("sweep.done", 1, 0.0)
+    [line], [figures] = written()
+    assert (line["event"], line["gateway.sweep.lost"], line["gateway.records.lag_s"]) == ("sweep.done", 1, 0.0)
+    assert figures["gateway.records.lag_s"] == [0.0]
     assert [trouble["event"] for trouble in stage.records.troubles] == ["sweep.lost"]

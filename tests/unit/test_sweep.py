@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -79,6 +80,7 @@ async def test_a_request_that_nobody_knows_the_end_of_is_lost_and_costs_what_was
     [lost] = stage.told(UsageRecord)
     assert (lost.outcome, lost.code, lost.attempt, lost.model) == ("lost", "lost", 0, "openai/gpt-4o")
     assert (lost.provider, lost.of.key_id, lost.of.operation) == ("openai", "key_1", "chat")
+    assert re.fullmatch("[0-9a-f]{32}", lost.of.trace_id)
     started, ended = stage.told(AuditEvent)
     assert (started.event, started.at_s) == ("request.started", hold.admitted_s)
     assert (ended.event, ended.facts["code"], ended.facts["cost_nano_usd"]) == (

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from gateway.model.catalog import ModelFacts, Prices
-from gateway.model.errors import ProviderError
 from gateway.model.file import File, StoredFile, new_file_id
 from gateway.model.http import Credential
+from gateway.model.provider_errors import ProviderError
 from gateway.model.secret import Secret
 from gateway.model.tenant import Tenant
 from gateway.pipeline import route
@@ -232,7 +232,7 @@ async def test_an_upload_that_fails_is_the_providers_failure(
     error = answer.json["error"]
     assert (answer.status, error["code"], error["param"]) == (status, code, param)
     assert provider.asked == ["POST v1/files"]
-    assert gateway.world.records.written[0]["attempts"] == 1  # type: ignore[attr-defined]
+    assert gateway.world.records.written[0].attempts == 1  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -284,9 +284,9 @@ async def test_what_cannot_be_deleted_is_told_to_the_operator_alone(
     assert isinstance(gateway.world.records, ListRecords)
     [done] = gateway.world.records.written
     [left] = gateway.world.records.troubles
-    assert done["event"] == "request.completed"
+    assert done.event == "request.completed"
     expected = {"event": "upload.left_behind", "provider": "anthropic", "files": 2}
-    assert left == {**expected, "request_id": done["request_id"]}
+    assert left == {**expected, "request_id": done.request_id}
 
 
 async def test_what_is_gone_already_is_not_left_behind(gateway: Gateway, provider: FakeProvider) -> None:

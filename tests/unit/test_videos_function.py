@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,11 +16,13 @@ import pytest
 
 from gateway.entry.videos import ROUTE, videos_app
 from gateway.model.catalog import ModelFacts, UnitPrice, VideoFacts, VideoSize
-from gateway.model.errors import ProviderError, StorageUnavailable
+from gateway.model.errors import StorageUnavailable
 from gateway.model.file import GENERATED_KEPT_S, File
+from gateway.model.hook import Hook
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.job import LONGEST_S, TOMBSTONE_S
 from gateway.model.limits import Allowance, Budget, Limits
+from gateway.model.provider_errors import ProviderError
 from gateway.model.record import AuditEvent, BudgetAlert, UsageRecord
 from gateway.model.tenant import Tenant, User
 from gateway.ports import World
@@ -33,6 +36,7 @@ from tests.fakes import (
     MemoryCatalog,
     MemoryFiles,
     MemoryJobs,
+    ScriptedHooks,
     key_hash,
     principal,
     world_of,
@@ -804,3 +808,37 @@ async def test_a_video_that_is_begun_and_cannot_be_recorded_is_paid(gateway: Gat
     assert (answer.status, answer.json["error"]["code"]) == (503, "storage_unavailable")
     assert [record.cost_nano_usd for record in gateway.usage] == [280_000_000]
     assert await gateway.held() == (0, 280_000_000, 280_000_000)
+
+
+def hook(**settings: Any) -> Hook:
+    made: Hook = msgspec.convert({"kind": "lambda", "id": "lambda", "function": "gateway-hook-x", **settings}, Hook)
+    return made
+
+
+async def test_hooks_are_asked_about_the_prompt_and_may_change_or_block_it(gateway: Gateway) -> None:
+    gateway.allow(hooks=(hook(),))
+    assert isinstance(gateway.world.hooks, ScriptedHooks)
+    gateway.world.hooks.answers["lambda"] = {"action": "modify", "patch": {"prompt": "calm waves", "seconds": 8}}
+    picture = {"image_url": "data:image/png;base64," + base64.b64encode(PNG).decode()}
+    changed = await gateway.create(input_reference=picture)
+    assert (changed.status, changed.json["seconds"]) == (200, "8"), changed.json
+    body = json.loads(gateway.provider.sent[0].body)
+    assert (body["prompt"], body["duration"], body["image"]["url"]) == ("calm waves", 8, picture["image_url"])
+    assert await gateway.held() == (1, 562_000_000, 0)
+    asked = gateway.world.hooks.asked[0]
+    assert b"iVBOR" not in msgspec.json.encode(asked)
+
+    gateway.world.hooks.answers["lambda"] = {"action": "block", "reason": "no waves"}
+    blocked = await gateway.create()
+    assert (blocked.status, blocked.json["error"]["code"]) == (403, "request_blocked")
+    assert len(gateway.provider.sent) == 1
+    assert await gateway.held() == (1, 562_000_000, 0)
+
+
+@pytest.mark.parametrize("patch", [{"model": "xai/mute"}, {"size": "1x1"}, {"prompt": ""}, {"input_reference": None}])
+async def test_what_a_hook_may_not_change(gateway: Gateway, patch: dict[str, Any]) -> None:
+    gateway.allow(hooks=(hook(),))
+    assert isinstance(gateway.world.hooks, ScriptedHooks)
+    gateway.world.hooks.answers["lambda"] = {"action": "modify", "patch": patch}
+    assert (await gateway.create()).status in (400, 503)
+    assert (gateway.provider.sent, await gateway.held()) == ([], (0, 0, 0))

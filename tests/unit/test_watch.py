@@ -16,7 +16,7 @@ async def test_time_in_which_several_are_waited_for_counts_once(gateway: Gateway
     clock = gateway.world.clock
     assert isinstance(clock, ManualClock)
     provider = provider_named("openai")
-    attempt = Attempt(Route(provider, FACTS, None), started_s=clock.monotonic_s())
+    attempt = Attempt(Route(provider, FACTS, None), clock.monotonic_s(), trace_headers={})
     watch = Watch(attempt, gateway.world, clock.monotonic_s() + 60)
     first, second = asyncio.Event(), asyncio.Event()
     waiting = [asyncio.create_task(watch.wait(event.wait())) for event in (first, second)]

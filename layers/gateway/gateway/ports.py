@@ -7,14 +7,16 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
+from gateway.job_ports import Jobs
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
 from gateway.model.file import File, FilePage, Link, Purpose, StoredFile, Uploaded
+from gateway.model.hook import HookMessage, RemoteHook
 from gateway.model.http import Credential, HttpRequest, HttpResponse
-from gateway.model.job import Job, Status
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.record import Told
+from gateway.model.telemetry import RequestLine, Trouble
 from gateway.model.tenant import Principal
 
 if TYPE_CHECKING:  # what only the administration loads
@@ -60,10 +62,24 @@ class Ledger(Protocol):
         """
         ...
 
+    async def enlarge(self, account: Account, name: str, hold: Hold, larger: Hold) -> Reserved:
+        """Adds every meter's amount and puts `larger` in the hold's place, if that stands as it was and every number
+        stays within its limit; else changes nothing. Counts as done where `larger` is there already.
+        """
+        ...
+
     async def settle(
-        self, account_id: str, name: str, changes: Mapping[str, int], stale: Collection[str] = ()
+        self,
+        account_id: str,
+        name: str,
+        changes: Mapping[str, int],
+        stale: Collection[str] = (),
+        hold: Hold | None = None,
     ) -> Reading | None:
-        """Ends the hold, adds the changes, forgets the stale numbers; None and nothing when there is no such hold."""
+        """Ends the hold, adds the changes, forgets the stale numbers; None and nothing when there is no such hold.
+
+        `hold`: the very one that is to be ended, where it may be another by now.
+        """
         ...
 
     async def add(self, account_id: str, changes: Mapping[str, int]) -> None:
@@ -74,37 +90,6 @@ class Ledger(Protocol):
 
     def accounts(self) -> AsyncIterator[tuple[str, Reading]]:
         """All of them, perhaps not as they are this very moment."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class JobPage:
-    jobs: list[Job]
-    has_more: bool
-
-
-class Jobs(Protocol):
-    """Records of jobs. Another tenant's job is not found. Every method raises StorageUnavailable (503).
-
-    `due_at_s`: Unix seconds, when somebody should look whether a job that has not ended is still worked on.
-    """
-
-    async def create(self, job: Job, due_at_s: int) -> None: ...
-
-    async def get(self, tenant_id: str, job_id: str) -> Job:
-        """Raises JobNotFound (404)."""
-        ...
-
-    async def change(self, job: Job, due_at_s: int | None = None) -> bool:
-        """Stores the next revision; False and nothing when somebody else's next revision came first."""
-        ...
-
-    async def page(self, tenant_id: str, limit: int, after: str | None, status: Status | None) -> JobPage:
-        """At most `limit` of them, newest first, older than the job id `after`."""
-        ...
-
-    def due(self, now_s: float) -> AsyncIterator[Job]:
-        """Jobs that have not ended and should be looked at by now; perhaps not quite as they are this moment."""
         ...
 
 
@@ -175,14 +160,23 @@ class Downloads(Protocol):
         ...
 
 
+class RemoteHooks(Protocol):
+    async def ask(self, hook: RemoteHook, message: HookMessage) -> bytes:
+        """The hook's answer as it gave it, bounded in size. The caller ends what takes too long.
+
+        Raises HookFailed.
+        """
+        ...
+
+
 class Records(Protocol):
     """The function's log. Neither method raises."""
 
-    def write(self, record: dict[str, Any]) -> None:
+    def write(self, line: RequestLine) -> None:
         """One finished request: facts and figures, never content."""
         ...
 
-    def trouble(self, event: str, **facts: Any) -> None:
+    def trouble(self, event: Trouble, **facts: Any) -> None:
         """Something that went on all the same, of which the operator should know."""
         ...
 
@@ -283,6 +277,7 @@ class World:
     downloads: Downloads
     jobs: Jobs
     types: Types
+    hooks: RemoteHooks
     records: Records
     clock: Clock
 

@@ -1,7 +1,10 @@
 """Reading and checking a request to Anthropic's messages API."""
 
+import re
 from typing import Any
 
+from local.simulators.providers.constrained import check_constrained
+from local.simulators.providers.conversation import demanded_schema
 from local.simulators.script import TOKENS_PER_MEDIA, TOKENS_PER_MESSAGE, Prompt, count_tokens
 from local.simulators.switches import strip_directives
 from local.simulators.wire import (
@@ -117,7 +120,9 @@ def _check_thinking(body: Json) -> None:
 def read_prompt(body: Json) -> tuple[Prompt, dict[str, str]]:
     """The neutral prompt and the directives of the last user message that has text. Raises Refused."""
     prompt = Prompt(model=body["model"], max_tokens=body["max_tokens"], stop=body.get("stop_sequences") or [])
-    prompt.input_tokens = count_tokens(_read_content(body.get("system"), "system")[0].text)
+    system = _read_content(body.get("system"), "system")[0]
+    prompt.input_tokens = count_tokens(system.text)
+    prompt.schema = next((found for text in system.texts if (found := demanded_schema(text))), None)
     settings: dict[str, str] = {}
     calls: set[str] = set()
     for at, message in enumerate(body["messages"]):
@@ -134,7 +139,10 @@ def read_prompt(body: Json) -> tuple[Prompt, dict[str, str]]:
             prompt.tool_results = [result for _, result in results]
             if text or parts.media:
                 prompt.user_text, prompt.media, settings = text, parts.media, found
-        calls = _call_ids(message["content"])
+        calls = _call_ids(message["content"], where)
+        if calls and not body.get("tools"):
+            refusal = "Requests which include `tool_use` or `tool_result` blocks must define tools."
+            raise Refused("missing_parameter", refusal, param="tools")
     _read_options(body, prompt)
     return prompt, settings
 
@@ -179,9 +187,13 @@ def _note(kind: str, source: Json) -> str:
     return f"[{kind} id {source['file_id']}]"
 
 
-def _call_ids(content: Any) -> set[str]:
+def _call_ids(content: Any, where: str) -> set[str]:
     blocks = content if isinstance(content, list) else []
-    return {str(block.get("id")) for block in blocks if block.get("type") == "tool_use"}
+    ids = {str(block.get("id")) for block in blocks if block.get("type") == "tool_use"}
+    if not all(re.fullmatch(r"[a-zA-Z0-9_-]+", call_id) for call_id in ids):
+        message = f"{where}.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'"
+        raise Refused("wrong_type", message, param=where)
+    return ids
 
 
 def _check_results(results: list[tuple[str, str]], calls: set[str], where: str) -> None:
@@ -208,6 +220,11 @@ def _read_options(body: Json, prompt: Prompt) -> None:
     prompt.tool_choice = choice.get("name") if choice.get("type") == "tool" else choice.get("type")
     prompt.must_call = choice.get("type") == "any"
     prompt.reasoning = (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
+    if prompt.reasoning and choice.get("type") in ("any", "tool"):
+        raise Refused(
+            "wrong_type", "Thinking may not be enabled when tool_choice forces tool use.", param="tool_choice"
+        )
     form = (body.get("output_config") or {}).get("format") or body.get("output_format") or {}
     if form.get("type") == "json_schema":
         prompt.schema = form.get("schema") or {}
+        check_constrained(prompt.schema, "output_config.format.schema")

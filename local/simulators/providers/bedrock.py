@@ -1,4 +1,4 @@
-"""Amazon Bedrock: Converse, and ConverseStream in AWS's event stream framing.
+"""Amazon Bedrock: Converse, and ConverseStream in AWS's event stream framing; ApplyGuardrail.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
 """
@@ -10,6 +10,7 @@ import msgspec
 
 from local.simulators.http1 import Request
 from local.simulators.providers.bedrock_frames import event, exception
+from local.simulators.providers.bedrock_guardrail import PATH, applied
 from local.simulators.providers.bedrock_invoke import read_invoke
 from local.simulators.providers.bedrock_request import check, check_access, read_prompt
 from local.simulators.script import Answer, ToolCall, Usage, fragments
@@ -60,13 +61,15 @@ PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
 class Bedrock(Api):
-    """Three operations of the runtime endpoint; requests are signed, or carry an API key."""
+    """Three operations of the runtime endpoint, and guardrails; requests are signed, or carry an API key."""
 
     name, prefix = "bedrock", "/bedrock"
     id_header = "x-amzn-requestid"
 
     def read(self, request: Request, path: str) -> Asked | Json:
         check_access(request)
+        if request.method == "POST" and (guardrail := PATH.fullmatch(path)):
+            return applied(guardrail, decode_object(request.body))
         model, _, operation = path.removeprefix("/model/").rpartition("/")
         if request.method != "POST" or not path.startswith("/model/") or operation not in (*OPERATIONS, "invoke"):
             raise Refused("no_route", "Unknown operation")

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 
 from local.simulators.http1 import Request
+from local.simulators.providers.constrained import check_constrained
+from local.simulators.providers.conversation import demanded_schema
 from local.simulators.script import TOKENS_PER_MEDIA, TOKENS_PER_MESSAGE, Prompt, count_tokens
 from local.simulators.switches import strip_directives
 from local.simulators.wire import (
@@ -47,7 +49,7 @@ _SIGNATURE = re.compile(
     r"SignedHeaders=(?P<signed>[a-z0-9;-]+), ?Signature=[0-9a-f]{64}"
 )
 _DOCUMENT_NAME = re.compile(r"(?!.*  )[A-Za-z0-9 _()\[\]-]{1,200}")
-_TOOL_USE_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
+_TOOL_USE_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 def check_access(request: Request) -> None:
@@ -113,7 +115,9 @@ def read_prompt(model: str, body: Json) -> tuple[Prompt, dict[str, str]]:
     """The neutral prompt and the directives of the last user message that has text. Raises Refused."""
     config = body.get("inferenceConfig") or {}
     prompt = Prompt(model=model, max_tokens=config.get("maxTokens"), stop=config.get("stopSequences") or [])
-    prompt.input_tokens = count_tokens(_read_content(body.get("system") or [], "system")[0].text)
+    system = _read_content(body.get("system") or [], "system")[0]
+    prompt.input_tokens = count_tokens(system.text)
+    prompt.schema = next((found for text in system.texts if (found := demanded_schema(text))), None)
     settings: dict[str, str] = {}
     calls: set[str] = set()
     role_before = ""
@@ -204,9 +208,12 @@ def _read_options(body: Json, prompt: Prompt) -> None:
     thinks = (fields.get("thinking") or {}).get("type") in ("enabled", "adaptive")
     reasons = (fields.get("reasoningConfig") or {}).get("type") == "enabled"
     prompt.reasoning = thinks or reasons or "reasoning_effort" in fields
+    if thinks and (prompt.must_call or "tool" in (config.get("toolChoice") or {})):
+        raise Refused("wrong_type", "Thinking may not be enabled when tool_choice forces tool use.", param="toolChoice")
     text_format = (body.get("outputConfig") or {}).get("textFormat") or {}
     if text_format:
         prompt.schema = _schema(text_format)
+        check_constrained(prompt.schema, "outputConfig.textFormat")
 
 
 def _read_tools(config: Json, prompt: Prompt) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from local.simulators.http1 import Request
-from local.simulators.providers.conversation import read_prompt
+from local.simulators.providers.conversation import check_call_ids, check_nothing, read_prompt
 from local.simulators.providers.embeddings import EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle
 from local.simulators.script import (
@@ -80,6 +80,8 @@ class ChatApi(Api):
     rules: dict[str, Rule] = COMMON
     strict = True
     needs_key = True
+    call_id = r".{1,40}"
+    empty_answers = True
     max_output_tokens: int | None = None
     models: tuple[str, ...] = ()
     errors: ErrorStyle
@@ -120,6 +122,8 @@ class ChatApi(Api):
         require(body, "model", "messages")
         check_parameters(body, self.rules, strict=self.strict)
         check_messages(body["messages"], "messages")
+        check_call_ids(body["messages"], self.call_id)
+        check_nothing(body, takes_empty=self.empty_answers)
         if body["model"] == UNKNOWN_MODEL:
             raise Refused(
                 "model_not_found",

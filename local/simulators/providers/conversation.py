@@ -23,13 +23,16 @@ def read_prompt(body: Json) -> tuple[Prompt, dict[str, str]]:
         text, found = strip_directives(parts.text)
         prompt.input_tokens += TOKENS_PER_MESSAGE + count_tokens(text) + TOKENS_PER_MEDIA * len(parts.media)
         role = message.get("role")
+        if parts.media and role != "user":
+            refusal = f"Media are only allowed for messages with role 'user', but this one has role '{role}'."
+            raise Refused("wrong_type", refusal, param=f"messages[{at}]", code="invalid_value")
         unanswered = _check_pairing(message, role, unanswered, at)
         if role == "user":
             prompt.user_text, prompt.media, settings, prompt.tool_results = text, parts.media, found, []
         elif role == "tool":
             prompt.tool_results.append(text)
         elif role == "system":
-            prompt.schema = _demanded_schema(text) or prompt.schema
+            prompt.schema = demanded_schema(text) or prompt.schema
         elif role not in ("developer", "assistant"):
             raise Refused("wrong_type", f"Invalid value: '{role}'.", param=f"messages[{at}].role", code="invalid_value")
     _read_tools(body, prompt)
@@ -37,7 +40,7 @@ def read_prompt(body: Json) -> tuple[Prompt, dict[str, str]]:
     return prompt, settings
 
 
-def _demanded_schema(text: str) -> Any:
+def demanded_schema(text: str) -> Any:
     """A schema that the system message ends with; None without one."""
     found = _DEMANDED_SCHEMA.search(text)
     try:
@@ -58,6 +61,31 @@ def _check_pairing(message: Json, role: Any, unanswered: set[str], at: int) -> s
         raise Refused("wrong_type", text, param=f"messages[{at}].role", code="invalid_value")
     calls = message.get("tool_calls") or [] if role == "assistant" else []
     return {str(call.get("id")) for call in calls if isinstance(call, dict)}
+
+
+def check_call_ids(messages: list[Json], taken: str) -> None:
+    """Raises Refused for the id of a tool call that does not match."""
+    for at, message in enumerate(messages):
+        ids = [str(call.get("id")) for call in message.get("tool_calls") or () if isinstance(call, dict)]
+        for call_id in [*ids, str(message["tool_call_id"])] if "tool_call_id" in message else ids:
+            if not re.fullmatch(taken, call_id):
+                refusal = f"Tool call id was {call_id} but must match {taken}"
+                raise Refused("wrong_type", refusal, param=f"messages[{at}]", code="invalid_value")
+
+
+def check_nothing(body: Json, *, takes_empty: bool) -> None:
+    """Raises Refused for empty lists, for null where only calls may have it, and for an answer without a word."""
+    if body.get("tools") == []:
+        raise Refused("empty", "[] is too short - 'tools'", param="tools", code="empty_array")
+    for at, message in enumerate(body["messages"]):
+        where = f"messages[{at}]"
+        if message.get("tool_calls") == []:
+            raise Refused("empty", f"Invalid '{where}.tool_calls': empty array.", param=where, code="empty_array")
+        if message.get("role") != "assistant" or any(message.get(name) for name in ("tool_calls", "refusal", "audio")):
+            continue
+        if message.get("content") is None or (not takes_empty and not message["content"]):
+            refusal = "Invalid value for 'content': expected a string, got null."
+            raise Refused("wrong_type", refusal, param=f"{where}.content", code="invalid_value")
 
 
 def read_content(content: Any, param: str) -> Parts:

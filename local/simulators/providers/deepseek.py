@@ -35,6 +35,12 @@ class DeepSeek(ChatApi):
             return bool(mode != "disabled")
         return super().reasons(body) or str(body["model"]).startswith(("deepseek-reasoner", "deepseek-v4"))
 
+    def check(self, body: Json) -> None:
+        super().check(body)
+        choice = body.get("tool_choice")
+        if self.reasons(body) and (choice == "required" or isinstance(choice, dict)):
+            raise Refused("wrong_type", "Thinking mode does not support this tool_choice", param="tool_choice")
+
     def usage(self, usage: Usage) -> Json:
         counts = super().usage(usage) | {
             "prompt_tokens_details": {"cached_tokens": usage.cached},

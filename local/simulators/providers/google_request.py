@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from local.simulators.providers.conversation import demanded_schema
 from local.simulators.script import TOKENS_PER_MEDIA, TOKENS_PER_MESSAGE, Prompt, count_tokens
 from local.simulators.switches import strip_directives
 from local.simulators.wire import (
@@ -83,6 +84,9 @@ def read_request(model: str, body: Json) -> tuple[Prompt, dict[str, str], bool]:
     prompt = _prompt(model, config, wants_schema)
     settings = _read_contents(body, prompt)
     _read_tools(body, prompt)
+    if prompt.json_object and prompt.tools and (prompt.must_call or not model.startswith("gemini-3")):
+        message = "Function calling with a response mime type: 'application/json' is unsupported"
+        raise Refused("unsupported_parameter", message, param="generation_config.response_mime_type")
     thinking = camel(config.get("thinkingConfig"))
     prompt.reasoning = bool(thinking) and thinking.get("thinkingBudget") != 0
     return prompt, settings, bool(thinking.get("includeThoughts"))
@@ -110,6 +114,7 @@ def _prompt(model: str, config: Json, wants_schema: bool) -> Prompt:
 def _read_contents(body: Json, prompt: Prompt) -> dict[str, str]:
     system = _read_parts(body.get("systemInstruction"), "system_instruction")[0]
     prompt.input_tokens = count_tokens(system.text)
+    prompt.schema = next((found for text in system.texts if (found := demanded_schema(text))), prompt.schema)
     settings: dict[str, str] = {}
     for at, content in enumerate(body["contents"]):
         where = f"contents[{at}]"
@@ -154,6 +159,8 @@ def _read_part(part: Json, parts: Parts, results: list[str]) -> None:
         parts.media.append(f"[{_kind(file.get('mimeType') or '')} url {file['fileUri']}]")
     elif "functionResponse" in part:
         results.append(_result(part["functionResponse"]["response"]))
+        for inside in part["functionResponse"].get("parts", ()):
+            _read_part({"inlineData": camel(inside)["inlineData"]}, parts, results)
     elif "functionCall" not in part:
         raise KeyError("a part needs data")
 

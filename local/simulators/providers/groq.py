@@ -47,6 +47,13 @@ class Groq(ChatApi):
         "x_groq": {"id": "req_sim", "seed": 1},
     }
 
+    def check(self, body: Json) -> None:
+        super().check(body)
+        wants_json = (body.get("response_format") or {}).get("type") not in (None, "text")
+        for name, title in (("tools", "tool/function calling"), ("stream", "streaming")):
+            if wants_json and body.get(name):
+                raise Refused("unsupported_parameter", f"json mode cannot be combined with {title}", param=name)
+
     def usage(self, usage: Usage) -> Json:
         times = {"queue_time": 0.001, "prompt_time": 0.001, "completion_time": 0.002, "total_time": 0.003}
         counts = super().usage(usage) | times

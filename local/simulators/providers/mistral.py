@@ -1,5 +1,6 @@
 """Mistral: usage always on the last chunk, tool calls whole, reasoning as a content part, strict validation (422)."""
 
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from local.simulators.providers.chat import COMMON, ChatApi, without_logprobs
@@ -78,6 +79,8 @@ class Mistral(ChatApi):
         "prediction": OBJECT,
     }
     models = ("mistral-large-latest", "mistral-small-latest", "ministral-3b-latest", "magistral-medium-latest")
+    empty_answers = False
+    call_id = r"[a-zA-Z0-9]{9}"
     errors = ErrorStyle(error_body, statuses({"model_not_found": 400}, validation=422))
     embeddings = MistralEmbeddings(
         rules={
@@ -95,6 +98,15 @@ class Mistral(ChatApi):
     )
     chunk_extras: ClassVar[Json] = {"p": "simulated"}
     tool_index = whole_tool_calls = usage_on_finish = usage_always = True
+
+    def check(self, body: Json) -> None:
+        super().check(body)
+        roles = [message.get("role") for message in body["messages"]]
+        for role in [role for before, role in pairwise(roles) if before == "tool"]:
+            if role not in ("tool", "assistant"):
+                raise Refused(
+                    "wrong_type", f"Unexpected role '{role}' after role 'tool'", param="messages", code="3230"
+                )
 
     def reasons(self, body: Json) -> bool:
         return super().reasons(body) or body.get("prompt_mode") == "reasoning"

@@ -26,6 +26,7 @@ from local.simulators.wire import (
 )
 
 REASONING_MODELS = ("o1", "o3", "o4", "gpt-5")
+TOOLS_ELSEWHERE, REASONS_WHEN_ASKED = ("gpt-5.4", "gpt-5.5", "gpt-5.6"), ("gpt-5.4",)
 ONLY_HERE: dict[str, Rule] = {
     "audio": OBJECT,
     "function_call": ANY,
@@ -64,6 +65,18 @@ def error_headers(refused: Refused, status: int) -> Headers:
     return headers
 
 
+def check_tools_beside_reasoning(body: Json) -> None:
+    """Raises Refused. Source: https://github.com/openai/openai-openapi/issues/541"""
+    model = body["model"]
+    effort = body.get("reasoning_effort") or ("none" if model.startswith(REASONS_WHEN_ASKED) else "medium")
+    if body.get("tools") and effort != "none" and model.startswith(TOOLS_ELSEWHERE):
+        message = (
+            f"Function tools with reasoning_effort are not supported for {model} in /v1/chat/completions. "
+            "To use function tools, use /v1/responses or set reasoning_effort to 'none'."
+        )
+        raise Refused("unsupported_parameter", message, param="reasoning_effort")
+
+
 class OpenAI(ChatApi):
     """OpenAI's chat completions and a basic responses endpoint."""
 
@@ -89,6 +102,7 @@ class OpenAI(ChatApi):
         super().check(body)
         if not body["model"].startswith(REASONING_MODELS):
             return
+        check_tools_beside_reasoning(body)
         refused = [name for name in ("max_tokens", "stop") if body.get(name) is not None]
         if body.get("temperature") not in (None, 1):
             refused.append("temperature")

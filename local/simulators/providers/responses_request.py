@@ -94,6 +94,8 @@ def _check_items(items: list[Json]) -> None:
     for at, item in enumerate(items):
         kind, call_id = item.get("type", "message"), item.get("call_id")
         if kind == "function_call":
+            if len(str(call_id)) > 64:
+                raise Refused("wrong_type", f"Invalid 'input[{at}].call_id': string too long.", param="input")
             calls.add(call_id)
         elif kind == "function_call_output":
             if call_id not in calls:

@@ -18,9 +18,10 @@ import pytest
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.clock import SystemClock
+from gateway.adapters.guarded_fetch.address import local_exempt
 from gateway.adapters.guarded_fetch.fetch import GuardedFetch
 from gateway.adapters.http_client import HttpClient
-from gateway.entry.media_fetch import MediaFetch, local_exempt
+from gateway.entry.media_fetch import MediaFetch
 from gateway.entry.runtime.client import Invocation
 from tests.ports.conftest import REGION
 from tests.ports.guarded_fetch.sites import PNG, Network, Site, answer, ok

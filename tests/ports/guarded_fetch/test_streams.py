@@ -9,7 +9,7 @@ import pytest
 from gateway.adapters.downloads import GuardedDownloads
 from gateway.adapters.guarded_fetch.fetch import GuardedFetch
 from gateway.adapters.guarded_fetch.refusal import Failed, NotFetched, Refused
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 from tests.ports.guarded_fetch.sites import Site, answer, ok, redirect
 
 LARGE = bytes(range(256)) * 4096

@@ -13,7 +13,7 @@ from botocore.eventstream import EventStreamBuffer
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
-from gateway.model.errors import ProviderError, ProviderFailure, ProviderLacksModel, ProviderRejected
+from gateway.model.provider_errors import ProviderError, ProviderFailure, ProviderLacksModel, ProviderRejected
 from gateway.model.usage import PromptTokensDetails, TokenUsage
 from tests.providers.inverse.expected import Allowance, Differs, Expected, ExpectedCall, ExpectedChoice, ExpectedError
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, TypeAlias
 
-from gateway.model.errors import ProviderFailure
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.usage import TokenUsage
 
 
@@ -66,6 +68,17 @@ class Differs:
 
 Allowance: TypeAlias = str | Differs | Refused
 """A plain string is the reason for a difference anywhere in the body; prefer `Differs`."""
+
+
+def stated_cost_nano_usd(figures: dict[str, Any], provider: str) -> int | None:
+    """What the provider itself says that it charges, rounded up; `cost` of OpenRouter is its fee with one's own key."""
+    if provider == "xai" and "cost_in_usd_ticks" in figures:
+        return math.ceil(Fraction(figures["cost_in_usd_ticks"], 10))
+    if provider not in ("openrouter", "perplexity") or "cost" not in figures:
+        return None
+    told = figures["cost"]["total_cost"] if provider == "perplexity" else figures["cost"]
+    beside = figures["cost_details"]["upstream_inference_cost"] if figures.get("is_byok") else 0
+    return math.ceil((Fraction(str(told)) + Fraction(str(beside))) * 10**9)
 
 
 def parsed(arguments: str) -> Any:

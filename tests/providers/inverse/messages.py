@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
-from gateway.model.errors import ProviderRateLimited, ProviderRejected
+from gateway.model.provider_errors import ProviderRateLimited, ProviderRejected
 from gateway.model.usage import CompletionTokensDetails, PromptTokensDetails, TokenUsage
 from tests.providers.inverse.expected import Allowance, Differs, Expected, ExpectedCall, ExpectedChoice, ExpectedError
 
@@ -241,9 +241,11 @@ def _usage(figures: Members) -> TokenUsage:
     written = figures.get("cache_creation_input_tokens", 0)
     written_1h = figures.get("cache_creation", {}).get("ephemeral_1h_input_tokens", 0)
     thought = figures.get("output_tokens_details", {}).get("thinking_tokens", 0)
+    searches = figures.get("server_tool_use", {}).get("web_search_requests", 0)
     return TokenUsage(
         prompt_tokens=figures["input_tokens"] + read + written,
         completion_tokens=figures["output_tokens"],
         prompt=PromptTokensDetails(cached_tokens=read, cache_write_tokens=written, cache_write_1h_tokens=written_1h),
         completion=CompletionTokensDetails(reasoning_tokens=thought),
+        units={"web_searches": searches} if searches else {},
     )

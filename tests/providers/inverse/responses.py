@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
-from gateway.model.errors import ProviderError, ProviderFailure, ProviderRateLimited, ProviderRejected
+from gateway.model.provider_errors import ProviderError, ProviderFailure, ProviderRateLimited, ProviderRejected
 from gateway.model.usage import CompletionTokensDetails, PromptTokensDetails, TokenUsage
 from tests.providers.inverse.expected import (
     Allowance,
@@ -20,6 +20,7 @@ from tests.providers.inverse.expected import (
     ExpectedError,
     Refused,
     parsed,
+    stated_cost_nano_usd,
 )
 
 Members = dict[str, Any]
@@ -161,7 +162,7 @@ def expected(recording: Members) -> Expected:
         return _error(whole, 429)
     if whole["status"] == "queued":
         return Expected(error=ExpectedError(ProviderError, 502, "queued"))
-    return Expected(choices=(_choice(whole),), usage=_usage(whole["usage"]))
+    return Expected(choices=(_choice(whole),), usage=_usage(whole["usage"], _searches(whole), recording["provider"]))
 
 
 def last(answer: Members) -> Members:
@@ -192,7 +193,15 @@ def _choice(whole: Members) -> ExpectedChoice:
     )
 
 
-def _usage(figures: Members) -> TokenUsage:
+def _searches(whole: Members) -> int:
+    """As counted in `tool_usage`, in older recordings the items that searched."""
+    if "web_search" in whole.get("tool_usage", {}):
+        return int(whole["tool_usage"]["web_search"]["num_requests"])
+    calls = [item for item in whole["output"] if item["type"] == "web_search_call"]
+    return sum(call.get("action", {}).get("type", "search") == "search" for call in calls)
+
+
+def _usage(figures: Members, searches: int, provider: str) -> TokenUsage:
     return TokenUsage(
         prompt_tokens=figures["input_tokens"],
         completion_tokens=figures["output_tokens"],
@@ -201,6 +210,8 @@ def _usage(figures: Members) -> TokenUsage:
             cache_write_tokens=figures["input_tokens_details"].get("cache_write_tokens", 0),
         ),
         completion=CompletionTokensDetails(reasoning_tokens=figures["output_tokens_details"]["reasoning_tokens"]),
+        units={"web_searches": searches} if searches else {},
+        stated_cost_nano_usd=stated_cost_nano_usd(figures, provider),
     )
 
 

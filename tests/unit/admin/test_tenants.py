@@ -129,6 +129,16 @@ async def test_a_change_that_changes_nothing_is_told_to_nobody(
         ),
         ({"id": "beta", "hooks": [{"kind": "magic", "id": "a"}]}, "hooks[0].kind", "/hooks/0/kind"),
         (
+            {"id": "beta", "hooks": [{"kind": "deny_list", "id": "a", "phrases": ["x", " "]}]},
+            "hooks[0].phrases[1]",
+            "/hooks/0/phrases/1",
+        ),
+        (
+            {"id": "beta", "hooks": [{"kind": "json_schema", "id": "a", "schema": {"type": 5}}]},
+            "hooks[0].schema.type",
+            "/hooks/0/schema/type",
+        ),
+        (
             {"id": "beta", "hooks": [{"kind": "mask_pii", "id": "a"}, {"kind": "size", "id": "a"}]},
             "hooks[1].id",
             "/hooks/1/id",

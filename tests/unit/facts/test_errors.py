@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.model import admin_errors, errors
+from gateway.model import admin_errors, errors, provider_errors
 from tests.unit.facts.facts import ROOT, error_rows
 
 STEPS_BUILT = 4
@@ -22,7 +22,7 @@ def below(parent: type[errors.GatewayError]) -> Iterator[type[errors.GatewayErro
 
 
 # Classes with a code of their own; the rest only group others.
-CLASSES = [error for error in below(errors.GatewayError) if error is not errors.ProviderFailure]
+CLASSES = [error for error in below(errors.GatewayError) if error is not provider_errors.ProviderFailure]
 ROWS = {(row["status"], row["code"]): row for row in error_rows()}
 
 
@@ -68,8 +68,8 @@ def test_the_edge_answers_as_the_gateway_does() -> None:
 
 
 def test_members_beyond_the_common_ones() -> None:
-    timeout = errors.ProviderTimeout("late", phase="ttft").wire("req_1")["error"]
-    limited = errors.ProviderRateLimited("slow").wire("req_1")["error"]
+    timeout = provider_errors.ProviderTimeout("late", phase="ttft").wire("req_1")["error"]
+    limited = provider_errors.ProviderRateLimited("slow").wire("req_1")["error"]
     refused = errors.InvalidRequest("no").wire("req_1")["error"]
     assert set(timeout) - set(refused) == set(ROWS[504, "provider_timeout"]["members"])
     assert set(limited) - set(refused) == set(ROWS[429, "rate_limited"]["members"])

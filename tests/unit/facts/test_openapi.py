@@ -13,7 +13,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion, CompletionChunk
 from gateway.model.embeddings import EmbeddingList, EmbeddingsCall
-from gateway.model.errors import Detail, InvalidRequest, ProviderTimeout
+from gateway.model.errors import Detail, InvalidRequest
+from gateway.model.provider_errors import ProviderTimeout
 from gateway.model.tenant import Tenant, User
 from gateway.model.video import VideoCall, VideoDeleted, VideoList
 from gateway.pipeline.admin_keys import Order, Rotation
@@ -247,8 +248,10 @@ BAD = [
     call(user="u" * 257),
     call(response_format={"type": "json_schema"}),
     call(timeouts={"ttft_ms": 0}),
+    call(timeouts={"ttft_ms": 285_001}),
+    call(timeouts={"total_ms": 840_001}),
     call(fallback={"models": []}),
-    call(provider_options=None),
+    call(provider_options={"openai": None}),
     message(role="user"),
     message(role="user", content=None),
     message(role="robot", content="x"),

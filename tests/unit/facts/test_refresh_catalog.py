@@ -213,3 +213,36 @@ def test_the_committed_catalog_is_what_the_script_builds(tmp_path: Path) -> None
     assert main([str(CATALOG_DATA), "--catalog", str(tmp_path)]) == 0
     fresh = {path.name: path.read_bytes() for path in tmp_path.glob("*.json")}
     assert fresh == {path.name: path.read_bytes() for path in CATALOG.glob("*.json")}
+
+
+def test_service_tiers_are_fractions_of_what_the_row_costs_by_then(tmp_path: Path) -> None:
+    cost = {"input": 2, "output": 4, "tiers": [{"tier": {"size": 1000}, "input": 3, "output": 6}]}
+    tiers = {"batch": {"times": [1, 2]}, "priority": {"times": [7, 4], "unasked": True, "without_long_prompts": True}}
+    row = built(tmp_path, {"m-1": CHAT | {"cost": cost}}, patches=[{"match": ["*"], **FACT, "service_tiers": tiers}])[
+        "m-1"
+    ]
+    assert row["service_tiers"] == {
+        "batch": {
+            "prices": {"input": 1_000_000, "output": 2_000_000},
+            "price_tiers": [{"above_prompt_tokens": 1000, "prices": {"input": 1_500_000, "output": 3_000_000}}],
+        },
+        "priority": {"prices": {"input": 3_500_000, "output": 7_000_000}, "unasked": True},
+    }
+
+
+def test_a_host_of_a_copied_model_can_be_without_its_tiers(tmp_path: Path) -> None:
+    patch = {"match": ["m-1"], **FACT, "service_tiers": {"batch": {"times": [1, 2]}, "flex": {"times": [1, 2]}}}
+    copy = {"provider": "one", **FACT, "ids": {"m-2": "m-1"}, "service_tiers": {"batch": None}}
+    rows = built(tmp_path, {"m-1": CHAT}, patches=[patch], copies=[copy])
+    assert (list(rows["m-1"]["service_tiers"]), list(rows["m-2"]["service_tiers"])) == (["batch", "flex"], ["flex"])
+
+
+def test_a_row_without_prices_has_no_tiers(tmp_path: Path) -> None:
+    patch = {"match": ["*"], **FACT, "service_tiers": {"batch": {"times": [1, 2]}}}
+    assert "service_tiers" not in built(tmp_path, {"m-1": CHAT | {"cost": {}}}, patches=[patch])["m-1"]
+
+
+def test_images_count_only_where_images_are_taken(tmp_path: Path) -> None:
+    deaf = CHAT | {"modalities": {"input": ["text"], "output": ["text"]}}
+    rows = built(tmp_path, {"m-1": CHAT, "m-2": deaf}, patches=[{"match": ["*"], **FACT, "image_tokens": 85}])
+    assert (rows["m-1"]["image_tokens"], "image_tokens" in rows["m-2"]) == (85, False)

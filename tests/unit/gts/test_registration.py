@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from gateway.gts.registration import check, needed_types, read_candidates
-from gateway.gts.schema import MAX_BYTES, MAX_DEPTH
+from gateway.gts.schema import MAX_DEPTH
 from gateway.model.chat import Json
+from gateway.model.json_schema import MAX_BYTES
 
 DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 NEWEST = "https://json-schema.org/draft/2020-12/schema"
@@ -185,6 +186,12 @@ def test_an_instance_that_describes_a_function_refers_to_what_is_there() -> None
     told, _ = outcome({"id": call, "params": {**ref(BASE), "items": {"$ref": "x"}}}, known=known)
     assert told[0].startswith("/types/0/params/items/$ref: a reference is")
     assert outcome({"id": call, "x-gts-final": True}, known=known)[0] == ["/types/0/x-gts-final: only types have this"]
+
+
+@pytest.mark.parametrize("ref", [None, 7, [], {"a": 1}, "x", "http://[", "#", "#/nowhere"])
+def test_an_instance_that_refers_to_no_types_is_data(ref: Any) -> None:
+    known = {FUNCTION: a_type(FUNCTION)}
+    assert outcome({"id": f"{FUNCTION}x.test7._.call.v1", "params": {"$ref": ref}}, known=known) == ([], [])
 
 
 def test_references_lead_only_so_far() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.gts.schema import MAX_BYTES, MAX_DEPTH, defects, reach, referred_types, refers_to_types, survey
+from gateway.gts.schema import MAX_DEPTH, defects, reach, referred_types, refers_to_types, survey
+from gateway.model.json_schema import MAX_BYTES
 
 BASE = "gts.x.test7.base.type.v1~"
 REF = {"$ref": f"gts://{BASE}"}

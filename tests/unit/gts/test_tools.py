@@ -12,10 +12,10 @@ import pytest
 
 from gateway.gts.gather import MAX_DOCUMENTS, MAX_TOTAL_BYTES, gather
 from gateway.gts.naming import Names, provider_name
-from gateway.gts.schema import MAX_BYTES
 from gateway.gts.tools import needed_ids, resolve_tools
 from gateway.model.chat import ChatCall, FunctionTool, Json
 from gateway.model.errors import GatewayError, InvalidRequest, SchemaNotFound
+from gateway.model.json_schema import MAX_BYTES
 from gateway.model.reply import Chunk, Reply
 
 POINT, PLACE = "gts.x.geo.base.point.v1~", "gts.x.geo.base.place.v1.2~"

@@ -208,3 +208,12 @@ async def test_types_need_a_key(client: httpx.AsyncClient) -> None:
     for method, path in (("GET", ""), ("POST", ""), ("GET", f"/{PLACE}"), ("DELETE", f"/{PLACE}")):
         answer = await client.request(method, f"/v1/types{path}", headers={"authorization": "Bearer nobody"})
         assert answer.json()["error"]["code"] == "invalid_api_key"
+
+
+async def test_what_takes_too_long_to_check_is_refused(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tenant_types, "CPU_LIMIT_S", 0.05)
+    slow = a_type(POINT, properties={"name": {"pattern": "^(a+)+$"}})
+    answer = await register(client, slow, {"id": f"{POINT}acme.app.geo.oslo.v1", "name": "a" * 60 + "!"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "types")

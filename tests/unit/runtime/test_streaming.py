@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from gateway.entry.runtime import stream
 from gateway.entry.runtime.handler import Receive, Send
 from tests.unit.runtime.apps import Scope, begin, body, echo, http_only
 from tests.unit.runtime.conftest import Logged, Start
@@ -165,3 +166,56 @@ async def test_app_waits_for_a_slow_reader(api: FakeRuntimeApi, start: Start) ->
     await api.answered(delivery)
     assert sent == pieces
     assert len(delivery.body) == pieces * len(piece)
+
+
+async def test_an_app_is_not_held_up_by_a_reader_that_stalls(
+    api: FakeRuntimeApi, start: Start, logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the time in which API Gateway gives it up; what the app has to do goes on."""
+    monkeypatch.setattr(stream, "STALL_S", 0.05)
+    settled = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        http_only(scope)
+        await begin(send)
+        for _ in range(64):
+            await body(send, b"z" * 1_000_000)
+        await body(send, b"", more=False)
+        settled.set()
+
+    start(app)
+    delivery = api.deliver(http_event(), read_gate=asyncio.Event())
+    await asyncio.wait_for(settled.wait(), 5)
+    await api.until(lambda: api.waiting == 1)
+    (line,) = (line for line in logged() if line["event"] == "response_not_taken")
+    assert (line["request_id"], line["status"]) == (delivery.request_id, None)
+
+
+async def test_nor_by_one_that_stalls_at_the_end(
+    api: FakeRuntimeApi, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "STALL_S", 0.05)
+    start(echo)
+    api.deliver(http_event(), reply_gate=asyncio.Event())
+    await api.until(lambda: api.waiting == 1 and len(api.calls) > 2)
+
+
+async def test_a_slow_reader_that_goes_on_is_waited_for(
+    api: FakeRuntimeApi, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "STALL_S", 0.5)
+    gate, pieces = asyncio.Event(), 24
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        http_only(scope)
+        await begin(send)
+        for _ in range(pieces):
+            await body(send, b"z" * 1_000_000)
+        await body(send, b"", more=False)
+
+    start(app)
+    delivery = api.deliver(http_event(), read_gate=gate)
+    await api.until(lambda: f"POST /invocation/{delivery.request_id}/response" in api.calls)
+    asyncio.get_running_loop().call_later(0.3, gate.set)
+    await api.answered(delivery)
+    assert len(delivery.body) == pieces * 1_000_000

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 
 if TYPE_CHECKING:
     from gateway.adapters.guarded_fetch.address import Exempt

@@ -14,8 +14,8 @@ import msgspec
 
 from gateway.adapters.http_client import HttpClient, HttpFailure
 from gateway.adapters.telemetry import log_trouble
-from gateway.model.errors import ProviderError
 from gateway.model.http import Credential, HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderError
 from gateway.model.secret import Secret
 from gateway.ports import Clock, Credentials
 

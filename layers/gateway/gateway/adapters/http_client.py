@@ -35,38 +35,43 @@ class HttpFailure(Exception):
 class HttpClient:
     """Redirects, cookies and the proxies of the environment are not used; a session is opened in the running loop.
 
-    The TLS context is built once, 20 ms, before a snapshot is taken.
+    The TLS context is built once, 20 ms, before a snapshot is taken. `trust`: the certificates that are believed.
     """
 
-    def __init__(self, max_connections: int = 200) -> None:
+    def __init__(self, max_connections: int = 200, trust: ssl.SSLContext | None = None) -> None:
         self._max_connections = max_connections
-        self._tls = ssl.create_default_context(cafile=certifi.where())
+        self._tls = ssl.create_default_context(cafile=certifi.where()) if trust is None else trust
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
-    async def open(self, request: HttpRequest) -> AsyncIterator[HttpIncoming]:
-        """The answer once its head has come. The URL is sent as it is, for it may be signed. Raises HttpFailure."""
-        response = await self._answered(request)
+    async def open(self, request: HttpRequest, server_hostname: str | None = None) -> AsyncIterator[HttpIncoming]:
+        """The answer once its head has come. The URL is sent as it is, for it may be signed. Raises HttpFailure.
+
+        `server_hostname`: whose certificate is asked for, where the URL has an address in place of a name.
+        """
+        response = await self._answered(request, server_hostname)
         try:
             yield HttpIncoming(response)
         finally:
             response.close()  # a body that was read to its end has given its connection back already
 
-    async def _answered(self, request: HttpRequest) -> aiohttp.ClientResponse:
+    async def _answered(self, request: HttpRequest, server_hostname: str | None) -> aiohttp.ClientResponse:
         """A server may close a kept connection just as it is used again, above all after an environment was frozen: a
         request that fails so, before any byte of an answer, goes out once more.
         """
         while True:
             use = SimpleNamespace(of_kept_connection=False)
             try:
-                return await self._request(request, use)
+                return await self._request(request, server_hostname, use)
             except (aiohttp.ServerDisconnectedError, ConnectionResetError) as error:
                 if not use.of_kept_connection:
                     raise HttpFailure(type(error).__name__) from error
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 raise HttpFailure(type(error).__name__) from error
 
-    async def _request(self, request: HttpRequest, use: SimpleNamespace) -> aiohttp.ClientResponse:
+    async def _request(
+        self, request: HttpRequest, server_hostname: str | None, use: SimpleNamespace
+    ) -> aiohttp.ClientResponse:
         session = self._session or self._open_session()
         return await session.request(
             request.method,
@@ -74,6 +79,7 @@ class HttpClient:
             headers=request.headers,
             data=_as_sent(request.body),
             allow_redirects=False,
+            server_hostname=server_hostname,
             trace_request_ctx=use,
         )
 

@@ -20,22 +20,31 @@ class MemoryLedger:
         self._shards: dict[str, int] = {}
 
     async def reserve(self, account: Account, name: str, hold: Hold) -> Reserved:
-        numbers, holds = self._of(account.id)
-        reading = self._reading(account.id)
-        is_outdated = not reading.counts_as_one_of(account.shards)
-        if name in holds or is_outdated or any(meter.refuses(numbers.get(meter.name, 0)) for meter in account.meters):
-            return Reserved(name in holds, reading)
-        for meter in account.meters:
-            numbers[meter.name] = numbers.get(meter.name, 0) + meter.amount
-        holds[name] = hold
-        return Reserved(True, self._reading(account.id))
+        _, holds = self._of(account.id)
+        if name not in holds and self._fits(account):
+            await self.add(account.id, {meter.name: meter.amount for meter in account.meters})
+            holds[name] = hold
+        return Reserved(name in holds, self._reading(account.id))
+
+    async def enlarge(self, account: Account, name: str, hold: Hold, larger: Hold) -> Reserved:
+        _, holds = self._of(account.id)
+        if holds.get(name) == hold and self._fits(account):
+            await self.add(account.id, {meter.name: meter.amount for meter in account.meters})
+            holds[name] = larger
+        return Reserved(holds.get(name) == larger, self._reading(account.id))
 
     async def settle(
-        self, account_id: str, name: str, changes: Mapping[str, int], stale: Collection[str] = ()
+        self,
+        account_id: str,
+        name: str,
+        changes: Mapping[str, int],
+        stale: Collection[str] = (),
+        hold: Hold | None = None,
     ) -> Reading | None:
         numbers, holds = self._of(account_id)
-        if holds.pop(name, None) is None:
+        if name not in holds or (hold is not None and holds[name] != hold):
             return None
+        del holds[name]
         await self.add(account_id, changes)
         for number in set(stale) - changes.keys():
             numbers.pop(number, None)
@@ -59,6 +68,11 @@ class MemoryLedger:
     async def accounts(self) -> AsyncIterator[tuple[str, Reading]]:
         for account_id in list(self._numbers):
             yield account_id, self._reading(account_id)
+
+    def _fits(self, account: Account) -> bool:
+        reading = self._reading(account.id)
+        is_full = any(meter.refuses(reading.numbers.get(meter.name, 0)) for meter in account.meters)
+        return reading.counts_as_one_of(account.shards) and not is_full
 
     def _of(self, account_id: str) -> tuple[dict[str, int], dict[str, Hold]]:
         return self._numbers.setdefault(account_id, {}), self._holds.setdefault(account_id, {})

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from gateway.adapters.http_client import HttpClient, HttpFailure, HttpIncoming
-from gateway.model.errors import ProviderError
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderError
 
 MAX_BODY_BYTES = 100 * 1024 * 1024
 MAX_ERROR_BODY_BYTES = 1024 * 1024

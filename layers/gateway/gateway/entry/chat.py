@@ -7,7 +7,7 @@ import contextlib
 from gateway.entry.door import Operation, inference_app
 from gateway.entry.http import App, Responder
 from gateway.entry.limit_headers import limit_headers
-from gateway.entry.sse import KEEP_ALIVE_S, SSE_HEADERS, Pulse, event
+from gateway.entry.sse import KEEP_ALIVE_S, SSE_HEADERS, Patience, Pulse, event
 from gateway.model.completion import Completion, CompletionChunk
 from gateway.pipeline import chat
 from gateway.pipeline.exchange import Exchange
@@ -23,23 +23,19 @@ def chat_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
         if isinstance(outcome, Completion):
             await responder.json(200, outcome, limit_headers(exchange.ticket))
         else:
-            await _write_stream(outcome, responder, limit_headers(exchange.ticket), keep_alive_s)
+            head = {**SSE_HEADERS, **limit_headers(exchange.ticket)}
+            pulse = Pulse(responder, head, keep_alive_s, begins=exchange.is_held_back)
+            await _write_stream(outcome, pulse, Patience(exchange, world.clock))
 
     return inference_app(world, Operation("chat", ROUTE, answer))
 
 
-async def _write_stream(
-    stream: chat.Stream, responder: Responder, headers: dict[str, str], keep_alive_s: float
-) -> None:
+async def _write_stream(stream: chat.Stream, pulse: Pulse, patience: Patience) -> None:
     """The status waits for the first chunk, so that a refusal keeps its own."""
     async with contextlib.aclosing(stream):
-        first = await anext(stream)
-        await responder.start(200, {**SSE_HEADERS, **headers})
-        pulse = Pulse(responder, keep_alive_s)
         try:
-            await pulse.write(*_events(first))
             async for chunks in stream:
-                await pulse.write(*_events(chunks))
+                await patience.wait(pulse.write(*_events(chunks)))
         finally:
             pulse.stop()
 

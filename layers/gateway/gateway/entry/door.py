@@ -7,15 +7,26 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from gateway.adapters.telemetry import log_defect
-from gateway.entry.http import App, Arrival, Receive, Responder, Scope, Send, answer_lifespan, read_body
+from gateway.adapters.telemetry import log_defect, name_the_lines
+from gateway.entry.http import (
+    App,
+    Arrival,
+    Receive,
+    Responder,
+    Scope,
+    Send,
+    answer_lifespan,
+    error_body,
+    read_body,
+)
 from gateway.entry.limit_headers import limit_headers
 from gateway.entry.sse import event
-from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, ProviderTimeout, RouteNotFound
+from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, RouteNotFound
+from gateway.model.provider_errors import ProviderTimeout
 from gateway.pipeline.conclude import conclude
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.inbound import Inbound
-from gateway.ports import World
+from gateway.ports import Clock, World
 
 Answering: TypeAlias = Callable[[Inbound, Exchange, Responder], Awaitable[None]]
 """Runs the pipeline and writes its outcome. What it raises is told to the client, as the only thing or as the last."""
@@ -38,28 +49,41 @@ def inference_app(world: World, *operations: Operation) -> App:
         if scope["type"] == "lifespan":
             return await answer_lifespan(receive, send)
         arrival = Arrival.of(scope)
+        name_the_lines(arrival.ids)
         responder = Responder(arrival, send)
         operation = by_path.get(scope["path"], operations[0])
-        exchange = Exchange(
-            arrival.request_id, operation.name, world.clock.monotonic_s(), arrived_s=world.clock.now_s()
-        )
+        exchange = _exchange(operation, arrival, world.clock)
         try:
             _check_route(scope, by_path)
             await operation.answer(await _inbound(arrival, receive), exchange, responder)
         except GatewayError as error:
             exchange.error = error
-            await _refuse(error, responder, exchange)
+            await _refuse(error, responder, arrival, exchange)
         except asyncio.CancelledError:
             exchange.error = ProviderTimeout("The function's own deadline came first.", phase="total")
+            for observer in exchange.observers:
+                observer.cancel()
             raise
         except Exception as defect:  # the last resort: whatever it is, the client gets an answer and the log the place
             log_defect(defect, arrival.request_id)
             exchange.error = InternalError("The gateway failed. Quote the request id when you report this.")
-            await _refuse(exchange.error, responder, exchange)
+            await _refuse(exchange.error, responder, arrival, exchange)
         finally:
+            exchange.status = responder.status
             await conclude(exchange, world)
 
     return app
+
+
+def _exchange(operation: Operation, arrival: Arrival, clock: Clock) -> Exchange:
+    return Exchange(
+        arrival.request_id,
+        operation.name,
+        started_s=clock.monotonic_s(),
+        trace=arrival.trace,
+        lambda_request_id=arrival.lambda_request_id,
+        arrived_s=clock.now_s(),
+    )
 
 
 def _check_route(scope: Scope, by_path: dict[str, Operation]) -> None:
@@ -80,11 +104,11 @@ async def _inbound(arrival: Arrival, receive: Receive) -> Inbound:
     )
 
 
-async def _refuse(error: GatewayError, responder: Responder, exchange: Exchange) -> None:
+async def _refuse(error: GatewayError, responder: Responder, arrival: Arrival, exchange: Exchange) -> None:
     """Within a stream as its last event, with what it cost until then."""
-    if not responder.started:
+    if responder.status is None:
         await responder.error(error, limit_headers(exchange.ticket))
         return
-    said = error.wire(exchange.request_id)
+    said = error_body(error, arrival)
     said["error"].setdefault("usage", exchange.usage_report)
     await responder.write(event(said), last=True)

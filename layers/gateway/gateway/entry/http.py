@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.entry.limit_headers import BUDGET_REMAINING, UNITS
 from gateway.model.errors import GatewayError, PayloadTooLarge
+from gateway.model.trace import Trace
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -23,23 +24,48 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 # Lambda takes 6 MB of event; JSON escaping and the event's own members need room:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_BODY_BYTES = 6 * 1024 * 1024
-_TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_CALLERS_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """`request_id`: the gateway's own. `trace_id`: the caller's x-request-id, echoed; the gateway's own without one."""
+    """`request_id`: the gateway's own. `echoed_id`: the caller's x-request-id; the gateway's own without one.
+
+    `lambda_request_id`: of the invocation, by which the runtime's own log lines are found.
+    """
 
     request_id: str
-    trace_id: str
+    echoed_id: str
     headers: dict[str, str]
+    trace: Trace
+    lambda_request_id: str | None
 
     @classmethod
     def of(cls, scope: Scope) -> Arrival:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         request_id = f"req_{uuid.uuid4().hex}"
         given = headers.get("x-request-id", "")
-        return cls(request_id, given if _TRACE_ID.fullmatch(given) else request_id, headers)
+        aws = scope.get("extensions", {}).get("aws") or _of_managed_runtime(scope)
+        return cls(
+            request_id=request_id,
+            echoed_id=given if _CALLERS_ID.fullmatch(given) else request_id,
+            headers=headers,
+            trace=Trace.of(headers.get("traceparent", ""), aws.get("trace_id", ""), headers.get("tracestate", "")),
+            lambda_request_id=aws.get("request_id"),
+        )
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """By which everything that is told of the request is found."""
+        own = {"request_id": self.request_id, "trace_id": self.trace.id}
+        return own if self.lambda_request_id is None else {**own, "lambda_request_id": self.lambda_request_id}
+
+
+def _of_managed_runtime(scope: Scope) -> dict[str, str]:
+    """What Lambda's own runtime says of the invocation, of which Mangum passes on the context."""
+    context = scope.get("aws.context")
+    request_id: str | None = getattr(context, "aws_request_id", None)
+    return {"request_id": request_id, "trace_id": os.environ.get("_X_AMZN_TRACE_ID", "")} if request_id else {}
 
 
 async def read_body(receive: Receive) -> bytes:
@@ -75,15 +101,15 @@ def cors_headers() -> dict[str, str]:
 
 
 class Responder:
-    """Writes the one answer of a request; `started` says whether its status is already on the way."""
+    """Writes the one answer of a request. `status`: the one that is on its way to the client, None before that."""
 
     def __init__(self, arrival: Arrival, send: Send) -> None:
         self._arrival, self._send = arrival, send
-        self.started = False
+        self.status: int | None = None
 
     async def start(self, status: int, headers: dict[str, str]) -> None:
-        self.started = True
-        ids = {"x-request-id": self._arrival.trace_id, "x-gateway-request-id": self._arrival.request_id}
+        self.status = status
+        ids = {"x-request-id": self._arrival.echoed_id, "x-gateway-request-id": self._arrival.request_id}
         everywhere = {**ids, **cors_headers()}
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in {**headers, **everywhere}.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": encoded})
@@ -98,8 +124,13 @@ class Responder:
         await self.write(body, last=True)
 
     async def error(self, error: GatewayError, headers: dict[str, str] | None = None) -> None:
-        wire = error.wire(self._arrival.request_id)
-        await self.json(error.status, wire, {**(headers or {}), **error_headers(error)})
+        await self.json(error.status, error_body(error, self._arrival), {**(headers or {}), **error_headers(error)})
+
+
+def error_body(error: GatewayError, arrival: Arrival) -> dict[str, Any]:
+    body = error.wire(arrival.request_id)
+    body["error"]["trace_id"] = arrival.trace.id
+    return body
 
 
 def error_headers(error: GatewayError) -> dict[str, str]:

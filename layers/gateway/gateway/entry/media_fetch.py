@@ -12,7 +12,7 @@ it and fails the invocation.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, TypeAlias
 
@@ -23,7 +23,7 @@ from gateway.adapters.aws.api import AwsFailure
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.clock import SystemClock
-from gateway.adapters.guarded_fetch.address import NONE_EXEMPT, Exempt, read_exempt
+from gateway.adapters.guarded_fetch.address import local_exempt
 from gateway.adapters.guarded_fetch.fetch import Fetched, GuardedFetch, Limits
 from gateway.adapters.guarded_fetch.refusal import Failed, NotFetched
 from gateway.adapters.http_client import HttpClient
@@ -116,10 +116,3 @@ def media_fetch_handler() -> EventHandler:
         return Bucket(place, keys=keys, client=client, clock=clock)
 
     return EventHandler(MediaFetch(GuardedFetch(exempt=local_exempt(os.environ)), find_bucket, clock).handle)
-
-
-def local_exempt(environment: Mapping[str, str]) -> Exempt:
-    """There are exceptions on the local stack only, whatever the setting says. Raises ValueError for a wrong one."""
-    if not environment.get("GATEWAY_LOCAL_ENDPOINT"):
-        return NONE_EXEMPT
-    return read_exempt(environment.get("GATEWAY_FETCH_EXCEPTIONS", ""))

@@ -83,10 +83,9 @@ class Aws:
 
 def records_world() -> RecordsWorld:
     aws = Aws()
-    return RecordsWorld(aws.usage(), aws.archive(), aws.audit_log(), StdoutRecords(aws.clock), aws.clock)
+    return RecordsWorld(aws.usage(), aws.archive(), aws.audit_log(), StdoutRecords(), aws.clock)
 
 
 def sweep_world() -> SweepWorld:
     aws = Aws()
-    records = StdoutRecords(aws.clock)
-    return SweepWorld(aws.ledger(), aws.usage(), aws.holders(), aws.events(), records, aws.clock)
+    return SweepWorld(aws.ledger(), aws.usage(), aws.holders(), aws.events(), StdoutRecords(), aws.clock)

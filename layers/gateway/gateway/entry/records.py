@@ -16,10 +16,12 @@ from typing import Any
 import msgspec
 
 from gateway.adapters.aws.events import told_of
-from gateway.adapters.telemetry import write_metrics
+from gateway.adapters.telemetry import name_the_lines
+from gateway.entry.powertools import report
 from gateway.entry.record_wiring import records_world
 from gateway.entry.runtime.client import Invocation
 from gateway.entry.runtime.handler import EventHandler
+from gateway.model.telemetry import KeptLine
 from gateway.pipeline.keep import Kept, Letter, keep
 from gateway.record_ports import RecordsWorld
 
@@ -36,7 +38,8 @@ _decode = msgspec.json.Decoder(Envelope).decode
 class RecordsFunction:
     world: RecordsWorld
 
-    async def handle(self, event: Any, _invocation: Invocation) -> dict[str, Any]:
+    async def handle(self, event: Any, invocation: Invocation) -> dict[str, Any]:
+        name_the_lines({"lambda_request_id": invocation.request_id})
         letters: list[Letter] = []
         unread: set[str] = set()
         for message in event["Records"]:
@@ -47,21 +50,23 @@ class RecordsFunction:
                 self.world.records.trouble("records.unreadable", message_id=message["messageId"], reason=str(error))
         kept = await keep(letters, self.world)
         again = kept.again | unread
-        self._report(event["Records"], kept, len(again))
+        self._report(event["Records"], kept, len(again), invocation)
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(again)]}
 
-    def _report(self, messages: list[Mapping[str, Any]], kept: Kept, again: int) -> None:
-        """`records_age_s`: how long the oldest message had been waiting."""
-        now_s = self.world.clock.now_s()
+    def _report(self, messages: list[Mapping[str, Any]], kept: Kept, again: int, invocation: Invocation) -> None:
         oldest_s = min(int(message["attributes"]["SentTimestamp"]) / 1000 for message in messages)
-        figures = {
-            "records_counted": (kept.counted, "Count"),
-            "records_late": (kept.late, "Count"),
-            "records_again": (again, "Count"),
-            "records_age_s": (round(max(0.0, now_s - oldest_s), 3), "Seconds"),
-        }
-        facts = {"messages": len(messages), "known": kept.known, "logged": kept.logged}
-        write_metrics("records.kept", "records", figures, facts, self.world.clock)
+        report(
+            KeptLine(
+                lambda_request_id=invocation.request_id,
+                messages=len(messages),
+                counted=kept.counted,
+                known=kept.known,
+                late=kept.late,
+                logged=kept.logged,
+                again=again,
+                age_s=round(max(0.0, self.world.clock.now_s() - oldest_s), 3),
+            )
+        )
 
 
 def read(message: Mapping[str, Any]) -> Letter:

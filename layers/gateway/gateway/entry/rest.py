@@ -1,7 +1,8 @@
-"""What the FastAPI functions share: ids of requests, and one shape for every error."""
+"""What the FastAPI functions share: ids of requests, one shape for every error, a line in the log for each request."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -14,8 +15,9 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.responses import Response
 
-from gateway.adapters.telemetry import log_defect
-from gateway.entry.http import Arrival, cors_headers, error_headers
+from gateway.adapters.telemetry import log_defect, name_the_lines
+from gateway.entry.http import Arrival, cors_headers, error_body, error_headers
+from gateway.entry.powertools import RestRecords, function_name
 from gateway.model.errors import (
     Detail,
     GatewayError,
@@ -25,6 +27,7 @@ from gateway.model.errors import (
     RouteNotFound,
     UnreadableBody,
 )
+from gateway.model.telemetry import RestLine, outcome_of
 
 Authorization = Annotated[str | None, Header()]
 _PARTS_OF_A_REQUEST = ("query", "header", "path", "body")
@@ -33,11 +36,13 @@ _PARTS_OF_A_REQUEST = ("query", "header", "path", "body")
 def rest_app() -> FastAPI:
     """An application without routes. The contract is `shared/openapi.yaml`, so FastAPI's own document is off."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app.state.records = RestRecords()
     app.middleware("http")(_name_the_request)
 
     @app.exception_handler(GatewayError)
     async def refused(request: Request, error: GatewayError) -> JSONResponse:
-        return JSONResponse(error.wire(request.state.arrival.request_id), error.status, error_headers(error))
+        request.state.error = error
+        return JSONResponse(error_body(error, request.state.arrival), error.status, error_headers(error))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -78,16 +83,38 @@ def _place(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
 
 async def _name_the_request(request: Request, call_next: RequestResponseEndpoint) -> Response:
     request.state.arrival = arrival = Arrival.of(request.scope)
+    name_the_lines(arrival.ids)
+    request.state.error = None
+    started_s = time.monotonic()
     try:
         response = await call_next(request)
     except Exception as defect:  # the last resort: whatever it is, the client gets an answer and the log the place
         log_defect(defect, arrival.request_id)
-        error = InternalError("The gateway failed. Quote the request id when you report this.")
-        response = JSONResponse(error.wire(arrival.request_id), error.status, error_headers(error))
-    response.headers["x-request-id"] = arrival.trace_id
+        request.state.error = error = InternalError("The gateway failed. Quote the request id when you report this.")
+        response = JSONResponse(error_body(error, arrival), error.status, error_headers(error))
+    response.headers["x-request-id"] = arrival.echoed_id
     response.headers["x-gateway-request-id"] = arrival.request_id
     response.headers.update(cors_headers())
+    request.app.state.records.write(_line_of(request, response.status_code, time.monotonic() - started_s))
     return response
+
+
+def _line_of(request: Request, status: int, took_s: float) -> RestLine:
+    error: GatewayError | None = request.state.error
+    arrival: Arrival = request.state.arrival
+    return RestLine(
+        event="request.failed" if error else "request.completed",
+        request_id=arrival.request_id,
+        lambda_request_id=arrival.lambda_request_id,
+        trace_id=arrival.trace.id,
+        function=function_name(),
+        method=request.method,
+        route=getattr(request.scope.get("route"), "path", None),
+        status=status,
+        outcome=outcome_of(error),
+        error=error.code if error else None,
+        latency_ms=round(took_s * 1000, 3),
+    )
 
 
 def _of_status(request: Request, error: HTTPException) -> GatewayError:

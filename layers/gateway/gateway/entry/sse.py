@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from gateway.entry.http import Responder
+from gateway.pipeline.exchange import Exchange
+from gateway.ports import Clock
 
 SSE_HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
 KEEP_ALIVE_S = 15.0
@@ -18,11 +22,30 @@ def event(value: Any) -> bytes:
     return b"data: " + _encode(value) + b"\n\n"
 
 
-class Pulse:
-    """Writes the stream, and a comment whenever nothing was written for `every_s`, so that nobody hangs up."""
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Waits for a client that reads slower than its provider speaks, which is no work of the gateway's."""
 
-    def __init__(self, responder: Responder, every_s: float) -> None:
-        self._responder, self._every_s = responder, every_s
+    exchange: Exchange
+    clock: Clock
+
+    async def wait(self, writing: Awaitable[None]) -> None:
+        began_s = self.clock.monotonic_s()
+        try:
+            await writing
+        finally:
+            self.exchange.client_wait_s += self.clock.monotonic_s() - began_s
+
+
+class Pulse:
+    """Writes the stream, and a comment whenever nothing was written for `every_s`, so that nobody hangs up.
+
+    `head`: of the answer. `begins`: whether the answer may begin with a comment, as a stream that is held back may be
+    silent for long; what is refused after that is refused in the stream.
+    """
+
+    def __init__(self, responder: Responder, head: dict[str, str], every_s: float, *, begins: bool) -> None:
+        self._responder, self._head, self._every_s, self._begins = responder, head, every_s, begins
         self._loop = asyncio.get_running_loop()
         self._written_s = self._loop.time()
         self._task = self._loop.create_task(self._beat())
@@ -31,6 +54,8 @@ class Pulse:
         self._written_s = self._loop.time()
         if last:
             self.stop()
+        if self._responder.status is None:
+            await self._responder.start(200, self._head)
         await self._responder.write(body, last=last)
 
     def stop(self) -> None:
@@ -41,5 +66,7 @@ class Pulse:
             due_s = self._written_s + self._every_s
             if (wait_s := due_s - self._loop.time()) > 0:
                 await asyncio.sleep(wait_s)
-            else:
+            elif self._begins or self._responder.status is not None:
                 await self.write(b": keep-alive\n\n", last=False)
+            else:
+                self._written_s = self._loop.time()

@@ -9,10 +9,12 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gateway.adapters.telemetry import write_metrics
+from gateway.adapters.telemetry import name_the_lines
+from gateway.entry.powertools import report
 from gateway.entry.record_wiring import sweep_world
 from gateway.entry.runtime.client import Invocation
 from gateway.entry.runtime.handler import EventHandler
+from gateway.model.telemetry import SweptLine
 from gateway.pipeline.sweep import sweep
 from gateway.record_ports import SweepWorld
 
@@ -28,14 +30,12 @@ class SweepFunction:
 
     async def handle(self, _event: Any, invocation: Invocation) -> dict[str, Any]:
         """Raises GatewayError when it cannot begin: then the next minute's sweep tries."""
+        name_the_lines({"lambda_request_id": invocation.request_id})
         until_s = invocation.deadline_s - TO_END_S
         swept = await sweep(self.world, grace_s=self.grace_s, at_most=AT_MOST, until_s=until_s)
-        counts = {"settled": swept.settled, "released": swept.released, "lost": swept.lost, "failed": swept.failed}
-        figures: dict[str, tuple[float, str]] = {f"swept_{name}": (count, "Count") for name, count in counts.items()}
-        if swept.lag_s is not None:
-            figures["records_lag_s"] = (swept.lag_s, "Seconds")
-        write_metrics("sweep.done", "sweep", figures, {}, self.world.clock)
-        return asdict(swept)
+        told = asdict(swept)
+        report(SweptLine(lambda_request_id=invocation.request_id, **told))
+        return told
 
 
 def sweep_handler() -> EventHandler:

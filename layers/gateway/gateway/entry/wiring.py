@@ -11,8 +11,10 @@ from gateway.adapters.aws.access import DynamoAccess
 from gateway.adapters.aws.api import AwsApi, Service
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.events import BusEvents
-from gateway.adapters.aws.fetcher import FetchFunction, LambdaMediaFetcher
+from gateway.adapters.aws.fetcher import LambdaMediaFetcher
 from gateway.adapters.aws.files import S3Files
+from gateway.adapters.aws.hook_secrets import HookSecrets
+from gateway.adapters.aws.invoke import LambdaApi
 from gateway.adapters.aws.jobs import DynamoJobs
 from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.aws.s3 import Bucket, Place
@@ -22,13 +24,18 @@ from gateway.adapters.catalog import FileCatalog
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.downloads import GuardedDownloads
 from gateway.adapters.google_token import GoogleCredentials, GoogleTokens
+from gateway.adapters.guarded_fetch.address import local_exempt
+from gateway.adapters.guarded_fetch.post import GuardedPost
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.adapters.no_tokens import NoTokens
 from gateway.adapters.outbound import PooledOutbound
+from gateway.adapters.remote_hooks import Functions, Guardrails, RemoteHooksByKind, Webhooks
 from gateway.adapters.telemetry import StdoutRecords
 from gateway.adapters.types import DeployedTypes
 from gateway.entry.runtime.snapshot import after_restore, before_snapshot
+from gateway.hooks.deny_list import has_phrase
+from gateway.hooks.personal import PATTERNS, find
 from gateway.model.json_schema import text_violations
 from gateway.ports import Tokens, World
 from gateway.providers.lookup import provider_named
@@ -123,10 +130,14 @@ def aws_world() -> World:
     credentials = GoogleCredentials(stored, GoogleTokens(client, clock))
     catalog = FileCatalog(settings.shared / "catalog")
     bucket = Bucket(settings.files_place, keys=keys, client=client, clock=clock)
-    fetch = FetchFunction(settings.endpoint("lambda"), f"{settings.stack}-media-fetch:live", settings.region)
+    functions = LambdaApi(settings.endpoint("lambda"), settings.region, keys, client, clock)
+    post = GuardedPost(client, clock, exempt=local_exempt(os.environ))
+    hook_secrets = HookSecrets(secrets, settings.stack, clock)
     before_snapshot(lambda: warm_up(catalog))
     before_snapshot(stored.forget)
     before_snapshot(credentials.forget)
+    before_snapshot(hook_secrets.forget)
+    before_snapshot(post.forget)
     after_restore(client.aclose)
     return World(
         access=DynamoAccess(dynamodb, settings.tenants_table, settings.admission_timeout_s),
@@ -138,7 +149,7 @@ def aws_world() -> World:
         catalog=catalog,
         outbound=PooledOutbound(client),
         files=S3Files(bucket, clock),
-        fetcher=LambdaMediaFetcher(fetch, bucket, keys=keys, client=client, clock=clock),
+        fetcher=LambdaMediaFetcher(functions, f"{settings.stack}-media-fetch:live", bucket),
         downloads=GuardedDownloads(settings.fetch_exceptions if settings.local_endpoint else ""),
         jobs=DynamoJobs(dynamodb, settings.jobs_table),
         types=DynamoTypes(
@@ -147,7 +158,10 @@ def aws_world() -> World:
             DeployedTypes(settings.shared / "schemas" / "gts"),
             TYPES_TIMEOUT_S,
         ),
-        records=StdoutRecords(clock),
+        hooks=RemoteHooksByKind(
+            Functions(functions), Webhooks(post, hook_secrets, clock), Guardrails(credentials, client, clock)
+        ),
+        records=StdoutRecords(),
         clock=clock,
     )
 
@@ -165,7 +179,9 @@ def _tokens(settings: Settings, client: HttpClient, clock: SystemClock) -> Token
 
 
 def warm_up(catalog: FileCatalog) -> None:
-    """What a first request would otherwise wait for goes into the snapshot: catalog, wires and schema validator."""
+    """What a first request would otherwise wait for goes into the snapshot: catalog, wires, schema validator, hooks."""
     for provider in {provider for provider, _ in catalog.models()}:
         provider_named(provider)
     text_violations("{}", {})
+    find("0-_@.:+A", PATTERNS)
+    has_phrase(["-"], ("a", "-"))

@@ -7,8 +7,9 @@ from typing import Any
 
 from gateway.gts.ids import SCHEME
 from gateway.gts.naming import provider_name
-from gateway.gts.schema import OF_LISTS, OF_NAMES, OF_ONE, at_pointer, own_id, places
+from gateway.gts.schema import own_id
 from gateway.model.chat import Json
+from gateway.model.schema_parts import OF_LISTS, OF_NAMES, OF_ONE, at_pointer, places
 
 _DEFINITIONS = "#/$defs/"
 # Keywords that mean something only next to each other in one schema.

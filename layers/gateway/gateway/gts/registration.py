@@ -8,41 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
 
 import msgspec
-from jsonschema import Draft7Validator, Draft202012Validator
-from jsonschema.exceptions import ValidationError
-from referencing import Registry
 
 from gateway.gts.bundle import bundle
 from gateway.gts.definition import Unusable, arguments
 from gateway.gts.ids import SCHEME, GtsId, MalformedId, parse
 from gateway.gts.schema import (
-    ENDLESS,
-    MAX_BYTES,
     TOO_FAR,
     TOO_LARGE_TOGETHER,
     Reach,
     Surveyed,
     defects,
-    is_endless,
-    places,
     reach,
     referred_types,
     survey,
 )
 from gateway.model.chat import Json
 from gateway.model.errors import Detail
-from gateway.model.json_schema import MAX_VIOLATIONS, pointer
+from gateway.model.json_schema import MAX_BYTES, told
+from gateway.model.schema_parts import places, pointer, unending
+from gateway.model.validator import DIALECTS, judge, judge_schema
 
 MAX_REGISTERED_ID_CHARS = 1000  # with what a store needs beside it: a sort key of DynamoDB has 1,024 bytes
-# Spec 0.11 is written in draft 7, later ones take any.
-DIALECTS = {
-    "http://json-schema.org/draft-07/schema": Draft7Validator,
-    "https://json-schema.org/draft/2020-12/schema": Draft202012Validator,
-}
 _MODIFIERS = ("x-gts-final", "x-gts-abstract")
 _TOP_ONLY = {*_MODIFIERS, "x-gts-traits-schema", "x-gts-traits"}
 
@@ -61,6 +49,11 @@ class Candidate:
         """The registered types without which it is worth nothing."""
         parent = {self.id.parent} if self.id.parent else set()
         return {*parent, *referred_types(self.schema)} - {self.id.text}
+
+    @property
+    def is_judged(self) -> bool:
+        """An instance is data, and only what refers to types in it is known to be a schema."""
+        return self.id.is_type or bool(referred_types(self.schema))
 
 
 def read_candidates(documents: Sequence[Json], at: str) -> tuple[list[Candidate], list[Detail]]:
@@ -167,7 +160,7 @@ def _defects(candidate: Candidate) -> Iterator[Detail]:
         if len(msgspec.json.encode(document)) > MAX_BYTES:
             yield Detail(at, f"larger than {MAX_BYTES} bytes")
         yield from (Detail(f"{at}/{word}", "only types have this") for word in _TOP_ONLY & set(document))
-        if referred_types(candidate.schema):
+        if candidate.is_judged:
             yield from defects(candidate.schema, at + arguments(document, is_type=False)[0])
         return
     found = list(defects(document, at))
@@ -207,14 +200,14 @@ def _in_context(candidate: Candidate, around: _Surroundings) -> Iterator[Detail]
         yield Detail(at, TOO_FAR)
     elif any(one.size_bytes > MAX_BYTES for one in reached):
         yield Detail(at, TOO_LARGE_TOGETHER)
-    elif is_endless(bundle(candidate.schema, around.types)):
-        yield Detail(at, ENDLESS)
+    elif candidate.is_judged and (reason := unending(bundle(candidate.schema, around.types))):
+        yield Detail(at, reason)
     elif candidate.id.is_type:
         yield from _family_violations(candidate, around.types)
     elif (parent := candidate.id.parent) is not None:
         if around.types[parent].get("x-gts-abstract") is True:
             yield Detail(at, f"{parent} is abstract: only types derived from it have instances")
-        yield from _value_violations(candidate.document, bundle(around.types[parent], around.types), at)
+        yield from told(judge(candidate.document, bundle(around.types[parent], around.types), formats=True), at)
 
 
 def _family_violations(candidate: Candidate, types: Mapping[str, Json]) -> Iterator[Detail]:
@@ -231,19 +224,8 @@ def _dialect(document: Json) -> str:
     return str(document.get("$schema")).removesuffix("#")
 
 
-def _dialect_violations(schema: Json, at: str) -> list[Detail]:
+def _dialect_violations(schema: Json, at: str) -> tuple[Detail, ...]:
     kind = DIALECTS.get(_dialect(schema))
     if kind is None:
-        return [Detail(f"{at}/$schema", f"a dialect is one of {', '.join(DIALECTS)}")]
-    return _details(kind(kind.META_SCHEMA, format_checker=kind.FORMAT_CHECKER).iter_errors(schema), at)
-
-
-def _value_violations(value: Any, schema: Json, at: str) -> list[Detail]:
-    kind = Draft202012Validator
-    # An empty registry: the default one would fetch references from the network.
-    return _details(kind(schema, registry=Registry(), format_checker=kind.FORMAT_CHECKER).iter_errors(value), at)
-
-
-def _details(errors: Iterator[ValidationError], at: str) -> list[Detail]:
-    some = islice(errors, MAX_VIOLATIONS)
-    return [Detail(at + pointer(error.absolute_path), error.message[:500]) for error in some]
+        return (Detail(f"{at}/$schema", f"a dialect is one of {', '.join(DIALECTS)}"),)
+    return told(judge_schema(schema, kind), at)

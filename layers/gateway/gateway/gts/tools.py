@@ -23,14 +23,10 @@ from gateway.gts.ids import SCHEME, MalformedId, newest_minor, parse
 from gateway.gts.naming import Names, provider_name
 from gateway.gts.refusal import refusal
 from gateway.gts.schema import (
-    ENDLESS,
-    MAX_BYTES,
     TOO_FAR,
     TOO_LARGE_TOGETHER,
     Reach,
     defects,
-    is_endless,
-    places,
     reach,
     refers_to_types,
     survey,
@@ -52,7 +48,8 @@ from gateway.model.chat import (
     ToolMessage,
 )
 from gateway.model.errors import Detail
-from gateway.model.json_schema import pointer
+from gateway.model.json_schema import MAX_BYTES
+from gateway.model.schema_parts import places, pointer, unending
 
 MAX_CALL_BYTES = 2 * 1024 * 1024
 _NONE: Mapping[str, Json] = MappingProxyType({})
@@ -204,7 +201,7 @@ class _Resolver:
             found = list(self._excess(reached, at))
             if not found and not reached.missing:
                 whole = bundle(schema, self._schemas)
-                found = [Detail(at, ENDLESS)] if is_endless(whole) else []
+                found = [Detail(at, reason)] if (reason := unending(whole)) else []
                 schema = whole
         self._unusable += found
         return schema

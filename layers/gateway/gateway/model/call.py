@@ -7,22 +7,29 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import Meta, field
+from msgspec import Meta
 
 from gateway.model.wire import Inbound
 
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 Count = Annotated[int, Meta(ge=1)]
+MAX_BEGIN_MS, MAX_STREAM_MS = 285_000, 840_000
+"""Until an answer begins, which is all of one that is not streamed, and until a stream's end."""
 Metadata: TypeAlias = Annotated[
     dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
 ]
 
 
 class Timeouts(Inbound, frozen=True, kw_only=True):
-    """Milliseconds. `ttft_ms`: until the first content chunk of a stream. `total_ms`: until an attempt's end."""
+    """Milliseconds. `ttft_ms`: until the first content chunk of a stream. `total_ms`: until an attempt's end.
 
-    ttft_ms: Annotated[int, Meta(ge=1, le=900_000)] | None = None
-    total_ms: Annotated[int, Meta(ge=1, le=900_000)] | None = None
+    A regional API Gateway drops a connection that is silent for 300 s, so an answer begins before that; a stream ends
+    before Lambda's 15 minutes do:
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html
+    """
+
+    ttft_ms: Annotated[int, Meta(ge=1, le=MAX_BEGIN_MS)] | None = None
+    total_ms: Annotated[int, Meta(ge=1, le=MAX_STREAM_MS)] | None = None
 
 
 class Fallback(Inbound, frozen=True, kw_only=True):
@@ -38,9 +45,17 @@ class Call(Inbound, frozen=True, kw_only=True, rename={"async_": "async"}):
     metadata: Metadata | None = None
     fallback: Fallback | None = None
     timeouts: Timeouts | None = None
-    provider_options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    provider_options: dict[str, dict[str, Any]] | None = None
     async_: bool | None = None
+
+    def options_for(self, provider: str) -> dict[str, Any]:
+        """What the client adds to this provider's request body; not to be changed."""
+        return (self.provider_options or {}).get(provider) or {}
 
     @property
     def conversation_id(self) -> str | None:
         return (self.metadata or {}).get("conversation_id")
+
+    @property
+    def is_streamed(self) -> bool:
+        return False

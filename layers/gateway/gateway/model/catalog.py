@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from gateway.model.units import Unit
 
@@ -69,6 +69,17 @@ class EmbeddingFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return self.max_dimensions or self.dimensions
 
 
+class ServiceTier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a call costs that was served on this tier, in place of the plain prices.
+
+    `unasked`: an account can be set up so that calls which name no tier are served on it.
+    """
+
+    prices: Prices
+    price_tiers: tuple[PriceTier, ...] = ()
+    unasked: bool = False
+
+
 class VideoSize(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`size`: "1280x720". `resolution`: as the provider calls it, and the variant of its price. `seconds`: of this
     size alone, where not every length of the model's is made in it.
@@ -98,10 +109,13 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `output_limit_field`: OpenAI's reasoning models refuse `max_tokens` and take `max_completion_tokens`.
     `sampling`: whether it accepts temperature and top_p. `reasoning_by`: how it is told how much to reason: "effort" by
     a named level (of `reasoning_efforts`, any when that is empty), "budget" by a number of tokens, None: not at all or
-    unknown. `dialect`: whose words its own parameters have, on a host of many makers that passes them on. `as_of`: date
-    of the facts. `shutdown`: ISO date, when past the model is refused as deprecated. `image_tokens`: the most that one
-    image of the prompt can count; None: unknown. `unit_prices`: of what is not charged by tokens. `embedding`: of a
-    maker of vectors. `video`: of a maker of videos.
+    unknown. `reasons`: when it does so, and `forced_tools`: when it can be made to call a tool; None: unknown.
+    `tools_api`: what is spoken in place of `api` when it has tools and reasons, which `api` refuses together.
+    `dialect`: whose words its own parameters have, on a host of many makers that passes them on. `as_of`: date of the
+    facts. `shutdown`: ISO date, when past the model is refused as deprecated. `image_tokens`: the most that one image
+    of the prompt can count; None: unknown. `service_tiers`: by the name that a reply gives the tier that served it.
+    `unit_prices`: of what is not charged by tokens. `embedding`: of a maker of vectors. `video`: of a
+    maker of videos.
     """
 
     id: str
@@ -122,9 +136,13 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sampling: bool = True
     reasoning_by: Literal["effort", "budget"] | None = None
     reasoning_efforts: tuple[str, ...] = ()
+    reasons: Literal["when_asked", "unless_told", "always"] | None = None
+    forced_tools: Literal["always", "without_reasoning"] | None = None
+    tools_api: str | None = None
     dialect: Literal["anthropic", "nova", "openai"] | None = None
     prices: Prices | None = None
     price_tiers: tuple[PriceTier, ...] = ()
+    service_tiers: dict[str, ServiceTier] = field(default_factory=dict)
     unit_prices: tuple[UnitPrice, ...] = ()
     embedding: EmbeddingFacts | None = None
     video: VideoFacts | None = None

@@ -284,6 +284,10 @@ class ChatCall(Call, frozen=True, kw_only=True):
     response_schema: Json | None = None
 
     @property
+    def is_streamed(self) -> bool:
+        return bool(self.stream)
+
+    @property
     def output_limit_tokens(self) -> int | None:
         """The most tokens to generate, whichever name the client used; None when it set no limit."""
         return self.max_completion_tokens or self.max_tokens

@@ -48,11 +48,24 @@ class AttemptReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
     ttft_ms: float | None
 
 
+class HookReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
+    """One hook that was asked. `action`: "allow", "block", "modify" or "failed"; of a hook that observes, what it would
+    have done.
+    """
+
+    id: str
+    stage: str
+    mode: str
+    action: str
+    latency_ms: float
+
+
 class GatewayReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
     """`latency_ms`: from the request's arrival at the function.
 
-    `overhead_ms`: the same less waiting for providers and for media that had to be fetched.
+    `overhead_ms`: the same less waiting for providers, for media that had to be fetched and for remote hooks.
     `schemas_used`: by the type id that a tool named, the one that served, where that left the minor version open.
+    `hooks`: those of the tenant's that have answered.
     """
 
     request_id: str
@@ -64,6 +77,7 @@ class GatewayReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
     latency_ms: float
     overhead_ms: float
     schemas_used: Mapping[str, str] | UnsetType = UNSET
+    hooks: list[HookReport] | UnsetType = UNSET
 
 
 class Completion(Outbound, frozen=True, kw_only=True, tag_field="object", tag="chat.completion"):

@@ -35,15 +35,9 @@ GatewayError                     status code                      retryable
 ├── ReplyBreaksSchema               422 validation_error            no    usage counted, raw text given
 ├── RateLimited                     429 rate_limited                yes   level "tenant" or "user"
 ├── InternalError                   500 internal_error              yes
-├── ProviderFailure                 (base of what a provider caused)
-│   ├── ProviderRejected            400 validation_error            no    it refuses the request itself
-│   ├── ProviderLacksModel          404 model_not_found             no    it does not know the model
-│   ├── ProviderRefusedSize         413 payload_too_large           no    the request is too large for it
-│   ├── ProviderRateLimited         429 rate_limited                yes   level "provider"
-│   ├── ProviderError               502 provider_error              yes
-│   └── ProviderTimeout             504 provider_timeout            no    phase "ttft" or "total"
+├── ProviderFailure                 (base of what a provider caused: provider_errors.py)
 ├── AdmissionUnavailable            503 admission_unavailable       yes   keys or limits cannot be checked
-├── HookUnavailable                 503 hook_unavailable            yes   a hook that has to agree did not answer
+├── HookUnavailable                 503 hook_unavailable            yes   a hook has to agree and did not (no if paid)
 └── StorageUnavailable              503 storage_unavailable         yes   files, types or usage cannot be read or stored
 """
 
@@ -51,7 +45,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from gateway.model.money import usd_text as _usd
 
@@ -67,6 +61,7 @@ class Detail:
 class GatewayError(Exception):
     """Base of the tree; `status`, `code`, `type` and `retryable` are facts of the class.
 
+    A single error may not be retryable although its class is.
     `provider_code` is the provider's own short code (never its message, host or body).
     `retry_after_s` becomes the Retry-After header.
     """
@@ -74,7 +69,7 @@ class GatewayError(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     type: ClassVar[str] = "api_error"
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(
         self,
@@ -183,8 +178,8 @@ class RequestBlocked(GatewayError):
 
     status, code, type = 403, "request_blocked", "permission_error"
 
-    def __init__(self, reason: str, *, hook: str) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: str, *, hook: str, details: tuple[Detail, ...] = ()) -> None:
+        super().__init__(reason, details=details)
         self.hook = hook
 
     def facts(self) -> dict[str, Any]:
@@ -195,10 +190,7 @@ class ResponseBlocked(RequestBlocked):
     """A hook refused the reply. `usage`: what it cost all the same, filled in when it is known."""
 
     code = "response_blocked"
-
-    def __init__(self, reason: str, *, hook: str) -> None:
-        super().__init__(reason, hook=hook)
-        self.usage: Any = None
+    usage: Any = None
 
     def facts(self) -> dict[str, Any]:
         return {"hook": self.hook, "usage": self.usage}
@@ -307,10 +299,7 @@ class SchemaNotFound(GatewayError):
 
 
 class ReplyBreaksSchema(GatewayError):
-    """The model's reply is not what the request's schema asks for. `raw_text`: what it said instead.
-
-    `usage`: what it cost all the same, filled in when it is known.
-    """
+    """The reply is not what the request's schema asks for. `raw_text`: what it said. `usage`: as of ResponseBlocked."""
 
     status, code, type = 422, "validation_error", "invalid_request_error"
 
@@ -352,69 +341,21 @@ class AdmissionUnavailable(GatewayError):
 
 
 class HookUnavailable(GatewayError):
-    """A hook that has to agree failed or was late: nothing passes it unasked. `hook`: its id."""
+    """A hook that has to agree did not. `is_paid`: a reply is there, so a retry would pay again; `usage`: its cost."""
 
     status, code, type, retryable = 503, "hook_unavailable", "api_error", True
 
-    def __init__(self, message: str, *, hook: str) -> None:
+    def __init__(self, message: str, *, hook: str, is_paid: bool = False) -> None:
         super().__init__(message)
         self.hook = hook
+        self.retryable = not is_paid
+        self.usage: Any = None
 
     def facts(self) -> dict[str, Any]:
-        return {"hook": self.hook}
+        return {"hook": self.hook, "usage": self.usage}
 
 
 class StorageUnavailable(GatewayError):
     """The tenant's file storage did not answer."""
 
     status, code, type, retryable = 503, "storage_unavailable", "api_error", True
-
-
-class ProviderFailure(GatewayError):
-    """Base of what a provider caused."""
-
-
-class ProviderRejected(ProviderFailure):
-    """The provider calls the request itself wrong (its 400 or 422)."""
-
-    status, code, type = 400, "validation_error", "invalid_request_error"
-
-
-class ProviderLacksModel(ProviderFailure):
-    """The provider does not know the model, or not for our account."""
-
-    status, code, type = 404, "model_not_found", "invalid_request_error"
-
-
-class ProviderRefusedSize(ProviderFailure):
-    """The request is larger than the provider takes."""
-
-    status, code, type = 413, "payload_too_large", "invalid_request_error"
-
-
-class ProviderRateLimited(ProviderFailure):
-    """The provider's own limit on our account, not a limit of the tenant."""
-
-    status, code, type, retryable = 429, "rate_limited", "rate_limit_error", True
-
-    def facts(self) -> dict[str, Any]:
-        return {"level": "provider"}
-
-
-class ProviderError(ProviderFailure):
-    """The provider failed, refused our credentials, could not be reached, or spoke nonsense."""
-
-    status, code, type, retryable = 502, "provider_error", "api_error", True
-
-
-class ProviderTimeout(ProviderFailure):
-    """Phase "ttft": no content in time. Phase "total": not finished in time. The provider may have charged."""
-
-    status, code, type = 504, "provider_timeout", "timeout_error"
-
-    def __init__(self, message: str, *, phase: Literal["ttft", "total"]) -> None:
-        super().__init__(message)
-        self.phase = phase
-
-    def facts(self) -> dict[str, Any]:
-        return {"phase": self.phase}

@@ -24,9 +24,13 @@ def estimated_usage(call: ChatCall, generated: int) -> TokenUsage:
 
 
 def at_least(known: TokenUsage, counted: TokenUsage) -> TokenUsage:
-    """What a provider said before a stream broke off, and what was counted since."""
-    completion_tokens = max(known.completion_tokens, counted.completion_tokens)
-    return msgspec.structs.replace(known, completion_tokens=completion_tokens, estimated=True)
+    """What a provider said before a stream broke off, and what was counted since. A price it stated is not the last."""
+    return msgspec.structs.replace(
+        known,
+        completion_tokens=max(known.completion_tokens, counted.completion_tokens),
+        stated_cost_nano_usd=None,
+        estimated=True,
+    )
 
 
 def generated_bytes(said: ReplyMessage | Delta) -> int:

@@ -11,6 +11,24 @@ from gateway.model.reply import Choice, Chunk, ChunkChoice, Delta, FinishReason,
 from gateway.model.usage import TokenUsage
 
 
+class Details:
+    """Opaque blocks of a reply: pieces of one have the same type and a number `index`; one without comes whole."""
+
+    def __init__(self) -> None:
+        self._blocks: list[list[Json]] = []
+
+    def add(self, piece: Json) -> None:
+        last = self._blocks[-1][0] if self._blocks else {}
+        index = piece.get("index")
+        if isinstance(index, int) and last.get("index") == index and last.get("type") == piece.get("type"):
+            self._blocks[-1].append(piece)
+        else:
+            self._blocks.append([piece])
+
+    def whole(self) -> list[Json]:
+        return [_joined(pieces, keep=("type", "format", "id")) for pieces in self._blocks]
+
+
 @dataclass(slots=True)
 class _Call:
     id: str = ""
@@ -39,11 +57,11 @@ class _Message:
     refusal: list[str] | None = None
     reasoning: list[str] | None = None
     calls: dict[int, _Call] = field(default_factory=dict)
-    details: list[Json] = field(default_factory=list)
+    details: Details = field(default_factory=Details)
     annotations: list[Json] = field(default_factory=list)
     media: list[Json] = field(default_factory=list)
-    audio: Json | None = None
-    logprobs: Any = None
+    audio: list[Json] = field(default_factory=list)
+    logprobs: list[Any] = field(default_factory=list)
     finish_reason: FinishReason | None = None
 
     def add(self, choice: ChunkChoice) -> None:
@@ -55,16 +73,16 @@ class _Message:
             self.calls.setdefault(piece.index, _Call()).add(piece)
         self._add_objects(delta)
         if choice.logprobs is not None:
-            self.logprobs = _joined(self.logprobs, choice.logprobs)
+            self.logprobs.append(choice.logprobs)
         self.finish_reason = choice.finish_reason or self.finish_reason
 
     def _add_objects(self, delta: Delta) -> None:
         for detail in delta.reasoning_details or ():
-            add_detail(self.details, detail)
+            self.details.add(detail)
         self.annotations += delta.annotations or ()
         self.media += delta.media or ()
         if delta.audio is not None:
-            self.audio = _joined(self.audio, delta.audio)
+            self.audio.append(delta.audio)
 
     def whole(self, index: int) -> Choice:
         calls = [self.calls[position].whole() for position in sorted(self.calls)]
@@ -74,13 +92,14 @@ class _Message:
             refusal=_text(self.refusal),
             tool_calls=calls or None,
             reasoning_content=_text(self.reasoning),
-            reasoning_details=self.details or None,
+            reasoning_details=self.details.whole() or None,
             annotations=self.annotations or None,
-            audio=self.audio,
+            audio=_joined(self.audio) if self.audio else None,
             media=self.media or None,
         )
         finish_reason = self.finish_reason or ("tool_calls" if calls else "stop")
-        return Choice(index=index, message=message, finish_reason=finish_reason, logprobs=self.logprobs)
+        logprobs = _joined(self.logprobs) if self.logprobs else None
+        return Choice(index=index, message=message, finish_reason=finish_reason, logprobs=logprobs)
 
 
 def fold(chunks: Iterable[Chunk]) -> Reply:
@@ -114,26 +133,26 @@ def _text(pieces: list[str] | None) -> str | None:
     return None if pieces is None else "".join(pieces)
 
 
-def add_detail(details: list[Json], piece: Json) -> None:
-    """Pieces of one block have the same type and a number `index`; a block without one comes whole."""
-    last = details[-1] if details else {}
-    index = piece.get("index")
-    if isinstance(index, int) and last.get("index") == index and last.get("type") == piece.get("type"):
-        details[-1] = _joined(last, piece, keep=("type", "format", "id"))
-    else:
-        details.append(piece)
-
-
-def _joined(known: Any, piece: Any, keep: tuple[str, ...] = ("id",)) -> Any:
+def _joined(pieces: list[Any], keep: tuple[str, ...] = ("id",)) -> Any:
     """Texts and lists one after the other, objects member by member; of anything else, and of `keep`, the latest."""
-    if isinstance(known, dict) and isinstance(piece, dict):
-        joined = dict(known)
+    if len(pieces) == 1:
+        return pieces[0]
+    if all(isinstance(piece, str) for piece in pieces):
+        return "".join(pieces)
+    if all(isinstance(piece, list) for piece in pieces):
+        return [item for piece in pieces for item in piece]
+    if not all(isinstance(piece, dict) for piece in pieces):
+        return pieces[-1]
+    members: dict[str, list[Any]] = {}
+    for piece in pieces:
         for name, value in piece.items():
+            values = members.setdefault(name, [])
             if value is not None:
-                joined[name] = value if name in keep else _joined(known.get(name), value)
-        return joined
-    if isinstance(known, str) and isinstance(piece, str):
-        return known + piece
-    if isinstance(known, list) and isinstance(piece, list):
-        return known + piece
-    return piece
+                values.append(value)
+    return {name: _member(values, name in keep) for name, values in members.items()}
+
+
+def _member(values: list[Any], is_kept: bool) -> Any:
+    if not values:
+        return None
+    return values[-1] if is_kept else _joined(values)

@@ -5,11 +5,14 @@ A tenant's hooks run in their order; the first that blocks ends the request. Eac
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
 Stage: TypeAlias = Literal["pre_call", "post_response"]
+Mode: TypeAlias = Literal["enforce", "observe"]
+Action: TypeAlias = Literal["allow", "block", "modify"]
 HookId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
@@ -21,7 +24,7 @@ class HookBase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     id: HookId
     stages: Annotated[tuple[Stage, ...], Meta(min_length=1, max_length=2)] = ("pre_call",)
-    mode: Literal["enforce", "observe"] = "enforce"
+    mode: Mode = "enforce"
     on_failure: Literal["closed", "open"] = "closed"
     timeout_ms: Annotated[int, Meta(ge=10, le=10_000)] = 1_000
 
@@ -60,7 +63,9 @@ class MaskPiiHook(HookBase, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class DenyListHook(HookBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="deny_list"):
     """Blocks text with one of these phrases: whole words, in any case."""
 
-    phrases: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=256)], ...], Meta(min_length=1)]
+    phrases: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=256)], ...], Meta(min_length=1, max_length=1_000)
+    ]
 
 
 class SizeHook(HookBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="size"):
@@ -76,4 +81,35 @@ class SchemaHook(HookBase, frozen=True, kw_only=True, forbid_unknown_fields=True
     schema: dict[str, Any]
 
 
-Hook: TypeAlias = LambdaHook | WebhookHook | GuardrailHook | MaskPiiHook | DenyListHook | SizeHook | SchemaHook
+RemoteHook: TypeAlias = LambdaHook | WebhookHook | GuardrailHook
+BuiltInHook: TypeAlias = MaskPiiHook | DenyListHook | SizeHook | SchemaHook
+Hook: TypeAlias = RemoteHook | BuiltInHook
+
+
+@dataclass(frozen=True, slots=True)
+class HookMessage:
+    """What a remote hook is sent. `id`: the same whenever it is sent again. `body`: JSON."""
+
+    id: str
+    tenant_id: str
+    body: bytes = field(repr=False)
+
+
+class HookFailed(Exception):
+    """A hook that was asked gave no answer that can be used. `cause`: a code, never what it said or where it is."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+class HookRun(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What came of asking one hook, for the records. `reason`: its own, of a block. `cause`: of a failure."""
+
+    id: str
+    stage: Stage
+    mode: Mode
+    action: Action | Literal["failed"]
+    latency_ms: float
+    reason: str | None = None
+    cause: str | None = None

@@ -1,65 +1,78 @@
 """JSON Schema 2020-12: is it one, does a text satisfy it, and is it of the closed kind that providers call strict?
 
-`jsonschema` takes 80 ms to import, so it is loaded when the first schema comes.
+Whatever schema and text, the answer costs bounded CPU. `jsonschema` takes 80 ms to import, so it is loaded when the
+first schema comes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Any
 
 import msgspec
 
 from gateway.model.chat import Json
+from gateway.model.cpu_limit import CpuLimitExceeded, within_cpu
 from gateway.model.errors import Detail
+from gateway.model.schema_parts import Place, at_pointer, places, pointer, unending
 
+CPU_LIMIT_S = 2.0
+"""For one judgement. Ten thousand rows, 400 KB, take a tenth of it."""
+PATTERNS_CPU_LIMIT_S = 0.25
+MAX_BYTES = 256 * 1024
 MAX_VIOLATIONS = 100
 MAX_REASON_CHARS = 300
 MAX_DEPTH = 64
+STRICT_KEYWORDS = {
+    *("type", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "const", "$ref", "$defs"),
+    *("definitions", "title", "description", "pattern", "format", "multipleOf", "minimum", "maximum"),
+    *("exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems"),
+}
+STRICT_FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
 UNCHECKABLE = (RecursionError, ArithmeticError, ValueError, TypeError, re.error)
 """What `jsonschema` raises for schemas and values that no sane one contains: depth, huge numbers, broken patterns."""
-
-# A repetition of a repetition, as in (a+)+, takes time that doubles with each letter.
-_ENDLESS_PATTERN = re.compile(r"[+*}]\)*[^()]*\)(?:[+*]|\{\d+,)")
 
 
 def schema_violations(schema: Json, at: str) -> tuple[Detail, ...]:
     """Why `schema`, which stands at the pointer `at`, is not a JSON Schema to be used; empty when it is one."""
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - see above
-    from jsonschema.exceptions import SchemaError  # noqa: PLC0415
-
+    encoded = msgspec.json.encode(schema)
+    if len(encoded) > MAX_BYTES:
+        return (Detail(at, f"larger than {MAX_BYTES} bytes"),)
     if _depth(schema) > MAX_DEPTH:
         return (Detail(at, f"nested more than {MAX_DEPTH} levels deep"),)
     try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        return (_detail(at, error),)
-    except UNCHECKABLE as error:
-        return (Detail(at, f"cannot be used ({type(error).__name__})"),)
-    return tuple(Detail(at + where, "this pattern could take endless time") for where in _endless_patterns(schema, ""))
+        found = _violations(encoded)
+    except CpuLimitExceeded:
+        return (Detail(at, "takes too long to be checked"),)
+    return tuple(Detail(at + violation.pointer, violation.reason) for violation in found)
 
 
 def text_violations(text: str, schema: Json) -> tuple[Detail, ...]:
     """Every way in which `text` is not JSON that satisfies `schema`; pointers are into the decoded text."""
-    from jsonschema import Draft202012Validator  # noqa: PLC0415
-    from jsonschema.exceptions import ValidationError  # noqa: PLC0415
-    from referencing import Registry  # noqa: PLC0415
     from referencing.exceptions import Unresolvable  # noqa: PLC0415
+
+    from gateway.model.validator import judge  # noqa: PLC0415 - see above
 
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
         return (Detail("", f"not valid JSON: {error}"),)
-    # An empty registry: jsonschema's own default would fetch `$ref`s from the network.
-    errors: Iterator[ValidationError] = Draft202012Validator(schema, registry=Registry()).iter_errors(value)
     try:
-        return tuple(_detail("", error) for error in islice(errors, MAX_VIOLATIONS))
+        return within_cpu(CPU_LIMIT_S, lambda: told(judge(value, schema), ""))
+    except CpuLimitExceeded:
+        return (Detail("", "the reply takes too long to be held against the schema"),)
     except Unresolvable as error:
         return (Detail("", f"the schema refers to what it does not have: {error}"[:MAX_REASON_CHARS]),)
     except UNCHECKABLE as error:
         return (Detail("", f"the reply cannot be held against the schema ({type(error).__name__})"),)
+
+
+def told(errors: Iterable[Any], at: str) -> tuple[Detail, ...]:
+    """`jsonschema`'s errors, the first MAX_VIOLATIONS of them."""
+    return tuple(_detail(at, error) for error in islice(errors, MAX_VIOLATIONS))
 
 
 def _detail(at: str, error: Any) -> Detail:
@@ -68,6 +81,65 @@ def _detail(at: str, error: Any) -> Detail:
     if len(said) > MAX_REASON_CHARS:
         said = f"breaks {error.validator!r}: …{said[-MAX_REASON_CHARS // 2 :]}"
     return Detail(at + pointer(error.absolute_path), said)
+
+
+@lru_cache(maxsize=32)
+def _violations(encoded: bytes) -> tuple[Detail, ...]:
+    """Clients send the same schema again and again. Raises CpuLimitExceeded, which is not remembered."""
+    from gateway.model.validator import judge_schema  # noqa: PLC0415
+
+    schema = msgspec.json.decode(encoded)
+    try:
+        broken = within_cpu(CPU_LIMIT_S, lambda: told(judge_schema(schema), ""))
+        return broken or within_cpu(CPU_LIMIT_S, partial(_unusable, schema)) or _endless_pattern(schema)
+    except UNCHECKABLE as error:
+        return (Detail("", f"cannot be used ({type(error).__name__})"),)
+
+
+def _unusable(schema: Json) -> tuple[Detail, ...]:
+    """References to what is not there, and those without an end."""
+    from gateway.model.validator import References  # noqa: PLC0415
+
+    references = References(schema)
+    targets: dict[int, list[Any]] = {}
+    dangling: list[Detail] = []
+    for place in places(schema):
+        for keyword in {"$ref", "$dynamicRef"} & place.schema.keys():
+            found = references.target(place, keyword)
+            targets.setdefault(id(place.schema), []).append(found)
+            if found is None:
+                dangling.append(Detail(pointer((*place.path, keyword)), "what it refers to is not in the schema"))
+    if dangling:
+        return tuple(dangling[:MAX_VIOLATIONS])
+    reason = unending(schema, lambda part: targets.get(id(part), ()))
+    return () if reason is None else (Detail("", reason),)
+
+
+def _endless_pattern(schema: Json) -> tuple[Detail, ...]:
+    """The pattern, if there is one, that takes ages for a simple text. Not all that have such a text are found so."""
+    tried = Detail("", "")
+
+    def try_all() -> None:
+        nonlocal tried
+        for place, keyword, pattern in _patterns(schema):
+            shown = pattern[:MAX_REASON_CHARS]
+            tried = Detail(pointer((*place.path, keyword)), f"the pattern {shown!r} could go on without end")
+            for letter in sorted({"a", "0", " ", "-", *filter(str.isalnum, shown)}):
+                re.search(pattern, letter * 40 + "\0")
+
+    try:
+        within_cpu(PATTERNS_CPU_LIMIT_S, try_all)
+    except CpuLimitExceeded:
+        return (tried,)
+    return ()
+
+
+def _patterns(schema: Json) -> Iterator[tuple[Place, str, str]]:
+    for place in places(schema):
+        if "pattern" in place.schema:
+            yield place, "pattern", place.schema["pattern"]
+        for pattern in place.schema.get("patternProperties", ()):
+            yield place, "patternProperties", pattern
 
 
 def _depth(value: Any) -> int:
@@ -83,38 +155,25 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _endless_patterns(schema: Any, at: str) -> Iterator[str]:
-    if isinstance(schema, list):
-        for index, part in enumerate(schema):
-            yield from _endless_patterns(part, f"{at}/{index}")
-    elif isinstance(schema, dict):
-        pattern = schema.get("pattern")
-        if isinstance(pattern, str) and _ENDLESS_PATTERN.search(pattern):
-            yield f"{at}/pattern"
-        named = schema.get("patternProperties")
-        if isinstance(named, dict) and any(_ENDLESS_PATTERN.search(name) for name in named):
-            yield f"{at}/patternProperties"
-        for name, part in schema.items():
-            yield from _endless_patterns(part, at + pointer((name,)))
+def is_of_objects(schema: Json) -> bool:
+    """Whether only objects can satisfy it, as far as its own keywords and its reference say."""
+    referred = at_pointer(schema, schema.get("$ref"))
+    return "object" in (schema.get("type"), referred.get("type") if isinstance(referred, dict) else None)
 
 
-def pointer(path: Any) -> str:
-    """RFC 6901."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
-
-
-def is_strict(schema: Any) -> bool:
-    """Whether every object in it is closed and requires all its members, as strict structured output demands.
+def is_strict(schema: Json) -> bool:
+    """Whether OpenAI's strict structured output takes it: every object closed, all members required, no other words.
 
     Source: https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
     """
-    if isinstance(schema, list):
-        return all(is_strict(part) for part in schema)
-    if not isinstance(schema, dict):
+    return schema.get("type") == "object" and all(_is_strict(place.schema) for place in places(schema))
+
+
+def _is_strict(part: Json) -> bool:
+    if part.keys() - STRICT_KEYWORDS or part.get("format", "date") not in STRICT_FORMATS:
+        return False
+    if "properties" not in part and part.get("type") != "object":
         return True
-    if "properties" in schema or schema.get("type") == "object":
-        closed = schema.get("additionalProperties") is False
-        if not closed or set(schema.get("required", ())) != set(schema.get("properties", ())):
-            return False
-    members = [*schema.get("properties", {}).values(), *schema.get("$defs", {}).values()]
-    return all(is_strict(part) for part in (*members, schema.get("items"), schema.get("anyOf")))
+    return part.get("additionalProperties") is False and set(part.get("required", ())) == set(
+        part.get("properties", ())
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.model.catalog import ModelFacts, Prices
+from gateway.model.catalog import ModelFacts, Prices, PriceTier, ServiceTier
 from gateway.model.units import FEES, REQUESTS, UnitName
 from gateway.model.usage import TokenUsage
 
@@ -20,19 +20,37 @@ def usd_text(nano_usd: int) -> str:
     return f"-{text}" if nano_usd < 0 else text
 
 
-def prices_for(facts: ModelFacts, prompt_tokens: int) -> Prices | None:
-    """The prices of a call with a prompt of this length: of the highest tier it exceeds, else the plain ones."""
-    tiers = [tier for tier in facts.price_tiers if prompt_tokens > tier.above_prompt_tokens]
-    return max(tiers, key=lambda tier: tier.above_prompt_tokens).prices if tiers else facts.prices
+PLAIN_TIERS = (None, "", "auto", "default", "standard", "standard_only", "on_demand")
+"""What providers call the tier of the plain prices; "auto" is no tier, but a choice left to the account."""
 
 
-def cost_nano_usd(usage: TokenUsage, facts: ModelFacts) -> int | None:
+def prices_for(facts: ModelFacts, prompt_tokens: int, service_tier: str | None = None) -> Prices | None:
+    """The prices of a call with a prompt of this length: of the highest threshold it exceeds, else the plain ones.
+
+    `service_tier`: that served it. Of one that the catalog does not know the plain prices are taken.
+    """
+    plain, long = facts.prices, facts.price_tiers
+    if served := facts.service_tiers.get(service_tier or ""):
+        plain, long = served.prices, served.price_tiers
+    exceeded = [tier for tier in long if prompt_tokens > tier.above_prompt_tokens]
+    return max(exceeded, key=lambda tier: tier.above_prompt_tokens).prices if exceeded else plain
+
+
+def has_price_for(facts: ModelFacts, service_tier: str | None) -> bool:
+    """Whether the catalog knows what this tier costs, or that it costs the same."""
+    return service_tier in PLAIN_TIERS or service_tier in facts.service_tiers
+
+
+def cost_nano_usd(usage: TokenUsage, facts: ModelFacts, service_tier: str | None = None) -> int | None:
     """Cost in nano-USD (10^-9 USD), rounded up once; None when a price that is needed is unknown.
 
-    A class of tokens without a price of its own is paid as the class it is part of: cache and audio input as input,
-    reasoning and audio output as output, one-hour cache writes as cache writes. Of each unit, whole pico-USD are paid.
+    What the provider states itself is the cost. Else a class of tokens without a price of its own is paid as the class
+    it is part of: cache and audio input as input, reasoning and audio output as output, one-hour cache writes as cache
+    writes; and what is charged by another measure comes on top. Of each unit, whole pico-USD are paid.
     """
-    tokens, units = _tokens_pico_usd(usage, facts), units_pico_usd(usage.units, facts)
+    if usage.stated_cost_nano_usd is not None:
+        return usage.stated_cost_nano_usd
+    tokens, units = _tokens_pico_usd(usage, facts, service_tier), units_pico_usd(usage.units, facts)
     return None if tokens is None or units is None else -(-(tokens + units) // PICO_PER_NANO)
 
 
@@ -53,9 +71,9 @@ def units_pico_usd(units: Mapping[UnitName, int], facts: ModelFacts, *, at_most:
     return total
 
 
-def _tokens_pico_usd(usage: TokenUsage, facts: ModelFacts) -> int | None:
+def _tokens_pico_usd(usage: TokenUsage, facts: ModelFacts, service_tier: str | None) -> int | None:
     """Tokens are free of charge where none were counted and the model is paid by units."""
-    prices = prices_for(facts, usage.prompt_tokens)
+    prices = prices_for(facts, usage.prompt_tokens, service_tier)
     if prices is None or prices.input is None or prices.output is None:
         return 0 if usage.units and not usage.total_tokens else None
     return _prompt_pico_usd(usage, prices, prices.input) + _completion_pico_usd(usage, prices, prices.output)
@@ -63,47 +81,88 @@ def _tokens_pico_usd(usage: TokenUsage, facts: ModelFacts) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class DearestPrices:
-    """Pico-USD per token, no token of a call costs more."""
+    """Pico-USD per token, no token of a call costs more. `units_pico_usd`: the most it can cost beside tokens."""
 
     input_pico_usd: int
     output_pico_usd: int
+    units_pico_usd: int = 0
 
-    def nano_usd(self, prompt_tokens: int, completion_tokens: int, units_pico_usd: int = 0) -> int:
+    def nano_usd(self, prompt_tokens: int, completion_tokens: int) -> int:
         """Rounded up once."""
-        pico = prompt_tokens * self.input_pico_usd + completion_tokens * self.output_pico_usd + units_pico_usd
+        pico = prompt_tokens * self.input_pico_usd + completion_tokens * self.output_pico_usd + self.units_pico_usd
         return -(-pico // PICO_PER_NANO)
 
 
-FREE_TOKENS = DearestPrices(0, 0)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What of a call decides which prices can come up: audio heard and spoken, one-hour cache writes, the tier that it
+    names, how long its prompt can be, and how many paid calls the provider may make for it.
+    """
+
+    prompt_tokens: int
+
+    hears: bool = False
+    speaks: bool = False
+    caches_long: bool = False
+    service_tier: str | None = None
+    calls: int = 0
 
 
-def most_nano_usd(facts: ModelFacts, usage: TokenUsage) -> int | None:
+def most_nano_usd(facts: ModelFacts, usage: TokenUsage, service_tier: str | None = None) -> int | None:
     """The most that a call can cost that uses no more than this; None when a price that is needed is unknown."""
-    prices = dearest_prices(facts) or (FREE_TOKENS if usage.units and not usage.total_tokens else None)
+    tokens = _dearest_tokens(facts, Asked(prompt_tokens=usage.prompt_tokens, service_tier=service_tier))
+    if tokens is None and usage.units and not usage.total_tokens:
+        tokens = (0, 0)
     units = units_pico_usd(usage.units, facts, at_most=True)
-    if prices is None or units is None:
+    if tokens is None or units is None:
         return None
-    return prices.nano_usd(usage.prompt_tokens, usage.completion_tokens, units)
+    return DearestPrices(*tokens, units).nano_usd(usage.prompt_tokens, usage.completion_tokens)
 
 
-def dearest_prices(
-    facts: ModelFacts, *, hears: bool = False, speaks: bool = False, caches_long: bool = False
-) -> DearestPrices | None:
-    """Over all tiers and the classes that can come up: audio heard and spoken, one-hour cache writes."""
-    tiers = [prices for prices in (facts.prices, *(tier.prices for tier in facts.price_tiers)) if prices is not None]
-    if not tiers or any(prices.input is None or prices.output is None for prices in tiers):
+def dearest_prices(facts: ModelFacts, asked: Asked) -> DearestPrices | None:
+    """Over the tiers that can serve the call, the prompt lengths and the classes of tokens that can come up.
+
+    None when one of them is unknown. A tier that is asked for may be full, so the plain prices always can come up.
+    """
+    tokens = _dearest_tokens(facts, asked)
+    return None if tokens is None else DearestPrices(*tokens, _most_fees_pico_usd(facts, asked.calls))
+
+
+def _dearest_tokens(facts: ModelFacts, asked: Asked) -> tuple[int, int] | None:
+    if not has_price_for(facts, asked.service_tier):
         return None
-    heard = ("input_audio",) if hears else ()
-    cached = ("cache_write_1h",) if caches_long else ()
-    spoken = ("output_audio",) if speaks else ()
-    return DearestPrices(
-        _dearest(tiers, "input", "cache_read", "cache_write", *heard, *cached),
-        _dearest(tiers, "output", "reasoning", *spoken),
+    can = [tier for name, tier in facts.service_tiers.items() if name == asked.service_tier or _is_unasked(tier, asked)]
+    sets = [facts.prices, *_reached(facts.price_tiers, asked)]
+    for tier in can:
+        sets += [tier.prices, *_reached(tier.price_tiers, asked)]
+    known = [prices for prices in sets if prices is not None]
+    if not known or any(prices.input is None or prices.output is None for prices in known):
+        return None
+    heard = ("input_audio",) if asked.hears else ()
+    cached = ("cache_write_1h",) if asked.caches_long else ()
+    spoken = ("output_audio",) if asked.speaks else ()
+    return (
+        _dearest(known, "input", "cache_read", "cache_write", *heard, *cached),
+        _dearest(known, "output", "reasoning", *spoken),
     )
 
 
-def _dearest(tiers: list[Prices], *classes: str) -> int:
-    return max(getattr(prices, name) or 0 for prices in tiers for name in classes)
+def _reached(tiers: tuple[PriceTier, ...], asked: Asked) -> list[Prices]:
+    return [tier.prices for tier in tiers if asked.prompt_tokens > tier.above_prompt_tokens]
+
+
+def _is_unasked(tier: ServiceTier, asked: Asked) -> bool:
+    return tier.unasked and asked.service_tier in (None, "", "auto")
+
+
+def _most_fees_pico_usd(facts: ModelFacts, calls: int) -> int:
+    """Of a request, and of as many of the dearest paid calls that the provider may make for it."""
+    by_unit = (units_pico_usd({unit: calls, REQUESTS: 0}, facts, at_most=True) or 0 for unit in FEES - {REQUESTS})
+    return (units_pico_usd({}, facts, at_most=True) or 0) + max(by_unit)
+
+
+def _dearest(sets: list[Prices], *classes: str) -> int:
+    return max(getattr(prices, name) or 0 for prices in sets for name in classes)
 
 
 def _prompt_pico_usd(usage: TokenUsage, prices: Prices, per_input: int) -> int:

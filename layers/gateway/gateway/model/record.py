@@ -15,7 +15,10 @@ Outcome: TypeAlias = Literal["ok", "error", "refused", "lost"]
 
 
 class Attribution(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whose a request was. `operation`: "chat", "embeddings", ... `conversation_id`: as the client named it."""
+    """Whose a request was. `operation`: "chat", "embeddings", ... `conversation_id`: as the client named it.
+
+    `trace_id`: as W3C's Trace Context has it.
+    """
 
     request_id: str
     tenant_id: str
@@ -23,6 +26,7 @@ class Attribution(Struct, frozen=True, kw_only=True, omit_defaults=True):
     key_id: str
     operation: str
     conversation_id: str | None = None
+    trace_id: str | None = None
     job_id: str | None = None
     batch_id: str | None = None
 
@@ -31,7 +35,9 @@ class UsageRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One call to a provider, or a request that came to none (attempt 0).
 
     `at_s`: Unix seconds of its end. `outcome`: "refused" came to no provider, "lost" died with its function, so that
-    all it could have cost is taken for its cost. `units`: what is not counted in tokens (images, characters, seconds).
+    all it could have cost is taken for its cost. `units`: what is not counted in tokens (images, characters, seconds,
+    searches). `service_tier`: as the provider names the one that served it. `priced_as_default`: what that tier costs
+    is unknown, so the plain price was taken.
     `cost_nano_usd`: None when the price is unknown. `overhead_ms`: of the whole request, with its last attempt only.
     """
 
@@ -46,6 +52,8 @@ class UsageRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     stream: bool = False
     usage: TokenUsage | None = None
     units: dict[str, int] = field(default_factory=dict)
+    service_tier: str | None = None
+    priced_as_default: bool = False
     cost_nano_usd: int | None = None
     latency_ms: float | None = None
     ttft_ms: float | None = None

@@ -44,6 +44,7 @@ class TokenUsage(Outbound, frozen=True, kw_only=True):
     `completion_tokens` includes reasoning.
     `billed_prompt_tokens`, `billed_completion_tokens`: what the provider charges for, where that is another number.
     `units`: what is charged by another measure, counts by their names (`model/units.py`).
+    `stated_cost_nano_usd`: what the provider itself says that it charges, all told.
     `estimated`: counted by the gateway, because the provider gave no figures.
     """
 
@@ -54,6 +55,7 @@ class TokenUsage(Outbound, frozen=True, kw_only=True):
     billed_prompt_tokens: int | None = None
     billed_completion_tokens: int | None = None
     units: dict[UnitName, int] = field(default_factory=dict)
+    stated_cost_nano_usd: int | None = None
     estimated: bool = False
 
     @property
@@ -61,8 +63,9 @@ class TokenUsage(Outbound, frozen=True, kw_only=True):
         return self.prompt_tokens + self.completion_tokens
 
     def __add__(self, other: TokenUsage) -> TokenUsage:
-        """Of two calls together; estimated if either is."""
+        """Of two calls together; estimated if either is. Their cost is stated if that of both is."""
         names = {**self.units, **other.units}
+        stated = (self.stated_cost_nano_usd, other.stated_cost_nano_usd)
         return TokenUsage(
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
@@ -76,6 +79,7 @@ class TokenUsage(Outbound, frozen=True, kw_only=True):
                 (other.billed_completion_tokens, other.completion_tokens),
             ),
             units={name: self.units.get(name, 0) + other.units.get(name, 0) for name in names},
+            stated_cost_nano_usd=None if None in stated else sum(cost or 0 for cost in stated),
             estimated=self.estimated or other.estimated,
         )
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from gateway.model.completion import UsageReport
-from gateway.model.errors import ProviderTimeout
 from gateway.model.money import cost_nano_usd
+from gateway.model.provider_errors import ProviderError, ProviderTimeout
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.exchange import Exchange
 
@@ -15,7 +15,8 @@ from gateway.pipeline.exchange import Exchange
 def account(exchange: Exchange, usage: TokenUsage) -> UsageReport:
     """Enters what the last attempt used and cost; the report's cost is that of the whole request."""
     attempt = exchange.attempts[-1]
-    attempt.usage, attempt.cost_nano_usd = usage, cost_nano_usd(usage, attempt.route.facts)
+    attempt.usage = usage
+    attempt.cost_nano_usd = cost_nano_usd(usage, attempt.route.facts, attempt.answered.service_tier)
     exchange.usage_report = UsageReport.of(usage, exchange.cost_nano_usd)
     return exchange.usage_report
 
@@ -29,6 +30,7 @@ def account_interrupted(asked: Callable[[], TokenUsage], exchange: Exchange) -> 
         yield
     except BaseException:
         attempt = exchange.attempts[-1]
-        if attempt.usage is None and (attempt.error is None or isinstance(attempt.error, ProviderTimeout)):
-            account(exchange, asked())
+        charged = attempt.error.charged if isinstance(attempt.error, ProviderError) else None
+        if attempt.usage is None and (charged or attempt.error is None or isinstance(attempt.error, ProviderTimeout)):
+            account(exchange, charged or asked())
         raise

@@ -18,6 +18,7 @@ from gateway.pipeline.meters import Demand, account_of, rules_of
 from gateway.ports import Ledger, World
 
 LEVELS: tuple[Level, Level] = ("tenant", "user")
+SPREAD_ANEW = "Limits are being spread anew at this moment."
 _UNITS = {
     "requests": "requests_per_minute",
     "tokens": "tokens_per_minute",
@@ -28,12 +29,16 @@ _UNITS = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One account as the request left it, or as it stood in its way: then `refusal` says why."""
+    """One account as the request left it, or as it stood in its way: then `refusal` says why.
+
+    `perhaps`: how it stands if a write that was not answered came through all the same.
+    """
 
     account: Account
     reading: Reading
     hold: Hold
     refusal: GatewayError | None = None
+    perhaps: Entry | None = None
 
     @property
     def may_be_held(self) -> bool:
@@ -103,16 +108,16 @@ async def _reserve(account: Account, hold: Hold, ticket: Ticket) -> Entry:
     hopeless = [meter for meter in account.meters if meter.refuses(0)]
     if hopeless:
         reading = await ticket.ledger.read(account.id)
-        return Entry(account, reading, hold, _refusal(hopeless, account, reading, ticket.admitted_s))
+        return Entry(account, reading, hold, refusal_of(hopeless, account, reading, ticket.admitted_s))
     reserved = await ticket.ledger.reserve(account, ticket.name, hold)
     if reserved.is_held:
         return Entry(account, reserved.reading, hold)
     if not reserved.reading.counts_as_one_of(account.shards):
-        raise AdmissionUnavailable("Limits are being spread anew at this moment.")  # what is known of it is outdated
+        raise AdmissionUnavailable(SPREAD_ANEW)  # what is known of it is outdated
     against = [meter for meter in account.meters if meter.refuses(reserved.reading.numbers.get(meter.name, 0))]
     if not against:
         raise AdmissionUnavailable("Limits cannot be checked at the moment (the ledger contradicts itself).")
-    return Entry(account, reserved.reading, hold, _refusal(against, account, reserved.reading, ticket.admitted_s))
+    return Entry(account, reserved.reading, hold, refusal_of(against, account, reserved.reading, ticket.admitted_s))
 
 
 def _hold(level: Level, ticket: Ticket, facts: Facts) -> Hold:
@@ -128,7 +133,7 @@ def _hold(level: Level, ticket: Ticket, facts: Facts) -> Hold:
     )
 
 
-def _refusal(against: list[Meter], account: Account, reading: Reading, now_s: float) -> GatewayError:
+def refusal_of(against: list[Meter], account: Account, reading: Reading, now_s: float) -> GatewayError:
     """For the first budget that has no room, else for the limit that takes longest to have some."""
     meter = max(against, key=lambda meter: (meter.kind == "spend", meter.ends_s or 0))
     limit = meter.limit or 0
@@ -183,6 +188,14 @@ async def give_back(ticket: Ticket) -> None:
 
 
 async def _settle_one(entry: Entry, ticket: Ticket, used: Used, now_s: float) -> Reading | None:
+    """Where nobody knows which of two holds stands, each is ended only if it is that very one."""
+    if entry.perhaps is None:
+        return await _end(entry, None, ticket, used, now_s)
+    ended = await _end(entry.perhaps, entry.perhaps.hold, ticket, used, now_s)
+    return ended or await _end(entry, entry.hold, ticket, used, now_s)
+
+
+async def _end(entry: Entry, only: Hold | None, ticket: Ticket, used: Used, now_s: float) -> Reading | None:
     changes = settling(entry.hold, used.cost_nano_usd)
     for meter in entry.account.meters:
         if (meter.ends_s or 0) <= now_s:
@@ -192,4 +205,4 @@ async def _settle_one(entry: Entry, ticket: Ticket, used: Used, now_s: float) ->
         elif meter.kind in ("requests", "burst") and not used.was_executed:
             changes[meter.name] = -meter.amount
     stale = stale_numbers(entry.reading, now_s)
-    return await ticket.ledger.settle(entry.account.id, ticket.name, changes, stale)
+    return await ticket.ledger.settle(entry.account.id, ticket.name, changes, stale, only)

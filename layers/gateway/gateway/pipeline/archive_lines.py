@@ -56,6 +56,8 @@ def _usage(record: UsageRecord) -> dict[str, Any]:
         **billed,
         "estimated": usage is not None and usage.estimated,
         "units": record.units,
+        "service_tier": record.service_tier,
+        "priced_as_default": record.priced_as_default,
         "cost_nano_usd": record.cost_nano_usd,
         "latency_ms": record.latency_ms,
         "ttft_ms": record.ttft_ms,

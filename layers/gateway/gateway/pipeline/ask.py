@@ -15,7 +15,7 @@ from gateway.ports import Clock, Incoming
 
 
 def begin(route: AnyRoute, exchange: Exchange, clock: Clock) -> Attempt:
-    attempt = Attempt(route, started_s=clock.monotonic_s())
+    attempt = Attempt(route, clock.monotonic_s(), exchange.trace.headers())
     exchange.attempts.append(attempt)
     return attempt
 

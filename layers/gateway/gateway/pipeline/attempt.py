@@ -5,40 +5,44 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 
+from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS
 from gateway.model.chat import ChatCall
-from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Chunk, Delta, Reply
 from gateway.pipeline.ask import answered, ask, ending
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import Attempt
 from gateway.pipeline.upload import with_uploads
-from gateway.pipeline.watch import WHOLE_TOTAL_S, Watch, lease_s, seconds, total_s
+from gateway.pipeline.watch import Watch, lease_s, seconds, total_s
 from gateway.ports import Incoming, World
 from gateway.providers.contract import Target
-
-STREAM_TOTAL_S = 840.0
-TTFT_S = 285.0
 
 
 def longest_s(call: ChatCall) -> float:
     """After which nobody can be working on a call any more."""
-    return lease_s(call, STREAM_TOTAL_S if call.stream else WHOLE_TOTAL_S)
+    return lease_s(call, MAX_STREAM_MS if call.stream else MAX_BEGIN_MS)
 
 
-async def whole(call: ChatCall, attempt: Attempt, world: World) -> Reply:
-    """The provider's complete reply. Raises ProviderFailure and CapabilityNotSupported."""
-    watch = Watch(attempt, world, attempt.started_s + total_s(call))
+async def whole(call: ChatCall, attempt: Attempt, world: World, spare_s: float = 0.0) -> Reply:
+    """The provider's complete reply. Raises ProviderFailure and CapabilityNotSupported.
+
+    `spare_s`: how much of the longest time is needed for something else.
+    """
+    watch = Watch(attempt, world, attempt.started_s + total_s(call, MAX_BEGIN_MS, spare_s))
     with ending(attempt, world.clock):
         request, reached = await _prepare(call, watch)
         reply: Reply = attempt.route.wire.parse(await ask(request, reached, watch), reached.target)
+        attempt.answered.take(reply)
         return reply
 
 
-async def streamed(call: ChatCall, attempt: Attempt, world: World) -> AsyncGenerator[list[Chunk], None]:
+async def streamed(
+    call: ChatCall, attempt: Attempt, world: World, spare_s: float = 0.0
+) -> AsyncGenerator[list[Chunk], None]:
     """The provider's chunks as they come, those of one network read together. Raises as `whole`, also in the middle."""
-    most_s = total_s(call, STREAM_TOTAL_S)
-    ttft_s = seconds(call.timeouts.ttft_ms if call.timeouts else None, TTFT_S)
+    most_s = total_s(call, MAX_STREAM_MS, spare_s)
+    ttft_s = seconds(call.timeouts.ttft_ms if call.timeouts else None, MAX_BEGIN_MS)
     watch = Watch(attempt, world, attempt.started_s + min(ttft_s, most_s), "ttft" if ttft_s < most_s else "total")
     with ending(attempt, world.clock):
         request, reached = await _prepare(call, watch)
@@ -47,6 +51,8 @@ async def streamed(call: ChatCall, attempt: Attempt, world: World) -> AsyncGener
             aclosing(_parsed(incoming, reached.target, watch)) as parsed,
         ):
             async for chunks in parsed:
+                for chunk in chunks:
+                    attempt.answered.take(chunk)
                 if attempt.ttft_s is None and any(_has_content(chunk) for chunk in chunks):
                     attempt.ttft_s = world.clock.monotonic_s() - attempt.started_s
                     watch.deadline_s, watch.phase = attempt.started_s + most_s, "total"
@@ -55,7 +61,7 @@ async def streamed(call: ChatCall, attempt: Attempt, world: World) -> AsyncGener
 
 async def _prepare(call: ChatCall, watch: Watch) -> tuple[HttpRequest, Contact]:
     route = watch.attempt.route
-    reached = await watch.within(contact(route, watch.world))
+    reached = await watch.within(contact(watch.attempt, watch.world))
     return route.wire.render(await with_uploads(call, reached, watch), reached.target), reached
 
 

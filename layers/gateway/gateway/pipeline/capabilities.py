@@ -16,11 +16,13 @@ from gateway.model.chat import (
     ImageUrlPart,
     InputAudioPart,
     LargePart,
+    NamedToolChoice,
     Part,
     VideoPart,
 )
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.pipeline.parts import parts_of
+from gateway.pipeline.reasoning import takes_forced_tools
 from gateway.pipeline.route import ChatRoute
 
 CHARACTERS_PER_TOKEN_AT_MOST = 10
@@ -50,6 +52,7 @@ def check_capabilities(call: ChatCall, route: ChatRoute) -> None:
     for modality in call.modalities or ():
         if modality not in route.facts.output:
             raise CapabilityNotSupported(f"{route.model_id} does not give {modality}.", param="modalities")
+    _check_reasoning(call, route)
     _check_limits(call, route)
 
 
@@ -67,6 +70,16 @@ def _media(call: ChatCall) -> Iterator[tuple[str, str]]:
         medium = part.medium if isinstance(part, LargePart) else MEDIA_OF_PART.get(type(part))
         if medium:
             yield spot.param, medium
+
+
+def _check_reasoning(call: ChatCall, route: ChatRoute) -> None:
+    if call.reasoning_effort == "none" and route.facts.reasons == "always":
+        raise CapabilityNotSupported(f"{route.model_id} always reasons.", param="reasoning_effort")
+    is_forced = call.tool_choice == "required" or isinstance(call.tool_choice, NamedToolChoice)
+    if is_forced and takes_forced_tools(call, route) is False:
+        raise CapabilityNotSupported(
+            f"{route.model_id} cannot be made to call a tool while it reasons.", param="tool_choice"
+        )
 
 
 def _check_limits(call: ChatCall, route: ChatRoute) -> None:

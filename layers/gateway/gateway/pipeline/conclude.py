@@ -6,16 +6,19 @@ finds the hold, sees by the usage record what the request cost, and settles that
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-from msgspec.structs import replace
+import msgspec
 
-from gateway.model.errors import AdmissionUnavailable
+from gateway.model.errors import AdmissionUnavailable, RequestBlocked
+from gateway.model.money import has_price_for
 from gateway.model.record import Attribution, AuditEvent, AuditName, Told, UsageRecord
 from gateway.pipeline.admit import Used, settle
 from gateway.pipeline.alerts import alerts_of
-from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.exchange import Attempt, Exchange, milliseconds
+from gateway.pipeline.request_line import line_of
 from gateway.pipeline.upload import delete_uploads
 from gateway.ports import World
 
@@ -24,10 +27,12 @@ _BLOCKED = ("request_blocked", "response_blocked", "rate_limited", "budget_excee
 
 async def conclude(exchange: Exchange, world: World) -> None:
     """Records, tells and settles a finished request, refused ones included. Never raises for what it cannot deliver."""
+    exchange.ended_s = world.clock.monotonic_s()
+    await asyncio.gather(*exchange.observers, return_exceptions=True)  # each within its own time limit
     if exchange.goes_on:
         await _go_on(exchange, world)
         return
-    world.records.write(record_of(exchange, world))
+    world.records.write(line_of(exchange, exchange.ended_s))
     if exchange.principal is None:
         return  # of a stranger there is nothing to tell but the log's line
     await world.events.send([*told_of(exchange, world)])
@@ -75,7 +80,7 @@ def told_of(exchange: Exchange, world: World) -> Iterator[Told]:
         at_s=now_s,
         tenant_id=of.tenant_id,
         of=of,
-        facts=_end_facts(exchange, world),
+        facts=_end_facts(exchange),
     )
 
 
@@ -95,6 +100,7 @@ def attribution_of(exchange: Exchange) -> Attribution:
         operation=exchange.operation,
         conversation_id=exchange.conversation_id,
         job_id=exchange.job_id,
+        trace_id=exchange.trace.id,
     )
 
 
@@ -118,12 +124,14 @@ def _usage_of(attempt: Attempt, number: int, exchange: Exchange, of: Attribution
         model=attempt.route.model_id,
         model_requested=exchange.model_requested,
         stream=exchange.stream,
-        usage=None if attempt.usage is None else replace(attempt.usage, units={}),
-        units=attempt.usage.units if attempt.usage else {},
+        usage=None if attempt.usage is None else msgspec.structs.replace(attempt.usage, units={}),
+        units=attempt.usage.units if attempt.usage is not None else {},
+        service_tier=attempt.answered.service_tier,
+        priced_as_default=not has_price_for(attempt.route.facts, attempt.answered.service_tier),
         cost_nano_usd=attempt.cost_nano_usd if attempt.usage is not None else 0,
-        latency_ms=_ms(ended_s - attempt.started_s),
-        ttft_ms=None if attempt.ttft_s is None else _ms(attempt.ttft_s),
-        overhead_ms=_overhead_ms(exchange, world) if number == len(exchange.attempts) else None,
+        latency_ms=milliseconds(ended_s - attempt.started_s),
+        ttft_ms=None if attempt.ttft_s is None else milliseconds(attempt.ttft_s),
+        overhead_ms=exchange.overhead_ms(exchange.ended_s) if number == len(exchange.attempts) else None,
     )
 
 
@@ -140,28 +148,11 @@ def _usage_without_attempt(exchange: Exchange, of: Attribution, now_s: float) ->
     )
 
 
-def _end_facts(exchange: Exchange, world: World) -> dict[str, Any]:
-    """Members of the log's line that say how it ended."""
-    record = record_of(exchange, world)
-    names = ("model_requested", "model_used", "provider", "stream", "status", "code", "provider_code", "attempts")
-    figures = ("prompt_tokens", "completion_tokens", "cost_nano_usd", "latency_ms", "overhead_ms", "ttft_ms")
-    blamed = {"hook": getattr(exchange.error, "hook", None)}
-    facts = {**{name: record[name] for name in (*names, *figures)}, **blamed}
-    return {name: value for name, value in facts.items() if value is not None}
-
-
-def record_of(exchange: Exchange, world: World) -> dict[str, Any]:
-    """The log's line, facts and figures: who, what, which model, tokens, nano-USD, milliseconds, outcome."""
-    principal, usage, error = exchange.principal, exchange.usage, exchange.error
-    used = exchange.attempts[-1] if exchange.attempts else None
-    return {
-        "event": "request.failed" if error else "request.completed",
-        "request_id": exchange.request_id,
-        "operation": exchange.operation,
-        "tenant_id": principal.tenant.id if principal else None,
-        "user_id": principal.user.id if principal else None,
-        "key_id": principal.key.id if principal else None,
-        "conversation_id": exchange.conversation_id,
+def _end_facts(exchange: Exchange) -> dict[str, Any]:
+    """How it ended, for the audit trail."""
+    usage, used = exchange.usage, exchange.attempts[-1] if exchange.attempts else None
+    error = exchange.error
+    facts = {
         "model_requested": exchange.model_requested,
         "model_used": used.route.model_id if used else None,
         "provider": used.route.provider.name if used else None,
@@ -172,20 +163,20 @@ def record_of(exchange: Exchange, world: World) -> dict[str, Any]:
         "attempts": len(exchange.attempts),
         "prompt_tokens": usage.prompt_tokens if usage else None,
         "completion_tokens": usage.completion_tokens if usage else None,
-        "cached_tokens": usage.prompt.cached_tokens if usage else None,
-        "reasoning_tokens": usage.completion.reasoning_tokens if usage else None,
-        "units": usage.units if usage else None,
-        "usage_estimated": usage.estimated if usage else None,
         "cost_nano_usd": exchange.cost_nano_usd,
-        "latency_ms": _ms(world.clock.monotonic_s() - exchange.started_s),
-        "overhead_ms": _overhead_ms(exchange, world),
-        "ttft_ms": _ms(used.ttft_s) if used and used.ttft_s is not None else None,
+        "latency_ms": exchange.latency_ms(exchange.ended_s),
+        "overhead_ms": exchange.overhead_ms(exchange.ended_s),
+        "ttft_ms": milliseconds(used.ttft_s) if used and used.ttft_s is not None else None,
+        **_hook_facts(exchange),
     }
+    return {name: value for name, value in facts.items() if value is not None}
 
 
-def _overhead_ms(exchange: Exchange, world: World) -> float:
-    return _ms(world.clock.monotonic_s() - exchange.started_s - exchange.waited_s)
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)
+def _hook_facts(exchange: Exchange) -> dict[str, Any]:
+    """The hook that ended it and why, and what each of them said."""
+    error = exchange.error
+    return {
+        "hook": getattr(error, "hook", None),
+        "reason": error.message if isinstance(error, RequestBlocked) else None,
+        "hooks": [msgspec.to_builtins(run) for run in exchange.hooks] or None,
+    }

@@ -17,13 +17,14 @@ from gateway.model.chat import (
     ImagePart,
     ImageUrlPart,
     InputAudioPart,
+    Json,
     Message,
     Part,
     TextPart,
 )
 from gateway.model.errors import PriceUnknown
 from gateway.model.limits import Allowance
-from gateway.model.money import PICO_PER_NANO, DearestPrices, dearest_prices, most_nano_usd
+from gateway.model.money import PICO_PER_NANO, Asked, DearestPrices, dearest_prices, has_price_for, most_nano_usd
 from gateway.model.tenant import Principal
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.meters import Demand, budgets_on, limits_on
@@ -33,6 +34,8 @@ TOKENS_PER_MESSAGE = 16
 TOKENS_OF_TOOLS = 1_024
 """Providers put a text of their own before the tools they are given; Anthropic's is the longest, 804 tokens:
 https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview#pricing (2026-11)."""
+CALLS_OF_A_TOOL = 10
+"""Searches that are held for where neither the call nor the provider limits them. More are paid all the same."""
 UNKNOWN_CONTEXT_TOKENS = 1_000_000
 UNKNOWN_OUTPUT_TOKENS = 4_096
 
@@ -43,10 +46,11 @@ def demand_of(call: ChatCall, route: ChatRoute, principal: Principal, lease_s: f
 
     Raises PriceUnknown (400).
     """
-    prices = dearest_prices(route.facts, **_dearer_classes(call))
+    asked = _asked(call, route)
+    prices = dearest_prices(route.facts, asked)
     if prices is None:
-        _refuse_unpriced(route, principal)
-    prompt_tokens = prompt_tokens_at_most(call, route.facts)
+        _refuse_unpriced(route, principal, _tier(call, route))
+    prompt_tokens = asked.prompt_tokens
     output_tokens = call.output_limit_tokens
     if output_tokens is None:
         output_tokens = route.facts.max_output_tokens or UNKNOWN_OUTPUT_TOKENS
@@ -60,23 +64,30 @@ def demand_of(call: ChatCall, route: ChatRoute, principal: Principal, lease_s: f
     return call, Demand(route.model_id, prompt_tokens + completion_tokens, cost, lease_s)
 
 
-def demand_at_most(usage: TokenUsage, route: AnyRoute, principal: Principal, lease_s: float) -> Demand:
+def demand_at_most(
+    usage: TokenUsage, route: AnyRoute, principal: Principal, lease_s: float, service_tier: str | None = None
+) -> Demand:
     """Of a call that uses no more than this, whatever it is for. Raises PriceUnknown (400)."""
-    cost = most_nano_usd(route.facts, usage)
+    cost = most_nano_usd(route.facts, usage, service_tier)
     if cost is None:
-        _refuse_unpriced(route, principal)
+        _refuse_unpriced(route, principal, service_tier)
     return Demand(route.model_id, usage.total_tokens, cost or 0, lease_s)
 
 
-def _refuse_unpriced(route: AnyRoute, principal: Principal) -> None:
-    if _money_is_limited(principal, route.model_id):
-        raise PriceUnknown(f"The price of {route.model_id} is not known, and spending is limited here.", param="model")
+def _refuse_unpriced(route: AnyRoute, principal: Principal, service_tier: str | None) -> None:
+    if not _money_is_limited(principal, route.model_id):
+        return
+    of, param = route.model_id, "model"
+    if route.facts.prices is not None and not has_price_for(route.facts, service_tier):
+        of, param = f"{route.model_id} on service tier '{service_tier}'", "service_tier"
+    raise PriceUnknown(f"The price of {of} is not known, and spending is limited here.", param=param)
 
 
-def prompt_tokens_at_most(call: ChatCall, facts: ModelFacts) -> int:
+def prompt_tokens_at_most(call: ChatCall, facts: ModelFacts, *, uses_tools: bool = False) -> int:
+    """`uses_tools`: the provider's own, by which it may find anything for the model to read."""
     context_tokens = facts.context_tokens or UNKNOWN_CONTEXT_TOKENS
-    if call.web_search_options is not None:
-        return context_tokens  # what is found is read by the model too
+    if uses_tools:
+        return context_tokens
     tokens = sum(_message_tokens(message, facts, context_tokens) for message in call.messages)
     if call.tools:
         tokens += len(msgspec.json.encode(call.tools)) + TOKENS_OF_TOOLS
@@ -131,13 +142,37 @@ def _allowances(principal: Principal) -> tuple[tuple[Allowance, int], tuple[Allo
     return (principal.tenant.allowance, principal.tenant.shards), (principal.allowance, principal.user.shards)
 
 
-def _dearer_classes(call: ChatCall) -> dict[str, bool]:
-    """Which of the dearer classes of tokens can come up."""
+def _asked(call: ChatCall, route: ChatRoute) -> Asked:
     parts = [part for message in call.messages if isinstance(message.content, list) for part in message.content]
     caches = [getattr(part, "cache_control", None) or {} for part in (*parts, *(call.tools or ()))]
-    hears = any(not isinstance(part, TextPart | ImageUrlPart | ImagePart) for part in parts)
-    return {
-        "hears": hears,
-        "speaks": "audio" in (call.modalities or ()),
-        "caches_long": bool(call.provider_options) or any(cache.get("ttl") == "1h" for cache in caches),
-    }
+    calls = _paid_calls(call, route)
+    return Asked(
+        prompt_tokens=prompt_tokens_at_most(call, route.facts, uses_tools=calls > 0),
+        hears=any(not isinstance(part, TextPart | ImageUrlPart | ImagePart) for part in parts),
+        speaks="audio" in (call.modalities or ()),
+        caches_long=bool(call.provider_options) or any(cache.get("ttl") == "1h" for cache in caches),
+        service_tier=_tier(call, route),
+        calls=calls,
+    )
+
+
+def _tier(call: ChatCall, route: ChatRoute) -> str | None:
+    """The options are laid over the call, so they have the last word."""
+    options = call.options_for(route.provider.name)
+    named = options.get("service_tier", options.get("serviceTier"))
+    named = named.get("type") if isinstance(named, dict) else named
+    return named if isinstance(named, str) else call.service_tier
+
+
+def _paid_calls(call: ChatCall, route: ChatRoute) -> int:
+    """How often the provider may use a tool of its own, as far as the call limits that."""
+    options = call.options_for(route.provider.name)
+    tools = [tool for tool in options.get("tools") or () if isinstance(tool, dict)]
+    most = sum(_limit(tool, "max_uses") for tool in tools)
+    most += CALLS_OF_A_TOOL if call.web_search_options is not None else 0
+    return min(most, _limit(options, "max_tool_calls", most))
+
+
+def _limit(of: Json, name: str, otherwise: int = CALLS_OF_A_TOOL) -> int:
+    value = of.get(name)
+    return value if isinstance(value, int) and value >= 0 else otherwise

@@ -13,8 +13,9 @@ import msgspec
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.embeddings import Embeddings, EmbeddingsCall, Text
-from gateway.model.errors import GatewayError, ProviderError, ProviderTimeout
+from gateway.model.errors import GatewayError
 from gateway.model.http import HttpRequest
+from gateway.model.provider_errors import ProviderError, ProviderTimeout
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.account import account
 from gateway.pipeline.ask import ask, ending
@@ -69,7 +70,7 @@ async def ask_parts(parts: Sequence[Part], attempt: Attempt, world: World) -> No
     """Raises the first failure of a part, after all others were broken off."""
     watch = Watch(attempt, world, attempt.started_s + total_s(parts[0].call))
     with ending(attempt, world.clock):
-        reached = await watch.within(contact(attempt.route, world))
+        reached = await watch.within(contact(attempt, world))
         requests = [attempt.route.wire.render(part.call, reached.target) for part in parts]
         waiting = iter(zip(parts, requests, strict=True))
         if len(parts) == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.model.embeddings import Embedding, EmbeddingList, EmbeddingsCall, EmbeddingsUsage
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 from gateway.model.vector import encoded
 from gateway.pipeline.embeddings_parts import Part
 from gateway.pipeline.exchange import Exchange

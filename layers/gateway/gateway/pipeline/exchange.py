@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,10 @@ from typing import Any
 from gateway.model.call import Call
 from gateway.model.completion import UsageReport
 from gateway.model.errors import GatewayError
+from gateway.model.hook import HookRun
+from gateway.model.reply import Chunk, Reply
 from gateway.model.tenant import Principal
+from gateway.model.trace import Trace
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.admit import Ticket
 from gateway.pipeline.route import AnyRoute
@@ -17,36 +21,62 @@ from gateway.providers.contract import RemoteFile
 
 
 @dataclass(slots=True)
+class Answered:
+    """`model`, `service_tier`: as the provider names what served the call. `finish_reasons`: one for each choice."""
+
+    model: str = ""
+    service_tier: str | None = None
+    finish_reasons: dict[int, str] = field(default_factory=dict)
+
+    def take(self, part: Reply | Chunk) -> None:
+        self.model = part.model or self.model
+        self.service_tier = part.service_tier or self.service_tier
+        for choice in part.choices:
+            if choice.finish_reason:
+                self.finish_reasons[choice.index] = choice.finish_reason
+
+
+@dataclass(slots=True)
 class Attempt:
     """One call to a provider. Times in seconds of the monotonic clock; `provider_wait_s`: spent waiting for it.
 
-    `usage`, `cost_nano_usd`: None until known, the cost also when the price is not.
-    `uploads`: what the provider was given for this call alone.
+    `trace_headers`: those that it carries. `usage`, `cost_nano_usd`: None until known, the cost also when the price
+    is not. `answered`: what the reply says of itself. `uploads`: what the provider was given for this call alone.
     """
 
     route: AnyRoute
     started_s: float
+    trace_headers: dict[str, str]
     provider_wait_s: float = 0.0
     ttft_s: float | None = None
     ended_s: float | None = None
     error: GatewayError | None = None
     usage: TokenUsage | None = None
     cost_nano_usd: int | None = None
+    answered: Answered = field(default_factory=Answered)
     uploads: list[RemoteFile] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Exchange:
-    """`request_id`: the gateway's own, unique. `conversation_id`: from the caller's metadata.
+    """`request_id`: the gateway's own, unique. `lambda_request_id`: of the invocation, None outside of Lambda.
 
-    `arrived_s`: Unix seconds. `started_s`: the same moment of the monotonic clock. `job_id`: of the job that it became.
-    `goes_on`: whether that job is still to tell of its end, and to settle what is held.
+    `arrived_s`: Unix seconds. `started_s`, `ended_s`: of the monotonic clock. `status`: the one that the client was
+    given, which is not that of an error that came later. `conversation_id`: from the caller's metadata.
+    `hooks`: those that have answered.
+    `observers`: hooks that are being told, which nobody waits for before the client has its answer.
+    `is_held_back`: whether a stream has to be whole before any of it may be seen.
+    `job_id`: of the job that it became. `goes_on`: whether that job is still to tell of its end, and to settle what is
+    held.
     """
 
     request_id: str
     operation: str
     started_s: float
+    trace: Trace
+    lambda_request_id: str | None = None
     arrived_s: float = 0.0
+    ended_s: float = 0.0
     principal: Principal | None = None
     model_requested: str | None = None
     conversation_id: str | None = None
@@ -55,9 +85,14 @@ class Exchange:
     attempts: list[Attempt] = field(default_factory=list)
     media_wait_s: float = 0.0
     hook_wait_s: float = 0.0
+    hooks: list[HookRun] = field(default_factory=list)
+    observers: list[asyncio.Task[None]] = field(default_factory=list)
+    is_held_back: bool = False
+    client_wait_s: float = 0.0
     schemas_used: Mapping[str, str] = field(default_factory=dict)
     usage_report: UsageReport | None = None
     error: GatewayError | None = None
+    status: int | None = None
     job_id: str | None = None
     goes_on: bool = False
 
@@ -75,8 +110,16 @@ class Exchange:
 
     @property
     def waited_s(self) -> float:
-        """For providers, media and hooks: what the gateway itself cannot help."""
-        return self.media_wait_s + self.hook_wait_s + sum(attempt.provider_wait_s for attempt in self.attempts)
+        """For providers, media, hooks and the client: what the gateway itself cannot help."""
+        own = self.media_wait_s + self.hook_wait_s + self.client_wait_s
+        return own + sum(attempt.provider_wait_s for attempt in self.attempts)
+
+    def latency_ms(self, now_s: float) -> float:
+        """Since arrival. `now_s`: of the monotonic clock."""
+        return milliseconds(now_s - self.started_s)
+
+    def overhead_ms(self, now_s: float) -> float:
+        return milliseconds(now_s - self.started_s - self.waited_s)
 
     def note(self, call: Call, *, stream: bool = False) -> None:
         """What was asked for."""
@@ -91,5 +134,10 @@ class Exchange:
             "arrived_s": self.arrived_s,
             "model_requested": self.model_requested,
             "conversation_id": self.conversation_id,
+            "trace_id": self.trace.id,
             "stream": self.stream,
         }
+
+
+def milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 3)

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway.model.errors import ProviderError, StorageUnavailable
+from gateway.model.errors import StorageUnavailable
 from gateway.model.file import GENERATED_KEPT_S, File, Link, Origin, created_at_s, new_file_id
 from gateway.model.media_type import sniff
+from gateway.model.provider_errors import ProviderError
 from gateway.ports import World
 
 STORE_TIMEOUT_S = 120.0

@@ -29,7 +29,7 @@ def approved_models(principal: Principal, catalog: Catalog, now_s: float) -> lis
 
 
 def describe(provider: str, facts: ModelFacts) -> dict[str, Any]:
-    """An OpenAI model object with a `gateway` member. Prices: USD per million tokens, null when unknown."""
+    """An OpenAI model object with a `gateway` member. Prices: USD per million tokens, or `per` units."""
     return {
         "id": f"{provider}/{facts.id}",
         "object": "model",
@@ -46,6 +46,9 @@ def describe(provider: str, facts: ModelFacts) -> dict[str, Any]:
             "output": list(facts.output),
             "capabilities": list(facts.capabilities),
             "prices_usd_per_million": None if facts.prices is None else _usd_per_million(facts.prices),
+            "service_tiers_usd_per_million": {
+                name: _usd_per_million(tier.prices) for name, tier in facts.service_tiers.items()
+            },
             "unit_prices": [_unit_price(price) for price in facts.unit_prices],
             "embedding": None if facts.embedding is None else _embedding(facts.embedding),
             "video": None if facts.video is None else _video(facts.video),

@@ -7,10 +7,11 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway.model.call import Call
+from gateway.model.call import MAX_BEGIN_MS, Call
 from gateway.model.chat import ChatCall
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.pipeline.decode import check_json_type, decoded
+from gateway.providers.lookup import has_provider, provider_names
 
 C = TypeVar("C", bound=Call)
 
@@ -42,6 +43,8 @@ def check_call(call: Call) -> None:
         raise InvalidRequest(
             "metadata.conversation_id has 1 to 128 visible ASCII characters.", param="metadata.conversation_id"
         )
+    _check_timeouts(call)
+    _check_providers(call)
     for param, value in {"fallback": call.fallback, "async": call.async_}.items():
         if value:
             raise CapabilityNotSupported(f"'{param}' is not supported by this version of the gateway.", param=param)
@@ -60,3 +63,25 @@ def _check_together(call: ChatCall) -> None:
         raise InvalidRequest("top_logprobs needs logprobs: true.", param="top_logprobs")
     if call.tool_choice is not None and not call.tools:
         raise InvalidRequest("tool_choice needs tools.", param="tool_choice")
+
+
+def _check_timeouts(call: Call) -> None:
+    """Nothing is clamped: what cannot be had is refused."""
+    if call.timeouts is None or call.is_streamed:
+        return
+    if call.timeouts.ttft_ms is not None:
+        raise InvalidRequest("timeouts.ttft_ms is only allowed with stream: true.", param="timeouts.ttft_ms")
+    if call.timeouts.total_ms is not None and call.timeouts.total_ms > MAX_BEGIN_MS:
+        raise InvalidRequest(
+            f"timeouts.total_ms is at most {MAX_BEGIN_MS} without stream: true.", param="timeouts.total_ms"
+        )
+
+
+def _check_providers(call: Call) -> None:
+    """Options for another provider than the chosen one may stay: they are for a model to fall back on."""
+    for name in call.provider_options or ():
+        if not has_provider(name):
+            known = ", ".join(sorted(provider_names()))
+            raise InvalidRequest(
+                f"There is no provider '{name[:64]}'. There are: {known}.", param=f"provider_options.{name[:64]}"
+            )

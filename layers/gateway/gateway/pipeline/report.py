@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from gateway.model.completion import AttemptReport, GatewayReport
-from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.model.completion import AttemptReport, GatewayReport, HookReport
+from gateway.model.hook import HookRun
+from gateway.pipeline.exchange import Attempt, Exchange, milliseconds
 from gateway.ports import Clock
 
 
 def report(exchange: Exchange, clock: Clock) -> GatewayReport:
     """What happened so far; `overhead_ms` covers everything from arrival that was not waiting."""
-    used = exchange.attempts[-1].route
-    latency_s = clock.monotonic_s() - exchange.started_s
+    used, now_s = exchange.attempts[-1].route, clock.monotonic_s()
     return GatewayReport(
         request_id=exchange.request_id,
         provider=used.provider.name,
         model_requested=exchange.model_requested or used.model_id,
         model_used=used.model_id,
         fallback_used=len({attempt.route.model_id for attempt in exchange.attempts}) > 1,
-        attempts=[_attempt_report(attempt, clock.monotonic_s()) for attempt in exchange.attempts],
-        latency_ms=_ms(latency_s),
-        overhead_ms=_ms(latency_s - exchange.waited_s),
+        attempts=[_attempt_report(attempt, now_s) for attempt in exchange.attempts],
+        latency_ms=exchange.latency_ms(now_s),
+        overhead_ms=exchange.overhead_ms(now_s),
         schemas_used=exchange.schemas_used or UNSET,
+        hooks=[_hook_report(run) for run in exchange.hooks] or UNSET,
     )
+
+
+def _hook_report(run: HookRun) -> HookReport:
+    return HookReport(id=run.id, stage=run.stage, mode=run.mode, action=run.action, latency_ms=run.latency_ms)
 
 
 def _attempt_report(attempt: Attempt, now_s: float) -> AttemptReport:
@@ -33,10 +38,6 @@ def _attempt_report(attempt: Attempt, now_s: float) -> AttemptReport:
         model=attempt.route.model_id,
         status="error" if attempt.error else "ok",
         code=attempt.error.code if attempt.error else None,
-        latency_ms=_ms(ended_s - attempt.started_s),
-        ttft_ms=None if attempt.ttft_s is None else _ms(attempt.ttft_s),
+        latency_ms=milliseconds(ended_s - attempt.started_s),
+        ttft_ms=None if attempt.ttft_s is None else milliseconds(attempt.ttft_s),
     )
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)

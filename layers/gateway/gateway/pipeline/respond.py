@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.model.chat import ChatCall, Json
 from gateway.model.completion import Completion, CompletionChunk, UsageReport
-from gateway.model.errors import ReplyBreaksSchema
+from gateway.model.errors import HookUnavailable, ReplyBreaksSchema, ResponseBlocked
 from gateway.model.estimate import at_least, estimated_usage, generated_bytes
 from gateway.model.reply import Chunk, Reply
 from gateway.pipeline.account import account
@@ -20,13 +20,15 @@ from gateway.pipeline.whole_lists import WholeLists
 from gateway.ports import Clock
 
 
-def completion(reply: Reply, call: ChatCall, promise: Promise, exchange: Exchange, clock: Clock) -> Completion:
-    """The whole reply of a call that is not streamed. Raises ReplyBreaksSchema (422), its usage counted."""
-    route = exchange.attempts[-1].route
+def account_whole(reply: Reply, call: ChatCall, exchange: Exchange) -> UsageReport:
+    """What the reply of a call that is not streamed used, by the provider's figures where it gave some."""
     generated = sum(generated_bytes(choice.message) for choice in reply.choices)
-    usage = account(exchange, reply.usage or estimated_usage(call, generated))
-    with _usage_in_the_error(usage):
-        reply = promise.kept_by(reply)
+    return account(exchange, reply.usage or estimated_usage(call, generated))
+
+
+def completion(reply: Reply, usage: UsageReport, exchange: Exchange, clock: Clock) -> Completion:
+    """What the client gets of a call that is not streamed."""
+    route = exchange.attempts[-1].route
     return Completion(
         id=reply.id or f"chatcmpl-{exchange.request_id}",
         created=reply.created_s or int(clock.now_s()),
@@ -62,37 +64,53 @@ class ChunkResponder:
         self._generated_bytes = 0
         self._has_begun = self._is_settled = False
 
+    def read(self, chunks: Iterable[Chunk]) -> list[Chunk]:
+        """What the provider says, in the client's own terms; what it used is noted."""
+        return [self._read(chunk) for chunk in chunks]
+
+    def _read(self, chunk: Chunk) -> Chunk:
+        if self._expected is not None:
+            chunk = self._expected.shaped(chunk)
+        chunk = self._names.in_chunk(self._lists.take(chunk))
+        if chunk.usage is not None:
+            self._attempt.usage = chunk.usage
+        if chunk.choices:
+            self._has_begun = True
+            self._generated_bytes += sum(generated_bytes(choice.delta) for choice in chunk.choices)
+        return chunk
+
     def take(self, chunks: Iterable[Chunk]) -> list[CompletionChunk]:
-        """What may be sent now."""
+        """Of chunks that were read: what may be sent now."""
         ready: list[CompletionChunk] = []
-        for given in chunks if self._expected is None else self._expected.take(chunks):
-            chunk = self._lists.take(given)
-            if chunk.usage is not None:
-                self._attempt.usage = chunk.usage
+        for chunk in chunks:
+            if self._expected is not None:
+                self._expected.collect(chunk)
             if not chunk.choices:
                 self._extra |= chunk.extra or {}
                 continue
             if self._held is not None:
                 ready.append(self._held)
                 self._held = None
-            mine = self._mine(self._names.in_chunk(chunk))
+            mine = self._mine(chunk)
             if any(choice.finish_reason for choice in chunk.choices):
                 self._held = mine
             else:
                 ready.append(mine)
         return ready
 
-    def finish(self) -> list[CompletionChunk]:
-        """The rest of a stream that came to its end: the last of them has `usage` and `gateway`.
-
-        Raises ReplyBreaksSchema (422), its usage counted.
-        """
+    def account(self) -> UsageReport:
+        """Of a stream that came to its end."""
         self._is_settled = True
         counted = estimated_usage(self._call, self._generated_bytes)
-        usage = account(self._exchange, self._attempt.usage or counted)
+        return account(self._exchange, self._attempt.usage or counted)
+
+    def finish(self, usage: UsageReport) -> list[CompletionChunk]:
+        """The rest of a stream that came to its end: the last of them has `usage` and `gateway`.
+
+        Raises ReplyBreaksSchema (422).
+        """
         if self._expected is not None:
-            with _usage_in_the_error(usage):
-                self._expected.finish()
+            self._expected.finish()
         gateway = report(self._exchange, self._clock)
         held = [] if self._held is None else [self._held]
         last = held.pop() if held and not self._separate_usage else self._mine(Chunk(choices=[]))
@@ -100,7 +118,7 @@ class ChunkResponder:
         return [*held, msgspec.structs.replace(last, usage=usage, gateway=gateway, provider_data=provider_data)]
 
     def settle(self) -> None:
-        """Accounts for a stream that broke off, by what came of it. Nothing after `finish`, or when nothing came."""
+        """Accounts for a stream that broke off, by what came of it. Nothing after `account`, or when nothing came."""
         if self._is_settled or not self._has_begun:
             return
         self._is_settled = True
@@ -109,8 +127,6 @@ class ChunkResponder:
         account(self._exchange, counted if known is None else at_least(known, counted))
 
     def _mine(self, chunk: Chunk) -> CompletionChunk:
-        self._has_begun = True
-        self._generated_bytes += sum(generated_bytes(choice.delta) for choice in chunk.choices)
         return CompletionChunk(
             id=self._id,
             created=self._created_s,
@@ -123,9 +139,10 @@ class ChunkResponder:
 
 
 @contextmanager
-def _usage_in_the_error(usage: UsageReport) -> Iterator[None]:
+def usage_in_the_error(usage: UsageReport) -> Iterator[None]:
+    """A reply that is not given is paid all the same."""
     try:
         yield
-    except ReplyBreaksSchema as error:
+    except (ReplyBreaksSchema, ResponseBlocked, HookUnavailable) as error:
         error.usage = usage
         raise

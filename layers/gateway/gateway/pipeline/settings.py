@@ -6,6 +6,7 @@ no amount of money goes through a float.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw
 
+from gateway.hooks.settings import problems_of
 from gateway.model.errors import Detail, InvalidRequest, PayloadTooLarge
 from gateway.model.limits import ALL_MODELS, Allowance
 from gateway.model.tenant import Tenant, User
@@ -26,6 +28,7 @@ READ_ONLY = ("object", "tenant_id", "created_at", "changed_at", "warnings")
 """What an answer has beyond the settings. It may come back, so that what was read can be changed and sent."""
 
 _members = msgspec.json.Decoder(dict[str, Raw])
+_POSITION = re.compile(r"/(\d+)(?=/|$)")
 
 
 def read_whole(body: bytes, kind: type[T], settled: dict[str, str] | None = None) -> T:
@@ -58,13 +61,20 @@ def changed_members(before: Any, after: Any) -> list[str]:
 
 def check_together(settings: Tenant) -> None:
     """What one member's type cannot say. Raises InvalidRequest (400)."""
+    if problems := tuple(_of_hooks(settings)):
+        first = problems[0]
+        param = _POSITION.sub(r"[\1]", first.pointer).removeprefix("/").replace("/", ".")
+        raise InvalidRequest(f"{first.reason}, at '{param}'.", param=param, details=problems)
+
+
+def _of_hooks(settings: Tenant) -> Iterator[Detail]:
     seen: set[str] = set()
     for number, hook in enumerate(settings.hooks):
         if hook.id in seen:
-            reason = f"A hook before it has the id '{hook.id}'"
-            detail = Detail(f"/hooks/{number}/id", reason)
-            raise InvalidRequest(f"{reason}, at 'hooks[{number}].id'.", param=f"hooks[{number}].id", details=(detail,))
+            yield Detail(f"/hooks/{number}/id", f"A hook before it has the id '{hook.id}'")
         seen.add(hook.id)
+        for problem in problems_of(hook):
+            yield Detail(f"/hooks/{number}{problem.pointer}", problem.reason)
 
 
 def warnings_of(settings: Tenant | User, catalog: Catalog) -> list[dict[str, str]]:

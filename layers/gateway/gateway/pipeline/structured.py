@@ -1,19 +1,19 @@
 """Structured output: how the schema is asked for, and that the reply keeps to it.
 
 A schema is given to the provider in its own words where it has some for this model ("native"), else as the one tool it
-must call ("tool"), else in a system message ("prompt"). Whichever way, the reply is validated here.
+must call ("tool"), which many models cannot be made to do while they reason, else in a system message ("prompt").
+Whichever way, the reply is validated here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
 
 from gateway.gts.naming import Names
-from gateway.gts.schema import is_endless
+from gateway.gts.refusal import refusal
 from gateway.model.chat import (
     ChatCall,
     Function,
@@ -26,17 +26,19 @@ from gateway.model.chat import (
     NamedToolChoice,
     SystemMessage,
 )
+from gateway.model.constrained_schema import constrained
 from gateway.model.errors import InvalidRequest, ReplyBreaksSchema
-from gateway.model.json_schema import is_strict, schema_violations, text_violations
+from gateway.model.json_schema import is_of_objects, is_strict, schema_violations, text_violations
 from gateway.model.reply import Choice, Chunk, ChunkChoice, Delta, Reply
+from gateway.pipeline.reasoning import takes_forced_tools
 from gateway.pipeline.route import ChatRoute
-from gateway.providers.contract import STRICT_SCHEMA
+from gateway.providers.contract import ANY_SCHEMA, CONSTRAINED_SCHEMA
 
 TOOL_NAME = "reply"
 ANY_OBJECT: Json = {"type": "object"}
-_PROMPT = (
-    "Reply with one JSON value and nothing else: no explanation and no code fence. It must satisfy this JSON Schema:\n"
-)
+_PROMPT = "Reply with one JSON value and nothing else: no explanation and no code fence."
+_PROMPT_BESIDE_TOOLS = f"Call tools as you need them. When you have what you need: {_PROMPT}"
+_SCHEMA = "It must satisfy this JSON Schema:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +48,23 @@ class Expectation:
     schema: Json
     way: Literal["native", "tool", "prompt"]
 
-    def check(self, reply: Reply) -> Reply:
-        """The reply with its JSON as content. Raises ReplyBreaksSchema (422)."""
-        return msgspec.structs.replace(reply, choices=[self._checked(choice) for choice in reply.choices])
+    def shaped(self, reply: Reply) -> Reply:
+        """The reply with its JSON as content."""
+        return msgspec.structs.replace(reply, choices=[self._shaped(choice) for choice in reply.choices])
 
-    def _checked(self, choice: Choice) -> Choice:
+    def check(self, reply: Reply) -> None:
+        """Raises ReplyBreaksSchema (422)."""
+        for choice in reply.choices:
+            if not _is_of_another_kind(choice):
+                self.check_text(choice.message.content or "")
+
+    def _shaped(self, choice: Choice) -> Choice:
         if self.way == "tool":
             choice = _tool_call_as_content(choice)
+        if _is_of_another_kind(choice):
+            return choice
         message = choice.message
-        if message.refusal or message.tool_calls or choice.finish_reason == "content_filter":
-            return choice  # an answer of another kind, which the client is told of by its finish reason
         text = _unfenced(message.content or "") if self.way == "prompt" else message.content or ""
-        self.check_text(text)
         return msgspec.structs.replace(choice, message=msgspec.structs.replace(message, content=text))
 
     def check_text(self, text: str) -> None:
@@ -72,23 +79,22 @@ def expect(call: ChatCall, route: ChatRoute) -> tuple[ChatCall, Expectation | No
     Raises InvalidRequest (400) for a schema that is none, or two of them.
     """
     call = _one_spelling(call)
-    wanted = call.response_format
+    wanted, formats = call.response_format, route.wire.formats(call, route.facts)
     if isinstance(wanted, JsonObjectFormat):
-        schema, native = ANY_OBJECT, "json_object" in route.wire.formats
+        schema, native = ANY_OBJECT, "json_object" in formats
     elif isinstance(wanted, JsonSchemaFormat):
         schema = wanted.json_schema.schema or {}
-        if violations := schema_violations(schema, "/response_format/json_schema/schema"):
-            raise InvalidRequest("The schema is not a JSON Schema.", param="response_format", details=violations)
-        if is_endless(schema):
-            raise InvalidRequest("The schema refers to itself without end.", param="response_format")
-        native = _has_words_for(schema, route)
+        _check_schema(schema, "/response_format/json_schema/schema")
+        native = (asked := _in_its_words(schema, formats, route)) is not None
+        if asked is not None and asked is not schema:
+            call = _with_schema(call, wanted, asked)
     else:
         return call, None
     if native:
         return call, Expectation(schema, "native")
-    if not call.tools and schema.get("type") == "object" and route.facts.is_known and route.facts.can("tools"):
+    if _can_be_asked_by_tool(call, schema, route):
         return _ask_by_tool(call, schema, _description(wanted)), Expectation(schema, "tool")
-    return _ask_by_prompt(call, schema), Expectation(schema, "prompt")
+    return _ask_by_prompt(call, schema, formats), Expectation(schema, "prompt")
 
 
 def _one_spelling(call: ChatCall) -> ChatCall:
@@ -100,17 +106,35 @@ def _one_spelling(call: ChatCall) -> ChatCall:
     schema = call.response_schema.get("json_schema", call.response_schema)
     if not isinstance(schema, dict):
         raise InvalidRequest("A JSON Schema is an object.", param="response_schema.json_schema")
-    if violations := schema_violations(schema, "/response_schema"):
-        raise InvalidRequest("The schema is not a JSON Schema.", param="response_schema", details=violations)
+    _check_schema(schema, "/response_schema" if schema is call.response_schema else "/response_schema/json_schema")
     named = NamedSchema(name="reply", schema=schema, strict=is_strict(schema) or None)
     return msgspec.structs.replace(call, response_schema=None, response_format=JsonSchemaFormat(json_schema=named))
 
 
-def _has_words_for(schema: Json, route: ChatRoute) -> bool:
+def _check_schema(schema: Json, at: str) -> None:
+    """Raises InvalidRequest (400) that names the first place that is wrong, and all of them in its details."""
+    if (error := refusal(schema_violations(schema, at), ())) is not None:
+        raise error
+
+
+def _in_its_words(schema: Json, formats: frozenset[str], route: ChatRoute) -> Json | None:
+    """The schema as the provider takes it; None when it has no words for schemas, or for this one."""
     if not route.facts.can("structured_output"):
+        return None
+    if "json_schema" in formats:
+        return schema if ANY_SCHEMA in formats or is_of_objects(schema) else None
+    return constrained(schema) if CONSTRAINED_SCHEMA in formats else None
+
+
+def _with_schema(call: ChatCall, wanted: JsonSchemaFormat, schema: Json) -> ChatCall:
+    named = msgspec.structs.replace(wanted.json_schema, schema=schema)
+    return msgspec.structs.replace(call, response_format=JsonSchemaFormat(json_schema=named))
+
+
+def _can_be_asked_by_tool(call: ChatCall, schema: Json, route: ChatRoute) -> bool:
+    if call.tools or schema.get("type") != "object":
         return False
-    formats = route.wire.formats
-    return "json_schema" in formats or (STRICT_SCHEMA in formats and is_strict(schema))
+    return route.facts.is_known and route.facts.can("tools") and takes_forced_tools(call, route) is True
 
 
 def _description(wanted: JsonObjectFormat | JsonSchemaFormat) -> str:
@@ -126,9 +150,13 @@ def _ask_by_tool(call: ChatCall, schema: Json, description: str) -> ChatCall:
     )
 
 
-def _ask_by_prompt(call: ChatCall, schema: Json) -> ChatCall:
-    demand = SystemMessage(content=_PROMPT + msgspec.json.encode(schema).decode())
-    return msgspec.structs.replace(call, response_format=None, messages=[demand, *call.messages])
+def _ask_by_prompt(call: ChatCall, schema: Json, formats: frozenset[str]) -> ChatCall:
+    """A provider whose words end at `json_object` is asked for that as well, which it does not take beside tools."""
+    words = _PROMPT_BESIDE_TOOLS if call.tools else _PROMPT
+    demand = SystemMessage(content=f"{words} {_SCHEMA}\n{msgspec.json.encode(schema).decode()}")
+    has_mode = "json_object" in formats and "json_schema" not in formats
+    mode = JsonObjectFormat() if has_mode and not call.tools and schema.get("type") == "object" else None
+    return msgspec.structs.replace(call, response_format=mode, messages=[demand, *call.messages])
 
 
 def _tool_call_as_content(choice: Choice) -> Choice:
@@ -138,6 +166,11 @@ def _tool_call_as_content(choice: Choice) -> Choice:
     message = msgspec.structs.replace(choice.message, content=calls[0].function.arguments, tool_calls=None)
     finish_reason = "stop" if choice.finish_reason == "tool_calls" else choice.finish_reason
     return msgspec.structs.replace(choice, message=message, finish_reason=finish_reason)
+
+
+def _is_of_another_kind(choice: Choice) -> bool:
+    """An answer that no schema is for; the client is told of it by its finish reason."""
+    return bool(choice.message.refusal or choice.message.tool_calls or choice.finish_reason == "content_filter")
 
 
 def _unfenced(text: str) -> str:
@@ -155,25 +188,40 @@ class Promise:
     names: Names
     expectation: Expectation | None = None
 
-    def kept_by(self, reply: Reply) -> Reply:
-        """Raises ReplyBreaksSchema (422)."""
-        return self.names.in_reply(reply if self.expectation is None else self.expectation.check(reply))
+    def shaped(self, reply: Reply) -> Reply:
+        """The reply in the client's own terms."""
+        return self.names.in_reply(reply if self.expectation is None else self.expectation.shaped(reply))
+
+    def check(self, reply: Reply) -> None:
+        """Of a shaped reply. Raises ReplyBreaksSchema (422)."""
+        if self.expectation is not None:
+            self.expectation.check(reply)
 
 
 @dataclass(slots=True)
 class StreamedExpectation:
-    """Holds a stream against the schema: chunks pass while their text is collected, the end checks it."""
+    """Holds a stream against the schema: chunks are shaped as they come, their text is collected as they go, the end
+    checks it.
+    """
 
     expected: Expectation
     _texts: dict[int, list[str]] = field(default_factory=dict)
     _otherwise: set[int] = field(default_factory=set)
 
-    def take(self, chunks: Iterable[Chunk]) -> list[Chunk]:
-        """The chunks as the client gets them: pieces of the tool's arguments are pieces of content."""
-        return [
-            msgspec.structs.replace(chunk, choices=[self._choice(choice) for choice in chunk.choices])
-            for chunk in chunks
-        ]
+    def shaped(self, chunk: Chunk) -> Chunk:
+        """The chunk in the client's own terms: pieces of the tool's arguments are pieces of content."""
+        if self.expected.way != "tool":
+            return chunk
+        return msgspec.structs.replace(chunk, choices=[_shaped(choice) for choice in chunk.choices])
+
+    def collect(self, chunk: Chunk) -> None:
+        """Of a shaped chunk, as the client gets it."""
+        for choice in chunk.choices:
+            delta, texts = choice.delta, self._texts.setdefault(choice.index, [])
+            if delta.refusal or delta.tool_calls or choice.finish_reason == "content_filter":
+                self._otherwise.add(choice.index)
+            if delta.content:
+                texts.append(delta.content)
 
     def finish(self) -> None:
         """Raises ReplyBreaksSchema (422)."""
@@ -182,19 +230,11 @@ class StreamedExpectation:
                 text = "".join(pieces)
                 self.expected.check_text(_unfenced(text) if self.expected.way == "prompt" else text)
 
-    def _choice(self, choice: ChunkChoice) -> ChunkChoice:
-        delta = choice.delta
-        texts = self._texts.setdefault(choice.index, [])
-        finish_reason = choice.finish_reason
-        if self.expected.way == "tool" and delta.tool_calls:
-            delta = _arguments_as_content(delta)
-        if self.expected.way == "tool" and finish_reason == "tool_calls":
-            finish_reason = "stop"
-        if delta.refusal or delta.tool_calls or finish_reason == "content_filter":
-            self._otherwise.add(choice.index)
-        if delta.content:
-            texts.append(delta.content)
-        return msgspec.structs.replace(choice, delta=delta, finish_reason=finish_reason)
+
+def _shaped(choice: ChunkChoice) -> ChunkChoice:
+    delta = _arguments_as_content(choice.delta) if choice.delta.tool_calls else choice.delta
+    finish_reason = "stop" if choice.finish_reason == "tool_calls" else choice.finish_reason
+    return msgspec.structs.replace(choice, delta=delta, finish_reason=finish_reason)
 
 
 def _arguments_as_content(delta: Delta) -> Delta:

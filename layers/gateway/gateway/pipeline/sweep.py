@@ -135,10 +135,12 @@ async def _settle(overdue: Overdue, records: Sequence[UsageRecord], world: Sweep
     alerts = await _settle_holds(overdue, cost_nano_usd, world)
     if alerts:
         await world.events.send(alerts)
-    outcome = "lost" if records[-1].outcome == "lost" else "settled"
-    facts = {"request_id": records[0].of.request_id, "cost_nano_usd": cost_nano_usd}
-    world.records.trouble(f"sweep.{outcome}", tenant_id=overdue.tenant_id, **facts)
-    return outcome
+    facts = {"tenant_id": overdue.tenant_id, "request_id": records[0].of.request_id, "cost_nano_usd": cost_nano_usd}
+    if records[-1].outcome == "lost":
+        world.records.trouble("sweep.lost", **facts)
+        return "lost"
+    world.records.trouble("sweep.settled", **facts)
+    return "settled"
 
 
 def lost_record(overdue: Overdue, holder: tuple[Tenant, User] | None, now_s: float) -> UsageRecord:
@@ -154,6 +156,7 @@ def lost_record(overdue: Overdue, holder: tuple[Tenant, User] | None, now_s: flo
             key_id=facts.get("key_id") or "",
             operation=facts["operation"],
             conversation_id=facts.get("conversation_id"),
+            trace_id=facts.get("trace_id"),
         ),
         attempt=0,
         at_s=now_s,

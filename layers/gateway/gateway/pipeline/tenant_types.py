@@ -11,10 +11,13 @@ from gateway.gts.ids import GtsId, MalformedId, Pattern, parse, parse_pattern
 from gateway.gts.refusal import refusal
 from gateway.gts.registration import Candidate, check, needed_types, read_candidates
 from gateway.model.chat import Json
+from gateway.model.cpu_limit import CpuLimitExceeded, within_cpu
 from gateway.model.errors import Detail, InvalidRequest, TypeNotFound
 from gateway.ports import Origin, Types
 
 MAX_OWN_TYPES = 1000
+CPU_LIMIT_S = 10.0
+"""For everything that is registered at once. 512 KB of schemas take some seconds, and there are 29 of them."""
 RESERVED_VENDOR = "gateway"  # of what is deployed; a tenant derives its own from it
 
 
@@ -42,7 +45,10 @@ class TenantTypes:
         known = await gather(
             lambda found: needed_types(candidates, found), lambda wanted: self.types.find(self.tenant_id, wanted)
         )
-        wrong, missing = check(candidates, known)
+        try:
+            wrong, missing = within_cpu(CPU_LIMIT_S, lambda: check(candidates, known))
+        except CpuLimitExceeded:
+            raise InvalidRequest("The types take too long to be checked.", param="types") from None
         if (error := refusal([*unusable, *wrong], missing)) is not None:
             raise error
         await self.types.put(

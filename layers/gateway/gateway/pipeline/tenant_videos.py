@@ -20,7 +20,7 @@ from gateway.model.file import Link
 from gateway.model.job import Job, is_job_id
 from gateway.pipeline.contact import contact
 from gateway.pipeline.video_check import usage_kept
-from gateway.pipeline.video_end import Ending, end, route_of
+from gateway.pipeline.video_end import Ending, attempt_of, end
 from gateway.pipeline.video_look import Look
 from gateway.ports import World
 
@@ -92,18 +92,18 @@ class TenantVideos:
         return True
 
     async def _stop(self, job: Job) -> None:
-        route, remote_id = route_of(job, self._world), job.remote.id if job.remote else None
+        remote_id = job.remote.id if job.remote else None
         if remote_id is None:
             return
         try:
-            reached = await contact(route, self._world)
-            request = route.wire.cancel(remote_id, reached.target)
+            reached = await contact(attempt_of(job, self._world), self._world)
+            request = reached.route.wire.cancel(remote_id, reached.target)
             if request is not None:
                 authorized = reached.authorized(request, self._world.clock.now_s())
                 async with asyncio.timeout(CANCEL_TIMEOUT_S), self._world.outbound.open(authorized) as incoming:
                     await incoming.whole()
         except (GatewayError, TimeoutError) as error:
-            self._world.records.trouble("video.not_cancelled", job_id=job.id, reason=str(error))
+            self._world.records.trouble("video.not_cancelled", request_id=job.request_id, reason=str(error))
 
     async def _known(self, video_id: str) -> Job:
         if is_job_id(video_id) and video_id.startswith("video_"):

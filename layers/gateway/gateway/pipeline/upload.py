@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import msgspec
 
 from gateway.model.chat import ChatCall, LargePart
-from gateway.model.errors import GatewayError, ProviderRefusedSize, ProviderRejected
+from gateway.model.errors import GatewayError
 from gateway.model.file import StoredFile
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderRefusedSize, ProviderRejected
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.parts import Spot, parts_of, with_parts
@@ -98,7 +99,7 @@ async def _deleted(file: RemoteFile, attempt: Attempt, world: World) -> bool:
     assert api is not None  # noqa: S101 - it took the file
     try:
         async with asyncio.timeout(DELETE_S):
-            reached = await contact(attempt.route, world)
+            reached = await contact(attempt, world)
             answer = await _ask(api.delete(file, reached.target), reached, world)
             return _ok(answer) or answer.status == 404
     except (GatewayError, TimeoutError):

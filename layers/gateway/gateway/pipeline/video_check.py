@@ -29,7 +29,7 @@ def ordered(request: VideoRequest, route: AnyRoute) -> VideoOrder:
         raise CapabilityNotSupported(f"{route.model_id} makes no video of a picture.", param=PICTURE)
     if not has_picture and facts.picture == "required":
         raise InvalidRequest(f"{route.model_id} makes videos of a picture only: send {PICTURE}.", param=PICTURE)
-    options = call.provider_options.get(route.provider.name, {})
+    options = call.options_for(route.provider.name)
     return VideoOrder(call.prompt, seconds, size.size, size.resolution, size.aspect_ratio, options=options)
 
 

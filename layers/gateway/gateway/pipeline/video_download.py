@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 from gateway.pipeline.contact import Contact
 from gateway.ports import World
 

@@ -13,17 +13,12 @@ from msgspec.structs import replace
 
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
-from gateway.model.errors import (
-    GatewayError,
-    JobCancelled,
-    ProviderError,
-    ProviderRejected,
-    ProviderTimeout,
-    StorageUnavailable,
-)
+from gateway.model.errors import GatewayError, JobCancelled, StorageUnavailable
 from gateway.model.file import GENERATED_KEPT_S
 from gateway.model.job import Job, JobResult, Status
+from gateway.model.provider_errors import ProviderError, ProviderRejected, ProviderTimeout
 from gateway.model.tenant import ApiKey, Principal, User
+from gateway.model.trace import Trace
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.account import account
 from gateway.pipeline.conclude import conclude
@@ -31,7 +26,6 @@ from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.handed_over import ticket_of
 from gateway.pipeline.route import Route
 from gateway.ports import World
-from gateway.providers.contract import VideoWire
 from gateway.providers.lookup import provider_named
 
 FINISHING_S = 60
@@ -96,6 +90,7 @@ async def _exchange_of(job: Job, ending: Ending, caller: Caller, world: World) -
         job.request_id,
         job.operation,
         clock.monotonic_s() - lasted_s,
+        trace=_trace_of(job),
         arrived_s=float(job.created_at_s),
         principal=principal,
         model_requested=job.model,
@@ -105,8 +100,9 @@ async def _exchange_of(job: Job, ending: Ending, caller: Caller, world: World) -
     )
     if job.held is not None:
         exchange.ticket = ticket_of(job.held, principal, world)
-    attempt = Attempt(route_of(job, world), exchange.started_s, provider_wait_s=lasted_s, error=ending.error)
-    attempt.ended_s = clock.monotonic_s()
+    attempt = attempt_of(job, world)
+    attempt.started_s, attempt.ended_s = exchange.started_s, clock.monotonic_s()
+    attempt.provider_wait_s, attempt.error = lasted_s, ending.error
     exchange.attempts.append(attempt)
     if ending.usage is not None:
         account(exchange, ending.usage)
@@ -123,13 +119,18 @@ async def _principal_of(job: Job, caller: Caller, world: World) -> Principal:
     return replace(found, key=key, user=user)
 
 
-def route_of(job: Job, world: World) -> Route[VideoWire]:
-    """As the catalog has it now; of a model that is no longer there nothing but its name."""
+def attempt_of(job: Job, world: World) -> Attempt:
+    """To ask the job's provider once more, as the catalog has the model now, or by its name alone."""
     assert job.remote is not None  # noqa: S101 - no video is without
     provider = provider_named(job.remote.provider)
     found = world.catalog.find(provider.name, job.remote.model)
     facts = found or ModelFacts(id=job.remote.model, name=job.remote.model, api="videos")
-    return Route(provider, facts, provider.videos[facts.api])
+    route = Route(provider, facts, provider.videos[facts.api])
+    return Attempt(route, world.clock.monotonic_s(), _trace_of(job).headers())
+
+
+def _trace_of(job: Job) -> Trace:
+    return Trace(job.facts["trace_id"], is_sampled=False)
 
 
 def _error_of(job: Job) -> GatewayError | None:

@@ -13,25 +13,24 @@ from typing import Any
 from msgspec.structs import replace
 
 from gateway.model.caller import Caller
-from gateway.model.errors import (
-    GatewayError,
+from gateway.model.errors import GatewayError, StorageUnavailable
+from gateway.model.file import Origin
+from gateway.model.http import HttpResponse
+from gateway.model.job import Job, JobResult
+from gateway.model.provider_errors import (
     ProviderError,
     ProviderFailure,
     ProviderLacksModel,
     ProviderRejected,
     ProviderTimeout,
-    StorageUnavailable,
 )
-from gateway.model.file import Origin
-from gateway.model.http import HttpResponse
-from gateway.model.job import Job, JobResult
 from gateway.model.usage import TokenUsage
 from gateway.model.video import VideoState
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.generated_media import keep_media
 from gateway.pipeline.video_check import usage_kept, usage_of
 from gateway.pipeline.video_download import opened
-from gateway.pipeline.video_end import Ending, end, finish, route_of
+from gateway.pipeline.video_end import Ending, attempt_of, end, finish
 from gateway.ports import World
 
 LOOK_TIMEOUT_S = 20.0
@@ -74,7 +73,7 @@ class Look:
         if remote.id is None or now_s >= job.expires_at_s:
             return await self._ended(job, ProviderTimeout("The video was not finished in time.", phase="total"))
         try:
-            reached = await contact(route_of(job, self.world), self.world)
+            reached = await contact(attempt_of(job, self.world), self.world)
             state = await self._state(remote.id, reached)
             return await self._after(job, state, reached)
         except (ProviderLacksModel, ProviderRejected) as error:
@@ -83,7 +82,7 @@ class Look:
         except ProviderFailure as error:
             if error.provider_code in _FINAL:
                 return await self._ended(job, error)
-            self.world.records.trouble("video.not_looked_at", job_id=job.id, reason=error.message)
+            self.world.records.trouble("video.not_looked_at", request_id=job.request_id, reason=error.message)
             return await self._later(job)
 
     async def _state(self, remote_id: str, reached: Contact) -> VideoState:
@@ -117,7 +116,7 @@ class Look:
             async with asyncio.timeout(STORE_TIMEOUT_S), opened(state.source or "", reached, self.world) as chunks:
                 kept = await keep_media(job.tenant_id, origin, chunks, "video/mp4", self.world, STORE_TIMEOUT_S)
         except (StorageUnavailable, TimeoutError) as error:
-            self.world.records.trouble("video.not_stored", job_id=job.id, reason=str(error))
+            self.world.records.trouble("video.not_stored", request_id=job.request_id, reason=str(error))
             await self._later(job)
             raise StorageUnavailable("The video is finished and cannot be stored at the moment. Ask again.") from error
         file = kept.file

@@ -11,11 +11,12 @@ from functools import partial
 
 import msgspec
 
+from gateway.hooks.videos import VideoPrompt
 from gateway.model.errors import GatewayError, JobCancelled, StorageUnavailable
 from gateway.model.job import LONGEST_S, Job, RemoteWork, new_job_id
 from gateway.model.tenant import Principal
 from gateway.model.usage import TokenUsage
-from gateway.model.video import VideoOrder
+from gateway.model.video import VideoCall, VideoOrder
 from gateway.pipeline.account import account, account_interrupted
 from gateway.pipeline.ask import ask, begin, ending
 from gateway.pipeline.authenticate import caller_of
@@ -24,9 +25,11 @@ from gateway.pipeline.demand import demand_at_most
 from gateway.pipeline.enter import enter
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.handed_over import held_of
+from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.route import VIDEOS, Route, resolve
+from gateway.pipeline.top_up import top_up
 from gateway.pipeline.video_check import ordered, usage_kept, usage_of
 from gateway.pipeline.video_look import Look
 from gateway.pipeline.video_picture import picture_of
@@ -36,9 +39,9 @@ from gateway.ports import World
 from gateway.providers.contract import VideoWire
 
 ENDPOINT, OPERATION = "/v1/videos", "videos"
-BEGIN_TIMEOUT_S = 60.0
+BEGIN_MS = 60_000
 GRACE_S = 300
-WAIT_S = 240.0
+WAIT_MS = 240_000
 """How long a video is waited for at most; what is left of an answer's time is for storing it."""
 BACK_OFF, MAX_PAUSE_S = 1.5, 20.0
 
@@ -67,6 +70,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World, every_s: float
         return _plan(request, principal, world)
 
     planned = await enter(inbound.authorization, "videos", read, plan, exchange, world)
+    planned = await _agreed(planned, exchange, world)
     picture = await picture_of(planned.request, exchange, world)
     job = _opened(planned, exchange, world)
     await world.jobs.create(job, job.expires_at_s)
@@ -81,7 +85,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World, every_s: float
     if planned.request.call.async_ is not False:
         return job
     look = Look(await caller_of(inbound.authorization, world), world, every_s)
-    return await _waited(job, look, exchange.started_s + total_s(planned.request.call, WAIT_S))
+    return await _waited(job, look, exchange.started_s + total_s(planned.request.call, WAIT_MS))
 
 
 async def _waited(job: Job, look: Look, until_s: float) -> Job:
@@ -94,6 +98,27 @@ async def _waited(job: Job, look: Look, until_s: float) -> Job:
     if job.status == "cancelled":
         raise JobCancelled("The video was deleted before it was finished.")
     return job
+
+
+async def _agreed(planned: VideoPlan, exchange: Exchange, world: World) -> VideoPlan:
+    """The plan as the hooks before the call leave it, and enough held for it. What they change is planned anew."""
+    prompt = VideoPrompt(planned.request.call, _read_again)
+    agreed = await Chain(exchange, world).before(prompt)
+    if agreed is prompt:
+        return planned
+    assert exchange.principal is not None  # noqa: S101 - it was admitted
+    assert exchange.ticket is not None  # noqa: S101 - as above
+    try:
+        changed = _plan(replace(planned.request, call=agreed.call), exchange.principal, world)
+        await top_up(exchange.ticket, changed.demand, world.clock.now_s())
+    except GatewayError as error:
+        error.message += " A hook of this tenant changed the request."
+        raise
+    return changed
+
+
+def _read_again(body: bytes) -> VideoCall:
+    return read_video_request("application/json", body).call
 
 
 def _plan(request: VideoRequest, principal: Principal, world: World) -> VideoPlan:
@@ -132,13 +157,14 @@ def _opened(planned: VideoPlan, exchange: Exchange, world: World) -> Job:
             "resolution": order.resolution,
             "units": usage.units,
             "conversation_id": exchange.conversation_id,
+            "trace_id": exchange.trace.id,
         },
     )
 
 
 async def _begun(order: VideoOrder, planned: VideoPlan, attempt: Attempt, world: World) -> str:
-    reached = await contact(planned.route, world)
-    limit_s = total_s(planned.request.call, BEGIN_TIMEOUT_S)
+    reached = await contact(attempt, world)
+    limit_s = total_s(planned.request.call, BEGIN_MS)
     watch = Watch(attempt, world, world.clock.monotonic_s() + limit_s)
     answer = await ask(planned.route.wire.render(order, reached.target), reached, watch)
     return planned.route.wire.parse(answer, reached.target)

@@ -7,32 +7,30 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from gateway.model.call import Call
-from gateway.model.errors import ProviderTimeout
+from gateway.model.call import MAX_BEGIN_MS, Call
+from gateway.model.provider_errors import ProviderTimeout
 from gateway.pipeline.exchange import Attempt
 from gateway.ports import World
 
 T = TypeVar("T")
 
-# A regional API Gateway drops a connection that is silent for 300 s, so an answer must begin before that:
-# https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html
-WHOLE_TOTAL_S = 285.0
 BEFORE_AND_AFTER_S = 75.0
 """What a request may take besides its attempt: media that have to be fetched, hooks, settling."""
 
 
-def total_s(call: Call, ceiling_s: float = WHOLE_TOTAL_S) -> float:
-    """How long an attempt may take."""
-    return seconds(call.timeouts.total_ms if call.timeouts else None, ceiling_s)
+def total_s(call: Call, longest_ms: int = MAX_BEGIN_MS, spare_s: float = 0.0) -> float:
+    """How long an attempt may take. `spare_s`: how much of the longest time is needed for something else."""
+    return seconds(call.timeouts.total_ms if call.timeouts else None, longest_ms, spare_s)
 
 
-def lease_s(call: Call, ceiling_s: float = WHOLE_TOTAL_S) -> float:
+def lease_s(call: Call, longest_ms: int = MAX_BEGIN_MS) -> float:
     """After which nobody can be working on a call any more."""
-    return total_s(call, ceiling_s) + BEFORE_AND_AFTER_S
+    return total_s(call, longest_ms) + BEFORE_AND_AFTER_S
 
 
-def seconds(milliseconds: int | None, ceiling_s: float) -> float:
-    return ceiling_s if milliseconds is None else min(milliseconds / 1000, ceiling_s)
+def seconds(milliseconds: int | None, longest_ms: int, spare_s: float = 0.0) -> float:
+    longest_s = longest_ms / 1000 - spare_s
+    return longest_s if milliseconds is None else min(milliseconds / 1000, longest_s)
 
 
 @dataclass(slots=True)

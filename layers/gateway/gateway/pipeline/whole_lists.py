@@ -6,13 +6,14 @@ object that has none: https://github.com/openai/openai-python/blob/main/src/open
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import msgspec
 
 from gateway.model.chat import Json
-from gateway.model.fold import add_detail
+from gateway.model.fold import Details
 from gateway.model.reply import Chunk, ChunkChoice, Delta
 
-LISTS = ("reasoning_details", "annotations", "media")
 NOTHING = Delta()
 
 
@@ -20,7 +21,7 @@ class WholeLists:
     """Of one stream. A choice that says nothing else is left out."""
 
     def __init__(self) -> None:
-        self._held: dict[int, dict[str, list[Json]]] = {}
+        self._held: dict[int, _Held] = {}
         self._finished: set[int] = set()
 
     def take(self, chunk: Chunk) -> Chunk:
@@ -33,25 +34,35 @@ class WholeLists:
     def _choice(self, choice: ChunkChoice) -> ChunkChoice | None:
         if choice.index in self._finished:
             return choice
-        held = self._held.setdefault(choice.index, {})
-        for name in LISTS:
-            for item in getattr(choice.delta, name) or ():
-                _add(held.setdefault(name, []), item, name)
+        held = self._held.setdefault(choice.index, _Held())
+        held.add(choice.delta)
         if choice.finish_reason is not None:
             self._finished.add(choice.index)
-            delta = msgspec.structs.replace(choice.delta, **self._held.pop(choice.index))
+            delta = msgspec.structs.replace(choice.delta, **self._held.pop(choice.index).whole())
         else:
-            delta = msgspec.structs.replace(choice.delta, **dict.fromkeys(LISTS))
+            delta = msgspec.structs.replace(choice.delta, reasoning_details=None, annotations=None, media=None)
             if delta == NOTHING and choice.logprobs is None:
                 return None
         return msgspec.structs.replace(choice, delta=delta)
 
 
-def _add(items: list[Json], item: Json, name: str) -> None:
-    if name == "reasoning_details":
-        add_detail(items, item)  # which may come in pieces
-    else:
-        items.append(item)
+@dataclass(slots=True)
+class _Held:
+    """The lists of one choice so far; reasoning may come in pieces."""
+
+    details: Details = field(default_factory=Details)
+    annotations: list[Json] = field(default_factory=list)
+    media: list[Json] = field(default_factory=list)
+
+    def add(self, delta: Delta) -> None:
+        for piece in delta.reasoning_details or ():
+            self.details.add(piece)
+        self.annotations += delta.annotations or ()
+        self.media += delta.media or ()
+
+    def whole(self) -> dict[str, list[Json] | None]:
+        lists = {"reasoning_details": self.details.whole(), "annotations": self.annotations, "media": self.media}
+        return {name: items or None for name, items in lists.items()}
 
 
 def _is_concerned(choice: ChunkChoice) -> bool:

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from gateway.model.catalog import ModelFacts
-from gateway.model.errors import ProviderError
 from gateway.model.http import Credential, HttpRequest
 from gateway.model.media_type import DOCX
+from gateway.model.provider_errors import ProviderError
 from gateway.providers.contract import InlineLimits, Provider, bearer, setting
 from gateway.providers.wire.bedrock_embeddings import BedrockCohereEmbed, TitanEmbed
 from gateway.providers.wire.converse import Converse

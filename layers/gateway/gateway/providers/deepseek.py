@@ -11,6 +11,7 @@ CHAT = Quirks(
         {"top_k", "n", "logit_bias", "verbosity", "service_tier", "modalities", "audio", "prediction"}
         | {"web_search_options", "prompt_cache_key", "safety_identifier", "store", "metadata", "user"}
     ),
+    reasoning_off={"thinking": {"type": "disabled"}},  # https://api-docs.deepseek.com/guides/thinking_mode
     formats=frozenset({"text", "json_object"}),  # https://api-docs.deepseek.com/guides/json_mode
     reasoning="reasoning_content",  # after a tool call a 400 without it: https://api-docs.deepseek.com/guides/thinking_mode
     images="",  # messages take text only, as its 400 for any other part says

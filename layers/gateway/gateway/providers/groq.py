@@ -13,6 +13,9 @@ CHAT = Quirks(
         {"top_k", "n", "logit_bias", "logprobs", "top_logprobs", "verbosity", "modalities", "audio", "prediction"}
         | {"web_search_options", "prompt_cache_key", "safety_identifier", "store", "metadata"}
     ),
+    # "Streaming and tool use are not currently supported with Structured Outputs", nor with JSON mode:
+    # https://console.groq.com/docs/structured-outputs, https://github.com/jgravelle/GroqApiLibrary/pull/33
+    formats_without=frozenset({"tools", "stream"}),
     names=False,
     reasoning="reasoning",  # https://console.groq.com/docs/reasoning
 )

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
+from pkgutil import iter_modules
 
+import gateway.providers
 from gateway.providers.contract import Provider
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NOT_PROVIDERS = frozenset({"contract", "lookup", "wire"})
 
 
 @cache
+def provider_names() -> frozenset[str]:
+    """Of all providers that there are, without importing one."""
+    return frozenset(module.name for module in iter_modules(gateway.providers.__path__)) - _NOT_PROVIDERS
+
+
 def has_provider(name: str) -> bool:
     """Whether `gateway.providers.<name>` is a provider, without importing it."""
-    if _NAME.fullmatch(name) is None or name in _NOT_PROVIDERS:
-        return False
-    return find_spec(f"gateway.providers.{name}") is not None
+    return name in provider_names()
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.providers.contract import InlineLimits, Provider, for_every_model
+from gateway.providers.wire.call_ids import CallIds
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
 
@@ -17,6 +18,10 @@ CHAT = Quirks(
     tool_choices={"required": "any"},  # its own word for it, same source
     stream_usage=False,  # no stream_options; usage comes with the chunk that finishes
     names=False,  # a user message has role and content only: .../models/usermessage.py
+    # "Tool call id was … but must be a-z, A-Z, 0-9, with a length of 9": https://github.com/langchain-ai/langchain/pull/24668
+    call_ids=CallIds(r"[a-zA-Z0-9]{9}", 9),
+    user_after_results=False,  # "Unexpected role 'user' after role 'tool'": https://github.com/zed-industries/zed/issues/37021
+    empty_answers=False,  # "must have either content or tool_calls": https://github.com/OpenHands/OpenHands/issues/8685
     prefix=True,  # https://docs.mistral.ai/capabilities/completion/prefix
     reasoning_blocks="content",  # https://docs.mistral.ai/capabilities/reasoning
     documents="document_url",  # https://docs.mistral.ai/capabilities/document_ai/document_qna

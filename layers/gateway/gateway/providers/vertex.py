@@ -19,8 +19,9 @@ import msgspec
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, DocumentPart, FilePart, ImagePart, ImageUrlPart, Part
-from gateway.model.errors import CapabilityNotSupported, ProviderError
+from gateway.model.errors import CapabilityNotSupported
 from gateway.model.http import Credential, HttpRequest
+from gateway.model.provider_errors import ProviderError
 from gateway.providers.contract import InlineLimits, Provider, Target
 from gateway.providers.wire.anthropic_messages import AnthropicMessages
 from gateway.providers.wire.gemini import Gemini
@@ -118,6 +119,9 @@ CLAUDE = AnthropicMessages(
     model_in_body=False,
 )
 
+# "Unknown name "id" at 'contents[1].parts[0].function_call'": https://github.com/vercel/ai/issues/15664
+GEMINI = Gemini(prefix="", call_ids=False)
+
 # https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference#blob: 7 MB an image.
 GEMINI_INLINE = InlineLimits(part_bytes={"image": 7 * 2**20})
 # https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai: 30 MB a request,
@@ -134,7 +138,7 @@ PROVIDER = Provider(
     name="vertex",
     base_url=PUBLIC,
     wires={
-        "generate_content": Hosted(Gemini(prefix=""), base_url=_google, adapt=_for_gemini),
+        "generate_content": Hosted(GEMINI, base_url=_google, adapt=_for_gemini),
         "messages": Hosted(CLAUDE, base_url=_anthropic, adapt=_for_claude),
     },
     embeddings={

@@ -14,9 +14,9 @@ from zlib import crc32
 import msgspec
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
+from gateway.job_ports import JobPage
 from gateway.model.errors import JobNotFound, StorageUnavailable
 from gateway.model.job import TOMBSTONE_S, Job, Status
-from gateway.ports import JobPage
 
 TIMEOUT_S = 2.0
 DUE_SHARDS = 8

@@ -33,29 +33,45 @@ class DynamoLedger:
 
     async def reserve(self, account: Account, name: str, hold: Hold) -> Reserved:
         update = Update(self._table, account.id)
+        update.put_hold(name, hold)
+        update.keep_until(hold.admitted_s + KEPT_S)
+        found = await self._add_within_limits(account, update)
+        # A first try may have come through without an answer.
+        return Reserved(name in found.holds, found)
+
+    async def enlarge(self, account: Account, name: str, hold: Hold, larger: Hold) -> Reserved:
+        update = Update(self._table, account.id)
+        update.replace_hold(name, hold, larger)
+        found = await self._add_within_limits(account, update)
+        return Reserved(found.holds.get(name) == larger, found)
+
+    async def _add_within_limits(self, account: Account, update: Update) -> Reading:
+        """The account afterwards, or as it stands in the way."""
         update.require_shards(account.shards)
         for meter in account.meters:
             update.add(meter.name, meter.amount)
             if meter.limit is not None:
                 update.require_at_most(meter.name, meter.limit - meter.amount)
-        update.put_hold(name, hold)
-        update.keep_until(hold.admitted_s + KEPT_S)
         try:
             answer = await self._call("UpdateItem", update.request("ALL_NEW"), self._timeout_s)
         except AwsFailure as failure:
             if failure.code != _REFUSED:
                 raise AdmissionUnavailable(f"Limits cannot be checked at the moment ({failure.code}).") from failure
-            found = _reading(failure.item or {})
-            return Reserved(name in found.holds, found)  # a first try may have come through without an answer
-        return Reserved(True, _reading(answer["Attributes"]))
+            return _reading(failure.item or {})
+        return _reading(answer["Attributes"])
 
     async def settle(
-        self, account_id: str, name: str, changes: Mapping[str, int], stale: Collection[str] = ()
+        self,
+        account_id: str,
+        name: str,
+        changes: Mapping[str, int],
+        stale: Collection[str] = (),
+        hold: Hold | None = None,
     ) -> Reading | None:
         update = Update(self._table, account_id)
         for number, change in changes.items():
             update.add(number, change)
-        update.end_hold(name, [number for number in stale if number not in changes])
+        update.end_hold(name, [number for number in stale if number not in changes], hold)
         try:
             answer = await self._call("UpdateItem", update.request("ALL_NEW"), self._settle_timeout_s)
         except AwsFailure as failure:
@@ -132,13 +148,21 @@ class Update:
         self._sets.append(f"{placeholder} = {self._value('S', msgspec.json.encode(hold).decode())}")
         self._conditions.append(f"attribute_not_exists({placeholder})")
 
+    def replace_hold(self, name: str, hold: Hold, larger: Hold) -> None:
+        placeholder = self._name(name)
+        self._sets.append(f"{placeholder} = {self._value('S', msgspec.json.encode(larger).decode())}")
+        self._conditions.append(f"{placeholder} = {self._value('S', msgspec.json.encode(hold).decode())}")
+
     def keep_until(self, unix_s: int) -> None:
         self._sets.append(f"{self._name(_EXPIRY)} = {self._value('N', str(unix_s))}")
 
-    def end_hold(self, name: str, stale: Collection[str]) -> None:
+    def end_hold(self, name: str, stale: Collection[str], hold: Hold | None) -> None:
         placeholder = self._name(name)
         self._removes += [placeholder, *(self._name(number) for number in stale)]
-        self._conditions.append(f"attribute_exists({placeholder})")
+        is_there = f"attribute_exists({placeholder})"
+        if hold is not None:
+            is_there = f"{placeholder} = {self._value('S', msgspec.json.encode(hold).decode())}"
+        self._conditions.append(is_there)
 
     def request(self, returned: str) -> dict[str, Any]:
         return {**self.in_transaction(), "ReturnValues": returned, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}

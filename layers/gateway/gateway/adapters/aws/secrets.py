@@ -12,14 +12,14 @@ import msgspec
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.credentials import RoleKeys
+from gateway.adapters.aws.kept import Kept
 from gateway.adapters.http_client import HttpFailure
 from gateway.adapters.telemetry import log_trouble
-from gateway.model.errors import ProviderError
 from gateway.model.http import Credential
+from gateway.model.provider_errors import ProviderError
 from gateway.model.secret import AwsKeys, Secret
 from gateway.ports import Clock
 
-KEEP_S = 600.0
 TIMEOUT_S = 3.0
 WITHIN_AWS = frozenset({"bedrock"})
 """Providers that the gateway's own role opens where nothing is stored, or no key is."""
@@ -40,33 +40,20 @@ class SecretsManagerCredentials:
     """
 
     def __init__(self, secrets: AwsApi, stack: str, clock: Clock, role: Role | None = None) -> None:
-        self._secrets, self._stack, self._clock, self._role = secrets, stack, clock, role
-        self._kept: dict[str, tuple[float, Credential]] = {}
+        self._secrets, self._stack, self._role = secrets, stack, role
+        self._kept = Kept(self._read, _unavailable, clock)
 
     async def find(self, provider: str) -> Credential:
-        stored = await self._stored(provider)
+        try:
+            stored = await self._kept.find(provider)
+        except AwsFailure as failure:
+            raise ProviderError(f"No credential for {provider} is available.") from failure
         if self._role is None or provider not in WITHIN_AWS:
             return stored
         return await _opened_by(self._role, stored)
 
-    async def _stored(self, provider: str) -> Credential:
-        read_s, credential = self._kept.get(provider, (0.0, None))
-        now_s = self._clock.monotonic_s()
-        if credential is not None and now_s - read_s < KEEP_S:
-            return credential
-        try:
-            fresh = await self._read(provider)
-        except AwsFailure as failure:
-            log_trouble("credentials.unavailable", provider=provider, code=failure.code)
-            if credential is None:
-                raise ProviderError(f"No credential for {provider} is available.") from failure
-            fresh = credential
-        self._kept[provider] = (now_s, fresh)
-        return fresh
-
     def forget(self) -> None:
-        """Nothing secret may outlive a snapshot."""
-        self._kept.clear()
+        self._kept.forget()
 
     async def _read(self, provider: str) -> Credential:
         try:
@@ -83,6 +70,10 @@ class SecretsManagerCredentials:
             raise AwsFailure("UnreadableSecret", is_fault=False) from None
         api_key, base_url, aws_keys = stored.pop("api_key", ""), stored.pop("base_url", ""), _aws_keys(stored)
         return Credential(Secret(api_key), base_url or None, aws_keys, settings=stored)
+
+
+def _unavailable(provider: str, failure: AwsFailure) -> None:
+    log_trouble("credentials.unavailable", provider=provider, code=failure.code)
 
 
 def _aws_keys(stored: dict[str, str]) -> AwsKeys | None:

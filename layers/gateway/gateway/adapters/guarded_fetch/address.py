@@ -10,6 +10,7 @@ https://www.iana.org/assignments/iana-ipv6-special-registry (2026-11)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 
@@ -67,6 +68,13 @@ def is_public(address: Address) -> bool:
         and not any(address in network for network in _NOT_PUBLIC_V6)
         and int(address) >> 32 & 0xFFFF_FFFF not in _ISATAP
     )
+
+
+def local_exempt(environment: Mapping[str, str]) -> Exempt:
+    """There are exceptions on the local stack only, whatever the setting says. Raises ValueError for a wrong one."""
+    if not environment.get("GATEWAY_LOCAL_ENDPOINT"):
+        return NONE_EXEMPT
+    return read_exempt(environment.get("GATEWAY_FETCH_EXCEPTIONS", ""))
 
 
 def read_exempt(text: str) -> Exempt:

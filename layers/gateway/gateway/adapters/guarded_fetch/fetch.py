@@ -5,23 +5,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
 
 import aiohttp
 import certifi
 from yarl import URL
 
 from gateway.adapters.guarded_fetch.address import NONE_EXEMPT, Address, Exempt
+from gateway.adapters.guarded_fetch.pin import checked_addresses, url_at
 from gateway.adapters.guarded_fetch.refusal import Failed, Refused
 from gateway.adapters.guarded_fetch.resolve import Resolve, system_resolve
-from gateway.adapters.guarded_fetch.target import Target, check_public, next_target, read_target
+from gateway.adapters.guarded_fetch.target import Target, next_target, read_target
 from gateway.model.media_type import sniff
 
 MAX_REDIRECTS = 3
-MAX_ADDRESSES_TRIED = 3
 CONNECT_TIMEOUT_S = 5.0
 USER_AGENT = "llm-gateway-media-fetch"
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -106,7 +105,7 @@ class GuardedFetch:
     async def _visit(self, session: aiohttp.ClientSession, target: Target) -> aiohttp.ClientResponse:
         """One hop. The next address is tried only when there was no connection to the one before."""
         failure, cause = Failed("name_not_resolved", "The host's name has no address."), None
-        for address in await self._addresses(target):
+        for address in await checked_addresses(target, self._resolve):
             try:
                 return await _ask(session, target, address)
             except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -115,19 +114,8 @@ class GuardedFetch:
                 raise _broken() from error
         raise failure from cause
 
-    async def _addresses(self, target: Target) -> Sequence[Address]:
-        """Asked once for a hop; all must be public. IPv4 first: a Lambda function outside a VPC has no IPv6."""
-        if target.literal is not None:
-            return [target.literal]
-        addresses = await self._resolve(target.host)
-        for address in addresses:
-            check_public(address)
-        return sorted(addresses, key=lambda address: address.version)[:MAX_ADDRESSES_TRIED]
-
 
 async def _ask(session: aiohttp.ClientSession, target: Target, address: Address) -> aiohttp.ClientResponse:
-    """Connects to the address, which stands in the URL, and has the certificate checked for the name."""
-    host = f"[{address}]" if isinstance(address, IPv6Address) else str(address)
     headers = {
         "Host": target.host_header,
         "User-Agent": USER_AGENT,
@@ -135,7 +123,7 @@ async def _ask(session: aiohttp.ClientSession, target: Target, address: Address)
         "Accept-Encoding": "identity",
     }
     return await session.get(
-        URL(f"{target.scheme}://{host}:{target.port}{target.path}", encoded=True),
+        URL(url_at(target, address), encoded=True),
         headers=headers,
         allow_redirects=False,
         server_hostname=target.host,

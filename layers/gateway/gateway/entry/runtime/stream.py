@@ -13,6 +13,9 @@ import socket
 from gateway.entry.runtime.client import Invocation
 from gateway.entry.runtime.connection import Endpoint
 
+STALL_S = 300.0
+"""API Gateway gives up a connection on which nothing moved for so long, so nothing comes of waiting longer:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html"""
 _HIGH_WATER_BYTES = 65_536
 _READ_BYTES = 4_096
 
@@ -20,8 +23,8 @@ _READ_BYTES = 4_096
 class ResponseStream:
     """Bytes given to `write` leave together at the end of the event loop's tick; nothing waits longer than that.
 
-    When the connection breaks, writing becomes a no-op: whoever writes is never stopped by it. `begun` tells that the
-    response can no longer be taken back.
+    When the connection breaks, or the peer takes nothing for STALL_S, writing becomes a no-op: whoever writes is never
+    stopped by it. `begun` tells that the response can no longer be taken back.
     """
 
     def __init__(self, endpoint: Endpoint, invocation: Invocation) -> None:
@@ -37,6 +40,7 @@ class ResponseStream:
         self._end: bytes | None = None
         self._end_framed = self._flush_scheduled = False
         self._waits_for_room = self._waits_for_reply = False
+        self._giving_up: asyncio.TimerHandle | None = None
         self._room = asyncio.Event()
         self._reply = bytearray()
         self._status: asyncio.Future[int | None] = self._loop.create_future()
@@ -121,25 +125,37 @@ class ResponseStream:
                 self.sent_bytes += sent
                 self._unsent = message[sent:]
                 if self._unsent:
-                    self._wait_for_room(self._socket)
+                    self._wait_for_room(self._socket, has_moved=sent > 0)
                     return
         except OSError:
             self._close(None)
             return
         self._all_sent(self._socket)
 
-    def _wait_for_room(self, peer: socket.socket) -> None:
+    def _wait_for_room(self, peer: socket.socket, *, has_moved: bool) -> None:
+        if has_moved or not self._waits_for_room:
+            self._give_up_later()
         if not self._waits_for_room:
             self._waits_for_room = True
             self._loop.add_writer(peer.fileno(), self._flush)
 
+    def _keep_on(self) -> None:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+
+    def _give_up_later(self) -> None:
+        self._keep_on()
+        self._giving_up = self._loop.call_later(STALL_S, self._close, None)
+
     def _all_sent(self, peer: socket.socket) -> None:
         if self._waits_for_room:
+            self._keep_on()
             self._waits_for_room = False
             self._loop.remove_writer(peer.fileno())
         self._room.set()
         if self._end_framed and not self._waits_for_reply:
             self._waits_for_reply = True
+            self._give_up_later()
             self._loop.add_reader(peer.fileno(), self._read_reply, peer)
 
     def _read_reply(self, peer: socket.socket) -> None:
@@ -156,6 +172,7 @@ class ResponseStream:
             self._close(None)
 
     def _close(self, status: int | None) -> None:
+        self._keep_on()
         if self._socket is not None:
             if self._waits_for_room:
                 self._loop.remove_writer(self._socket.fileno())

@@ -4,7 +4,7 @@ One file for each capability (`chat`, `embeddings`, ...) with the protocol of it
 `render` a call as a request, `parse` a 2xx answer, `fail` any other. `provider.py` brings them together.
 """
 
-from gateway.providers.contract.chat import STRICT_SCHEMA, ChatWire, StreamParser
+from gateway.providers.contract.chat import ANY_SCHEMA, CONSTRAINED_SCHEMA, ChatWire, StreamParser
 from gateway.providers.contract.embeddings import EmbeddingsWire
 from gateway.providers.contract.media import FileApi, InlineLimits, RemoteFile, for_every_model
 from gateway.providers.contract.provider import Provider, base_url_of, bearer, setting
@@ -12,7 +12,8 @@ from gateway.providers.contract.target import Target
 from gateway.providers.contract.video import VideoWire
 
 __all__ = [
-    "STRICT_SCHEMA",
+    "ANY_SCHEMA",
+    "CONSTRAINED_SCHEMA",
     "ChatWire",
     "EmbeddingsWire",
     "FileApi",

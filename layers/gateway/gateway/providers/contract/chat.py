@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
+from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
-from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Chunk, Reply
 from gateway.providers.contract.target import Target
 
-STRICT_SCHEMA = "json_schema:strict"
+ANY_SCHEMA, CONSTRAINED_SCHEMA = "json_schema:any", "json_schema:constrained"
 
 
 class StreamParser(Protocol):
@@ -29,11 +30,11 @@ class StreamParser(Protocol):
 class ChatWire(Protocol):
     """One way to speak chat over HTTP; implementations live in `providers/wire`."""
 
-    @property
-    def formats(self) -> frozenset[str]:
-        """The `response_format` types it has words for.
+    def formats(self, call: ChatCall, model: ModelFacts, /) -> frozenset[str]:
+        """The `response_format` types it has words for, beside the tools of this call and streamed or not.
 
-        STRICT_SCHEMA in place of "json_schema": it takes only schemas whose objects are closed and need all members.
+        "json_schema" is for schemas of objects, ANY_SCHEMA beside it for those of other values, too.
+        CONSTRAINED_SCHEMA in place of "json_schema": it takes only what `model/constrained_schema.py` makes of one.
         """
         ...
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from gateway.model.embeddings import Embeddings, EmbeddingsCall
-from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.providers.contract.target import Target
 
 

@@ -8,9 +8,9 @@ from typing import Protocol, TypeAlias
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Medium
-from gateway.model.errors import ProviderFailure
 from gateway.model.file import StoredFile
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.providers.contract.target import Target
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from gateway.model.errors import ProviderError
 from gateway.model.http import Credential, HttpRequest
+from gateway.model.provider_errors import ProviderError
 from gateway.providers.contract.chat import ChatWire
 from gateway.providers.contract.embeddings import EmbeddingsWire
 from gateway.providers.contract.media import NO_LIMITS, FileApi, InlineFor

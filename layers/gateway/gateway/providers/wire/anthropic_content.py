@@ -31,12 +31,20 @@ from gateway.model.chat import (
     ToolMessage,
 )
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+from gateway.providers.wire.call_ids import CallIds
+from gateway.providers.wire.model_mark import without_foreign
 
 Blocks: TypeAlias = list[Json]
 
+ASSISTANT_FIRST = "(The assistant speaks first.)"
+"""Refused: 'first message must use the "user" role', and on Bedrock "A conversation must start with a user message"."""
 
-def conversation(messages: Iterable[Message]) -> tuple[str | Blocks, Blocks]:
-    """The system prompt ("" for none) and the turns, alternating between user and assistant.
+# "tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'": https://github.com/maximhq/bifrost/issues/5097
+CALL_IDS = CallIds(r"[a-zA-Z0-9_-]+", 32)
+
+
+def conversation(messages: Iterable[Message], model: str) -> tuple[str | Blocks, Blocks]:
+    """The system prompt ("" for none) and the turns, alternating between user and assistant, for this model.
 
     Raises CapabilityNotSupported for a part or member that the API has no word for, InvalidRequest for a broken URL.
     """
@@ -49,16 +57,18 @@ def conversation(messages: Iterable[Message]) -> tuple[str | Blocks, Blocks]:
         if isinstance(message, SystemMessage | DeveloperMessage):
             system.append(_system(message.content, where))
         elif isinstance(message, AssistantMessage):
-            _append(turns, "assistant", _assistant(message, where))
+            _append(turns, "assistant", _assistant(message, where, model))
         elif isinstance(message, ToolMessage):
             _append(turns, "user", [_tool_result(message, where)])
         else:
-            _append(turns, "user", _content(message.content, where))
+            _append(turns, "user", _user(message.content, where))
     if not turns:
         raise CapabilityNotSupported("Anthropic answers only to a user message", param="messages")
-    if len(system) == 1:
-        return system[0], turns
-    return [block for content in system for block in _blocks(content) if block["text"]], turns
+    if turns[0]["role"] != "user":
+        turns.insert(0, {"role": "user", "content": ASSISTANT_FIRST})
+    if len(system) == 1 and isinstance(system[0], str):
+        return system[0].strip() and system[0], turns
+    return [block for content in system for block in _without_blanks(_blocks(content))], turns
 
 
 def _append(turns: Blocks, role: str, content: str | Blocks) -> None:
@@ -66,6 +76,8 @@ def _append(turns: Blocks, role: str, content: str | Blocks) -> None:
 
     Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/parallel-tool-use
     """
+    if not content:
+        return
     if turns and turns[-1]["role"] == role:
         turns[-1]["content"] = _blocks(turns[-1]["content"]) + _blocks(content)
     else:
@@ -80,6 +92,19 @@ def _content(content: Content, where: str) -> str | Blocks:
     if isinstance(content, str):
         return content
     return [_block(part, f"{where}.content[{position}]") for position, part in enumerate(content)]
+
+
+def _without_blanks(blocks: Blocks) -> Blocks:
+    """Blank text is refused."""
+    return [block for block in blocks if block["type"] != "text" or block["text"].strip()]
+
+
+def _user(content: Content, where: str) -> str | Blocks:
+    given = _content(content, where)
+    kept = given if isinstance(given, str) else _without_blanks(given)
+    if not kept or (isinstance(kept, str) and kept.isspace()):
+        raise CapabilityNotSupported("Anthropic takes no blank user messages", param=f"{where}.content")
+    return kept
 
 
 def _system(content: Content, where: str) -> str | Blocks:
@@ -102,12 +127,15 @@ def _tool_result(message: ToolMessage, where: str) -> Json:
     Source: https://platform.claude.com/docs/en/build-with-claude/prompt-caching#what-can-be-cached
     """
     content = _content(message.content, where)
-    result: Json = {"type": "tool_result", "tool_use_id": message.tool_call_id, "content": content}
+    result: Json = {"type": "tool_result", "tool_use_id": CALL_IDS.of(message.tool_call_id)}
     if not isinstance(content, str):
         marks = [block.pop("cache_control") for block in content if "cache_control" in block]
         if marks:
             result["cache_control"] = marks[-1]
-    return result
+        content = _without_blanks(content)
+    elif content.isspace():
+        content = ""
+    return {**result, "content": content} if content else result
 
 
 def _block(part: Part, where: str) -> Json:
@@ -185,17 +213,24 @@ def _text(data: str, where: str) -> str:
         raise InvalidRequest(f"{where} is not UTF-8 text in base64", param=where) from error
 
 
-def _assistant(message: AssistantMessage, where: str) -> str | Blocks:
+def _assistant(message: AssistantMessage, where: str, model: str) -> str | Blocks:
     if message.audio is not None:
         raise CapabilityNotSupported("Anthropic has no earlier audio to refer to", param=f"{where}.audio")
     content = message.content or message.refusal or ""
-    details = [detail for detail in message.reasoning_details or () if _is_own(detail)]
+    given = without_foreign(message.reasoning_details or [], model)
+    details = [detail for detail in given if _is_own(detail)]
     calls = [_tool_use(call) for call in message.tool_calls or ()]
     if isinstance(content, str):
-        return _woven(details, content, calls) if details or calls else content
+        blocks = _woven(details, content, calls)
+        return content if blocks == _blocks(content) else _unless_only_thoughts(blocks)
     _only_text(content, where)
     opaque = [detail for detail in details if detail["type"] not in ("text", "tool_use")]
-    return [*opaque, *(block for block in _blocks(_content(content, where)) if block["text"].strip()), *calls]
+    return _unless_only_thoughts([*opaque, *_without_blanks(_blocks(_content(content, where))), *calls])
+
+
+def _unless_only_thoughts(blocks: Blocks) -> Blocks:
+    """A turn without words is refused, and one may not end in thinking: it was cut before it said anything."""
+    return blocks if any(block["type"] not in ("thinking", "redacted_thinking") for block in blocks) else []
 
 
 def _is_own(detail: Json) -> bool:
@@ -227,12 +262,13 @@ def _woven(details: Blocks, text: str, calls: Blocks) -> Blocks:
         else:
             blocks.append(detail)
     blocks.append({"type": "text", "text": text})
-    return [block for block in blocks if block["type"] != "text" or block["text"].strip()] + left
+    return _without_blanks(blocks) + left
 
 
 def _tool_use(call: ToolCall) -> Json:
     """`extra_content.anthropic` holds members of the block that the normalised call has no word for."""
-    block = {"type": "tool_use", "id": call.id, "name": call.function.name, "input": _input(call.function.arguments)}
+    block: Json = {"type": "tool_use", "id": CALL_IDS.of(call.id), "name": call.function.name}
+    block["input"] = _input(call.function.arguments)
     extra = (call.extra_content or {}).get("anthropic")
     return {**extra, **block} if isinstance(extra, dict) else block
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Struct
 
-from gateway.model.errors import ProviderError, ProviderFailure
 from gateway.model.file import StoredFile
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.providers.contract import RemoteFile, Target
 from gateway.providers.wire.anthropic_parse import fail_message
 from gateway.providers.wire.failures import without_model

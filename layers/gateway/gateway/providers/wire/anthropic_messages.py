@@ -9,11 +9,13 @@ from urllib.parse import quote
 
 import msgspec
 
+from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
-from gateway.model.errors import InvalidRequest, ProviderFailure
+from gateway.model.errors import InvalidRequest
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
-from gateway.providers.contract import STRICT_SCHEMA, Target
+from gateway.providers.contract import CONSTRAINED_SCHEMA, Target
 from gateway.providers.wire.anthropic_parse import fail_message, parse_message
 from gateway.providers.wire.anthropic_render import request_body
 from gateway.providers.wire.anthropic_stream import MessageStream
@@ -39,12 +41,11 @@ class AnthropicMessages:
     model_in_body: bool = True
     stream_in_body: bool = True
 
-    @property
-    def formats(self) -> frozenset[str]:
-        return frozenset({"text", STRICT_SCHEMA})
+    def formats(self, _call: ChatCall, _model: ModelFacts) -> frozenset[str]:
+        return frozenset({"text", CONSTRAINED_SCHEMA})
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
-        options = dict(call.provider_options.get(target.provider, {}))
+        options = dict(call.options_for(target.provider))
         betas = _betas(options.pop("betas", []), target.provider)
         body = with_options(request_body(call, target.model, options), options, target.provider)
         headers = {"content-type": "application/json"}
@@ -65,10 +66,10 @@ class AnthropicMessages:
         return HttpRequest("POST", url, headers, msgspec.json.encode(body))
 
     def parse(self, response: HttpResponse, target: Target) -> Reply:
-        return parse_message(response, target.provider)
+        return parse_message(response, target.provider, target.model.id)
 
     def stream(self, target: Target) -> MessageStream:
-        return MessageStream(target.provider)
+        return MessageStream(target.provider, target.model.id)
 
     def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
         return fail_message(response, target.provider)

@@ -12,11 +12,12 @@ import msgspec
 from msgspec import Raw, Struct
 
 from gateway.model.chat import FunctionCall, Json, ToolCall
-from gateway.model.errors import ProviderError, ProviderFailure
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.reply import Choice, FinishReason, Reply, ReplyMessage
 from gateway.model.usage import CompletionTokensDetails, PromptTokensDetails, TokenUsage
 from gateway.providers.wire.failures import failure
+from gateway.providers.wire.model_mark import SIGNED, model_mark
 
 FINISH_REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
@@ -85,7 +86,13 @@ class Figures(Struct, frozen=True):
                 cached_tokens=read, cache_write_tokens=written, cache_write_1h_tokens=min(written, written_1h)
             ),
             completion=CompletionTokensDetails(reasoning_tokens=thought),
+            units=self._paid_calls(),
         )
+
+    def _paid_calls(self) -> dict[str, int]:
+        """Fetching is free: https://platform.claude.com/docs/en/about-claude/pricing (2026-11)."""
+        searches = (self.server_tool_use or {}).get("web_search_requests")
+        return {"web_searches": searches} if isinstance(searches, int) and searches > 0 else {}
 
     @property
     def tier(self) -> str | None:
@@ -194,8 +201,9 @@ class Places:
     https://platform.claude.com/docs/en/build-with-claude/extended-thinking#preserving-thinking-blocks
     """
 
-    def __init__(self) -> None:
+    def __init__(self, model: str) -> None:
         self._marks: list[Json] = []
+        self._model: str | None = model
 
     def text(self, chars: int) -> None:
         if chars:
@@ -205,9 +213,12 @@ class Places:
         self._marks.append({"type": "tool_use", "id": call_id})
 
     def opaque(self, block: Json) -> list[Json]:
-        """The block after the marks that belong before it."""
+        """The block after the marks that belong before it; after the first signed one, who has signed it."""
         marked = [*self._marks, block]
         self._marks.clear()
+        if self._model is not None and block.get("type") in SIGNED:
+            marked.append(model_mark(self._model))
+            self._model = None
         return marked
 
 
@@ -227,12 +238,12 @@ def annotation(citation: Json, start: int, end: int) -> Json:
 class _Content:
     """The blocks of a whole answer, sorted into the members of a normalised message."""
 
-    def __init__(self, blocks: list[Raw]) -> None:
+    def __init__(self, blocks: list[Raw], model: str) -> None:
         self.text, self.thinking = "", ""
         self.annotations: list[Json] = []
         self.calls: list[ToolCall] = []
         self.details: list[Json] = []
-        self._places = Places()
+        self._places = Places(model)
         for raw in blocks:
             self._add(read_block(raw), raw)
 
@@ -250,11 +261,14 @@ class _Content:
             self.details += self._places.opaque(OPAQUE.decode(raw))
 
 
-def parse_message(response: HttpResponse, provider: str) -> Reply:
-    """Raises ProviderError for a body that is no message, and the right failure for an error in a 200."""
+def parse_message(response: HttpResponse, provider: str, model: str) -> Reply:
+    """`model`: that was asked.
+
+    Raises ProviderError for a body that is no message, and the right failure for an error in a 200.
+    """
     try:
         message = _MESSAGE.decode(response.body)
-        content = _Content(message.content)
+        content = _Content(message.content, model)
     except UNREADABLE as error:
         raise ProviderError(f"{provider} answered with something that is not a message") from error
     if message.type != "message":

@@ -10,7 +10,8 @@ from typing import Any
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, FunctionTool, Json, JsonObjectFormat, JsonSchemaFormat, NamedToolChoice, Tool
 from gateway.model.errors import CapabilityNotSupported
-from gateway.providers.wire.anthropic_content import conversation
+from gateway.providers.wire.anthropic_content import Blocks, conversation
+from gateway.providers.wire.lacking import refuse, refuse_metadata, refuse_obfuscation
 
 DEFAULT_MAX_TOKENS = 4096
 """`max_tokens` is mandatory. Sent when neither the client nor the catalog knows a limit: every model allows it."""
@@ -22,10 +23,11 @@ BUDGET_SHARE = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh":
 
 SERVICE_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 TOOL_CHOICES = {"none": "none", "auto": "auto", "required": "any"}
+NO_TOOL = {"type": "none"}
 
-_UNKNOWN = (
-    *("logprobs", "top_logprobs", "presence_penalty", "frequency_penalty", "logit_bias", "audio", "prediction"),
-    *("web_search_options", "prompt_cache_key", "store", "verbosity"),
+LACKS = (
+    *("n", "seed", "logprobs", "top_logprobs", "presence_penalty", "frequency_penalty", "logit_bias", "modalities"),
+    *("audio", "prediction", "web_search_options", "prompt_cache_key", "store", "verbosity"),
 )
 
 
@@ -34,40 +36,28 @@ def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
 
     Raises CapabilityNotSupported for a parameter that the API or the model cannot honour.
     """
-    _refuse_unknown(call)
-    system, turns = conversation(call.messages)
+    refuse(call, LACKS, "Anthropic")
+    refuse_metadata(call, "Anthropic")
+    refuse_obfuscation(call, "Anthropic")
+    system, turns = conversation(call.messages, model.id)
     max_tokens = call.output_limit_tokens or model.max_output_tokens or DEFAULT_MAX_TOKENS
     body: Json = {"max_tokens": max_tokens, "messages": turns}
     if system:
         body["system"] = system
     if call.stop_sequences:
+        if any(not stop.strip() for stop in call.stop_sequences):
+            raise CapabilityNotSupported("Anthropic takes no blank stop sequences", param="stop")
         body["stop_sequences"] = call.stop_sequences
     if user := call.safety_identifier or call.user:
         body["metadata"] = {"user_id": user}
     if call.service_tier is not None:
         body["service_tier"] = _service_tier(call.service_tier)
-    if call.tools:
-        body["tools"] = [_tool(tool, f"tools[{position}]") for position, tool in enumerate(call.tools)]
-    if choice := _tool_choice(call, has_tools=bool(call.tools or options.get("tools"))):
-        body["tool_choice"] = choice
+    body |= _tools(call, turns, options)
     body |= _sampling(call, model)
     body |= _thinking(call, model, max_tokens)
     if output_format := _output_format(call):
         body["output_config"] = {**body.get("output_config", {}), "format": output_format}
     return body
-
-
-def _refuse_unknown(call: ChatCall) -> None:
-    """Zero penalties, empty biases and `false` ask for nothing and pass."""
-    for name in _UNKNOWN:
-        if getattr(call, name):
-            raise CapabilityNotSupported(f"Anthropic has no {name}", param=name)
-    if call.seed is not None:
-        raise CapabilityNotSupported("Anthropic has no seed", param="seed")
-    if call.n is not None and call.n > 1:
-        raise CapabilityNotSupported("Anthropic gives one choice per call", param="n")
-    if any(modality != "text" for modality in call.modalities or ()):
-        raise CapabilityNotSupported("Anthropic answers in text only", param="modalities")
 
 
 def _sampling(call: ChatCall, model: ModelFacts) -> Json:
@@ -128,6 +118,27 @@ def _tool(tool: Tool, where: str) -> Json:
     if tool.cache_control is not None:
         block["cache_control"] = tool.cache_control
     return block
+
+
+def _tools(call: ChatCall, turns: Blocks, options: Json) -> Json:
+    """A conversation that has used tools is refused without any: it gets them by name, and none to choose.
+
+    Source: https://github.com/BerriAI/litellm/pull/27620
+    """
+    members: Json = {}
+    if call.tools:
+        members["tools"] = [_tool(tool, f"tools[{position}]") for position, tool in enumerate(call.tools)]
+    has_tools = bool(call.tools or options.get("tools"))
+    if not has_tools and call.tool_choice in (None, "auto", "none") and (used := _tools_used(turns)):
+        return {"tools": [{"name": name, "input_schema": {"type": "object"}} for name in used], "tool_choice": NO_TOOL}
+    if choice := _tool_choice(call, has_tools=has_tools):
+        members["tool_choice"] = choice
+    return members
+
+
+def _tools_used(turns: Blocks) -> list[str]:
+    blocks = [block for turn in turns if isinstance(turn["content"], list) for block in turn["content"]]
+    return list(dict.fromkeys(block["name"] for block in blocks if block["type"] == "tool_use"))
 
 
 def _tool_choice(call: ChatCall, *, has_tools: bool) -> Json | None:

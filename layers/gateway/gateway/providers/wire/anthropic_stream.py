@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from gateway.model.chat import Json
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Chunk, ChunkChoice, Delta, FunctionCallDelta, ToolCallDelta
 from gateway.model.usage import TokenUsage
 from gateway.providers.wire.anthropic_parse import (
@@ -52,12 +52,18 @@ class MessageEvent(Struct, frozen=True):
 class _Open:
     """A block that has begun. `call`: which tool call it is. `opaque`: the block itself, to be sent back unchanged."""
 
-    __slots__ = ("call", "cited", "json", "opaque", "start")
+    __slots__ = ("call", "cited", "grown", "json", "opaque", "start")
 
     def __init__(self, start: int, call: int | None, opaque: Json | None) -> None:
         self.start, self.call, self.opaque = start, call, opaque
         self.cited: list[Json] = []
-        self.json = ""
+        self.json: list[str] = []
+        self.grown: dict[str, list[str]] = {"thinking": [], "signature": []}
+
+    def whole(self, block: Json) -> Json:
+        """The opaque block as it is with all pieces of its members."""
+        joined = {name: "".join([block.get(name) or "", *pieces]) for name, pieces in self.grown.items() if pieces}
+        return {**block, **joined}
 
 
 _EVENT = msgspec.json.Decoder(MessageEvent)
@@ -74,10 +80,10 @@ def _arguments(call: int, text: str) -> Chunk:
 class MessageStream:
     """One streamed message. `event` takes one event's data, for carriers other than server-sent events."""
 
-    def __init__(self, provider: str) -> None:
+    def __init__(self, provider: str, model: str) -> None:
         self._provider = provider
         self._sse = SseDecoder()
-        self._places = Places()
+        self._places = Places(model)
         self._blocks: dict[int, _Open] = {}
         self._figures: Figures | None = None
         self._chars = self._calls = 0
@@ -162,14 +168,14 @@ class MessageStream:
         if piece.type == "text_delta" and piece.text:
             yield self._text(piece.text)
         elif piece.type == "input_json_delta" and piece.partial_json:
-            opened.json += piece.partial_json
+            opened.json.append(piece.partial_json)
             if opened.call is not None:
                 yield _arguments(opened.call, piece.partial_json)
         elif piece.type == "thinking_delta" and piece.thinking:
-            self._grow(opened, "thinking", piece.thinking)
+            opened.grown["thinking"].append(piece.thinking)
             yield _chunk(Delta(reasoning_content=piece.thinking))
         elif piece.type == "signature_delta":
-            self._grow(opened, "signature", piece.signature)
+            opened.grown["signature"].append(piece.signature)
         elif piece.type == "citations_delta" and piece.citation:
             opened.cited.append(piece.citation)
 
@@ -178,9 +184,10 @@ class MessageStream:
         if opened is None:
             return
         if opened.opaque is not None:
+            block = opened.whole(opened.opaque)
             if opened.json:
-                opened.opaque["input"] = self._server_input(opened.json)
-            yield _chunk(Delta(reasoning_details=self._places.opaque(opened.opaque)))
+                block["input"] = self._server_input("".join(opened.json))
+            yield _chunk(Delta(reasoning_details=self._places.opaque(block)))
         elif opened.call is not None:
             if not opened.json:  # a call without arguments sends no pieces, and "" is not JSON
                 yield _arguments(opened.call, "{}")
@@ -218,10 +225,6 @@ class MessageStream:
     def _text(self, text: str) -> Chunk:
         self._chars += len(text)
         return _chunk(Delta(content=text))
-
-    def _grow(self, opened: _Open, member: str, text: str) -> None:
-        if opened.opaque is not None:
-            opened.opaque[member] = (opened.opaque.get(member) or "") + text
 
     def _server_input(self, text: str) -> Json:
         try:

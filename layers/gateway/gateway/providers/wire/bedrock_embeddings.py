@@ -14,8 +14,8 @@ from msgspec import Raw, Struct
 
 from gateway.model.chat import Json
 from gateway.model.embeddings import Embeddings, EmbeddingsCall
-from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.usage import TokenUsage
 from gateway.providers.contract import Target
 from gateway.providers.wire import cohere_embed
@@ -47,7 +47,7 @@ class TitanEmbed:
         body: Json = {"inputText": text_list(call, target)[0]}
         if call.dimensions is not None:
             body["dimensions"] = call.dimensions
-        options = call.provider_options.get(target.provider)
+        options = call.options_for(target.provider)
         return _invoke(with_options(body, options, target.provider, RESERVED), target)
 
     def parse(self, response: HttpResponse, target: Target) -> Embeddings:

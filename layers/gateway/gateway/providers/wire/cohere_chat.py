@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
-from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
 from gateway.providers.contract import Target
 from gateway.providers.wire.cohere_chat_parse import failure_of, parse_answer
@@ -16,9 +17,9 @@ from gateway.providers.wire.cohere_chat_stream import AnswerStream
 
 @dataclass(frozen=True, slots=True)
 class CohereChat:
-    @property
-    def formats(self) -> frozenset[str]:
-        return frozenset({"text", "json_object", "json_schema"})
+    def formats(self, call: ChatCall, _model: ModelFacts) -> frozenset[str]:
+        """JSON comes without tools only: https://docs.cohere.com/docs/structured-outputs"""
+        return frozenset({"text"}) if call.tools else frozenset({"text", "json_object", "json_schema"})
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         accept = "text/event-stream" if call.stream else "application/json"

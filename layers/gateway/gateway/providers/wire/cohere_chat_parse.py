@@ -12,12 +12,12 @@ import msgspec
 from msgspec import Struct
 
 from gateway.model.chat import FunctionCall, Json, ToolCall
-from gateway.model.errors import ProviderError, ProviderFailure
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.reply import Choice, FinishReason, Reply, ReplyMessage
 from gateway.model.usage import CompletionTokensDetails, PromptTokensDetails, TokenUsage
 from gateway.providers.wire.cohere_chat_messages import THINKING, TOOL_PLAN
-from gateway.providers.wire.failures import failure
+from gateway.providers.wire.failures import broke_off, failure
 
 FINISH_REASONS: dict[str, FinishReason] = {
     "COMPLETE": "stop",
@@ -89,12 +89,13 @@ def parse_answer(response: HttpResponse, provider: str) -> Reply:
         reasoning_details=_details(message) or None,
         annotations=sources or None,
     )
-    reason = finish_reason(answer.finish_reason, has_calls=bool(calls), provider=provider)
+    usage = token_usage(answer.usage)
+    reason = finish_reason(answer.finish_reason, usage, has_calls=bool(calls), provider=provider)
     logprobs = probabilities(answer.logprobs if isinstance(answer.logprobs, list) else [])
     return Reply(
         id=answer.id,
         choices=[Choice(index=0, message=reply, finish_reason=reason, logprobs=logprobs)],
-        usage=token_usage(answer.usage),
+        usage=usage,
         extra=billed(answer.usage),
     )
 
@@ -172,11 +173,11 @@ def _numbers(value: Any) -> list[float]:
     return [number for number in value if isinstance(number, int | float)] if isinstance(value, list) else []
 
 
-def finish_reason(given: Any, *, has_calls: bool, provider: str) -> FinishReason:
+def finish_reason(given: Any, usage: TokenUsage | None, *, has_calls: bool, provider: str) -> FinishReason:
     """Raises ProviderError when the provider says that it could not finish."""
     said = given if isinstance(given, str) else ""
     if said in FAILED:
-        raise ProviderError(f"{provider} broke off its answer.", provider_code=said)
+        raise broke_off(provider, said, usage)
     reason = FINISH_REASONS.get(said, "stop")
     return "tool_calls" if reason == "stop" and has_calls else reason
 

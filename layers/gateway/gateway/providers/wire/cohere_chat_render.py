@@ -18,7 +18,7 @@ from gateway.model.chat import (
 from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.contract import Target
 from gateway.providers.wire.cohere_chat_messages import messages
-from gateway.providers.wire.openai_chat_render import GATEWAY_METADATA, NEUTRAL, lacking
+from gateway.providers.wire.lacking import lacking, refuse, refuse_metadata, refuse_obfuscation
 from gateway.providers.wire.options import with_options
 
 SAME_MEANING = {
@@ -57,28 +57,22 @@ def request_body(call: ChatCall, target: Target) -> bytes:
     body |= _tools(call) | _response_format(call) | _thinking(call, target.model)
     if call.stream is not None:
         body["stream"] = call.stream
-    return _encoder.encode(with_options(body, call.provider_options.get(target.provider), target.provider))
+    return _encoder.encode(with_options(body, call.options_for(target.provider), target.provider))
 
 
 def _refuse_unknown(call: ChatCall, target: Target) -> None:
-    for name in LACKS:
-        value = getattr(call, name)
-        if value is not None and value not in NEUTRAL.get(name, ()):
-            raise lacking(target, name, f"'{name}'")
-    for name in call.metadata or ():
-        if name not in GATEWAY_METADATA:
-            raise lacking(target, f"metadata.{name}", "metadata")
-    if call.stream_options is not None and call.stream_options.include_obfuscation:
-        raise lacking(target, "stream_options.include_obfuscation", "obfuscated streams")
+    refuse(call, LACKS, target.provider)
+    refuse_metadata(call, target.provider)
+    refuse_obfuscation(call, target.provider)
     if len(call.stop_sequences) > MAX_STOP_SEQUENCES:
-        raise lacking(target, "stop", f"more than {MAX_STOP_SEQUENCES} stop sequences")
+        raise lacking(target.provider, "stop", f"more than {MAX_STOP_SEQUENCES} stop sequences")
 
 
 def _sampling(call: ChatCall, target: Target) -> Json:
     asked = {name: value for name in SAME_MEANING if (value := getattr(call, name)) is not None}
     for name, (least, most) in BOUNDS.items():
         if name in asked and not least <= asked[name] <= most:
-            raise lacking(target, name, f"'{name}' below {least} or above {most}")
+            raise lacking(target.provider, name, f"'{name}' below {least} or above {most}")
     for name in ("temperature", "top_p", "top_k"):
         if name in asked and not target.model.sampling:
             raise CapabilityNotSupported(f"The model {target.model.id} does not take '{name}'.", param=name)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.model.chat import Json
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Chunk, ChunkChoice, Delta, FinishReason, FunctionCallDelta, ToolCallDelta
 from gateway.providers.wire.cohere_chat_parse import (
     billed,
@@ -98,11 +98,11 @@ class AnswerStream:
     def _end(self, delta: Json) -> Chunk:
         """Raises ProviderError when the provider says that it could not finish."""
         given = "ERROR" if delta.get("error") else delta.get("finish_reason")
-        reason = finish_reason(given, has_calls=self._call_count > 0, provider=self._provider)
+        usage = token_usage(delta.get("usage"))
+        reason = finish_reason(given, usage, has_calls=self._call_count > 0, provider=self._provider)
         self._ended = True
         chunk = self._told(Delta(reasoning_details=self._whole_plan()), finish=reason)
-        usage = delta.get("usage")
-        return msgspec.structs.replace(chunk, usage=token_usage(usage), extra=billed(usage))
+        return msgspec.structs.replace(chunk, usage=usage, extra=billed(delta.get("usage")))
 
     def _content(self, event: WireEvent) -> ChunkChoice | None:
         content = _inner(event.delta, "message", "content")

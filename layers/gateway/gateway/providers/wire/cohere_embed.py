@@ -14,8 +14,8 @@ from msgspec import Raw, Struct
 
 from gateway.model.chat import Json
 from gateway.model.embeddings import Embeddings, EmbeddingsCall
-from gateway.model.errors import ProviderError, ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.usage import TokenUsage
 from gateway.providers.contract import Target
 from gateway.providers.wire.cohere_chat_parse import failure_of
@@ -66,7 +66,7 @@ def request_body(call: EmbeddingsCall, target: Target) -> Json:
     }
     if call.dimensions is not None:
         body["output_dimension"] = call.dimensions
-    return with_options(body, call.provider_options.get(target.provider), target.provider, RESERVED)
+    return with_options(body, call.options_for(target.provider), target.provider, RESERVED)
 
 
 def parse_answer(response: HttpResponse, target: Target) -> Embeddings:

@@ -9,11 +9,12 @@ from urllib.parse import quote
 
 import msgspec
 
+from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
-from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
-from gateway.providers.contract import STRICT_SCHEMA, Target
+from gateway.providers.contract import CONSTRAINED_SCHEMA, Target
 from gateway.providers.wire.converse_failures import failure_of
 from gateway.providers.wire.converse_parse import parse_answer
 from gateway.providers.wire.converse_render import request_body
@@ -27,14 +28,11 @@ class Converse:
     HTTP clients decode an encoded colon before they send it, and then a signature of the encoded one does not hold.
     """
 
-    @property
-    def formats(self) -> frozenset[str]:
-        """Every object of a schema has to be closed:
-        https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html"""
-        return frozenset({"text", STRICT_SCHEMA})
+    def formats(self, _call: ChatCall, _model: ModelFacts) -> frozenset[str]:
+        return frozenset({"text", CONSTRAINED_SCHEMA})
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
-        options = call.provider_options.get(target.provider, {})
+        options = call.options_for(target.provider)
         body = with_options(request_body(call, target.model, options), options, target.provider)
         operation, accept = (
             ("converse-stream", "application/vnd.amazon.eventstream")
@@ -46,10 +44,10 @@ class Converse:
         return HttpRequest("POST", url, headers, msgspec.json.encode(body))
 
     def parse(self, response: HttpResponse, target: Target) -> Reply:
-        return parse_answer(response, target.provider)
+        return parse_answer(response, target.provider, target.model.id)
 
     def stream(self, target: Target) -> ConverseStream:
-        return ConverseStream(target.provider)
+        return ConverseStream(target.provider, target.model.id)
 
     def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
         return failure_of(response, target.provider)

@@ -5,8 +5,6 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Cont
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -27,13 +25,17 @@ from gateway.model.chat import (
     ToolMessage,
 )
 from gateway.model.errors import CapabilityNotSupported
+from gateway.providers.wire.anthropic_content import ASSISTANT_FIRST
+from gateway.providers.wire.call_ids import CallIds
 from gateway.providers.wire.converse_media import DocumentNames, media_block
+from gateway.providers.wire.model_mark import without_foreign
 
 Blocks: TypeAlias = list[Json]
 
 OPAQUE_KINDS = ("reasoningContent", "toolUse", "toolResult")
 RESULT_KINDS = ("text", "image", "document", "video", "cachePoint")
-_TOOL_USE_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
+# https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolUseBlock.html; Claude takes no dots and colons
+CALL_IDS = CallIds(r"[a-zA-Z0-9_-]{1,64}", 32)
 
 
 def cache_point(mark: Json) -> Json:
@@ -55,12 +57,14 @@ class Conversation:
         self.system: Blocks = []
         self.turns: Blocks = []
         self.has_tools = False
-        self._dialect = model.dialect
+        self._model = model
         self._names = DocumentNames()
         for position, message in enumerate(messages):
             self._add(message, f"messages[{position}]")
         if not self.turns:
             raise CapabilityNotSupported("Bedrock answers only to a user message", param="messages")
+        if self.turns[0]["role"] != "user":
+            self.turns.insert(0, {"role": "user", "content": [{"text": ASSISTANT_FIRST}]})
 
     def _add(self, message: Message, where: str) -> None:
         if message.name is not None and not isinstance(message, ToolMessage):
@@ -72,7 +76,13 @@ class Conversation:
         elif isinstance(message, ToolMessage):
             self._append("user", self._tool_result(message, where))
         else:
-            self._append("user", self._content(message.content, where))
+            self._append("user", self._user(message.content, where))
+
+    def _user(self, content: Content, where: str) -> Blocks:
+        blocks = _without_blanks(self._content(content, where))
+        if not blocks:
+            raise CapabilityNotSupported("Bedrock takes no blank user messages", param=f"{where}.content")
+        return blocks
 
     def _append(self, role: str, blocks: Blocks) -> None:
         """Turns of one role in a row become one: all results of parallel calls have to be in one user turn."""
@@ -84,12 +94,11 @@ class Conversation:
     def _content(self, content: Content, where: str) -> Blocks:
         if isinstance(content, str):
             return [{"text": content}]
-        blocks = [
+        return [
             block
             for position, part in enumerate(content)
             for block in self._blocks(part, f"{where}.content[{position}]")
         ]
-        return _without_blanks(blocks) or blocks
 
     def _blocks(self, part: Part, where: str) -> Blocks:
         if isinstance(part, RefusalPart):
@@ -110,12 +119,12 @@ class Conversation:
     def _tool_result(self, message: ToolMessage, where: str) -> Blocks:
         """A cache mark inside the result moves behind the result, the only place for one."""
         self.has_tools = True
-        blocks = self._content(message.content, where) if message.content else []
+        blocks = _without_blanks(self._content(message.content, where))
         for block in blocks:
             if not set(RESULT_KINDS) & set(block):
                 raise CapabilityNotSupported("Bedrock takes no audio in a tool's result", param=f"{where}.content")
         result = {
-            "toolUseId": tool_use_id(message.tool_call_id),
+            "toolUseId": CALL_IDS.of(message.tool_call_id),
             "content": [block for block in blocks if "cachePoint" not in block],
         }
         return [{"toolResult": result}, *[block for block in blocks if "cachePoint" in block][-1:]]
@@ -128,7 +137,8 @@ class Conversation:
         if message.audio is not None:
             raise CapabilityNotSupported("Bedrock has no earlier audio to refer to", param=f"{where}.audio")
         content = message.content or message.refusal or ""
-        details = [own for detail in message.reasoning_details or () if (own := self._own(detail)) is not None]
+        given = without_foreign(message.reasoning_details or [], self._model.id)
+        details = [own for detail in given if (own := self._own(detail)) is not None]
         calls = [_tool_use(call) for call in message.tool_calls or ()]
         if isinstance(content, str):
             blocks = _woven(details, content, calls)
@@ -152,7 +162,7 @@ class Conversation:
         if kind == "tool_use":
             return detail
         thought, signature = detail.get("thinking"), detail.get("signature")
-        if self._dialect == "anthropic" and isinstance(thought, str) and isinstance(signature, str):
+        if self._model.dialect == "anthropic" and isinstance(thought, str) and isinstance(signature, str):
             said = {"reasoningText": {"text": thought, "signature": signature}}
             return {"type": "reasoningContent", "reasoningContent": said}
         return None
@@ -186,15 +196,28 @@ def _without_blanks(blocks: Blocks) -> Blocks:
     return [block for block in blocks if "text" not in block or block["text"].strip()]
 
 
-def tool_use_id(call_id: str) -> str:
-    """Ids of other providers may be longer or of other characters than Bedrock takes."""
-    if _TOOL_USE_ID.fullmatch(call_id):
-        return call_id
-    return f"call_{hashlib.sha256(call_id.encode()).hexdigest()[:32]}"
+def in_words(turns: Blocks) -> Blocks:
+    """The turns with calls and results as text: Bedrock takes neither without tools, and has no choice "none"."""
+    names: dict[str, str] = {}
+    return [
+        {**turn, "content": [told for block in turn["content"] for told in _in_words(block, names)]} for turn in turns
+    ]
+
+
+def _in_words(block: Json, names: dict[str, str]) -> Blocks:
+    if (use := block.get("toolUse")) is not None:
+        names[use["toolUseId"]] = use["name"]
+        return [{"text": f"[Called {use['name']}: {msgspec.json.encode(use['input']).decode()}]"}]
+    if (result := block.get("toolResult")) is not None:
+        parts = result["content"]
+        text = "".join(part["text"] for part in parts if "text" in part)
+        told = {"text": f"[{names.get(result['toolUseId'], 'A tool')} gave: {text}]"}
+        return [told, *(part for part in parts if "text" not in part)]
+    return [block]
 
 
 def _tool_use(call: ToolCall) -> Json:
-    use = {"toolUseId": tool_use_id(call.id), "name": call.function.name, "input": _input(call.function.arguments)}
+    use = {"toolUseId": CALL_IDS.of(call.id), "name": call.function.name, "input": _input(call.function.arguments)}
     return {"toolUse": use}
 
 

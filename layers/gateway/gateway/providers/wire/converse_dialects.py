@@ -57,14 +57,14 @@ def _parallel(call: ChatCall, model: ModelFacts) -> Json:
 
 
 def _reasoning(call: ChatCall, model: ModelFacts) -> Json:
-    """`reasoning_effort`; "none" is the default of every model that can do without."""
+    """`reasoning_effort`; "none" is the default of most models that can do without."""
     effort = call.reasoning_effort
     if effort is None:
         return {}
     if effort == "none" and effort not in model.reasoning_efforts:
         if model.dialect == "openai" and model.reasoning_by is not None:
             raise CapabilityNotSupported(f"{model.id} always reasons", param="reasoning_effort")
-        return {}
+        return {"thinking": {"type": "disabled"}} if model.reasons == "unless_told" else {}
     if model.dialect == "anthropic" and model.reasoning_by == "budget":
         return {"thinking": {"type": "enabled", "budget_tokens": _budget_tokens(call, model, effort)}}
     if model.dialect == "anthropic" and model.reasoning_by == "effort":

@@ -11,8 +11,8 @@ import re
 import msgspec
 from msgspec import Struct
 
-from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.providers.wire.eventstream import Message
 from gateway.providers.wire.failures import failure
 

@@ -12,11 +12,12 @@ import msgspec
 from msgspec import Raw, Struct
 
 from gateway.model.chat import FunctionCall, Json, ToolCall
-from gateway.model.errors import ProviderError
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Choice, FinishReason, Reply, ReplyMessage
 from gateway.model.usage import PromptTokensDetails, TokenUsage
 from gateway.providers.wire.anthropic_parse import Places
+from gateway.providers.wire.failures import broke_off
 
 FINISH_REASONS: dict[str, FinishReason] = {
     "max_tokens": "length",
@@ -26,6 +27,8 @@ FINISH_REASONS: dict[str, FinishReason] = {
 }
 """Those that do not depend on whether a tool was called."""
 
+BROKEN_OFF = frozenset({"malformed_model_output", "malformed_tool_use"})
+"""The model's own words could not be read: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html"""
 TOLD_BY_FINISH_REASON = ("end_turn", "tool_use", "max_tokens", "")
 SERVER_TOOL_USE = "server_tool_use"
 
@@ -226,13 +229,13 @@ def server_tool_use(use: ToolUse, given: Any) -> Json:
 class _Content:
     """The blocks of a whole answer, sorted into the members of a normalised message."""
 
-    def __init__(self, blocks: list[Block]) -> None:
+    def __init__(self, blocks: list[Block], model: str) -> None:
         self.text, self.thinking = "", ""
         self.annotations: list[Json] = []
         self.calls: list[ToolCall] = []
         self.details: list[Json] = []
         self.media: list[Json] = []
-        self._places = Places()
+        self._places = Places(model)
         self._cited_from = 0
         for block in blocks:
             self._add(block)
@@ -278,11 +281,11 @@ class _Content:
         self._places.call(use.tool_use_id)
 
 
-def parse_answer(response: HttpResponse, provider: str) -> Reply:
-    """Raises ProviderError for a body that is no Converse answer."""
+def parse_answer(response: HttpResponse, provider: str, model: str) -> Reply:
+    """`model`: that was asked. Raises ProviderError for a body that is no Converse answer, or a broken one."""
     try:
         answer = _ANSWER.decode(response.body)
-        content = _Content(answer.output.message.content)
+        content = _Content(answer.output.message.content, model)
     except UNREADABLE as error:
         raise ProviderError(f"{provider} answered with something that is not a message") from error
     message = ReplyMessage(
@@ -293,10 +296,13 @@ def parse_answer(response: HttpResponse, provider: str) -> Reply:
         annotations=content.annotations or None,
         media=content.media or None,
     )
+    usage = answer.usage.tokens() if answer.usage else None
     stop = Stop(answer.stop_reason, answer.additional_model_response_fields)
+    if stop.stop_reason in BROKEN_OFF:
+        raise broke_off(provider, stop.stop_reason, usage)
     return Reply(
         choices=[Choice(index=0, message=message, finish_reason=stop.finish_reason(has_calls=bool(content.calls)))],
-        usage=answer.usage.tokens() if answer.usage else None,
+        usage=usage,
         service_tier=answer.tier,
         extra={**(stop.facts() or {}), **(answer.facts() or {})} or None,
     )

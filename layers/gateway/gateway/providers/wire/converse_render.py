@@ -5,37 +5,22 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import msgspec
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, FunctionTool, Json, JsonObjectFormat, JsonSchemaFormat, NamedToolChoice, Tool
 from gateway.model.errors import CapabilityNotSupported
-from gateway.providers.wire.converse_content import Conversation, cache_point
+from gateway.providers.wire.converse_content import Conversation, cache_point, in_words
 from gateway.providers.wire.converse_dialects import additional_fields, output_limit_tokens
+from gateway.providers.wire.lacking import metadata_to_send, refuse, refuse_obfuscation
 
 TOOL_CHOICES = {"auto": "auto", "required": "any"}
 SERVICE_TIERS = ("default", "flex", "priority", "reserved")
 
-NEUTRAL: Mapping[str, tuple[Any, ...]] = {
-    "n": (1,),
-    "seed": (),
-    "presence_penalty": (0,),
-    "frequency_penalty": (0,),
-    "logit_bias": ({},),
-    "logprobs": (False,),
-    "top_logprobs": (),
-    "verbosity": ("medium",),
-    "audio": (),
-    "prediction": (),
-    "web_search_options": (),
-    "prompt_cache_key": (),
-    "safety_identifier": (),
-    "store": (False,),
-}
-"""What the API has no word for, each with the values that ask for what happens anyway."""
+LACKS = (
+    *("n", "seed", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "verbosity"),
+    *("modalities", "audio", "prediction", "web_search_options", "prompt_cache_key", "safety_identifier", "store"),
+)
 
 
 def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
@@ -43,7 +28,8 @@ def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
 
     Raises CapabilityNotSupported for a parameter that the API or the model cannot honour.
     """
-    _refuse_unknown(call)
+    refuse(call, LACKS, "Bedrock")
+    refuse_obfuscation(call, "Bedrock")
     conversation = Conversation(call.messages, model)
     body: Json = {"messages": conversation.turns}
     if conversation.system:
@@ -53,27 +39,16 @@ def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
     if config := _tool_config(call):
         body["toolConfig"] = config
     elif conversation.has_tools and "toolConfig" not in options:
-        raise CapabilityNotSupported(
-            "Bedrock needs the tools that a conversation has used, and free to be used", param="tools"
-        )
+        body["messages"] = in_words(conversation.turns)
     if fields := additional_fields(call, model):
         body["additionalModelRequestFields"] = fields
     if text_format := _text_format(call):
         body["outputConfig"] = {"textFormat": text_format}
     if call.service_tier not in (None, "auto"):
         body["serviceTier"] = {"type": _service_tier(str(call.service_tier))}
-    if metadata := {name: value for name, value in (call.metadata or {}).items() if name != "conversation_id"}:
-        body["requestMetadata"] = metadata  # without the gateway's own
+    if metadata := metadata_to_send(call):
+        body["requestMetadata"] = metadata
     return body
-
-
-def _refuse_unknown(call: ChatCall) -> None:
-    for name, neutral in NEUTRAL.items():
-        value = getattr(call, name)
-        if value is not None and value not in neutral:
-            raise CapabilityNotSupported(f"Bedrock does not support '{name}'", param=name)
-    if any(modality != "text" for modality in call.modalities or ()):
-        raise CapabilityNotSupported("Bedrock answers in text only", param="modalities")
 
 
 def _inference_config(call: ChatCall, model: ModelFacts) -> Json:

@@ -13,11 +13,13 @@ from typing import Any
 import msgspec
 
 from gateway.model.chat import Json
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Chunk, ChunkChoice, Delta, FunctionCallDelta, ToolCallDelta
+from gateway.model.usage import TokenUsage
 from gateway.providers.wire.anthropic_parse import Places
 from gateway.providers.wire.converse_failures import failure_in
 from gateway.providers.wire.converse_parse import (
+    BROKEN_OFF,
     SERVER_TOOL_USE,
     UNREADABLE,
     Image,
@@ -31,6 +33,7 @@ from gateway.providers.wire.converse_parse import (
     server_tool_use,
 )
 from gateway.providers.wire.eventstream import EventStreamDecoder, Message
+from gateway.providers.wire.failures import broke_off
 
 
 class Start(Lenient, frozen=True):
@@ -87,8 +90,9 @@ class _Open:
 
     def __init__(self, chars: int, call: int | None = None, start: Start | None = None) -> None:
         self.chars, self.call, self.start = chars, call, start
-        self.json = self.thought = ""
-        self.signature: str | None = None
+        self.json: list[str] = []
+        self.thought: list[str] = []
+        self.signature: list[str] = []
         self.sealed: list[str] = []  # of redacted reasoning or of an image
         self.cited: list[Json] = []
         self.result: list[Json] = []
@@ -105,22 +109,26 @@ def _arguments(call: int, text: str) -> Chunk:
 class ConverseStream:
     """One streamed answer."""
 
-    def __init__(self, provider: str) -> None:
+    def __init__(self, provider: str, model: str) -> None:
         self._provider = provider
         self._frames = EventStreamDecoder()
-        self._places = Places()
+        self._places = Places(model)
         self._blocks: dict[int, _Open] = {}
         self._chars = self._cited_from = self._calls = 0
         self._complete = False
+        self._broken_off = ""
+        self._charged: TokenUsage | None = None
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         for message in self._frames.feed(data):
             yield from self.event(message)
 
     def close(self) -> Iterator[Chunk]:
-        """Raises ProviderError when `messageStop` has not come."""
+        """Raises ProviderError when `messageStop` has not come, or says that the answer was broken off."""
         if not self._complete:
             raise ProviderError(f"{self._provider}'s stream ended early")
+        if self._broken_off:
+            raise broke_off(self._provider, self._broken_off, self._charged)
         return iter(())
 
     def event(self, message: Message) -> Iterator[Chunk]:
@@ -175,7 +183,7 @@ class ConverseStream:
         if opened.start is None or opened.start.tool_use is None:
             raise ProviderError(f"{self._provider} continued a tool call that it had not begun")
         if text:
-            opened.json += text
+            opened.json.append(text)
             if opened.call is not None:
                 yield _arguments(opened.call, text)
 
@@ -192,7 +200,8 @@ class ConverseStream:
             yield from self._end_started(opened, opened.start)
         elif opened.thought or opened.signature or opened.sealed:
             sealed = self._joined(opened.sealed) if opened.sealed else None
-            detail = reasoning_detail(opened.thought, opened.signature, sealed)
+            signature = "".join(opened.signature) if opened.signature else None
+            detail = reasoning_detail("".join(opened.thought), signature, sealed)
             if detail is not None:
                 yield _chunk(Delta(reasoning_details=self._places.opaque(detail)))
         elif opened.chars < self._chars:
@@ -204,7 +213,7 @@ class ConverseStream:
 
     def _end_started(self, opened: _Open, start: Start) -> Iterator[Chunk]:
         if start.tool_use is not None:
-            block = server_tool_use(start.tool_use, self._server_input(opened.json))
+            block = server_tool_use(start.tool_use, self._server_input("".join(opened.json)))
             yield _chunk(Delta(reasoning_details=self._places.opaque(block)))
         elif start.tool_result is not None:
             block = opaque("toolResult", {**start.tool_result, "content": opened.result})
@@ -217,12 +226,15 @@ class ConverseStream:
         for index in sorted(self._blocks):
             yield from self._end_block(self._blocks.pop(index))
         self._complete = True
+        if stop.stop_reason in BROKEN_OFF:
+            self._broken_off = stop.stop_reason
+            return
         reason = stop.finish_reason(has_calls=self._calls > 0)
         yield Chunk(choices=[ChunkChoice(index=0, delta=Delta(), finish_reason=reason)], extra=stop.facts())
 
     def _metadata(self, metadata: Metadata) -> Iterator[Chunk]:
-        usage = metadata.usage.tokens() if metadata.usage else None
-        yield Chunk(choices=[], usage=usage, service_tier=metadata.tier, extra=metadata.facts())
+        self._charged = metadata.usage.tokens() if metadata.usage else None
+        yield Chunk(choices=[], usage=self._charged, service_tier=metadata.tier, extra=metadata.facts())
 
     def _server_input(self, text: str) -> Any:
         try:
@@ -242,11 +254,11 @@ class ConverseStream:
 
 def _reason(opened: _Open, thought: Thought) -> Iterator[Chunk]:
     if thought.signature is not None:
-        opened.signature = (opened.signature or "") + thought.signature
+        opened.signature.append(thought.signature)
     if thought.redacted_content is not None:
         opened.sealed.append(thought.redacted_content)
     if thought.text:
-        opened.thought += thought.text
+        opened.thought.append(thought.text)
         yield _chunk(Delta(reasoning_content=thought.text))
 
 

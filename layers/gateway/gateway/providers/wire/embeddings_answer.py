@@ -12,8 +12,8 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw
 
-from gateway.model.errors import ProviderError
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderError
 from gateway.providers.contract import Target
 
 LONG_BYTES = 256

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 from zlib import crc32
 
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 
 HeaderValue: TypeAlias = bool | int | bytes | str
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from gateway.model.errors import (
+from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import (
     ProviderError,
     ProviderFailure,
     ProviderLacksModel,
@@ -13,7 +14,7 @@ from gateway.model.errors import (
     ProviderRejected,
     ProviderTimeout,
 )
-from gateway.model.http import HttpResponse
+from gateway.model.usage import TokenUsage
 
 MAX_REASON_CHARS = 500
 MAX_DIGITS, MAX_WAIT_S = 12, 86_400
@@ -51,6 +52,13 @@ def retry_after_s(headers: dict[str, str]) -> int | None:
     except ValueError:
         return None
     return max(0, int(-(-seconds // 1))) if seconds < 86_400 else None
+
+
+def broke_off(provider: str, reason: str, charged: TokenUsage | None) -> ProviderError:
+    """For an answer that the provider says it could not finish, with what it used all the same."""
+    error = ProviderError(f"{provider} broke off its answer.", provider_code=reason)
+    error.charged = charged
+    return error
 
 
 def failure(

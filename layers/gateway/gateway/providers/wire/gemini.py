@@ -10,11 +10,12 @@ from urllib.parse import quote
 
 import msgspec
 
-from gateway.model.chat import ChatCall
-from gateway.model.errors import ProviderFailure
+from gateway.model.catalog import ModelFacts
+from gateway.model.chat import ChatCall, NamedToolChoice
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
-from gateway.providers.contract import Target
+from gateway.providers.contract import ANY_SCHEMA, Target
 from gateway.providers.wire.gemini_failures import failure_of
 from gateway.providers.wire.gemini_parse import parse_answer
 from gateway.providers.wire.gemini_render import request_body
@@ -25,18 +26,28 @@ COLLECTIONS = ("models", "tunedModels")
 
 @dataclass(frozen=True, slots=True)
 class Gemini:
-    """`prefix`: the path between base URL and collection, "" when the base URL holds all of it."""
+    """`prefix`: the path between base URL and collection, "" when the base URL holds all of it.
+
+    `call_ids`: whether function calls and their responses are told apart by ids; else by name and order.
+    """
 
     prefix: str = "/v1beta"
+    call_ids: bool = True
 
-    @property
-    def formats(self) -> frozenset[str]:
-        return frozenset({"text", "json_object", "json_schema"})
+    def formats(self, call: ChatCall, model: ModelFacts) -> frozenset[str]:
+        """Before Gemini 3 none beside tools, since then none beside a tool that has to be called.
+
+        Sources: https://github.com/googleapis/python-genai/issues/867, https://github.com/vercel/ai/pull/16540
+        """
+        is_forced = call.tool_choice == "required" or isinstance(call.tool_choice, NamedToolChoice)
+        if call.tools and (is_forced or model.reasoning_by != "effort"):
+            return frozenset({"text"})
+        return frozenset({"text", "json_object", "json_schema", ANY_SCHEMA})
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
         root = target.base_url + self.prefix
-        body = request_body(call, target, files_root=root)
+        body = request_body(call, target, files_root=root, call_ids=self.call_ids)
         url = f"{root}/{_path(target.model.id)}:{method}"
         return HttpRequest("POST", url, {"content-type": "application/json"}, msgspec.json.encode(body))
 

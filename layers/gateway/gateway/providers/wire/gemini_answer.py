@@ -30,7 +30,11 @@ FINISH_REASONS: dict[str | int | None, FinishReason] = {
     "IMAGE_PROHIBITED_CONTENT": "content_filter",
     "IMAGE_RECITATION": "content_filter",
 }
-"""All others (STOP, OTHER, NO_IMAGE, MALFORMED_FUNCTION_CALL ...) end the answer, with or without calls."""
+BROKEN_OFF = frozenset(
+    {"MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"}
+    | {"MISSING_THOUGHT_SIGNATURE"}
+)
+"""The answer is void, though text or a call may have leaked: https://github.com/langchain-ai/langgraph/issues/6574"""
 TOLD_BY_FINISH_REASON = (None, "STOP", "MAX_TOKENS")
 
 NOTHING = Raw(b"")
@@ -92,6 +96,18 @@ class ModalityCount(Answered, frozen=True):
     token_count: int | None = None
 
 
+TRAFFIC_TYPES = {
+    "ON_DEMAND": "default",
+    "ON_DEMAND_FLEX": "flex",
+    "ON_DEMAND_PRIORITY": "priority",
+    "PROVISIONED_THROUGHPUT": "scale",
+}
+"""Vertex AI's words for service tiers, and OpenAI's; its `scale` is capacity that was bought ahead, too.
+
+Source: https://docs.cloud.google.com/vertex-ai/generative-ai/docs/priority-paygo (2026-11)
+"""
+
+
 class Figures(Answered, frozen=True):
     """`prompt_token_count` includes what came from the cache, but neither tool results nor thoughts."""
 
@@ -104,6 +120,7 @@ class Figures(Answered, frozen=True):
     candidates_tokens_details: list[ModalityCount] | None = None
     tool_use_prompt_tokens_details: list[ModalityCount] | None = None
     service_tier: str | None = None
+    traffic_type: str | None = None
 
     def updated(self, later: Figures) -> Figures:
         """Later figures replace earlier ones, but a count that is left out is not taken back.
@@ -113,8 +130,8 @@ class Figures(Answered, frozen=True):
         known = {name: value for name in self.__struct_fields__ if (value := getattr(later, name)) is not None}
         return msgspec.structs.replace(self, **known)
 
-    def tokens(self) -> TokenUsage | None:
-        """None without a single count."""
+    def tokens(self, searches: int = 0) -> TokenUsage | None:
+        """None without a single count. `searches`: queries of Google Search; some models bill them, some the prompt."""
         if self.prompt_token_count is None and self.candidates_token_count is None:
             return None
         prompt = _by_modality(self.prompt_tokens_details, self.tool_use_prompt_tokens_details)
@@ -134,11 +151,14 @@ class Figures(Answered, frozen=True):
                 audio_tokens=generated.get("AUDIO", 0),
                 image_tokens=generated.get("IMAGE", 0),
             ),
+            units={"web_searches": searches, "grounded_prompts": 1} if searches else {},
         )
 
     @property
     def tier(self) -> str | None:
         """In OpenAI's words, as in the request."""
+        if self.service_tier is None:
+            return TRAFFIC_TYPES.get(self.traffic_type or "")
         return "default" if self.service_tier == "standard" else self.service_tier
 
 
@@ -181,6 +201,12 @@ ANSWER = msgspec.json.Decoder(Answer)
 def given(raw: Raw) -> bool:
     """Whether the member is there and not null."""
     return raw is not NOTHING and bytes(raw) != b"null"
+
+
+def is_broken_off(reason: str | int | None, *, is_empty: bool) -> bool:
+    """Reasons that nobody knows end an answer, unless they stand in place of one (OTHER, NO_IMAGE)."""
+    unknown = isinstance(reason, str) and reason not in TOLD_BY_FINISH_REASON and reason not in FINISH_REASONS
+    return reason in BROKEN_OFF or (unknown and is_empty)
 
 
 def finish_reason(reason: str | int | None, *, has_calls: bool) -> FinishReason:

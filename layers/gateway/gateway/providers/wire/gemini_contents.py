@@ -29,9 +29,15 @@ from gateway.providers.wire.gemini_media import media_entry, media_part
 Parts: TypeAlias = list[Json]
 
 NO_SIGNATURE = "skip_thought_signature_validator"
-"""Stands in for the signature of a call that Gemini did not make itself, or whose client lost it.
+"""Stands in for the signature of a call that Gemini did not make itself, or whose client lost it: Gemini 3 and later
+refuse calls without one.
 
 Source: https://ai.google.dev/gemini-api/docs/thought-signatures#faqs
+"""
+
+INSIDE_RESULTS = frozenset({"image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"})
+"""Source: https://ai.google.dev/gemini-api/docs/function-calling#multimodal, where data is inline only. Models before
+Gemini 3 refuse it.
 """
 
 
@@ -41,22 +47,26 @@ class Conversation:
     Raises CapabilityNotSupported for a part or member that the API has no word for, InvalidRequest for a broken one.
     """
 
-    def __init__(self, messages: Iterable[Message], target: Target, files_root: str) -> None:
+    def __init__(self, messages: Iterable[Message], target: Target, *, files_root: str, call_ids: bool) -> None:
         self.system: Parts = []
         self.contents: list[Json] = []
         self._names: dict[str, str] = {}
-        self._files_root = files_root
-        # Models told how much to think by a level are Gemini 3 and later, which refuse calls without a signature.
+        self._results: list[tuple[str, Parts]] = []
+        self._files_root, self._call_ids = files_root, call_ids
+        # Models told how much to think by a level are Gemini 3 and later.
         self._signed_calls = target.model.reasoning_by == "effort"
+        self._inside_results = INSIDE_RESULTS if self._signed_calls else frozenset()
         for position, message in enumerate(messages):
             self._add(message, f"messages[{position}]")
+        self._give_results()
         if not self.contents:
             raise CapabilityNotSupported("Gemini answers only to a user message", param="messages")
 
     def _add(self, message: Message, where: str) -> None:
         if isinstance(message, ToolMessage):
-            self._append("user", self._result(message, where))
+            self._results.append((message.tool_call_id, self._result(message, where)))
             return
+        self._give_results()
         if message.name is not None:
             raise CapabilityNotSupported("Gemini has no names of participants", param=f"{where}.name")
         if isinstance(message, SystemMessage | DeveloperMessage):
@@ -65,6 +75,15 @@ class Conversation:
             self._append("model", self._answer(message, where))
         else:
             self._append("user", self._parts(message.content, where))
+
+    def _give_results(self) -> None:
+        """Where ids do not say so, the order says which call a result is of."""
+        results, self._results = self._results, []
+        if not self._call_ids:
+            order = {call_id: position for position, call_id in enumerate(self._names)}
+            results.sort(key=lambda result: order.get(result[0], len(order)))
+        for _, parts in results:
+            self._append("user", parts)
 
     def _append(self, role: str, parts: Parts) -> None:
         """Messages of one role in a row become one: the results of parallel calls have to come together."""
@@ -112,14 +131,14 @@ class Conversation:
         return [part for part in texts if part["text"]] + media + [part for _, part in calls]
 
     def _calls(self, calls: list[ToolCall]) -> list[tuple[str, Json]]:
-        parts = [(call.id, _call(call)) for call in calls]
+        parts = [(call.id, _call(call, has_id=self._call_ids)) for call in calls]
         self._names |= {call.id: call.function.name for call in calls}
         if parts and self._signed_calls:
             parts[0][1].setdefault("thoughtSignature", NO_SIGNATURE)
         return parts
 
     def _result(self, message: ToolMessage, where: str) -> Parts:
-        """Media of a result follow it, because only some models take them inside of it."""
+        """Media go inside the result where the model takes them there, else they follow it."""
         name = self._names.get(message.tool_call_id) or message.name
         if name is None:
             raise InvalidRequest(
@@ -127,8 +146,19 @@ class Conversation:
             )
         parts = self._parts(message.content, where)
         text = "".join(part.get("text", "") for part in parts)
-        result = {"id": message.tool_call_id, "name": name, "response": _object(text) or {"output": text}}
-        return [{"functionResponse": result}, *(part for part in parts if "text" not in part)]
+        said = {"id": message.tool_call_id} if self._call_ids else {}
+        result: Json = {**said, "name": name, "response": _object(text) or {"output": text}}
+        media = [part for part in parts if "text" not in part]
+        if inside := [part for part in media if _inline_type(part) in self._inside_results]:
+            result["parts"] = inside
+        return [
+            {"functionResponse": result},
+            *(part for part in media if _inline_type(part) not in self._inside_results),
+        ]
+
+
+def _inline_type(part: Json) -> str | None:
+    return part["inlineData"]["mimeType"] if "inlineData" in part else None
 
 
 def _refuse_cache_mark(part: TextPart, where: str) -> None:
@@ -136,11 +166,12 @@ def _refuse_cache_mark(part: TextPart, where: str) -> None:
         raise CapabilityNotSupported("Gemini takes no cache marks", param=f"{where}.cache_control")
 
 
-def _call(call: ToolCall) -> Json:
+def _call(call: ToolCall, *, has_id: bool) -> Json:
     """Arguments that are no JSON object, which the API demands, are kept as the text they are."""
     arguments = call.function.arguments
     args = _object(arguments) or ({"INVALID_JSON": arguments} if arguments.strip() else {})
-    part: Json = {"functionCall": {"id": call.id, "name": call.function.name, "args": args}}
+    said = {"id": call.id} if has_id else {}
+    part: Json = {"functionCall": {**said, "name": call.function.name, "args": args}}
     google = (call.extra_content or {}).get("google")
     if isinstance(google, dict) and isinstance(signature := google.get("thought_signature"), str):
         part["thoughtSignature"] = signature

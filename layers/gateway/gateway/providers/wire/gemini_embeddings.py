@@ -16,8 +16,8 @@ from msgspec import Raw, Struct, field
 
 from gateway.model.chat import Json
 from gateway.model.embeddings import Embeddings, EmbeddingsCall
-from gateway.model.errors import ProviderError, ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.usage import TokenUsage
 from gateway.providers.contract import Target
 from gateway.providers.wire.embeddings_answer import decoded
@@ -152,7 +152,7 @@ def _content(text: str) -> Json:
 
 
 def _with_options(wishes: Json, call: EmbeddingsCall, target: Target) -> Json:
-    return with_options(wishes, call.provider_options.get(target.provider), target.provider, RESERVED)
+    return with_options(wishes, call.options_for(target.provider), target.provider, RESERVED)
 
 
 def _post(url: str, body: Json) -> HttpRequest:

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from gateway.model.chat import Json
-from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.providers.wire.failures import failure
 
 BAD_KEY = ("API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_SERVICE_BLOCKED", "CREDENTIALS_MISSING")

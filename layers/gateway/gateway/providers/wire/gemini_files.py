@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Struct
 
-from gateway.model.errors import ProviderError, ProviderFailure, ProviderRejected
 from gateway.model.file import StoredFile
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderError, ProviderFailure, ProviderRejected
 from gateway.providers.contract import RemoteFile, Target
 from gateway.providers.wire.failures import public_reason, without_model
 from gateway.providers.wire.gemini_failures import failure_of

@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from gateway.model.chat import Json
-from gateway.model.errors import ProviderError
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Choice, Reply, ReplyMessage
 from gateway.providers.wire.gemini_answer import ANSWER, Answer, Candidate, finish_reason, given
 from gateway.providers.wire.gemini_failures import failure_in
-from gateway.providers.wire.gemini_parts import CandidateReader
+from gateway.providers.wire.gemini_parts import CandidateReader, searches
 
 
 def parse_answer(response: HttpResponse, provider: str) -> Reply:
@@ -18,7 +18,10 @@ def parse_answer(response: HttpResponse, provider: str) -> Reply:
     facts: list[Json] = []
     try:
         answer = ANSWER.decode(response.body)
-        choices = [_choice(answer, position, response.body, facts) for position in range(len(answer.candidates or ()))]
+        choices = [
+            _choice(answer, position, response.body, facts, provider)
+            for position in range(len(answer.candidates or ()))
+        ]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ProviderError(f"{provider} answered with something that is not documented") from error
     if given(answer.error):
@@ -34,7 +37,7 @@ def parse_answer(response: HttpResponse, provider: str) -> Reply:
         model=answer.model_version or "",
         created_s=answer.created_s,
         choices=choices,
-        usage=figures.tokens() if figures else None,
+        usage=figures.tokens(searches(facts)) if figures else None,
         service_tier=figures.tier if figures else None,
         extra=blocked.facts() if blocked else told(facts),
     )
@@ -50,10 +53,11 @@ def index_of(candidate: Candidate, position: int) -> int:
     return position if candidate.index is None else candidate.index
 
 
-def _choice(answer: Answer, position: int, body: bytes, facts: list[Json]) -> Choice:
+def _choice(answer: Answer, position: int, body: bytes, facts: list[Json], provider: str) -> Choice:
     candidate = (answer.candidates or [])[position]
     reader = CandidateReader(index_of(candidate, position))
     gathered = reader.take(candidate, body, position, answer.response_id)
+    reader.check(provider, answer.usage_metadata)
     if reader.facts:
         facts.append({"index": reader.index, **reader.facts})
     reason = finish_reason(reader.finished, has_calls=reader.calls > 0)

@@ -10,7 +10,17 @@ from typing import Any
 import msgspec
 
 from gateway.model.chat import FunctionCall, Json, ToolCall
-from gateway.providers.wire.gemini_answer import TOLD_BY_FINISH_REASON, Blob, Call, Candidate, Part, given
+from gateway.providers.wire.failures import broke_off
+from gateway.providers.wire.gemini_answer import (
+    TOLD_BY_FINISH_REASON,
+    Blob,
+    Call,
+    Candidate,
+    Figures,
+    Part,
+    given,
+    is_broken_off,
+)
 from gateway.providers.wire.gemini_sources import logprobs, url_citations
 
 _ANY = msgspec.json.Decoder(dict[str, Any])
@@ -89,6 +99,7 @@ class CandidateReader:
         self.index = index
         self.calls = 0
         self.finished: str | int | None = None
+        self.is_empty = True
         self.facts: Json = {}
         self._texts: list[str] = []
         self._places = Places()
@@ -115,8 +126,14 @@ class CandidateReader:
                 _extend(gathered, "details", self._places.media(signature))
             else:
                 self._add_other(gathered, part, data, (position, at))
+        self.is_empty = self.is_empty and not (gathered.text or gathered.calls or gathered.media)
         self._add_metadata(gathered, candidate)
         return gathered
+
+    def check(self, provider: str, figures: Figures | None) -> None:
+        """Raises ProviderError for an answer that is none."""
+        if is_broken_off(self.finished, is_empty=self.is_empty):
+            raise broke_off(provider, str(self.finished), figures.tokens() if figures else None)
 
     def _add_text(self, gathered: Gathered, text: str, signature: str | None) -> None:
         self._texts.append(text)
@@ -171,6 +188,12 @@ class CandidateReader:
             self.facts["finishMessage"] = candidate.finish_message
         if self.finished in FILTERED and given(candidate.safety_ratings):
             self.facts["safetyRatings"] = msgspec.json.decode(candidate.safety_ratings)
+
+
+def searches(facts: list[Json]) -> int:
+    """Queries of Google Search behind the candidates of which these facts are told."""
+    found = [fact["groundingMetadata"] for fact in facts if isinstance(fact.get("groundingMetadata"), dict)]
+    return sum(len(grounding.get("webSearchQueries") or ()) for grounding in found)
 
 
 def _extend(gathered: Gathered, member: str, items: list[Any]) -> None:

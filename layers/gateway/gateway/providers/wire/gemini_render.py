@@ -5,14 +5,12 @@ Source: https://ai.google.dev/api/generate-content (2026-11).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, FunctionTool, Json, JsonObjectFormat, JsonSchemaFormat, NamedToolChoice, Tool
 from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.contract import Target
 from gateway.providers.wire.gemini_contents import Conversation
+from gateway.providers.wire.lacking import refuse, refuse_metadata, refuse_obfuscation
 from gateway.providers.wire.options import with_options
 
 TOOL_MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY"}
@@ -31,26 +29,21 @@ SAME_MEANING = {
     "presence_penalty": "presencePenalty",
     "frequency_penalty": "frequencyPenalty",
 }
-NEUTRAL: Mapping[str, tuple[Any, ...]] = {
-    "logit_bias": ({},),
-    "parallel_tool_calls": (True,),
-    "verbosity": ("medium",),
-    "audio": (),
-    "prediction": (),
-    "web_search_options": (),
-    "prompt_cache_key": (),
-    "safety_identifier": (),
-}
-"""What the API has no word for, each with the values that ask for what happens anyway."""
+LACKS = (
+    *("logit_bias", "parallel_tool_calls", "verbosity", "audio", "prediction", "web_search_options"),
+    *("prompt_cache_key", "safety_identifier"),
+)
 
 
-def request_body(call: ChatCall, target: Target, *, files_root: str) -> Json:
-    """`files_root`: the URL below which an uploaded file `files/<id>` lies.
+def request_body(call: ChatCall, target: Target, *, files_root: str, call_ids: bool) -> Json:
+    """`files_root`: the URL below which an uploaded file `files/<id>` lies. `call_ids`: as in `Gemini`.
 
     Raises CapabilityNotSupported for a parameter that the API or the model cannot honour.
     """
-    _refuse_unknown(call)
-    conversation = Conversation(call.messages, target, files_root)
+    refuse(call, LACKS, "Gemini")
+    refuse_metadata(call, "Gemini")
+    refuse_obfuscation(call, "Gemini")
+    conversation = Conversation(call.messages, target, files_root=files_root, call_ids=call_ids)
     body: Json = {"contents": conversation.contents}
     if conversation.system:
         body["systemInstruction"] = {"parts": conversation.system}
@@ -64,19 +57,7 @@ def request_body(call: ChatCall, target: Target, *, files_root: str) -> Json:
         body["serviceTier"] = _service_tier(str(call.service_tier))
     if call.store is not None:
         body["store"] = call.store
-    return with_options(body, call.provider_options.get(target.provider), target.provider)
-
-
-def _refuse_unknown(call: ChatCall) -> None:
-    for name, neutral in NEUTRAL.items():
-        value = getattr(call, name)
-        if value is not None and value not in neutral:
-            raise CapabilityNotSupported(f"Gemini does not support '{name}'", param=name)
-    for name in call.metadata or ():
-        if name != "conversation_id":  # the gateway's own
-            raise CapabilityNotSupported("Gemini keeps no metadata", param=f"metadata.{name}")
-    if call.stream_options is not None and call.stream_options.include_obfuscation:
-        raise CapabilityNotSupported("Gemini does not obfuscate streams", param="stream_options.include_obfuscation")
+    return with_options(body, call.options_for(target.provider), target.provider)
 
 
 def _generation(call: ChatCall, model: ModelFacts) -> Json:

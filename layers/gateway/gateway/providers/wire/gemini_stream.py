@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Chunk, ChunkChoice, Delta, FunctionCallDelta, ToolCallDelta
 from gateway.providers.wire.gemini_answer import ANSWER, Candidate, Figures, PromptFeedback, finish_reason, given
 from gateway.providers.wire.gemini_failures import failure_in
 from gateway.providers.wire.gemini_parse import index_of, told
-from gateway.providers.wire.gemini_parts import CandidateReader, Gathered
+from gateway.providers.wire.gemini_parts import CandidateReader, Gathered, searches
 from gateway.providers.wire.sse import SseDecoder
 
 
@@ -36,10 +36,14 @@ class AnswerStream:
             yield self._chunk(event.data)
 
     def close(self) -> Iterator[Chunk]:
-        """Raises ProviderError when a candidate has not finished, or none has come and the prompt was not blocked."""
+        """Raises ProviderError when a candidate has not finished, or none has come and the prompt was not blocked, and
+        when one has been broken off.
+        """
         readers = sorted(self._readers.values(), key=lambda reader: reader.index)
         if self._blocked is None and not (readers and all(reader.finished is not None for reader in readers)):
             raise ProviderError(f"{self._provider}'s stream ended early")
+        for reader in readers:
+            reader.check(self._provider, self._figures)
         ends = [
             ChunkChoice(
                 index=reader.index,
@@ -50,11 +54,13 @@ class AnswerStream:
             )
             for reader in readers
         ]
-        extra = told([{"index": reader.index, **reader.facts} for reader in readers if reader.facts])
+        facts = [{"index": reader.index, **reader.facts} for reader in readers if reader.facts]
+        extra = told(facts)
         if self._blocked is not None:
             extra = {**(extra or {}), **self._blocked.facts()}
             ends = ends or [ChunkChoice(index=0, delta=Delta(role="assistant"), finish_reason="content_filter")]
-        yield Chunk(choices=ends, usage=self._figures.tokens() if self._figures else None, extra=extra)
+        usage = self._figures.tokens(searches(facts)) if self._figures else None
+        yield Chunk(choices=ends, usage=usage, extra=extra)
 
     def _chunk(self, data: bytes) -> Chunk:
         try:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
 from gateway.model.embeddings import Embeddings, EmbeddingsCall
-from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
 from gateway.providers.contract import ChatWire, EmbeddingsWire, StreamParser, Target
 
@@ -33,9 +34,8 @@ class Hosted:
     query: Callable[[Target], str] = _no_query
     adapt: Callable[[ChatCall, Target], ChatCall] = _as_it_is
 
-    @property
-    def formats(self) -> frozenset[str]:
-        return self.wire.formats
+    def formats(self, call: ChatCall, model: ModelFacts) -> frozenset[str]:
+        return self.wire.formats(call, model)
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         request = self.wire.render(self.adapt(call, target), replace(target, base_url=self.base_url(target)))

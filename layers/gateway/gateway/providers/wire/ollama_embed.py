@@ -12,8 +12,8 @@ from msgspec import Raw, Struct, field
 
 from gateway.model.chat import Json
 from gateway.model.embeddings import Embeddings, EmbeddingsCall
-from gateway.model.errors import ProviderError, ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.usage import TokenUsage
 from gateway.providers.contract import Target
 from gateway.providers.wire.embeddings_answer import decoded
@@ -48,7 +48,7 @@ class OllamaEmbed:
         body: Json = {"model": target.model.id, "input": texts(call, target), "truncate": False}
         if call.dimensions is not None:
             body["dimensions"] = call.dimensions
-        body = with_options(body, call.provider_options.get(target.provider), target.provider, RESERVED)
+        body = with_options(body, call.options_for(target.provider), target.provider, RESERVED)
         url = f"{target.base_url.removesuffix('/v1')}/api/embed"
         headers = {"content-type": "application/json", "accept": "application/json"}
         return HttpRequest("POST", url, headers, msgspec.json.encode(body))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
-from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
 from gateway.providers.contract import Target
 from gateway.providers.wire.openai_chat_failure import refusal
@@ -22,9 +23,9 @@ __all__ = ["OpenAiChat", "Quirks"]
 class OpenAiChat:
     quirks: Quirks = field(default_factory=Quirks)
 
-    @property
-    def formats(self) -> frozenset[str]:
-        return self.quirks.formats
+    def formats(self, call: ChatCall, _model: ModelFacts) -> frozenset[str]:
+        there = {name for name in ("tools", "stream") if getattr(call, name)}
+        return frozenset({"text"}) if there & self.quirks.formats_without else self.quirks.formats
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         accept = "text/event-stream" if call.stream else "application/json"

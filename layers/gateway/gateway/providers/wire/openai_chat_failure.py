@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from gateway.model.chat import Json
-from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.providers.contract import Target
 from gateway.providers.wire.failures import failure
 from gateway.providers.wire.openai_chat_quirks import Quirks

@@ -27,34 +27,80 @@ from gateway.model.chat import (
     ToolMessage,
     VideoPart,
 )
-from gateway.model.errors import CapabilityNotSupported
+from gateway.providers.wire.lacking import lacking
 from gateway.providers.wire.openai_chat_quirks import Quirks
 
 Rendered: TypeAlias = Any
 """A struct that is sent unchanged, or a plain object."""
 
 
+UNDERSTOOD: Json = {"role": "assistant", "content": "OK"}
+
+
 def messages(given: list[Message], provider: str, quirks: Quirks) -> list[Rendered]:
     """Raises CapabilityNotSupported (400) for what this provider cannot take."""
-    return [_message(message, f"messages[{position}]", provider, quirks) for position, message in enumerate(given)]
+    rendered: list[Rendered] = []
+    media: list[Rendered] = []
+    before: Message | None = None
+    for position, message in enumerate(given):
+        where = f"messages[{position}]"
+        if isinstance(message, ToolMessage):
+            rendered.append(_result(message, where, provider, quirks, media))
+        elif quirks.empty_answers or not _is_empty(message):
+            if isinstance(before, ToolMessage):
+                rendered += _after_results(media, quirks, is_answer=isinstance(message, AssistantMessage))
+                media = []
+            rendered.append(_message(message, where, provider, quirks))
+        else:
+            continue
+        before = message
+    return rendered + _after_results(media, quirks, is_answer=True)
+
+
+def _is_empty(message: Message) -> bool:
+    """An answer that says nothing and calls nothing."""
+    if not isinstance(message, AssistantMessage):
+        return False
+    return not (message.content or message.tool_calls or message.refusal or message.audio)
+
+
+def _after_results(media: list[Rendered], quirks: Quirks, *, is_answer: bool) -> list[Rendered]:
+    """What stands between the results of tools and the next message, which may be their answer."""
+    shown = [{"role": "user", "content": media}] if media else []
+    needs_answer = bool(shown) or not is_answer
+    return [UNDERSTOOD, *shown] if needs_answer and not quirks.user_after_results else shown
+
+
+def _result(message: ToolMessage, where: str, provider: str, quirks: Quirks, media: list[Rendered]) -> Rendered:
+    """`media` takes what is no text: a model sees it in user messages only, and so after all results.
+
+    Sources: https://github.com/openai/openai-openapi/issues/523, https://github.com/OpenHands/OpenHands/issues/7700
+    """
+    call_id = quirks.call_ids.of(message.tool_call_id)
+    content = _content(message.content, f"{where}.content", provider, quirks)
+    if not isinstance(message.content, str):
+        is_text = [isinstance(part, TextPart | RefusalPart) for part in message.content]
+        if not all(is_text):
+            media.append({"type": "text", "text": f"Media of the result of {call_id}:"})
+            media += [part for part, stays in zip(content, is_text, strict=True) if not stays]
+            content = [part for part, stays in zip(content, is_text, strict=True) if stays] or "Its media follow."
+    if content is message.content and call_id == message.tool_call_id and (message.name is None or quirks.names):
+        return message
+    name = message.name if quirks.names else None  # the call's id says it already
+    return _object("tool", content=content, tool_call_id=call_id, name=name)
 
 
 def _message(message: Message, where: str, provider: str, quirks: Quirks) -> Rendered:
     if isinstance(message, AssistantMessage):
         return _assistant(message, where, provider, quirks)
     content = _content(message.content, f"{where}.content", provider, quirks)
-    name = message.name
-    if name is not None and not quirks.names:
-        if not isinstance(message, ToolMessage):  # there the call's id says it already
-            raise _lacking(provider, f"{where}.name", "'name' on messages")
-        name = None
+    if message.name is not None and not quirks.names:
+        raise lacking(provider, f"{where}.name", "'name' on messages")
     if isinstance(message, DeveloperMessage) and not quirks.developer_role:
-        return _object("system", content=content, name=name)
-    if content is message.content and name is message.name:
+        return _object("system", content=content, name=message.name)
+    if content is message.content:
         return message
-    if isinstance(message, ToolMessage):
-        return _object("tool", content=content, tool_call_id=message.tool_call_id, name=name)
-    return _object(str(message.__struct_config__.tag), content=content, name=name)
+    return _object(str(message.__struct_config__.tag), content=content, name=message.name)
 
 
 def _assistant(message: AssistantMessage, where: str, provider: str, quirks: Quirks) -> Rendered:
@@ -67,16 +113,18 @@ def _assistant(message: AssistantMessage, where: str, provider: str, quirks: Qui
         content = content or refusal
         refusal = None
     if message.name is not None and not quirks.names:
-        raise _lacking(provider, f"{where}.name", "'name' on messages")
+        raise lacking(provider, f"{where}.name", "'name' on messages")
     result = _object("assistant", name=message.name, refusal=refusal)
-    if content is not UNSET:
+    if _is_empty(message):
+        result["content"] = ""  # null is for calls: https://github.com/run-llama/llama_index/pull/17921
+    elif content is not UNSET:
         result["content"] = content
-    if message.tool_calls is not None:
+    if message.tool_calls:
         result["tool_calls"] = _calls(message.tool_calls, quirks)
     if message.audio is not None:
         result["audio"] = _audio_reference(message.audio, f"{where}.audio", provider, quirks)
     if message.prefix and not quirks.prefix:
-        raise _lacking(provider, f"{where}.prefix", "'prefix' on messages")
+        raise lacking(provider, f"{where}.prefix", "'prefix' on messages")
     if message.prefix is not None and quirks.prefix:
         result["prefix"] = message.prefix
     _take_back_reasoning(result, message, quirks)
@@ -99,9 +147,12 @@ def _take_back_reasoning(result: Json, message: AssistantMessage, quirks: Quirks
 
 
 def _calls(calls: list[ToolCall], quirks: Quirks) -> list[ToolCall]:
-    if quirks.extra_content or all(call.extra_content is None for call in calls):
-        return calls
-    return [msgspec.structs.replace(call, extra_content=None) for call in calls]
+    return [_call(call, quirks) for call in calls]
+
+
+def _call(call: ToolCall, quirks: Quirks) -> ToolCall:
+    extra = call.extra_content if quirks.extra_content else None
+    return msgspec.structs.replace(call, id=quirks.call_ids.of(call.id), extra_content=extra)
 
 
 def _audio_reference(audio: Json, where: str, provider: str, quirks: Quirks) -> Json:
@@ -110,7 +161,7 @@ def _audio_reference(audio: Json, where: str, provider: str, quirks: Quirks) -> 
     Source: https://platform.openai.com/docs/guides/audio#multi-turn-conversations
     """
     if quirks.audio != "input_audio" or not isinstance(audio.get("id"), str):
-        raise _lacking(provider, where, "this audio of an earlier reply")
+        raise lacking(provider, where, "this audio of an earlier reply")
     return {"id": audio["id"]}
 
 
@@ -125,12 +176,12 @@ def _content(content: Content, where: str, provider: str, quirks: Quirks) -> Ren
 def _part(part: Part, where: str, provider: str, quirks: Quirks) -> Rendered:
     if isinstance(part, TextPart | ImageUrlPart | InputAudioPart | FilePart):
         if part.cache_control is not None and not quirks.cache_control:
-            raise _lacking(provider, f"{where}.cache_control", "'cache_control'")
+            raise lacking(provider, f"{where}.cache_control", "'cache_control'")
         if isinstance(part, TextPart):
             return part
     rendered = _PARTS[type(part)](part, quirks)
     if rendered is None:
-        raise _lacking(provider, where, f"'{part.__struct_config__.tag}' parts of this form")
+        raise lacking(provider, where, f"'{part.__struct_config__.tag}' parts of this form")
     return rendered
 
 
@@ -227,7 +278,3 @@ def _inline(url: str) -> tuple[str, str]:
 def _object(role: str, **members: Any) -> Json:
     """A message of the members that are set."""
     return {"role": role, **{name: value for name, value in members.items() if value is not None}}
-
-
-def _lacking(provider: str, where: str, what: str) -> CapabilityNotSupported:
-    return CapabilityNotSupported(f"{provider} does not support {what}.", param=where)

@@ -7,10 +7,12 @@ from typing import Any
 import msgspec
 
 from gateway.model.chat import FunctionCall, Json, ToolCall
-from gateway.model.errors import ProviderError
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Choice, FinishReason, Reply, ReplyMessage
+from gateway.model.usage import TokenUsage
 from gateway.providers.contract import Target
+from gateway.providers.wire.failures import broke_off
 from gateway.providers.wire.openai_chat_failure import interruption
 from gateway.providers.wire.openai_chat_quirks import Quirks
 from gateway.providers.wire.openai_chat_usage import provider_cost, token_usage
@@ -112,19 +114,27 @@ def reply(response: HttpResponse, target: Target, quirks: Quirks) -> Reply:
         raise interruption({"error": answer.error}, target, quirks)
     if not answer.choices:
         raise ProviderError(f"{target.provider} answered without a choice.")
+    usage = token_usage(figures(answer), quirks)
     return Reply(
-        choices=[_choice(choice, position, target, quirks) for position, choice in enumerate(answer.choices)],
+        choices=[_choice(choice, position, usage, target, quirks) for position, choice in enumerate(answer.choices)],
         id=text(answer.id),
         created_s=seconds(answer.created),
         model=text(answer.model),
-        usage=token_usage(figures(answer), quirks),
-        service_tier=text(answer.service_tier) or None,
+        usage=usage,
+        service_tier=service_tier(answer),
         system_fingerprint=text(answer.system_fingerprint) or None,
         extra=extra(answer, quirks) or None,
     )
 
 
-def _choice(choice: WireChoice, position: int, target: Target, quirks: Quirks) -> Choice:
+def service_tier(answer: WireAnswer) -> str | None:
+    """Mistral names it within `usage` (recorded), and calls the default "standard"."""
+    told = answer.usage.get("service_tier") if isinstance(answer.usage, dict) else None
+    named = text(answer.service_tier) or text(told)
+    return "default" if named == "standard" else named or None
+
+
+def _choice(choice: WireChoice, position: int, usage: TokenUsage | None, target: Target, quirks: Quirks) -> Choice:
     if choice.error:
         raise interruption({"error": choice.error}, target, quirks)
     message = choice.message
@@ -143,7 +153,7 @@ def _choice(choice: WireChoice, position: int, target: Target, quirks: Quirks) -
             annotations=objects(message.annotations),
             audio=message.audio if isinstance(message.audio, dict) else None,
         ),
-        finish_reason=finish_reason(choice.finish_reason, bool(calls), target),
+        finish_reason=finish_reason(choice.finish_reason, bool(calls), target, usage),
         logprobs=choice.logprobs,
     )
 
@@ -186,11 +196,11 @@ def arguments(given: Any) -> str | None:
     return msgspec.json.encode(given).decode()
 
 
-def finish_reason(given: str | None, calls: bool, target: Target) -> FinishReason:
+def finish_reason(given: str | None, calls: bool, target: Target, usage: TokenUsage | None = None) -> FinishReason:
     """Raises ProviderError when the provider says that it could not finish."""
     said = (given or "").lower()
     if said in FAILED:
-        raise ProviderError(f"{target.provider} broke off its answer.", provider_code=said)
+        raise broke_off(target.provider, said, usage)
     return FINISH_REASONS.get(said) or ("tool_calls" if calls else "stop")
 
 

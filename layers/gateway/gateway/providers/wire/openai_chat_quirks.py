@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from gateway.providers.wire.call_ids import CallIds
 from gateway.providers.wire.options import RESERVED
 
 EVERY_FORMAT = frozenset({"text", "json_object", "json_schema"})
+# "string too long. Expected a string with maximum length 40": https://github.com/vercel/ai/issues/8132
+LONGEST_CALL_ID = CallIds(r".{1,40}", 40)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +21,11 @@ class Quirks:
     Request
         lacks: parameters of the call that it does not have: refused, unless they ask for what happens anyway.
         renames: body members it calls otherwise.
+        reasoning_off: what asks for no reasoning where `reasoning_effort` has no word for that.
         tool_choices: words of `tool_choice` it calls otherwise.
         stop_as_list: takes `stop` as a list only.
-        formats: the kinds of `response_format` it knows.
+        formats: the kinds of `response_format` it knows. formats_without: what it takes none of them beside but "text":
+            "tools", "stream".
         stream_usage: takes `stream_options.include_usage`; False where usage comes unasked or never.
         obfuscation: takes `stream_options.include_obfuscation`.
         reserved: members of `provider_options` that would lead around the gateway's own choices.
@@ -30,6 +35,9 @@ class Quirks:
         refusals: takes `refusal` on an assistant message and as a part; else it becomes plain text.
         prefix: takes `prefix` on an assistant message.
         cache_control: takes `cache_control` on parts and tools.
+        call_ids: the ids of tool calls that it takes.
+        user_after_results: takes a user message right after results of tools; else an assistant's word comes between.
+        empty_answers: takes assistant messages that say nothing and call nothing; else they are left out.
         extra_content: takes back `extra_content` of a tool call.
         reasoning: the member that takes back an assistant's readable reasoning; "" for none.
         reasoning_blocks: takes back opaque reasoning as `reasoning_details`, or as parts of `content`.
@@ -49,9 +57,11 @@ class Quirks:
 
     lacks: frozenset[str] = frozenset({"top_k"})
     renames: Mapping[str, str] = field(default_factory=dict)
+    reasoning_off: Mapping[str, Any] = field(default_factory=dict)
     tool_choices: Mapping[str, str] = field(default_factory=dict)
     stop_as_list: bool = False
     formats: frozenset[str] = EVERY_FORMAT
+    formats_without: frozenset[str] = frozenset()
     stream_usage: bool = True
     obfuscation: bool = False
     reserved: frozenset[str] = RESERVED
@@ -61,6 +71,9 @@ class Quirks:
     refusals: bool = False
     prefix: bool = False
     cache_control: bool = False
+    call_ids: CallIds = LONGEST_CALL_ID
+    user_after_results: bool = True
+    empty_answers: bool = True
     extra_content: bool = False
     reasoning: Literal["", "reasoning", "reasoning_content"] = ""
     reasoning_blocks: Literal["", "reasoning_details", "content"] = ""

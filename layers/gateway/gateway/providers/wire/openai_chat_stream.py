@@ -12,7 +12,7 @@ from itertools import groupby
 import msgspec
 
 from gateway.model.chat import Json
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Chunk, ChunkChoice, Delta, FinishReason, FunctionCallDelta, ToolCallDelta
 from gateway.providers.contract import Target
 from gateway.providers.wire.openai_chat_failure import interruption
@@ -29,6 +29,7 @@ from gateway.providers.wire.openai_chat_parse import (
     finish_reason,
     objects,
     seconds,
+    service_tier,
     spoken,
     text,
 )
@@ -100,7 +101,7 @@ class ChatStream:
             created_s=seconds(answer.created),
             model=text(answer.model),
             usage=usage,
-            service_tier=text(answer.service_tier) or None,
+            service_tier=service_tier(answer),
             system_fingerprint=text(answer.system_fingerprint) or None,
             extra=added or None,
         )

@@ -5,9 +5,12 @@ Source: https://platform.openai.com/docs/api-reference/chat/object (2026-11)
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
 from typing import Any
 
 from gateway.model.chat import Json
+from gateway.model.money import NANO_PER_USD
 from gateway.model.usage import CompletionTokensDetails, PromptTokensDetails, TokenUsage
 from gateway.providers.wire.openai_chat_quirks import Quirks
 
@@ -40,6 +43,7 @@ def token_usage(raw: Any, quirks: Quirks) -> TokenUsage | None:
             accepted_prediction_tokens=_count(completion_parts, "accepted_prediction_tokens"),
             rejected_prediction_tokens=_count(completion_parts, "rejected_prediction_tokens"),
         ),
+        stated_cost_nano_usd=_stated_cost_nano_usd(raw, quirks),
     )
 
 
@@ -56,12 +60,33 @@ def _prompt_details(raw: Json, parts: Json, prompt: int, quirks: Quirks) -> Prom
 
 def provider_cost(raw: Any, quirks: Quirks) -> Json:
     """`{"cost_usd": …}` where the provider states its own price of the answer."""
+    stated = _stated(raw, quirks)
+    return {} if stated is None else {"cost_usd": stated / quirks.cost_per_usd}
+
+
+def _stated_cost_nano_usd(raw: Json, quirks: Quirks) -> int | None:
+    """Rounded up. With a key of one's own (`is_byok`) the host states its fee, and beside it what the provider charges.
+
+    Source: https://openrouter.ai/docs/use-cases/usage-accounting (2026-11)
+    """
+    stated = _stated(raw, quirks)
+    beside = _number(_parts(raw, "cost_details").get("upstream_inference_cost")) if raw.get("is_byok") else 0
+    if stated is None or beside is None:
+        return None
+    return math.ceil((Decimal(repr(stated)) + Decimal(repr(beside))) * NANO_PER_USD / quirks.cost_per_usd)
+
+
+def _stated(raw: Any, quirks: Quirks) -> int | float | None:
     value = raw
     for name in quirks.cost:
         value = value.get(name) if isinstance(value, dict) else None
-    if not quirks.cost or isinstance(value, bool) or not isinstance(value, int | float):
-        return {}
-    return {"cost_usd": value / quirks.cost_per_usd}
+    return _number(value) if quirks.cost else None
+
+
+def _number(value: Any) -> int | float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
 
 
 def _parts(raw: Json, name: str) -> Json:

@@ -15,8 +15,9 @@ from msgspec import Raw, Struct
 
 from gateway.model.chat import Json
 from gateway.model.embeddings import Embeddings, EmbeddingsCall
-from gateway.model.errors import CapabilityNotSupported, ProviderError, ProviderFailure
+from gateway.model.errors import CapabilityNotSupported
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.usage import TokenUsage
 from gateway.providers.contract import Target
 from gateway.providers.wire.embeddings_answer import decoded
@@ -80,7 +81,7 @@ class OpenAiEmbeddings:
             body["user"] = call.user
         if metadata := other_metadata(call, target, is_taken="metadata" not in self.lacks):
             body["metadata"] = metadata
-        options = call.provider_options.get(target.provider)
+        options = call.options_for(target.provider)
         body = with_options({**body, **self.always}, options, target.provider, self.reserved)
         headers = {"content-type": "application/json", "accept": "application/json"}
         return HttpRequest("POST", target.base_url + self.path, headers, msgspec.json.encode(body))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
-from gateway.model.errors import ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
 from gateway.providers.contract import Target
 from gateway.providers.wire.openai_chat_failure import refusal
@@ -44,8 +45,7 @@ class OpenAiResponses:
 
     quirks: Quirks = STANDARD
 
-    @property
-    def formats(self) -> frozenset[str]:
+    def formats(self, _call: ChatCall, _model: ModelFacts) -> frozenset[str]:
         return self.quirks.formats
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:

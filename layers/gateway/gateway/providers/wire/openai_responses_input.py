@@ -26,8 +26,12 @@ from gateway.model.chat import (
 )
 from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.contract import Target
+from gateway.providers.wire.call_ids import CallIds
 from gateway.providers.wire.openai_chat_quirks import Quirks
 from gateway.providers.wire.openai_responses_items import CALL, CALL_MEMBERS, ITEM, TEXT, with_image
+
+# "Invalid 'input[3].call_id': string too long", beyond 64: https://github.com/decolua/9router/issues/393
+CALL_IDS = CallIds(r".{1,64}", 40)
 
 
 def items(given: list[Message], target: Target, quirks: Quirks) -> list[Json]:
@@ -38,8 +42,9 @@ def items(given: list[Message], target: Target, quirks: Quirks) -> list[Json]:
         if isinstance(message, AssistantMessage):
             result += _assistant(message, where, target)
         elif isinstance(message, ToolMessage):
-            output = _content(message.content, f"{where}.content", target)
-            result.append({"type": "function_call_output", "call_id": message.tool_call_id, "output": output})
+            output: Json = {"call_id": CALL_IDS.of(message.tool_call_id)}
+            output["output"] = _content(message.content, f"{where}.content", target)
+            result.append({"type": "function_call_output", **output})
         else:
             if message.name is not None:
                 _refuse(target, f"{where}.name", "'name' on messages")
@@ -184,7 +189,7 @@ def _own_part(part: Part, where: str, target: Target) -> Json:
 
 
 def _call(call: ToolCall, provider: str) -> Json:
-    item = {"type": "function_call", "call_id": call.id, "name": call.function.name}
+    item = {"type": "function_call", "call_id": CALL_IDS.of(call.id), "name": call.function.name}
     item["arguments"] = call.function.arguments
     kept = (call.extra_content or {}).get(provider)
     return item | {name: kept[name] for name in CALL_MEMBERS if name in kept} if isinstance(kept, dict) else item

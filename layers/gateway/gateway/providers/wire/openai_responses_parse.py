@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 
 from gateway.model.chat import Json
-from gateway.model.errors import ProviderError, ProviderFailure
 from gateway.model.fold import fold
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.reply import Chunk, ChunkChoice, Delta, FinishReason, Reply
 from gateway.model.usage import TokenUsage
 from gateway.providers.contract import Target
+from gateway.providers.wire.failures import broke_off
 from gateway.providers.wire.openai_chat_failure import interruption
 from gateway.providers.wire.openai_chat_parse import objects, seconds, text
 from gateway.providers.wire.openai_chat_quirks import Quirks
@@ -75,7 +76,7 @@ def check(whole: WireResponse, target: Target, quirks: Quirks) -> None:
     if whole.status in ("queued", "in_progress"):
         raise ProviderError(f"{target.provider} has only begun its answer.", provider_code=whole.status)
     if whole.status in ("failed", "cancelled"):
-        raise ProviderError(f"{target.provider} broke off its answer.", provider_code=whole.status)
+        raise broke_off(target.provider, whole.status, _usage(whole, quirks))
 
 
 def broken(error: Any, target: Target, quirks: Quirks) -> ProviderFailure:
@@ -107,7 +108,7 @@ def ending(whole: WireResponse, answer: Answer, quirks: Quirks) -> Chunk:
     delta = Delta(reasoning_details=answer.rest())
     return Chunk(
         choices=[ChunkChoice(index=0, delta=delta, finish_reason=_finish_reason(whole, answer))],
-        usage=_usage(whole.usage, quirks),
+        usage=_usage(whole, quirks),
         service_tier=text(whole.service_tier) or None,
         extra=_extra(whole, quirks) or None,
     )
@@ -124,8 +125,9 @@ def _cut_by(whole: WireResponse) -> Any:
     return whole.incomplete_details.get("reason") if isinstance(whole.incomplete_details, dict) else None
 
 
-def _usage(raw: Any, quirks: Quirks) -> TokenUsage | None:
+def _usage(whole: WireResponse, quirks: Quirks) -> TokenUsage | None:
     """The figures of chat completions under other names."""
+    raw = whole.usage
     if not isinstance(raw, dict) or not ("input_tokens" in raw or "output_tokens" in raw):
         return None
     renamed = {
@@ -135,7 +137,22 @@ def _usage(raw: Any, quirks: Quirks) -> TokenUsage | None:
         "prompt_tokens_details": raw.get("input_tokens_details"),
         "completion_tokens_details": raw.get("output_tokens_details"),
     }
-    return token_usage(renamed, quirks)
+    usage = token_usage({**raw, **renamed}, quirks)
+    searches = _searches(whole)
+    return msgspec.structs.replace(usage, units={"web_searches": searches}) if usage and searches else usage
+
+
+def _searches(whole: WireResponse) -> int:
+    """Those that are billed: as counted by the provider, else its searches; opening a page that was found is free.
+
+    Source: https://developers.openai.com/api/docs/guides/tools-web-search#output-and-citations (2026-11)
+    """
+    used = whole.tool_usage.get("web_search") if isinstance(whole.tool_usage, dict) else None
+    if isinstance(used, dict) and isinstance(used.get("num_requests"), int):
+        return max(0, int(used["num_requests"]))
+    items = [item for item in objects(whole.output) or () if item.get("type") == "web_search_call"]
+    actions = [item.get("action") for item in items]
+    return sum(not isinstance(action, dict) or action.get("type") in (None, "search") for action in actions)
 
 
 def _extra(whole: WireResponse, quirks: Quirks) -> Json:

@@ -18,8 +18,9 @@ from gateway.model.chat import (
 )
 from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.contract import Target
+from gateway.providers.wire.lacking import lacking, metadata_to_send, refuse, refuse_metadata, refuse_obfuscation
 from gateway.providers.wire.openai_chat_quirks import Quirks
-from gateway.providers.wire.openai_chat_render import GATEWAY_METADATA, NEUTRAL, PLAIN, lacking
+from gateway.providers.wire.openai_chat_render import PLAIN
 from gateway.providers.wire.openai_responses_input import items
 from gateway.providers.wire.options import with_options
 
@@ -52,17 +53,14 @@ def request_body(call: ChatCall, target: Target, quirks: Quirks) -> bytes:
     body |= _tools(call, target)
     body |= _attribution(call, target, quirks)
     body |= _stream(call, target, quirks)
-    options = _with_include(call.provider_options.get(target.provider), include)
+    options = _with_include(call.options_for(target.provider), include)
     return _encoder.encode(with_options(body, options, target.provider, quirks.reserved))
 
 
 def _check(call: ChatCall, target: Target, quirks: Quirks) -> None:
-    for name in PLAIN:
-        value = getattr(call, name)
-        if value is not None and name in quirks.lacks and value not in NEUTRAL.get(name, ()):
-            raise lacking(target, name, f"'{name}' with this API")
+    refuse(call, (name for name in PLAIN if name in quirks.lacks), target.provider)
     if call.response_format is not None and (kind := _kind(call.response_format)) not in quirks.formats:
-        raise lacking(target, "response_format.type", f"response_format '{kind}'")
+        raise lacking(target.provider, "response_format.type", f"response_format '{kind}'")
     if not target.model.sampling:
         for name in ("temperature", "top_p"):
             if getattr(call, name) is not None:
@@ -125,7 +123,7 @@ def _tool(tool: Tool, where: str, target: Target) -> Json:
     if not isinstance(tool, FunctionTool):
         raise CapabilityNotSupported("Only function tools are supported.", param=f"{where}.type")
     if tool.cache_control is not None:
-        raise lacking(target, f"{where}.cache_control", "'cache_control'")
+        raise lacking(target.provider, f"{where}.cache_control", "'cache_control'")
     function = tool.function
     flat: Json = {"type": "function", "name": function.name, "parameters": function.parameters or NO_PARAMETERS}
     if function.description is not None:
@@ -147,9 +145,9 @@ def _web_search(options: Json) -> Json:
 def _attribution(call: ChatCall, target: Target, quirks: Quirks) -> Json:
     """`metadata.conversation_id` is addressed to the gateway."""
     members: Json = {} if call.user is None or "user" in quirks.lacks else {"user": call.user}
-    metadata = {name: value for name, value in (call.metadata or {}).items() if name not in GATEWAY_METADATA}
-    if metadata and "metadata" in quirks.lacks:
-        raise lacking(target, "metadata", "'metadata'")
+    if "metadata" in quirks.lacks:
+        refuse_metadata(call, target.provider)
+    metadata = metadata_to_send(call)
     return {**members, "metadata": metadata} if metadata else members
 
 
@@ -161,7 +159,7 @@ def _stream(call: ChatCall, target: Target, quirks: Quirks) -> Json:
     if wanted is None or (not quirks.obfuscation and not wanted):
         return {"stream": call.stream}
     if not quirks.obfuscation:
-        raise lacking(target, "stream_options.include_obfuscation", "obfuscated streams")
+        refuse_obfuscation(call, target.provider)
     return {"stream": True, "stream_options": {"include_obfuscation": wanted}}
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Chunk, ChunkChoice
 from gateway.providers.contract import Target
 from gateway.providers.wire.openai_chat_quirks import Quirks

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct, field
 
 from gateway.model.chat import Json
-from gateway.model.errors import ProviderError, ProviderFailure
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.video import VideoOrder, VideoState
 from gateway.providers.contract import Target
 from gateway.providers.wire.failures import failure, public_reason

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gateway.model.errors import ProviderError
+from gateway.model.provider_errors import ProviderError
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway.model.errors import ProviderError
 from gateway.model.http import HttpResponse
+from gateway.model.provider_errors import ProviderError
 from gateway.model.video import Picture
 from gateway.providers.contract import Target
 

@@ -1,0 +1,177 @@
+"""A chat request as hooks see it: the client's own, with its own names for models and tools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace as with_members
+
+from gateway.hooks.media import with_media, without_media
+from gateway.hooks.subject import Change, json_with, schema_with
+from gateway.model.chat import (
+    AssistantMessage,
+    ChatCall,
+    Content,
+    FunctionTool,
+    InlineGtsTool,
+    Json,
+    JsonSchemaFormat,
+    Message,
+    Part,
+    RefusalPart,
+    ResponseFormat,
+    TextPart,
+    Tool,
+    ToolCall,
+)
+from gateway.model.errors import GatewayError
+from gateway.model.hook import HookFailed
+
+PATCHED = frozenset(
+    {
+        "messages",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "response_format",
+        "response_schema",
+        "max_tokens",
+        "max_completion_tokens",
+        "temperature",
+        "top_p",
+        "top_k",
+        "stop",
+        "seed",
+        "presence_penalty",
+        "frequency_penalty",
+        "reasoning_effort",
+        "verbosity",
+    }
+)
+"""What a hook may change: what is said and how it is answered. Not whose request it is, which model answers, what a
+token costs, where the reply goes, nor what is handed to a provider as it is.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """`read`: reads a body as one that a client sent. Raises GatewayError for a wrong one."""
+
+    call: ChatCall
+    read: Callable[[bytes], ChatCall]
+
+    def with_texts(self, change: Change) -> ChatRequest:
+        call = self.call
+        changed = with_members(
+            call,
+            messages=[_message(message, change) for message in call.messages],
+            tools=None if call.tools is None else [_tool(tool, change) for tool in call.tools],
+            response_format=_format(call.response_format, change),
+            response_schema=schema_with(call.response_schema, change),
+            prediction=json_with(call.prediction, change),
+            provider_options=json_with(call.provider_options, change),
+        )
+        return self if changed == call else replace(self, call=changed)
+
+    def documents(self) -> Iterable[bytes]:
+        yield msgspec.json.encode(self.body())
+
+    def body(self) -> Json:
+        return self._shown([])
+
+    def patched(self, patch: Json) -> ChatRequest:
+        """Raises HookFailed for members that no hook may change, and for a request that would be refused."""
+        if not patch.keys() <= PATCHED:
+            raise HookFailed("patch_member")
+        taken: list[str] = []
+        self._shown(taken)
+        body: Json = msgspec.to_builtins(self.call)
+        if "messages" in patch:
+            patch = {**patch, "messages": _each_part(patch["messages"], partial(with_media, taken=taken))}
+        try:
+            call = self.read(msgspec.json.encode({**body, **patch}))
+        except GatewayError as error:
+            raise HookFailed("patch_request") from error
+        return self if call == self.call else replace(self, call=call)
+
+    def _shown(self, taken: list[str]) -> Json:
+        body: Json = msgspec.to_builtins(self.call)
+        return {**body, "messages": _each_part(body["messages"], partial(without_media, taken=taken))}
+
+
+def _message(message: Message, change: Change) -> Message:
+    changed = message
+    if message.content:
+        changed = with_members(changed, content=_content(message.content, change))
+    if isinstance(changed, AssistantMessage):
+        changed = with_members(
+            changed,
+            refusal=_optional(changed.refusal, change),
+            reasoning_content=_optional(changed.reasoning_content, change),
+            tool_calls=None if changed.tool_calls is None else [call_with(call, change) for call in changed.tool_calls],
+        )
+    return changed
+
+
+def _content(content: Content, change: Change) -> Content:
+    return change(content) if isinstance(content, str) else [_part(part, change) for part in content]
+
+
+def _part(part: Part, change: Change) -> Part:
+    if isinstance(part, TextPart):
+        return with_members(part, text=change(part.text))
+    if isinstance(part, RefusalPart):
+        return with_members(part, refusal=change(part.refusal))
+    return part
+
+
+def call_with(call: ToolCall, change: Change) -> ToolCall:
+    """Arguments that are JSON are changed string by string, so that they stay JSON; others as the text they are."""
+    arguments = call.function.arguments
+    try:
+        value = msgspec.json.decode(arguments)
+        changed = json_with(value, change)
+        text = arguments if changed == value else msgspec.json.encode(changed).decode()
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        text = change(arguments)
+    return with_members(call, function=with_members(call.function, arguments=text))
+
+
+def _tool(tool: Tool, change: Change) -> Tool:
+    if isinstance(tool, FunctionTool):
+        function = tool.function
+        parameters = schema_with(function.parameters, change)
+        described = with_members(function, description=_optional(function.description, change), parameters=parameters)
+        return with_members(tool, function=described)
+    if isinstance(tool, InlineGtsTool):
+        return with_members(tool, schema=schema_with(tool.schema, change))
+    return tool
+
+
+def _format(wanted: ResponseFormat | None, change: Change) -> ResponseFormat | None:
+    if not isinstance(wanted, JsonSchemaFormat):
+        return wanted
+    named = wanted.json_schema
+    schema = schema_with(named.schema, change)
+    described = with_members(named, description=_optional(named.description, change), schema=schema)
+    return with_members(wanted, json_schema=described)
+
+
+def _optional(text: str | None, change: Change) -> str | None:
+    return change(text) if text else text
+
+
+def _each_part(messages: Any, change: Callable[[Any], Any]) -> Any:
+    """Of messages that may be anything: what is no message is left to be refused by whoever reads it."""
+    if not isinstance(messages, list):
+        return messages
+    return [
+        {**message, "content": change(message["content"])}
+        if isinstance(message, dict) and isinstance(message.get("content"), list)
+        else message
+        for message in messages
+    ]

@@ -1,0 +1,71 @@
+"""What a provider caused; the rest of the tree is in errors.py.
+
+ProviderFailure
+├── ProviderRejected            400 validation_error            no    it refuses the request itself
+├── ProviderLacksModel          404 model_not_found             no    it does not know the model
+├── ProviderRefusedSize         413 payload_too_large           no    the request is too large for it
+├── ProviderRateLimited         429 rate_limited                yes   level "provider"
+├── ProviderError               502 provider_error              yes
+└── ProviderTimeout             504 provider_timeout            no    phase "ttft" or "total"
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from gateway.model.errors import GatewayError
+from gateway.model.usage import TokenUsage
+
+
+class ProviderFailure(GatewayError):
+    """Base of what a provider caused."""
+
+
+class ProviderRejected(ProviderFailure):
+    """The provider calls the request itself wrong (its 400 or 422)."""
+
+    status, code, type = 400, "validation_error", "invalid_request_error"
+
+
+class ProviderLacksModel(ProviderFailure):
+    """The provider does not know the model, or not for our account."""
+
+    status, code, type = 404, "model_not_found", "invalid_request_error"
+
+
+class ProviderRefusedSize(ProviderFailure):
+    """The request is larger than the provider takes."""
+
+    status, code, type = 413, "payload_too_large", "invalid_request_error"
+
+
+class ProviderRateLimited(ProviderFailure):
+    """The provider's own limit on our account, not a limit of the tenant."""
+
+    status, code, type, retryable = 429, "rate_limited", "rate_limit_error", True
+
+    def facts(self) -> dict[str, Any]:
+        return {"level": "provider"}
+
+
+class ProviderError(ProviderFailure):
+    """The provider failed, refused our credentials, could not be reached, or spoke nonsense.
+
+    `charged`: what an answer that it broke off cost all the same, where it told.
+    """
+
+    status, code, type, retryable = 502, "provider_error", "api_error", True
+    charged: TokenUsage | None = None
+
+
+class ProviderTimeout(ProviderFailure):
+    """Phase "ttft": no content in time. Phase "total": not finished in time. The provider may have charged."""
+
+    status, code, type = 504, "provider_timeout", "timeout_error"
+
+    def __init__(self, message: str, *, phase: Literal["ttft", "total"]) -> None:
+        super().__init__(message)
+        self.phase = phase
+
+    def facts(self) -> dict[str, Any]:
+        return {"phase": self.phase}

@@ -1,0 +1,73 @@
+"""More for a request that was admitted already, because it turned out to need more: in place, with nothing given back.
+
+A hold is replaced by a larger one in the same write that checks what it adds against every limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+
+from msgspec import structs
+
+from gateway.model.errors import AdmissionUnavailable, GatewayError
+from gateway.model.ledger import Account, Meter, Reading
+from gateway.pipeline.admit import SPREAD_ANEW, Entry, Ticket, refusal_of
+from gateway.pipeline.meters import Demand
+
+_CONTRADICTION = "Limits cannot be checked at the moment (the ledger contradicts itself)."
+
+
+async def top_up(ticket: Ticket, demand: Demand, now_s: float) -> None:
+    """What is held is enough for this demand afterwards. It grows, or stays.
+
+    Raises BudgetExceeded (402), RateLimited (429), AdmissionUnavailable (503); what was held before still is.
+    """
+    held = ticket.demand
+    tokens, cost_nano_usd = max(held.tokens, demand.tokens), max(held.cost_nano_usd, demand.cost_nano_usd)
+    if (tokens, cost_nano_usd) == (held.tokens, held.cost_nano_usd):
+        return
+    wanted = replace(held, tokens=tokens, cost_nano_usd=cost_nano_usd)
+    outcomes = await asyncio.gather(*(_topped_up(entry, wanted, ticket, now_s) for entry in ticket.entries))
+    ticket.demand, ticket.entries = wanted, [entry for entry, _ in outcomes]
+    if refusals := [refusal for _, refusal in outcomes if refusal is not None]:
+        raise min(refusals, key=lambda error: error.retryable)
+
+
+async def _topped_up(entry: Entry, wanted: Demand, ticket: Ticket, now_s: float) -> tuple[Entry, GatewayError | None]:
+    account = replace(entry.account, meters=tuple(_larger(meter, wanted, now_s) for meter in entry.account.meters))
+    hold = structs.replace(entry.hold, cost_nano_usd=wanted.cost_nano_usd)
+    more = replace(account, meters=tuple(_differences(entry.account, account)))
+    if not more.meters:
+        return entry, None
+    try:
+        reserved = await ticket.ledger.enlarge(more, ticket.name, entry.hold, hold)
+    except AdmissionUnavailable as error:
+        return replace(entry, perhaps=Entry(account, entry.reading, hold)), error
+    if reserved.is_held:
+        return Entry(account, reserved.reading, hold), None
+    if not reserved.reading.counts_as_one_of(account.shards):
+        return entry, AdmissionUnavailable(SPREAD_ANEW)
+    numbers = reserved.reading.numbers
+    against = {meter.name for meter in more.meters if meter.refuses(numbers.get(meter.name, 0))}
+    if not against:
+        return entry, AdmissionUnavailable(_CONTRADICTION)
+    without_it = {meter.name: numbers.get(meter.name, 0) - meter.amount for meter in entry.account.meters}
+    refusing = [meter for meter in account.meters if meter.name in against]
+    return entry, refusal_of(refusing, account, Reading(without_it), ticket.admitted_s)
+
+
+def _larger(meter: Meter, wanted: Demand, now_s: float) -> Meter:
+    """Tokens of a minute that is over count no more; money does, whatever day it is by now."""
+    if meter.kind == "spend":
+        return replace(meter, amount=wanted.cost_nano_usd)
+    if meter.kind == "tokens" and (meter.ends_s or 0) > now_s:
+        return replace(meter, amount=wanted.tokens)
+    return meter
+
+
+def _differences(before: Account, after: Account) -> Iterator[Meter]:
+    for old, new in zip(before.meters, after.meters, strict=True):
+        if new.amount != old.amount:
+            yield replace(new, amount=new.amount - old.amount)

@@ -1,0 +1,35 @@
+"""Which model made the reasoning of a reply: what one has signed another refuses.
+
+Sources: https://platform.claude.com/docs/en/models/opus-5-5/whats-new-opus-5-5 ("Thinking blocks are tied to the
+model"), https://github.com/vybestack/llxprt-code/issues/2335 ("Invalid signature in thinking block").
+"""
+
+from __future__ import annotations
+
+import re
+
+from gateway.model.chat import Json
+
+MODEL = "model"
+_EDITION = re.compile(r"(?:[-@]\d{8}|@[a-z]+|-v\d+(?::\d+)?)+$")
+"""Date and version of one model, as the hosts write them, each in its own way, behind its name."""
+
+
+SIGNED = ("thinking", "redacted_thinking", "reasoningContent")
+"""Types of such blocks, Claude's own and Converse's."""
+
+
+def model_mark(model: str) -> Json:
+    return {"type": MODEL, "model": model}
+
+
+def without_foreign(details: list[Json], model: str) -> list[Json]:
+    """What this model may be given back: without reasoning that another has signed, where a mark says so."""
+    marked = next((detail.get("model") for detail in details if detail.get("type") == MODEL), None)
+    is_foreign = isinstance(marked, str) and _bare(marked) != _bare(model)
+    return [detail for detail in details if detail.get("type") not in SIGNED] if is_foreign else details
+
+
+def _bare(model: str) -> str:
+    """`eu.anthropic.claude-x-20251001-v1:0` and `claude-x@20251001` are both claude-x."""
+    return _EDITION.sub("", model.rpartition("/")[2].rpartition(".")[2])

@@ -1,0 +1,160 @@
+"""What the operator sees: every alarm and graph is of a metric that exists, and every alarm says what to do."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from gateway.model import metrics
+from gateway.model.telemetry import FUNCTION, NAMESPACE, SERVICE
+from local.places import REPOSITORY
+from tests.deploy.conftest import Resources, of_type
+
+RUNBOOKS = REPOSITORY / "docs" / "runbooks.md"
+EMITTED: dict[str, set[frozenset[str]]] = {
+    **{
+        name: {frozenset(combination) for combination in combinations}
+        for combinations, names in metrics.REQUEST_METRICS.items()
+        for name in names
+    },
+    **{name: {frozenset({SERVICE, FUNCTION})} for name in metrics.REST_METRICS + metrics.JOB_METRICS},
+    **{name: {frozenset({SERVICE})} for name in metrics.TROUBLE_METRICS},
+}
+"""The combinations of dimensions that CloudWatch has each of our metrics by."""
+SEARCHED = re.compile(r"SEARCH\('\{(?P<schema>[^}]+)\} MetricName=\"(?P<name>[^\"]+)\" service=")
+
+
+def alarms(resources: Resources) -> Resources:
+    return of_type(resources, "AWS::CloudWatch::Alarm") | of_type(resources, "AWS::CloudWatch::CompositeAlarm")
+
+
+def metrics_of(alarm: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Each with Namespace, MetricName and Dimensions."""
+    properties = alarm["Properties"]
+    if "MetricName" in properties:
+        yield properties
+    for member in properties.get("Metrics", ()):
+        if "MetricStat" in member:
+            yield member["MetricStat"]["Metric"]
+
+
+def widgets(resources: Resources) -> list[dict[str, Any]]:
+    body = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    found: list[dict[str, Any]] = json.loads(body)["widgets"]
+    return found
+
+
+def graphed(resources: Resources) -> Iterator[tuple[str, str, frozenset[str]]]:
+    """Namespace, name and dimensions of every line; "." and "..." stand for what the line before has there."""
+    for widget in widgets(resources):
+        last: list[str] = []
+        for given in widget["properties"]["metrics"]:
+            words = [word for word in given if isinstance(word, str)]
+            expression = next(
+                (word["expression"] for word in given if isinstance(word, dict) and "expression" in word), ""
+            )
+            if found := SEARCHED.search(expression):
+                namespace, *dimensions = (word.strip('"') for word in found["schema"].split(","))
+                yield namespace, found["name"], frozenset(dimensions)
+            if words:
+                words = last[: len(last) - len(words) + 1] + words[1:] if words[0] == "..." else words
+                last = [last[place] if word == "." else word for place, word in enumerate(words)]
+                yield last[0], last[1], frozenset(last[2::2])
+
+
+def test_every_alarm_is_of_metrics_that_the_code_emits(deployed: Resources) -> None:
+    ours = [
+        metric
+        for alarm in alarms(deployed).values()
+        for metric in metrics_of(alarm)
+        if metric["Namespace"] == NAMESPACE
+    ]
+    assert ours
+    for metric in ours:
+        dimensions = frozenset(dimension["Name"] for dimension in metric["Dimensions"])
+        assert dimensions in EMITTED[metric["MetricName"]], metric["MetricName"]
+
+
+def test_every_graph_is_of_metrics_that_the_code_emits(deployed: Resources) -> None:
+    ours = [(name, dimensions) for namespace, name, dimensions in graphed(deployed) if namespace == NAMESPACE]
+    assert len(ours) > 20
+    assert [(name, dimensions) for name, dimensions in ours if dimensions not in EMITTED.get(name, set())] == []
+
+
+def test_the_dashboard_shows_all_there_is(deployed: Resources) -> None:
+    """But for what another graph has already in it: the latency in its parts, and cache writes in the input."""
+    shown = {name for namespace, name, _ in graphed(deployed) if namespace == NAMESPACE}
+    assert EMITTED.keys() - shown == {metrics.LATENCY, metrics.CACHE_WRITE_TOKENS, metrics.REST_COLD_START}
+
+
+def test_what_is_watched_of_aws_are_its_own_names(deployed: Resources) -> None:
+    watched = {
+        (metric["Namespace"], metric["MetricName"]) for a in alarms(deployed).values() for metric in metrics_of(a)
+    }
+    watched |= {(namespace, name) for namespace, name, _ in graphed(deployed)}
+    assert {one for one in watched if one[0] != NAMESPACE} == {
+        *(("AWS/ApiGateway", name) for name in ("Count", "5XXError")),
+        *(("AWS/Lambda", name) for name in ("Throttles", "ConcurrentExecutions")),
+        *(("AWS/DynamoDB", name) for name in ("ReadThrottleEvents", "WriteThrottleEvents")),
+        *(("AWS/DynamoDB", name) for name in ("SuccessfulRequestLatency", "ConditionalCheckFailedRequests")),
+        *(("AWS/SQS", name) for name in ("ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible")),
+        ("AWS/Usage", "ResourceCount"),
+    }
+
+
+def test_every_expression_names_only_what_stands_beside_it(deployed: Resources) -> None:
+    for name, alarm in alarms(deployed).items():
+        members = alarm["Properties"].get("Metrics", [])
+        ids = {member["Id"] for member in members}
+        returned = [member["Id"] for member in members if member.get("ReturnData", True)]
+        assert len(returned) == (1 if members else 0), name
+        for member in members:
+            if "Expression" in member:
+                words = set(re.findall(r"\b[a-z]+\b", json.dumps(member["Expression"]).replace("Fn::", "")))
+                assert words <= ids, name
+
+
+def test_every_alarm_has_its_section_in_the_runbook_and_every_section_an_alarm(deployed: Resources) -> None:
+    sections = {
+        heading.lower().replace(" ", "-")
+        for heading in re.findall(r"^## (.+)$", RUNBOOKS.read_text(), flags=re.MULTILINE)
+    }
+    named = set()
+    for name, alarm in alarms(deployed).items():
+        told = re.search(r"Runbook: docs/runbooks\.md#([a-z0-9-]+)$", alarm["Properties"]["AlarmDescription"])
+        assert told, name
+        named.add(told[1])
+    assert named == sections
+
+
+@pytest.mark.parametrize("question", ["**Means.**", "**Look.**", "**Do.**"])
+def test_every_section_says_what_it_means_how_to_look_and_what_to_do(question: str) -> None:
+    sections = RUNBOOKS.read_text().split("\n## ")[1:]
+    assert [section.splitlines()[0] for section in sections if section.count(question) != 1] == []
+
+
+def test_alarms_are_told_to_the_topic_but_for_the_parts_of_another(deployed: Resources) -> None:
+    rule = json.dumps(deployed["AvailabilityAlarm"]["Properties"]["AlarmRule"])
+    for name, alarm in alarms(deployed).items():
+        topic = {"Fn::If": ["HasAlarmTopic", {"Ref": "AlarmTopicArn"}, {"Ref": "AWS::NoValue"}]}
+        told = [] if f"${{{name}}}" in rule else [topic]
+        assert alarm["Properties"].get("AlarmActions", []) == alarm["Properties"].get("OKActions", []) == told, name
+
+
+def test_only_what_the_emulator_lacks_is_left_to_aws(deployed: Resources) -> None:
+    for name, alarm in alarms(deployed).items():
+        needs_aws = "Metrics" in alarm["Properties"] or alarm["Type"] == "AWS::CloudWatch::CompositeAlarm"
+        assert alarm.get("Condition") == ("IsOnAws" if needs_aws else None), name
+
+
+def test_every_function_may_send_traces_when_tracing_is_on(deployed: Resources) -> None:
+    policy = deployed["TracingPolicy"]
+    assert policy["Condition"] == "Traces"
+    roles = {role["Ref"] for role in policy["Properties"]["Roles"]}
+    functions = of_type(deployed, "AWS::Lambda::Function")
+    assert roles == {function["Properties"]["Role"]["Fn::GetAtt"][0] for function in functions.values()}
+    assert all(each["Properties"]["TracingConfig"] == {"Mode": {"Ref": "Tracing"}} for each in functions.values())
