@@ -39,6 +39,13 @@ ALLOWED = {
     }
     | {"s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "lambda:InvokeFunction"}  # kept, linked, and fetched
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
+    "VideosRole": LOGS
+    | TENANTS
+    | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey"}
+    | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}  # as chat
+    | {"dynamodb:PutItem", "dynamodb:Query"}  # jobs
+    | {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:DeleteObject"}  # videos are files
+    | {"s3:AbortMultipartUpload", "lambda:InvokeFunction"},  # of one that broke off; pictures to begin with
     "ModelsRole": LOGS | TENANTS | {"kms:Decrypt"},
     "FilesRole": LOGS
     | TENANTS
@@ -119,6 +126,9 @@ def test_the_routes_are_the_published_ones(deployed: Resources) -> None:
         "/v1/chat/completions": ["post"],
         "/v1/embeddings": ["post"],
         "/v1/images/generations": ["post"],
+        "/v1/videos": ["get", "post"],
+        "/v1/videos/{id}": ["delete", "get"],
+        "/v1/videos/{id}/content": ["get"],
         "/v1/models": ["get"],
         "/v1/models/{id+}": ["get"],
         "/openapi.json": ["get"],
@@ -209,6 +219,7 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_EVENT_BUS",
             "GATEWAY_FETCH_EXCEPTIONS",
             "GATEWAY_FILES_BUCKET",
+            "GATEWAY_JOBS_TABLE",
             "GATEWAY_LEDGER_TABLE",
             "GATEWAY_LOCAL_ENDPOINT",
             "GATEWAY_LOG_LEVEL",
@@ -222,6 +233,7 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_TENANTS_TABLE",
             "GATEWAY_USAGE_RECORD_DAYS",
             "GATEWAY_USAGE_TABLE",
+            "GATEWAY_VIDEO_LOOK_SECONDS",
         }
 
 

@@ -16,6 +16,7 @@ from local.simulators.wire import (
     OBJECT,
     TEXT,
     Asked,
+    Filed,
     Headers,
     Json,
     Kind,
@@ -93,7 +94,7 @@ class OpenAI(ChatApi):
     embeddings = EmbeddingRules(max_tokens=300_000, takes_tokens=True, fixed=("ada-002",))
     images = OPENAI_IMAGES
 
-    def read(self, request: Request, path: str) -> Asked | Json:
+    def read(self, request: Request, path: str) -> Asked | Json | Filed:
         if path != "/responses":
             return super().read(request, path)
         check_key(request.headers.get("authorization", "").removeprefix("Bearer "))

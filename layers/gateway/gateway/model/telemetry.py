@@ -66,6 +66,10 @@ Trouble: TypeAlias = Literal[
     "sweep.settled",
     "tenants.malformed",
     "upload.left_behind",
+    "video.not_cancelled",
+    "video.not_looked_at",
+    "video.not_stored",
+    "video.unrecorded",
 ]
 """What went on all the same, of which the operator should know: a line, and a count named `gateway.<trouble>`."""
 

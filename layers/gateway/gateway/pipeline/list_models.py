@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.model.catalog import EmbeddingFacts, ImageFacts, ModelFacts, Prices, UnitPrice
+from gateway.model.catalog import EmbeddingFacts, ImageFacts, ModelFacts, Prices, UnitPrice, VideoFacts
 from gateway.model.errors import GatewayError
 from gateway.model.tenant import Principal
 from gateway.pipeline.route import find_approved, is_shut_down
@@ -52,6 +52,7 @@ def describe(provider: str, facts: ModelFacts) -> dict[str, Any]:
             "unit_prices": [_unit_price(price) for price in facts.unit_prices],
             "embedding": None if facts.embedding is None else _embedding(facts.embedding),
             "image": None if facts.image is None else _image(facts.image),
+            "video": None if facts.video is None else _video(facts.video),
         },
     }
 
@@ -107,3 +108,12 @@ def _image(facts: ImageFacts) -> dict[str, Any]:
         "moderation": facts.moderation,
         "max_prompt_characters": facts.max_prompt,
     }
+
+
+def _video(facts: VideoFacts) -> dict[str, Any]:
+    """What can be asked for; the first size and `default_seconds` are made where nothing is."""
+    sizes = [
+        {"size": size.size, "resolution": size.resolution, "seconds": list(size.seconds or facts.seconds)}
+        for size in facts.sizes
+    ]
+    return {"sizes": sizes, "default_seconds": facts.default_seconds, "input_reference": facts.picture}

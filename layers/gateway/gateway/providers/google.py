@@ -9,6 +9,7 @@ from gateway.providers.wire.gemini_embeddings import BatchEmbedContents
 from gateway.providers.wire.gemini_files import GeminiFiles
 from gateway.providers.wire.gemini_images import GeminiImages
 from gateway.providers.wire.imagen import Imagen
+from gateway.providers.wire.veo import Veo
 
 
 def x_goog_api_key(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
@@ -39,6 +40,7 @@ PROVIDER = Provider(
     wires={"generate_content": Gemini()},
     embeddings={"embed_content": BatchEmbedContents()},
     images={"generate_content": GeminiImages(), "imagen": Imagen(prefix="/v1beta")},
+    videos={"videos": Veo()},
     authorize=x_goog_api_key,
     own_urls=OWN_URLS,
     inline=for_every_model(INLINE),

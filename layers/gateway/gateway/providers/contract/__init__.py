@@ -10,6 +10,7 @@ from gateway.providers.contract.images import ImagesWire
 from gateway.providers.contract.media import FileApi, InlineLimits, RemoteFile, for_every_model
 from gateway.providers.contract.provider import Provider, base_url_of, bearer, setting
 from gateway.providers.contract.target import Target
+from gateway.providers.contract.video import VideoWire
 
 __all__ = [
     "ANY_SCHEMA",
@@ -23,6 +24,7 @@ __all__ = [
     "RemoteFile",
     "StreamParser",
     "Target",
+    "VideoWire",
     "base_url_of",
     "bearer",
     "for_every_model",

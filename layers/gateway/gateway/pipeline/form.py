@@ -1,0 +1,70 @@
+"""A form (multipart/form-data) as the members of an object, and the files in it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from python_multipart import FormParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import Field, File, parse_options_header
+
+from gateway.model.errors import InvalidRequest, UnreadableBody
+
+MAX_MEMBERS = 64
+_IN_MEMORY = {"MAX_MEMORY_FILE_SIZE": float("inf")}
+_MEMBER = re.compile(r"(?P<name>\w+)\[(?P<member>[\w.-]+)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class FormFile:
+    filename: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(slots=True)
+class Form:
+    """`members`: texts, in objects where they were named `object[member]`, as client libraries do."""
+
+    members: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, FormFile] = field(default_factory=dict)
+
+
+def read_form(content_type: str, body: bytes) -> Form:
+    """Raises UnreadableBody, InvalidRequest (400)."""
+    _, options = parse_options_header(content_type)
+    form = Form()
+
+    def take_text(field: Field) -> None:
+        _put(form, _name(field.field_name), (field.value or b"").decode())
+
+    def take_file(file: File) -> None:
+        file.file_object.seek(0)
+        form.files[_name(file.field_name)] = FormFile(_name(file.file_name or b""), file.file_object.read())
+
+    try:
+        parser = FormParser(
+            "multipart/form-data", take_text, take_file, boundary=options.get(b"boundary"), config=_IN_MEMORY
+        )
+        parser.write(body)
+        parser.finalize()
+    except (FormParserError, UnicodeDecodeError, ValueError) as error:
+        raise UnreadableBody("The request body is not a form (multipart/form-data) that can be read.") from error
+    return form
+
+
+def _name(name: bytes | None) -> str:
+    return (name or b"").decode()
+
+
+def _put(form: Form, name: str, text: str) -> None:
+    if len(form.members) >= MAX_MEMBERS:
+        raise InvalidRequest(f"A form has at most {MAX_MEMBERS} fields.")
+    if (nested := _MEMBER.fullmatch(name)) is None:
+        form.members[name] = text
+        return
+    within = form.members.setdefault(nested["name"], {})
+    if not isinstance(within, dict):
+        raise InvalidRequest(f"'{nested['name']}' is both a text and an object.", param=nested["name"])
+    within[nested["member"]] = text
