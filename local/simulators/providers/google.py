@@ -115,6 +115,8 @@ def _read_other(verb: str, model: str, body: Json) -> Asked | None:
         return read_batch(model, body)
     if verb == "predict":
         return read_imagen(model, body)
+    if verb == "predictLongRunning":
+        return google_videos.begin(model, body)
     return read_picture(model, body) if verb == "generateContent" and wants_image(body) else None
 
 
