@@ -11,10 +11,10 @@ from gateway.hooks.chat_reply import ChatReply
 from gateway.hooks.chat_request import ChatRequest
 from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion, CompletionChunk
-from gateway.model.errors import GatewayError
 from gateway.model.estimate import estimated_usage
 from gateway.model.tenant import Principal
-from gateway.pipeline.account import account_interrupted
+from gateway.pipeline.account import account_interrupted, usage_in_the_error
+from gateway.pipeline.agree import agreed
 from gateway.pipeline.ask import begin
 from gateway.pipeline.attempt import longest_s, streamed, whole
 from gateway.pipeline.capabilities import check_capabilities
@@ -22,17 +22,16 @@ from gateway.pipeline.demand import demand_of
 from gateway.pipeline.enter import enter
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.hooked_stream import HookedStream
-from gateway.pipeline.hooks import STAGE_S, Chain
+from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.media import with_media
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.read import read_chat_call
 from gateway.pipeline.reasoning import by_the_api_for_tools
-from gateway.pipeline.respond import ChunkResponder, account_whole, completion, usage_in_the_error
+from gateway.pipeline.respond import ChunkResponder, account_whole, completion
 from gateway.pipeline.route import CHAT, ChatRoute, resolve
 from gateway.pipeline.structured import Promise, expect
 from gateway.pipeline.tools import with_functions
-from gateway.pipeline.top_up import top_up
 from gateway.ports import World
 
 Stream = AsyncGenerator[list[CompletionChunk], None]
@@ -65,7 +64,8 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
 
     planned = await enter(inbound.authorization, "chat", read, plan, exchange, world)
     chain = Chain(exchange, world)
-    planned = await _agreed(planned, chain, exchange, world)
+    request = ChatRequest(planned.asked, partial(read_chat_call, "application/json"))
+    planned = await agreed(planned, request, plan, chain, exchange, world)
     exchange.schemas_used = planned.promise.names.used
     call = await with_media(planned.call, planned.route, exchange, world)
     check_capabilities(call, planned.route)  # again, for what a file turned out to be
@@ -74,7 +74,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
         exchange.is_held_back = chain.enforces_replies
         return _stream(call, planned.promise, chain, exchange, world)
     with account_interrupted(lambda: estimated_usage(call, 0), exchange):
-        reply = await whole(call, attempt, world, _spare_s(chain, exchange))
+        reply = await whole(call, attempt, world, chain.spare_s)
     usage = account_whole(reply, call, exchange)
     with usage_in_the_error(usage):
         said = await chain.after(ChatReply(planned.promise.shaped(reply), planned.route.model_id))
@@ -92,35 +92,12 @@ async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlan
     return ChatPlan(asked, call, route, Promise(names, expectation), demand)
 
 
-async def _agreed(planned: ChatPlan, chain: Chain, exchange: Exchange, world: World) -> ChatPlan:
-    """The plan as the hooks before the call leave it, and enough held for it. What they change is planned anew."""
-    request = ChatRequest(planned.asked, partial(read_chat_call, "application/json"))
-    agreed = await chain.before(request)
-    if agreed is request:
-        return planned
-    assert exchange.principal is not None  # noqa: S101 - it was admitted
-    assert exchange.ticket is not None  # noqa: S101
-    try:
-        changed = await _plan(agreed.call, exchange.principal, world)
-        await top_up(exchange.ticket, changed.demand, world.clock.now_s())
-    except GatewayError as error:
-        error.message += " A hook of this tenant changed the request."
-        raise
-    return changed
-
-
-def _spare_s(chain: Chain, exchange: Exchange) -> float:
-    """What hooks and media took of the longest time that a request can have, and what hooks may still take."""
-    return exchange.hook_wait_s + exchange.media_wait_s + (STAGE_S if chain.enforces_replies else 0.0)
-
-
 async def _stream(call: ChatCall, promise: Promise, chain: Chain, exchange: Exchange, world: World) -> Stream:
     responder = ChunkResponder(call, promise, exchange, world.clock)
     hooked = HookedStream(chain, exchange.attempts[-1].route.model_id)
     try:
         with account_interrupted(lambda: estimated_usage(call, 0), exchange):
-            spare_s = _spare_s(chain, exchange)
-            async with aclosing(streamed(call, exchange.attempts[-1], world, spare_s)) as arriving:
+            async with aclosing(streamed(call, exchange.attempts[-1], world, chain.spare_s)) as arriving:
                 async for chunks in arriving:
                     if ready := responder.take(hooked.take(responder.read(chunks))):
                         yield ready

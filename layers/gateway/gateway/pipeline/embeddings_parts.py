@@ -66,9 +66,9 @@ def _lists(inputs: Sequence[Text], route: Route[EmbeddingsWire]) -> Iterator[lis
     yield part
 
 
-async def ask_parts(parts: Sequence[Part], attempt: Attempt, world: World) -> None:
-    """Raises the first failure of a part, after all others were broken off."""
-    watch = Watch(attempt, world, attempt.started_s + total_s(parts[0].call))
+async def ask_parts(parts: Sequence[Part], attempt: Attempt, world: World, spare_s: float) -> None:
+    """Raises the first failure of a part, after all others were broken off. `spare_s`: as of `total_s`."""
+    watch = Watch(attempt, world, attempt.started_s + total_s(parts[0].call, spare_s=spare_s))
     with ending(attempt, world.clock):
         reached = await watch.within(contact(attempt, world))
         requests = [attempt.route.wire.render(part.call, reached.target) for part in parts]

@@ -45,6 +45,12 @@ class Chain:
         return any(hook.mode == "enforce" for hook in self._of("post_response"))
 
     @property
+    def spare_s(self) -> float:
+        """What hooks and media took of the longest time that a request can have, and what hooks may still take."""
+        taken_s = self._exchange.hook_wait_s + self._exchange.media_wait_s
+        return taken_s + (STAGE_S if self.enforces_replies else 0.0)
+
+    @property
     def asks_about_replies(self) -> bool:
         return bool(self._of("post_response"))
 
