@@ -27,6 +27,7 @@ ALLOWED = {
     "EmbeddingsRole": LOGS
     | TENANTS
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "bedrock:InvokeModel"}
+    | {"lambda:InvokeFunction", "bedrock:ApplyGuardrail"}  # hooks
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
     "ImagesRole": LOGS
     | TENANTS
@@ -156,7 +157,9 @@ def test_a_role_may_do_what_is_written_down_and_nothing_else(deployed: Resources
     assert actions == ALLOWED[name]
 
 
-def test_of_all_functions_chat_may_invoke_the_media_fetcher_and_hooks(deployed: Resources) -> None:
+def test_inference_may_invoke_hooks_and_chat_the_media_fetcher_too(deployed: Resources) -> None:
+    [embeddings] = [one for one in statements(deployed["EmbeddingsRole"]) if "lambda:InvokeFunction" in one["Action"]]
+    assert ":function:gateway-hook-*" in json.dumps(embeddings["Resource"])
     chat = [one for one in statements(deployed["ChatRole"]) if "lambda:InvokeFunction" in one["Action"]]
     fetcher, hooks = (json.dumps(statement["Resource"]) for statement in chat)
     assert "MediaFetchFunctionAliaslive" in fetcher
