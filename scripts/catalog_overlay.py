@@ -10,7 +10,17 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from gateway.model.catalog import EmbeddingFacts, ImageFacts, ModelFacts, Prices, PriceTier, ServiceTier, UnitPrice
+from gateway.model.catalog import (
+    EmbeddingFacts,
+    ImageFacts,
+    ModelFacts,
+    Prices,
+    PriceTier,
+    ServiceTier,
+    SpeechFacts,
+    TranscriptionFacts,
+    UnitPrice,
+)
 from gateway.model.units import Unit
 
 MODALITIES = ("text", "image", "audio", "video", "document", "embedding")
@@ -88,6 +98,8 @@ class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     usd_per_unit: list[UsdPerUnit] = []
     embedding: EmbeddingFacts | UnsetType = UNSET
     image: ImageFacts | UnsetType = UNSET
+    speech: SpeechFacts | UnsetType = UNSET
+    transcription: TranscriptionFacts | UnsetType = UNSET
 
 
 class Patch(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):

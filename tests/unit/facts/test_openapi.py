@@ -16,6 +16,7 @@ from gateway.model.embeddings import EmbeddingList, EmbeddingsCall
 from gateway.model.errors import Detail, InvalidRequest
 from gateway.model.images import ImageList, ImagesCall
 from gateway.model.provider_errors import ProviderTimeout
+from gateway.model.speech import Speech, SpeechCall, SpeechDelta, SpeechDone
 from gateway.model.tenant import Tenant, User
 from gateway.pipeline.admin_keys import Order, Rotation
 from gateway.pipeline.list_models import describe
@@ -34,6 +35,7 @@ STRUCTURES = {
     "AttemptReport": "Attempt",
     "EmbeddingsCall": "EmbeddingsRequest",
     "ImagesCall": "ImagesRequest",
+    "SpeechCall": "SpeechRequest",
 }
 
 
@@ -147,7 +149,8 @@ def test_capabilities_are_those_of_the_catalog() -> None:
     assert shown["capabilities"]["items"] == rows["capabilities"]["items"]
 
 
-CROSSING = (ChatCall, Completion, CompletionChunk, EmbeddingsCall, EmbeddingList, ImagesCall, ImageList)
+CALLS = (ChatCall, EmbeddingsCall, ImagesCall, SpeechCall)
+CROSSING = (*CALLS, Completion, CompletionChunk, EmbeddingList, ImageList, Speech, SpeechDelta, SpeechDone)
 
 
 @pytest.mark.parametrize("root", CROSSING)
@@ -158,7 +161,7 @@ def test_members_are_those_of_the_structures(root: type) -> None:
     for name, structure in structures.items():
         described = schemas[STRUCTURES.get(name, name)]
         assert set(described["properties"]) == set(structure["properties"]), name
-        if root in (ChatCall, EmbeddingsCall, ImagesCall):
+        if root in CALLS:
             assert set(described.get("required", ())) == set(structure["required"]), name
 
 

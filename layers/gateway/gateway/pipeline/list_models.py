@@ -8,7 +8,15 @@ from typing import Any
 
 import msgspec
 
-from gateway.model.catalog import EmbeddingFacts, ImageFacts, ModelFacts, Prices, UnitPrice
+from gateway.model.catalog import (
+    EmbeddingFacts,
+    ImageFacts,
+    ModelFacts,
+    Prices,
+    SpeechFacts,
+    TranscriptionFacts,
+    UnitPrice,
+)
 from gateway.model.errors import GatewayError
 from gateway.model.tenant import Principal
 from gateway.pipeline.route import find_approved, is_shut_down
@@ -52,6 +60,8 @@ def describe(provider: str, facts: ModelFacts) -> dict[str, Any]:
             "unit_prices": [_unit_price(price) for price in facts.unit_prices],
             "embedding": None if facts.embedding is None else _embedding(facts.embedding),
             "image": None if facts.image is None else _image(facts.image),
+            "speech": None if facts.speech is None else _members(facts.speech),
+            "transcription": None if facts.transcription is None else _members(facts.transcription),
         },
     }
 
@@ -107,3 +117,9 @@ def _image(facts: ImageFacts) -> dict[str, Any]:
         "moderation": facts.moderation,
         "max_prompt_characters": facts.max_prompt,
     }
+
+
+def _members(facts: SpeechFacts | TranscriptionFacts) -> dict[str, Any]:
+    """As the catalog has them."""
+    members = msgspec.structs.asdict(facts).items()
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in members}

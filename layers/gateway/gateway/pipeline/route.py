@@ -11,7 +11,7 @@ from gateway.model.catalog import ModelFacts
 from gateway.model.errors import CapabilityNotSupported, ModelDeprecated, ModelNotApproved, ModelNotFound
 from gateway.model.tenant import Principal
 from gateway.ports import Catalog
-from gateway.providers.contract import ChatWire, EmbeddingsWire, ImagesWire, Provider
+from gateway.providers.contract import ChatWire, EmbeddingsWire, ImagesWire, Provider, SpeechWire
 from gateway.providers.lookup import provider_named
 
 W = TypeVar("W")
@@ -34,6 +34,7 @@ EMBEDDINGS: Capability[EmbeddingsWire] = Capability("embeddings", lambda provide
 IMAGES: Capability[ImagesWire] = Capability(
     "image generation", lambda provider: provider.images, needs="image_generation"
 )
+SPEECH: Capability[SpeechWire] = Capability("speech", lambda provider: provider.speech, needs="speech")
 
 
 @dataclass(frozen=True)
