@@ -31,6 +31,8 @@ PROVIDERS = (
     "ollama",
     "vllm",
     "voyage",
+    "deepgram",
+    "elevenlabs",
 )
 # What else an owner sets, of providers whose address depends on him: AZURE_RESOURCE, VERTEX_PROJECT, ...
 SETTINGS = {

@@ -17,6 +17,8 @@ from gateway.model.catalog import (
     Prices,
     PriceTier,
     ServiceTier,
+    SpeechFacts,
+    TranscriptionFacts,
     UnitPrice,
     VideoFacts,
 )
@@ -98,6 +100,8 @@ class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     embedding: EmbeddingFacts | UnsetType = UNSET
     image: ImageFacts | UnsetType = UNSET
     video: VideoFacts | UnsetType = UNSET
+    speech: SpeechFacts | UnsetType = UNSET
+    transcription: TranscriptionFacts | UnsetType = UNSET
 
 
 class Patch(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,7 +16,9 @@ from local.simulators.providers.azure import Azure
 from local.simulators.providers.bedrock import Bedrock
 from local.simulators.providers.cerebras import Cerebras
 from local.simulators.providers.cohere import Cohere
+from local.simulators.providers.deepgram import Deepgram
 from local.simulators.providers.deepseek import DeepSeek
+from local.simulators.providers.elevenlabs import ElevenLabs
 from local.simulators.providers.fireworks import Fireworks
 from local.simulators.providers.google import Google
 from local.simulators.providers.groq import Groq
@@ -58,6 +60,8 @@ APIS: tuple[Api, ...] = (
     VLLM(),
     Voyage(),
     Runway(),
+    Deepgram(),
+    ElevenLabs(),
 )
 
 FILES = "files"

@@ -42,11 +42,17 @@ ALLOWED = {
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
     "VideosRole": LOGS
     | TENANTS
-    | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey"}
+    | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "bedrock:ApplyGuardrail"}
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}  # as chat
     | {"dynamodb:PutItem", "dynamodb:Query"}  # jobs
     | {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:DeleteObject"}  # videos are files
     | {"s3:AbortMultipartUpload", "lambda:InvokeFunction"},  # of one that broke off; pictures to begin with
+    "SpeechRole": LOGS
+    | TENANTS
+    | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "bedrock:ApplyGuardrail"}
+    | {"s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"}  # kept and linked
+    | {"lambda:InvokeFunction"}  # hooks
+    | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
     "ModelsRole": LOGS | TENANTS | {"kms:Decrypt"},
     "FilesRole": LOGS
     | TENANTS
@@ -130,6 +136,7 @@ def test_the_routes_are_the_published_ones(deployed: Resources) -> None:
         "/v1/videos": ["get", "post"],
         "/v1/videos/{id}": ["delete", "get"],
         "/v1/videos/{id}/content": ["get"],
+        "/v1/audio/speech": ["post"],
         "/v1/models": ["get"],
         "/v1/models/{id+}": ["get"],
         "/openapi.json": ["get"],

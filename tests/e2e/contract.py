@@ -40,6 +40,8 @@ def check_answer(path: str, status: int, content_type: str, body: bytes) -> None
     """Any answer of the gateway: an error has the one envelope, a reply the schema of its route."""
     if status >= 400:
         check("ErrorEnvelope", json.loads(body))
+    elif path.endswith("/audio/speech"):
+        check_speech(content_type, body)
     elif content_type.startswith("text/event-stream"):
         check_stream(body)
     elif path.endswith("/chat/completions"):
@@ -85,3 +87,16 @@ def check_stream(body: bytes) -> None:
         check("ErrorEnvelope", events[-1])
     assert (data[-1] == "[DONE]") is not failed
     assert ["usage" in event for event in events] == [False] * (len(events) - 1) + [not failed]
+
+
+def check_speech(content_type: str, body: bytes) -> None:
+    """The recording itself, the file with it, or events of which the last one says what it took."""
+    if content_type.startswith("application/json"):
+        check("Speech", json.loads(body))
+    elif content_type.startswith("text/event-stream"):
+        *deltas, last = [json.loads(line.removeprefix("data: ")) for line in body.decode().splitlines() if "{" in line]
+        for delta in deltas:
+            check("SpeechDelta", delta)
+        check("ErrorEnvelope" if "error" in last else "SpeechDone", last)
+    else:
+        assert content_type.startswith("audio/")

@@ -11,6 +11,7 @@ from local.simulators.providers.conversation import check_call_ids, check_nothin
 from local.simulators.providers.embeddings import EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle
 from local.simulators.providers.images import ImageRules
+from local.simulators.providers.speech import SpeechRules
 from local.simulators.script import (
     Answer,
     ToolCall,
@@ -88,6 +89,7 @@ class ChatApi(Api):
     errors: ErrorStyle
     embeddings: EmbeddingRules | None = None
     images: ImageRules | None = None
+    speech: SpeechRules | None = None
     empty_content: str | None = ""
     reasoning_field: str | None = "reasoning_content"
     shows_reasoning = True
@@ -115,6 +117,8 @@ class ChatApi(Api):
             return self.embeddings.read(decode_object(request.body))
         if request.method == "POST" and self.images and path == self.images.path:
             return self.images.read(decode_object(request.body), request.headers.get("host", ""))
+        if request.method == "POST" and self.speech and path == self.speech.path:
+            return self.speech.read(decode_object(request.body))
         if request.method != "POST" or path != "/chat/completions":
             raise Refused("no_route", f"Invalid URL ({request.method} {request.path})")
         body = decode_object(request.body)

@@ -12,6 +12,7 @@ from local.simulators.providers.google_embed import read_batch
 from local.simulators.providers.google_files import FILE, JSON_UTF8, UPLOAD, GoogleFiles
 from local.simulators.providers.google_images import read_imagen, read_picture, wants_image
 from local.simulators.providers.google_request import read_request
+from local.simulators.providers.google_speech import read_speech, wants_speech
 from local.simulators.script import Answer, ToolCall, Usage
 from local.simulators.wire import (
     UNKNOWN_MODEL,
@@ -117,6 +118,8 @@ def _read_other(verb: str, model: str, body: Json) -> Asked | None:
         return read_imagen(model, body)
     if verb == "predictLongRunning":
         return google_videos.begin(model, body)
+    if verb == "streamGenerateContent" and wants_speech(body):
+        return read_speech(model, body)
     return read_picture(model, body) if verb == "generateContent" and wants_image(body) else None
 
 

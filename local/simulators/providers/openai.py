@@ -8,6 +8,7 @@ from local.simulators.providers.embeddings import EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle, code_of, kind_of
 from local.simulators.providers.images import OPENAI_IMAGES
 from local.simulators.providers.responses import ResponsesCall
+from local.simulators.providers.speech import OPENAI_SPEECH
 from local.simulators.script import Answer, Usage
 from local.simulators.wire import (
     ANY,
@@ -93,6 +94,7 @@ class OpenAI(ChatApi):
     errors = ErrorStyle(error_body, headers=error_headers)
     embeddings = EmbeddingRules(max_tokens=300_000, takes_tokens=True, fixed=("ada-002",))
     images = OPENAI_IMAGES
+    speech = OPENAI_SPEECH
 
     def read(self, request: Request, path: str) -> Asked | Json | Filed:
         if path != "/responses":

@@ -22,7 +22,8 @@ from scripts.catalog_overlay import read_overlays
 from tests.unit.facts.facts import CATALOG, SHARED, read_json
 
 PROVIDERS = (
-    *("anthropic", "azure", "bedrock", "cerebras", "cohere", "deepseek", "fireworks", "google", "groq"),
+    *("anthropic", "azure", "bedrock", "cerebras", "cohere", "deepgram", "deepseek"),
+    *("elevenlabs", "fireworks", "google", "groq"),
     *("huggingface", "mistral", "ollama", "openai", "openrouter", "perplexity", "runway", "together", "vertex"),
     *("vllm", "voyage", "xai"),
 )

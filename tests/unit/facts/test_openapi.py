@@ -16,6 +16,7 @@ from gateway.model.embeddings import EmbeddingList, EmbeddingsCall
 from gateway.model.errors import Detail, InvalidRequest
 from gateway.model.images import ImageList, ImagesCall
 from gateway.model.provider_errors import ProviderTimeout
+from gateway.model.speech import Speech, SpeechCall, SpeechDelta, SpeechDone
 from gateway.model.tenant import Tenant, User
 from gateway.model.video import VideoCall, VideoDeleted, VideoList
 from gateway.pipeline.admin_keys import Order, Rotation
@@ -36,6 +37,7 @@ STRUCTURES = {
     "AttemptReport": "Attempt",
     "EmbeddingsCall": "EmbeddingsRequest",
     "ImagesCall": "ImagesRequest",
+    "SpeechCall": "SpeechRequest",
 }
 
 
@@ -149,18 +151,19 @@ def test_capabilities_are_those_of_the_catalog() -> None:
     assert shown["capabilities"]["items"] == rows["capabilities"]["items"]
 
 
-CROSSING = (
-    ChatCall,
+CALLS = (ChatCall, EmbeddingsCall, ImagesCall, SpeechCall, VideoCall)
+REPLIES = (
     Completion,
     CompletionChunk,
-    EmbeddingsCall,
     EmbeddingList,
-    ImagesCall,
     ImageList,
-    VideoCall,
+    Speech,
+    SpeechDelta,
+    SpeechDone,
     VideoList,
     VideoDeleted,
 )
+CROSSING = (*CALLS, *REPLIES)
 
 
 @pytest.mark.parametrize("root", CROSSING)
@@ -171,7 +174,7 @@ def test_members_are_those_of_the_structures(root: type) -> None:
     for name, structure in structures.items():
         described = schemas[STRUCTURES.get(name, name)]
         assert set(described["properties"]) == set(structure["properties"]), name
-        if root in (ChatCall, EmbeddingsCall, ImagesCall, VideoCall):
+        if root in CALLS:
             assert set(described.get("required", ())) == set(structure["required"]), name
 
 

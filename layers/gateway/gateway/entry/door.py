@@ -105,10 +105,12 @@ async def _inbound(arrival: Arrival, receive: Receive) -> Inbound:
 
 
 async def _refuse(error: GatewayError, responder: Responder, arrival: Arrival, exchange: Exchange) -> None:
-    """Within a stream as its last event, with what it cost until then."""
+    """Within a stream as its last event, with what it cost until then; bytes that have begun are broken off."""
     if responder.status is None:
         await responder.error(error, limit_headers(exchange.ticket))
         return
+    if not responder.takes_events:
+        raise error  # the runtime ends the answer so that it is seen to be incomplete
     said = error_body(error, arrival)
     said["error"].setdefault("usage", exchange.usage_report)
     await responder.write(event(said), last=True)

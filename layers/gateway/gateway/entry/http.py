@@ -96,19 +96,25 @@ def cors_headers() -> dict[str, str]:
     if not origin:
         return {}
     limits = ", ".join(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in UNITS)
-    exposed = f"retry-after, x-gateway-request-id, x-request-id, x-should-retry, {BUDGET_REMAINING}, {limits}"
+    ours = "x-gateway-request-id, x-gateway-usage, x-request-id, x-should-retry"
+    exposed = f"retry-after, {ours}, {BUDGET_REMAINING}, {limits}"
     return {"access-control-allow-origin": origin, "access-control-expose-headers": exposed}
 
 
 class Responder:
-    """Writes the one answer of a request. `status`: the one that is on its way to the client, None before that."""
+    """Writes the one answer of a request. `status`: the one that is on its way to the client, None before that.
+
+    `takes_events`: whether more of it can be server-sent events.
+    """
 
     def __init__(self, arrival: Arrival, send: Send) -> None:
         self._arrival, self._send = arrival, send
         self.status: int | None = None
+        self.takes_events = False
 
     async def start(self, status: int, headers: dict[str, str]) -> None:
         self.status = status
+        self.takes_events = headers.get("content-type", "").startswith("text/event-stream")
         ids = {"x-request-id": self._arrival.echoed_id, "x-gateway-request-id": self._arrival.request_id}
         everywhere = {**ids, **cors_headers()}
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in {**headers, **everywhere}.items()]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from msgspec import Struct, field
 
 from gateway.model.units import Unit
+
+SpeechFormat: TypeAlias = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 
 
 class Prices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -141,6 +143,37 @@ class VideoFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     picture: Literal["none", "optional", "required"] = "none"
 
 
+class SpeechFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a speaker can be asked for. `voices`: its own; `other_voices`: takes ids of the owner's voices besides.
+    `formats`: its own choice first. `min_speed`, `max_speed`: None where speed cannot be chosen. `max_input`:
+    characters. `instructions`: whether it can be told how to speak.
+    """
+
+    voices: tuple[str, ...] = ()
+    other_voices: bool = False
+    formats: tuple[SpeechFormat, ...] = ()
+    min_speed: float | None = None
+    max_speed: float | None = None
+    max_input: int | None = None
+    instructions: bool = False
+
+
+class TranscriptionFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a model that writes down what is said can be asked for. `timestamps`: of what it tells the times.
+
+    `language`, `prompt`, `temperature`: whether it takes them. `logprobs`: whether it gives them. `max_bytes`: of one
+    recording. `min_ms`: what is charged at least.
+    """
+
+    timestamps: tuple[Literal["word", "segment"], ...] = ()
+    language: bool = False
+    prompt: bool = False
+    temperature: bool = False
+    logprobs: bool = False
+    max_bytes: int | None = None
+    min_ms: int = 0
+
+
 class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`id`: as the provider names it. `api`: the wire it is spoken through (a key of the provider's wires for what the
     model does).
@@ -154,7 +187,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     facts. `shutdown`: ISO date, when past the model is refused as deprecated. `image_tokens`: the most that one image
     of the prompt can count; None: unknown. `service_tiers`: by the name that a reply gives the tier that served it.
     `unit_prices`: of what is not charged by tokens. `embedding`: of a maker of vectors. `image`: of a maker of images.
-    `video`: of a maker of videos.
+    `video`: of a maker of videos. `speech`: of a speaker. `transcription`: of a model that writes down what is said.
     """
 
     id: str
@@ -186,6 +219,8 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     embedding: EmbeddingFacts | None = None
     image: ImageFacts | None = None
     video: VideoFacts | None = None
+    speech: SpeechFacts | None = None
+    transcription: TranscriptionFacts | None = None
 
     @property
     def is_known(self) -> bool:

@@ -8,7 +8,16 @@ from typing import Any
 
 import msgspec
 
-from gateway.model.catalog import EmbeddingFacts, ImageFacts, ModelFacts, Prices, UnitPrice, VideoFacts
+from gateway.model.catalog import (
+    EmbeddingFacts,
+    ImageFacts,
+    ModelFacts,
+    Prices,
+    SpeechFacts,
+    TranscriptionFacts,
+    UnitPrice,
+    VideoFacts,
+)
 from gateway.model.errors import GatewayError
 from gateway.model.tenant import Principal
 from gateway.pipeline.route import find_approved, is_shut_down
@@ -53,6 +62,8 @@ def describe(provider: str, facts: ModelFacts) -> dict[str, Any]:
             "embedding": None if facts.embedding is None else _embedding(facts.embedding),
             "image": None if facts.image is None else _image(facts.image),
             "video": None if facts.video is None else _video(facts.video),
+            "speech": None if facts.speech is None else _members(facts.speech),
+            "transcription": None if facts.transcription is None else _members(facts.transcription),
         },
     }
 
@@ -117,3 +128,9 @@ def _video(facts: VideoFacts) -> dict[str, Any]:
         for size in facts.sizes
     ]
     return {"sizes": sizes, "default_seconds": facts.default_seconds, "input_reference": facts.picture}
+
+
+def _members(facts: SpeechFacts | TranscriptionFacts) -> dict[str, Any]:
+    """As the catalog has them."""
+    members = msgspec.structs.asdict(facts).items()
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in members}

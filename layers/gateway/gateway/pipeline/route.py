@@ -11,7 +11,7 @@ from gateway.model.catalog import ModelFacts
 from gateway.model.errors import CapabilityNotSupported, ModelDeprecated, ModelNotApproved, ModelNotFound
 from gateway.model.tenant import Principal
 from gateway.ports import Catalog
-from gateway.providers.contract import ChatWire, EmbeddingsWire, ImagesWire, Provider, VideoWire
+from gateway.providers.contract import ChatWire, EmbeddingsWire, ImagesWire, Provider, SpeechWire, VideoWire
 from gateway.providers.lookup import provider_named
 
 W = TypeVar("W")
@@ -35,6 +35,7 @@ IMAGES: Capability[ImagesWire] = Capability(
     "image generation", lambda provider: provider.images, needs="image_generation"
 )
 VIDEOS: Capability[VideoWire] = Capability("videos", lambda provider: provider.videos)
+SPEECH: Capability[SpeechWire] = Capability("speech", lambda provider: provider.speech, needs="speech")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
 from gateway.providers.wire.openai_images import OpenAiImages
 from gateway.providers.wire.openai_responses import OpenAiResponses
+from gateway.providers.wire.openai_speech import OpenAiSpeech
 
 CHAT = Quirks(
     developer_role=True,
@@ -22,4 +23,5 @@ PROVIDER = Provider(
     wires={"chat_completions": OpenAiChat(CHAT), "responses": OpenAiResponses()},
     embeddings={"embeddings": OpenAiEmbeddings(tokens=True, lacks=frozenset({"metadata"}))},
     images={"images": OpenAiImages()},
+    speech={"speech": OpenAiSpeech()},
 )

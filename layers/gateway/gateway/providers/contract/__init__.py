@@ -9,6 +9,7 @@ from gateway.providers.contract.embeddings import EmbeddingsWire
 from gateway.providers.contract.images import ImagesWire
 from gateway.providers.contract.media import FileApi, InlineLimits, RemoteFile, for_every_model
 from gateway.providers.contract.provider import Provider, base_url_of, bearer, setting
+from gateway.providers.contract.speech import SpeechParser, SpeechWire
 from gateway.providers.contract.target import Target
 from gateway.providers.contract.video import VideoWire
 
@@ -22,6 +23,8 @@ __all__ = [
     "InlineLimits",
     "Provider",
     "RemoteFile",
+    "SpeechParser",
+    "SpeechWire",
     "StreamParser",
     "Target",
     "VideoWire",

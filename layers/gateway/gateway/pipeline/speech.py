@@ -1,0 +1,162 @@
+"""Speech from key to recording, in reading order."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from gateway.hooks.speech import SpeechRequest
+from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS
+from gateway.model.file import Origin
+from gateway.model.money import cost_nano_usd
+from gateway.model.speech import CONTENT_TYPES, Speech, SpeechCall, SpeechDelta, SpeechDone, SpeechUsage
+from gateway.model.tenant import Principal
+from gateway.model.wav import with_sizes
+from gateway.pipeline.agree import agreed
+from gateway.pipeline.ask import begin
+from gateway.pipeline.demand import demand_at_most
+from gateway.pipeline.enter import enter
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.generated_media import KeptMedia, keep_media
+from gateway.pipeline.hooks import Chain
+from gateway.pipeline.inbound import Inbound
+from gateway.pipeline.meters import Demand
+from gateway.pipeline.read import read_json
+from gateway.pipeline.report import report
+from gateway.pipeline.route import SPEECH, Route, resolve
+from gateway.pipeline.speech_check import checked, usage_at_most, usage_of
+from gateway.pipeline.speech_stream import Recording
+from gateway.pipeline.watch import lease_s
+from gateway.ports import World
+from gateway.providers.contract import SpeechWire
+
+_SPEECH = msgspec.json.Decoder(SpeechCall)
+_JSON = "application/json"
+Form: TypeAlias = Literal["stored", "bytes", "events"]
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechPlan:
+    """A call as the client asked it and as its provider can be asked, and the most it can use."""
+
+    asked: SpeechCall
+    call: SpeechCall
+    route: Route[SpeechWire]
+    demand: Demand
+
+    @property
+    def content_type(self) -> str:
+        assert self.call.response_format is not None  # noqa: S101 - `checked` has set it
+        return CONTENT_TYPES[self.call.response_format]
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenBytes:
+    """`usage`: exact where characters are paid; tokens are estimated, since they are told after the last byte."""
+
+    content_type: str
+    usage: SpeechUsage
+    pieces: AsyncGenerator[bytes, None]
+
+
+SpeechEvents: TypeAlias = AsyncGenerator[SpeechDelta | SpeechDone, None]
+
+
+async def run(inbound: Inbound, exchange: Exchange, world: World) -> Speech | SpokenBytes | SpeechEvents:
+    """The stored recording, or its bytes or events, of which nothing is made before the first is asked for.
+
+    Raises GatewayError; bytes and events raise it from their iteration, also in the middle.
+    """
+    form: Form = "stored"
+
+    def read() -> SpeechCall:
+        nonlocal form
+        call = read_json(_SPEECH, inbound.content_type, inbound.body)
+        form = _form(call, inbound.accept)
+        exchange.note(call, stream=form != "stored")
+        return call
+
+    async def plan(call: SpeechCall, principal: Principal) -> SpeechPlan:
+        return plan_speech(call, principal, world, _longest_ms(form))
+
+    planned = await enter(inbound.authorization, "speech", read, plan, exchange, world)
+    chain = Chain(exchange, world)
+    request = SpeechRequest(planned.asked, partial(read_json, _SPEECH, _JSON))
+    planned = await agreed(planned, request, plan, chain, exchange, world)
+    if form == "stored":
+        return speech(await kept_recording(planned, chain, exchange, world), exchange, world)
+    exchange.is_held_back = chain.enforces_replies
+    begin(planned.route, exchange, world.clock)
+    pieces = Recording(planned.call, _longest_ms(form), chain, exchange, world).agreed()
+    if form == "events":
+        return _events(pieces, exchange, world)
+    usage = usage_of(planned.call, planned.route.facts, None)
+    told = SpeechUsage.of(usage, cost_nano_usd(usage, planned.route.facts))
+    return SpokenBytes(planned.content_type, told, pieces)
+
+
+def _form(call: SpeechCall, accept: str) -> Form:
+    """OpenAI's clients accept application/octet-stream."""
+    if call.stream_format == "sse":
+        return "events"
+    types = [one.partition(";")[0].strip().lower() for one in accept.split(",")]
+    wants_bytes = any(one.startswith("audio/") or one == "application/octet-stream" for one in types)
+    return "bytes" if wants_bytes or call.stream_format == "audio" else "stored"
+
+
+def _longest_ms(form: Form) -> int:
+    return MAX_BEGIN_MS if form == "stored" else MAX_STREAM_MS
+
+
+def plan_speech(asked: SpeechCall, principal: Principal, world: World, longest_ms: int = MAX_BEGIN_MS) -> SpeechPlan:
+    route = resolve(SPEECH, asked.model, principal, world.catalog, world.clock.now_s())
+    call = checked(asked, route)
+    demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(call, longest_ms))
+    return SpeechPlan(asked, call, route, demand)
+
+
+async def kept_recording(planned: SpeechPlan, chain: Chain, exchange: Exchange, world: World) -> KeptMedia:
+    """Stores it as it comes; a WAV file when it is whole, for its header says how long it is."""
+    begin(planned.route, exchange, world.clock)
+    assert exchange.principal is not None  # noqa: S101 - it was admitted
+    origin = Origin(planned.route.model_id, exchange.request_id)
+    tenant_id = exchange.principal.tenant.id
+    async with aclosing(Recording(planned.call, MAX_BEGIN_MS, chain, exchange, world).agreed()) as pieces:
+        is_wav = planned.call.response_format == "wav"
+        media: bytes | AsyncIterator[bytes] = with_sizes(await whole(pieces)) if is_wav else pieces
+        return await keep_media(tenant_id, origin, media, planned.content_type, world)
+
+
+async def whole(pieces: AsyncIterator[bytes]) -> bytes:
+    gathered = bytearray()
+    async for piece in pieces:
+        gathered += piece
+    return bytes(gathered)
+
+
+def speech(kept: KeptMedia, exchange: Exchange, world: World) -> Speech:
+    attempt = exchange.attempts[-1]
+    return Speech(
+        **kept.told(),
+        model=attempt.route.model_id,
+        usage=_usage(exchange),
+        gateway=report(exchange, world.clock),
+    )
+
+
+async def _events(pieces: AsyncGenerator[bytes, None], exchange: Exchange, world: World) -> SpeechEvents:
+    async with aclosing(pieces):
+        async for piece in pieces:
+            yield SpeechDelta(audio=b64encode(piece).decode())
+    yield SpeechDone(usage=_usage(exchange), gateway=report(exchange, world.clock))
+
+
+def _usage(exchange: Exchange) -> SpeechUsage:
+    assert exchange.usage is not None  # noqa: S101 - a recording that has ended is accounted for
+    return SpeechUsage.of(exchange.usage, exchange.cost_nano_usd)
