@@ -23,11 +23,15 @@ def model_mark(model: str) -> Json:
     return {"type": MODEL, "model": model}
 
 
-def without_foreign(details: list[Json], model: str) -> list[Json]:
-    """What this model may be given back: without reasoning that another has signed, where a mark says so."""
-    marked = next((detail.get("model") for detail in details if detail.get("type") == MODEL), None)
-    is_foreign = isinstance(marked, str) and _bare(marked) != _bare(model)
-    return [detail for detail in details if detail.get("type") not in SIGNED] if is_foreign else details
+def without_foreign(details: list[tuple[str, Json]], model: str) -> list[tuple[str, Json]]:
+    """What this model may be given back: without reasoning that another has signed, where a mark says so.
+
+    The details come with their places, as from `replayed`.
+    """
+    marked = next((detail.get("model") for _, detail in details if detail.get("type") == MODEL), None)
+    if not isinstance(marked, str) or _bare(marked) == _bare(model):
+        return details
+    return [(at, detail) for at, detail in details if detail.get("type") not in SIGNED]
 
 
 def _bare(model: str) -> str:
