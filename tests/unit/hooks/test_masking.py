@@ -114,6 +114,18 @@ def test_a_reply_gets_its_values_back_in_text_and_arguments() -> None:
     assert restored.reply.choices[0].message.reasoning_details == [{"a": 1}]
 
 
+@pytest.mark.parametrize(
+    ("thought", "sent"),
+    [("To <EMAIL_1>, then.", True), ("To joe@example.org, then.", False), ("To joe\u200b@example.org", True)],
+)
+def test_signed_reasoning_goes_back_as_it_is_or_not_at_all(thought: str, sent: bool) -> None:
+    details = [{"type": "thinking", "thinking": thought, "signature": "c2ln"}, {"type": "text", "chars": 3}]
+    subject = request(MAIL, {"role": "assistant", "content": f"To {MAIL}", "reasoning_details": details})
+    _, message = masked(subject).subject.call.messages
+    assert isinstance(message, AssistantMessage)
+    assert (message.content, message.reasoning_details) == ("To <EMAIL_1>", details if sent else None)
+
+
 def test_values_that_are_not_to_come_back_do_not() -> None:
     masking = Masking()
     masked(request("joe@example.org"), masking, MaskPiiHook(id="pii", restores=False))

@@ -264,3 +264,15 @@ def test_the_schema_takes_replies_of_every_operation(reply: Any) -> None:
 def test_a_reply_without_choices_can_be_asked_about() -> None:
     empty = ChatReply(Reply(choices=[]), "openai/gpt-4o")
     assert asked("post_response", empty)["response"]["choices"] == []
+
+
+def test_no_patch_changes_what_is_signed() -> None:
+    said = {"role": "assistant", "content": "Hi", "reasoning_details": [{"type": "thinking", "signature": "s"}]}
+    subject = request("Hello", said)
+    forged = {**said, "reasoning_details": [{"type": "thinking", "signature": "t"}]}
+    user = {"role": "user", "content": "Hello"}
+    for kept in (said, {**said, "content": "Ho"}, {**said, "reasoning_details": None}):
+        answered(subject, action="modify", patch={"messages": [user, kept]})
+    with pytest.raises(HookFailed) as failed:
+        answered(subject, action="modify", patch={"messages": [user, forged]})
+    assert failed.value.cause == "patch_details"

@@ -42,6 +42,9 @@ class ImagesReply:
         )
         return self if images == self.images else replace(self, images=images)
 
+    def written(self) -> ImagesReply:
+        return self
+
     def restored(self, change: Change) -> ImagesReply:
         return self.with_texts(change)
 

@@ -22,6 +22,10 @@ class Subject(Protocol):
         """With everything changed that people or models wrote, one text after the other, in the same order always."""
         ...
 
+    def written(self) -> Self:
+        """Without what a model gets back as it said it: tokens that stand there are those of an earlier masking."""
+        ...
+
     def documents(self) -> Iterable[bytes]:
         """What a JSON Schema can be held against, as JSON."""
         ...
