@@ -21,7 +21,7 @@ from gateway.pipeline.generated_media import keep_media
 from gateway.pipeline.media import MAX_BYTES
 from gateway.ports import World
 
-GENERATED = ("image/", "audio/")
+GENERATED = ("image", "audio")
 
 
 async def with_media_kept(reply: Reply, exchange: Exchange, world: World) -> Reply:
@@ -104,7 +104,7 @@ async def _read(entry: Json, where: str, left_bytes: int, exchange: Exchange, wo
         found = await world.files.get(exchange.principal.tenant.id, file_id, left_bytes * 3 // 4)
     except FileNotFound as error:
         raise MediaNotFound(error.message, param=f"{where}.file_id") from None
-    if not found.content_type.startswith(GENERATED):
-        raise InvalidRequest(f"No reply has {found.content_type} in it.", param=f"{where}.file_id")
-    named = {"type": entry.get("type", "image"), "content_type": found.content_type}
-    return {**named, "data": b64encode(found.data).decode()}
+    medium = entry.get("type", "image")
+    if medium not in GENERATED or not found.content_type.startswith(f"{medium}/"):
+        raise InvalidRequest(f"No reply has {found.content_type} as {medium}.", param=f"{where}.file_id")
+    return {"type": medium, "content_type": found.content_type, "data": b64encode(found.data).decode()}
