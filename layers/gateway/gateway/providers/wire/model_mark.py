@@ -14,6 +14,11 @@ MODEL = "model"
 _EDITION = re.compile(r"(?:[-@]\d{8}|@[a-z]+|-v\d+(?::\d+)?)+$")
 """Date and version of one model, as the hosts write them, each in its own way, behind its name."""
 
+_REGION_AND_MAKER = re.compile(r"(?:(?:us-gov|ai21|[a-z]+)\.){1,2}")
+"""Before the name on Bedrock. Names have dots of their own, behind their numbers (`glm-4.7`).
+
+Source: https://docs.aws.amazon.com/bedrock/latest/userguide/models-supported.html (2026-11)
+"""
 
 SIGNED = ("thinking", "redacted_thinking", "reasoningContent")
 """Types of such blocks, Claude's own and Converse's."""
@@ -36,4 +41,6 @@ def without_foreign(details: list[tuple[str, Json]], model: str) -> list[tuple[s
 
 def _bare(model: str) -> str:
     """`eu.anthropic.claude-x-20251001-v1:0` and `claude-x@20251001` are both claude-x."""
-    return _EDITION.sub("", model.rpartition("/")[2].rpartition(".")[2])
+    name = model.rpartition("/")[2]
+    maker = _REGION_AND_MAKER.match(name)
+    return _EDITION.sub("", name[maker.end() :] if maker else name)
