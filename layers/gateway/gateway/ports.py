@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from gateway.job_ports import Jobs
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
+from gateway.model.denials import Denials
 from gateway.model.file import File, FilePage, Link, Purpose, StoredFile, Uploaded
 from gateway.model.hook import HookMessage, RemoteHook
 from gateway.model.http import Credential, HttpRequest, HttpResponse
@@ -280,6 +281,7 @@ class World:
     hooks: RemoteHooks
     records: Records
     clock: Clock
+    denials: Denials = field(default_factory=Denials)
 
 
 Origin: TypeAlias = Literal["gateway", "tenant"]
