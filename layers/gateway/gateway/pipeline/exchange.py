@@ -11,6 +11,7 @@ from gateway.model.call import Call
 from gateway.model.completion import UsageReport
 from gateway.model.errors import GatewayError
 from gateway.model.hook import HookRun
+from gateway.model.http import Sending
 from gateway.model.reply import Chunk, Reply
 from gateway.model.tenant import Principal
 from gateway.model.trace import Trace
@@ -41,12 +42,14 @@ class Attempt:
     """One call to a provider. Times in seconds of the monotonic clock; `provider_wait_s`: spent waiting for it.
 
     `trace_headers`: those that it carries. `usage`, `cost_nano_usd`: None until known, the cost also when the price
-    is not. `answered`: what the reply says of itself. `uploads`: what the provider was given for this call alone.
+    is not. `sending`: how far its request came. `answered`: what the reply says of itself. `uploads`: what the
+    provider was given for this call alone.
     """
 
     route: AnyRoute
     started_s: float
     trace_headers: dict[str, str]
+    sending: Sending = field(default_factory=Sending)
     provider_wait_s: float = 0.0
     ttft_s: float | None = None
     ended_s: float | None = None
