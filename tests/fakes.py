@@ -38,7 +38,7 @@ from gateway.model.file import (
     is_forgotten,
 )
 from gateway.model.hook import HookFailed, HookMessage, RemoteHook
-from gateway.model.http import Credential, HttpRequest, HttpResponse
+from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
 from gateway.model.job import Job, Status
 from gateway.model.provider_errors import ProviderError
 from gateway.model.record import Told
@@ -108,6 +108,11 @@ class MemoryCatalog:
         return [(provider, facts) for provider, models in self.held.items() for facts in models.values()]
 
 
+def note_sent(sending: Sending | None) -> None:
+    if sending is not None:
+        sending.has_left = True
+
+
 @dataclass
 class ScriptedIncoming:
     """Gives its parts one by one; a part that is an exception is raised, one that is callable is awaited first."""
@@ -131,17 +136,20 @@ class ScriptedIncoming:
 
 @dataclass
 class ScriptedOutbound:
-    """Answers every request with `answer`; keeps what was sent, and how many answers are still open."""
+    """Answers every request with `answer`, an exception for one that does not leave; keeps what was sent, and how many
+    answers are still open.
+    """
 
     answer: ScriptedIncoming | Exception
     sent: list[HttpRequest] = field(default_factory=list)
     still_open: int = 0
 
     @asynccontextmanager
-    async def open(self, request: HttpRequest) -> AsyncIterator[ScriptedIncoming]:
+    async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[ScriptedIncoming]:
         self.sent.append(request)
         if isinstance(self.answer, Exception):
             raise self.answer
+        note_sent(sending)
         self.still_open += 1
         try:
             yield self.answer

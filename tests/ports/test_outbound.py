@@ -9,7 +9,7 @@ import pytest
 
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.outbound import PooledOutbound
-from gateway.model.http import HttpRequest
+from gateway.model.http import HttpRequest, Sending
 from gateway.model.provider_errors import ProviderError
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -226,3 +226,25 @@ async def test_a_new_connection_that_is_closed_unanswered_is_not_tried_again(
         async with asyncio.timeout(5), outbound.open(post(server.url)):
             pass
     assert server.connections == 1
+
+
+async def test_whether_a_request_left_is_known_whatever_becomes_of_it(server: Server, outbound: PooledOutbound) -> None:
+    async def hang_up(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await request_head(reader)
+
+    async def be_silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    unreached, hung_up, unanswered = Sending(), Sending(), Sending()
+    with pytest.raises(ProviderError):
+        async with outbound.open(post("http://127.0.0.1:1"), unreached):
+            pass
+    server.script = hang_up
+    with pytest.raises(ProviderError):
+        async with outbound.open(post(server.url), hung_up):
+            pass
+    server.script = be_silent
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2), outbound.open(post(server.url), unanswered):
+            pass
+    assert [sending.has_left for sending in (unreached, hung_up, unanswered)] == [False, True, True]

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.model.http import HttpRequest
-from tests.fakes import ScriptedIncoming
+from gateway.model.http import HttpRequest, Sending
+from tests.fakes import ScriptedIncoming, note_sent
 
 ORIGIN = "https://generativelanguage.googleapis.com"
 
@@ -46,8 +46,9 @@ class FakeProvider:
     on_request: Callable[[str], None] = lambda _what: None
 
     @asynccontextmanager
-    async def open(self, request: HttpRequest) -> AsyncIterator[ScriptedIncoming]:
+    async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[ScriptedIncoming]:
         self.sent.append(request)
+        note_sent(sending)
         what = f"{request.method} {request.url.partition('?')[0].rpartition('.com/')[2]}"
         self.on_request(what)
         answer = next((value for end, value in self.overrides.items() if what.startswith(end)), None)

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.model.provider_errors import ProviderError
 from tests.asgi import Answer
-from tests.unit.conftest import Gateway
+from tests.fakes import MemoryCatalog
+from tests.unit.conftest import FACTS, Gateway
 from tests.unit.test_chat_function import FIGURES, HELLO, STREAM, event
 
 ASK = {**HELLO, "stream": True}
 TEXT = event({"content": "x" * 40})
+
+
+@pytest.fixture
+def gateway(gateway: Gateway) -> Gateway:
+    """Of a model that cannot think unseen: tests/unit/test_unseen.py has the others."""
+    facts = msgspec.structs.replace(FACTS, source="https://example.com", capabilities=("streaming", "tools"))
+    gateway.world = replace(gateway.world, catalog=MemoryCatalog({"openai": {"gpt-4o": facts}}))
+    return gateway
 
 
 @pytest.mark.parametrize("ending", ["cut", "early", "stall"])

@@ -16,7 +16,7 @@ import pytest
 
 from gateway.entry.embeddings import ROUTE, embeddings_app
 from gateway.model.catalog import EmbeddingFacts, ModelFacts, Prices, UnitPrice
-from gateway.model.http import Credential, HttpRequest, HttpResponse
+from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
 from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.record import UsageRecord
 from gateway.model.secret import Secret
@@ -24,7 +24,17 @@ from gateway.model.tenant import Tenant
 from gateway.pipeline.embeddings_parts import PARTS_AT_ONCE
 from gateway.ports import World
 from tests.asgi import Answer, call
-from tests.fakes import ListEvents, ListRecords, ManualClock, MemoryAccess, MemoryCatalog, key_hash, principal, world_of
+from tests.fakes import (
+    ListEvents,
+    ListRecords,
+    ManualClock,
+    MemoryAccess,
+    MemoryCatalog,
+    key_hash,
+    note_sent,
+    principal,
+    world_of,
+)
 from tests.unit.conftest import KEY, TENANT
 
 PRICE = 20_000
@@ -89,8 +99,9 @@ class Provider:
     most_at_once: int = 0
 
     @asynccontextmanager
-    async def open(self, request: HttpRequest) -> AsyncIterator[Whole]:
+    async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[Whole]:
         self.sent.append(request)
+        note_sent(sending)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -355,7 +366,8 @@ async def test_one_failing_part_fails_the_call_and_what_was_answered_or_under_wa
     assert (record.outcome, record.code) == ("error", "rate_limited")
     assert record.usage is not None
     assert (record.usage.prompt_tokens, record.usage.estimated) == (3 + 5, True)
-    assert record.cost_nano_usd == 8 * PRICE // 1000
+    # Nobody knows of the slow part, so all is charged that was held: each text's bytes and what a model adds.
+    assert record.cost_nano_usd == sum(len(text) + 16 for text in [*"abcef", "bad", "slow" * 5]) * PRICE // 1000
 
 
 async def test_a_refusal_of_the_only_part_costs_nothing(gateway: Gateway) -> None:
@@ -376,6 +388,14 @@ async def test_a_silent_provider_times_out_and_is_paid_for_what_it_was_asked(gat
     assert (answer.status, answer.json["error"]["phase"]) == (504, "total")
     (record,) = gateway.usage
     assert (record.usage and record.usage.prompt_tokens, record.usage and record.usage.estimated) == (11, True)
+    assert record.cost_nano_usd == (41 + 16) * PRICE // 1000
+
+
+async def test_a_tenant_may_have_what_was_counted_charged_where_nobody_knows_more(gateway: Gateway) -> None:
+    gateway.allow(lost_requests="release")
+    gateway.provider.say = lambda _: Whole(200, b"{")
+    assert (await gateway.embed(input="x" * 41)).status == 502
+    assert [record.cost_nano_usd for record in gateway.usage] == [11 * PRICE // 1000]
 
 
 @pytest.mark.parametrize(

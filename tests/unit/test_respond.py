@@ -11,7 +11,7 @@ from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Chunk, ChunkChoice, Delta
 from gateway.model.trace import Trace
 from gateway.model.usage import TokenUsage
-from gateway.pipeline.account import account_interrupted
+from gateway.pipeline.account import Counted, account_interrupted
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.respond import ChunkResponder
 from gateway.pipeline.route import Route
@@ -84,7 +84,7 @@ def test_a_provider_that_broke_off_its_answer_is_paid_for_what_it_used() -> None
     made = exchange()
     failed = broke_off("openai", "error", TokenUsage(prompt_tokens=4, completion_tokens=2))
     made.attempts[0].error = failed
-    with pytest.raises(ProviderError), account_interrupted(TokenUsage, made):
+    with pytest.raises(ProviderError), account_interrupted(lambda: Counted(TokenUsage()), made):
         raise failed
     assert made.usage == failed.charged
     assert made.cost_nano_usd

@@ -16,7 +16,7 @@ import pytest
 from gateway.entry.speech import ROUTE, speech_app
 from gateway.model.catalog import ModelFacts, Prices, SpeechFacts, UnitPrice
 from gateway.model.errors import StorageUnavailable
-from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.http import HttpRequest, HttpResponse, Sending
 from gateway.model.limits import Allowance, Budget
 from gateway.model.provider_errors import ProviderError
 from gateway.model.record import UsageRecord
@@ -30,6 +30,7 @@ from tests.fakes import (
     MemoryFiles,
     ScriptedHooks,
     key_hash,
+    note_sent,
     principal,
     world_of,
 )
@@ -86,8 +87,9 @@ class Speaker:
     sent: list[HttpRequest] = field(default_factory=list)
 
     @asynccontextmanager
-    async def open(self, request: HttpRequest) -> AsyncIterator[Spoken]:
+    async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[Spoken]:
         self.sent.append(request)
+        note_sent(sending)
         yield self.answer
 
 
@@ -251,19 +253,34 @@ async def test_a_model_without_facts_is_asked_what_the_client_asks(gateway: Gate
     [
         (Spoken([b"{}"], 500), 502, "provider_error"),
         (Spoken([b"{}"], 429), 429, "rate_limited"),
-        (Spoken([b"<html>"], headers={"content-type": "text/html"}), 502, "provider_error"),
-        (Spoken([]), 502, "provider_error"),
-        (Spoken([], then=ProviderError("gone")), 502, "provider_error"),
     ],
 )
 @pytest.mark.parametrize("accept", ["audio/*", "application/json"])
-async def test_what_fails_before_the_first_byte_keeps_its_status_and_is_free(
+async def test_what_is_refused_keeps_its_status_and_is_free(
     gateway: Gateway, answer: Spoken, status: int, code: str, accept: str
 ) -> None:
     gateway.provider.answer = answer
     refused = await gateway.speak(accept)
     assert (refused.status, refused.json["error"]["code"]) == (status, code)
     assert gateway.record.cost_nano_usd == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Spoken([b"<html>"], headers={"content-type": "text/html"}),
+        Spoken([]),
+        Spoken([], then=ProviderError("gone")),
+    ],
+)
+@pytest.mark.parametrize("accept", ["audio/*", "application/json"])
+async def test_what_fails_after_it_was_begun_keeps_its_status_and_is_charged(
+    gateway: Gateway, answer: Spoken, accept: str
+) -> None:
+    gateway.provider.answer = answer
+    failed = await gateway.speak(accept)
+    assert (failed.status, failed.json["error"]["code"]) == (502, "provider_error")
+    assert gateway.record.cost_nano_usd == 75_000
 
 
 async def test_bytes_that_break_off_are_broken_off_and_charged(gateway: Gateway) -> None:

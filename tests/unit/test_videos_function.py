@@ -19,7 +19,7 @@ from gateway.model.catalog import ModelFacts, UnitPrice, VideoFacts, VideoSize
 from gateway.model.errors import StorageUnavailable
 from gateway.model.file import GENERATED_KEPT_S, File
 from gateway.model.hook import Hook
-from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.http import HttpRequest, HttpResponse, Sending
 from gateway.model.job import LONGEST_S, TOMBSTONE_S
 from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.provider_errors import ProviderError
@@ -38,6 +38,7 @@ from tests.fakes import (
     MemoryJobs,
     ScriptedHooks,
     key_hash,
+    note_sent,
     principal,
     world_of,
 )
@@ -99,6 +100,9 @@ PENDING = said(202, status="pending", progress=40)
 DONE = said(200, status="done", video={"url": URL, "duration": 4, "respect_moderation": True}, progress=100)
 
 
+UNREACHED = ProviderError("The connection to the provider failed.")
+
+
 @dataclass
 class Provider:
     """`begins`, `looks`: what it says to a request for a video, and to each look at it, the last one for ever."""
@@ -109,8 +113,10 @@ class Provider:
     sent: list[HttpRequest] = field(default_factory=list)
 
     @asynccontextmanager
-    async def open(self, request: HttpRequest) -> AsyncIterator[Whole]:
+    async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[Whole]:
         self.sent.append(request)
+        if self.begins is not UNREACHED:
+            note_sent(sending)
         if self.before is not None:
             await self.before(request)
         if request.method == "POST":
@@ -466,8 +472,9 @@ async def test_videos_that_are_made_count_as_running(gateway: Gateway) -> None:
         (said(404), 404, "model_not_found", 0),
         (said(429), 429, "rate_limited", 0),
         (said(503), 502, "provider_error", 0),
-        (Whole(200, b"<html>"), 502, "provider_error", 0),
-        (ProviderError("The connection to the provider failed."), 502, "provider_error", 0),
+        (Whole(200, b"<html>"), 502, "provider_error", 280_000_000),
+        (UNREACHED, 502, "provider_error", 0),
+        (ProviderError("The connection to the provider failed."), 502, "provider_error", 280_000_000),
         (TimeoutError(), 504, "provider_timeout", 280_000_000),
     ],
 )

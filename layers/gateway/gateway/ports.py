@@ -14,7 +14,7 @@ from gateway.model.chat import Json
 from gateway.model.denials import Denials
 from gateway.model.file import File, FilePage, Link, Purpose, StoredFile, Uploaded
 from gateway.model.hook import HookMessage, RemoteHook
-from gateway.model.http import Credential, HttpRequest, HttpResponse
+from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.record import Told
 from gateway.model.telemetry import RequestLine, Trouble
@@ -136,8 +136,10 @@ class Incoming(Protocol):
 
 
 class Outbound(Protocol):
-    def open(self, request: HttpRequest) -> AbstractAsyncContextManager[Incoming]:
-        """Sends the request. Raises ProviderError (502) when no connection or no head comes."""
+    def open(self, request: HttpRequest, sending: Sending | None = None) -> AbstractAsyncContextManager[Incoming]:
+        """Sends the request, and notes in `sending` how far it came, also when it is broken off. Raises ProviderError
+        (502) when no connection or no head comes.
+        """
         ...
 
 

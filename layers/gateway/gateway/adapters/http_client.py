@@ -16,7 +16,7 @@ import aiohttp
 import certifi
 from yarl import URL
 
-from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.http import HttpRequest, HttpResponse, Sending
 
 CONNECT_TIMEOUT_S = 10.0
 KEEP_ALIVE_S = 60.0
@@ -44,23 +44,28 @@ class HttpClient:
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
-    async def open(self, request: HttpRequest, server_hostname: str | None = None) -> AsyncIterator[HttpIncoming]:
+    async def open(
+        self, request: HttpRequest, server_hostname: str | None = None, sending: Sending | None = None
+    ) -> AsyncIterator[HttpIncoming]:
         """The answer once its head has come. The URL is sent as it is, for it may be signed. Raises HttpFailure.
 
-        `server_hostname`: whose certificate is asked for, where the URL has an address in place of a name.
+        `server_hostname`: whose certificate is asked for, where the URL has an address in place of a name. `sending`
+        is told how far the request came, whatever becomes of it.
         """
-        response = await self._answered(request, server_hostname)
+        response = await self._answered(request, server_hostname, sending or Sending())
         try:
             yield HttpIncoming(response)
         finally:
             response.close()  # a body that was read to its end has given its connection back already
 
-    async def _answered(self, request: HttpRequest, server_hostname: str | None) -> aiohttp.ClientResponse:
+    async def _answered(
+        self, request: HttpRequest, server_hostname: str | None, sending: Sending
+    ) -> aiohttp.ClientResponse:
         """A server may close a kept connection just as it is used again, above all after an environment was frozen: a
         request that fails so, before any byte of an answer, goes out once more.
         """
         while True:
-            use = SimpleNamespace(of_kept_connection=False)
+            use = SimpleNamespace(of_kept_connection=False, sending=sending)
             try:
                 return await self._request(request, server_hostname, use)
             except (aiohttp.ServerDisconnectedError, ConnectionResetError) as error:
@@ -106,7 +111,7 @@ class HttpClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
             skip_auto_headers=_SENT_AS_GIVEN,
-            trace_configs=[_noting_kept_connections()],
+            trace_configs=[_noting_connections()],
         )
         return self._session
 
@@ -140,10 +145,15 @@ def _as_sent(body: bytes) -> bytes | BytesIO:
     return BytesIO(body) if len(body) > MAX_BYTES_AT_ONCE else body
 
 
-def _noting_kept_connections() -> aiohttp.TraceConfig:
-    async def note(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+def _noting_connections() -> aiohttp.TraceConfig:
+    async def note_new(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+        context.trace_request_ctx.sending.has_left = True
+
+    async def note_kept(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+        context.trace_request_ctx.sending.has_left = True
         context.trace_request_ctx.of_kept_connection = True
 
     tracing = aiohttp.TraceConfig()
-    tracing.on_connection_reuseconn.append(note)
+    tracing.on_connection_create_end.append(note_new)
+    tracing.on_connection_reuseconn.append(note_kept)
     return tracing

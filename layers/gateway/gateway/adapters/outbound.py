@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from gateway.adapters.http_client import HttpClient, HttpFailure, HttpIncoming
-from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.http import HttpRequest, HttpResponse, Sending
 from gateway.model.provider_errors import ProviderError
 
 MAX_BODY_BYTES = 100 * 1024 * 1024
@@ -23,9 +23,9 @@ class PooledOutbound:
         self._client = client
 
     @asynccontextmanager
-    async def open(self, request: HttpRequest) -> AsyncIterator[PooledIncoming]:
+    async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[PooledIncoming]:
         with _translated():
-            async with self._client.open(request) as incoming:
+            async with self._client.open(request, sending=sending) as incoming:
                 yield PooledIncoming(incoming)
 
 

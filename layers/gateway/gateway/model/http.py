@@ -18,6 +18,13 @@ class HttpRequest:
     body: bytes = field(default=b"", repr=False)
 
 
+@dataclass(slots=True)
+class Sending:
+    """How far a request came. `has_left`: there was a connection for it, so that somebody may have read it."""
+
+    has_left: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
     """`headers`: names in lower case. `body`: decompressed."""

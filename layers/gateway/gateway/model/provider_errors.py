@@ -18,7 +18,11 @@ from gateway.model.usage import TokenUsage
 
 
 class ProviderFailure(GatewayError):
-    """Base of what a provider caused."""
+    """Base of what a provider caused. `is_refusal`: whether it says itself that it did not do what it was asked, which
+    costs nothing.
+    """
+
+    is_refusal: bool = True
 
 
 class ProviderRejected(ProviderFailure):
@@ -56,12 +60,14 @@ class ProviderError(ProviderFailure):
 
     status, code, type, retryable = 502, "provider_error", "api_error", True
     charged: TokenUsage | None = None
+    is_refusal = False
 
 
 class ProviderTimeout(ProviderFailure):
     """Phase "ttft": no content in time. Phase "total": not finished in time. The provider may have charged."""
 
     status, code, type = 504, "provider_timeout", "timeout_error"
+    is_refusal = False
 
     def __init__(self, message: str, *, phase: Literal["ttft", "total"]) -> None:
         super().__init__(message)

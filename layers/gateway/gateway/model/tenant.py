@@ -48,8 +48,9 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     share of every limit. `default_max_tokens`: the most tokens of a reply that was not told, where tokens or money are
     limited; None: what the model can give. `allows_unpriced_models`: whether a model without a known price may be used
     although money is limited. `without_ledger`: what happens while limits cannot be checked: nothing passes, or what
-    one environment counts by itself. `lost_requests`: what a request costs whose function died after it was admitted,
-    so that nobody knows: all that was held for it, or nothing.
+    one environment counts by itself. `lost_requests`: what a request costs of which nobody knows what its provider
+    charged, because its function died or its answer broke off: all that was held for it, or what was counted, which is
+    nothing where the function died.
     """
 
     id: TenantId

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from gateway.model.completion import UsageReport
 from gateway.model.errors import HookUnavailable, ReplyBreaksSchema, ResponseBlocked
 from gateway.model.money import cost_nano_usd
-from gateway.model.provider_errors import ProviderError, ProviderTimeout
+from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.exchange import Exchange
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What an answer that broke off used, as far as it can be counted. `has_begun`: whether something of it came.
+    `is_all`: whether its provider cannot have done much that nobody saw.
+    """
+
+    usage: TokenUsage
+    has_begun: bool = False
+    is_all: bool = False
 
 
 def account(exchange: Exchange, usage: TokenUsage) -> UsageReport:
@@ -18,23 +32,50 @@ def account(exchange: Exchange, usage: TokenUsage) -> UsageReport:
     attempt = exchange.attempts[-1]
     attempt.usage = usage
     attempt.cost_nano_usd = cost_nano_usd(usage, attempt.route.facts, attempt.answered.service_tier)
-    exchange.usage_report = UsageReport.of(usage, exchange.cost_nano_usd)
+    exchange.usage_report = UsageReport.of(usage, exchange.whole_cost_nano_usd)
     return exchange.usage_report
 
 
+def account_unseen(exchange: Exchange, counted: TokenUsage) -> None:
+    """Of an attempt that its provider may have charged for more than anybody saw: all that was held for it, so that no
+    budget is overspent, or what was counted. Its tenant's `lost_requests` says which, as for a request that died.
+    """
+    account(exchange, replace(counted, estimated=True))
+    attempt, ticket, principal = exchange.attempts[-1], exchange.ticket, exchange.principal
+    if ticket is None or principal is None or principal.tenant.lost_requests == "release":
+        return
+    if held_nano_usd := ticket.demand.cost_nano_usd:
+        attempt.cost_nano_usd = max(attempt.cost_nano_usd or 0, held_nano_usd)
+        exchange.usage_report = UsageReport.of(attempt.usage or counted, exchange.whole_cost_nano_usd)
+
+
 @contextmanager
-def account_interrupted(asked: Callable[[], TokenUsage], exchange: Exchange) -> Iterator[None]:
-    """A provider that was asked and not waited for has begun to work, and charges for what it was `asked`, whatever
-    came back.
+def account_interrupted(counted: Callable[[], Counted], exchange: Exchange) -> Iterator[None]:
+    """A provider that was reached has begun to work, and may charge for it, whatever came back. It costs nothing where
+    no connection was made, and where the provider says itself that it failed before anything of an answer came.
     """
     try:
         yield
     except BaseException:
-        attempt = exchange.attempts[-1]
-        charged = attempt.error.charged if isinstance(attempt.error, ProviderError) else None
-        if attempt.usage is None and (charged or attempt.error is None or isinstance(attempt.error, ProviderTimeout)):
-            account(exchange, charged or asked())
+        _account_interrupted(counted(), exchange)
         raise
+
+
+def _account_interrupted(counted: Counted, exchange: Exchange) -> None:
+    attempt = exchange.attempts[-1]
+    error = attempt.error
+    if isinstance(error, ProviderError) and error.charged is not None:
+        account(exchange, error.charged)
+    elif not attempt.sending.has_left or (is_refusal(error) and not counted.has_begun):
+        attempt.usage = None
+    elif counted.is_all:
+        account(exchange, counted.usage)
+    else:
+        account_unseen(exchange, counted.usage)
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    return isinstance(error, ProviderFailure) and error.is_refusal
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from gateway.model.errors import GatewayError
-from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.http import HttpRequest, HttpResponse, Sending
+from gateway.model.provider_errors import ProviderFailure
 from gateway.pipeline.contact import Contact
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.route import AnyRoute
@@ -33,20 +34,28 @@ def ending(attempt: Attempt, clock: Clock) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def answered(request: HttpRequest, reached: Contact, watch: Watch) -> AsyncIterator[Incoming]:
-    """A 2xx answer to a rendered request, once its head has come.
+async def answered(request: HttpRequest, reached: Contact, watch: Watch, sending: Sending) -> AsyncIterator[Incoming]:
+    """A 2xx answer to a rendered request, once its head has come. `sending`: is told how far the request came.
 
     Raises what the wire says that any other answer means, ProviderError (502) and ProviderTimeout (504).
     """
     authorized = reached.authorized(request, watch.world.clock.now_s())
     async with AsyncExitStack() as stack:
-        incoming = await watch.wait(stack.enter_async_context(watch.world.outbound.open(authorized)))
+        incoming = await watch.wait(stack.enter_async_context(watch.world.outbound.open(authorized, sending)))
         if not 200 <= incoming.status < 300:
-            raise reached.route.wire.fail(await watch.wait(incoming.whole()), reached.target)
+            raise reached.route.wire.fail(await _refusal(incoming, watch), reached.target)
         yield incoming
 
 
-async def ask(request: HttpRequest, reached: Contact, watch: Watch) -> HttpResponse:
+async def _refusal(incoming: Incoming, watch: Watch) -> HttpResponse:
+    """An answer whose status says enough, when its words do not come."""
+    try:
+        return await watch.wait(incoming.whole())
+    except ProviderFailure:
+        return HttpResponse(incoming.status, incoming.headers)
+
+
+async def ask(request: HttpRequest, reached: Contact, watch: Watch, sending: Sending) -> HttpResponse:
     """The whole answer. Raises as `answered`."""
-    async with answered(request, reached, watch) as incoming:
+    async with answered(request, reached, watch, sending) as incoming:
         return await watch.wait(incoming.whole())

@@ -32,7 +32,7 @@ async def whole(call: ChatCall, attempt: Attempt, world: World, spare_s: float =
     watch = Watch(attempt, world, attempt.started_s + total_s(call, MAX_BEGIN_MS, spare_s))
     with ending(attempt, world.clock):
         request, reached = await _prepare(call, watch)
-        reply: Reply = attempt.route.wire.parse(await ask(request, reached, watch), reached.target)
+        reply: Reply = attempt.route.wire.parse(await ask(request, reached, watch, attempt.sending), reached.target)
         attempt.answered.take(reply)
         return reply
 
@@ -47,7 +47,7 @@ async def streamed(
     with ending(attempt, world.clock):
         request, reached = await _prepare(call, watch)
         async with (
-            answered(request, reached, watch) as incoming,
+            answered(request, reached, watch, attempt.sending) as incoming,
             aclosing(_parsed(incoming, reached.target, watch)) as parsed,
         ):
             async for chunks in parsed:

@@ -13,7 +13,7 @@ from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion, CompletionChunk
 from gateway.model.estimate import estimated_usage
 from gateway.model.tenant import Principal
-from gateway.pipeline.account import account_interrupted, usage_in_the_error
+from gateway.pipeline.account import Counted, account_interrupted, usage_in_the_error
 from gateway.pipeline.agree import agreed
 from gateway.pipeline.ask import begin
 from gateway.pipeline.at_once import at_once
@@ -79,7 +79,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
     if call.stream:
         exchange.is_held_back = chain.enforces_replies
         return _stream(call, planned.promise, chain, exchange, world)
-    with account_interrupted(lambda: estimated_usage(call, 0), exchange):
+    with account_interrupted(lambda: Counted(estimated_usage(call, 0)), exchange):
         reply = await whole(call, attempt, world, chain.spare_s)
     usage = account_whole(reply, call, exchange)
     with usage_in_the_error(usage):
@@ -115,16 +115,13 @@ async def _by_chat(chosen: ByChat, chain: Chain, exchange: Exchange, world: Worl
 async def _stream(call: ChatCall, promise: Promise, chain: Chain, exchange: Exchange, world: World) -> Stream:
     responder = ChunkResponder(call, promise, exchange, world.clock)
     hooked = HookedStream(chain, exchange.attempts[-1].route.model_id)
-    try:
-        with account_interrupted(lambda: estimated_usage(call, 0), exchange):
-            async with aclosing(streamed(call, exchange.attempts[-1], world, chain.spare_s)) as arriving:
-                async for chunks in arriving:
-                    kept = await with_chunk_media_kept(chunks, exchange, world)
-                    if ready := responder.take(hooked.take(responder.read(kept))):
-                        yield ready
-            usage = responder.account()
-            with usage_in_the_error(usage):
-                rest = responder.take(await hooked.finish())
-                yield [*rest, *responder.finish(usage)]
-    finally:
-        responder.settle()
+    with account_interrupted(responder.counted, exchange):
+        async with aclosing(streamed(call, exchange.attempts[-1], world, chain.spare_s)) as arriving:
+            async for chunks in arriving:
+                kept = await with_chunk_media_kept(chunks, exchange, world)
+                if ready := responder.take(hooked.take(responder.read(kept))):
+                    yield ready
+    usage = responder.account()
+    with usage_in_the_error(usage):
+        rest = responder.take(await hooked.finish())
+        yield [*rest, *responder.finish(usage)]

@@ -11,6 +11,7 @@ from gateway.model.call import Call
 from gateway.model.completion import UsageReport
 from gateway.model.errors import GatewayError
 from gateway.model.hook import HookRun
+from gateway.model.http import Sending
 from gateway.model.reply import Chunk, Reply
 from gateway.model.tenant import Principal
 from gateway.model.trace import Trace
@@ -41,12 +42,14 @@ class Attempt:
     """One call to a provider. Times in seconds of the monotonic clock; `provider_wait_s`: spent waiting for it.
 
     `trace_headers`: those that it carries. `usage`, `cost_nano_usd`: None until known, the cost also when the price
-    is not. `answered`: what the reply says of itself. `uploads`: what the provider was given for this call alone.
+    is not. `sending`: how far its request came. `answered`: what the reply says of itself. `uploads`: what the
+    provider was given for this call alone.
     """
 
     route: AnyRoute
     started_s: float
     trace_headers: dict[str, str]
+    sending: Sending = field(default_factory=Sending)
     provider_wait_s: float = 0.0
     ttft_s: float | None = None
     ended_s: float | None = None
@@ -103,10 +106,19 @@ class Exchange:
 
     @property
     def cost_nano_usd(self) -> int | None:
-        """Of all attempts; None when that of one that was charged is unknown."""
-        costs = [attempt.cost_nano_usd for attempt in self.attempts if attempt.usage is not None]
-        known = [cost for cost in costs if cost is not None]
-        return sum(known) if len(known) == len(costs) else None
+        """Of all attempts whose price is known; None when some were charged and none of them has one."""
+        known = [attempt.cost_nano_usd for attempt in self.attempts if attempt.cost_nano_usd is not None]
+        return sum(known) if known or not self.unpriced_attempts else None
+
+    @property
+    def unpriced_attempts(self) -> int:
+        """How many were charged what nobody knows."""
+        return sum(attempt.usage is not None and attempt.cost_nano_usd is None for attempt in self.attempts)
+
+    @property
+    def whole_cost_nano_usd(self) -> int | None:
+        """What the client is told, who takes it for all: None when that of one attempt is unknown."""
+        return None if self.unpriced_attempts else self.cost_nano_usd
 
     @property
     def waited_s(self) -> float:

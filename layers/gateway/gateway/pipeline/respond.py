@@ -6,13 +6,17 @@ from collections.abc import Iterable
 
 import msgspec
 
-from gateway.model.chat import ChatCall, Json
+from gateway.model.chat import ChatCall, Json, TextPart
 from gateway.model.completion import Completion, CompletionChunk, UsageReport
 from gateway.model.estimate import at_least, estimated_usage, generated_bytes
 from gateway.model.reply import Chunk, Reply
-from gateway.pipeline.account import account
+from gateway.model.usage import TokenUsage
+from gateway.pipeline.account import Counted, account
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.parts import parts_of
+from gateway.pipeline.reasoning import reasons
 from gateway.pipeline.report import report
+from gateway.pipeline.route import ChatRoute
 from gateway.pipeline.structured import Promise, StreamedExpectation
 from gateway.pipeline.whole_lists import WholeLists
 from gateway.ports import Clock
@@ -52,15 +56,15 @@ class ChunkResponder:
         self._names = promise.names
         self._lists = WholeLists()
         self._expected = None if promise.expectation is None else StreamedExpectation(promise.expectation)
-        self._attempt = exchange.attempts[-1]
-        self._route = self._attempt.route
+        self._route: ChatRoute = exchange.attempts[-1].route
         self._separate_usage = bool(call.stream_options and call.stream_options.include_usage)
         self._id = f"chatcmpl-{exchange.request_id}"
         self._created_s = int(clock.now_s())
         self._held: CompletionChunk | None = None
         self._extra: Json = {}
         self._generated_bytes = 0
-        self._has_begun = self._is_settled = False
+        self._known: TokenUsage | None = None
+        self._has_begun = False
 
     def read(self, chunks: Iterable[Chunk]) -> list[Chunk]:
         """What the provider says, in the client's own terms; what it used is noted."""
@@ -71,7 +75,7 @@ class ChunkResponder:
             chunk = self._expected.shaped(chunk)
         chunk = self._names.in_chunk(self._lists.take(chunk))
         if chunk.usage is not None:
-            self._attempt.usage = chunk.usage
+            self._known = chunk.usage
         if chunk.choices:
             self._has_begun = True
             self._generated_bytes += sum(generated_bytes(choice.delta) for choice in chunk.choices)
@@ -98,9 +102,8 @@ class ChunkResponder:
 
     def account(self) -> UsageReport:
         """Of a stream that came to its end."""
-        self._is_settled = True
         counted = estimated_usage(self._call, self._generated_bytes)
-        return account(self._exchange, self._attempt.usage or counted)
+        return account(self._exchange, self._known or counted)
 
     def finish(self, usage: UsageReport) -> list[CompletionChunk]:
         """The rest of a stream that came to its end: the last of them has `usage` and `gateway`.
@@ -115,14 +118,18 @@ class ChunkResponder:
         provider_data = {**(last.provider_data or {}), **self._extra} or None
         return [*held, msgspec.structs.replace(last, usage=usage, gateway=gateway, provider_data=provider_data)]
 
-    def settle(self) -> None:
-        """Accounts for a stream that broke off, by what came of it. Nothing after `account`, or when nothing came."""
-        if self._is_settled or not self._has_begun:
-            return
-        self._is_settled = True
+    def counted(self) -> Counted:
+        """Of a stream that broke off: what came of it, and whether its model could do more than was seen."""
         counted = estimated_usage(self._call, self._generated_bytes)
-        known = self._attempt.usage
-        account(self._exchange, counted if known is None else at_least(known, counted))
+        usage = counted if self._known is None else at_least(self._known, counted)
+        return Counted(usage, self._has_begun, self._has_begun and self._shows_all())
+
+    def _shows_all(self) -> bool:
+        """Neither reasoning nor searches of the provider's own, nor media of which nobody told what they count."""
+        call = self._call
+        if call.provider_options or call.web_search_options is not None or reasons(call, self._route) is not False:
+            return False
+        return self._known is not None or all(isinstance(part, TextPart) for _, part in parts_of(call))
 
     def _mine(self, chunk: Chunk) -> CompletionChunk:
         return CompletionChunk(

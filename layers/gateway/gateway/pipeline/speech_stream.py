@@ -7,10 +7,10 @@ from contextlib import aclosing
 
 from gateway.hooks.speech import SpeechReply
 from gateway.model.call import MAX_BEGIN_MS
-from gateway.model.provider_errors import ProviderError, ProviderTimeout
+from gateway.model.provider_errors import ProviderError
 from gateway.model.speech import CONTENT_TYPES, SpeechCall, SpeechChunk
 from gateway.model.usage import TokenUsage
-from gateway.pipeline.account import account, usage_in_the_error
+from gateway.pipeline.account import Counted, account, account_interrupted, usage_in_the_error
 from gateway.pipeline.ask import answered, ending
 from gateway.pipeline.contact import contact
 from gateway.pipeline.exchange import Exchange
@@ -54,15 +54,16 @@ class Recording:
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Nothing is asked before the first is. Raises ProviderFailure, also in the middle."""
-        try:
-            with ending(self._attempt, self._world.clock):
-                async with aclosing(self._arriving()) as arriving:
-                    async for chunks in arriving:
-                        if audio := b"".join(self._noted(chunks)):
-                            yield audio
-        finally:
-            if self._is_to_be_paid():
-                account(self._exchange, usage_of(self._call, self._attempt.route.facts, self._told))
+        with account_interrupted(self._counted, self._exchange), ending(self._attempt, self._world.clock):
+            async with aclosing(self._arriving()) as arriving:
+                async for chunks in arriving:
+                    if audio := b"".join(self._noted(chunks)):
+                        yield audio
+        account(self._exchange, self._counted().usage)
+
+    def _counted(self) -> Counted:
+        usage = usage_of(self._call, self._attempt.route.facts, self._told)
+        return Counted(usage, has_begun=bool(self._audio_bytes) or self._told is not None, is_all=not usage.estimated)
 
     async def _arriving(self) -> AsyncGenerator[list[SpeechChunk], None]:
         attempt, world, wire = self._attempt, self._world, self._attempt.route.wire
@@ -71,7 +72,7 @@ class Recording:
         watch.phase = "ttft" if begins_s < self._most_s else "total"
         reached = await watch.within(contact(attempt, world))
         request = wire.render(self._call, reached.target)
-        async with answered(request, reached, watch) as incoming:
+        async with answered(request, reached, watch, attempt.sending) as incoming:
             parser = wire.parser(self._call, incoming.headers.get("content-type", ""), reached.target)
             arriving = aiter(incoming.chunks())
             while (data := await watch.wait(anext(arriving, None))) is not None:
@@ -89,8 +90,3 @@ class Recording:
             if self._audio_bytes > MAX_SPEECH_BYTES:
                 raise ProviderError(f"{self._attempt.route.provider.name} sent a recording without end.")
             yield chunk.audio
-
-    def _is_to_be_paid(self) -> bool:
-        """A provider that has begun, or was not waited for, charges for the text."""
-        error = self._attempt.error
-        return bool(self._audio_bytes) or self._told is not None or error is None or isinstance(error, ProviderTimeout)

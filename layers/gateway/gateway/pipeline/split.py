@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from typing import Generic, TypeVar
@@ -13,10 +13,9 @@ from typing import Generic, TypeVar
 from gateway.model.call import Call
 from gateway.model.catalog import ModelFacts
 from gateway.model.errors import GatewayError
-from gateway.model.http import HttpRequest
-from gateway.model.provider_errors import ProviderTimeout
+from gateway.model.http import HttpRequest, Sending
 from gateway.model.usage import TokenUsage
-from gateway.pipeline.account import account
+from gateway.pipeline.account import account, account_unseen, is_refusal
 from gateway.pipeline.ask import ask, ending
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import Attempt, Exchange
@@ -29,11 +28,17 @@ M = TypeVar("M")
 
 @dataclass(slots=True)
 class Part(Generic[C, M]):
-    """One request. `was_asked`: so that it has to be paid, whether or not its answer came."""
+    """One request. `sending`: how far it came. `was_refused`: its provider says that it did nothing for it."""
 
     call: C
     made: M | None = None
-    was_asked: bool = False
+    sending: Sending = field(default_factory=Sending)
+    was_refused: bool = False
+
+    @property
+    def is_unseen(self) -> bool:
+        """Whether its provider may have worked for it although no answer came."""
+        return self.made is None and self.sending.has_left and not self.was_refused
 
 
 Check = Callable[[C, M], None]
@@ -73,27 +78,27 @@ async def _ask_all(
     waiting: Iterator[tuple[Part[C, M], HttpRequest]], reached: Contact, watch: Watch, check: Check[C, M]
 ) -> None:
     for part, request in waiting:
-        part.was_asked = True
         try:
-            made = reached.route.wire.parse(await ask(request, reached, watch), reached.target)
-            check(part.call, made)
-        except ProviderTimeout:
+            part.made = reached.route.wire.parse(await ask(request, reached, watch, part.sending), reached.target)
+        except GatewayError as error:
+            part.was_refused = is_refusal(error)
             raise
-        except GatewayError:
-            part.was_asked = False
-            raise
-        part.made = made
+        check(part.call, part.made)
 
 
 @contextmanager
 def account_parts(
     parts: Sequence[Part[C, M]], exchange: Exchange, usage_of: Callable[[C, M | None, ModelFacts], TokenUsage]
 ) -> Iterator[None]:
-    """Whatever comes of the whole, the parts that were answered are paid, and those that were not waited for."""
+    """Whatever comes of the whole, the parts that were answered are paid. Where one was not that may have been worked
+    for, all counts as unseen.
+    """
     try:
         yield
     finally:
-        asked = [part for part in parts if part.was_asked]
+        asked = [part for part in parts if part.made is not None or part.is_unseen]
         if asked:
             facts = exchange.attempts[-1].route.facts
-            account(exchange, reduce(add, [usage_of(part.call, part.made, facts) for part in asked]))
+            usage = reduce(add, [usage_of(part.call, part.made, facts) for part in asked])
+            enter = account_unseen if any(part.is_unseen for part in asked) else account
+            enter(exchange, usage)

@@ -17,7 +17,7 @@ from gateway.model.job import LONGEST_S, Job, RemoteWork, new_job_id
 from gateway.model.tenant import Principal
 from gateway.model.usage import TokenUsage
 from gateway.model.video import VideoCall, VideoOrder
-from gateway.pipeline.account import account, account_interrupted
+from gateway.pipeline.account import Counted, account, account_interrupted
 from gateway.pipeline.agree import agreed
 from gateway.pipeline.ask import ask, begin, ending
 from gateway.pipeline.authenticate import caller_of
@@ -77,7 +77,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World, every_s: float
     await world.jobs.create(job, job.expires_at_s)
     attempt = begin(planned.route, exchange, world.clock)
     try:
-        with account_interrupted(partial(usage_kept, job.facts), exchange), ending(attempt, world.clock):
+        with account_interrupted(lambda: Counted(usage_kept(job.facts)), exchange), ending(attempt, world.clock):
             remote_id = await _begun(replace(planned.order, picture=picture), planned, attempt, world)
     except GatewayError as error:
         await _given_up(job, error, exchange, world)
@@ -155,7 +155,7 @@ async def _begun(order: VideoOrder, planned: VideoPlan, attempt: Attempt, world:
     reached = await contact(attempt, world)
     limit_s = total_s(planned.request.call, BEGIN_MS)
     watch = Watch(attempt, world, world.clock.monotonic_s() + limit_s)
-    answer = await ask(planned.route.wire.render(order, reached.target), reached, watch)
+    answer = await ask(planned.route.wire.render(order, reached.target), reached, watch, attempt.sending)
     return planned.route.wire.parse(answer, reached.target)
 
 

@@ -64,11 +64,19 @@ def broke_off(provider: str, reason: str, charged: TokenUsage | None) -> Provide
 def failure(
     provider: str, response: HttpResponse, *, code: str | None, reason: str | None, param: str | None = None
 ) -> ProviderFailure:
-    """The error for an answer with this status.
+    """The error for an answer with this status, by which the provider says itself that it did nothing.
 
     `reason` reaches the client only where the provider speaks of the client's own request (400, 422); of everything
     else it learns `code` at most. 401 and 403 are our credentials' fault, not the client's.
     """
+    failed = _by_status(provider, response, code, reason, param)
+    failed.is_refusal = True
+    return failed
+
+
+def _by_status(
+    provider: str, response: HttpResponse, code: str | None, reason: str | None, param: str | None
+) -> ProviderFailure:
     status = response.status
     code = code if code is not None and _CODE.fullmatch(code) else None
     wait_s = retry_after_s(response.headers)
