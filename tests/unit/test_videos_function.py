@@ -741,6 +741,77 @@ async def test_what_is_deleted_while_it_is_stored_stays_deleted(gateway: Gateway
     assert [(record.code, record.cost_nano_usd) for record in gateway.usage] == [("job_cancelled", 280_000_000)]
 
 
+async def test_who_asks_while_it_is_begun_takes_nothing_from_who_begins_it(gateway: Gateway) -> None:
+    async def look(request: HttpRequest) -> None:
+        if request.method == "POST":
+            (listed,) = (await gateway.get("")).json["data"]
+            assert (await gateway.get(f"/{listed['id']}")).json["status"] == "queued"
+
+    gateway.provider.before = look
+    video_id = await gateway.begun()
+    assert gateway.provider.looked == 0
+    assert (await gateway.finished(video_id))["status"] == "completed"
+    assert [(record.outcome, record.cost_nano_usd) for record in gateway.usage] == [("ok", 280_000_000)]
+    assert await gateway.held() == (0, 280_000_000, 280_000_000)
+
+
+async def test_what_somebody_else_wrote_while_it_was_begun_stays(gateway: Gateway) -> None:
+    async def write(request: HttpRequest) -> None:
+        if request.method == "POST":
+            ((job, _),) = gateway.jobs.held.values()
+            await gateway.jobs.change(job.changed(webhook="https://a.example"))
+
+    gateway.provider.before = write
+    video_id = await gateway.begun()
+    job = await gateway.jobs.get("acme", video_id)
+    assert job.remote is not None
+    assert (job.webhook, job.remote.id, job.held is None) == ("https://a.example", "r-1", False)
+
+
+async def test_a_video_that_is_deleted_while_it_is_begun_is_stopped_and_paid_once(gateway: Gateway) -> None:
+    gateway.provider.begins = said(200, id="t-1")
+
+    async def delete(request: HttpRequest) -> None:
+        if request.method == "POST":
+            (listed,) = (await gateway.get("")).json["data"]
+            assert (await gateway.get(f"/{listed['id']}", method="DELETE")).status == 200
+            assert gateway.usage == []
+
+    gateway.provider.before = delete
+    answer = await gateway.create(model="runway/clip")
+    assert (answer.status, answer.json["error"]["code"]) == (409, "job_cancelled")
+    assert (gateway.provider.sent[-1].method, gateway.provider.sent[-1].url[-9:]) == ("DELETE", "tasks/t-1")
+    assert [(record.code, record.cost_nano_usd) for record in gateway.usage] == [("job_cancelled", 280_000_000)]
+    assert gateway.audit == ["request.started", "request.failed"]
+    assert await gateway.held() == (0, 280_000_000, 280_000_000)
+    assert (await gateway.get("")).json["data"] == []
+
+
+async def test_what_is_deleted_while_it_is_begun_and_refused_costs_nothing(gateway: Gateway) -> None:
+    gateway.provider.begins = said(400, code="invalid-argument", error="no such pose")
+
+    async def delete(_: HttpRequest) -> None:
+        (listed,) = (await gateway.get("")).json["data"]
+        await gateway.get(f"/{listed['id']}", method="DELETE")
+
+    gateway.provider.before = delete
+    assert (await gateway.create()).status == 400
+    assert [(record.code, record.cost_nano_usd) for record in gateway.usage] == [("validation_error", 0)]
+    assert await gateway.held() == (0, 0, 0)
+    assert (await gateway.get("")).json["data"] == []
+
+
+async def test_a_record_that_never_holds_still_is_no_video(gateway: Gateway) -> None:
+    class Restless(MemoryJobs):
+        async def change(self, job: Any, due_at_s: int | None = None) -> bool:
+            return False
+
+    gateway.world = replace(gateway.world, jobs=Restless())
+    answer = await gateway.create()
+    assert (answer.status, answer.json["error"]["code"]) == (503, "storage_unavailable")
+    assert await gateway.held() == (0, 280_000_000, 280_000_000)
+
+
 async def test_who_waits_for_a_video_that_is_deleted_is_told(gateway: Gateway) -> None:
     async def delete(request: HttpRequest) -> None:
         if request.method == "GET":
@@ -765,6 +836,19 @@ async def test_an_end_that_was_not_told_is_finished_later(gateway: Gateway) -> N
     assert (await gateway.get(f"/{video_id}")).json["status"] == "completed"
     assert [(record.outcome, record.cost_nano_usd) for record in gateway.usage] == [("ok", 280_000_000)]
     assert await gateway.held() == (0, 280_000_000, 280_000_000)
+
+
+async def test_an_end_that_was_not_told_is_told_before_it_is_deleted(gateway: Gateway) -> None:
+    """The function died after it had recorded the end, and the client deletes the video at once."""
+    video_id = await gateway.begun()
+    gateway.provider.looks = [said(200, status="failed", error={"code": "x", "message": "no"})]
+    events, gateway.world = gateway.world.events, replace(gateway.world, events=Dying())
+    assert (await gateway.get(f"/{video_id}")).status == 500
+    gateway.world = replace(gateway.world, events=events)
+    assert (await gateway.get(f"/{video_id}", method="DELETE")).status == 200
+    assert [(record.outcome, record.cost_nano_usd) for record in gateway.usage] == [("error", 0)]
+    assert await gateway.held() == (0, 0, 0)
+    assert (await gateway.get(f"/{video_id}")).status == 404
 
 
 class Dying(ListEvents):

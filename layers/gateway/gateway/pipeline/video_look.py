@@ -41,6 +41,11 @@ SENDING_S = 600.0
 _FINAL = ("upstream_status", "no_medium")
 
 
+def is_on_the_way(job: Job, now_s: float) -> bool:
+    """Whether its request is just being sent: until that is answered, the record belongs to who sends it."""
+    return job.remote is not None and job.remote.sending and now_s < job.created_at_s + SENDING_S
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """`caller`: who asks. `every_s`: how long what one of them found is good enough for the next."""
@@ -57,7 +62,7 @@ class Look:
         if job.has_ended:
             return await finish(job, self.caller, self.world) if job.held is not None else job
         assert job.remote is not None  # noqa: S101 - no video is without
-        if now_s < job.remote.look_at_s:
+        if now_s < job.remote.look_at_s or is_on_the_way(job, now_s):
             return job
         remote = replace(job.remote, polls=job.remote.polls + 1, look_at_s=now_s + LEASE_S)
         leased = job.changed(remote=remote)
@@ -68,8 +73,6 @@ class Look:
     async def _looked(self, job: Job) -> Job:
         now_s, remote = self.world.clock.now_s(), job.remote
         assert remote is not None  # noqa: S101 - as above
-        if remote.id is None and now_s < job.created_at_s + SENDING_S:
-            return job
         if remote.id is None or now_s >= job.expires_at_s:
             return await self._ended(job, ProviderTimeout("The video was not finished in time.", phase="total"))
         try:

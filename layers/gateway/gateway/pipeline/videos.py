@@ -34,6 +34,7 @@ from gateway.pipeline.video_check import ordered, usage_kept, usage_of
 from gateway.pipeline.video_look import Look
 from gateway.pipeline.video_picture import picture_of
 from gateway.pipeline.video_read import VideoRequest, read_video_request
+from gateway.pipeline.video_stop import stop
 from gateway.pipeline.watch import Watch, total_s
 from gateway.ports import World
 from gateway.providers.contract import VideoWire
@@ -44,6 +45,7 @@ GRACE_S = 300
 WAIT_MS = 240_000
 """How long a video is waited for at most; what is left of an answer's time is for storing it."""
 BACK_OFF, MAX_PAUSE_S = 1.5, 20.0
+TAKE_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +171,25 @@ async def _given_up(job: Job, error: GatewayError, exchange: Exchange, world: Wo
 
 
 async def _taken(job: Job, remote_id: str, exchange: Exchange, world: World, every_s: float) -> Job:
-    """Raises StorageUnavailable (503): then the provider is paid for what nobody can find again."""
+    """The record with the provider's name for the video, on top of whatever somebody else changed meanwhile.
+
+    Raises StorageUnavailable (503): then the provider is paid for what nobody can find again; JobCancelled (409): it
+    was deleted while it was asked for.
+    """
     assert job.remote is not None  # noqa: S101 - it was opened with it
     now_s = world.clock.now_s()
     remote = msgspec.structs.replace(job.remote, sending=False, id=remote_id, look_at_s=now_s + every_s)
-    taken = job.changed(remote=remote, held=held_of(exchange, world))
     try:
-        await world.jobs.change(taken, taken.expires_at_s)
-    except StorageUnavailable:
+        for _ in range(TAKE_TRIES):
+            taken = job.changed(remote=remote, held=held_of(exchange, world))
+            if await world.jobs.change(taken, taken.expires_at_s):
+                exchange.job_id, exchange.goes_on = job.id, True
+                return taken
+            job = await world.jobs.get(job.tenant_id, job.id)
+            if job.has_ended:
+                await stop(msgspec.structs.replace(job, remote=remote), world)
+                raise JobCancelled("The video was deleted before it was begun.")
+        raise StorageUnavailable("The record of the video changes all the time.")
+    except GatewayError:
         account(exchange, usage_kept(job.facts))
         raise
-    exchange.job_id, exchange.goes_on = job.id, True
-    return taken
