@@ -11,7 +11,9 @@ from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, FunctionTool, Json, JsonObjectFormat, JsonSchemaFormat, NamedToolChoice, Tool
 from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.wire.anthropic_content import Blocks, conversation
+from gateway.providers.wire.anthropic_replay import THOUGHTS
 from gateway.providers.wire.lacking import refuse, refuse_metadata, refuse_obfuscation
+from gateway.providers.wire.thinking_turn import in_the_turn
 
 DEFAULT_MAX_TOKENS = 4096
 """`max_tokens` is mandatory. Sent when neither the client nor the catalog knows a limit: every model allows it."""
@@ -54,7 +56,8 @@ def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
         body["service_tier"] = _service_tier(call.service_tier)
     body |= _tools(call, turns, options)
     body |= _sampling(call, model)
-    body |= _thinking(call, model, max_tokens)
+    thinking = _thinking(call, model, max_tokens)
+    body |= thinking if "thinking" in options else in_the_turn(thinking, turns, model, _is_thought, _is_result)
     if output_format := _output_format(call):
         body["output_config"] = {**body.get("output_config", {}), "format": output_format}
     return body
@@ -97,6 +100,14 @@ def _thinking(call: ChatCall, model: ModelFacts, max_tokens: int) -> Json:
         )
     budget_tokens = max(MIN_BUDGET_TOKENS, int(max_tokens * BUDGET_SHARE[effort]))
     return {"thinking": {"type": "enabled", "budget_tokens": budget_tokens}}
+
+
+def _is_thought(block: Json) -> bool:
+    return block["type"] in THOUGHTS
+
+
+def _is_result(block: Json) -> bool:
+    return bool(block["type"] == "tool_result")
 
 
 def _service_tier(tier: str) -> str:

@@ -10,9 +10,10 @@ import msgspec
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, FunctionTool, Json, JsonObjectFormat, JsonSchemaFormat, NamedToolChoice, Tool
 from gateway.model.errors import CapabilityNotSupported
-from gateway.providers.wire.converse_content import Conversation, cache_point, in_words
+from gateway.providers.wire.converse_content import Blocks, Conversation, cache_point, in_words
 from gateway.providers.wire.converse_dialects import additional_fields, output_limit_tokens
 from gateway.providers.wire.lacking import metadata_to_send, refuse, refuse_obfuscation
+from gateway.providers.wire.thinking_turn import in_the_turn
 
 TOOL_CHOICES = {"auto": "auto", "required": "any"}
 SERVICE_TIERS = ("default", "flex", "priority", "reserved")
@@ -40,7 +41,10 @@ def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
         body["toolConfig"] = config
     elif conversation.has_tools and "toolConfig" not in options:
         body["messages"] = in_words(conversation.turns)
-    if fields := additional_fields(call, model):
+    fields = additional_fields(call, model)
+    if model.dialect == "anthropic" and "thinking" not in options.get("additionalModelRequestFields", {}):
+        fields = _in_the_turn(fields, conversation.turns, model)
+    if fields:
         body["additionalModelRequestFields"] = fields
     if text_format := _text_format(call):
         body["outputConfig"] = {"textFormat": text_format}
@@ -95,6 +99,20 @@ def _tool(tool: Tool, where: str) -> list[Json]:
     if function.strict:
         spec["strict"] = True
     return [{"toolSpec": spec}, *([cache_point(tool.cache_control)] if tool.cache_control is not None else [])]
+
+
+def _in_the_turn(fields: Json, turns: Blocks, model: ModelFacts) -> Json:
+    told = {name: value for name, value in fields.items() if name == "thinking"}
+    others = {name: value for name, value in fields.items() if name != "thinking"}
+    return {**others, **in_the_turn(told, turns, model, _is_thought, _is_result)}
+
+
+def _is_thought(block: Json) -> bool:
+    return "reasoningContent" in block
+
+
+def _is_result(block: Json) -> bool:
+    return "toolResult" in block
 
 
 def _service_tier(tier: str) -> str:
