@@ -16,9 +16,10 @@ from gateway.model.rollup import add_to
 from gateway.model.tenant import Principal, Tenant
 from gateway.pipeline.keep import Letter, keep
 from gateway.pipeline.sweep import Swept, sweep
-from gateway.ports import Ledger, World
+from gateway.ports import Ledger, Outbox, World
 from gateway.record_ports import RecordsWorld, SweepWorld, UsageStore
 from tests.asgi import Answer, call
+from tests.directory import MemoryDirectory
 from tests.fakes import (
     ListEvents,
     ListRecords,
@@ -101,6 +102,7 @@ class Stage:
     archive: MemoryArchive = field(default_factory=MemoryArchive)
     records: ListRecords = field(default_factory=ListRecords)
     holders: FixedHolders = field(default_factory=FixedHolders)
+    outbox: Outbox = field(default_factory=lambda: MemoryDirectory(MemoryLedger()))
 
     def __post_init__(self) -> None:
         self.store = self.usage or MemoryUsage(self.clock)
@@ -140,6 +142,7 @@ class Stage:
             Mortal(self.store, fate),
             Mortal(self.holders, fate),
             Mortal(self.events, fate),
+            self.outbox,
             self.records,
             self.clock,
         )

@@ -71,6 +71,7 @@ ALLOWED = {
     "SweepRole": LOGS
     | {"dynamodb:Scan", "dynamodb:UpdateItem"}  # the ledger
     | {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"}  # usage
+    | {"dynamodb:DeleteItem"}  # what waits in the outbox
     | {"dynamodb:BatchGetItem", "events:PutEvents", "sqs:SendMessage", "kms:Decrypt"},
     "UsageRole": LOGS | TENANTS | {"dynamodb:Query", "kms:Decrypt"},
     "AdminRole": LOGS

@@ -17,6 +17,7 @@ from gateway.model.caller import Caller
 from gateway.model.directory import Answered, Change, NotCommitted, Stored, Transfer, Write
 from gateway.model.errors import StorageUnavailable
 from gateway.model.ledger import Account, Hold, Meter
+from gateway.model.record import AuditEvent
 from gateway.model.tenant import ApiKey, Tenant, User
 from gateway.ports import Directory, Ledger
 from tests.directory import MemoryDirectory
@@ -25,6 +26,7 @@ from tests.ports.conftest import REGION
 NOW_S = 1_790_000_000
 ACME = Tenant(id="acme", approvals=("*",))
 ALICE = User(id="alice@example.com")
+DELETED = AuditEvent(id="req_1.changed", event="admin.tenant.deleted", at_s=NOW_S, tenant_id="acme")
 
 
 def key(number: int, user_id: str = "alice", **settings: Any) -> ApiKey:
@@ -169,8 +171,8 @@ async def test_an_erased_tenant_is_gone_with_all_it_had_and_does_not_come_back(d
     others = [new(Tenant(id="other")), new(User(id="zoe"), "other")]
     await put(directory, new(ACME), *(new(User(id=f"user-{number}")) for number in range(30)), *others)
     await put(directory, *(new(key(number)) for number in range(30)))
-    await directory.erase("acme")
-    await directory.erase("acme")
+    await directory.erase("acme", DELETED)
+    await directory.erase("acme", DELETED)
     assert await directory.is_erased("acme")
     assert await directory.tenant("acme") is None
     assert await directory.key("acme", "key_1") is None
@@ -237,7 +239,7 @@ async def test_what_is_written_here_is_what_requests_read(
     revoked = await access.read(Caller(key_hash="hash-of-key_1"))
     assert revoked is not None
     assert revoked.key.status == "revoked"
-    await dynamo.erase("acme")
+    await dynamo.erase("acme", DELETED)
     assert await access.read(Caller(key_hash="hash-of-key_1")) is None
 
 
@@ -296,7 +298,7 @@ async def test_a_store_that_is_not_there(dynamodb_api: AwsApi, what: str) -> Non
         "tenant": lambda: directory.tenant("acme"),
         "tenants": lambda: directory.tenants(10, None),
         "commit": lambda: put(directory, new(ACME)),
-        "erase": lambda: directory.erase("acme"),
+        "erase": lambda: directory.erase("acme", DELETED),
     }
     with pytest.raises(StorageUnavailable):
         await calls[what]()

@@ -16,7 +16,7 @@ from gateway.model.file import File, FilePage, Link, Purpose, StoredFile, Upload
 from gateway.model.hook import HookMessage, RemoteHook
 from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
 from gateway.model.ledger import Account, Hold, Reading, Reserved
-from gateway.model.record import Told
+from gateway.model.record import AuditEvent, Told
 from gateway.model.telemetry import RequestLine, Trouble
 from gateway.model.tenant import Principal
 
@@ -352,8 +352,23 @@ class Directory(Protocol):
         """Makes all of the change, or none of it. Raises NotCommitted."""
         ...
 
-    async def erase(self, tenant_id: str) -> None:
-        """Removes a tenant with all its users, keys and types; its id is never given out again. May be repeated."""
+    async def erase(self, tenant_id: str, event: AuditEvent) -> None:
+        """Removes a tenant with all its users, keys and types; its id is never given out again. May be repeated.
+
+        The event waits in the outbox as soon as all is gone.
+        """
+        ...
+
+
+class Outbox(Protocol):
+    """Events that were stored with the change that they tell of. Both methods raise StorageUnavailable (503)."""
+
+    async def waiting(self, until_s: float) -> list[AuditEvent]:
+        """Those that happened until then (Unix seconds) and are not known to be told, oldest first."""
+        ...
+
+    async def told(self, event_id: str) -> None:
+        """Forgets one."""
         ...
 
 
@@ -371,6 +386,7 @@ class AdminWorld:
 
     admin_key: AdminKey
     directory: Directory
+    outbox: Outbox
     ledger: Ledger
     events: Events
     catalog: Catalog

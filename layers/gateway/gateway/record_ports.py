@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from gateway.model.record import AuditEvent, UsageRecord
 from gateway.model.rollup import Counts, Group
 from gateway.model.tenant import Tenant, User
-from gateway.ports import Clock, Events, Ledger, Records
+from gateway.ports import Clock, Events, Ledger, Outbox, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +115,12 @@ class RecordsWorld:
 
 @dataclass(frozen=True, slots=True)
 class SweepWorld:
-    """What ends the holds of requests that nobody will end."""
+    """What ends the holds of requests that nobody will end, and tells of changes that nobody told."""
 
     ledger: Ledger
     usage: UsageStore
     holders: Holders
     events: Events
+    outbox: Outbox
     records: Records
     clock: Clock

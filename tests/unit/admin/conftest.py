@@ -44,6 +44,7 @@ class Office:
         return AdminWorld(
             admin_key=self.admin_key,
             directory=self.directory,
+            outbox=self.directory,
             ledger=self.ledger,
             events=self.events,
             catalog=MemoryCatalog(CATALOG),

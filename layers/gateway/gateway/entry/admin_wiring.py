@@ -17,6 +17,7 @@ def admin_world() -> tuple[AdminWorld, UsageStore]:
     world = AdminWorld(
         admin_key=admin_key,
         directory=aws.directory(),
+        outbox=aws.outbox(),
         ledger=aws.ledger(),
         events=aws.events(),
         catalog=FileCatalog(shared_folder() / "catalog"),
