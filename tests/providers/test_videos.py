@@ -256,6 +256,13 @@ def test_only_runways_can_be_stopped() -> None:
             "too long",
         ),
         ("xai", 400, {"code": "invalid-argument", "error": "no such pose"}, ProviderRejected, "no such pose"),
+        (
+            "xai",
+            400,
+            {"code": "invalid-argument", "error": "Incorrect API key provided: xa***. Get one at secret host."},
+            ProviderError,
+            "credentials",
+        ),
         ("xai", 422, b"missing field `prompt`", ProviderRejected, ""),
         (
             "runway",

@@ -518,7 +518,22 @@ async def test_a_video_that_fails_costs_nothing_and_says_why(
     assert (content.status, content.json["error"]["param"]) == (400, "video_id")
 
 
-@pytest.mark.parametrize("answer", [said(500), said(429), said(401), Whole(200, b"<"), ProviderError("gone")])
+KEY_REFUSED = said(400, code="invalid-argument", error="Incorrect API key provided: xa***. You can obtain one.")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        said(500),
+        said(429),
+        said(401),
+        said(400, error="odd"),
+        said(422),
+        KEY_REFUSED,
+        Whole(200, b"<"),
+        ProviderError("gone"),
+    ],
+)
 async def test_a_look_that_finds_nothing_out_is_repeated(gateway: Gateway, answer: Whole | Exception) -> None:
     gateway.provider.looks = [answer, DONE]
     video_id = await gateway.begun()
@@ -528,8 +543,9 @@ async def test_a_look_that_finds_nothing_out_is_repeated(gateway: Gateway, answe
     assert (await gateway.get(f"/{video_id}")).json["status"] == "completed"
 
 
-async def test_a_provider_that_forgot_the_video_is_paid_all_the_same(gateway: Gateway) -> None:
-    gateway.provider.looks = [said(404, code="not-found", error="unknown")]
+@pytest.mark.parametrize("status", [404, 410])
+async def test_a_provider_that_forgot_the_video_is_paid_all_the_same(gateway: Gateway, status: int) -> None:
+    gateway.provider.looks = [said(status, code="not-found", error="unknown")]
     video = await gateway.finished(await gateway.begun())
     assert (video["status"], video["error"]["code"]) == ("failed", "provider_error")
     assert video["usage"]["cost_estimate"] == 0.28
@@ -574,6 +590,7 @@ async def test_storage_that_never_comes_back_does_not_make_it_free(gateway: Gate
     ("pieces", "status"),
     [
         ([MP4[:500], ProviderError("broken off")], "queued"),
+        ([ProviderError("The site answered with status 503.", provider_code="upstream_status")], "queued"),
         ([b"<html><body>not found</body></html>"], "failed"),
         ([], "failed"),
         (None, "failed"),
@@ -622,7 +639,10 @@ async def test_a_video_read_with_the_key_may_come_at_once(gateway: Gateway) -> N
     assert (video["gateway"]["size_bytes"], gateway.downloads.opened) == (len(MP4), [])
 
 
-@pytest.mark.parametrize(("status", "ends"), [(403, "failed"), (404, "failed"), (500, "queued"), (429, "queued")])
+@pytest.mark.parametrize(
+    ("status", "ends"),
+    [(404, "failed"), (410, "failed"), (401, "queued"), (403, "queued"), (500, "queued"), (429, "queued")],
+)
 async def test_a_video_that_the_key_does_not_open(gateway: Gateway, status: int, ends: str) -> None:
     gateway.provider.begins = said(200, name="models/veo/operations/o1")
     sample = {"video": {"uri": "https://generativelanguage.googleapis.com/v1beta/files/f"}}

@@ -6,6 +6,7 @@ ProviderFailure
 ├── ProviderRefusedSize         413 payload_too_large           no    the request is too large for it
 ├── ProviderRateLimited         429 rate_limited                yes   level "provider"
 ├── ProviderError               502 provider_error              yes
+│   └── ProviderGone            502 provider_error              yes   what it made is not there any more
 └── ProviderTimeout             504 provider_timeout            no    phase "ttft" or "total"
 """
 
@@ -61,6 +62,15 @@ class ProviderError(ProviderFailure):
     status, code, type, retryable = 502, "provider_error", "api_error", True
     charged: TokenUsage | None = None
     is_refusal = False
+
+
+class ProviderGone(ProviderError):
+    """What the provider was making, or had made, is not there any more: asking for it again is in vain."""
+
+
+def is_gone(status: int) -> bool:
+    """Whether an answer with this HTTP status says that for good. All others may pass, a wrong key's too."""
+    return status in (404, 410)
 
 
 class ProviderTimeout(ProviderFailure):

@@ -20,9 +20,10 @@ from gateway.model.job import Job, JobResult
 from gateway.model.provider_errors import (
     ProviderError,
     ProviderFailure,
-    ProviderLacksModel,
+    ProviderGone,
     ProviderRejected,
     ProviderTimeout,
+    is_gone,
 )
 from gateway.model.usage import TokenUsage
 from gateway.model.video import VideoState
@@ -38,7 +39,7 @@ STORE_TIMEOUT_S = 240.0
 LEASE_S = LOOK_TIMEOUT_S + STORE_TIMEOUT_S + 40.0
 SENDING_S = 600.0
 """After which nobody can be sending a request any more."""
-_FINAL = ("upstream_status", "no_medium")
+_NO_VIDEO = "no_medium"
 
 
 def is_on_the_way(job: Job, now_s: float) -> bool:
@@ -79,11 +80,8 @@ class Look:
             reached = await contact(attempt_of(job, self.world), self.world)
             state = await self._state(remote.id, reached)
             return await self._after(job, state, reached)
-        except (ProviderLacksModel, ProviderRejected) as error:
-            gone = ProviderError("The provider no longer knows the video.", provider_code=error.provider_code)
-            return await self._ended(job, gone)
         except ProviderFailure as error:
-            if error.provider_code in _FINAL:
+            if isinstance(error, ProviderGone) or error.provider_code == _NO_VIDEO:
                 return await self._ended(job, error)
             self.world.records.trouble("video.not_looked_at", request_id=job.request_id, reason=error.message)
             return await self._later(job)
@@ -96,6 +94,8 @@ class Look:
                 answer: HttpResponse = await incoming.whole()
         except TimeoutError:
             raise ProviderTimeout(f"{reached.route.provider.name} did not answer in time.", phase="total") from None
+        if is_gone(answer.status):
+            raise ProviderGone(f"{reached.route.provider.name} no longer knows the video.")
         if not 200 <= answer.status < 300:
             raise wire.fail(answer, reached.target)
         found: VideoState = wire.state(answer, reached.target)
