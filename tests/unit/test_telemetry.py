@@ -57,7 +57,8 @@ ALLOWED = {
     *("error.type", "http.response.status_code", "http.request.method", "http.route"),
     *("gateway.outcome", "gateway.function", "gateway.provider_code", "gateway.model_requested"),
     *("gateway.service_tier", "gateway.priced_as_default", "gateway.units"),
-    *("gateway.usage_estimated", "gateway.cost_nano_usd", "gateway.attempts", "gateway.retries", "gateway.fallbacks"),
+    *("gateway.usage_estimated", "gateway.cost_nano_usd", "gateway.unpriced_attempts"),
+    *("gateway.attempts", "gateway.retries", "gateway.fallbacks"),
     *("gateway.latency_ms", "gateway.overhead_ms"),
 }
 """Every name that a line about a request may have. None can hold what a client or a model said."""

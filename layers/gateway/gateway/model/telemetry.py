@@ -119,6 +119,7 @@ class RequestLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     service_tier: str | None = field(name="gateway.service_tier", default=None)
     priced_as_default: bool = field(name="gateway.priced_as_default", default=False)
     cost_nano_usd: int | None = field(name="gateway.cost_nano_usd", default=None)
+    unpriced_attempts: int = field(name="gateway.unpriced_attempts", default=0)
     attempts: int = field(name="gateway.attempts", default=0)
     retries: int = field(name="gateway.retries", default=0)
     fallbacks: int = field(name="gateway.fallbacks", default=0)

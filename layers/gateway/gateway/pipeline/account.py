@@ -32,7 +32,7 @@ def account(exchange: Exchange, usage: TokenUsage) -> UsageReport:
     attempt = exchange.attempts[-1]
     attempt.usage = usage
     attempt.cost_nano_usd = cost_nano_usd(usage, attempt.route.facts, attempt.answered.service_tier)
-    exchange.usage_report = UsageReport.of(usage, exchange.cost_nano_usd)
+    exchange.usage_report = UsageReport.of(usage, exchange.whole_cost_nano_usd)
     return exchange.usage_report
 
 
@@ -46,7 +46,7 @@ def account_unseen(exchange: Exchange, counted: TokenUsage) -> None:
         return
     if held_nano_usd := ticket.demand.cost_nano_usd:
         attempt.cost_nano_usd = max(attempt.cost_nano_usd or 0, held_nano_usd)
-        exchange.usage_report = UsageReport.of(attempt.usage or counted, exchange.cost_nano_usd)
+        exchange.usage_report = UsageReport.of(attempt.usage or counted, exchange.whole_cost_nano_usd)
 
 
 @contextmanager

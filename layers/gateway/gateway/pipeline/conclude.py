@@ -164,6 +164,7 @@ def _end_facts(exchange: Exchange) -> dict[str, Any]:
         "prompt_tokens": usage.prompt_tokens if usage else None,
         "completion_tokens": usage.completion_tokens if usage else None,
         "cost_nano_usd": exchange.cost_nano_usd,
+        "unpriced_attempts": exchange.unpriced_attempts or None,
         "latency_ms": exchange.latency_ms(exchange.ended_s),
         "overhead_ms": exchange.overhead_ms(exchange.ended_s),
         "ttft_ms": milliseconds(used.ttft_s) if used and used.ttft_s is not None else None,

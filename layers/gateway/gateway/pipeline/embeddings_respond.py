@@ -28,6 +28,6 @@ def embedding_list(
     return EmbeddingList(
         data=data,
         model=attempt.route.model_id,
-        usage=EmbeddingsUsage.of(attempt.usage, exchange.cost_nano_usd),
+        usage=EmbeddingsUsage.of(attempt.usage, exchange.whole_cost_nano_usd),
         gateway=report(exchange, clock),
     )

@@ -106,10 +106,19 @@ class Exchange:
 
     @property
     def cost_nano_usd(self) -> int | None:
-        """Of all attempts; None when that of one that was charged is unknown."""
-        costs = [attempt.cost_nano_usd for attempt in self.attempts if attempt.usage is not None]
-        known = [cost for cost in costs if cost is not None]
-        return sum(known) if len(known) == len(costs) else None
+        """Of all attempts whose price is known; None when some were charged and none of them has one."""
+        known = [attempt.cost_nano_usd for attempt in self.attempts if attempt.cost_nano_usd is not None]
+        return sum(known) if known or not self.unpriced_attempts else None
+
+    @property
+    def unpriced_attempts(self) -> int:
+        """How many were charged what nobody knows."""
+        return sum(attempt.usage is not None and attempt.cost_nano_usd is None for attempt in self.attempts)
+
+    @property
+    def whole_cost_nano_usd(self) -> int | None:
+        """What the client is told, who takes it for all: None when that of one attempt is unknown."""
+        return None if self.unpriced_attempts else self.cost_nano_usd
 
     @property
     def waited_s(self) -> float:

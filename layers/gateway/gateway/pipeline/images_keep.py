@@ -70,7 +70,7 @@ async def image_list(call: ImagesCall, images: Sequence[MadeImage], exchange: Ex
         created=int(world.clock.now_s()),
         data=data,
         model=attempt.route.model_id,
-        usage=ImagesUsage.of(attempt.usage, exchange.cost_nano_usd),
+        usage=ImagesUsage.of(attempt.usage, exchange.whole_cost_nano_usd),
         gateway=report(exchange, world.clock),
         size=None if shape_of(call.size) else call.size,
         quality=call.quality,

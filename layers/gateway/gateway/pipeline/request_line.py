@@ -35,6 +35,7 @@ def line_of(exchange: Exchange, now_s: float) -> RequestLine:
         retries=max(0, len(exchange.attempts) - len(models)),
         fallbacks=max(0, len(models) - 1),
         cost_nano_usd=exchange.cost_nano_usd,
+        unpriced_attempts=exchange.unpriced_attempts,
         latency_ms=exchange.latency_ms(now_s),
         overhead_ms=exchange.overhead_ms(now_s),
     )

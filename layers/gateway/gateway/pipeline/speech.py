@@ -159,4 +159,4 @@ async def _events(pieces: AsyncGenerator[bytes, None], exchange: Exchange, world
 
 def _usage(exchange: Exchange) -> SpeechUsage:
     assert exchange.usage is not None  # noqa: S101 - a recording that has ended is accounted for
-    return SpeechUsage.of(exchange.usage, exchange.cost_nano_usd)
+    return SpeechUsage.of(exchange.usage, exchange.whole_cost_nano_usd)
