@@ -309,6 +309,14 @@ async def test_a_recording_that_cannot_be_stored_is_paid_all_the_same(
     assert gateway.record.cost_nano_usd == 75_000
 
 
+async def test_a_budget_holds_what_the_options_of_a_call_can_count(gateway: Gateway) -> None:
+    gateway.allow(allowance=Allowance(budgets=(Budget(window="month", usd=Decimal("1")),)))
+    options = {"openai": {"words": "x" * 2_000_000}}
+    assert (await gateway.speak(model="openai/tokens", provider_options=options)).json["error"]["code"] == (
+        "budget_exceeded"
+    )
+
+
 async def test_a_budget_holds_what_the_text_costs(gateway: Gateway) -> None:
     gateway.allow(allowance=Allowance(budgets=(Budget(window="month", usd=Decimal("0.0001")),)))
     assert (await gateway.speak(input="x" * 7)).json["error"]["code"] == "budget_exceeded"

@@ -93,7 +93,8 @@ def prompt_tokens_at_most(call: ChatCall, facts: ModelFacts, *, uses_tools: bool
     tokens = sum(_message_tokens(message, facts, context_tokens) for message in call.messages)
     if call.tools:
         tokens += len(msgspec.json.encode(call.tools)) + TOKENS_OF_TOOLS
-    for document in (call.response_format, call.provider_options, call.prediction):
+    tokens += call.options_bytes
+    for document in (call.response_format, call.prediction):
         tokens += len(msgspec.json.encode(document)) if document else 0
     return min(tokens, context_tokens)
 
