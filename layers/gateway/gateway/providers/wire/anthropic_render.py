@@ -13,6 +13,7 @@ from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.wire.anthropic_content import Blocks, conversation
 from gateway.providers.wire.anthropic_replay import THOUGHTS
 from gateway.providers.wire.lacking import refuse, refuse_metadata, refuse_obfuscation
+from gateway.providers.wire.strict_tools import StrictTools
 from gateway.providers.wire.thinking_turn import in_the_turn
 
 DEFAULT_MAX_TOKENS = 4096
@@ -54,7 +55,7 @@ def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
         body["metadata"] = {"user_id": user}
     if call.service_tier is not None:
         body["service_tier"] = _service_tier(call.service_tier)
-    body |= _tools(call, turns, options)
+    body |= _tools(call, model, turns, options)
     body |= _sampling(call, model)
     thinking = _thinking(call, model, max_tokens)
     body |= thinking if "thinking" in options else in_the_turn(thinking, turns, model, _is_thought, _is_result)
@@ -116,29 +117,30 @@ def _service_tier(tier: str) -> str:
     return SERVICE_TIERS[tier]
 
 
-def _tool(tool: Tool, where: str) -> Json:
+def _tool(tool: Tool, where: str, strict: StrictTools) -> Json:
     if not isinstance(tool, FunctionTool):
         raise CapabilityNotSupported("Only function tools can be sent to Anthropic", param=where)
     function = tool.function
     block: Json = {"name": function.name}
     if function.description is not None:
         block["description"] = function.description
-    block["input_schema"] = {"type": "object", **(function.parameters or {"properties": {}})}
-    if function.strict:
+    block["input_schema"], is_strict = strict.schema(function)
+    if is_strict:
         block["strict"] = True
     if tool.cache_control is not None:
         block["cache_control"] = tool.cache_control
     return block
 
 
-def _tools(call: ChatCall, turns: Blocks, options: Json) -> Json:
+def _tools(call: ChatCall, model: ModelFacts, turns: Blocks, options: Json) -> Json:
     """A conversation that has used tools is refused without any: it gets them by name, and none to choose.
 
     Source: https://github.com/BerriAI/litellm/pull/27620
     """
     members: Json = {}
     if call.tools:
-        members["tools"] = [_tool(tool, f"tools[{position}]") for position, tool in enumerate(call.tools)]
+        strict = StrictTools(call, model)
+        members["tools"] = [_tool(tool, f"tools[{position}]", strict) for position, tool in enumerate(call.tools)]
     has_tools = bool(call.tools or options.get("tools"))
     if not has_tools and call.tool_choice in (None, "auto", "none") and (used := _tools_used(turns)):
         return {"tools": [{"name": name, "input_schema": {"type": "object"}} for name in used], "tool_choice": NO_TOOL}
