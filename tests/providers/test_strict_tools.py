@@ -85,5 +85,5 @@ def test_one_request_has_twenty_of_them(provider: str) -> None:
 def test_what_is_optional_counts_in_all_schemas_together(provider: str) -> None:
     many = {"type": "object", "properties": {f"p{at}": {"type": "string"} for at in range(13)}}
     assert [strict for _, strict in sent(provider, many, many, CITY)] == [True, None, True]
-    wanted = {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": many}}}
+    wanted: Json = {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": many}}}
     assert [strict for _, strict in sent(provider, many, CITY, **wanted)] == [None, True]
