@@ -380,6 +380,12 @@ class AdminKey(Protocol):
         ...
 
 
+class WebhookUrls(Protocol):
+    def refusal(self, url: str) -> str | None:
+        """Why it may not be called, in a sentence; None where it may, as far as the URL itself says."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class AdminWorld:
     """What the administration needs."""
@@ -390,4 +396,5 @@ class AdminWorld:
     ledger: Ledger
     events: Events
     catalog: Catalog
+    webhook_urls: WebhookUrls
     clock: Clock

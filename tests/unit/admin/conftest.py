@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from gateway.adapters.memory_ledger import MemoryLedger
+from gateway.adapters.webhook_urls import GuardedUrls
 from gateway.entry.admin import admin_app
 from gateway.model.catalog import ModelFacts
 from gateway.model.record import AuditEvent
@@ -48,6 +49,7 @@ class Office:
             ledger=self.ledger,
             events=self.events,
             catalog=MemoryCatalog(CATALOG),
+            webhook_urls=GuardedUrls(),
             clock=self.clock,
         )
 

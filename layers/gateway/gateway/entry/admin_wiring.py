@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from gateway.adapters.catalog import FileCatalog
+from gateway.adapters.guarded_fetch.address import local_exempt
+from gateway.adapters.webhook_urls import GuardedUrls
 from gateway.entry.record_wiring import Aws
 from gateway.entry.runtime.snapshot import before_snapshot
 from gateway.entry.wiring import shared_folder
@@ -21,6 +25,7 @@ def admin_world() -> tuple[AdminWorld, UsageStore]:
         ledger=aws.ledger(),
         events=aws.events(),
         catalog=FileCatalog(shared_folder() / "catalog"),
+        webhook_urls=GuardedUrls(local_exempt(os.environ)),
         clock=aws.clock,
     )
     return world, aws.usage()

@@ -19,7 +19,7 @@ from gateway.model.errors import Detail, InvalidRequest, PayloadTooLarge
 from gateway.model.limits import ALL_MODELS, Allowance
 from gateway.model.tenant import Tenant, User
 from gateway.pipeline.decode import decoded
-from gateway.ports import Catalog
+from gateway.ports import Catalog, WebhookUrls
 
 T = TypeVar("T")
 MAX_BODY_BYTES = 64 * 1024
@@ -59,21 +59,21 @@ def changed_members(before: Any, after: Any) -> list[str]:
     return [name for name in names if before is None or getattr(before, name) != getattr(after, name)]
 
 
-def check_together(settings: Tenant) -> None:
+def check_together(settings: Tenant, webhook_urls: WebhookUrls) -> None:
     """What one member's type cannot say. Raises InvalidRequest (400)."""
-    if problems := tuple(_of_hooks(settings)):
+    if problems := tuple(_of_hooks(settings, webhook_urls)):
         first = problems[0]
         param = _POSITION.sub(r"[\1]", first.pointer).removeprefix("/").replace("/", ".")
         raise InvalidRequest(f"{first.reason}, at '{param}'.", param=param, details=problems)
 
 
-def _of_hooks(settings: Tenant) -> Iterator[Detail]:
+def _of_hooks(settings: Tenant, webhook_urls: WebhookUrls) -> Iterator[Detail]:
     seen: set[str] = set()
     for number, hook in enumerate(settings.hooks):
         if hook.id in seen:
             yield Detail(f"/hooks/{number}/id", f"A hook before it has the id '{hook.id}'")
         seen.add(hook.id)
-        for problem in problems_of(hook):
+        for problem in problems_of(hook, webhook_urls.refusal):
             yield Detail(f"/hooks/{number}{problem.pointer}", problem.reason)
 
 
