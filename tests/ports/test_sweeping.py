@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from contextlib import suppress
 from typing import Any
@@ -19,16 +20,20 @@ BOTH_TAKEN, TOLD, HALF_SETTLED = 4, 6, 8
 
 
 class Calls:
-    """Every call to DynamoDB is two steps of the fate that is set."""
+    """Every call to DynamoDB is two steps of the fate that is set. They come one by one, for moto reads and writes an
+    item in two steps, and a request that dies leaves one on its way.
+    """
 
     def __init__(self, api: AwsApi, monkeypatch: pytest.MonkeyPatch) -> None:
         self.fate = Fate()
+        self._one_by_one = asyncio.Lock()
         self._send = api._send
         monkeypatch.setattr(api, "_send", self._dying)
 
     async def _dying(self, *arguments: Any) -> dict[str, Any]:
         self.fate.step()
-        answer = await self._send(*arguments)
+        async with self._one_by_one:
+            answer = await self._send(*arguments)
         self.fate.step()
         return answer
 

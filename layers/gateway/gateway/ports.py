@@ -59,7 +59,7 @@ class Ledger(Protocol):
     async def reserve(self, account: Account, name: str, hold: Hold) -> Reserved:
         """Adds every meter's amount and the hold, if every number stays within its limit; else changes nothing.
 
-        A hold of that name that is there already counts as taken.
+        That very hold counts as taken where it is there already; another one of its name stands in the way.
         """
         ...
 

@@ -63,6 +63,7 @@ class Hold(msgspec.Struct, frozen=True, array_like=True):
 
     `until_s`: when nobody can be working on it any more. `rules`: the suffixes of the numbers it stands in.
     `request`: what is known of the request, for the record of it that another has to write; the user's account only.
+    `admission`: of several holds that one request takes in turn, because the first was undone, the number of this one.
     """
 
     until_s: int
@@ -71,6 +72,7 @@ class Hold(msgspec.Struct, frozen=True, array_like=True):
     rules: tuple[str, ...]
     user_id: str
     request: dict[str, Any] | None = None
+    admission: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ class Plan(Protocol):
     def demand(self) -> Demand: ...
 
 
+AGAIN = 1
+"""The admission after the one by memory, which may have been undone."""
 C = TypeVar("C", bound=Call)
 P = TypeVar("P", bound=Plan)
 Planning = Callable[[C, Principal], Awaitable[P]]
@@ -102,7 +104,7 @@ class _Entrance:
         self._exchange.principal = self._exchange.ticket = None
         principal = await self.identified()
         planned = await plan(call, principal)
-        self._exchange.ticket = ticket = await self._take(planned, principal)
+        self._exchange.ticket = ticket = await self._take(planned, principal, AGAIN)
         return self._admitted(planned, ticket)
 
     def _usable(self, principal: Principal | None) -> Principal:
@@ -110,9 +112,9 @@ class _Entrance:
         self._exchange.principal = attributed(principal, self.caller)
         return usable(principal, self.caller, self._scope, self._world.clock.now_s())
 
-    async def _take(self, planned: Plan, principal: Principal) -> Ticket:
+    async def _take(self, planned: Plan, principal: Principal, admission: int = 0) -> Ticket:
         exchange = self._exchange
-        return await take(exchange.request_id, planned.demand, principal, exchange.facts(), self._world)
+        return await take(exchange.request_id, planned.demand, principal, exchange.facts(), self._world, admission)
 
     def _admitted(self, planned: P, ticket: Ticket) -> P:
         if ticket.refusal is not None:
