@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pkgutil import iter_modules
 from typing import Any
 
@@ -134,6 +135,8 @@ def test_a_name_from_the_provider_does_not_leave_its_place(name: str, path: str)
 
 
 OPERATION = {"name": "models/m/operations/1"}
+SORRY = VideoState("failed", message="sorry", code="failed")
+GONE = VideoState("failed", message="It was finished without a video.", code="done", is_charged=True)
 FILTERED = {"raiMediaFilteredCount": 1, "raiMediaFilteredReasons": ["Blocked by policy."]}
 
 
@@ -156,7 +159,18 @@ FILTERED = {"raiMediaFilteredCount": 1, "raiMediaFilteredReasons": ["Blocked by 
             VideoState("failed", message="Blocked by policy.", code="filtered", is_refused=True),
         ),
         ("xai", {"status": "pending"}, VideoState("running")),
-        ("xai", {"status": "expired"}, VideoState("failed", code="expired")),
+        ("xai", {"status": "expired"}, VideoState("failed", code="expired", is_charged=True)),
+        ("xai", {"status": "done"}, GONE),
+        ("xai", {"status": "done", "video": {"url": "", "duration": 4}}, GONE),
+        (
+            "xai",
+            {"status": "done", "video": {"url": ""}, "usage": {"cost_in_usd_ticks": 15}},
+            replace(GONE, stated_cost_nano_usd=2),
+        ),
+        *(
+            ("xai", {"status": "failed", "error": "sorry", "usage": usage}, SORRY)
+            for usage in (None, 1, {}, {"cost_in_usd_ticks": "1"}, {"cost_in_usd_ticks": -1})
+        ),
         (
             "xai",
             {"status": "failed", "error": {"code": "internal_error", "message": "sorry"}},
@@ -171,6 +185,7 @@ FILTERED = {"raiMediaFilteredCount": 1, "raiMediaFilteredReasons": ["Blocked by 
                 message="The video was stopped by the provider's moderation.",
                 code="respect_moderation",
                 is_refused=True,
+                is_charged=True,
             ),
         ),
         (
@@ -191,7 +206,12 @@ FILTERED = {"raiMediaFilteredCount": 1, "raiMediaFilteredReasons": ["Blocked by 
         (
             "runway",
             {"status": "FAILED", "failure": "no", "failureCode": "SAFETY.INPUT.TEXT"},
-            VideoState("failed", message="no", code="SAFETY.INPUT.TEXT", is_refused=True),
+            VideoState("failed", message="no", code="SAFETY.INPUT.TEXT", is_refused=True, is_charged=True),
+        ),
+        (
+            "runway",
+            {"status": "SUCCEEDED", "output": []},
+            VideoState("failed", message="It was finished without a video.", code="SUCCEEDED", is_charged=True),
         ),
         ("runway", {"status": "CANCELLED"}, VideoState("failed", code="CANCELLED")),
     ],
@@ -204,7 +224,7 @@ def test_states(name: str, body: Any, state: VideoState) -> None:
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>", b"[]", b'{"a": "\xff"}', {}, {"status": "odd"}, {"status": "done"}, {"status": "SUCCEEDED"}],
+    [b"", b"<html>", b"[]", b'{"a": "\xff"}', {}, {"status": "odd"}],
 )
 def test_nonsense_is_the_providers_failure(name: str, body: Any) -> None:
     wire, target = spoken(name)
@@ -214,12 +234,13 @@ def test_nonsense_is_the_providers_failure(name: str, body: Any) -> None:
         wire.parse(said(body), target)
 
 
-def test_an_operation_that_is_done_without_a_video_is_nonsense() -> None:
+def test_an_operation_that_is_done_without_a_video_has_failed() -> None:
+    """Google charges for no video that it has blocked."""
     wire, target = spoken("google")
-    responses: list[Any] = [{}, {"generateVideoResponse": {"generatedSamples": [{"video": {}}]}}]
+    responses: list[Any] = [None, {}, {"generateVideoResponse": {"generatedSamples": [{"video": {}}]}}]
     for response in responses:
-        with pytest.raises(ProviderError):
-            wire.state(said({**OPERATION, "done": True, "response": response}), target)
+        found = wire.state(said({**OPERATION, "done": True, "response": response}), target)
+        assert found == VideoState("failed", message="It was finished without a video.", code="done")
 
 
 @pytest.mark.parametrize(

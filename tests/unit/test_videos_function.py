@@ -496,12 +496,7 @@ async def test_a_provider_that_does_not_begin(
     ("answer", "code", "part"),
     [
         (said(200, status="failed", error={"code": "internal", "message": "out of luck"}), "provider_error", "luck"),
-        (said(200, status="expired"), "provider_error", "no video"),
-        (
-            said(200, status="done", video={"url": None, "respect_moderation": False}),
-            "validation_error",
-            "moderation",
-        ),
+        (said(200, status="failed", error="sorry", usage={"cost_in_usd_ticks": 0}), "provider_error", "sorry"),
     ],
 )
 async def test_a_video_that_fails_costs_nothing_and_says_why(
@@ -516,6 +511,65 @@ async def test_a_video_that_fails_costs_nothing_and_says_why(
     assert gateway.audit == ["request.started", "request.failed"]
     content = await gateway.get(f"/{video_id}/content")
     assert (content.status, content.json["error"]["param"]) == (400, "video_id")
+
+
+@pytest.mark.parametrize(
+    ("model", "answer", "code", "part", "cost"),
+    [
+        ("xai/film", said(200, status="expired"), "provider_error", "no video", 280_000_000),
+        ("xai/film", said(200, status="done"), "provider_error", "without", 280_000_000),
+        (
+            "xai/film",
+            said(200, status="done", video={"url": None, "respect_moderation": False}),
+            "validation_error",
+            "moderation",
+            280_000_000,
+        ),
+        (
+            "xai/film",
+            said(
+                200,
+                status="done",
+                video={"url": "", "respect_moderation": False},
+                usage={"cost_in_usd_ticks": 500_000_001},
+            ),
+            "validation_error",
+            "moderation",
+            50_000_001,
+        ),
+        (
+            "runway/clip",
+            said(200, status="FAILED", failure="no", failureCode="SAFETY.OUTPUT.VIDEO"),
+            "validation_error",
+            "no",
+            280_000_000,
+        ),
+    ],
+)
+async def test_a_video_that_fails_and_is_charged_is_paid(
+    gateway: Gateway, model: str, answer: Whole, code: str, part: str, cost: int
+) -> None:
+    gateway.provider.begins = said(200, request_id="r-1", id="r-1")
+    gateway.provider.looks = [answer]
+    video = await gateway.finished(await gateway.begun(model=model))
+    assert (video["status"], video["error"]["code"], part in video["error"]["message"]) == ("failed", code, True)
+    assert video["usage"] == {"units": {"video_ms:720p": 4000}, "cost_estimate": cost / 10**9}
+    assert [(record.outcome, record.cost_nano_usd) for record in gateway.usage] == [("error", cost)]
+    assert await gateway.held() == (0, cost, cost)
+
+
+async def test_what_the_provider_says_that_it_charges_is_paid_whoever_tells_it(gateway: Gateway) -> None:
+    done = {"status": "done", "video": {"url": URL, "duration": 4}, "usage": {"cost_in_usd_ticks": 9_000_000_000}}
+    gateway.provider.looks = [said(200, **done)]
+    video_id = await gateway.begun()
+    events, gateway.world = gateway.world.events, replace(gateway.world, events=Dying())
+    assert (await gateway.get(f"/{video_id}")).status == 500
+    gateway.world = replace(gateway.world, events=events)
+    gateway.clock.unix_s += 60
+    video = (await gateway.get(f"/{video_id}")).json
+    assert video["usage"] == {"units": {"video_ms:720p": 4000}, "cost_estimate": 0.9}
+    assert [record.cost_nano_usd for record in gateway.usage] == [900_000_000]
+    assert await gateway.held() == (0, 900_000_000, 900_000_000)
 
 
 KEY_REFUSED = said(400, code="invalid-argument", error="Incorrect API key provided: xa***. You can obtain one.")

@@ -75,14 +75,14 @@ class Look:
         now_s, remote = self.world.clock.now_s(), job.remote
         assert remote is not None  # noqa: S101 - as above
         if remote.id is None or now_s >= job.expires_at_s:
-            return await self._ended(job, ProviderTimeout("The video was not finished in time.", phase="total"))
+            return await self._lost(job, ProviderTimeout("The video was not finished in time.", phase="total"))
         try:
             reached = await contact(attempt_of(job, self.world), self.world)
             state = await self._state(remote.id, reached)
             return await self._after(job, state, reached)
         except ProviderFailure as error:
             if isinstance(error, ProviderGone) or error.provider_code == _NO_VIDEO:
-                return await self._ended(job, error)
+                return await self._lost(job, error)
             self.world.records.trouble("video.not_looked_at", request_id=job.request_id, reason=error.message)
             return await self._later(job)
 
@@ -105,7 +105,7 @@ class Look:
         if state.progress == "failed":
             failed = ProviderRejected if state.is_refused else ProviderError
             said = f"{reached.route.provider.name} made no video" + (f": {state.message}" if state.message else ".")
-            return await self._ended(job, failed(said, provider_code=state.code), is_paid=False)
+            return await self._ended(job, failed(said, provider_code=state.code), _charged(job, state))
         if state.progress == "completed":
             return await self._stored(job, state, reached)
         known = job.begun(self.world.clock.now_s()) if state.progress == "running" else job.changed()
@@ -130,9 +130,11 @@ class Look:
             await self.world.files.delete(job.tenant_id, file.id)  # somebody cancelled it meanwhile
         return ended
 
-    async def _ended(self, job: Job, error: GatewayError, *, is_paid: bool = True) -> Job:
+    async def _lost(self, job: Job, error: GatewayError) -> Job:
         """A provider that was asked is paid, unless it says itself that it made nothing."""
-        usage = usage_kept(job.facts) if is_paid else None
+        return await self._ended(job, error, usage_kept(job.facts))
+
+    async def _ended(self, job: Job, error: GatewayError, usage: TokenUsage | None) -> Job:
         return await end(job, Ending("failed", usage, error=error), self.caller, self.world)
 
     async def _later(self, job: Job, known: Job | None = None) -> Job:
@@ -150,9 +152,17 @@ class Look:
 
 
 def _usage(job: Job, state: VideoState, reached: Contact) -> TokenUsage:
-    """By the length that was made, where the provider says it."""
+    """By the length that was made, and at the cost, where the provider says it."""
     facts: dict[str, Any] = job.facts
-    if state.seconds is None:
-        return usage_kept(facts)
-    has_picture = "images" in facts["units"]
-    return usage_of(state.seconds, facts["resolution"], reached.route.facts, has_picture=has_picture)
+    usage = usage_kept(facts)
+    if state.seconds is not None:
+        has_picture = "images" in facts["units"]
+        usage = usage_of(state.seconds, facts["resolution"], reached.route.facts, has_picture=has_picture)
+    return replace(usage, stated_cost_nano_usd=state.stated_cost_nano_usd)
+
+
+def _charged(job: Job, state: VideoState) -> TokenUsage | None:
+    """Of a video that came to nothing: None where the provider charges nothing for that."""
+    stated = state.stated_cost_nano_usd
+    is_charged = state.is_charged if stated is None else stated > 0
+    return replace(usage_kept(job.facts), stated_cost_nano_usd=stated) if is_charged else None

@@ -12,6 +12,8 @@ from gateway.model.provider_errors import ProviderError
 from gateway.model.video import Picture
 from gateway.providers.contract import Target
 
+WITHOUT_VIDEO = "It was finished without a video."
+
 A = TypeVar("A")
 
 
