@@ -13,7 +13,8 @@ from gateway.model.reply import Chunk, Reply
 from gateway.pipeline.account import account
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.report import report
-from gateway.pipeline.structured import Promise, StreamedExpectation
+from gateway.pipeline.structured import Promise
+from gateway.pipeline.structured_stream import StreamedExpectation
 from gateway.pipeline.whole_lists import WholeLists
 from gateway.ports import Clock
 
