@@ -11,6 +11,7 @@ import pytest
 
 from gateway.model.chat import AssistantMessage
 from gateway.model.errors import CapabilityNotSupported
+from gateway.providers.contract import ONE_CALL
 from gateway.providers.lookup import provider_named
 from gateway.providers.wire.lacking import NEUTRAL
 from gateway.providers.wire.openai_responses import STANDARD, OpenAiResponses
@@ -211,7 +212,7 @@ def test_a_format_that_a_host_lacks_is_refused() -> None:
     with pytest.raises(CapabilityNotSupported) as refused:
         wire.render(call(response_format={"type": "json_object"}), target())
     assert refused.value.param == "response_format.type"
-    assert wire.formats(call(), target().model) == {"text"}
+    assert wire.formats(call(), target().model) == {"text", ONE_CALL}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ One file for each capability (`chat`, `embeddings`, ...) with the protocol of it
 `render` a call as a request, `parse` a 2xx answer, `fail` any other. `provider.py` brings them together.
 """
 
-from gateway.providers.contract.chat import ANY_SCHEMA, CONSTRAINED_SCHEMA, ChatWire, StreamParser
+from gateway.providers.contract.chat import ANY_SCHEMA, CONSTRAINED_SCHEMA, ONE_CALL, ChatWire, StreamParser
 from gateway.providers.contract.embeddings import EmbeddingsWire
 from gateway.providers.contract.images import ImagesWire
 from gateway.providers.contract.media import FileApi, InlineLimits, RemoteFile, for_every_model
@@ -16,6 +16,7 @@ from gateway.providers.contract.video import VideoWire
 __all__ = [
     "ANY_SCHEMA",
     "CONSTRAINED_SCHEMA",
+    "ONE_CALL",
     "ChatWire",
     "EmbeddingsWire",
     "FileApi",
