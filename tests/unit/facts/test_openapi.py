@@ -18,6 +18,13 @@ from gateway.model.images import ImageList, ImagesCall
 from gateway.model.provider_errors import ProviderTimeout
 from gateway.model.speech import Speech, SpeechCall, SpeechDelta, SpeechDone
 from gateway.model.tenant import Tenant, User
+from gateway.model.transcription import (
+    TranscriptDelta,
+    TranscriptDone,
+    Transcription,
+    TranscriptionCall,
+    TranscriptionVerbose,
+)
 from gateway.pipeline.admin_keys import Order, Rotation
 from gateway.pipeline.list_models import describe
 from tests.unit.facts.contract import Validator, component, document, problems, resolved, validator
@@ -36,6 +43,7 @@ STRUCTURES = {
     "EmbeddingsCall": "EmbeddingsRequest",
     "ImagesCall": "ImagesRequest",
     "SpeechCall": "SpeechRequest",
+    "TranscriptionCall": "TranscriptionRequest",
 }
 
 
@@ -149,8 +157,11 @@ def test_capabilities_are_those_of_the_catalog() -> None:
     assert shown["capabilities"]["items"] == rows["capabilities"]["items"]
 
 
-CALLS = (ChatCall, EmbeddingsCall, ImagesCall, SpeechCall)
-CROSSING = (*CALLS, Completion, CompletionChunk, EmbeddingList, ImageList, Speech, SpeechDelta, SpeechDone)
+CALLS = (ChatCall, EmbeddingsCall, ImagesCall, SpeechCall, TranscriptionCall)
+CROSSING: tuple[type, ...] = (
+    *(*CALLS, Completion, CompletionChunk, EmbeddingList, ImageList, Speech, SpeechDelta, SpeechDone),
+    *(Transcription, TranscriptionVerbose, TranscriptDelta, TranscriptDone),
+)
 
 
 @pytest.mark.parametrize("root", CROSSING)

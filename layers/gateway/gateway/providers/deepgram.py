@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.model.http import Credential, HttpRequest
 from gateway.providers.contract import Provider
+from gateway.providers.wire.deepgram_listen import DeepgramListen
 from gateway.providers.wire.deepgram_speak import DeepgramSpeak
 
 
@@ -19,5 +20,6 @@ PROVIDER = Provider(
     name="deepgram",
     base_url="https://api.deepgram.com",
     speech={"speak": DeepgramSpeak()},
+    transcriptions={"listen": DeepgramListen()},
     authorize=token,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.model.http import Credential, HttpRequest
 from gateway.providers.contract import Provider
 from gateway.providers.wire.elevenlabs_speech import ElevenLabsSpeech
+from gateway.providers.wire.elevenlabs_transcript import ElevenLabsTranscript
 
 
 def xi_api_key(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
@@ -19,5 +20,6 @@ PROVIDER = Provider(
     name="elevenlabs",
     base_url="https://api.elevenlabs.io",
     speech={"text_to_speech": ElevenLabsSpeech()},
+    transcriptions={"speech_to_text": ElevenLabsTranscript()},
     authorize=xi_api_key,
 )

@@ -9,6 +9,7 @@ from gateway.providers.wire.gemini_embeddings import BatchEmbedContents
 from gateway.providers.wire.gemini_files import GeminiFiles
 from gateway.providers.wire.gemini_images import GeminiImages
 from gateway.providers.wire.gemini_speech import GeminiSpeech
+from gateway.providers.wire.gemini_transcript import GeminiTranscript
 from gateway.providers.wire.imagen import Imagen
 
 
@@ -41,6 +42,7 @@ PROVIDER = Provider(
     embeddings={"embed_content": BatchEmbedContents()},
     images={"generate_content": GeminiImages(), "imagen": Imagen(prefix="/v1beta")},
     speech={"generate_content": GeminiSpeech()},
+    transcriptions={"generate_content": GeminiTranscript()},
     authorize=x_goog_api_key,
     own_urls=OWN_URLS,
     inline=for_every_model(INLINE),

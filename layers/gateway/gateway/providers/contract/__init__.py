@@ -11,6 +11,7 @@ from gateway.providers.contract.media import FileApi, InlineLimits, RemoteFile, 
 from gateway.providers.contract.provider import Provider, base_url_of, bearer, setting
 from gateway.providers.contract.speech import SpeechParser, SpeechWire
 from gateway.providers.contract.target import Target
+from gateway.providers.contract.transcription import TranscriptionWire, TranscriptParser
 
 __all__ = [
     "ANY_SCHEMA",
@@ -26,6 +27,8 @@ __all__ = [
     "SpeechWire",
     "StreamParser",
     "Target",
+    "TranscriptParser",
+    "TranscriptionWire",
     "base_url_of",
     "bearer",
     "for_every_model",

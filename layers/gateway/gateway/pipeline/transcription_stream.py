@@ -1,0 +1,98 @@
+"""A transcript as its provider writes it, whole or piece by piece, inside its time limits, and paid for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from gateway.hooks.transcription import TranscriptReply
+from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS
+from gateway.model.http import HttpRequest
+from gateway.model.provider_errors import ProviderTimeout
+from gateway.model.transcription import Sound, Transcript, TranscriptChunk, TranscriptionCall
+from gateway.pipeline.account import account
+from gateway.pipeline.ask import answered, ask, ending
+from gateway.pipeline.contact import Contact, contact
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.hooks import Chain
+from gateway.pipeline.respond import usage_in_the_error
+from gateway.pipeline.transcription_check import usage_of
+from gateway.pipeline.watch import Watch, seconds, total_s
+from gateway.ports import World
+
+
+class Writing:
+    """One transcript of one recording."""
+
+    def __init__(self, call: TranscriptionCall, sound: Sound, chain: Chain, exchange: Exchange, world: World) -> None:
+        self._call, self._sound, self._chain = call, sound, chain
+        self._exchange, self._world, self._attempt = exchange, world, exchange.attempts[-1]
+        self._written: list[str] = []
+        self._made: Transcript | None = None
+
+    async def whole(self) -> Transcript:
+        """What the tenant's hooks let of it. Raises ProviderFailure, ResponseBlocked (403), HookUnavailable (503)."""
+        attempt = self._attempt
+        watch = Watch(attempt, self._world, attempt.started_s + total_s(self._call, MAX_BEGIN_MS, self._chain.spare_s))
+        try:
+            with ending(attempt, self._world.clock):
+                request, reached = await self._request(watch)
+                self._made = attempt.route.wire.parse(await ask(request, reached, watch), reached.target)
+        finally:
+            self._account()
+        return await self._agreed(self._made)
+
+    async def pieces(self) -> AsyncGenerator[TranscriptChunk, None]:
+        """As they come, or all at once where a hook has to agree; the last one has the whole. Raises as `whole`."""
+        held = self._chain.enforces_replies
+        try:
+            with ending(self._attempt, self._world.clock):
+                async with aclosing(self._arriving()) as arriving:
+                    async for chunk in arriving:
+                        self._written.append(chunk.delta)
+                        self._made = chunk.whole or self._made
+                        if chunk.delta and not held:
+                            yield chunk
+        finally:
+            self._account()
+        assert self._made is not None  # noqa: S101 - a parser closes with the whole
+        agreed = await self._agreed(self._made)
+        if held:
+            yield TranscriptChunk(agreed.text, agreed.logprobs)
+        yield TranscriptChunk(whole=agreed if held else self._made)
+
+    async def _arriving(self) -> AsyncGenerator[TranscriptChunk, None]:
+        attempt, world = self._attempt, self._world
+        most_s = total_s(self._call, MAX_STREAM_MS, self._chain.spare_s)
+        begins_s = seconds(self._call.timeouts.ttft_ms if self._call.timeouts else None, MAX_BEGIN_MS)
+        watch = Watch(attempt, world, attempt.started_s + min(begins_s, most_s))
+        watch.phase = "ttft" if begins_s < most_s else "total"
+        request, reached = await self._request(watch)
+        async with answered(request, reached, watch) as incoming:
+            parser = attempt.route.wire.stream(reached.target)
+            arriving = aiter(incoming.chunks())
+            while (data := await watch.wait(anext(arriving, None))) is not None:
+                for chunk in parser.feed(data):
+                    if attempt.ttft_s is None:
+                        attempt.ttft_s = world.clock.monotonic_s() - attempt.started_s
+                        watch.deadline_s, watch.phase = attempt.started_s + most_s, "total"
+                    yield chunk
+            for chunk in parser.close():
+                yield chunk
+
+    async def _request(self, watch: Watch) -> tuple[HttpRequest, Contact]:
+        reached = await watch.within(contact(self._attempt, self._world))
+        return self._attempt.route.wire.render(self._call, self._sound, reached.target), reached
+
+    async def _agreed(self, made: Transcript) -> Transcript:
+        assert self._exchange.usage_report is not None  # noqa: S101 - what has ended is accounted for
+        with usage_in_the_error(self._exchange.usage_report):
+            return (await self._chain.after(TranscriptReply(made, self._attempt.route.model_id))).transcript
+
+    def _account(self) -> None:
+        """A provider that has answered, begun to, or was not waited for, charges for the recording."""
+        error = self._attempt.error
+        was_paid = self._made is not None or any(self._written) or error is None
+        if was_paid or isinstance(error, ProviderTimeout):
+            facts = self._attempt.route.facts
+            account(self._exchange, usage_of(self._call, self._sound, facts, self._made, "".join(self._written)))
