@@ -321,3 +321,26 @@ def test_a_budget_holds_as_long_as_the_recording_is(local: Gateway) -> None:
                 codes.append(refused.code)
     assert codes == [200, 200, 200, "budget_exceeded"]
     assert number(settled(local, f"T#{name}#0"), "s") == 9_000_000
+
+
+# -- in a chat ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("provider", [name for name in OWN if name != "google"])
+def test_a_recording_in_a_chat_is_written_down(sdk: openai.OpenAI, gateway: Gateway, provider: str) -> None:
+    sound: Any = {"type": "input_audio", "input_audio": {"data": b64encode(SOUND).decode(), "format": "wav"}}
+    reply = sdk.chat.completions.create(model=MODELS[provider], messages=[{"role": "user", "content": [sound]}])
+    assert reply.choices[0].message.content
+    if gateway.simulators:
+        assert reply.choices[0].message.content == text_of(SOUND)
+        assert nano(reply.to_dict()["usage"]) == COSTS_NANO_USD[provider]  # type: ignore[arg-type]
+
+
+def test_a_file_in_a_chat_is_written_down(sdk: openai.OpenAI, local: Gateway) -> None:
+    file = sdk.files.create(file=("said.wav", SOUND), purpose="user_data")
+    part: Any = {"type": "audio", "url": file.id}
+    reply = sdk.chat.completions.create(model=MODELS["whisper"], messages=[{"role": "user", "content": [part]}])
+    assert reply.choices[0].message.content == text_of(SOUND)
+    part = {"type": "audio", "url": "file_000000000u0000000000000000"}
+    with pytest.raises(openai.UnprocessableEntityError):
+        sdk.chat.completions.create(model=MODELS["whisper"], messages=[{"role": "user", "content": [part]}])

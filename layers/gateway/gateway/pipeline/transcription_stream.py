@@ -28,19 +28,24 @@ class Writing:
         self._call, self._sound, self._chain = call, sound, chain
         self._exchange, self._world, self._attempt = exchange, world, exchange.attempts[-1]
         self._written: list[str] = []
-        self._made: Transcript | None = None
+        self._transcript: Transcript | None = None
 
     async def whole(self) -> Transcript:
-        """What the tenant's hooks let of it. Raises ProviderFailure, ResponseBlocked (403), HookUnavailable (503)."""
+        """What the tenant's hooks let of it. Raises as `made`, ResponseBlocked (403), HookUnavailable (503)."""
+        return await self._agreed(await self.made())
+
+    async def made(self) -> Transcript:
+        """Raises ProviderFailure."""
         attempt = self._attempt
         watch = Watch(attempt, self._world, attempt.started_s + total_s(self._call, MAX_BEGIN_MS, self._chain.spare_s))
         try:
             with ending(attempt, self._world.clock):
                 request, reached = await self._request(watch)
-                self._made = attempt.route.wire.parse(await ask(request, reached, watch), reached.target)
+                made: Transcript = attempt.route.wire.parse(await ask(request, reached, watch), reached.target)
+                self._transcript = made
+                return made
         finally:
             self._account()
-        return await self._agreed(self._made)
 
     async def pieces(self) -> AsyncGenerator[TranscriptChunk, None]:
         """As they come, or all at once where a hook has to agree; the last one has the whole. Raises as `whole`."""
@@ -50,16 +55,16 @@ class Writing:
                 async with aclosing(self._arriving()) as arriving:
                     async for chunk in arriving:
                         self._written.append(chunk.delta)
-                        self._made = chunk.whole or self._made
+                        self._transcript = chunk.whole or self._transcript
                         if chunk.delta and not held:
                             yield chunk
         finally:
             self._account()
-        assert self._made is not None  # noqa: S101 - a parser closes with the whole
-        agreed = await self._agreed(self._made)
+        assert self._transcript is not None  # noqa: S101 - a parser closes with the whole
+        agreed = await self._agreed(self._transcript)
         if held:
             yield TranscriptChunk(agreed.text, agreed.logprobs)
-        yield TranscriptChunk(whole=agreed if held else self._made)
+        yield TranscriptChunk(whole=agreed if held else self._transcript)
 
     async def _arriving(self) -> AsyncGenerator[TranscriptChunk, None]:
         attempt, world = self._attempt, self._world
@@ -92,7 +97,7 @@ class Writing:
     def _account(self) -> None:
         """A provider that has answered, begun to, or was not waited for, charges for the recording."""
         error = self._attempt.error
-        was_paid = self._made is not None or any(self._written) or error is None
+        was_paid = self._transcript is not None or any(self._written) or error is None
         if was_paid or isinstance(error, ProviderTimeout):
             facts = self._attempt.route.facts
-            account(self._exchange, usage_of(self._call, self._sound, facts, self._made, "".join(self._written)))
+            account(self._exchange, usage_of(self._call, self._sound, facts, self._transcript, "".join(self._written)))
