@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from benchmarks import alone, machine, through_stack
+from benchmarks import alone, machine, storing, through_stack
 from benchmarks.report import Report, document, text
 from local.console import Problem, Progress
 
@@ -18,7 +18,9 @@ QUICK_SHARE = 0.25
 
 def options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=("A", "B"), help="A: the gateway's code alone; B: through the local stack")
+    parser.add_argument(
+        "--only", choices=("A", "B", "C"), help="A: the gateway's code alone; B: through the local stack; C: storing"
+    )
     parser.add_argument("--rounds", type=int, help=f"rounds of interleaved slices (default {ROUNDS})")
     parser.add_argument("--quick", action="store_true", help="a quarter of the requests in two rounds: a first look")
     chosen = parser.parse_args(arguments)
@@ -30,12 +32,16 @@ def run(chosen: argparse.Namespace, progress: Progress) -> Report:
     """Raises Problem."""
     report = Report()
     share = QUICK_SHARE if chosen.quick else 1.0
-    if chosen.only != "B" and not machine.IS_LINUX:
-        progress.say("part A reads Linux's process clocks and is left out here")
-    elif chosen.only != "B":
+    parts = {chosen.only} if chosen.only else {"A", "B", "C"}
+    if parts & {"A", "C"} and not machine.IS_LINUX:
+        progress.say("parts A and C read Linux's process clocks and are left out here")
+        parts -= {"A", "C"}
+    if "A" in parts:
         report.add(alone.measure(chosen.rounds, share, progress))
-    if chosen.only != "A":
+    if "B" in parts:
         report.add(through_stack.measure(chosen.rounds, share, progress))
+    if "C" in parts:
+        report.add(storing.measure(progress))
     return report
 
 

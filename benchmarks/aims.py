@@ -37,6 +37,7 @@ ADDED_P50_MS, ADDED_P99_MS = 3.0, 10.0
 VECTORS_P50_MS = 4.0
 IMPORT_CPU = Aim("import of the chat function, CPU", "ms", 450.0)
 OVERHEAD_P99 = Aim("overhead_ms p99", "", 50.0, strict=True)
+STORING_PEAK = Aim("peak memory of the videos function, a video of 200 MB stored", "MB", 200.0)
 FAILED_REQUESTS = Aim("failed or unsent requests through the stack", "", 0.0)
 
 

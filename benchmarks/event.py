@@ -9,7 +9,7 @@ _STAGE = "prod"
 _AGENT = "OpenAI/Python 3.54.0"
 
 
-def proxy_event(path: str, body: bytes, api_key: str) -> bytes:
+def proxy_event(path: str, body: bytes, api_key: str, method: str = "POST") -> bytes:
     """A REST proxy event, payload version 1.0, as JSON; `path` as the client asked for it, "/v1/chat/completions".
 
     Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
@@ -37,7 +37,7 @@ def proxy_event(path: str, body: bytes, api_key: str) -> bytes:
     event = {
         "resource": path,
         "path": path,
-        "httpMethod": "POST",
+        "httpMethod": method,
         "headers": headers,
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
         "queryStringParameters": None,

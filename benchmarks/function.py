@@ -7,10 +7,11 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks.aws_stand_in import ACCESS_KEY_ID, LEDGER, REGION, STACK, TABLE
 from benchmarks.machine import pinned_to
@@ -76,6 +77,7 @@ class Package:
             "GATEWAY_STACK": STACK,
             "GATEWAY_TENANTS_TABLE": TABLE,
             "GATEWAY_LEDGER_TABLE": LEDGER,
+            "GATEWAY_JOBS_TABLE": "bench-jobs",
             "GATEWAY_EVENT_BUS": "bench",
             "GATEWAY_RECORDS_QUEUE_URL": f"{aws_url}/queue",
             "GATEWAY_FILES_BUCKET": "bench-files",
@@ -84,14 +86,19 @@ class Package:
 
 
 @contextmanager
-def running(package: Package, aws_url: str, runtime_api: str, core: int) -> Iterator[int]:
-    """The function's process on `core`, by its id, from the start of the exec wrapper on; ended with the block."""
+def running(
+    package: Package, aws_url: str, runtime_api: str, core: int, more: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[int]:
+    """The function's process on `core`, by its id, from the start of the exec wrapper on; ended with the block.
+
+    `more`: variables of this function alone.
+    """
     command = [str(package.opt / "gateway-runtime"), str(package.interpreter), "bootstrap.py"]
     with package.log.open("ab") as log, pinned_to(core):
         process = subprocess.Popen(  # noqa: S603 - runs our own exec wrapper
             command,
             cwd=package.task,
-            env=package.variables(aws_url, runtime_api),
+            env={**package.variables(aws_url, runtime_api), **more},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -26,6 +26,7 @@ PROVIDERS = (
     "fireworks",
     "openrouter",
     "perplexity",
+    "runway",
     "cerebras",
     "ollama",
     "vllm",

@@ -20,6 +20,7 @@ from gateway.model.catalog import (
     SpeechFacts,
     TranscriptionFacts,
     UnitPrice,
+    VideoFacts,
 )
 from gateway.model.units import Unit
 
@@ -98,6 +99,7 @@ class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     usd_per_unit: list[UsdPerUnit] = []
     embedding: EmbeddingFacts | UnsetType = UNSET
     image: ImageFacts | UnsetType = UNSET
+    video: VideoFacts | UnsetType = UNSET
     speech: SpeechFacts | UnsetType = UNSET
     transcription: TranscriptionFacts | UnsetType = UNSET
 

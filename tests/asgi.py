@@ -66,9 +66,9 @@ async def call(
     scope = {
         "type": "http",
         "method": method,
-        "path": path,
+        "path": path.partition("?")[0],
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-        "query_string": b"",
+        "query_string": path.partition("?")[2].encode(),
         "extensions": extensions or {},
     }
     await app(scope, receive, send)

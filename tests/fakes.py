@@ -13,6 +13,7 @@ from typing import Any
 from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.adapters.no_tokens import NoTokens
 from gateway.gts.ids import newest_minor, parse
+from gateway.job_ports import JobPage
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
@@ -20,6 +21,7 @@ from gateway.model.errors import (
     FileNotFound,
     GatewayError,
     IdempotencyConflict,
+    JobNotFound,
     MediaNotFound,
     PayloadTooLarge,
     StorageUnavailable,
@@ -37,6 +39,7 @@ from gateway.model.file import (
 )
 from gateway.model.hook import HookFailed, HookMessage, RemoteHook
 from gateway.model.http import Credential, HttpRequest, HttpResponse
+from gateway.model.job import Job, Status
 from gateway.model.provider_errors import ProviderError
 from gateway.model.record import Told
 from gateway.model.secret import Secret
@@ -285,6 +288,62 @@ class FixedFetcher:
 
 
 @dataclass
+class FixedDownloads:
+    """What providers left at URLs, piece by piece; an exception is raised when it is come to."""
+
+    there: dict[str, list[bytes | Exception]] = field(default_factory=dict)
+    opened: list[str] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def open(self, url: str, max_bytes: int, timeout_s: float) -> AsyncIterator[AsyncIterator[bytes]]:
+        self.opened.append(url)
+        if url not in self.there:
+            raise ProviderError("The site answered with status 404.", provider_code="upstream_status")
+        yield self._pieces(self.there[url])
+
+    async def _pieces(self, pieces: list[bytes | Exception]) -> AsyncIterator[bytes]:
+        for piece in pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+
+@dataclass
+class MemoryJobs:
+    """Jobs by (tenant id, job id), with when they are due."""
+
+    held: dict[tuple[str, str], tuple[Job, int | None]] = field(default_factory=dict)
+
+    async def create(self, job: Job, due_at_s: int) -> None:
+        self.held.setdefault((job.tenant_id, job.id), (job, due_at_s))
+
+    async def get(self, tenant_id: str, job_id: str) -> Job:
+        if (tenant_id, job_id) not in self.held:
+            raise JobNotFound(f"No such job: '{job_id}'.", param="job_id")
+        return self.held[tenant_id, job_id][0]
+
+    async def change(self, job: Job, due_at_s: int | None = None) -> bool:
+        last, _ = self.held.get((job.tenant_id, job.id), (None, None))
+        if last is None or last.revision != job.revision - 1:
+            return last == job
+        self.held[job.tenant_id, job.id] = (job, due_at_s)
+        return True
+
+    async def page(self, tenant_id: str, limit: int, after: str | None, status: Status | None) -> JobPage:
+        jobs = [
+            job
+            for (owner, job_id), (job, _) in sorted(self.held.items())
+            if owner == tenant_id and job_id > (after or "") and status in (None, job.status)
+        ]
+        return JobPage(jobs[:limit], has_more=len(jobs) > limit)
+
+    async def due(self, now_s: float) -> AsyncIterator[Job]:
+        for job, due_at_s in list(self.held.values()):
+            if due_at_s is not None and due_at_s <= now_s and not job.has_ended:
+                yield job
+
+
+@dataclass
 class ListEvents:
     told: list[Told] = field(default_factory=list)
 
@@ -334,6 +393,8 @@ def world_of(outbound: ScriptedOutbound, access: MemoryAccess, catalog: MemoryCa
         outbound=outbound,
         files=MemoryFiles(clock),
         fetcher=FixedFetcher(),
+        downloads=FixedDownloads(),
+        jobs=MemoryJobs(),
         types=MemoryTypes(),
         hooks=ScriptedHooks(),
         records=ListRecords(),

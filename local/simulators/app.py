@@ -4,7 +4,7 @@ import asyncio
 import sys
 import traceback
 
-from local.simulators import media
+from local.simulators import media, videos
 from local.simulators.armed import ArmedFaults, Gates
 from local.simulators.control import Control
 from local.simulators.delivery import Delivery, send_reply
@@ -28,6 +28,7 @@ from local.simulators.providers.ollama import Ollama
 from local.simulators.providers.openai import OpenAI
 from local.simulators.providers.openrouter import OpenRouter
 from local.simulators.providers.perplexity import Perplexity
+from local.simulators.providers.runway import Runway
 from local.simulators.providers.together import Together
 from local.simulators.providers.vertex import Vertex
 from local.simulators.providers.vllm import VLLM
@@ -58,6 +59,7 @@ APIS: tuple[Api, ...] = (
     Ollama(),
     VLLM(),
     Voyage(),
+    Runway(),
     Deepgram(),
     ElevenLabs(),
 )
@@ -86,6 +88,8 @@ class App:
             elif request.path.startswith(f"{ISSUER}/"):
                 status, body = self.identity.answer(request)
                 out.reply(status, JSON_HEADERS, encode(body))
+            elif request.path.startswith("/_media/videos/"):
+                out.reply(*videos.answer(request.path.removeprefix("/_media/videos/")))
             elif request.path.startswith("/_hooks/"):
                 out.reply(*await self._webhooks.answer(request.path.removeprefix("/_hooks/"), request))
             elif request.path.startswith("/_media/"):

@@ -48,6 +48,11 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     finish: Literal["filter"] | None = None
     linked: bool = False
 
+    # what becomes of a video, and how many looks find it unfinished
+    looks: Count = 1
+    video: Literal["failed", "moderated", "gone", "page", "stuck"] | None = None
+    video_kb: Count = 0
+
     # what is counted
     usage: Literal["none"] | None = None
     prompt_tokens: Annotated[int, Meta(ge=0, le=100_000_000)] | None = None

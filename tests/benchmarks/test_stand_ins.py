@@ -13,13 +13,19 @@ import pytest
 
 from benchmarks.aws_stand_in import ACCESS_KEY_ID, API_KEY, REGION, STACK, TABLE, AwsStandIn
 from benchmarks.runtime_api import RuntimeApi
+from benchmarks.storing import PART_BYTES
+from benchmarks.storing_stand_in import StoringStandIn
 from gateway.adapters.aws.access import DynamoAccess
 from gateway.adapters.aws.api import AwsApi, Service
 from gateway.adapters.aws.credentials import RoleKeys
+from gateway.adapters.aws.files import S3Files
+from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.aws.secrets import SecretsManagerCredentials
 from gateway.adapters.clock import SystemClock
+from gateway.adapters.downloads import GuardedDownloads
 from gateway.adapters.http_client import HttpClient
 from gateway.model.caller import Caller
+from gateway.model.file import File, new_file_id
 from local.console import Problem
 
 BASE_URL = "http://127.0.0.1:1/openai/v1"
@@ -87,3 +93,18 @@ def test_a_refused_request_is_no_measurement() -> None:
         threads.submit(_serve_once, api.authority, 401, b"{}")
         with pytest.raises(Problem, match="refused"):
             api.invoke(b"{}")
+
+
+async def test_a_bucket_that_keeps_nothing_takes_a_video_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "bench")
+    with StoringStandIn() as world:
+        world.size_bytes = 20_000_000
+        downloads = GuardedDownloads(world.authority)
+        async with aclosing(HttpClient()) as client, downloads.open(f"{world.url}/video.mp4", 10**9, 30.0) as chunks:
+            clock = SystemClock()
+            place = Place("bench-files", REGION, f"{world.url}/bench-files")
+            bucket = Bucket(place, keys=RoleKeys(client, clock), client=client, clock=clock)
+            file = File(new_file_id("generated", 0, bytes(10)), "a.mp4", "video/mp4", 0)
+            assert await S3Files(bucket, clock).put_stream("acme", file, chunks) == world.size_bytes
+    assert (world.stored_bytes, world.largest_request_bytes) == (20_000_000, PART_BYTES)

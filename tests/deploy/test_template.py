@@ -27,6 +27,7 @@ ALLOWED = {
     "EmbeddingsRole": LOGS
     | TENANTS
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "bedrock:InvokeModel"}
+    | {"lambda:InvokeFunction", "bedrock:ApplyGuardrail"}  # hooks
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
     "ImagesRole": LOGS
     | TENANTS
@@ -39,6 +40,13 @@ ALLOWED = {
     }
     | {"s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "lambda:InvokeFunction"}  # kept, linked, and fetched
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
+    "VideosRole": LOGS
+    | TENANTS
+    | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "bedrock:ApplyGuardrail"}
+    | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}  # as chat
+    | {"dynamodb:PutItem", "dynamodb:Query"}  # jobs
+    | {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:DeleteObject"}  # videos are files
+    | {"s3:AbortMultipartUpload", "lambda:InvokeFunction"},  # of one that broke off; pictures to begin with
     "SpeechRole": LOGS
     | TENANTS
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "bedrock:ApplyGuardrail"}
@@ -130,6 +138,9 @@ def test_the_routes_are_the_published_ones(deployed: Resources) -> None:
         "/v1/chat/completions": ["post"],
         "/v1/embeddings": ["post"],
         "/v1/images/generations": ["post"],
+        "/v1/videos": ["get", "post"],
+        "/v1/videos/{id}": ["delete", "get"],
+        "/v1/videos/{id}/content": ["get"],
         "/v1/audio/speech": ["post"],
         "/v1/audio/transcriptions": ["post"],
         "/v1/models": ["get"],
@@ -159,7 +170,9 @@ def test_a_role_may_do_what_is_written_down_and_nothing_else(deployed: Resources
     assert actions == ALLOWED[name]
 
 
-def test_of_all_functions_chat_may_invoke_the_media_fetcher_and_hooks(deployed: Resources) -> None:
+def test_inference_may_invoke_hooks_and_chat_the_media_fetcher_too(deployed: Resources) -> None:
+    [embeddings] = [one for one in statements(deployed["EmbeddingsRole"]) if "lambda:InvokeFunction" in one["Action"]]
+    assert ":function:gateway-hook-*" in json.dumps(embeddings["Resource"])
     chat = [one for one in statements(deployed["ChatRole"]) if "lambda:InvokeFunction" in one["Action"]]
     fetcher, hooks = (json.dumps(statement["Resource"]) for statement in chat)
     assert "MediaFetchFunctionAliaslive" in fetcher
@@ -222,6 +235,7 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_EVENT_BUS",
             "GATEWAY_FETCH_EXCEPTIONS",
             "GATEWAY_FILES_BUCKET",
+            "GATEWAY_JOBS_TABLE",
             "GATEWAY_LEDGER_TABLE",
             "GATEWAY_LOCAL_ENDPOINT",
             "GATEWAY_LOG_LEVEL",
@@ -235,6 +249,7 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_TENANTS_TABLE",
             "GATEWAY_USAGE_RECORD_DAYS",
             "GATEWAY_USAGE_TABLE",
+            "GATEWAY_VIDEO_LOOK_SECONDS",
         }
 
 

@@ -425,3 +425,37 @@ def test_no_log_has_what_hooks_saw(local: Gateway) -> None:
     assert tenant.id.encode() in logs
     for content in (secret, SECRET, SECRET.removeprefix("whsec_"), tenant.key):
         assert content.encode() not in logs
+
+
+# -- embeddings
+
+
+def test_texts_are_masked_and_judged_before_they_become_vectors(local: Gateway) -> None:
+    receiver = Receiver(local)
+    tenant = tenant_with(local, {"kind": "mask_pii", "id": "pii"}, receiver.hook(stages=["pre_call", "post_response"]))
+    with sdk_of(local, tenant) as sdk:
+        made = sdk.embeddings.create(model="openai/text-embedding-3-small", input=[f"Write to {MAIL}", "Hello"])
+    report = (made.model_extra or {})["gateway"]
+    assert [(run["id"], run["stage"], run["action"]) for run in report["hooks"]] == [
+        ("pii", "pre_call", "modify"),
+        ("moderation", "pre_call", "allow"),
+        ("moderation", "post_response", "allow"),
+    ]
+    entries = httpx.get(f"{local.simulators}/_sim/requests").json()["requests"]
+    assert [entry["body"]["input"] for entry in entries] == [["Write to <EMAIL_1>", "Hello"]]
+    before, after = (json.loads(message["body"]) for message in receiver.received)
+    assert before["request"]["input"] == ["Write to <EMAIL_1>", "Hello"]
+    assert after["response"]["data"] == [{"object": "embedding", "index": index} for index in range(2)]
+    assert spent(local, tenant) == cost(made.usage)
+
+
+@pytest.mark.parametrize(("stage", "code"), [("pre_call", "request_blocked"), ("post_response", "response_blocked")])
+def test_embeddings_are_blocked_at_either_stage(local: Gateway, stage: str, code: str) -> None:
+    receiver = Receiver(local, answer={"action": "block", "reason": "Not in this house."})
+    tenant = tenant_with(local, receiver.hook(stages=[stage]))
+    with sdk_of(local, tenant) as sdk, pytest.raises(openai.PermissionDeniedError) as blocked:
+        sdk.embeddings.create(model="openai/text-embedding-3-small", input="Hello")
+    assert blocked.value.code == code
+    usage = blocked.value.body.get("usage")  # type: ignore[attr-defined]
+    assert spent(local, tenant) == (round(usage["cost_estimate"] * 1e9) if usage else 0)
+    assert bool(usage) == (stage == "post_response")

@@ -209,7 +209,7 @@ def test_a_tool_always_has_an_object_schema() -> None:
 
 
 def test_provider_options_are_merged_member_by_member_and_last() -> None:
-    options = {"thinking": {"display": "summarized"}, "max_tokens": 5, "output_config": {"task_budget": 1}}
+    options = {"thinking": {"display": "summarized"}, "top_k": 5, "output_config": {"task_budget": 1}}
 
     body = rendered(
         call(reasoning_effort="high", provider_options={"anthropic": options, "openai": {"x": 1}}),
@@ -218,7 +218,7 @@ def test_provider_options_are_merged_member_by_member_and_last() -> None:
 
     assert body["thinking"] == {"type": "adaptive", "display": "summarized"}
     assert body["output_config"] == {"effort": "high", "task_budget": 1}
-    assert body["max_tokens"] == 5
+    assert body["top_k"] == 5
     assert "x" not in body
 
 

@@ -100,8 +100,8 @@ def test_options_go_into_the_form() -> None:
 
 
 def test_deepgram_gets_the_bytes_and_the_rest_in_the_url() -> None:
-    request = asked("deepgram", provider_options={"deepgram": {"keyterm": ["a b", "c"]}})
-    query = "model=m&smart_format=true&detect_language=true&keyterm=a+b&keyterm=c"
+    request = asked("deepgram", provider_options={"deepgram": {"replace": ["a:b c", "d"]}})
+    query = "model=m&smart_format=true&detect_language=true&replace=a%3Ab+c&replace=d"
     assert request.url == f"https://api.deepgram.com/v1/listen?{query}"
     assert (request.body, request.headers) == (SOUND.data, {"content-type": "audio/wav"})
     request = asked("deepgram", language="de", response_format="vtt")
@@ -142,6 +142,8 @@ def test_gemini_is_told_what_to_do(stream: bool, verb: str) -> None:
         ("groq", "url"),
         ("deepgram", "callback"),
         ("deepgram", "multichannel"),
+        ("deepgram", "keyterm"),
+        ("elevenlabs", "keyterms"),
         ("elevenlabs", "cloud_storage_url"),
         ("elevenlabs", "webhook"),
         ("google", "contents"),

@@ -216,6 +216,24 @@ async def test_a_key_may_name_another_user_only_with_the_scope(gateway: Gateway)
     assert gateway.records.written[-1].user_id == "bob"
 
 
+@pytest.mark.parametrize("user", ["bob smith", "bj\u00f6rn", "\x01" * 9])
+async def test_a_user_whom_nobody_could_administer_is_refused(gateway: Gateway, user: str) -> None:
+    gateway.hold(principal(TENANT, scopes=("*", "assert_user")))
+    refused = await gateway.chat({**HELLO, "user": user})
+    assert (refused.status, refused.json["error"]["code"]) == (400, "validation_error")
+    assert refused.json["error"]["param"] == "user"
+
+
+async def test_one_settling_removes_no_more_old_numbers_than_a_write_can_name(gateway: Gateway) -> None:
+    await gateway.world.ledger.add("T#acme#0", {f"b1.{second}": 1 for second in range(1, 251)})
+    gateway.answers(200, WHOLE)
+    left = []
+    for _ in range(3):
+        await gateway.chat(HELLO)
+        left.append(sum(name.startswith("b1.") for name in (await books(gateway)).numbers))
+    assert left == [150, 50, 0]
+
+
 async def test_a_model_without_a_price_is_refused_where_money_is_limited(gateway: Gateway) -> None:
     free = tenant(approvals=("*",), allowance=budget("1"))
     gateway.hold(principal(free))

@@ -103,6 +103,7 @@ async def test_a_tier_without_a_price_is_refused_where_money_is_limited(tiered: 
     [
         ({"tools": [{"type": "web_search"}]}, 10),
         ({"tools": [{"type": "web_search", "max_uses": 2}]}, 2),
+        ({"data_sources": [{"type": "azure_search"}]}, 10),
         ({"tools": [{"type": "web_search"}, {"type": "web_search"}], "max_tool_calls": 3}, 3),
     ],
 )

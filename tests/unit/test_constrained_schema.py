@@ -139,3 +139,20 @@ def test_what_has_no_other_form_is_asked_for_in_another_way(part: Any) -> None:
 )
 def test_what_is_more_than_the_decoder_takes_is_asked_for_in_another_way(schema: Schema, fits: bool) -> None:
     assert (constrained(schema) is not None) is fits
+
+
+def test_each_type_of_a_list_has_the_values_of_its_own() -> None:
+    """OpenAI's strict mode writes an optional choice so; Claude refuses a value of another type than its enum's."""
+    part = {"type": ["string", "null"], "enum": ["F", "C", None]}
+    sent = constrained(closed(unit=part))
+    assert sent is not None
+    assert sent["properties"]["unit"] == {
+        "anyOf": [{"type": "string", "enum": ["F", "C"]}, {"type": "null", "enum": [None]}]
+    }
+
+
+def test_a_type_that_no_value_has_is_left_out() -> None:
+    sent = constrained(closed(unit={"type": ["string", "null"], "const": "F"}))
+    assert sent is not None
+    assert sent["properties"]["unit"]["anyOf"][0]["const"] == "F"
+    assert len(sent["properties"]["unit"]["anyOf"]) == 1

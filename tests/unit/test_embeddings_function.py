@@ -136,13 +136,17 @@ class Gateway:
         return [told for told in self.world.events.told if isinstance(told, UsageRecord)]
 
 
-@pytest.fixture
-def gateway() -> Gateway:
+def embedding_gateway() -> Gateway:
     access, provider = MemoryAccess(), Provider(openai_says)
     world = world_of(provider, access, MemoryCatalog(MODELS))  # type: ignore[arg-type]  # it answers by what it is asked
     made = Gateway(world, provider, access)
     made.allow(approvals=("*",))
     return made
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    return embedding_gateway()
 
 
 async def test_the_reply_is_openais_with_cost_and_report(gateway: Gateway) -> None:

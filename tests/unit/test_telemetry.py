@@ -56,7 +56,7 @@ ALLOWED = {
     *("gen_ai.client.inference.duration", "gen_ai.client.inference.time_to_first_chunk"),
     *("error.type", "http.response.status_code", "http.request.method", "http.route"),
     *("gateway.outcome", "gateway.function", "gateway.provider_code", "gateway.model_requested"),
-    *("gateway.service_tier", "gateway.priced_as_default"),
+    *("gateway.service_tier", "gateway.priced_as_default", "gateway.units"),
     *("gateway.usage_estimated", "gateway.cost_nano_usd", "gateway.attempts", "gateway.retries", "gateway.fallbacks"),
     *("gateway.latency_ms", "gateway.overhead_ms"),
 }

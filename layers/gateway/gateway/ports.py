@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
+from gateway.job_ports import Jobs
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
@@ -151,6 +152,14 @@ class MediaFetcher(Protocol):
         ...
 
 
+class Downloads(Protocol):
+    def open(self, url: str, max_bytes: int, timeout_s: float) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """What a provider made and left at a URL that opens for everybody, as it comes. The URL is trusted no more than
+        a client's. `timeout_s`: until the last byte is dealt with. Raises ProviderError (502), while it is read too.
+        """
+        ...
+
+
 class RemoteHooks(Protocol):
     async def ask(self, hook: RemoteHook, message: HookMessage) -> bytes:
         """The hook's answer as it gave it, bounded in size. The caller ends what takes too long.
@@ -265,6 +274,8 @@ class World:
     outbound: Outbound
     files: Files
     fetcher: MediaFetcher
+    downloads: Downloads
+    jobs: Jobs
     types: Types
     hooks: RemoteHooks
     records: Records

@@ -94,7 +94,7 @@ class Azure(OpenAI):
     def at(self, path: str) -> tuple[Api, str]:
         return (self._claude, path.removeprefix("/anthropic")) if path.startswith(CLAUDE) else (self, path)
 
-    def read(self, request: Request, path: str) -> Asked | Json:
+    def read(self, request: Request, path: str) -> Asked | Json | Filed:
         if key := request.headers.get("api-key"):
             request = replace(request, headers={**request.headers, "authorization": f"Bearer {key}"})
         version = parse_qs(request.query).get("api-version", [""])[0]

@@ -30,6 +30,7 @@ from local.simulators.wire import (
     Asked,
     Call,
     Event,
+    Filed,
     Json,
     Refused,
     Reply,
@@ -109,7 +110,7 @@ class ChatApi(Api):
 
     # -- requests ---------------------------------------------------------------------------------------------------
 
-    def read(self, request: Request, path: str) -> Asked | Json:
+    def read(self, request: Request, path: str) -> Asked | Json | Filed:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         check_key(key if scheme.lower() == "bearer" else None, required=self.needs_key)
         if request.method == "GET" and path == "/models":

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from local.simulators.http1 import Request
+from local.simulators.providers import google_videos
 from local.simulators.providers.google_embed import read_batch
 from local.simulators.providers.google_files import FILE, JSON_UTF8, UPLOAD, GoogleFiles
 from local.simulators.providers.google_images import read_imagen, read_picture, wants_image
@@ -30,7 +31,7 @@ from local.simulators.wire import (
 )
 
 MODELS = ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-3-flash-preview")
-VERBS = ("generateContent", "streamGenerateContent", "batchEmbedContents", "predict")
+VERBS = ("generateContent", "streamGenerateContent", "batchEmbedContents", "predict", "predictLongRunning")
 VERSIONS = ("v1", "v1beta", "v1alpha")
 FINISH = {"length": "MAX_TOKENS", "filter": "SAFETY"}
 # a wrong key is a 400 and no key a 403: seen in recorded traffic
@@ -66,8 +67,14 @@ class Google(Api):
         check_key(request.headers.get("x-goog-api-key") or query.get("key", [""])[0])
         if UPLOAD.fullmatch(path) and request.method == "POST":
             return self._files.announce(request, path)
+        if request.method == "GET" and (of_video := google_videos.read(request, path)):
+            return of_video
         if file := FILE.fullmatch(path):
             return self._files.answer(request, file["name"])
+        return self._call(request, path)
+
+    def _call(self, request: Request, path: str) -> Asked | Json:
+        """Of a model. Raises Refused."""
         version, _, resource = path[1:].partition("/")
         if version not in VERSIONS:
             raise Refused("no_route", "The requested URL was not found on this server.")
@@ -80,6 +87,7 @@ class Google(Api):
             raise Refused("model_not_found", f"models/{model} is not found for API version {version}.")
         if len(request.body) > MAX_REQUEST_BYTES:
             raise Refused("out_of_range", f"Request payload size exceeds the limit: {MAX_REQUEST_BYTES} bytes.")
+        query = parse_qs(request.query)
         stream, body = verb == "streamGenerateContent", decode_object(request.body)
         if (other := _read_other(verb, model, body)) is not None:
             return other
@@ -108,6 +116,8 @@ def _read_other(verb: str, model: str, body: Json) -> Asked | None:
         return read_batch(model, body)
     if verb == "predict":
         return read_imagen(model, body)
+    if verb == "predictLongRunning":
+        return google_videos.begin(model, body)
     if verb == "streamGenerateContent" and wants_speech(body):
         return read_speech(model, body)
     return read_picture(model, body) if verb == "generateContent" and wants_image(body) else None

@@ -18,6 +18,7 @@ from local.simulators.wire import (
     OBJECT,
     TEXT,
     Asked,
+    Filed,
     Headers,
     Json,
     Kind,
@@ -97,7 +98,7 @@ class OpenAI(ChatApi):
     speech = OPENAI_SPEECH
     transcriptions = OPENAI_TRANSCRIPTIONS
 
-    def read(self, request: Request, path: str) -> Asked | Json:
+    def read(self, request: Request, path: str) -> Asked | Json | Filed:
         if path != "/responses":
             return super().read(request, path)
         check_key(request.headers.get("authorization", "").removeprefix("Bearer "))

@@ -2,11 +2,13 @@
 
 from typing import ClassVar
 
+from local.simulators.http1 import Request
+from local.simulators.providers import xai_videos
 from local.simulators.providers.chat import COMMON, ChatApi, without_logprobs
 from local.simulators.providers.errors import ErrorStyle, statuses
 from local.simulators.providers.images import XAI_IMAGES
 from local.simulators.script import Answer, Usage
-from local.simulators.wire import FLAG, OBJECT, Json, Refused
+from local.simulators.wire import FLAG, OBJECT, Asked, Filed, Json, Refused, check_key, decode_object
 
 CODES = {400: "invalid-argument", 401: "unauthenticated", 403: "permission-denied", 404: "not-found"}
 
@@ -32,6 +34,14 @@ class XAI(ChatApi):
     reply_extras: ClassVar[Json] = {"system_fingerprint": "fp_simulated0"}
     chunk_extras = reply_extras
     stream_type = "text/event-stream"
+
+    def read(self, request: Request, path: str) -> Asked | Json | Filed:
+        if not path.startswith("/videos/"):
+            return super().read(request, path)
+        check_key(request.headers.get("authorization", "").removeprefix("Bearer "))
+        if request.method == "POST" and path == "/videos/generations":
+            return xai_videos.begin(decode_object(request.body))
+        return xai_videos.look(request, path.removeprefix("/videos/"))
 
     def reasons(self, body: Json) -> bool:
         model = str(body["model"])

@@ -14,7 +14,7 @@ import pytest
 from gateway.model.catalog import ModelFacts, ProviderCatalog
 from gateway.model.image_size import shape_of
 from gateway.model.images import ImagesCall
-from gateway.model.money import cost_nano_usd
+from gateway.model.money import NANO_PER_USD, cost_nano_usd
 from gateway.model.usage import CompletionTokensDetails, TokenUsage
 from gateway.pipeline.images_usage import usage_of
 from gateway.providers.lookup import provider_named
@@ -24,8 +24,8 @@ from tests.unit.facts.facts import CATALOG, SHARED, read_json
 PROVIDERS = (
     *("anthropic", "azure", "bedrock", "cerebras", "cohere", "deepgram", "deepseek"),
     *("elevenlabs", "fireworks", "google", "groq"),
-    *("huggingface", "mistral", "ollama", "openai", "openrouter", "perplexity", "together", "vertex", "vllm"),
-    *("voyage", "xai"),
+    *("huggingface", "mistral", "ollama", "openai", "openrouter", "perplexity", "runway", "together", "vertex"),
+    *("vllm", "voyage", "xai"),
 )
 EMBEDDING_APIS = {"embeddings", "cohere_embed", "embed_content", "predict", "titan_embed"}
 CHAT_APIS = {"chat_completions", "messages", "generate_content", "converse", "cohere_chat", "responses"}
@@ -288,3 +288,36 @@ def test_a_shape_of_known_size_is_one_that_can_be_asked_for() -> None:
             assert shape is not None, (provider, row.id)
             assert shape.ratio in row.image.ratios, (provider, row.id)
             assert shape.resolution in (None, *row.image.resolutions), (provider, row.id)
+
+
+PRINTED_USD_PER_SECOND = {
+    ("google", "veo-3.1-generate-preview"): {"720p": "0.40", "1080p": "0.40", "4k": "0.60"},
+    ("google", "veo-3.1-fast-generate-preview"): {"720p": "0.10", "1080p": "0.12", "4k": "0.30"},
+    ("google", "veo-3.1-lite-generate-preview"): {"720p": "0.05", "1080p": "0.08"},
+    ("xai", "grok-imagine-video"): {"480p": "0.05", "720p": "0.07"},
+    ("runway", "gen4.5"): {"720p": "0.12"},
+    ("runway", "gen4_turbo"): {"720p": "0.05"},
+}
+
+
+def test_every_model_of_videos_that_a_provider_can_make_has_a_wire_its_sizes_and_a_price_for_each() -> None:
+    found = {}
+    for provider, row in every_row():
+        if row.api not in provider_named(provider).videos or "video_generation" not in row.capabilities:
+            continue
+        assert row.video is not None, (provider, row.id)
+        assert row.video.default_seconds in row.video.seconds
+        usd = {}
+        for size in row.video.sizes:
+            width, height = map(int, size.size.split("x"))
+            assert set(size.seconds) <= set(row.video.seconds)
+            across, down = map(int, size.aspect_ratio.split(":"))
+            assert abs(width / height - across / down) < 0.02, size
+            cost = cost_nano_usd(TokenUsage(units={f"video_ms:{size.resolution}": 1000}), row)
+            assert cost is not None
+            usd[size.resolution] = Decimal(cost) / NANO_PER_USD
+        found[provider, row.id] = usd
+    printed = {
+        model: {name: Decimal(text) for name, text in by.items()} for model, by in PRINTED_USD_PER_SECOND.items()
+    }
+    assert found == printed

@@ -442,3 +442,11 @@ def test_whatever_a_schema_is_it_is_resolved_or_refused() -> None:
             msgspec.json.encode(resolved_call)
             outcomes[True] += 1
     assert min(outcomes.values()) > 300
+
+
+@pytest.mark.parametrize("name", ["21st_magic_component", "-dash", "9.test"])
+def test_a_name_begins_with_what_gemini_takes_and_is_mapped_back(name: str) -> None:
+    called = provider_name(name)
+    assert re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", called)
+    assert Names({called: name}).back(called) == name
+    assert provider_name("_fine-Name9") == "_fine-Name9"

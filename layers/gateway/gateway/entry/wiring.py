@@ -15,12 +15,14 @@ from gateway.adapters.aws.fetcher import LambdaMediaFetcher
 from gateway.adapters.aws.files import S3Files
 from gateway.adapters.aws.hook_secrets import HookSecrets
 from gateway.adapters.aws.invoke import LambdaApi
+from gateway.adapters.aws.jobs import DynamoJobs
 from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.aws.secrets import Role, SecretsManagerCredentials
 from gateway.adapters.aws.types import DynamoTypes
 from gateway.adapters.catalog import FileCatalog
 from gateway.adapters.clock import SystemClock
+from gateway.adapters.downloads import GuardedDownloads
 from gateway.adapters.google_token import GoogleCredentials, GoogleTokens
 from gateway.adapters.guarded_fetch.address import local_exempt
 from gateway.adapters.guarded_fetch.post import GuardedPost
@@ -63,11 +65,13 @@ class Settings:
     stack: str
     tenants_table: str
     ledger_table: str
+    jobs_table: str
     event_bus: str
     records_queue_url: str
     files_bucket: str
     region: str
     local_endpoint: str
+    fetch_exceptions: str
     admission_timeout_s: float
     shared: Path
     oidc: OidcSettings
@@ -79,11 +83,13 @@ class Settings:
             stack=environment["GATEWAY_STACK"],
             tenants_table=environment["GATEWAY_TENANTS_TABLE"],
             ledger_table=environment["GATEWAY_LEDGER_TABLE"],
+            jobs_table=environment["GATEWAY_JOBS_TABLE"],
             event_bus=environment["GATEWAY_EVENT_BUS"],
             records_queue_url=environment["GATEWAY_RECORDS_QUEUE_URL"],
             files_bucket=environment["GATEWAY_FILES_BUCKET"],
             region=environment["AWS_REGION"],
             local_endpoint=environment.get("GATEWAY_LOCAL_ENDPOINT", ""),
+            fetch_exceptions=environment.get("GATEWAY_FETCH_EXCEPTIONS", ""),
             admission_timeout_s=int(environment.get("GATEWAY_ADMISSION_TIMEOUT_MS", "100")) / 1000,
             shared=shared_folder(),
             oidc=OidcSettings.from_environment(),
@@ -144,6 +150,8 @@ def aws_world() -> World:
         outbound=PooledOutbound(client),
         files=S3Files(bucket, clock),
         fetcher=LambdaMediaFetcher(functions, f"{settings.stack}-media-fetch:live", bucket),
+        downloads=GuardedDownloads(settings.fetch_exceptions if settings.local_endpoint else ""),
+        jobs=DynamoJobs(dynamodb, settings.jobs_table),
         types=DynamoTypes(
             dynamodb,
             settings.tenants_table,

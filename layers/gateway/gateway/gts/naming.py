@@ -16,7 +16,9 @@ from gateway.gts.ids import NAMESPACE, SCHEME, MalformedId, parse
 from gateway.model.chat import ToolCall
 from gateway.model.reply import Chunk, ChunkChoice, Reply, ReplyMessage, ToolCallDelta
 
-_SAFE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SAFE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+"""Gemini's rule is the narrowest: a name begins with a letter or an underscore.
+https://ai.google.dev/api/caching#FunctionDeclaration"""
 _UNSAFE_CHAR = re.compile(r"[^A-Za-z0-9_-]")
 _STEM_CHARS = 64 - len("_") - 8
 
@@ -33,7 +35,8 @@ def provider_name(name: str) -> str:
 
 
 def _with_digest(stem: str, identity: uuid.UUID) -> str:
-    return f"{stem[:_STEM_CHARS]}_{identity.hex[:8]}"
+    begun = stem if stem[:1].isalpha() or stem.startswith("_") else f"_{stem}"
+    return f"{begun[:_STEM_CHARS]}_{identity.hex[:8]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,28 @@ class ServiceTier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     unasked: bool = False
 
 
+class VideoSize(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`size`: "1280x720". `resolution`: as the provider calls it, and the variant of its price. `seconds`: of this
+    size alone, where not every length of the model's is made in it.
+    """
+
+    size: str
+    resolution: str
+    aspect_ratio: str
+    seconds: tuple[int, ...] = ()
+
+
+class VideoFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of a maker of videos. `sizes`: the first is made where none is asked for. `seconds`: lengths; `default_seconds`:
+    where none is asked for. `picture`: whether a video may, must or cannot begin with one.
+    """
+
+    sizes: tuple[VideoSize, ...]
+    seconds: tuple[int, ...]
+    default_seconds: int
+    picture: Literal["none", "optional", "required"] = "none"
+
+
 class SpeechFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a speaker can be asked for. `voices`: its own; `other_voices`: takes ids of the owner's voices besides.
     `formats`: its own choice first. `min_speed`, `max_speed`: None where speed cannot be chosen. `max_input`:
@@ -165,7 +187,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     facts. `shutdown`: ISO date, when past the model is refused as deprecated. `image_tokens`: the most that one image
     of the prompt can count; None: unknown. `service_tiers`: by the name that a reply gives the tier that served it.
     `unit_prices`: of what is not charged by tokens. `embedding`: of a maker of vectors. `image`: of a maker of images.
-    `speech`: of a speaker. `transcription`: of a model that writes down what is said.
+    `video`: of a maker of videos. `speech`: of a speaker. `transcription`: of a model that writes down what is said.
     """
 
     id: str
@@ -196,6 +218,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     unit_prices: tuple[UnitPrice, ...] = ()
     embedding: EmbeddingFacts | None = None
     image: ImageFacts | None = None
+    video: VideoFacts | None = None
     speech: SpeechFacts | None = None
     transcription: TranscriptionFacts | None = None
 

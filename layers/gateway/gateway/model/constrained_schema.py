@@ -89,9 +89,49 @@ def _alternatives(part: Json) -> Json:
 
     def of(name: str) -> Json:
         foreign = of_some_type - OF_TYPE.get(name, set())
-        return _part({**{word: value for word, value in inner.items() if word not in foreign}, "type": name})
+        own = {word: value for word, value in inner.items() if word not in foreign}
+        return _part({**_of_type(own, name), "type": name})
 
-    return {"anyOf": [of(name) for name in types], **around}
+    return {"anyOf": [of(name) for name in types if _has_values(inner, name)], **around}
+
+
+def _values(part: Json) -> list[Any] | None:
+    """Those that it names, if it does."""
+    if "const" in part:
+        return [part["const"]]
+    values = part.get("enum")
+    return values if isinstance(values, list) else None
+
+
+def _has_values(part: Json, name: str) -> bool:
+    values = _values(part)
+    return values is None or any(_is_of(value, name) for value in values)
+
+
+def _of_type(part: Json, name: str) -> Json:
+    """With those of its values that have this type: Anthropic refuses an enum with others.
+    https://github.com/BerriAI/litellm/issues/37881
+    """
+    if isinstance(part.get("enum"), list):
+        return {**part, "enum": [value for value in part["enum"] if _is_of(value, name)]}
+    return part
+
+
+def _is_of(value: Any, name: str) -> bool:
+    if isinstance(value, bool) or name == "boolean":
+        return isinstance(value, bool) and name == "boolean"
+    if name == "integer":
+        return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return isinstance(value, _PYTHON_TYPES.get(name, object))
+
+
+_PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "null": type(None),
+    "number": (int, float),
+    "object": dict,
+    "array": list,
+}
 
 
 def _member(word: str, value: Any) -> Any:

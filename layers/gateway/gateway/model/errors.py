@@ -14,6 +14,7 @@ GatewayError                     status code                      retryable
 ├── TenantDisabled                  403 tenant_disabled             no
 ├── ModelNotFound                   404 model_not_found             no
 ├── FileNotFound                    404 file_not_found              no
+├── JobNotFound                     404 job_not_found               no
 ├── TypeNotFound                    404 schema_not_found            no
 ├── RequestNotFound                 404 request_not_found           no    nothing is recorded of it
 ├── TenantNotFound                  404 tenant_not_found            no    these three and Conflict, PreconditionFailed:
@@ -23,6 +24,8 @@ GatewayError                     status code                      retryable
 ├── MethodNotAllowed                405 method_not_allowed          no
 ├── IdempotencyConflict             409 idempotency_conflict        no
 ├── Conflict                        409 conflict                    no    it is there already, or not in that state
+├── JobCancelled                    409 job_cancelled               no
+├── JobExpired                      410 job_expired                 no
 ├── ModelDeprecated                 410 model_deprecated            no
 ├── PreconditionFailed              412 precondition_failed         no    If-Match names another version
 ├── PayloadTooLarge                 413 payload_too_large           no
@@ -217,6 +220,12 @@ class FileNotFound(GatewayError):
     status, code, type = 404, "file_not_found", "invalid_request_error"
 
 
+class JobNotFound(GatewayError):
+    """The tenant has no such job, or it is forgotten."""
+
+    status, code, type = 404, "job_not_found", "invalid_request_error"
+
+
 class TypeNotFound(GatewayError):
     """No type of that id is registered, by the tenant or with the gateway."""
 
@@ -245,6 +254,18 @@ class IdempotencyConflict(GatewayError):
     """The Idempotency-Key came before with another body."""
 
     status, code, type = 409, "idempotency_conflict", "invalid_request_error"
+
+
+class JobExpired(GatewayError):
+    """The job's result was kept as long as promised, and is gone."""
+
+    status, code, type = 410, "job_expired", "invalid_request_error"
+
+
+class JobCancelled(GatewayError):
+    """The job was cancelled before it had a result."""
+
+    status, code, type = 409, "job_cancelled", "invalid_request_error"
 
 
 class ModelDeprecated(GatewayError):

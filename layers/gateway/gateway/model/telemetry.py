@@ -16,6 +16,7 @@ from msgspec import Struct, field
 
 from gateway.model.errors import GatewayError
 from gateway.model.provider_errors import ProviderFailure
+from gateway.model.units import UnitName
 
 SEMANTIC_CONVENTIONS = "https://github.com/open-telemetry/semantic-conventions-genai/tree/v0.1.0"
 NAMESPACE = "LlmGateway"
@@ -66,6 +67,10 @@ Trouble: TypeAlias = Literal[
     "sweep.settled",
     "tenants.malformed",
     "upload.left_behind",
+    "video.not_cancelled",
+    "video.not_looked_at",
+    "video.not_stored",
+    "video.unrecorded",
 ]
 """What went on all the same, of which the operator should know: a line, and a count named `gateway.<trouble>`."""
 
@@ -81,7 +86,8 @@ class RequestLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `provider`: as the conventions call it. `request_model`: as the provider was asked for it; `model_requested`: as the
     client named it. `status`: what the client saw, so 200 for a stream that broke off. `input_tokens` includes cache
-    reads and writes, `output_tokens` includes reasoning. `duration_s`: of the last call to a provider.
+    reads and writes, `output_tokens` includes reasoning. `units`: of other measures. `duration_s`: of the last call to
+    a provider.
     """
 
     event: Event
@@ -108,6 +114,7 @@ class RequestLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cache_read_tokens: int = field(name="gen_ai.usage.cache_read.input_tokens", default=0)
     cache_write_tokens: int = field(name="gen_ai.usage.cache_write.input_tokens", default=0)
     reasoning_tokens: int = field(name="gen_ai.usage.reasoning.output_tokens", default=0)
+    units: dict[UnitName, int] = field(name="gateway.units", default_factory=dict)
     usage_estimated: bool = field(name="gateway.usage_estimated", default=False)
     service_tier: str | None = field(name="gateway.service_tier", default=None)
     priced_as_default: bool = field(name="gateway.priced_as_default", default=False)

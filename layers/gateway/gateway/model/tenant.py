@@ -14,7 +14,8 @@ from gateway.model.hook import Hook
 from gateway.model.limits import Allowance, Count, Pattern
 
 TenantId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-UserId = Annotated[str, Meta(pattern=r"^[!-~]{1,256}$")]
+USER_ID = r"^[!-~]{1,256}$"
+UserId = Annotated[str, Meta(pattern=USER_ID)]
 Alias = Annotated[str, Meta(pattern=r"^[!-~]{1,128}$")]
 Scope: TypeAlias = Literal[
     "*",

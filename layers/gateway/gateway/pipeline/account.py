@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from gateway.model.completion import UsageReport
+from gateway.model.errors import HookUnavailable, ReplyBreaksSchema, ResponseBlocked
 from gateway.model.money import cost_nano_usd
 from gateway.model.provider_errors import ProviderError, ProviderTimeout
 from gateway.model.usage import TokenUsage
@@ -33,4 +34,14 @@ def account_interrupted(asked: Callable[[], TokenUsage], exchange: Exchange) -> 
         charged = attempt.error.charged if isinstance(attempt.error, ProviderError) else None
         if attempt.usage is None and (charged or attempt.error is None or isinstance(attempt.error, ProviderTimeout)):
             account(exchange, charged or asked())
+        raise
+
+
+@contextmanager
+def usage_in_the_error(usage: UsageReport | None) -> Iterator[None]:
+    """A reply that is not given is paid all the same."""
+    try:
+        yield
+    except (ReplyBreaksSchema, ResponseBlocked, HookUnavailable) as error:
+        error.usage = usage
         raise

@@ -26,6 +26,10 @@ _UNITS = {
     "concurrent": "concurrent_requests",
 }
 
+STALE_AT_ONCE = 100
+"""Numbers that one settling removes at most: an expression has 4 KB, and what is left the next one removes.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-expression-parameters"""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -204,5 +208,5 @@ async def _end(entry: Entry, only: Hold | None, ticket: Ticket, used: Used, now_
             changes[meter.name] = used.tokens - meter.amount
         elif meter.kind in ("requests", "burst") and not used.was_executed:
             changes[meter.name] = -meter.amount
-    stale = stale_numbers(entry.reading, now_s)
+    stale = stale_numbers(entry.reading, now_s)[:STALE_AT_ONCE]
     return await ticket.ledger.settle(entry.account.id, ticket.name, changes, stale, only)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from gateway.model.caller import Caller
-from gateway.model.errors import InvalidApiKey, ScopeMissing, TenantDisabled
-from gateway.model.tenant import Principal, Scope
+from gateway.model.errors import InvalidApiKey, InvalidRequest, ScopeMissing, TenantDisabled
+from gateway.model.tenant import USER_ID, Principal, Scope
 from gateway.ports import World
 
 KEY_PREFIX = "gwk_"
+_USER_ID = re.compile(USER_ID)
 _REFUSAL = "Missing or invalid API key. Send it as 'Authorization: Bearer <key>'."
 
 
@@ -37,7 +39,8 @@ async def authenticate(authorization: str | None, scope: Scope, world: World) ->
 def usable(principal: Principal | None, caller: Caller, scope: Scope, now_s: float) -> Principal:
     """The principal, if it may be used now and for that.
 
-    Raises InvalidApiKey (401), TenantDisabled and ScopeMissing (403).
+    Raises InvalidApiKey (401), TenantDisabled and ScopeMissing (403), InvalidRequest (400) for a user whom nobody
+    could administer.
     """
     if principal is None or not principal.key.is_usable(now_s):
         raise InvalidApiKey(_REFUSAL)
@@ -47,6 +50,9 @@ def usable(principal: Principal | None, caller: Caller, scope: Scope, now_s: flo
         raise TenantDisabled("This user is disabled.")
     if not principal.key.allows(scope):
         raise ScopeMissing(f"This key is not for {scope}.")
-    if caller.user_id not in (None, principal.key.user_id) and not principal.key.allows("assert_user"):
-        raise ScopeMissing("Only a key with the scope assert_user may name another user.", param="user")
+    if caller.user_id not in (None, principal.key.user_id):
+        if not principal.key.allows("assert_user"):
+            raise ScopeMissing("Only a key with the scope assert_user may name another user.", param="user")
+        if not _USER_ID.fullmatch(caller.user_id or ""):
+            raise InvalidRequest("A user's id has up to 256 visible ASCII characters, no blanks.", param="user")
     return principal

@@ -13,8 +13,8 @@ from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion, CompletionChunk
 from gateway.model.estimate import estimated_usage
 from gateway.model.tenant import Principal
-from gateway.pipeline.account import account_interrupted
-from gateway.pipeline.agreed import agreed
+from gateway.pipeline.account import account_interrupted, usage_in_the_error
+from gateway.pipeline.agree import agreed
 from gateway.pipeline.ask import begin
 from gateway.pipeline.at_once import at_once
 from gateway.pipeline.attempt import longest_s, streamed, whole
@@ -31,7 +31,7 @@ from gateway.pipeline.meters import Demand
 from gateway.pipeline.read import read_chat_call
 from gateway.pipeline.reasoning import by_the_api_for_tools
 from gateway.pipeline.reply_media import with_chunk_media_kept, with_earlier_media, with_media_kept
-from gateway.pipeline.respond import ChunkResponder, account_whole, completion, usage_in_the_error
+from gateway.pipeline.respond import ChunkResponder, account_whole, completion
 from gateway.pipeline.route import CHAT, ChatRoute, resolve
 from gateway.pipeline.structured import Promise, expect
 from gateway.pipeline.tools import with_functions
@@ -65,13 +65,10 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
     async def plan(call: ChatCall, principal: Principal) -> ChatPlan | ByChat:
         return await _plan(call, principal, world)
 
-    async def plan_agreed(request: ChatRequest, principal: Principal) -> ChatPlan | ByChat:
-        return await _plan(request.call, principal, world)
-
     planned = await enter(inbound.authorization, "chat", read, plan, exchange, world)
     chain = Chain(exchange, world)
     request = ChatRequest(planned.asked, partial(read_chat_call, "application/json"))
-    planned = await agreed(planned, request, plan_agreed, chain, exchange, world)
+    planned = await agreed(planned, request, plan, chain, exchange, world)
     if isinstance(planned, ByChat):
         return await _by_chat(planned, chain, exchange, world)
     exchange.schemas_used = planned.promise.names.used

@@ -29,12 +29,23 @@ async def conclude(exchange: Exchange, world: World) -> None:
     """Records, tells and settles a finished request, refused ones included. Never raises for what it cannot deliver."""
     exchange.ended_s = world.clock.monotonic_s()
     await asyncio.gather(*exchange.observers, return_exceptions=True)  # each within its own time limit
+    if exchange.goes_on:
+        await _go_on(exchange, world)
+        return
     world.records.write(line_of(exchange, exchange.ended_s))
     if exchange.principal is None:
         return  # of a stranger there is nothing to tell but the log's line
     await world.events.send([*told_of(exchange, world)])
     await _settle(exchange, world)
     await delete_uploads(exchange, world)
+
+
+async def _go_on(exchange: Exchange, world: World) -> None:
+    """Whoever ends the job tells and settles the rest, but for what this environment alone counts."""
+    await world.events.send([_started(exchange, attribution_of(exchange))])
+    ticket = exchange.ticket
+    if ticket is not None and ticket.ledger is world.local_ledger:
+        await settle(ticket, Used(ticket.demand.cost_nano_usd, ticket.demand.tokens), world.clock.now_s())
 
 
 async def _settle(exchange: Exchange, world: World) -> None:
@@ -58,9 +69,7 @@ def told_of(exchange: Exchange, world: World) -> Iterator[Told]:
     """A start and an end, and a usage record for each attempt; one without an attempt where something was held."""
     now_s = world.clock.now_s()
     of = attribution_of(exchange)
-    yield AuditEvent(
-        id=f"{of.request_id}.started", event="request.started", at_s=exchange.arrived_s, tenant_id=of.tenant_id, of=of
-    )
+    yield _started(exchange, of)
     for number, attempt in enumerate(exchange.attempts, start=1):
         yield _usage_of(attempt, number, exchange, of, world)
     if not exchange.attempts and exchange.ticket is not None:
@@ -75,6 +84,11 @@ def told_of(exchange: Exchange, world: World) -> Iterator[Told]:
     )
 
 
+def _started(exchange: Exchange, of: Attribution) -> AuditEvent:
+    at_s = exchange.arrived_s
+    return AuditEvent(id=f"{of.request_id}.started", event="request.started", at_s=at_s, tenant_id=of.tenant_id, of=of)
+
+
 def attribution_of(exchange: Exchange) -> Attribution:
     principal = exchange.principal
     assert principal is not None  # noqa: S101 - what is told is told of somebody
@@ -85,6 +99,7 @@ def attribution_of(exchange: Exchange) -> Attribution:
         key_id=principal.key.id,
         operation=exchange.operation,
         conversation_id=exchange.conversation_id,
+        job_id=exchange.job_id,
         trace_id=exchange.trace.id,
     )
 

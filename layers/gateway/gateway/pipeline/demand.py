@@ -36,6 +36,8 @@ TOKENS_OF_TOOLS = 1_024
 https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview#pricing (2026-11)."""
 CALLS_OF_A_TOOL = 10
 """Searches that are held for where neither the call nor the provider limits them. More are paid all the same."""
+READERS = frozenset({"mcp_servers", "search_parameters", "data_sources"})
+"""Members of `provider_options` by which a provider reads more than it is sent: Anthropic's, xAI's, Azure's."""
 UNKNOWN_CONTEXT_TOKENS = 1_000_000
 UNKNOWN_OUTPUT_TOKENS = 4_096
 
@@ -169,7 +171,8 @@ def _paid_calls(call: ChatCall, route: ChatRoute) -> int:
     options = call.options_for(route.provider.name)
     tools = [tool for tool in options.get("tools") or () if isinstance(tool, dict)]
     most = sum(_limit(tool, "max_uses") for tool in tools)
-    most += CALLS_OF_A_TOOL if call.web_search_options is not None else 0
+    reads_more = call.web_search_options is not None or not READERS.isdisjoint(options)
+    most += CALLS_OF_A_TOOL if reads_more else 0
     return min(most, _limit(options, "max_tool_calls", most))
 
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
+from gateway.hooks.embeddings_reply import EmbeddingsReply
+from gateway.hooks.embeddings_request import EmbeddingsRequest
 from gateway.model.embeddings import EmbeddingList, EmbeddingsCall
 from gateway.model.tenant import Principal
+from gateway.pipeline.account import usage_in_the_error
+from gateway.pipeline.agree import agreed
 from gateway.pipeline.ask import begin
 from gateway.pipeline.demand import demand_at_most
 from gateway.pipeline.embeddings_check import check_embeddings, usage_at_most
@@ -14,6 +19,7 @@ from gateway.pipeline.embeddings_read import read_embeddings_call
 from gateway.pipeline.embeddings_respond import embedding_list
 from gateway.pipeline.enter import enter
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.route import EMBEDDINGS, Route, resolve
@@ -44,10 +50,15 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> EmbeddingLi
         return _plan(call, principal, world)
 
     planned = await enter(inbound.authorization, "embeddings", read, plan, exchange, world)
+    chain = Chain(exchange, world)
+    request = EmbeddingsRequest(planned.call, partial(read_embeddings_call, "application/json"))
+    planned = await agreed(planned, request, plan, chain, exchange, world)
     parts = cut(planned.call, planned.route)
     attempt = begin(planned.route, exchange, world.clock)
     with account_parts(parts, exchange, usage_of):
-        await ask_parts(parts, attempt, world, PARTS_AT_ONCE, check_number)
+        await ask_parts(parts, attempt, world, PARTS_AT_ONCE, check_number, chain.spare_s)
+    with usage_in_the_error(exchange.usage_report):
+        await chain.after(EmbeddingsReply(len(planned.call.inputs), planned.route.model_id))
     return embedding_list(parts, planned.call, exchange, world.clock)
 
 

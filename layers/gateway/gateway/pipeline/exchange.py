@@ -66,6 +66,8 @@ class Exchange:
     `hooks`: those that have answered.
     `observers`: hooks that are being told, which nobody waits for before the client has its answer.
     `is_held_back`: whether a stream has to be whole before any of it may be seen.
+    `job_id`: of the job that it became. `goes_on`: whether that job is still to tell of its end, and to settle what is
+    held.
     """
 
     request_id: str
@@ -91,6 +93,8 @@ class Exchange:
     usage_report: UsageReport | None = None
     error: GatewayError | None = None
     status: int | None = None
+    job_id: str | None = None
+    goes_on: bool = False
 
     @property
     def usage(self) -> TokenUsage | None:

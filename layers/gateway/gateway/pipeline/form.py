@@ -1,4 +1,4 @@
-"""multipart/form-data, as official clients send files: fields by name, and one file."""
+"""A form (multipart/form-data) as the members of an object, and the files in it."""
 
 from __future__ import annotations
 
@@ -6,128 +6,81 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from python_multipart import FormParser
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import Field, File, parse_options_header
 
 from gateway.model.errors import InvalidRequest, UnreadableBody
 
-MAX_PARTS = 64
-_MEMBER = re.compile(r"(?P<name>\w+)\[(?P<member>[\w-]*)\]")
-
-
-@dataclass(slots=True)
-class Part:
-    """`filename`: None of a plain field."""
-
-    headers: dict[str, bytes] = field(default_factory=dict)
-    data: bytearray = field(default_factory=bytearray)
-    name: str = ""
-    filename: str | None = None
-
-    def named(self) -> None:
-        _, options = parse_options_header(self.headers.get("content-disposition", b""))
-        self.name = options.get(b"name", b"").decode("utf-8", "replace")
-        filename = options.get(b"filename")
-        self.filename = None if filename is None else filename.decode("utf-8", "replace")
+MAX_MEMBERS = 64
+_IN_MEMORY = {"MAX_MEMORY_FILE_SIZE": float("inf")}
+_MEMBER = re.compile(r"(?P<name>\w+)\[(?P<member>[\w.-]*)\]")
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """`fields`: as a JSON object would have them, every value a text. `file`: the bytes of the field `file`."""
+class FormFile:
+    filename: str
+    data: bytes = field(repr=False)
 
-    fields: dict[str, Any]
-    file: bytes | None
+
+@dataclass(slots=True)
+class Form:
+    """`members`: texts, in objects where they were named `object[member]`, in lists where `list[]`, as client libraries
+    do.
+    """
+
+    members: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, FormFile] = field(default_factory=dict)
 
 
 def read_form(content_type: str, body: bytes) -> Form:
     """Raises UnreadableBody, InvalidRequest (400)."""
     _, options = parse_options_header(content_type)
-    boundary = options.get(b"boundary")
-    if not boundary:
-        raise UnreadableBody("The form names no boundary.")
-    parts = _parts(boundary, body)
-    files = [part for part in parts if part.filename is not None]
-    if len(files) > 1 or any(part.name != "file" for part in files):
-        other = next((part.name for part in files if part.name != "file"), "file")
-        raise InvalidRequest("Send one file, in the form field 'file'.", param=other or "file")
-    fields: dict[str, Any] = {}
-    for part in parts:
-        if part.filename is None:
-            _enter(fields, part.name, _text(part))
-    return Form(fields, bytes(files[0].data) if files else None)
+    form = Form()
+    ended: list[bool] = []
 
+    def take_text(field: Field) -> None:
+        _put(form, _name(field.field_name), (field.value or b"").decode())
 
-def _parts(boundary: bytes, body: bytes) -> list[Part]:
-    gathered = _Gathered()
+    def take_file(file: File) -> None:
+        file.file_object.seek(0)
+        name = _name(file.field_name)
+        if name in form.files:
+            raise InvalidRequest(f"The form has '{name}' twice.", param=name)
+        form.files[name] = FormFile(_name(file.file_name or b""), file.file_object.read())
+
     try:
-        parser = MultipartParser(boundary, gathered.callbacks())
+        parser = FormParser(
+            "multipart/form-data",
+            take_text,
+            take_file,
+            on_end=lambda: ended.append(True),
+            boundary=options.get(b"boundary"),
+            config=_IN_MEMORY,
+        )
         parser.write(body)
         parser.finalize()
-    except FormParserError:
-        raise UnreadableBody("The request body is no multipart form.") from None
-    if not gathered.is_whole:
+    except (FormParserError, UnicodeDecodeError, ValueError) as error:
+        raise UnreadableBody("The request body is not a form (multipart/form-data) that can be read.") from error
+    if not ended:
         raise UnreadableBody("The form is not complete.")
-    return gathered.parts
+    return form
 
 
-class _Gathered:
-    """What the parser calls while it reads."""
-
-    def __init__(self) -> None:
-        self.parts: list[Part] = []
-        self.is_whole = False
-        self._header = self._value = b""
-
-    def callbacks(self) -> Any:
-        return {
-            "on_part_begin": self._begin,
-            "on_part_data": lambda data, start, end: self.parts[-1].data.extend(data[start:end]),
-            "on_header_field": self._header_name,
-            "on_header_value": self._header_value,
-            "on_header_end": self._header_end,
-            "on_headers_finished": self._named,
-            "on_end": self._end,
-        }
-
-    def _begin(self) -> None:
-        if len(self.parts) == MAX_PARTS:
-            raise UnreadableBody(f"The form has more than {MAX_PARTS} fields.")
-        self.parts.append(Part())
-
-    def _header_name(self, data: bytes, start: int, end: int) -> None:
-        self._header += data[start:end]
-
-    def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def _header_end(self) -> None:
-        self.parts[-1].headers[self._header.decode("latin-1").lower()] = self._value
-        self._header = self._value = b""
-
-    def _named(self) -> None:
-        self.parts[-1].named()
-
-    def _end(self) -> None:
-        self.is_whole = True
+def _name(name: bytes | None) -> str:
+    return (name or b"").decode()
 
 
-def _text(part: Part) -> str:
-    try:
-        return part.data.decode()
-    except UnicodeDecodeError:
-        raise InvalidRequest("The field is no text.", param=part.name or None) from None
-
-
-def _enter(fields: dict[str, Any], name: str, value: str) -> None:
-    """`a[]` is an item of a list, `a[b]` a member of an object: so clients write both into a form."""
-    member = _MEMBER.fullmatch(name)
-    if member is None:
-        fields[name] = value
+def _put(form: Form, name: str, text: str) -> None:
+    if len(form.members) >= MAX_MEMBERS:
+        raise InvalidRequest(f"A form has at most {MAX_MEMBERS} fields.")
+    if (nested := _MEMBER.fullmatch(name)) is None:
+        form.members[name] = text
         return
-    known = fields.setdefault(member["name"], {} if member["member"] else [])
-    if member["member"] and isinstance(known, dict):
-        known[member["member"]] = value
-    elif not member["member"] and isinstance(known, list):
-        known.append(value)
+    within = form.members.setdefault(nested["name"], {} if nested["member"] else [])
+    if isinstance(within, dict) and nested["member"]:
+        within[nested["member"]] = text
+    elif isinstance(within, list) and not nested["member"]:
+        within.append(text)
     else:
-        raise InvalidRequest("The field is a list and an object.", param=member["name"])
+        raise InvalidRequest(f"'{nested['name']}' is of several kinds.", param=nested["name"])

@@ -11,6 +11,7 @@ from typing import Any
 from gateway.model.errors import StorageUnavailable
 from gateway.model.file import GENERATED_KEPT_S, File, Link, Origin, created_at_s, new_file_id
 from gateway.model.media_type import sniff
+from gateway.model.provider_errors import ProviderError
 from gateway.ports import World
 
 STORE_TIMEOUT_S = 120.0
@@ -54,8 +55,9 @@ async def keep_media(
 ) -> KeptMedia:
     """Stores a whole body, or one that comes piece by piece and is never held as a whole.
 
-    `declared_type`: believed where the bytes do not say. Raises StorageUnavailable (503), and what reading `media`
-    raises; the provider has been paid by then, so usage is entered before this is called.
+    `declared_type`: believed where the bytes do not say. Raises StorageUnavailable (503), ProviderError (502) for what
+    is no medium at all, and what reading `media` raises. The provider has been paid by then, so usage is entered before
+    this is called.
     """
     try:
         async with asyncio.timeout(timeout_s):
@@ -80,13 +82,21 @@ async def _stored(
 
 def _file(origin: Origin, start: bytes, declared_type: str, now_s: float) -> File:
     """Its size is not known yet. Id and name are made here: nothing of a prompt or of an answer gets into them."""
-    found = sniff(start)
-    is_known = found is not None and not found.startswith("text/")
-    content_type = found if found and is_known else declared_type.partition(";")[0].strip().lower()
+    content_type = _content_type(start, declared_type.partition(";")[0].strip().lower())
     file_id = new_file_id("generated", now_s, secrets.token_bytes(10))
     medium, _, kind = content_type.partition("/")
     name = f"{medium}_{file_id[-8:]}.{_ENDINGS.get(content_type, kind)}"
     return File(file_id, name, content_type, 0, created_at_s(file_id) + GENERATED_KEPT_S, origin=origin)
+
+
+def _content_type(start: bytes, declared: str) -> str:
+    """Bytes are believed; where a medium was declared, a page or a document in its place is none."""
+    found = sniff(start)
+    if not start or found in ("text/html", "application/json"):
+        raise ProviderError(
+            f"The provider sent {found or 'nothing'} in place of {declared}.", provider_code="no_medium"
+        )
+    return declared if found is None or found.startswith("text/") else found
 
 
 async def _head(chunks: AsyncIterator[bytes]) -> bytes:

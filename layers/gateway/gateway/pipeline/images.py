@@ -10,7 +10,8 @@ import msgspec
 from gateway.hooks.images import ImagesReply, ImagesRequest
 from gateway.model.images import ImageList, ImagesCall, MadeImage
 from gateway.model.tenant import Principal
-from gateway.pipeline.agreed import agreed
+from gateway.pipeline.account import usage_in_the_error
+from gateway.pipeline.agree import agreed
 from gateway.pipeline.ask import begin
 from gateway.pipeline.demand import demand_at_most
 from gateway.pipeline.enter import enter
@@ -23,7 +24,6 @@ from gateway.pipeline.images_usage import usage_at_most, usage_of
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.read import read_json
-from gateway.pipeline.respond import usage_in_the_error
 from gateway.pipeline.route import IMAGES, Route, resolve
 from gateway.pipeline.split import account_parts, ask_parts
 from gateway.pipeline.watch import lease_s
@@ -55,13 +55,10 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> ImageList:
     async def plan(call: ImagesCall, principal: Principal) -> ImagesPlan:
         return plan_images(call, principal, world)
 
-    async def plan_agreed(request: ImagesRequest, principal: Principal) -> ImagesPlan:
-        return plan_images(request.call, principal, world)
-
     planned = await enter(inbound.authorization, "images", read, plan, exchange, world)
     chain = Chain(exchange, world)
     request = ImagesRequest(planned.asked, partial(read_json, _IMAGES, _JSON))
-    planned = await agreed(planned, request, plan_agreed, chain, exchange, world)
+    planned = await agreed(planned, request, plan, chain, exchange, world)
     images = await made_images(planned, chain, exchange, world)
     assert exchange.usage_report is not None  # noqa: S101 - what was made is accounted for
     with usage_in_the_error(exchange.usage_report):

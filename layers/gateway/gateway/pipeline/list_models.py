@@ -16,6 +16,7 @@ from gateway.model.catalog import (
     SpeechFacts,
     TranscriptionFacts,
     UnitPrice,
+    VideoFacts,
 )
 from gateway.model.errors import GatewayError
 from gateway.model.tenant import Principal
@@ -60,6 +61,7 @@ def describe(provider: str, facts: ModelFacts) -> dict[str, Any]:
             "unit_prices": [_unit_price(price) for price in facts.unit_prices],
             "embedding": None if facts.embedding is None else _embedding(facts.embedding),
             "image": None if facts.image is None else _image(facts.image),
+            "video": None if facts.video is None else _video(facts.video),
             "speech": None if facts.speech is None else _members(facts.speech),
             "transcription": None if facts.transcription is None else _members(facts.transcription),
         },
@@ -117,6 +119,15 @@ def _image(facts: ImageFacts) -> dict[str, Any]:
         "moderation": facts.moderation,
         "max_prompt_characters": facts.max_prompt,
     }
+
+
+def _video(facts: VideoFacts) -> dict[str, Any]:
+    """What can be asked for; the first size and `default_seconds` are made where nothing is."""
+    sizes = [
+        {"size": size.size, "resolution": size.resolution, "seconds": list(size.seconds or facts.seconds)}
+        for size in facts.sizes
+    ]
+    return {"sizes": sizes, "default_seconds": facts.default_seconds, "input_reference": facts.picture}
 
 
 def _members(facts: SpeechFacts | TranscriptionFacts) -> dict[str, Any]:

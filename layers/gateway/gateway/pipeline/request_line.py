@@ -64,5 +64,6 @@ def _with_attempt(line: RequestLine, last: Attempt, now_s: float) -> RequestLine
         cache_read_tokens=usage.prompt.cached_tokens,
         cache_write_tokens=usage.prompt.cache_write_tokens,
         reasoning_tokens=usage.completion.reasoning_tokens,
+        units=usage.units,
         usage_estimated=usage.estimated,
     )

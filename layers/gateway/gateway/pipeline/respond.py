@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import msgspec
 
 from gateway.model.chat import ChatCall, Json
 from gateway.model.completion import Completion, CompletionChunk, UsageReport
-from gateway.model.errors import HookUnavailable, ReplyBreaksSchema, ResponseBlocked
 from gateway.model.estimate import at_least, estimated_usage, generated_bytes
 from gateway.model.reply import Chunk, Reply
 from gateway.pipeline.account import account
@@ -136,13 +134,3 @@ class ChunkResponder:
             system_fingerprint=chunk.system_fingerprint,
             provider_data=chunk.extra,
         )
-
-
-@contextmanager
-def usage_in_the_error(usage: UsageReport) -> Iterator[None]:
-    """A reply that is not given is paid all the same."""
-    try:
-        yield
-    except (ReplyBreaksSchema, ResponseBlocked, HookUnavailable) as error:
-        error.usage = usage
-        raise

@@ -18,7 +18,7 @@ from gateway.model.money import cost_nano_usd
 from gateway.model.speech import CONTENT_TYPES, Speech, SpeechCall, SpeechDelta, SpeechDone, SpeechUsage
 from gateway.model.tenant import Principal
 from gateway.model.wav import with_sizes
-from gateway.pipeline.agreed import agreed
+from gateway.pipeline.agree import agreed
 from gateway.pipeline.ask import begin
 from gateway.pipeline.demand import demand_at_most
 from gateway.pipeline.enter import enter
@@ -85,13 +85,10 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Speech | Sp
     async def plan(call: SpeechCall, principal: Principal) -> SpeechPlan:
         return plan_speech(call, principal, world, _longest_ms(form))
 
-    async def plan_agreed(request: SpeechRequest, principal: Principal) -> SpeechPlan:
-        return plan_speech(request.call, principal, world, _longest_ms(form))
-
     planned = await enter(inbound.authorization, "speech", read, plan, exchange, world)
     chain = Chain(exchange, world)
     request = SpeechRequest(planned.asked, partial(read_json, _SPEECH, _JSON))
-    planned = await agreed(planned, request, plan_agreed, chain, exchange, world)
+    planned = await agreed(planned, request, plan, chain, exchange, world)
     if form == "stored":
         return speech(await kept_recording(planned, chain, exchange, world), exchange, world)
     exchange.is_held_back = chain.enforces_replies

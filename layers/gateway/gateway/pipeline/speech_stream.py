@@ -10,12 +10,11 @@ from gateway.model.call import MAX_BEGIN_MS
 from gateway.model.provider_errors import ProviderError, ProviderTimeout
 from gateway.model.speech import CONTENT_TYPES, SpeechCall, SpeechChunk
 from gateway.model.usage import TokenUsage
-from gateway.pipeline.account import account
+from gateway.pipeline.account import account, usage_in_the_error
 from gateway.pipeline.ask import answered, ending
 from gateway.pipeline.contact import contact
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.hooks import Chain
-from gateway.pipeline.respond import usage_in_the_error
 from gateway.pipeline.speech_check import usage_of
 from gateway.pipeline.watch import Watch, seconds, total_s
 from gateway.ports import World

@@ -17,10 +17,11 @@ from gateway.model.transcription import (
     TranscriptDelta,
     TranscriptDone,
     Transcription,
+    TranscriptionCall,
     TranscriptionUsage,
     TranscriptionVerbose,
 )
-from gateway.pipeline.agreed import agreed
+from gateway.pipeline.agree import agreed
 from gateway.pipeline.ask import begin
 from gateway.pipeline.demand import demand_at_most
 from gateway.pipeline.enter import enter
@@ -81,13 +82,15 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Outcome:
     async def plan(asked: AskedTranscription, principal: Principal) -> TranscriptionPlan:
         return await plan_transcription(asked, principal, world)
 
-    async def plan_agreed(request: TranscriptionRequest, principal: Principal) -> TranscriptionPlan:
-        return await plan_transcription(replace(planned.asked, call=request.call), principal, world)
-
     planned = await enter(inbound.authorization, "transcriptions", read, plan, exchange, world)
     chain = Chain(exchange, world)
-    request = TranscriptionRequest(planned.asked.call, read_call)
-    planned = await agreed(planned, request, plan_agreed, chain, exchange, world)
+    asked = planned.asked
+
+    async def plan_anew(call: TranscriptionCall, principal: Principal) -> TranscriptionPlan:
+        return await plan(replace(asked, call=call), principal)
+
+    request = TranscriptionRequest(asked.call, read_call)
+    planned = await agreed(planned, request, plan_anew, chain, exchange, world)
     writing = await begun(planned, chain, exchange, world)
     if planned.asked.call.stream:
         exchange.is_held_back = chain.enforces_replies

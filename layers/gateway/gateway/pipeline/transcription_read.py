@@ -54,15 +54,18 @@ def read_call(body: bytes) -> TranscriptionCall:
 
 def _from_form(content_type: str, body: bytes) -> AskedTranscription:
     form = read_form(content_type, body)
-    if form.file is not None and len(form.file) > MAX_DIRECT_BYTES:
+    upload = form.files.pop("file", None)
+    if form.files:
+        raise InvalidRequest("Send one file, in the form field 'file'.", param=next(iter(form.files)))
+    if upload is not None and len(upload.data) > MAX_DIRECT_BYTES:
         said = f"A recording of more than {MAX_DIRECT_BYTES} bytes does not fit into a request"
         raise PayloadTooLarge(f"{said}: {UPLOAD_ROUTE}, and say file: <id>.", param="file")
     try:
-        call = msgspec.convert(form.fields, TranscriptionCall, strict=False)
+        call = msgspec.convert(form.members, TranscriptionCall, strict=False)
     except msgspec.ValidationError as error:
         raise invalid(str(error)) from None
     check_call(call)
-    return AskedTranscription(call, form.file)
+    return AskedTranscription(call, None if upload is None else upload.data)
 
 
 def _check_together(call: TranscriptionCall) -> None:

@@ -10,12 +10,11 @@ from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS
 from gateway.model.http import HttpRequest
 from gateway.model.provider_errors import ProviderTimeout
 from gateway.model.transcription import Sound, Transcript, TranscriptChunk, TranscriptionCall
-from gateway.pipeline.account import account
+from gateway.pipeline.account import account, usage_in_the_error
 from gateway.pipeline.ask import answered, ask, ending
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.hooks import Chain
-from gateway.pipeline.respond import usage_in_the_error
 from gateway.pipeline.transcription_check import usage_of
 from gateway.pipeline.watch import Watch, seconds, total_s
 from gateway.ports import World

@@ -11,6 +11,7 @@ from gateway.providers.wire.gemini_images import GeminiImages
 from gateway.providers.wire.gemini_speech import GeminiSpeech
 from gateway.providers.wire.gemini_transcript import GeminiTranscript
 from gateway.providers.wire.imagen import Imagen
+from gateway.providers.wire.veo import Veo
 
 
 def x_goog_api_key(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
@@ -41,6 +42,7 @@ PROVIDER = Provider(
     wires={"generate_content": Gemini()},
     embeddings={"embed_content": BatchEmbedContents()},
     images={"generate_content": GeminiImages(), "imagen": Imagen(prefix="/v1beta")},
+    videos={"videos": Veo()},
     speech={"generate_content": GeminiSpeech()},
     transcriptions={"generate_content": GeminiTranscript()},
     authorize=x_goog_api_key,

@@ -8,6 +8,7 @@ from gateway.providers.contract import InlineLimits, Provider, for_every_model
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 from gateway.providers.wire.openai_images import OpenAiImages
 from gateway.providers.wire.openai_responses import STANDARD, OpenAiResponses
+from gateway.providers.wire.xai_video import XaiVideo
 
 CHAT = Quirks(
     # "Unsupported" (logit_bias) or missing in the reference.
@@ -43,5 +44,6 @@ PROVIDER = Provider(
     base_url="https://api.x.ai/v1",
     wires={"chat_completions": OpenAiChat(CHAT), "responses": OpenAiResponses(RESPONSES)},
     images={"images": IMAGES},
+    videos={"videos": XaiVideo()},
     inline=for_every_model(INLINE),
 )

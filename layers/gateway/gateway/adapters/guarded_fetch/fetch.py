@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -42,11 +44,6 @@ class Fetched:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Redirect:
-    location: str
-
-
 class GuardedFetch:
     """Plain GETs: no proxy, no cookie, no credential, no compression, one connection for each hop.
 
@@ -65,12 +62,23 @@ class GuardedFetch:
 
     async def fetch(self, url: str, limits: Limits) -> Fetched:
         """Raises Refused and Failed."""
-        try:
-            async with asyncio.timeout(limits.timeout_s), self._session() as session:
-                body = await self._follow(session, url, limits.max_bytes)
-        except TimeoutError:
-            raise Failed("timeout", f"The fetch was not finished in {limits.timeout_s:g} seconds.") from None
+        gathered = bytearray()
+        async with self.opened(url, limits.max_bytes, limits.timeout_s) as parts:
+            async for part in parts:
+                gathered += part
+        body = bytes(gathered)
         return Fetched(_accepted_type(body, limits.accept), hashlib.sha256(body).hexdigest(), body)
+
+    @asynccontextmanager
+    async def opened(self, url: str, max_bytes: int, timeout_s: float) -> AsyncIterator[AsyncIterator[bytes]]:
+        """What is there as it comes, for what is too large to be held, whatever its type. `timeout_s`: for everything,
+        what is done with the parts included. Raises Refused and Failed, while it is read too.
+        """
+        try:
+            async with asyncio.timeout(timeout_s), AsyncExitStack() as open_things:
+                yield _parts(await self._follow(open_things, url, max_bytes), max_bytes)
+        except TimeoutError:
+            raise Failed("timeout", f"The fetch was not finished in {timeout_s:g} seconds.") from None
 
     def _session(self) -> aiohttp.ClientSession:
         """New for each fetch, so that nothing of one reaches another."""
@@ -82,62 +90,74 @@ class GuardedFetch:
             auto_decompress=False,
         )
 
-    async def _follow(self, session: aiohttp.ClientSession, url: str, max_bytes: int) -> bytes:
+    async def _follow(self, open_things: AsyncExitStack, url: str, max_bytes: int) -> aiohttp.ClientResponse:
+        session = await open_things.enter_async_context(self._session())
         target = read_target(url, self._exempt)
         for _ in range(MAX_REDIRECTS + 1):
-            answer = await self._visit(session, target, max_bytes)
-            if not isinstance(answer, _Redirect):
-                return answer
-            target = next_target(target, answer.location, self._exempt)
+            response = await self._visit(session, target)
+            open_things.callback(response.close)  # what has not been read is not waited for
+            if response.status not in _REDIRECTS:
+                _check_head(response, max_bytes)
+                return response
+            target = next_target(target, _location(response), self._exempt)
         raise Refused("too_many_redirects", f"The site redirects more than {MAX_REDIRECTS} times.")
 
-    async def _visit(self, session: aiohttp.ClientSession, target: Target, max_bytes: int) -> bytes | _Redirect:
+    async def _visit(self, session: aiohttp.ClientSession, target: Target) -> aiohttp.ClientResponse:
         """One hop. The next address is tried only when there was no connection to the one before."""
         failure, cause = Failed("name_not_resolved", "The host's name has no address."), None
         for address in await checked_addresses(target, self._resolve):
             try:
-                return await _ask(session, target, address, max_bytes)
+                return await _ask(session, target, address)
             except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
                 failure, cause = _not_connected(error), error
             except (aiohttp.ClientError, OSError) as error:
-                raise Failed("protocol_error", "The site broke off or did not speak HTTP.") from error
+                raise _broken() from error
         raise failure from cause
 
 
-async def _ask(session: aiohttp.ClientSession, target: Target, address: Address, max_bytes: int) -> bytes | _Redirect:
+async def _ask(session: aiohttp.ClientSession, target: Target, address: Address) -> aiohttp.ClientResponse:
     headers = {
         "Host": target.host_header,
         "User-Agent": USER_AGENT,
         "Accept": "*/*",
         "Accept-Encoding": "identity",
     }
-    async with session.get(
+    return await session.get(
         URL(url_at(target, address), encoded=True),
         headers=headers,
         allow_redirects=False,
         server_hostname=target.host,
-    ) as response:
-        try:
-            return await _read(response, max_bytes)
-        finally:
-            response.close()  # what has not been read is not waited for
+    )
 
 
-async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes | _Redirect:
-    if response.status in _REDIRECTS:
-        return _Redirect(_location(response))
+def _check_head(response: aiohttp.ClientResponse, max_bytes: int) -> None:
     if response.status != 200:
         raise Failed("upstream_status", f"The site answered with status {response.status}.")
     encodings = response.headers.getall("Content-Encoding", [])
     if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
         raise Refused("content_encoding", "The site compresses its answer although it was asked not to.")
-    body = bytearray()
-    announced_bytes = response.content_length or 0
-    while announced_bytes <= max_bytes and len(body) <= max_bytes:
-        if not (part := await response.content.readany()):
-            return bytes(body)
-        body += part
-    raise Refused("too_large", f"The content is larger than {max_bytes} bytes.")
+    if (response.content_length or 0) > max_bytes:
+        raise _too_large(max_bytes)
+
+
+async def _parts(response: aiohttp.ClientResponse, max_bytes: int) -> AsyncIterator[bytes]:
+    read_bytes = 0
+    try:
+        while part := await response.content.readany():
+            read_bytes += len(part)
+            if read_bytes > max_bytes:
+                raise _too_large(max_bytes)
+            yield part
+    except (aiohttp.ClientError, OSError) as error:
+        raise _broken() from error
+
+
+def _too_large(max_bytes: int) -> Refused:
+    return Refused("too_large", f"The content is larger than {max_bytes} bytes.")
+
+
+def _broken() -> Failed:
+    return Failed("protocol_error", "The site broke off or did not speak HTTP.")
 
 
 def _location(response: aiohttp.ClientResponse) -> str:

@@ -12,6 +12,7 @@ from gateway.providers.contract.provider import Provider, base_url_of, bearer, s
 from gateway.providers.contract.speech import SpeechParser, SpeechWire
 from gateway.providers.contract.target import Target
 from gateway.providers.contract.transcription import TranscriptionWire, TranscriptParser
+from gateway.providers.contract.video import VideoWire
 
 __all__ = [
     "ANY_SCHEMA",
@@ -29,6 +30,7 @@ __all__ = [
     "Target",
     "TranscriptParser",
     "TranscriptionWire",
+    "VideoWire",
     "base_url_of",
     "bearer",
     "for_every_model",

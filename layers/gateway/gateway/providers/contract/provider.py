@@ -15,6 +15,7 @@ from gateway.providers.contract.images import ImagesWire
 from gateway.providers.contract.media import NO_LIMITS, FileApi, InlineFor
 from gateway.providers.contract.speech import SpeechWire
 from gateway.providers.contract.transcription import TranscriptionWire
+from gateway.providers.contract.video import VideoWire
 
 
 def bearer(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
@@ -45,6 +46,7 @@ class Provider:
     wires: dict[str, ChatWire] = field(default_factory=dict, repr=False)
     embeddings: dict[str, EmbeddingsWire] = field(default_factory=dict, repr=False)
     images: dict[str, ImagesWire] = field(default_factory=dict, repr=False)
+    videos: dict[str, VideoWire] = field(default_factory=dict, repr=False)
     speech: dict[str, SpeechWire] = field(default_factory=dict, repr=False)
     transcriptions: dict[str, TranscriptionWire] = field(default_factory=dict, repr=False)
     authorize: Authorize = bearer

@@ -18,8 +18,22 @@ from gateway.providers.contract import Target, TranscriptParser
 from gateway.providers.wire.deepgram_failures import failure_of
 from gateway.providers.wire.query import query_of
 
-RESERVED = frozenset({"model", "language", "detect_language", "callback", "callback_method", "multichannel"})
-"""`multichannel`: each channel would be paid by itself."""
+RESERVED = frozenset(
+    {"model", "language", "detect_language", "callback", "callback_method", "multichannel"}
+    | {
+        "diarize",
+        "diarize_model",
+        "redact",
+        "keyterm",
+        "detect_entities",
+        "summarize",
+        "topics",
+        "intents",
+        "sentiment",
+    }
+)
+"""Where the answer goes, and what is paid besides: each channel by itself, and add-ons that have prices of their own:
+https://deepgram.com/pricing (2026-08)."""
 
 
 class TheirWord(Struct):

@@ -22,6 +22,7 @@ from gateway.providers.wire.options import with_options
 RESERVED = frozenset(
     {"model_id", "file", "cloud_storage_url", "source_url", "language_code", "timestamps_granularity"}
     | {"webhook", "webhook_id", "use_multi_channel", "additional_formats", "tag_audio_events"}
+    | {"keyterms", "entity_detection", "entity_redaction"}  # which are paid besides
 )
 SENTENCE_ENDS = (".", "!", "?", "\u2026", "\u3002")
 PAUSE_S, LONGEST_CHARACTERS = 1.0, 120

@@ -1,0 +1,139 @@
+"""Videos of one tenant: found, listed, downloaded, deleted. A running one that is deleted is cancelled and paid for."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import NoReturn
+
+from gateway.model.caller import Caller
+from gateway.model.errors import (
+    CapabilityNotSupported,
+    GatewayError,
+    InvalidRequest,
+    JobCancelled,
+    JobExpired,
+    JobNotFound,
+    StorageUnavailable,
+)
+from gateway.model.file import Link
+from gateway.model.job import Job, is_job_id
+from gateway.pipeline.contact import contact
+from gateway.pipeline.video_check import usage_kept
+from gateway.pipeline.video_end import Ending, attempt_of, end
+from gateway.pipeline.video_look import Look
+from gateway.ports import World
+
+CANCEL_TIMEOUT_S = 10.0
+DELETE_TRIES = 5
+PARAM = "video_id"
+_DELETED = {"deleted": True}
+
+
+@dataclass(frozen=True, slots=True)
+class VideoPage:
+    jobs: list[Job]
+    has_more: bool
+
+
+class TenantVideos:
+    """Methods with an id raise JobNotFound (404), JobExpired (410); all StorageUnavailable (503)."""
+
+    def __init__(self, tenant_id: str, caller: Caller, world: World, every_s: float) -> None:
+        self._tenant_id, self._caller, self._world = tenant_id, caller, world
+        self._look = Look(caller, world, every_s)
+
+    async def find(self, video_id: str) -> Job:
+        """As it is now: the provider may be asked for that, and a finished video stored."""
+        return _alive(await self._look.at(await self._known(video_id)), self._world)
+
+    async def page(self, limit: int, after: str | None) -> VideoPage:
+        """As they were last looked at, newest first."""
+        found: list[Job] = []
+        while True:
+            page = await self._world.jobs.page(self._tenant_id, limit + 1, after, None)
+            found += [job for job in page.jobs if _is_listed(job, self._world.clock.now_s())]
+            if len(found) > limit or not page.has_more:
+                return VideoPage(found[:limit], has_more=len(found) > limit)
+            after = page.jobs[-1].id
+
+    async def content(self, video_id: str, variant: str) -> Link:
+        """Raises CapabilityNotSupported for what is made of no video here, InvalidRequest (400) for an unfinished one,
+        FileNotFound (404) when its file was deleted.
+        """
+        if variant != "video":
+            raise CapabilityNotSupported("No thumbnails or spritesheets are made of videos.", param="variant")
+        job = await self.find(video_id)
+        if job.status != "completed" or job.result is None or job.result.file_id is None:
+            _refuse_content(job)
+        file = await self._world.files.head(self._tenant_id, job.result.file_id)
+        return await self._world.files.link(self._tenant_id, file)
+
+    async def delete(self, video_id: str) -> None:
+        for _ in range(DELETE_TRIES):
+            job = _alive(await self._known(video_id), self._world)
+            if await (self._removed(job) if job.has_ended else self._cancelled(job)):
+                return
+        raise StorageUnavailable("The video changes all the time. Try again.")
+
+    async def _removed(self, job: Job) -> bool:
+        for file_id in job.result.files if job.result else ():
+            await self._world.files.delete(self._tenant_id, file_id)
+        return await self._world.jobs.change(job.changed(result=None, facts={**job.facts, **_DELETED}))
+
+    async def _cancelled(self, job: Job) -> bool:
+        """The provider goes on where nothing stops it, and is paid in any case: it has begun."""
+        error = JobCancelled("The video was deleted before it was finished.")
+        ending = Ending("cancelled", usage_kept(job.facts), error=error)
+        ended = await end(job, ending, self._caller, self._world, facts={**job.facts, **_DELETED})
+        if ended.status != "cancelled":
+            return False
+        await self._stop(job)
+        return True
+
+    async def _stop(self, job: Job) -> None:
+        remote_id = job.remote.id if job.remote else None
+        if remote_id is None:
+            return
+        try:
+            reached = await contact(attempt_of(job, self._world), self._world)
+            request = reached.route.wire.cancel(remote_id, reached.target)
+            if request is not None:
+                authorized = reached.authorized(request, self._world.clock.now_s())
+                async with asyncio.timeout(CANCEL_TIMEOUT_S), self._world.outbound.open(authorized) as incoming:
+                    await incoming.whole()
+        except (GatewayError, TimeoutError) as error:
+            self._world.records.trouble("video.not_cancelled", request_id=job.request_id, reason=str(error))
+
+    async def _known(self, video_id: str) -> Job:
+        if is_job_id(video_id) and video_id.startswith("video_"):
+            try:
+                job = await self._world.jobs.get(self._tenant_id, video_id)
+            except JobNotFound:
+                _not_found(video_id)
+            if not job.facts.get("deleted"):
+                return job
+        _not_found(video_id)
+
+
+def _alive(job: Job, world: World) -> Job:
+    now_s = world.clock.now_s()
+    if job.is_forgotten(now_s) or job.facts.get("deleted"):
+        _not_found(job.id)
+    if job.is_gone(now_s):
+        raise JobExpired("The video was kept as long as promised and is gone.", param=PARAM)
+    return job
+
+
+def _is_listed(job: Job, now_s: float) -> bool:
+    return job.operation == "videos" and not job.facts.get("deleted") and not job.is_gone(now_s)
+
+
+def _refuse_content(job: Job) -> NoReturn:
+    if job.error is not None:
+        raise InvalidRequest(f"There is no video: {job.error['message']}", param=PARAM)
+    raise InvalidRequest("The video is not finished: ask for its status until it is completed.", param=PARAM)
+
+
+def _not_found(video_id: str) -> NoReturn:
+    raise JobNotFound(f"No such video: '{video_id[:64]}'.", param=PARAM)

@@ -1,0 +1,155 @@
+"""How a video gets on: whoever asks looks, one at a time and not too often; who finds it finished stores it.
+
+A look is leased in the job's record, so that of many readers one asks the provider and the others are told what is
+known. Nothing looks by itself: a video that nobody asks for is not stored, and its hold is ended by the sweeper.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from gateway.model.caller import Caller
+from gateway.model.errors import GatewayError, StorageUnavailable
+from gateway.model.file import Origin
+from gateway.model.http import HttpResponse
+from gateway.model.job import Job, JobResult
+from gateway.model.provider_errors import (
+    ProviderError,
+    ProviderFailure,
+    ProviderLacksModel,
+    ProviderRejected,
+    ProviderTimeout,
+)
+from gateway.model.usage import TokenUsage
+from gateway.model.video import VideoState
+from gateway.pipeline.contact import Contact, contact
+from gateway.pipeline.generated_media import keep_media
+from gateway.pipeline.video_check import usage_kept, usage_of
+from gateway.pipeline.video_download import opened
+from gateway.pipeline.video_end import Ending, attempt_of, end, finish
+from gateway.ports import World
+
+LOOK_TIMEOUT_S = 20.0
+STORE_TIMEOUT_S = 240.0
+LEASE_S = LOOK_TIMEOUT_S + STORE_TIMEOUT_S + 40.0
+SENDING_S = 600.0
+"""After which nobody can be sending a request any more."""
+_FINAL = ("upstream_status", "no_medium")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`caller`: who asks. `every_s`: how long what one of them found is good enough for the next."""
+
+    caller: Caller
+    world: World
+    every_s: float
+
+    async def at(self, job: Job) -> Job:
+        """The job as it is now. Raises StorageUnavailable (503), also when a finished video cannot be stored: it will
+        be tried again by whoever asks next.
+        """
+        now_s = self.world.clock.now_s()
+        if job.has_ended:
+            return await finish(job, self.caller, self.world) if job.held is not None else job
+        assert job.remote is not None  # noqa: S101 - no video is without
+        if now_s < job.remote.look_at_s:
+            return job
+        remote = replace(job.remote, polls=job.remote.polls + 1, look_at_s=now_s + LEASE_S)
+        leased = job.changed(remote=remote)
+        if not await self.world.jobs.change(leased, leased.expires_at_s):
+            return await self.world.jobs.get(job.tenant_id, job.id)
+        return await self._looked(leased)
+
+    async def _looked(self, job: Job) -> Job:
+        now_s, remote = self.world.clock.now_s(), job.remote
+        assert remote is not None  # noqa: S101 - as above
+        if remote.id is None and now_s < job.created_at_s + SENDING_S:
+            return job
+        if remote.id is None or now_s >= job.expires_at_s:
+            return await self._ended(job, ProviderTimeout("The video was not finished in time.", phase="total"))
+        try:
+            reached = await contact(attempt_of(job, self.world), self.world)
+            state = await self._state(remote.id, reached)
+            return await self._after(job, state, reached)
+        except (ProviderLacksModel, ProviderRejected) as error:
+            gone = ProviderError("The provider no longer knows the video.", provider_code=error.provider_code)
+            return await self._ended(job, gone)
+        except ProviderFailure as error:
+            if error.provider_code in _FINAL:
+                return await self._ended(job, error)
+            self.world.records.trouble("video.not_looked_at", request_id=job.request_id, reason=error.message)
+            return await self._later(job)
+
+    async def _state(self, remote_id: str, reached: Contact) -> VideoState:
+        wire = reached.route.wire
+        request = reached.authorized(wire.look(remote_id, reached.target), self.world.clock.now_s())
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_S), self.world.outbound.open(request) as incoming:
+                answer: HttpResponse = await incoming.whole()
+        except TimeoutError:
+            raise ProviderTimeout(f"{reached.route.provider.name} did not answer in time.", phase="total") from None
+        if not 200 <= answer.status < 300:
+            raise wire.fail(answer, reached.target)
+        found: VideoState = wire.state(answer, reached.target)
+        return found
+
+    async def _after(self, job: Job, state: VideoState, reached: Contact) -> Job:
+        if state.progress == "failed":
+            failed = ProviderRejected if state.is_refused else ProviderError
+            said = f"{reached.route.provider.name} made no video" + (f": {state.message}" if state.message else ".")
+            return await self._ended(job, failed(said, provider_code=state.code), is_paid=False)
+        if state.progress == "completed":
+            return await self._stored(job, state, reached)
+        known = job.begun(self.world.clock.now_s()) if state.progress == "running" else job.changed()
+        percent = max(job.progress or 0, min(state.percent or 0, 99))
+        return await self._later(job, replace(known, progress=percent))
+
+    async def _stored(self, job: Job, state: VideoState, reached: Contact) -> Job:
+        usage = _usage(job, state, reached)
+        origin = Origin(reached.route.model_id, job.request_id)
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S), opened(state.source or "", reached, self.world) as chunks:
+                kept = await keep_media(job.tenant_id, origin, chunks, "video/mp4", self.world, STORE_TIMEOUT_S)
+        except (StorageUnavailable, TimeoutError) as error:
+            self.world.records.trouble("video.not_stored", request_id=job.request_id, reason=str(error))
+            await self._later(job)
+            raise StorageUnavailable("The video is finished and cannot be stored at the moment. Ask again.") from error
+        file = kept.file
+        body = {"filename": file.filename, "content_type": file.content_type, "size_bytes": file.size_bytes}
+        result = JobResult(body=body, file_id=file.id, files=(file.id,))
+        ended = await end(job, Ending("completed", usage, result=result), self.caller, self.world)
+        if ended.result is None or ended.result.file_id != file.id:
+            await self.world.files.delete(job.tenant_id, file.id)  # somebody cancelled it meanwhile
+        return ended
+
+    async def _ended(self, job: Job, error: GatewayError, *, is_paid: bool = True) -> Job:
+        """A provider that was asked is paid, unless it says itself that it made nothing."""
+        usage = usage_kept(job.facts) if is_paid else None
+        return await end(job, Ending("failed", usage, error=error), self.caller, self.world)
+
+    async def _later(self, job: Job, known: Job | None = None) -> Job:
+        """Gives the lease back. What cannot be written now ends by itself."""
+        changed = known or job.changed()
+        assert changed.remote is not None  # noqa: S101 - as above
+        look_at_s = self.world.clock.now_s() + self.every_s
+        changed = replace(changed, remote=replace(changed.remote, look_at_s=look_at_s))
+        try:
+            if not await self.world.jobs.change(changed, changed.expires_at_s):
+                return await self.world.jobs.get(job.tenant_id, job.id)
+        except StorageUnavailable:
+            return job
+        return changed
+
+
+def _usage(job: Job, state: VideoState, reached: Contact) -> TokenUsage:
+    """By the length that was made, where the provider says it."""
+    facts: dict[str, Any] = job.facts
+    if state.seconds is None:
+        return usage_kept(facts)
+    has_picture = "images" in facts["units"]
+    return usage_of(state.seconds, facts["resolution"], reached.route.facts, has_picture=has_picture)

@@ -1,0 +1,194 @@
+"""A video from key to the job that makes it, in reading order, and where it is waited for, to its end.
+
+How it gets on is looked at in `video_look`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from functools import partial
+
+import msgspec
+
+from gateway.hooks.videos import VideoPrompt
+from gateway.model.errors import GatewayError, JobCancelled, StorageUnavailable
+from gateway.model.job import LONGEST_S, Job, RemoteWork, new_job_id
+from gateway.model.tenant import Principal
+from gateway.model.usage import TokenUsage
+from gateway.model.video import VideoCall, VideoOrder
+from gateway.pipeline.account import account, account_interrupted
+from gateway.pipeline.ask import ask, begin, ending
+from gateway.pipeline.authenticate import caller_of
+from gateway.pipeline.contact import contact
+from gateway.pipeline.demand import demand_at_most
+from gateway.pipeline.enter import enter
+from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.handed_over import held_of
+from gateway.pipeline.hooks import Chain
+from gateway.pipeline.inbound import Inbound
+from gateway.pipeline.meters import Demand
+from gateway.pipeline.route import VIDEOS, Route, resolve
+from gateway.pipeline.top_up import top_up
+from gateway.pipeline.video_check import ordered, usage_kept, usage_of
+from gateway.pipeline.video_look import Look
+from gateway.pipeline.video_picture import picture_of
+from gateway.pipeline.video_read import VideoRequest, read_video_request
+from gateway.pipeline.watch import Watch, total_s
+from gateway.ports import World
+from gateway.providers.contract import VideoWire
+
+ENDPOINT, OPERATION = "/v1/videos", "videos"
+BEGIN_MS = 60_000
+GRACE_S = 300
+WAIT_MS = 240_000
+"""How long a video is waited for at most; what is left of an answer's time is for storing it."""
+BACK_OFF, MAX_PAUSE_S = 1.5, 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class VideoPlan:
+    """A call as its provider can be asked, and what it costs. The hold lasts as long as its job may."""
+
+    request: VideoRequest
+    order: VideoOrder
+    route: Route[VideoWire]
+    demand: Demand
+
+
+async def run(inbound: Inbound, exchange: Exchange, world: World, every_s: float) -> Job:
+    """The job as the provider has begun it, which tells and settles when it ends; with `async: false` as it stands when
+    it has ended or the time is up. Raises GatewayError.
+    """
+
+    def read() -> VideoRequest:
+        request = read_video_request(inbound.content_type, inbound.body)
+        exchange.note(request.call)
+        return request
+
+    async def plan(request: VideoRequest, principal: Principal) -> VideoPlan:
+        return _plan(request, principal, world)
+
+    planned = await enter(inbound.authorization, "videos", read, plan, exchange, world)
+    planned = await _agreed(planned, exchange, world)
+    picture = await picture_of(planned.request, exchange, world)
+    job = _opened(planned, exchange, world)
+    await world.jobs.create(job, job.expires_at_s)
+    attempt = begin(planned.route, exchange, world.clock)
+    try:
+        with account_interrupted(partial(usage_kept, job.facts), exchange), ending(attempt, world.clock):
+            remote_id = await _begun(replace(planned.order, picture=picture), planned, attempt, world)
+    except GatewayError as error:
+        await _given_up(job, error, exchange, world)
+        raise
+    job = await _taken(job, remote_id, exchange, world, every_s)
+    if planned.request.call.async_ is not False:
+        return job
+    look = Look(await caller_of(inbound.authorization, world), world, every_s)
+    return await _waited(job, look, exchange.started_s + total_s(planned.request.call, WAIT_MS))
+
+
+async def _waited(job: Job, look: Look, until_s: float) -> Job:
+    """Looks again and again, more and more seldom. Raises JobCancelled (409) when somebody deleted it meanwhile."""
+    clock, pause_s = look.world.clock, look.every_s
+    while not job.has_ended and clock.monotonic_s() + pause_s < until_s:
+        await clock.sleep(pause_s)
+        pause_s = min(pause_s * BACK_OFF, MAX_PAUSE_S)
+        job = await look.at(job)
+    if job.status == "cancelled":
+        raise JobCancelled("The video was deleted before it was finished.")
+    return job
+
+
+async def _agreed(planned: VideoPlan, exchange: Exchange, world: World) -> VideoPlan:
+    """The plan as the hooks before the call leave it, and enough held for it. What they change is planned anew."""
+    prompt = VideoPrompt(planned.request.call, _read_again)
+    agreed = await Chain(exchange, world).before(prompt)
+    if agreed is prompt:
+        return planned
+    assert exchange.principal is not None  # noqa: S101 - it was admitted
+    assert exchange.ticket is not None  # noqa: S101 - as above
+    try:
+        changed = _plan(replace(planned.request, call=agreed.call), exchange.principal, world)
+        await top_up(exchange.ticket, changed.demand, world.clock.now_s())
+    except GatewayError as error:
+        error.message += " A hook of this tenant changed the request."
+        raise
+    return changed
+
+
+def _read_again(body: bytes) -> VideoCall:
+    return read_video_request("application/json", body).call
+
+
+def _plan(request: VideoRequest, principal: Principal, world: World) -> VideoPlan:
+    route = resolve(VIDEOS, request.call.model, principal, world.catalog, world.clock.now_s())
+    order = ordered(request, route)
+    demand = demand_at_most(_usage(request, order, route), route, principal, LONGEST_S + GRACE_S)
+    return VideoPlan(request, order, route, demand)
+
+
+def _usage(request: VideoRequest, order: VideoOrder, route: Route[VideoWire]) -> TokenUsage:
+    has_picture = request.picture is not None or request.call.input_reference is not None
+    return usage_of(order.seconds, order.resolution, route.facts, has_picture=has_picture)
+
+
+def _opened(planned: VideoPlan, exchange: Exchange, world: World) -> Job:
+    """Recorded before anybody is asked, so that what is paid for is never without a record."""
+    principal, order, now_s = exchange.principal, planned.order, int(world.clock.now_s())
+    assert principal is not None  # noqa: S101 - it was admitted
+    usage = _usage(planned.request, order, planned.route)
+    return Job(
+        id=new_job_id(world.clock.now_s(), secrets.token_bytes(10), "video"),
+        tenant_id=principal.tenant.id,
+        user_id=principal.user.id,
+        key_id=principal.key.id,
+        request_id=exchange.request_id,
+        endpoint=ENDPOINT,
+        operation=OPERATION,
+        model=planned.request.call.model,
+        status="pending",
+        created_at_s=now_s,
+        expires_at_s=now_s + LONGEST_S,
+        remote=RemoteWork(provider=planned.route.provider.name, model=planned.route.facts.id, sending=True),
+        facts={
+            "seconds": order.seconds,
+            "size": order.size,
+            "resolution": order.resolution,
+            "units": usage.units,
+            "conversation_id": exchange.conversation_id,
+            "trace_id": exchange.trace.id,
+        },
+    )
+
+
+async def _begun(order: VideoOrder, planned: VideoPlan, attempt: Attempt, world: World) -> str:
+    reached = await contact(attempt, world)
+    limit_s = total_s(planned.request.call, BEGIN_MS)
+    watch = Watch(attempt, world, world.clock.monotonic_s() + limit_s)
+    answer = await ask(planned.route.wire.render(order, reached.target), reached, watch)
+    return planned.route.wire.parse(answer, reached.target)
+
+
+async def _given_up(job: Job, error: GatewayError, exchange: Exchange, world: World) -> None:
+    """The request tells and settles itself; the record only says that nothing comes of it."""
+    found = {"error": {"code": error.code, "message": error.message}, "cost_nano_usd": exchange.cost_nano_usd or 0}
+    try:
+        await world.jobs.change(job.ended("failed", world.clock.now_s(), LONGEST_S, **found))
+    except StorageUnavailable as unavailable:
+        world.records.trouble("video.unrecorded", request_id=exchange.request_id, reason=unavailable.message)
+
+
+async def _taken(job: Job, remote_id: str, exchange: Exchange, world: World, every_s: float) -> Job:
+    """Raises StorageUnavailable (503): then the provider is paid for what nobody can find again."""
+    assert job.remote is not None  # noqa: S101 - it was opened with it
+    now_s = world.clock.now_s()
+    remote = msgspec.structs.replace(job.remote, sending=False, id=remote_id, look_at_s=now_s + every_s)
+    taken = job.changed(remote=remote, held=held_of(exchange, world))
+    try:
+        await world.jobs.change(taken, taken.expires_at_s)
+    except StorageUnavailable:
+        account(exchange, usage_kept(job.facts))
+        raise
+    exchange.job_id, exchange.goes_on = job.id, True
+    return taken
