@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import pytest
 
 from gateway.entry.chat import ROUTE, chat_app
 from gateway.model.file import File, new_file_id
 from gateway.model.provider_errors import ProviderError
-from gateway.model.record import UsageRecord
-from gateway.ports import World
 from tests.asgi import Answer, call
 from tests.fakes import (
-    ListEvents,
     MemoryAccess,
     MemoryCatalog,
-    MemoryFiles,
-    ScriptedHooks,
-    key_hash,
-    principal,
     world_of,
 )
-from tests.unit.conftest import KEY, TENANT
+from tests.unit.audio_gateway import AudioGateway, Speaker, Spoken
+from tests.unit.conftest import KEY
 from tests.unit.test_hooks import hook
 from tests.unit.test_speech_function import MODELS as SPEAKERS
 from tests.unit.test_speech_function import SOUND as SPOKEN
-from tests.unit.test_speech_function import Speaker, Spoken
 from tests.unit.test_transcriptions_function import COST, JSON, TOLD
 from tests.unit.test_transcriptions_function import MODELS as WRITERS
 from tests.unit.test_transcriptions_function import SOUND as RECORDING
@@ -39,32 +30,11 @@ HELLO = [{"role": "user", "content": "Hello"}]
 INLINE = {"type": "input_audio", "input_audio": {"data": b64encode(RECORDING).decode(), "format": "wav"}}
 
 
-@dataclass
-class Gateway:
-    world: World
-    provider: Speaker
-    access: MemoryAccess
-
+class Gateway(AudioGateway):
     async def chat(self, model: str, messages: list[Any], **members: Any) -> Answer:
         headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
         body = {"model": model, "messages": messages, **members}
         return await call(chat_app(self.world), json.dumps(body).encode(), headers, path=ROUTE)
-
-    def allow(self, **tenant: Any) -> ScriptedHooks:
-        self.access.held[key_hash(KEY)] = principal(msgspec.structs.replace(TENANT, approvals=("*",), **tenant))
-        assert isinstance(self.world.hooks, ScriptedHooks)
-        return self.world.hooks
-
-    @property
-    def files(self) -> MemoryFiles:
-        assert isinstance(self.world.files, MemoryFiles)
-        return self.world.files
-
-    @property
-    def record(self) -> UsageRecord:
-        assert isinstance(self.world.events, ListEvents)
-        (record,) = [told for told in self.world.events.told if isinstance(told, UsageRecord)]
-        return record
 
 
 @pytest.fixture

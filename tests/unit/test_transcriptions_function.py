@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 import pytest
 
 from gateway.entry.transcriptions import ROUTE, transcriptions_app
@@ -17,26 +16,20 @@ from gateway.model.errors import MediaNotFound
 from gateway.model.file import File, StoredFile, new_file_id
 from gateway.model.limits import Allowance, Budget
 from gateway.model.provider_errors import ProviderError
-from gateway.model.record import UsageRecord
 from gateway.model.transcription import LEAST_BYTES_PER_SECOND
 from gateway.pipeline.sound import MAX_SOUND_BYTES
-from gateway.ports import World
 from local.simulators.sounds import wav_of
 from tests.asgi import Answer, call
 from tests.fakes import (
     FixedFetcher,
-    ListEvents,
     MemoryAccess,
     MemoryCatalog,
     MemoryFiles,
-    ScriptedHooks,
-    key_hash,
-    principal,
     world_of,
 )
-from tests.unit.conftest import KEY, TENANT
+from tests.unit.audio_gateway import AudioGateway, Speaker, Spoken
+from tests.unit.conftest import KEY
 from tests.unit.test_hooks import hook
-from tests.unit.test_speech_function import Speaker, Spoken
 
 SOUND = wav_of(bytes(8_000 * 2 * 3), 8_000)  # three seconds
 PER_MINUTE = (UnitPrice(unit="audio_ms", pico_usd=6_000_000_000, per=60_000),)
@@ -86,12 +79,7 @@ def form(**fields: Any) -> tuple[bytes, str]:
     return b"".join(parts) + b"--mark--\r\n", "multipart/form-data; boundary=mark"
 
 
-@dataclass
-class Gateway:
-    world: World
-    provider: Speaker
-    access: MemoryAccess
-
+class Gateway(AudioGateway):
     async def send(self, body: bytes, content_type: str) -> Answer:
         headers = {"authorization": f"Bearer {KEY}", "content-type": content_type}
         return await call(transcriptions_app(self.world), body, headers, path=ROUTE, answer=Answer())
@@ -110,21 +98,10 @@ class Gateway:
         else:
             self.provider.answer = Spoken([json.dumps({**TOLD, **members}).encode()], headers=JSON)
 
-    def allow(self, **tenant: Any) -> ScriptedHooks:
-        self.access.held[key_hash(KEY)] = principal(msgspec.structs.replace(TENANT, approvals=("*",), **tenant))
-        assert isinstance(self.world.hooks, ScriptedHooks)
-        return self.world.hooks
-
     async def put(self, data: bytes) -> str:
         file_id = new_file_id("user_data", self.world.clock.now_s(), bytes(10))
         await self.world.files.put("acme", File(file_id, "a.wav", "audio/wav", len(data)), data)
         return file_id
-
-    @property
-    def record(self) -> UsageRecord:
-        assert isinstance(self.world.events, ListEvents)
-        (record,) = [told for told in self.world.events.told if isinstance(told, UsageRecord)]
-        return record
 
 
 @pytest.fixture

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import msgspec
 
 from gateway.entry.door import Operation, inference_app
-from gateway.entry.http import App, Responder
+from gateway.entry.http import USAGE_HEADER, App, Responder
 from gateway.entry.limit_headers import limit_headers
-from gateway.entry.sse import KEEP_ALIVE_S, SSE_HEADERS, Patience, Pulse, event
+from gateway.entry.sse import KEEP_ALIVE_S, SSE_HEADERS, Patience, Pulse, write_events
 from gateway.model.transcription import TranscriptDone, Transcription, TranscriptionVerbose
 from gateway.pipeline import transcription
 from gateway.pipeline.exchange import Exchange
@@ -17,7 +15,6 @@ from gateway.pipeline.inbound import Inbound
 from gateway.ports import World
 
 ROUTE = "/v1/audio/transcriptions"
-USAGE_HEADER = "x-gateway-usage"
 
 
 def transcriptions_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
@@ -30,7 +27,7 @@ def transcriptions_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
             await _write_text(outcome, responder, limits)
         else:
             pulse = Pulse(responder, {**SSE_HEADERS, **limits}, keep_alive_s, begins=exchange.is_held_back)
-            await _write_events(outcome, pulse, Patience(exchange, world.clock))
+            await write_events(outcome, TranscriptDone, pulse, Patience(exchange, world.clock))
 
     return inference_app(world, Operation("transcriptions", ROUTE, answer))
 
@@ -40,13 +37,3 @@ async def _write_text(outcome: transcription.WrittenText, responder: Responder, 
     head = {"content-type": outcome.content_type, "content-length": str(len(body)), USAGE_HEADER: usage, **limits}
     await responder.start(200, head)
     await responder.write(body, last=True)
-
-
-async def _write_events(events: transcription.TranscriptEvents, pulse: Pulse, patience: Patience) -> None:
-    async with contextlib.aclosing(events):
-        try:
-            async for one in events:
-                last = isinstance(one, TranscriptDone)
-                await patience.wait(pulse.write(event(one) + (b"data: [DONE]\n\n" if last else b""), last))
-        finally:
-            pulse.stop()
