@@ -24,6 +24,7 @@ _SIGNED = re.compile(
     rb"SignedHeaders=[a-z;-]*host;[a-z0-9;-]*x-amz-date[a-z;-]*, Signature=[0-9a-f]{64}\r\n",
     re.IGNORECASE,
 )
+_SET = re.compile(r"(#\d+) = (:\d+)")
 _HEADERS = {
     name: re.compile(rb"\r\n%b: *([^\r]+)" % name, re.IGNORECASE) for name in (b"content-length", b"x-amz-target")
 }
@@ -88,10 +89,16 @@ class AwsStandIn:
             wanted = [key["pk"]["S"] for key in request["RequestItems"][TABLE]["Keys"]]
             return 200, {"Responses": {TABLE: [self._items[pk] for pk in wanted if pk in self._items]}}
         if operation == b"UpdateItem" and request["TableName"] == LEDGER:
-            return 200, {"Attributes": {"n": {"N": "1"}}}
+            return 200, {"Attributes": _set_by(request)}
         if operation == b"PutEvents":
             return 200, {"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in request["Entries"]]}
         return 400, {"__type": "ValidationException"}
+
+
+def _set_by(update: dict[str, Any]) -> dict[str, Any]:
+    """What the update itself says that it sets, so the hold too; nobody's counters, which therefore have no limit."""
+    names, values = update["ExpressionAttributeNames"], update["ExpressionAttributeValues"]
+    return {names[name]: values[value] for name, value in _SET.findall(update["UpdateExpression"])}
 
 
 def _header(head: bytes, name: bytes) -> bytes:

@@ -11,7 +11,7 @@ from contextlib import aclosing
 import httpx
 import pytest
 
-from benchmarks.aws_stand_in import ACCESS_KEY_ID, API_KEY, REGION, STACK, TABLE, AwsStandIn
+from benchmarks.aws_stand_in import ACCESS_KEY_ID, API_KEY, LEDGER, REGION, STACK, TABLE, AwsStandIn
 from benchmarks.runtime_api import RuntimeApi
 from benchmarks.storing import PART_BYTES
 from benchmarks.storing_stand_in import StoringStandIn
@@ -19,6 +19,7 @@ from gateway.adapters.aws.access import DynamoAccess
 from gateway.adapters.aws.api import AwsApi, Service
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.files import S3Files
+from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.aws.secrets import SecretsManagerCredentials
 from gateway.adapters.clock import SystemClock
@@ -26,6 +27,7 @@ from gateway.adapters.downloads import GuardedDownloads
 from gateway.adapters.http_client import HttpClient
 from gateway.model.caller import Caller
 from gateway.model.file import File, new_file_id
+from gateway.model.ledger import Account, Hold, Meter, settling
 from local.console import Problem
 
 BASE_URL = "http://127.0.0.1:1/openai/v1"
@@ -56,6 +58,21 @@ async def test_aws_answers_the_gateways_own_calls(aws: AwsStandIn, monkeypatch: 
     assert principal.tenant.approves("openai/gpt-4o-mini")
     assert unknown is None
     assert credential.base_url == BASE_URL
+
+
+async def test_the_ledger_holds_what_is_reserved_and_ends_it(aws: AwsStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else no request would be admitted, and nothing measured."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "bench")
+    hold = Hold(until_s=9, admitted_s=1, cost_nano_usd=70, rules=("",), user_id="alice")
+    account = Account("T#acme#0", "tenant", (Meter("r1", "requests", 1, 10), Meter("s2026-09-21", "spend", 70, 1_000)))
+    async with aclosing(HttpClient()) as client:
+        ledger = DynamoLedger(_api(aws, client, "dynamodb", "DynamoDB_20120810"), LEDGER, 5.0)
+        reserved = await ledger.reserve(account, "h1", hold)
+        settled = await ledger.settle(account.id, "h1", settling(hold, 42))
+    assert reserved.is_held
+    assert reserved.reading.holds == {"h1": hold}
+    assert settled is not None
 
 
 def test_aws_refuses_what_is_not_signed(aws: AwsStandIn) -> None:

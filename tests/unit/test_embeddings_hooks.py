@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.hooks.embeddings_request import PATCHED
 from gateway.model.hook import Hook
 from gateway.model.limits import Allowance, Budget
 from gateway.model.record import AuditEvent
@@ -153,8 +152,7 @@ async def test_a_blocked_reply_is_paid(gateway: Gateway) -> None:
     assert (ended.event, ended.facts["reason"]) == ("request.blocked", "Too many.")
 
 
-def test_the_contract_has_the_members_that_a_patch_may_have() -> None:
-    assert set(ANSWER["$defs"]["embeddings_patch"]["properties"]) == PATCHED
+def test_the_contract_takes_a_patch() -> None:
     patch = {"input": ["x"], "dimensions": None}
     assert problems(Validator(ANSWER), {"action": "modify", "patch": patch}) == []
 

@@ -305,10 +305,46 @@ async def test_hooks_see_the_words_and_not_the_recording(gateway: Gateway) -> No
     remote.answers["lambda"] = {"action": "allow"}
     await gateway.write_json(file=f"data:audio/wav;base64,{b64encode(SOUND).decode()}", prompt="Lighthouse")
     before, after = remote.questions
-    assert before["request"] == {"model": "openai/whisper", "prompt": "Lighthouse"}
+    assert before["request"] == {"model": "openai/whisper", "prompt": "Lighthouse", "file": "gateway:media/0"}
     assert before["operation"] == "transcriptions"
-    assert after["response"]["text"] == "Good evening."
-    assert after["response"]["segments"][0]["text"] == " Good"
+    assert after["response"] == {"text": "Good evening.", "model": "openai/whisper"}
+
+
+async def test_hooks_see_the_times_that_the_client_asked_for(gateway: Gateway) -> None:
+    remote = gateway.allow(hooks=(hook(stages=["post_response"]),))
+    remote.answers["lambda"] = {"action": "allow"}
+    await gateway.write(response_format="vtt")
+    await gateway.write(response_format="verbose_json", **{"timestamp_granularities[]": ["word"]})
+    first, second = (asked["response"] for asked in remote.questions)
+    assert (first["segments"][0]["text"], "words" in first) == (" Good", False)
+    assert (second["words"][0]["word"], "segments" in second) == ("Good", False)
+
+
+async def test_a_text_of_a_hook_is_one_segment(gateway: Gateway) -> None:
+    remote = gateway.allow(hooks=(hook(stages=["post_response"]),))
+    remote.answers["lambda"] = {"action": "modify", "patch": {"text": "Said otherwise."}}
+    answer = await gateway.write(response_format="srt")
+    assert answer.body.decode() == "1\n00:00:00,000 --> 01:01:02,000\nSaid otherwise.\n\n"
+
+
+async def test_what_is_personal_is_masked_wherever_it_is_told(gateway: Gateway) -> None:
+    """A number that is said in pieces is in no piece by itself."""
+    gateway.allow(hooks=(hook("mask_pii", finds=["phone", "email"], stages=["post_response"]),))
+    texts = (" Call +49 30 1234", " 56789 or write to joe@example.org.")
+    segments = [{"start": at, "end": at + 1, "text": text, "tokens": [1]} for at, text in enumerate(texts)]
+    words = [{"word": word, "start": 0, "end": 1} for word in "".join(texts).split()]
+    gateway.says(text="".join(texts).strip(), segments=segments, words=words)
+    asked = {"response_format": "verbose_json", "timestamp_granularities[]": ["word", "segment"]}
+    told = (await gateway.write(**asked)).json
+    assert told["text"] == "Call <PHONE_1> or write to <EMAIL_1>."
+    assert [(one["start"], one["end"], one["text"]) for one in told["segments"]] == [(0.0, 2.0, told["text"])]
+    assert told["words"] == []
+    gateway.says(
+        text="to joe@example.org.", segments=[{**segments[1], "text": " to joe@example.org."}], words=words[-2:]
+    )
+    told = (await gateway.write(**asked)).json
+    assert [one["word"] for one in told["words"]] == ["to", "<EMAIL_1>."]
+    assert [(one["text"], "tokens" in one) for one in told["segments"]] == [(" to <EMAIL_1>.", False)]
 
 
 async def test_a_hook_may_change_the_prompt_and_the_text(gateway: Gateway) -> None:

@@ -8,11 +8,20 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from gateway.hooks.call_subject import CallSubject
 from gateway.hooks.chat_reply import ChatReply
-from gateway.hooks.chat_request import PATCHED
+from gateway.hooks.chat_request import ChatRequest
+from gateway.hooks.embeddings_reply import EmbeddingsReply
+from gateway.hooks.embeddings_request import EmbeddingsRequest
+from gateway.hooks.images import ImagesReply, ImagesRequest
 from gateway.hooks.remote import MAX_BYTES, Circumstances, question, verdict
+from gateway.hooks.speech import SpeechReply, SpeechRequest
+from gateway.hooks.transcription import TranscriptionRequest, TranscriptReply
+from gateway.hooks.videos import VideoPrompt
 from gateway.model.hook import HookFailed, LambdaHook
+from gateway.model.images import MadeImage
 from gateway.model.reply import Reply
+from gateway.model.transcription import Segment, Transcript, Word
 from tests.unit.facts.contract import Validator, component, problems
 from tests.unit.facts.facts import SHARED, read_json
 from tests.unit.hooks.subjects import TOOL_CALL, called, reply, request, said
@@ -221,8 +230,45 @@ def test_what_is_no_json_is_no_answer(answer: bytes) -> None:
         verdict(HOOK, request("Hi"), answer)
 
 
+PATCHES: dict[str, type[CallSubject[Any]]] = {
+    "request_patch": ChatRequest,
+    "embeddings_patch": EmbeddingsRequest,
+    "images_patch": ImagesRequest,
+    "speech_patch": SpeechRequest,
+    "videos_patch": VideoPrompt,
+    "transcriptions_patch": TranscriptionRequest,
+}
+
+
 def test_the_schema_names_what_may_be_patched() -> None:
-    assert set(ANSWER_SCHEMA["$defs"]["request_patch"]["properties"]) == PATCHED
+    described = {name: set(each["properties"]) for name, each in ANSWER_SCHEMA["$defs"].items()}
+    del described["response_patch"], described["transcript_patch"]
+    assert described == {name: subject.PATCHED for name, subject in PATCHES.items()}
+
+
+@pytest.mark.parametrize(
+    "patch", [{"prompt": "A", "n": 2}, {"voice": "alloy"}, {"seconds": "4"}, {"language": "de"}, {"text": "A"}]
+)
+def test_the_schema_takes_patches_of_every_operation(patch: dict[str, Any]) -> None:
+    assert problems(ANSWER, {"action": "modify", "patch": patch}) == []
+    assert problems(ANSWER, {"action": "modify", "patch": {**patch, "model": "other"}}) != []
+
+
+REPLIES = [
+    EmbeddingsReply(2, "openai/m"),
+    ImagesReply((MadeImage(b"x", content_type="image/png"),), "openai/m"),
+    SpeechReply("openai/m", "audio/mpeg", 9),
+    TranscriptReply(Transcript("A"), "openai/m"),
+    TranscriptReply(
+        Transcript("A", segments=(Segment(id=0, start=0, end=1, text="A"),), words=(Word(word="A", start=0, end=1),)),
+        "openai/m",
+    ),
+]
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+def test_the_schema_takes_replies_of_every_operation(reply: Any) -> None:
+    assert problems(QUESTION, asked("post_response", reply)) == []
 
 
 def test_a_reply_without_choices_can_be_asked_about() -> None:

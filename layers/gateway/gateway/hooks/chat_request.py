@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace as with_members
 
+from gateway.hooks.call_subject import CallSubject
 from gateway.hooks.media import with_media, without_media
 from gateway.hooks.subject import Change, json_with, schema_with
 from gateway.model.chat import (
@@ -28,41 +29,34 @@ from gateway.model.chat import (
     Tool,
     ToolCall,
 )
-from gateway.model.errors import GatewayError
-from gateway.model.hook import HookFailed
-
-PATCHED = frozenset(
-    {
-        "messages",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "response_format",
-        "response_schema",
-        "max_tokens",
-        "max_completion_tokens",
-        "temperature",
-        "top_p",
-        "top_k",
-        "stop",
-        "seed",
-        "presence_penalty",
-        "frequency_penalty",
-        "reasoning_effort",
-        "verbosity",
-    }
-)
-"""What a hook may change: what is said and how it is answered. Not whose request it is, which model answers, what a
-token costs, where the reply goes, nor what is handed to a provider as it is.
-"""
 
 
 @dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """`read`: reads a body as one that a client sent. Raises GatewayError for a wrong one."""
-
-    call: ChatCall
-    read: Callable[[bytes], ChatCall]
+class ChatRequest(CallSubject[ChatCall]):
+    PATCHED = frozenset(
+        {
+            "messages",
+            "tools",
+            "tool_choice",
+            "parallel_tool_calls",
+            "response_format",
+            "response_schema",
+            "max_tokens",
+            "max_completion_tokens",
+            "temperature",
+            "top_p",
+            "top_k",
+            "stop",
+            "seed",
+            "presence_penalty",
+            "frequency_penalty",
+            "reasoning_effort",
+            "verbosity",
+        }
+    )
+    """What a hook may change: what is said and how it is answered. Not whose request it is, which model answers, what a
+    token costs, where the reply goes, nor what is handed to a provider as it is.
+    """
 
     def with_texts(self, change: Change) -> ChatRequest:
         call = self.call
@@ -75,28 +69,17 @@ class ChatRequest:
             prediction=json_with(call.prediction, change),
             provider_options=json_with(call.provider_options, change),
         )
-        return self if changed == call else replace(self, call=changed)
-
-    def documents(self) -> Iterable[bytes]:
-        yield msgspec.json.encode(self.body())
+        return self.of(changed)
 
     def body(self) -> Json:
         return self._shown([])
 
-    def patched(self, patch: Json) -> ChatRequest:
-        """Raises HookFailed for members that no hook may change, and for a request that would be refused."""
-        if not patch.keys() <= PATCHED:
-            raise HookFailed("patch_member")
+    def _given(self, patch: Json) -> Json:
+        if "messages" not in patch:
+            return patch
         taken: list[str] = []
         self._shown(taken)
-        body: Json = msgspec.to_builtins(self.call)
-        if "messages" in patch:
-            patch = {**patch, "messages": _each_part(patch["messages"], partial(with_media, taken=taken))}
-        try:
-            call = self.read(msgspec.json.encode({**body, **patch}))
-        except GatewayError as error:
-            raise HookFailed("patch_request") from error
-        return self if call == self.call else replace(self, call=call)
+        return {**patch, "messages": _each_part(patch["messages"], partial(with_media, taken=taken))}
 
     def _shown(self, taken: list[str]) -> Json:
         body: Json = msgspec.to_builtins(self.call)

@@ -2,52 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import msgspec
 from msgspec.structs import replace as with_members
 
+from gateway.hooks.call_subject import CallSubject
 from gateway.hooks.subject import Change, json_with
 from gateway.model.chat import Json
-from gateway.model.errors import GatewayError
 from gateway.model.hook import HookFailed
 from gateway.model.images import ImagesCall, MadeImage
 
-PATCHED = frozenset(
-    {"prompt", "n", "size", "quality", "output_format", "output_compression", "background", "moderation"}
-)
-"""What a hook may change: what is asked for. Not whose request it is, which model answers, and where images go."""
-
 
 @dataclass(frozen=True, slots=True)
-class ImagesRequest:
-    """`read`: reads a body as one that a client sent. Raises GatewayError for a wrong one."""
-
-    call: ImagesCall
-    read: Callable[[bytes], ImagesCall]
+class ImagesRequest(CallSubject[ImagesCall]):
+    PATCHED = frozenset(
+        {"prompt", "n", "size", "quality", "output_format", "output_compression", "background", "moderation"}
+    )
+    """What a hook may change: what is asked for. Not whose request it is, which model answers, and where images go."""
 
     def with_texts(self, change: Change) -> ImagesRequest:
         options = json_with(self.call.provider_options, change)
         changed = with_members(self.call, prompt=change(self.call.prompt), provider_options=options)
-        return self if changed == self.call else replace(self, call=changed)
-
-    def documents(self) -> Iterable[bytes]:
-        yield msgspec.json.encode(self.body())
-
-    def body(self) -> Json:
-        body: Json = msgspec.to_builtins(self.call)
-        return body
-
-    def patched(self, patch: Json) -> ImagesRequest:
-        """Raises HookFailed for members that no hook may change, and for a request that would be refused."""
-        if not patch.keys() <= PATCHED:
-            raise HookFailed("patch_member")
-        try:
-            call = self.read(msgspec.json.encode({**self.body(), **patch}))
-        except GatewayError as error:
-            raise HookFailed("patch_request") from error
-        return self if call == self.call else replace(self, call=call)
+        return self.of(changed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,6 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, structs
 
-from gateway.model.tenant import ApiKey
-
 Status: TypeAlias = Literal["pending", "running", "completed", "failed", "cancelled"]
 ENDED: tuple[Status, ...] = ("completed", "failed", "cancelled")
 
@@ -40,27 +38,11 @@ def _text(number: int, digits: int) -> str:
     return "".join(_DIGITS[number >> 5 * place & 31] for place in reversed(range(digits)))
 
 
-class JobRequest(Struct, frozen=True, kw_only=True):
-    """What is to be done, kept beside the record until the job has ended. `key`: as it was when the job was taken.
-
-    `user_id`: whom it is done for. `body`: as received.
-    """
-
-    endpoint: str
-    body: bytes
-    content_type: str
-    key: ApiKey
-    user_id: str
-    request_id: str
-    trace: str | None = None
-
-
 class RemoteWork(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The provider's side of a job. `sending`: its request is on the way, or nobody knows whether it arrived.
 
     `id`: how the provider calls it, once it has taken it. `polls`: how often it was asked for.
-    `token`: of the state machine, which waits for a call of the provider. `look_at_s`: Unix seconds before which nobody
-    asks the provider: somebody has just done so, or is at it.
+    `look_at_s`: Unix seconds before which nobody asks the provider: somebody has just done so, or is at it.
     """
 
     provider: str
@@ -69,7 +51,6 @@ class RemoteWork(Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str | None = None
     state: dict[str, Any] | None = None
     polls: int = 0
-    token: str | None = None
     look_at_s: float = 0
 
 

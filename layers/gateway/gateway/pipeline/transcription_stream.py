@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 
 from gateway.hooks.transcription import TranscriptReply
 from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS
@@ -89,9 +90,13 @@ class Writing:
         return self._attempt.route.wire.render(self._call, self._sound, reached.target), reached
 
     async def _agreed(self, made: Transcript) -> Transcript:
+        """Hooks see what the client is to get: with the times that it asked for, and no others."""
+        timed = self._call.timed
+        segments, words = made.segments if "segment" in timed else (), made.words if "word" in timed else ()
+        shown = TranscriptReply(replace(made, segments=segments, words=words), self._attempt.route.model_id)
         assert self._exchange.usage_report is not None  # noqa: S101 - what has ended is accounted for
         with usage_in_the_error(self._exchange.usage_report):
-            return (await self._chain.after(TranscriptReply(made, self._attempt.route.model_id))).transcript
+            return (await self._chain.after(shown)).transcript
 
     def _account(self) -> None:
         """A provider that has answered, begun to, or was not waited for, charges for the recording."""

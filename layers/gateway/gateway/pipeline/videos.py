@@ -18,6 +18,7 @@ from gateway.model.tenant import Principal
 from gateway.model.usage import TokenUsage
 from gateway.model.video import VideoCall, VideoOrder
 from gateway.pipeline.account import account, account_interrupted
+from gateway.pipeline.agree import agreed
 from gateway.pipeline.ask import ask, begin, ending
 from gateway.pipeline.authenticate import caller_of
 from gateway.pipeline.contact import contact
@@ -29,7 +30,6 @@ from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.route import VIDEOS, Route, resolve
-from gateway.pipeline.top_up import top_up
 from gateway.pipeline.video_check import ordered, usage_kept, usage_of
 from gateway.pipeline.video_look import Look
 from gateway.pipeline.video_picture import picture_of
@@ -70,7 +70,8 @@ async def run(inbound: Inbound, exchange: Exchange, world: World, every_s: float
         return _plan(request, principal, world)
 
     planned = await enter(inbound.authorization, "videos", read, plan, exchange, world)
-    planned = await _agreed(planned, exchange, world)
+    prompt, chain = VideoPrompt(planned.request.call, _read_again), Chain(exchange, world)
+    planned = await agreed(planned, prompt, partial(_replanned, planned, world), chain, exchange, world)
     picture = await picture_of(planned.request, exchange, world)
     job = _opened(planned, exchange, world)
     await world.jobs.create(job, job.expires_at_s)
@@ -100,23 +101,6 @@ async def _waited(job: Job, look: Look, until_s: float) -> Job:
     return job
 
 
-async def _agreed(planned: VideoPlan, exchange: Exchange, world: World) -> VideoPlan:
-    """The plan as the hooks before the call leave it, and enough held for it. What they change is planned anew."""
-    prompt = VideoPrompt(planned.request.call, _read_again)
-    agreed = await Chain(exchange, world).before(prompt)
-    if agreed is prompt:
-        return planned
-    assert exchange.principal is not None  # noqa: S101 - it was admitted
-    assert exchange.ticket is not None  # noqa: S101 - as above
-    try:
-        changed = _plan(replace(planned.request, call=agreed.call), exchange.principal, world)
-        await top_up(exchange.ticket, changed.demand, world.clock.now_s())
-    except GatewayError as error:
-        error.message += " A hook of this tenant changed the request."
-        raise
-    return changed
-
-
 def _read_again(body: bytes) -> VideoCall:
     return read_video_request("application/json", body).call
 
@@ -126,6 +110,11 @@ def _plan(request: VideoRequest, principal: Principal, world: World) -> VideoPla
     order = ordered(request, route)
     demand = demand_at_most(_usage(request, order, route), route, principal, LONGEST_S + GRACE_S)
     return VideoPlan(request, order, route, demand)
+
+
+async def _replanned(planned: VideoPlan, world: World, call: VideoCall, principal: Principal) -> VideoPlan:
+    """For another call, with the picture that came with the first."""
+    return _plan(replace(planned.request, call=call), principal, world)
 
 
 def _usage(request: VideoRequest, order: VideoOrder, route: Route[VideoWire]) -> TokenUsage:

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from gateway.model.http import Credential, HttpRequest
-from gateway.providers.contract import InlineLimits, Provider, for_every_model
+from gateway.providers.contract import InlineLimits, Provider, for_every_model, key_header
 from gateway.providers.wire.anthropic_files import AnthropicFiles
 from gateway.providers.wire.anthropic_messages import AnthropicMessages
-
-
-def x_api_key(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
-    """`x-api-key`, left out when there is no key."""
-    if not credential.api_key:
-        return request
-    headers = {**request.headers, "x-api-key": credential.api_key.reveal()}
-    return HttpRequest(request.method, request.url, headers, request.body)
-
 
 # https://platform.claude.com/docs/en/api/overview#request-size-limits: 32 MB a request,
 # https://platform.claude.com/docs/en/build-with-claude/vision: 10 MB of base64 an image.
@@ -26,7 +16,7 @@ PROVIDER = Provider(
     name="anthropic",
     base_url="https://api.anthropic.com",
     wires={"messages": MESSAGES},
-    authorize=x_api_key,
+    authorize=key_header("x-api-key"),
     inline=for_every_model(INLINE),
     files=AnthropicFiles(MESSAGES.version),
 )

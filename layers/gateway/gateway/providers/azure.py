@@ -12,8 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import quote
 
-from gateway.model.http import Credential, HttpRequest
-from gateway.providers.contract import Provider, Target
+from gateway.providers.contract import Provider, Target, key_header
 from gateway.providers.wire.anthropic_messages import AnthropicMessages
 from gateway.providers.wire.hosted import Hosted, HostedEmbeddings, HostedImages
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
@@ -35,13 +34,6 @@ CHAT = Quirks(
 # https://github.com/Azure/azure-rest-api-specs/tree/main/specification/ai/data-plane/OpenAI.v1
 EMBEDDINGS = OpenAiEmbeddings(tokens=True, lacks=frozenset({"metadata"}))
 RESPONSES = replace(STANDARD, extra=("content_filters",))
-
-
-def api_key(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
-    """`api-key`, left out when there is none."""
-    if not credential.api_key:
-        return request
-    return replace(request, headers={**request.headers, "api-key": credential.api_key.reveal()})
 
 
 def _version(target: Target) -> str:
@@ -82,5 +74,5 @@ PROVIDER = Provider(
     },
     embeddings={"embeddings": HostedEmbeddings(EMBEDDINGS, base_url=_deployment, query=_query)},
     images={"images": HostedImages(OpenAiImages(), base_url=_deployment, query=_query)},
-    authorize=api_key,
+    authorize=key_header("api-key"),
 )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.model.http import Credential, HttpRequest
-from gateway.providers.contract import InlineLimits, Provider, for_every_model
+from gateway.providers.contract import InlineLimits, Provider, for_every_model, key_header
 from gateway.providers.wire.gemini import Gemini
 from gateway.providers.wire.gemini_embeddings import BatchEmbedContents
 from gateway.providers.wire.gemini_files import GeminiFiles
@@ -12,15 +11,6 @@ from gateway.providers.wire.gemini_speech import GeminiSpeech
 from gateway.providers.wire.gemini_transcript import GeminiTranscript
 from gateway.providers.wire.imagen import Imagen
 from gateway.providers.wire.veo import Veo
-
-
-def x_goog_api_key(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
-    """`x-goog-api-key`, left out when there is no key."""
-    if not credential.api_key:
-        return request
-    headers = {**request.headers, "x-goog-api-key": credential.api_key.reveal()}
-    return HttpRequest(request.method, request.url, headers, request.body)
-
 
 # Google reads these itself: https://ai.google.dev/gemini-api/docs/video-understanding#youtube
 OWN_URLS = (
@@ -45,7 +35,7 @@ PROVIDER = Provider(
     videos={"videos": Veo()},
     speech={"generate_content": GeminiSpeech()},
     transcriptions={"generate_content": GeminiTranscript()},
-    authorize=x_goog_api_key,
+    authorize=key_header("x-goog-api-key"),
     own_urls=OWN_URLS,
     inline=for_every_model(INLINE),
     files=GeminiFiles(),

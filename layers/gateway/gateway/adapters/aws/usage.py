@@ -43,7 +43,6 @@ _MOMENTARY = {
     *("None", "TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"),
     *("TransactionConflictException", "TransactionInProgressException"),
 }
-_READ = 16
 
 
 class DynamoUsage:

@@ -8,7 +8,7 @@ from gateway.providers.contract.chat import ANY_SCHEMA, CONSTRAINED_SCHEMA, Chat
 from gateway.providers.contract.embeddings import EmbeddingsWire
 from gateway.providers.contract.images import ImagesWire
 from gateway.providers.contract.media import FileApi, InlineLimits, RemoteFile, for_every_model
-from gateway.providers.contract.provider import Provider, base_url_of, bearer, setting
+from gateway.providers.contract.provider import Provider, base_url_of, bearer, key_header, setting
 from gateway.providers.contract.speech import SpeechParser, SpeechWire
 from gateway.providers.contract.target import Target
 from gateway.providers.contract.transcription import TranscriptionWire, TranscriptParser
@@ -34,5 +34,6 @@ __all__ = [
     "base_url_of",
     "bearer",
     "for_every_model",
+    "key_header",
     "setting",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from gateway.model.http import Credential, HttpRequest
@@ -17,16 +17,21 @@ from gateway.providers.contract.speech import SpeechWire
 from gateway.providers.contract.transcription import TranscriptionWire
 from gateway.providers.contract.video import VideoWire
 
-
-def bearer(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
-    """`Authorization: Bearer`, left out when there is no key (a server of one's own may need none)."""
-    if not credential.api_key:
-        return request
-    headers = {**request.headers, "authorization": f"Bearer {credential.api_key.reveal()}"}
-    return HttpRequest(request.method, request.url, headers, request.body)
-
-
 Authorize: TypeAlias = Callable[[HttpRequest, Credential, float], HttpRequest]
+
+
+def key_header(name: str, prefix: str = "") -> Authorize:
+    """The key in a header, which is left out when there is no key: a server of one's own may need none."""
+
+    def authorize(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
+        if not credential.api_key:
+            return request
+        return replace(request, headers={**request.headers, name: f"{prefix}{credential.api_key.reveal()}"})
+
+    return authorize
+
+
+bearer = key_header("authorization", "Bearer ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
@@ -13,6 +14,8 @@ from gateway.model.images import Images, ImagesCall
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
 from gateway.providers.contract import ChatWire, EmbeddingsWire, ImagesWire, StreamParser, Target
+
+W = TypeVar("W", ChatWire, EmbeddingsWire, ImagesWire)
 
 
 def _as_it_is(call: ChatCall, _target: Target) -> ChatCall:
@@ -24,23 +27,34 @@ def _no_query(_target: Target) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Hosted:
-    """`base_url` and `query` (with its "?") say where a call goes.
+class _Placed(Generic[W]):
+    """`base_url` and `query` (with its "?") say where a call goes."""
 
-    `adapt` gives the call as this host takes it, or raises CapabilityNotSupported for what the host lacks.
-    """
-
-    wire: ChatWire
+    wire: W
     base_url: Callable[[Target], str]
     query: Callable[[Target], str] = _no_query
+
+    def placed(self, target: Target) -> Target:
+        return replace(target, base_url=self.base_url(target))
+
+    def asked(self, request: HttpRequest, target: Target) -> HttpRequest:
+        return replace(request, url=request.url + self.query(target))
+
+    def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
+        return self.wire.fail(response, target)
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted(_Placed[ChatWire]):
+    """`adapt` gives the call as this host takes it, or raises CapabilityNotSupported for what the host lacks."""
+
     adapt: Callable[[ChatCall, Target], ChatCall] = _as_it_is
 
     def formats(self, call: ChatCall, model: ModelFacts) -> frozenset[str]:
         return self.wire.formats(call, model)
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
-        request = self.wire.render(self.adapt(call, target), replace(target, base_url=self.base_url(target)))
-        return replace(request, url=request.url + self.query(target))
+        return self.asked(self.wire.render(self.adapt(call, target), self.placed(target)), target)
 
     def parse(self, response: HttpResponse, target: Target) -> Reply:
         return self.wire.parse(response, target)
@@ -48,51 +62,28 @@ class Hosted:
     def stream(self, target: Target) -> StreamParser:
         return self.wire.stream(target)
 
-    def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
-        return self.wire.fail(response, target)
-
 
 @dataclass(frozen=True, slots=True)
-class HostedEmbeddings:
-    """As `Hosted`, for embeddings."""
-
-    wire: EmbeddingsWire
-    base_url: Callable[[Target], str]
-    query: Callable[[Target], str] = _no_query
-
+class HostedEmbeddings(_Placed[EmbeddingsWire]):
     @property
     def max_inputs(self) -> int | None:
         return self.wire.max_inputs
 
     def render(self, call: EmbeddingsCall, target: Target) -> HttpRequest:
-        request = self.wire.render(call, replace(target, base_url=self.base_url(target)))
-        return replace(request, url=request.url + self.query(target))
+        return self.asked(self.wire.render(call, self.placed(target)), target)
 
     def parse(self, response: HttpResponse, target: Target) -> Embeddings:
         return self.wire.parse(response, target)
 
-    def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
-        return self.wire.fail(response, target)
-
 
 @dataclass(frozen=True, slots=True)
-class HostedImages:
-    """As `Hosted`, for images."""
-
-    wire: ImagesWire
-    base_url: Callable[[Target], str]
-    query: Callable[[Target], str] = _no_query
-
+class HostedImages(_Placed[ImagesWire]):
     @property
     def max_images(self) -> int:
         return self.wire.max_images
 
     def render(self, call: ImagesCall, target: Target) -> HttpRequest:
-        request = self.wire.render(call, replace(target, base_url=self.base_url(target)))
-        return replace(request, url=request.url + self.query(target))
+        return self.asked(self.wire.render(call, self.placed(target)), target)
 
     def parse(self, response: HttpResponse, target: Target) -> Images:
         return self.wire.parse(response, target)
-
-    def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
-        return self.wire.fail(response, target)

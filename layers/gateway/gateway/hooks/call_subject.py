@@ -1,0 +1,76 @@
+"""What is the same for every request and reply that hooks see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import ClassVar, Generic, Self, TypeVar
+
+import msgspec
+
+from gateway.hooks.subject import Change
+from gateway.model.call import Call
+from gateway.model.chat import Json
+from gateway.model.errors import GatewayError
+from gateway.model.hook import HookFailed
+
+C = TypeVar("C", bound=Call)
+
+
+@dataclass(frozen=True, slots=True)
+class CallSubject(Generic[C]):
+    """A request, which brings its `with_texts`. `PATCHED`: the members that a hook may change.
+
+    `read`: reads a body as one that a client sent. Raises GatewayError for a wrong one.
+    """
+
+    PATCHED: ClassVar[frozenset[str]]
+
+    call: C
+    read: Callable[[bytes], C]
+
+    def documents(self) -> Iterable[bytes]:
+        yield msgspec.json.encode(self.body())
+
+    def body(self) -> Json:
+        body: Json = msgspec.to_builtins(self.call)
+        return body
+
+    def patched(self, patch: Json) -> Self:
+        """Raises HookFailed for members that no hook may change, and for a request that would be refused."""
+        if not patch.keys() <= self.PATCHED:
+            raise HookFailed("patch_member")
+        own: Json = msgspec.to_builtins(self.call)
+        try:
+            call = self.read(msgspec.json.encode({**own, **self._given(patch)}))
+        except GatewayError as error:
+            raise HookFailed("patch_request") from error
+        self._check(call)
+        return self.of(call)
+
+    def of(self, call: C) -> Self:
+        """The same request where it is the same call."""
+        return self if call == self.call else replace(self, call=call)
+
+    def _given(self, patch: Json) -> Json:
+        """With what `body` does not show put back."""
+        return patch
+
+    def _check(self, call: C) -> None:
+        """Raises HookFailed for a patch that this kind of request cannot take."""
+
+
+class WordlessReply:
+    """A reply in which nobody says anything, so that nothing of it can be patched."""
+
+    __slots__ = ()
+
+    def with_texts(self, _change: Change) -> Self:
+        return self
+
+    def restored(self, _change: Change) -> Self:
+        return self
+
+    def patched(self, _patch: Json) -> Self:
+        """Raises HookFailed, whatever it is."""
+        raise HookFailed("patch_member")
