@@ -53,6 +53,11 @@ ALLOWED = {
     | {"s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"}  # kept and linked
     | {"lambda:InvokeFunction"}  # hooks
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
+    "TranscriptionsRole": LOGS
+    | TENANTS
+    | {"secretsmanager:GetSecretValue", "kms:Decrypt", "bedrock:ApplyGuardrail"}
+    | {"s3:GetObject", "s3:ListBucket", "lambda:InvokeFunction"}  # recordings, fetched and hooks
+    | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
     "ModelsRole": LOGS | TENANTS | {"kms:Decrypt"},
     "FilesRole": LOGS
     | TENANTS
@@ -138,6 +143,7 @@ def test_the_routes_are_the_published_ones(deployed: Resources) -> None:
         "/v1/videos/{id}": ["delete", "get"],
         "/v1/videos/{id}/content": ["get"],
         "/v1/audio/speech": ["post"],
+        "/v1/audio/transcriptions": ["post"],
         "/v1/models": ["get"],
         "/v1/models/{id+}": ["get"],
         "/openapi.json": ["get"],

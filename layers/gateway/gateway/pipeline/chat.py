@@ -90,7 +90,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
 
 
 async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlan | ByChat:
-    if (chosen := planned_by_chat(asked, principal, world)) is not None:
+    if (chosen := await planned_by_chat(asked, principal, world)) is not None:
         return chosen
     route = resolve(CHAT, asked.model, principal, world.catalog, world.clock.now_s())
     call, names = await with_functions(asked, principal.tenant.id, world.types)

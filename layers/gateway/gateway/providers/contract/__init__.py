@@ -11,6 +11,7 @@ from gateway.providers.contract.media import FileApi, InlineLimits, RemoteFile, 
 from gateway.providers.contract.provider import Provider, base_url_of, bearer, key_header, setting
 from gateway.providers.contract.speech import SpeechParser, SpeechWire
 from gateway.providers.contract.target import Target
+from gateway.providers.contract.transcription import TranscriptionWire, TranscriptParser
 from gateway.providers.contract.video import VideoWire
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "SpeechWire",
     "StreamParser",
     "Target",
+    "TranscriptParser",
+    "TranscriptionWire",
     "VideoWire",
     "base_url_of",
     "bearer",
