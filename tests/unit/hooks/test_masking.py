@@ -69,7 +69,7 @@ def test_every_place_where_somebody_can_have_written_it() -> None:
 
 
 def test_arguments_stay_json_whatever_stands_in_them() -> None:
-    arguments = '{"mail": "joe\\u0040example.org", "card": 4111111111111111, "n": 5, "deep": [{"x": "a@b.co"}]}'
+    arguments = '{"mail": "joe\\u0040example.org", "card": 4111111111111111, "n": 5, "deep": [{"type": "a@b.co"}]}'
     call = {**TOOL_CALL, "function": {"name": "f", "arguments": arguments}}
     verdict = masked(request({"role": "assistant", "content": None, "tool_calls": [call]}))
     [message] = verdict.subject.call.messages
@@ -79,7 +79,7 @@ def test_arguments_stay_json_whatever_stands_in_them() -> None:
         "mail": "<EMAIL_1>",
         "card": "<CARD_1>",
         "n": 5,
-        "deep": [{"x": "<EMAIL_2>"}],
+        "deep": [{"type": "<EMAIL_2>"}],
     }
 
 

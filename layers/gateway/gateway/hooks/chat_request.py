@@ -13,7 +13,7 @@ from msgspec.structs import replace as with_members
 from gateway.hooks.call_subject import CallSubject
 from gateway.hooks.media import with_media, without_media
 from gateway.hooks.replayed import replayable
-from gateway.hooks.subject import Change, json_with, schema_with
+from gateway.hooks.subject import Change, json_with, options_with, schema_with
 from gateway.model.chat import (
     AssistantMessage,
     ChatCall,
@@ -68,8 +68,8 @@ class ChatRequest(CallSubject[ChatCall]):
             tools=None if call.tools is None else [_tool(tool, change) for tool in call.tools],
             response_format=_format(call.response_format, change),
             response_schema=schema_with(call.response_schema, change),
-            prediction=json_with(call.prediction, change),
-            provider_options=json_with(call.provider_options, change),
+            prediction=options_with(call.prediction, change),
+            provider_options=options_with(call.provider_options, change),
         )
         return self.of(changed)
 
