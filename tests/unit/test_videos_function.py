@@ -378,6 +378,12 @@ async def test_who_waits_too_long_is_told_how_far_it_is(gateway: Gateway) -> Non
             "capability_not_supported",
             "provider_options.xai.duration",
         ),
+        (
+            {"provider_options": {"xai": {"reference_images": [{"url": "https://a.example/1.png"}]}}},
+            400,
+            "capability_not_supported",
+            "provider_options.xai.reference_images",
+        ),
     ],
 )
 async def test_bad_input_is_named_and_costs_nothing(
