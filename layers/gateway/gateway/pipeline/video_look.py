@@ -13,7 +13,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from gateway.model.call import MAX_BEGIN_MS
 from gateway.model.caller import Caller
 from gateway.model.errors import GatewayError, StorageUnavailable
 from gateway.model.file import Origin
@@ -34,10 +33,9 @@ from gateway.pipeline.generated_media import keep_media
 from gateway.pipeline.video_check import usage_kept, usage_of
 from gateway.pipeline.video_download import opened
 from gateway.pipeline.video_end import Ending, attempt_of, end, finish
+from gateway.pipeline.watch import ANSWER_S
 from gateway.ports import World
 
-ANSWER_S = MAX_BEGIN_MS / 1000
-"""From the arrival of who asks until the answer begins, whatever is waited for and stored."""
 LOOK_TIMEOUT_S = 20.0
 STORE_TIMEOUT_S = 240.0
 LEASE_S = ANSWER_S + 15.0

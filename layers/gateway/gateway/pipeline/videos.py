@@ -32,11 +32,11 @@ from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.route import VIDEOS, Route, resolve
 from gateway.pipeline.video_check import ordered, usage_kept, usage_of
-from gateway.pipeline.video_look import ANSWER_S, Look
+from gateway.pipeline.video_look import Look
 from gateway.pipeline.video_picture import picture_of
 from gateway.pipeline.video_read import VideoRequest, read_video_request
 from gateway.pipeline.video_stop import stop
-from gateway.pipeline.watch import Watch, total_s
+from gateway.pipeline.watch import ANSWER_S, Watch, total_s
 from gateway.ports import World
 from gateway.providers.contract import VideoWire
 
