@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from gateway.model.call import MAX_BEGIN_MS
-from gateway.pipeline.watch import BEFORE_AND_AFTER_S
+from gateway.pipeline.video_look import LEASE_S, LOOK_TIMEOUT_S
+from gateway.pipeline.videos import WAIT_MS
+from gateway.pipeline.watch import ANSWER_S, BEFORE_AND_AFTER_S
 from local.places import REPOSITORY
 from tests.deploy.conftest import Resources, of_type
 
@@ -130,6 +132,17 @@ def test_embeddings_may_be_larger_than_a_buffered_answer(deployed: Resources) ->
     assert embeddings["responseTransferMode"] == "STREAM"
     assert deployed["EmbeddingsFunction"]["Properties"]["Timeout"] * 1000 == embeddings["timeoutInMillis"]
     assert deployed["EmbeddingsFunction"]["Properties"]["Timeout"] == MAX_BEGIN_MS / 1000 + BEFORE_AND_AFTER_S
+
+
+def test_a_video_is_answered_before_api_gateway_gives_up_and_lambda_kills(deployed: Resources) -> None:
+    """300 s without a byte: https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html"""
+    assert ANSWER_S <= 300 - 15
+    assert WAIT_MS / 1000 + LOOK_TIMEOUT_S + 50 <= ANSWER_S  # the last look may find it, which has to be stored
+    assert ANSWER_S < LEASE_S
+    timeout_s = deployed["VideosFunction"]["Properties"]["Timeout"]
+    assert timeout_s >= ANSWER_S + BEFORE_AND_AFTER_S
+    for path, method in (("/v1/videos", "post"), ("/v1/videos/{id}", "get"), ("/v1/videos/{id}/content", "get")):
+        assert integration(deployed, path, method)["timeoutInMillis"] == timeout_s * 1000
 
 
 def test_the_routes_are_the_published_ones(deployed: Resources) -> None:

@@ -336,9 +336,56 @@ async def test_who_waits_too_long_is_told_how_far_it_is(gateway: Gateway) -> Non
     gateway.provider.looks = [PENDING]
     answer = await gateway.create(**{"async": False})
     assert (answer.status, answer.json["status"]) == (200, "in_progress")
-    assert sum(gateway.clock.slept) <= 240
+    assert sum(gateway.clock.slept) <= 210
     short = await gateway.create(**{"async": False, "timeouts": {"total_ms": 6000}})
     assert short.json["status"] == "in_progress"
+
+
+class Endless(FixedDownloads):
+    async def _pieces(self, pieces: list[bytes | Exception]) -> AsyncIterator[bytes]:
+        yield MP4
+        await asyncio.Event().wait()
+
+
+async def test_a_video_that_cannot_be_stored_by_the_deadline_of_the_answer_is_stored_later(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.pipeline.tenant_videos.ANSWER_S", 0.05)
+    video_id = await gateway.begun()
+    gateway.provider.looks = [DONE]
+    there, gateway.world = gateway.downloads, replace(gateway.world, downloads=Endless(gateway.downloads.there))
+    async with asyncio.timeout(5):
+        answer = await gateway.get(f"/{video_id}")
+    assert (answer.status, answer.json["error"]["code"]) == (503, "storage_unavailable")
+    gateway.world = replace(gateway.world, downloads=there)
+    assert (await gateway.get(f"/{video_id}")).json["status"] == "completed"
+
+
+async def test_who_waits_for_a_video_that_cannot_be_stored_in_time_is_told_which_it_is(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error would have the client begin another one."""
+    monkeypatch.setattr("gateway.pipeline.videos.ANSWER_S", EVERY_S + 0.05)
+    gateway.provider.looks = [DONE]
+    there, gateway.world = gateway.downloads, replace(gateway.world, downloads=Endless(gateway.downloads.there))
+    async with asyncio.timeout(5):
+        answer = await gateway.create(**{"async": False})
+    assert (answer.status, answer.json["status"]) == (200, "queued")
+    gateway.world = replace(gateway.world, downloads=there)
+    assert (await gateway.finished(answer.json["id"]))["status"] == "completed"
+
+
+async def test_storage_that_comes_back_is_waited_for(gateway: Gateway) -> None:
+    files = FullStorage(gateway.clock)
+    gateway.world, gateway.files = replace(gateway.world, files=files), files
+    gateway.provider.looks = [DONE]
+
+    async def restore(request: HttpRequest) -> None:
+        files.is_full = gateway.provider.looked < 2
+
+    gateway.provider.before = restore
+    answer = await gateway.create(**{"async": False})
+    assert (answer.status, answer.json["status"]) == (200, "completed")
 
 
 @pytest.mark.parametrize(
@@ -383,6 +430,12 @@ async def test_who_waits_too_long_is_told_how_far_it_is(gateway: Gateway) -> Non
             400,
             "capability_not_supported",
             "provider_options.xai.duration",
+        ),
+        (
+            {"provider_options": {"xai": {"reference_images": [{"url": "https://a.example/1.png"}]}}},
+            400,
+            "capability_not_supported",
+            "provider_options.xai.reference_images",
         ),
     ],
 )

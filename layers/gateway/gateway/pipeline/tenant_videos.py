@@ -20,6 +20,7 @@ from gateway.pipeline.video_check import usage_kept
 from gateway.pipeline.video_end import Ending, end, finish
 from gateway.pipeline.video_look import Look, is_on_the_way
 from gateway.pipeline.video_stop import stop
+from gateway.pipeline.watch import ANSWER_S
 from gateway.ports import World
 
 DELETE_TRIES = 5
@@ -34,11 +35,14 @@ class VideoPage:
 
 
 class TenantVideos:
-    """Methods with an id raise JobNotFound (404), JobExpired (410); all StorageUnavailable (503)."""
+    """For one request, which has just arrived.
+
+    Methods with an id raise JobNotFound (404), JobExpired (410); all StorageUnavailable (503).
+    """
 
     def __init__(self, tenant_id: str, caller: Caller, world: World, every_s: float) -> None:
         self._tenant_id, self._caller, self._world = tenant_id, caller, world
-        self._look = Look(caller, world, every_s)
+        self._look = Look(caller, world, every_s, world.clock.monotonic_s() + ANSWER_S)
 
     async def find(self, video_id: str) -> Job:
         """As it is now: the provider may be asked for that, and a finished video stored."""

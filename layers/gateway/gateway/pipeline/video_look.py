@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from msgspec.structs import replace
@@ -32,11 +33,12 @@ from gateway.pipeline.generated_media import keep_media
 from gateway.pipeline.video_check import usage_kept, usage_of
 from gateway.pipeline.video_download import opened
 from gateway.pipeline.video_end import Ending, attempt_of, end, finish
+from gateway.pipeline.watch import ANSWER_S
 from gateway.ports import World
 
 LOOK_TIMEOUT_S = 20.0
 STORE_TIMEOUT_S = 240.0
-LEASE_S = LOOK_TIMEOUT_S + STORE_TIMEOUT_S + 40.0
+LEASE_S = ANSWER_S + 15.0
 SENDING_S = 600.0
 """After which nobody can be sending a request any more."""
 _NO_VIDEO = "no_medium"
@@ -49,11 +51,15 @@ def is_on_the_way(job: Job, now_s: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """`caller`: who asks. `every_s`: how long what one of them found is good enough for the next."""
+    """`caller`: who asks. `every_s`: how long what one of them found is good enough for the next.
+
+    `until_s`: by when the answer has to begin, by the monotonic clock.
+    """
 
     caller: Caller
     world: World
     every_s: float
+    until_s: float = inf
 
     async def at(self, job: Job) -> Job:
         """The job as it is now. Raises StorageUnavailable (503), also when a finished video cannot be stored: it will
@@ -90,7 +96,7 @@ class Look:
         wire = reached.route.wire
         request = reached.authorized(wire.look(remote_id, reached.target), self.world.clock.now_s())
         try:
-            async with asyncio.timeout(LOOK_TIMEOUT_S), self.world.outbound.open(request) as incoming:
+            async with asyncio.timeout(self._left_s(LOOK_TIMEOUT_S)), self.world.outbound.open(request) as incoming:
                 answer: HttpResponse = await incoming.whole()
         except TimeoutError:
             raise ProviderTimeout(f"{reached.route.provider.name} did not answer in time.", phase="total") from None
@@ -100,6 +106,9 @@ class Look:
             raise wire.fail(answer, reached.target)
         found: VideoState = wire.state(answer, reached.target)
         return found
+
+    def _left_s(self, at_most_s: float) -> float:
+        return min(at_most_s, self.until_s - self.world.clock.monotonic_s())
 
     async def _after(self, job: Job, state: VideoState, reached: Contact) -> Job:
         if state.progress == "failed":
@@ -114,10 +123,10 @@ class Look:
 
     async def _stored(self, job: Job, state: VideoState, reached: Contact) -> Job:
         usage = _usage(job, state, reached)
-        origin = Origin(reached.route.model_id, job.request_id)
+        origin, left_s = Origin(reached.route.model_id, job.request_id), self._left_s(STORE_TIMEOUT_S)
         try:
-            async with asyncio.timeout(STORE_TIMEOUT_S), opened(state.source or "", reached, self.world) as chunks:
-                kept = await keep_media(job.tenant_id, origin, chunks, "video/mp4", self.world, STORE_TIMEOUT_S)
+            async with asyncio.timeout(left_s), opened(state.source or "", reached, self.world) as chunks:
+                kept = await keep_media(job.tenant_id, origin, chunks, "video/mp4", self.world, left_s)
         except (StorageUnavailable, TimeoutError) as error:
             self.world.records.trouble("video.not_stored", request_id=job.request_id, reason=str(error))
             await self._later(job)

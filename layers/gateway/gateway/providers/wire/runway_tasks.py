@@ -17,11 +17,10 @@ from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.video import VideoOrder, VideoState
 from gateway.providers.contract import Target
 from gateway.providers.wire.failures import failure, public_reason
-from gateway.providers.wire.options import with_options
-from gateway.providers.wire.video_answer import WITHOUT_VIDEO, data_url, decoded
+from gateway.providers.wire.video_answer import WITHOUT_VIDEO, data_url, decoded, with_allowed
 
 VERSION = {"x-runway-version": "2024-11-06"}
-RESERVED = frozenset({"model", "promptText", "promptImage", "duration", "ratio"})
+OPTIONS = ("contentModeration", "seed")
 _WAITING, _SAFETY = ("PENDING", "THROTTLED"), "SAFETY."
 
 
@@ -63,7 +62,7 @@ class RunwayTasks:
         }
         if order.picture is not None:
             body["promptImage"] = data_url(order.picture)
-        body = with_options(body, order.options, target.provider, RESERVED)
+        body = with_allowed(body, order, target, OPTIONS)
         path = "text_to_video" if order.picture is None else "image_to_video"
         headers = {"content-type": "application/json", **VERSION}
         return HttpRequest("POST", f"{target.base_url}/v1/{path}", headers, msgspec.json.encode(body))

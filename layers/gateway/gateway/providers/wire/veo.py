@@ -20,13 +20,10 @@ from gateway.model.video import VideoOrder, VideoState
 from gateway.providers.contract import Target
 from gateway.providers.wire.failures import public_reason
 from gateway.providers.wire.gemini_failures import failure_of
-from gateway.providers.wire.options import with_options
-from gateway.providers.wire.video_answer import WITHOUT_VIDEO, decoded
+from gateway.providers.wire.video_answer import WITHOUT_VIDEO, decoded, with_allowed
 
-RESERVED = frozenset(
-    {"prompt", "image", "durationSeconds", "resolution", "aspectRatio", "sampleCount", "numberOfVideos"}
-)
-"""`provider_options` are members of `parameters`; the price depends on these."""
+OPTIONS = ("negativePrompt", "personGeneration", "seed")
+"""Members of `parameters`."""
 
 
 class Status(Struct):
@@ -78,7 +75,7 @@ class Veo:
             "resolution": order.resolution,
             "aspectRatio": order.aspect_ratio,
         }
-        parameters = with_options(parameters, order.options, target.provider, RESERVED)
+        parameters = with_allowed(parameters, order, target, OPTIONS)
         url = f"{target.base_url}/v1beta/models/{quote(target.model.id, safe='')}:predictLongRunning"
         body = msgspec.json.encode({"instances": [instance], "parameters": parameters})
         return HttpRequest("POST", url, {"content-type": "application/json"}, body)

@@ -19,10 +19,9 @@ from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.video import VideoOrder, VideoState
 from gateway.providers.contract import Target
 from gateway.providers.wire.failures import failure, public_reason
-from gateway.providers.wire.options import with_options
-from gateway.providers.wire.video_answer import WITHOUT_VIDEO, data_url, decoded
+from gateway.providers.wire.video_answer import WITHOUT_VIDEO, data_url, decoded, with_allowed
 
-RESERVED = frozenset({"model", "prompt", "image", "duration", "resolution", "aspect_ratio", "size", "output", "video"})
+OPTIONS = ("user",)
 
 
 class Begun(Struct):
@@ -75,7 +74,7 @@ class XaiVideo:
             body["aspect_ratio"] = order.aspect_ratio
         else:
             body["image"] = {"url": data_url(order.picture)}
-        body = with_options(body, order.options, target.provider, RESERVED)
+        body = with_allowed(body, order, target, OPTIONS)
         headers = {"content-type": "application/json"}
         return HttpRequest("POST", f"{target.base_url}/videos/generations", headers, msgspec.json.encode(body))
 
