@@ -99,6 +99,14 @@ MODELS = {
 }
 
 
+def assert_told_as_paid(answer: Answer, cost_nano_usd: int | None) -> None:
+    """So that no SDK sends it again by itself, and pays once more."""
+    error = answer.json["error"]
+    assert (answer.headers["x-should-retry"], error["retryable"]) == ("false", False)
+    assert cost_nano_usd is not None
+    assert error["usage"]["cost_estimate"] == cost_nano_usd / 1e9 > 0
+
+
 def painted(prompt: str, number: int = 0) -> bytes:
     return picture(f"{prompt} #{number}", 8, 8)
 
@@ -311,6 +319,13 @@ async def test_a_refusal_of_the_only_request_costs_nothing(gateway: Gateway) -> 
     assert [(record.cost_nano_usd, record.usage) for record in gateway.usage] == [(0, None)]
 
 
+async def test_what_cost_nothing_may_be_tried_again(gateway: Gateway) -> None:
+    gateway.provider.say = lambda _: Whole(503, b"busy")
+    answer = await gateway.paint()
+    assert (answer.status, answer.json["error"]["retryable"], "usage" in answer.json["error"]) == (502, True, False)
+    assert "x-should-retry" not in answer.headers
+
+
 async def test_a_silent_provider_times_out_and_is_paid_for_what_it_was_asked(gateway: Gateway) -> None:
     gateway.provider.say = lambda body: Whole(200, b"", hold=asyncio.Event().wait)
     answer = await gateway.paint(model="xai/grok", n=2, size="16:9@2k", timeouts={"total_ms": 20})
@@ -410,6 +425,8 @@ async def test_nonsense_is_the_providers_error(gateway: Gateway, body: bytes) ->
     gateway.provider.say = lambda _: Whole(200, body)
     answer = await gateway.paint()
     assert (answer.status, answer.json["error"]["code"]) == (502, "provider_error")
+    if b"later" not in body:  # which says itself that it did nothing
+        assert_told_as_paid(answer, gateway.usage[-1].cost_nano_usd)
 
 
 class Hanging(MemoryFiles):
@@ -460,6 +477,7 @@ async def test_storage_that_fails_is_told_as_such_and_the_provider_was_paid(gate
     answer = await gateway.paint()
     assert (answer.status, answer.json["error"]["code"]) == (503, "storage_unavailable")
     assert [record.cost_nano_usd for record in gateway.usage] == [4 * 5_000 + 100 * 40_000]
+    assert_told_as_paid(answer, 4 * 5_000 + 100 * 40_000)
 
 
 # -- governance ----------------------------------------------------------------------------------------------------

@@ -242,8 +242,11 @@ async def test_a_recording_that_cannot_be_stored_is_paid_all_the_same(
 
     monkeypatch.setattr(gateway.files, "put_stream", put_stream)
     answer = await gateway.speak("application/json")
-    assert (answer.status, answer.json["error"]["code"]) == (503, "storage_unavailable")
+    error = answer.json["error"]
+    assert (answer.status, error["code"]) == (503, "storage_unavailable")
     assert gateway.record.cost_nano_usd == 75_000
+    assert (answer.headers["x-should-retry"], error["retryable"]) == ("false", False)
+    assert error["usage"]["cost_estimate"] == 75_000 / 1e9
 
 
 async def test_a_budget_holds_what_the_text_costs(gateway: Gateway) -> None:

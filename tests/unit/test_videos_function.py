@@ -1023,7 +1023,9 @@ async def test_a_video_that_is_begun_and_cannot_be_recorded_is_paid(gateway: Gat
 
     gateway.world = replace(gateway.world, jobs=HalfJobs())
     answer = await gateway.create()
-    assert (answer.status, answer.json["error"]["code"]) == (503, "storage_unavailable")
+    error = answer.json["error"]
+    assert (answer.status, error["code"]) == (503, "storage_unavailable")
+    assert (answer.headers["x-should-retry"], error["usage"]["cost_estimate"]) == ("false", 0.28)
     assert [record.cost_nano_usd for record in gateway.usage] == [280_000_000]
     assert await gateway.held() == (0, 280_000_000, 280_000_000)
 
