@@ -18,7 +18,12 @@ from gateway.model.usage import TokenUsage
 
 
 class ProviderFailure(GatewayError):
-    """Base of what a provider caused."""
+    """Base of what a provider caused.
+
+    `charged`: what an answer that it broke off or withheld cost all the same, where it told.
+    """
+
+    charged: TokenUsage | None = None
 
 
 class ProviderRejected(ProviderFailure):
@@ -49,13 +54,9 @@ class ProviderRateLimited(ProviderFailure):
 
 
 class ProviderError(ProviderFailure):
-    """The provider failed, refused our credentials, could not be reached, or spoke nonsense.
-
-    `charged`: what an answer that it broke off cost all the same, where it told.
-    """
+    """The provider failed, refused our credentials, could not be reached, or spoke nonsense."""
 
     status, code, type, retryable = 502, "provider_error", "api_error", True
-    charged: TokenUsage | None = None
 
 
 class ProviderTimeout(ProviderFailure):

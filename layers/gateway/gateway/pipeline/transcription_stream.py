@@ -9,7 +9,7 @@ from dataclasses import replace
 from gateway.hooks.transcription import TranscriptReply
 from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS
 from gateway.model.http import HttpRequest
-from gateway.model.provider_errors import ProviderTimeout
+from gateway.model.provider_errors import ProviderFailure, ProviderTimeout
 from gateway.model.transcription import Sound, Transcript, TranscriptChunk, TranscriptionCall
 from gateway.pipeline.account import account, usage_in_the_error
 from gateway.pipeline.ask import answered, ask, ending
@@ -100,8 +100,10 @@ class Writing:
 
     def _account(self) -> None:
         """A provider that has answered, begun to, or was not waited for, charges for the recording."""
-        error = self._attempt.error
-        was_paid = self._transcript is not None or any(self._written) or error is None
+        error, told = self._attempt.error, self._transcript
+        if isinstance(error, ProviderFailure) and error.charged is not None:
+            told = Transcript("", usage=error.charged)
+        was_paid = told is not None or any(self._written) or error is None
         if was_paid or isinstance(error, ProviderTimeout):
             facts = self._attempt.route.facts
-            account(self._exchange, usage_of(self._call, self._sound, facts, self._transcript, "".join(self._written)))
+            account(self._exchange, usage_of(self._call, self._sound, facts, told, "".join(self._written)))

@@ -21,7 +21,7 @@ from gateway.providers.wire.gemini_answer import ANSWER, Answer, Blob, given
 from gateway.providers.wire.gemini_failures import failure_in, failure_of
 from gateway.providers.wire.options import with_options
 
-RESERVED = frozenset({"model", "contents", "systemInstruction", "tools", "toolConfig", "cachedContent"})
+RESERVED = frozenset({"model", "contents", "systemInstruction", "tools", "toolConfig", "cachedContent", "serviceTier"})
 RESERVED_CONFIG = frozenset({"candidateCount", "imageConfig", "maxOutputTokens", "responseModalities"})
 """Of `provider_options`: what would lead around what is held for, or make something else than an image."""
 

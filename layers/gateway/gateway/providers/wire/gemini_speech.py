@@ -27,6 +27,7 @@ from gateway.providers.wire.sse import SseDecoder
 
 RESERVED = frozenset(
     {"model", "contents", "systemInstruction", "tools", "toolConfig", "cachedContent", "generationConfig"}
+    | {"serviceTier"}  # which has prices of its own
 )
 EVENTS = "text/event-stream"
 _RATE = re.compile(r"rate=(\d{4,6})")
