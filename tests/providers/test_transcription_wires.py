@@ -247,6 +247,14 @@ def test_geminis_answers() -> None:
     assert read("google", told) == Transcript("Good evening.", usage=usage)
 
 
+@pytest.mark.parametrize("reason", ["SAFETY", "MAX_TOKENS"])
+def test_what_gemini_withholds_is_charged(reason: str) -> None:
+    with pytest.raises(ProviderRejected) as refused:
+        read("google", said("Good", finishReason=reason) | {"usageMetadata": FIGURES})
+    assert refused.value.charged is not None
+    assert (refused.value.charged.prompt_tokens, refused.value.charged.completion_tokens) == (40, 4)
+
+
 @pytest.mark.parametrize(
     ("provider", "body", "kind", "code"),
     [

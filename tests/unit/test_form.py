@@ -23,6 +23,8 @@ def test_fields_lists_and_members() -> None:
         ('name="timestamp_granularities[]"', b"word"),
         ('name="timestamp_granularities[]"', b"segment"),
         ('name="timeouts[total_ms]"', b"100"),
+        ('name="provider_options[deepgram][numerals]"', b"true"),
+        ('name="provider_options[deepgram][replace][]"', b"a:b"),
         ('name="file"; filename="a.wav"', b"RIFF\r\n--marked\0"),
     )
     read = read_form(TYPE, body)
@@ -31,6 +33,7 @@ def test_fields_lists_and_members() -> None:
         "include": ["logprobs"],
         "timestamp_granularities": ["word", "segment"],
         "timeouts": {"total_ms": "100"},
+        "provider_options": {"deepgram": {"numerals": "true", "replace": ["a:b"]}},
     }
     assert read.files == {"file": FormFile("a.wav", b"RIFF\r\n--marked\0")}
 
@@ -51,6 +54,7 @@ def test_a_quoted_boundary_and_no_file() -> None:
         (TYPE, form(('name="file"; filename="x"', b"b"), ('name="file"; filename="y"', b"c")), "file"),
         (TYPE, form(('name="a[]"', b"1"), ('name="a[b]"', b"2")), "a"),
         (TYPE, form(('name="a[b]"', b"1"), ('name="a[]"', b"2")), "a"),
+        (TYPE, form(('name="a[b]"', b"1"), ('name="a[b][c]"', b"2")), "a"),
         (TYPE, form(*((f'name="f{at}"', b"x") for at in range(MAX_MEMBERS + 1))), None),
     ],
 )

@@ -18,7 +18,7 @@ from gateway.entry.images import ROUTE, images_app
 from gateway.model.catalog import AnySize, ImageFacts, ModelFacts, Prices, UnitPrice
 from gateway.model.errors import InvalidRequest, StorageUnavailable
 from gateway.model.file import File, StoredFile
-from gateway.model.http import HttpRequest
+from gateway.model.http import HttpRequest, Sending
 from gateway.model.limits import Allowance, Budget
 from gateway.model.record import UsageRecord
 from gateway.pipeline.images_parts import PARTS_AT_ONCE
@@ -35,6 +35,7 @@ from tests.fakes import (
     MemoryCatalog,
     MemoryFiles,
     key_hash,
+    note_sent,
     principal,
     world_of,
 )
@@ -458,7 +459,8 @@ async def test_a_provider_is_waited_for_until_there_is_just_time_to_store(
 
     class Silent(Provider):
         @asynccontextmanager
-        async def open(self, request: HttpRequest) -> AsyncIterator[Whole]:
+        async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[Whole]:
+            note_sent(sending)
             await asyncio.Event().wait()
             yield Whole(200, b"")
 

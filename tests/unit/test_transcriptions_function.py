@@ -33,8 +33,10 @@ from tests.unit.test_hooks import hook
 
 SOUND = wav_of(bytes(8_000 * 2 * 3), 8_000)  # three seconds
 PER_MINUTE = (UnitPrice(unit="audio_ms", pico_usd=6_000_000_000, per=60_000),)
-COST = 3_000 * 6_000_000 // 60_000
+COST, HELD = 3_000 * 6_000_000 // 60_000, 4_000 * 6_000_000 // 60_000
 TIMED = TranscriptionFacts(timestamps=("word", "segment"), language=True, prompt=True, temperature=True)
+
+LISTS = TranscriptionFacts(language=True, languages=True, keywords=True)
 
 
 def writer(name: str, *more: str, **facts: Any) -> ModelFacts:
@@ -48,6 +50,7 @@ MODELS = {
         "small": writer("small", transcription=TranscriptionFacts(max_bytes=1000), unit_prices=PER_MINUTE),
         "least": writer("least", transcription=TranscriptionFacts(min_ms=10_000), unit_prices=PER_MINUTE),
         "new": writer("new"),
+        "lists": writer("lists", "streaming", transcription=LISTS, unit_prices=PER_MINUTE),
         "gpt": writer(
             "gpt",
             "streaming",
@@ -55,7 +58,17 @@ MODELS = {
             prices=Prices(input=1_000_000, output=5_000_000),
         ),
         "speaker": ModelFacts(id="speaker", name="", source="x"),
-    }
+    },
+    "google": {
+        "hears": ModelFacts(
+            id="hears",
+            name="",
+            api="generate_content",
+            source="x",
+            capabilities=("transcription",),
+            prices=Prices(input=1_000_000, output=5_000_000),
+        )
+    },
 }
 TOLD = {
     "text": "Good evening.",
@@ -155,6 +168,33 @@ async def test_a_stream(gateway: Gateway) -> None:
     assert gateway.record.stream is True
 
 
+async def test_what_is_billed_is_never_more_than_was_held(gateway: Gateway) -> None:
+    """OpenAI bills whole seconds of a recording that has a little more."""
+    gateway.allow(allowance=Allowance(budgets=(Budget(window="month", usd=Decimal(5 * COST // 3) / 10**9),)))
+    gateway.says(usage={"type": "duration", "seconds": 4})
+    assert (await gateway.write(file=wav_of(bytes(8_000 * 2 * 3 + 2), 8_000))).status == 200
+    assert gateway.record.cost_nano_usd == 4 * COST // 3
+
+
+async def test_lists_of_languages_and_words(gateway: Gateway) -> None:
+    gateway.says(languages=[{"code": "en"}, {"code": "de"}])
+    asked = {"language": "de", "languages[]": ["en", "de"], "keywords[]": ["Lighthouse", "Keeper"]}
+    told = (await gateway.write(model="openai/lists", **asked)).json
+    assert told["languages"] == [{"code": "en"}, {"code": "de"}]
+    sent = gateway.provider.sent[0].body
+    found = [part.partition(b"\r\n\r\n")[2].strip().decode() for part in sent.split(b"--") if b"languages[]" in part]
+    assert (found, b'name="language"' in sent) == (["de", "en"], False)
+    assert all(word in sent for word in (b"Lighthouse", b"Keeper"))
+
+
+async def test_a_stream_of_a_model_that_is_paid_by_the_time(gateway: Gateway) -> None:
+    done = {"type": "transcript.text.done", "text": "Good.", "usage": {"type": "duration", "seconds": 4}}
+    gateway.says({"type": "transcript.text.delta", "delta": "Good."}, {**done, "languages": []})
+    *_, told, _end = (await gateway.write(model="openai/lists", stream="true")).events
+    assert (told["languages"], told["usage"]["seconds"]) == ([], 4.0)
+    assert gateway.record.cost_nano_usd == 4 * COST // 3
+
+
 async def test_a_stream_that_breaks_off_says_so_and_is_charged(gateway: Gateway) -> None:
     gateway.says({"type": "transcript.text.delta", "delta": "Good"})
     answer = await gateway.write(model="openai/gpt", stream="true")
@@ -201,6 +241,9 @@ async def test_a_url_and_a_data_url(gateway: Gateway) -> None:
             "response_format",
         ),
         ({"prompt": "x", "model": "openai/gpt"}, 400, "capability_not_supported", "prompt"),
+        ({"languages[]": ["en", "de"]}, 400, "capability_not_supported", "languages"),
+        ({"keywords[]": ["Lighthouse"]}, 400, "capability_not_supported", "keywords"),
+        ({"languages[]": ["English!"], "model": "openai/lists"}, 400, "validation_error", "languages[0]"),
         ({"include[]": ["logprobs"]}, 400, "capability_not_supported", "include"),
         (
             {"include[]": ["logprobs"], "model": "openai/gpt", "response_format": "text"},
@@ -229,6 +272,19 @@ async def test_a_body_of_another_type(gateway: Gateway) -> None:
     assert (await gateway.send(SOUND, "audio/wav")).status == 415
     assert (await gateway.send(b"{}", "")).status == 415
     assert (await gateway.write_json()).json["error"]["param"] == "file"
+
+
+async def test_a_file_that_has_expired_is_not_there(gateway: Gateway) -> None:
+    file_id = await gateway.put(SOUND)
+    file, data = gateway.files.whole["acme", file_id]
+    gateway.files.whole["acme", file_id] = (replace(file, expires_at_s=1), data)
+    answer = await gateway.write_json(file=file_id)
+    assert (answer.status, answer.json["error"]["code"], answer.json["error"]["param"]) == (
+        422,
+        "media_not_found",
+        "file",
+    )
+    assert gateway.provider.sent == []
 
 
 async def test_what_the_fetcher_refuses(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,6 +322,15 @@ async def test_a_provider_that_fails_after_it_was_asked_is_paid(gateway: Gateway
     assert gateway.record.cost_nano_usd == COST
 
 
+async def test_what_a_provider_withholds_or_cuts_is_charged(gateway: Gateway) -> None:
+    part = {"content": {"parts": [{"text": "Good"}]}, "finishReason": "MAX_TOKENS"}
+    figures = {"promptTokenCount": 30, "candidatesTokenCount": 4}
+    gateway.says(candidates=[part], usageMetadata=figures)
+    answer = await gateway.write(model="google/hears")
+    assert (answer.status, answer.json["error"]["param"]) == (400, "file")
+    assert gateway.record.cost_nano_usd == 30 * 1000 + 4 * 5000
+
+
 async def test_the_least_that_is_charged(gateway: Gateway) -> None:
     gateway.says(usage=None, duration=None)
     told = (await gateway.write(model="openai/least")).json
@@ -285,7 +350,7 @@ async def test_a_model_of_unknown_price(gateway: Gateway) -> None:
     assert told["usage"]["cost_estimate"] is None
 
 
-@pytest.mark.parametrize(("left", "status"), [(COST - 1, 402), (COST, 200)])
+@pytest.mark.parametrize(("left", "status"), [(HELD - 1, 402), (HELD, 200)])
 async def test_a_budget_holds_as_long_as_the_recording_is(gateway: Gateway, left: int, status: int) -> None:
     gateway.allow(allowance=Allowance(budgets=(Budget(window="month", usd=Decimal(left) / 10**9),)))
     assert (await gateway.write()).status == status
@@ -293,7 +358,7 @@ async def test_a_budget_holds_as_long_as_the_recording_is(gateway: Gateway, left
 
 @pytest.mark.parametrize(("missing", "status"), [(1, 402), (0, 200)])
 async def test_a_file_is_held_for_by_its_size(gateway: Gateway, missing: int, status: int) -> None:
-    most_ms = -(-len(SOUND) * 1000 // LEAST_BYTES_PER_SECOND)
+    most_ms = (-(-len(SOUND) // LEAST_BYTES_PER_SECOND) + 1) * 1000
     most_nano = -(-most_ms * 6_000_000 // 60_000)
     gateway.allow(allowance=Allowance(budgets=(Budget(window="month", usd=Decimal(most_nano - missing) / 10**9),)))
     assert (await gateway.write_json(file=await gateway.put(SOUND))).status == status
@@ -354,6 +419,9 @@ async def test_a_hook_may_change_the_prompt_and_the_text(gateway: Gateway) -> No
     remote.answers["lambda"] = {"action": "modify", "patch": {"prompt": "Tower", "language": "de"}}
     await gateway.write(prompt="Lighthouse")
     assert b"Tower" in gateway.provider.sent[0].body
+    remote.answers["lambda"] = {"action": "modify", "patch": {"keywords": ["Tower"]}}
+    await gateway.write(model="openai/lists", **{"keywords[]": ["Lighthouse"]})
+    assert b"Lighthouse" not in gateway.provider.sent[1].body
     remote = gateway.allow(hooks=(hook(stages=["post_response"]),))
     remote.answers["lambda"] = {"action": "modify", "patch": {"text": "Good morning."}}
     assert (await gateway.write()).json["text"] == "Good morning."

@@ -139,10 +139,14 @@ def check_audio(audio: bytes) -> None:
 
 @dataclass(frozen=True)
 class TranscriptionRules:
-    """How one provider checks a form in OpenAI's shape, and answers."""
+    """How one provider checks a form in OpenAI's shape, and answers. `timed`, `by_length`, `finds_languages`: models
+    that tell times, are paid by the length, and tell the languages that they heard.
+    """
 
     path: str = "/audio/transcriptions"
     timed: tuple[str, ...] = ("whisper",)
+    by_length: tuple[str, ...] = ("whisper", "gpt-transcribe")
+    finds_languages: tuple[str, ...] = ("gpt-transcribe",)
     streams: bool = True
     told: bool = True
 
@@ -166,12 +170,30 @@ class TranscriptionRules:
         logprobs = "logprobs" in said.get("include[]", [])
         is_streamed = _one(said, "stream", "false") == "true" and self.streams and not is_timed
 
+        if model.startswith(self.finds_languages) and "temperature" in said:
+            raise Refused("unsupported_parameter", "Unsupported parameter: 'temperature'.", param="temperature")
+        languages = said.get("languages[]", ["en"])
+
         def write(asked: Heard) -> Json:
-            return self._reply(asked, wanted, of, is_timed=is_timed, logprobs=logprobs)
+            return self._reply(asked, wanted, of, logprobs=logprobs) | self._facts(asked, languages)
 
-        return Heard(model, audio, _one(said, "prompt", ""), write, _events if is_streamed else None)
+        def speak(asked: Heard) -> Iterator[Event]:
+            return _events(asked, self._facts(asked, languages))
 
-    def _reply(self, asked: Heard, wanted: str, of: list[str], *, is_timed: bool, logprobs: bool) -> Json:
+        return Heard(model, audio, _one(said, "prompt", ""), write, speak if is_streamed else None)
+
+    def _facts(self, asked: Heard, languages: list[str]) -> Json:
+        """What stands at the end of a reply, whole or streamed."""
+        found: Json = {}
+        if asked.model.startswith(self.finds_languages):
+            found["languages"] = [{"code": code} for code in languages]
+        if self.told and asked.has_usage:
+            seconds = -(-seconds_of(asked.audio) // 1)
+            is_by_length = asked.model.startswith(self.by_length)
+            found["usage"] = {"type": "duration", "seconds": seconds} if is_by_length else asked.usage()
+        return found
+
+    def _reply(self, asked: Heard, wanted: str, of: list[str], *, logprobs: bool) -> Json:
         audio, seconds = asked.audio, seconds_of(asked.audio)
         reply: Json = {"text": text_of(audio)}
         if wanted == "verbose_json":
@@ -184,8 +206,6 @@ class TranscriptionRules:
                 ]
         if logprobs:
             reply["logprobs"] = _logprobs(text_of(audio))
-        if self.told and asked.has_usage:
-            reply["usage"] = {"type": "duration", "seconds": -(-seconds // 1)} if is_timed else asked.usage()
         return reply
 
 
@@ -212,12 +232,11 @@ def _logprobs(text: str) -> list[Any]:
     return [{"token": word, "logprob": -0.01, "bytes": [*word.encode()]} for word in text.split()]
 
 
-def _events(asked: Heard) -> Iterator[Event]:
+def _events(asked: Heard, facts: Json) -> Iterator[Event]:
     text = text_of(asked.audio)
     for at, word in enumerate(text.split()):
         yield Event(sse({"type": "transcript.text.delta", "delta": f" {word}" if at else word}), content=True)
-    done: Json = {"type": "transcript.text.done", "text": text}
-    yield Event(sse(done | ({"usage": asked.usage()} if asked.has_usage else {})))
+    yield Event(sse({"type": "transcript.text.done", "text": text} | facts))
     yield Event(b"data: [DONE]\n\n")
 
 

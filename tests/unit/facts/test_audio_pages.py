@@ -52,7 +52,9 @@ def test_the_table_of_writers() -> None:
             facts = row["transcription"]
             assert bool(times) is ("timestamps" in facts), row["id"]
             assert bool(streams) is ("streaming" in row["capabilities"]), row["id"]
-            wanted = [word for word in ("language", "prompt", "temperature") if facts.get(word)]
+            wanted = [
+                word for word in ("language", "languages", "prompt", "keywords", "temperature") if facts.get(word)
+            ]
             assert takes == ", ".join(wanted), row["id"]
 
 

@@ -19,13 +19,15 @@ from gateway.model.transcription import Segment, Transcript, TranscriptionCall, 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionRequest(CallSubject[TranscriptionCall]):
-    PATCHED = frozenset({"language", "prompt", "temperature"})
+    PATCHED = frozenset({"keywords", "language", "languages", "prompt", "temperature"})
     """What a hook may change. Not whose request it is, which recording it is about, which model answers, and how."""
 
     def with_texts(self, change: Change) -> TranscriptionRequest:
         call = self.call
         prompt = change(call.prompt) if call.prompt else call.prompt
-        return self.of(with_members(call, prompt=prompt, provider_options=json_with(call.provider_options, change)))
+        keywords = [change(word) for word in call.keywords] if call.keywords else call.keywords
+        options = json_with(call.provider_options, change)
+        return self.of(with_members(call, prompt=prompt, keywords=keywords, provider_options=options))
 
     def body(self) -> Json:
         """Where the recording is, unless that is the recording itself."""

@@ -161,13 +161,15 @@ class SpeechFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class TranscriptionFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a model that writes down what is said can be asked for. `timestamps`: of what it tells the times.
 
-    `language`, `prompt`, `temperature`: whether it takes them. `logprobs`: whether it gives them. `max_bytes`: of one
-    recording. `min_ms`: what is charged at least.
+    `language`, `languages`, `prompt`, `keywords`, `temperature`: whether it takes them. `logprobs`: whether it gives
+    them. `max_bytes`: of one recording. `min_ms`: what is charged at least.
     """
 
     timestamps: tuple[Literal["word", "segment"], ...] = ()
     language: bool = False
+    languages: bool = False
     prompt: bool = False
+    keywords: bool = False
     temperature: bool = False
     logprobs: bool = False
     max_bytes: int | None = None

@@ -20,10 +20,11 @@ from gateway.model.usage import TokenUsage
 
 class ProviderFailure(GatewayError):
     """Base of what a provider caused. `is_refusal`: whether it says itself that it did not do what it was asked, which
-    costs nothing.
+    costs nothing. `charged`: what an answer that it broke off or withheld cost all the same, where it told.
     """
 
     is_refusal: bool = True
+    charged: TokenUsage | None = None
 
 
 class ProviderRejected(ProviderFailure):
@@ -54,13 +55,9 @@ class ProviderRateLimited(ProviderFailure):
 
 
 class ProviderError(ProviderFailure):
-    """The provider failed, refused our credentials, could not be reached, or spoke nonsense.
-
-    `charged`: what an answer that it broke off cost all the same, where it told.
-    """
+    """The provider failed, refused our credentials, could not be reached, or spoke nonsense."""
 
     status, code, type, retryable = 502, "provider_error", "api_error", True
-    charged: TokenUsage | None = None
     is_refusal = False
 
 

@@ -21,7 +21,8 @@ from gateway.model.wire import Outbound
 
 TranscriptFormat: TypeAlias = Literal["json", "text", "srt", "verbose_json", "vtt"]
 Granularity: TypeAlias = Literal["word", "segment"]
-
+Language: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+Keyword: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 
 LEAST_BYTES_PER_SECOND = 500
 """Speech that can be understood takes no fewer: https://www.rfc-editor.org/rfc/rfc6716#section-2 begins at 6 kbit/s."""
@@ -31,12 +32,15 @@ MOST_TOKENS_PER_SECOND, MOST_TOKENS_BESIDE = 20, 8192
 class TranscriptionCall(Call, frozen=True, kw_only=True):
     """`file`: a file of the tenant, a URL, or a data: URL; None where the bytes came with the form.
 
-    `language`: ISO 639-1. `prompt`: words that come up. `include`: "logprobs" of the tokens.
+    `language`: ISO 639-1; `languages`: those that may be spoken. `prompt`: what it is about; `keywords`: words that may
+    come up. `include`: "logprobs" of the tokens.
     """
 
     file: Annotated[str, Meta(min_length=1)] | None = None
-    language: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
+    language: Language | None = None
+    languages: Annotated[list[Language], Meta(min_length=1, max_length=32)] | None = None
     prompt: Annotated[str, Meta(max_length=10_000)] | None = None
+    keywords: Annotated[list[Keyword], Meta(min_length=1, max_length=1000)] | None = None
     response_format: TranscriptFormat | None = None
     temperature: Annotated[float, Meta(ge=0, le=1)] | None = None
     stream: bool | None = None
@@ -102,18 +106,23 @@ class Word(Outbound, frozen=True, kw_only=True, omit_defaults=False):
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """`duration_ms`: of the recording; `billed_ms`: what of it is paid, where that is another number. What the provider
-    does not tell is None, or empty.
+    """`duration_ms`: of the recording; `billed_ms`: what of it is paid, where that is another number. `languages`: by
+    their codes. What the provider does not tell is None, or empty.
     """
 
     text: str
     language: str | None = None
+    languages: tuple[str, ...] | None = None
     duration_ms: int | None = None
     billed_ms: int | None = None
     segments: tuple[Segment, ...] = ()
     words: tuple[Word, ...] = ()
     logprobs: list[dict[str, Any]] | None = None
     usage: TokenUsage | None = None
+
+    @property
+    def heard_languages(self) -> list[HeardLanguage] | UnsetType:
+        return UNSET if self.languages is None else [HeardLanguage(code=code) for code in self.languages]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +173,10 @@ class TranscriptionUsage(Outbound, frozen=True, kw_only=True, omit_defaults=Fals
         )
 
 
+class HeardLanguage(Outbound, frozen=True, kw_only=True, omit_defaults=False):
+    code: str
+
+
 class Transcription(Outbound, frozen=True, kw_only=True, omit_defaults=False):
     """With `response_format` json."""
 
@@ -171,6 +184,7 @@ class Transcription(Outbound, frozen=True, kw_only=True, omit_defaults=False):
     model: str
     usage: TranscriptionUsage
     gateway: GatewayReport
+    languages: list[HeardLanguage] | UnsetType = UNSET
     logprobs: list[dict[str, Any]] | UnsetType = UNSET
 
 
@@ -197,4 +211,5 @@ class TranscriptDone(Outbound, frozen=True, kw_only=True, tag_field="type", tag=
     text: str
     usage: TranscriptionUsage
     gateway: GatewayReport
+    languages: list[HeardLanguage] | UnsetType = UNSET
     logprobs: list[dict[str, Any]] | UnsetType = UNSET

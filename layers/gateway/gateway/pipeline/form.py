@@ -14,7 +14,8 @@ from gateway.model.errors import InvalidRequest, UnreadableBody
 
 MAX_MEMBERS = 64
 _IN_MEMORY = {"MAX_MEMORY_FILE_SIZE": float("inf")}
-_MEMBER = re.compile(r"(?P<name>\w+)\[(?P<member>[\w.-]*)\]")
+_NESTED = re.compile(r"(?P<name>\w+)(?P<members>(\[[\w.-]+\]){0,8})(?P<list>\[\])?")
+_MEMBER = re.compile(r"\[([\w.-]+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,8 @@ class FormFile:
 
 @dataclass(slots=True)
 class Form:
-    """`members`: texts, in objects where they were named `object[member]`, in lists where `list[]`, as client libraries
-    do.
+    """`members`: texts, in objects where they were named `object[member]` or deeper, in lists where `list[]`, as client
+    libraries do.
     """
 
     members: dict[str, Any] = field(default_factory=dict)
@@ -74,13 +75,20 @@ def _name(name: bytes | None) -> str:
 def _put(form: Form, name: str, text: str) -> None:
     if len(form.members) >= MAX_MEMBERS:
         raise InvalidRequest(f"A form has at most {MAX_MEMBERS} fields.")
-    if (nested := _MEMBER.fullmatch(name)) is None:
+    if (nested := _NESTED.fullmatch(name)) is None:
         form.members[name] = text
         return
-    within = form.members.setdefault(nested["name"], {} if nested["member"] else [])
-    if isinstance(within, dict) and nested["member"]:
-        within[nested["member"]] = text
-    elif isinstance(within, list) and not nested["member"]:
-        within.append(text)
+    *way, last = [nested["name"], *_MEMBER.findall(nested["members"])]
+    within: Any = form.members
+    for member in way:
+        within = _of_kind(dict, within.setdefault(member, {}), nested["name"])
+    if nested["list"]:
+        _of_kind(list, within.setdefault(last, []), nested["name"]).append(text)
     else:
-        raise InvalidRequest(f"'{nested['name']}' is of several kinds.", param=nested["name"])
+        within[last] = text
+
+
+def _of_kind(kind: type, value: Any, name: str) -> Any:
+    if not isinstance(value, kind):
+        raise InvalidRequest(f"'{name}' is of several kinds.", param=name)
+    return value

@@ -124,7 +124,10 @@ def _formed(made: Transcript, planned: TranscriptionPlan, exchange: Exchange, wo
     gateway = report(exchange, world.clock)
     if form == "json":
         logprobs = UNSET if made.logprobs is None else made.logprobs
-        return Transcription(text=made.text, model=model, usage=usage, gateway=gateway, logprobs=logprobs)
+        languages = made.heard_languages
+        return Transcription(
+            text=made.text, model=model, usage=usage, gateway=gateway, languages=languages, logprobs=logprobs
+        )
     return TranscriptionVerbose(
         text=made.text,
         language=made.language or call.language,
@@ -147,6 +150,7 @@ async def _events(writing: Writing, exchange: Exchange, world: World) -> Transcr
                 text=piece.whole.text,
                 usage=_usage(exchange),
                 gateway=report(exchange, world.clock),
+                languages=piece.whole.heard_languages,
                 logprobs=piece.whole.logprobs or UNSET,
             )
 

@@ -36,7 +36,7 @@ def _lacking(call: TranscriptionCall, facts: ModelFacts) -> Iterator[tuple[str, 
         return
     if call.stream and not facts.can("streaming"):
         yield "stream", "does not stream"
-    for name in ("language", "prompt", "temperature"):
+    for name in ("language", "languages", "prompt", "keywords", "temperature"):
         if getattr(call, name) is not None and not getattr(known, name):
             yield name, f"takes no {name}"
     if call.include and not known.logprobs:
@@ -47,11 +47,15 @@ def _lacking(call: TranscriptionCall, facts: ModelFacts) -> Iterator[tuple[str, 
 
 
 def usage_at_most(call: TranscriptionCall, length: Length, facts: ModelFacts) -> TokenUsage:
-    units = _units(length.longest_ms, facts)
+    """Providers count whole seconds, and may find another one at the ends that encoders leave."""
+    longest_s = -(-length.longest_ms // 1000) + 1
+    units = _units(longest_s * 1000, facts)
     if facts.prices is None:
         return TokenUsage(units=units)
-    heard = MOST_HEARD_PER_SECOND * -(-length.longest_ms // 1000)
     said = len((call.prompt or "").encode()) + TOKENS_AROUND
+    heard = MOST_HEARD_PER_SECOND * longest_s
+    if facts.context_tokens is not None:
+        heard = min(heard, facts.context_tokens)
     return TokenUsage(
         prompt_tokens=heard + said,
         completion_tokens=call.most_tokens(length.longest_ms, length.size_bytes, facts),

@@ -22,7 +22,7 @@ from gateway.providers.wire.gemini_failures import failure_in, failure_of
 from gateway.providers.wire.options import with_options
 from gateway.providers.wire.sse import SseDecoder
 
-RESERVED = frozenset({"model", "contents", "systemInstruction", "tools", "toolConfig", "cachedContent"})
+RESERVED = frozenset({"model", "contents", "systemInstruction", "tools", "toolConfig", "cachedContent", "serviceTier"})
 RESERVED_CONFIG = frozenset({"candidateCount", "maxOutputTokens", "responseModalities"})
 TASK = "Write down what is said in this recording, word for word, and nothing else."
 
@@ -110,10 +110,14 @@ class AnswerParser:
             yield TranscriptChunk(text)
 
     def whole(self, text: str) -> Transcript:
-        """Raises ProviderRejected (400) when it was withheld, ProviderError (502) when it ended early."""
+        """Raises ProviderRejected (400) when it was withheld or cut, ProviderError (502) when it ended early."""
+        usage = self._figures.tokens() if self._figures else None
         if self._finished is None:
             raise ProviderError(f"{self._provider}'s transcript ended early.")
         if self._finished != "STOP":
             reason = str(self._finished)
-            raise ProviderRejected(f"{self._provider} gave no transcript: {reason}", param="file", provider_code=reason)
-        return Transcript(text.strip(), usage=self._figures.tokens() if self._figures else None)
+            message = f"{self._provider} gave no whole transcript: {reason}."
+            error = ProviderRejected(message, param="file", provider_code=reason)
+            error.charged = usage
+            raise error
+        return Transcript(text.strip(), usage=usage)

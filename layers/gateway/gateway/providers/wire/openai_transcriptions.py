@@ -40,6 +40,10 @@ class Usage(Struct):
     seconds: float | None = None
 
 
+class TheirLanguage(Struct):
+    code: str
+
+
 class TheirSegment(Struct):
     start: float
     end: float
@@ -61,6 +65,7 @@ class TheirWord(Struct):
 class Answer(Struct):
     text: str | None = None
     language: str | None = None
+    languages: list[TheirLanguage] | None = None
     duration: float | None = None
     segments: list[TheirSegment] | None = None
     words: list[TheirWord] | None = None
@@ -73,6 +78,7 @@ class Event(Struct):
     type: str = ""
     delta: str | None = None
     text: str | None = None
+    languages: list[TheirLanguage] | None = None
     logprobs: list[dict[str, Any]] | None = None
     usage: Usage | None = None
 
@@ -90,9 +96,16 @@ class OpenAiTranscriptions:
     def render(self, call: TranscriptionCall, sound: Sound, target: Target, /) -> HttpRequest:
         verbose = bool(call.timed) or self.always_verbose
         fields = [("model", target.model.id), ("response_format", "verbose_json" if verbose else "json")]
-        for name in ("language", "prompt", "temperature"):
+        languages = call.languages
+        if call.language is not None and _takes_languages(target):
+            languages = [call.language, *(languages or ())]
+        elif call.language is not None:
+            fields.append(("language", call.language))
+        for name in ("prompt", "temperature"):
             if (value := getattr(call, name)) is not None:
                 fields.append((name, str(value)))
+        fields += [("languages[]", code) for code in dict.fromkeys(languages or ())]
+        fields += [("keywords[]", word) for word in call.keywords or ()]
         fields += [("timestamp_granularities[]", name) for name in sorted(call.timed)]
         fields += [("include[]", name) for name in call.include or ()]
         if call.stream:
@@ -112,6 +125,7 @@ class OpenAiTranscriptions:
         return Transcript(
             text=answer.text,
             language=answer.language,
+            languages=_codes(answer.languages),
             duration_ms=_ms(answer.duration),
             billed_ms=_ms(answer.usage.seconds) if answer.usage else None,
             segments=tuple(_segment(number, one) for number, one in enumerate(answer.segments or ())),
@@ -154,8 +168,27 @@ class EventParser:
             yield TranscriptChunk(event.delta, event.logprobs)
         if event.type == "transcript.text.done":
             self._is_done = True
-            usage = _tokens(event.usage)
-            yield TranscriptChunk(whole=Transcript(event.text or "", logprobs=event.logprobs, usage=usage))
+            yield TranscriptChunk(
+                whole=Transcript(
+                    event.text or "",
+                    languages=_codes(event.languages),
+                    billed_ms=_ms(event.usage.seconds) if event.usage else None,
+                    logprobs=event.logprobs,
+                    usage=_tokens(event.usage),
+                )
+            )
+
+
+def _takes_languages(target: Target) -> bool:
+    """Such a model has a list in place of `language`, which it does not heed:
+    https://developers.openai.com/api/docs/guides/speech-to-text (2026-11)
+    """
+    facts = target.model.transcription
+    return facts is not None and facts.languages
+
+
+def _codes(languages: list[TheirLanguage] | None) -> tuple[str, ...] | None:
+    return None if languages is None else tuple(one.code for one in languages)
 
 
 def _segment(number: int, one: TheirSegment) -> Segment:
