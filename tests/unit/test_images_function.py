@@ -441,7 +441,7 @@ async def test_a_provider_is_waited_for_until_there_is_just_time_to_store(
 
     class Silent(Provider):
         @asynccontextmanager
-        async def open(self, request: HttpRequest) -> AsyncIterator[Whole]:
+        async def open(self, request: HttpRequest, *_: Any) -> AsyncIterator[Whole]:
             await asyncio.Event().wait()
             yield Whole(200, b"")
 
