@@ -105,7 +105,7 @@ class Stage:
     outbox: Outbox = field(default_factory=lambda: MemoryDirectory(MemoryLedger()))
 
     def __post_init__(self) -> None:
-        self.store = self.usage or MemoryUsage(self.clock)
+        self.store = self.usage or MemoryUsage(self.clock, ledger=self.ledger)
         self.access = MemoryAccess()
         catalog = MemoryCatalog({"openai": {"gpt-4o": FACTS}})
         self.outbound = ScriptedOutbound(ScriptedIncoming(200, {}, []))
@@ -193,6 +193,12 @@ class Stage:
         assert settled == {"T": cost, "U": cost}
         assert all(len(ends) == 1 for ends in self.ends().values())
         assert sorted(self.starts()) == sorted(self.ends())
+
+    @property
+    def troubles(self) -> list[dict[str, Any]]:
+        """Of the functions that are asked."""
+        assert isinstance(self.world.records, ListRecords)
+        return self.world.records.troubles
 
     def told(self, kind: type[Any]) -> list[Any]:
         return [one for one in self.events.told if isinstance(one, kind)]

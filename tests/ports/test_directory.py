@@ -21,6 +21,7 @@ from gateway.model.record import AuditEvent
 from gateway.model.tenant import ApiKey, Tenant, User
 from gateway.ports import Directory, Ledger
 from tests.directory import MemoryDirectory
+from tests.fakes import ManualClock
 from tests.ports.conftest import REGION
 
 NOW_S = 1_790_000_000
@@ -230,7 +231,7 @@ async def test_what_is_written_here_is_what_requests_read(
     dynamo: DynamoDirectory, dynamodb_api: AwsApi, tenants_table: str
 ) -> None:
     await put(dynamo, new(ACME), new(User(id="alice", status="disabled")), new(key(1)))
-    access = DynamoAccess(dynamodb_api, tenants_table, timeout_s=5.0)
+    access = DynamoAccess(dynamodb_api, tenants_table, timeout_s=5.0, clock=ManualClock())
     holder = await access.read(Caller(key_hash="hash-of-key_1"))
     assert holder is not None
     assert (holder.key, holder.tenant, holder.user.status) == (key(1), ACME, "disabled")

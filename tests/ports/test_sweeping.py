@@ -12,6 +12,7 @@ import pytest
 from gateway.adapters.aws.api import AwsApi
 from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.aws.usage import DynamoUsage
+from gateway.adapters.aws.usage_writes import Tables
 from tests.fakes import ManualClock
 from tests.record_fakes import LIFE_S
 from tests.sweeping import Fate, Killed, Stage
@@ -47,7 +48,9 @@ def calls(dynamodb_api: AwsApi, monkeypatch: pytest.MonkeyPatch) -> Calls:
 def stage(dynamodb_api: AwsApi, ledger_table: str, usage_table: str) -> Stage:
     clock = ManualClock()
     ledger = DynamoLedger(dynamodb_api, ledger_table, timeout_s=5.0)
-    return Stage(ledger=ledger, clock=clock, usage=DynamoUsage(dynamodb_api, usage_table, LIFE_S, clock))
+    return Stage(
+        ledger=ledger, clock=clock, usage=DynamoUsage(dynamodb_api, Tables(usage_table, ledger_table), LIFE_S, clock)
+    )
 
 
 @pytest.mark.parametrize("died_at", [BOTH_TAKEN, TOLD, HALF_SETTLED])

@@ -26,11 +26,19 @@ if TYPE_CHECKING:  # what only the administration loads
     from gateway.model.tenant import ApiKey, Tenant, User
 
 
+RECENT_S = 300
+"""How long what was read of a key, its tenant and its user is good enough while they cannot be read."""
+
+
 class Access(Protocol):
     """API keys, tenants and users."""
 
     def remembered(self, caller: Caller) -> Principal | None:
         """As it was last read by this environment, however long ago; None when a part of it was never."""
+        ...
+
+    def recent(self, caller: Caller) -> Principal | None:
+        """As `remembered`, if this environment has read every part of it in the last RECENT_S seconds."""
         ...
 
     async def read(self, caller: Caller) -> Principal | None:

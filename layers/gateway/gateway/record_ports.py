@@ -33,7 +33,9 @@ class UsageStore(Protocol):
     """
 
     async def add(self, records: Sequence[UsageRecord]) -> Added:
-        """Keeps and counts each one that is not known yet; records of a closed request are refused. Never raises."""
+        """Keeps and counts each one that is not known yet, and adds to the ledger what is `unbooked` of it, at once.
+        Records of a closed request are refused. Never raises.
+        """
         ...
 
     async def claim(self, lost: UsageRecord) -> list[UsageRecord]:

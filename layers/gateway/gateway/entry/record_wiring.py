@@ -16,6 +16,7 @@ from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.aws.outbox import DynamoOutbox
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.aws.usage import DynamoUsage
+from gateway.adapters.aws.usage_writes import Tables
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.telemetry import StdoutRecords
@@ -47,7 +48,8 @@ class Aws:
         return int(os.environ["GATEWAY_USAGE_RECORD_DAYS"]) * 86_400.0
 
     def usage(self) -> DynamoUsage:
-        return DynamoUsage(self._dynamodb, os.environ["GATEWAY_USAGE_TABLE"], self._life_s, self.clock)
+        tables = Tables(os.environ["GATEWAY_USAGE_TABLE"], os.environ.get("GATEWAY_LEDGER_TABLE", ""))
+        return DynamoUsage(self._dynamodb, tables, self._life_s, self.clock)
 
     def archive(self) -> S3Archive:
         place = Place.of(os.environ["GATEWAY_ARCHIVE_BUCKET"], self._region, self._local_endpoint)
@@ -82,7 +84,7 @@ class Aws:
         return SecretsManagerAdminKey(secrets, os.environ["GATEWAY_STACK"], self.clock)
 
     def holders(self) -> DynamoAccess:
-        return DynamoAccess(self._dynamodb, os.environ["GATEWAY_TENANTS_TABLE"], PATIENT_S)
+        return DynamoAccess(self._dynamodb, os.environ["GATEWAY_TENANTS_TABLE"], PATIENT_S, self.clock)
 
 
 def records_world() -> RecordsWorld:

@@ -132,6 +132,13 @@ def settling(hold: Hold, actual_nano_usd: int) -> dict[str, int]:
     return changes
 
 
+def booking(hold: Hold, cost_nano_usd: int) -> dict[str, int]:
+    """What to add to an account in which that hold does not stand, for what it was held for has cost so much."""
+    windows = (day_of(hold.admitted_s), month_of(hold.admitted_s))
+    names = [f"{kind}{window}{rule}" for rule in hold.rules for window in windows for kind in "cs"]
+    return dict.fromkeys(names, cost_nano_usd)
+
+
 def stale_numbers(reading: Reading, now_s: float) -> list[str]:
     """Numbers of windows that are over, which nobody asks for again; days and months not before holds on them end."""
     held = {window(hold.admitted_s) for hold in reading.holds.values() for window in (day_of, month_of)}

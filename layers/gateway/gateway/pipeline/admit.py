@@ -53,7 +53,8 @@ class Entry:
 @dataclass(slots=True)
 class Ticket:
     """`entries`: tenant, then user. `stands_for`: the one that was tried before, when this one is only of what this
-    environment counts by itself.
+    environment counts by itself. `later`: then the accounts that its cost is added to by whoever keeps its record, with
+    what would be held in them.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Ticket:
     entries: list[Entry] = field(default_factory=list)
     stands_for: Ticket | None = None
     admission: int = 0
+    later: tuple[tuple[str, Hold], ...] = ()
 
     @property
     def refusal(self) -> GatewayError | None:
@@ -87,8 +89,10 @@ async def take(
     ticket = Ticket(hold_name(request_id), demand, principal, world.ledger, world.clock.now_s(), admission=admission)
     await _take(ticket, facts)
     if isinstance(ticket.refusal, AdmissionUnavailable) and principal.tenant.without_ledger == "local":
+        world.records.trouble("ledger.local", tenant_id=principal.tenant.id, reason=ticket.refusal.message)
         ticket = replace(ticket, ledger=world.local_ledger, entries=[], stands_for=ticket)
         await _take(ticket, facts)
+        ticket.later = tuple((entry.account.id, entry.hold) for entry in ticket.entries)
     return ticket
 
 

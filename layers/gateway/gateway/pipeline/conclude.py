@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 
 from gateway.model.errors import AdmissionUnavailable, GatewayError, InvalidApiKey
+from gateway.model.ledger import booking
 from gateway.model.money import has_price_for
 from gateway.model.record import Attribution, AuditEvent, AuditName, Told, UsageRecord
 from gateway.model.tenant import Principal
-from gateway.pipeline.admit import Used, settle
+from gateway.pipeline.admit import Used, give_back, settle
 from gateway.pipeline.alerts import alerts_of
 from gateway.pipeline.exchange import Attempt, Exchange, milliseconds
 from gateway.pipeline.request_line import line_of
@@ -58,14 +59,17 @@ async def _go_on(exchange: Exchange, world: World) -> None:
     """Whoever ends the job tells and settles the rest, but for what this environment alone counts."""
     await world.events.send([_started(exchange, attribution_of(exchange))])
     ticket = exchange.ticket
-    if ticket is not None and ticket.ledger is world.local_ledger:
+    if ticket is not None and ticket.stands_for is not None:
         await settle(ticket, Used(ticket.demand.cost_nano_usd, ticket.demand.tokens), world.clock.now_s())
+        await give_back(ticket.stands_for)
 
 
 async def _settle(exchange: Exchange, world: World) -> None:
     ticket = exchange.ticket
     if ticket is None:
         return
+    if ticket.stands_for is not None:
+        await give_back(ticket.stands_for)  # an account that did answer; its cost comes with the usage record
     now_s = world.clock.now_s()
     tokens = sum(attempt.usage.total_tokens for attempt in exchange.attempts if attempt.usage is not None)
     used = Used(exchange.cost_nano_usd or 0, tokens, was_executed=bool(exchange.attempts))
@@ -149,7 +153,15 @@ def _usage_of(attempt: Attempt, number: int, exchange: Exchange, of: Attribution
         latency_ms=milliseconds(ended_s - attempt.started_s),
         ttft_ms=None if attempt.ttft_s is None else milliseconds(attempt.ttft_s),
         overhead_ms=exchange.overhead_ms(exchange.ended_s) if number == len(exchange.attempts) else None,
+        unbooked=_unbooked(exchange, attempt.cost_nano_usd or 0),
     )
+
+
+def _unbooked(exchange: Exchange, cost_nano_usd: int) -> dict[str, dict[str, int]]:
+    """What of an attempt's cost no account will know but by its record."""
+    if exchange.ticket is None or not cost_nano_usd:
+        return {}
+    return {account_id: booking(hold, cost_nano_usd) for account_id, hold in exchange.ticket.later}
 
 
 def _usage_without_attempt(exchange: Exchange, of: Attribution, now_s: float) -> UsageRecord:

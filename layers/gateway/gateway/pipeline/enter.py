@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from gateway.model.caller import Caller
-from gateway.model.errors import GatewayError
+from gateway.model.errors import AdmissionUnavailable, GatewayError
 from gateway.model.tenant import Principal, Scope
 from gateway.pipeline.admit import Ticket, give_back, take
 from gateway.pipeline.authenticate import attributed, caller_of, usable
@@ -84,11 +84,11 @@ class _Entrance:
             self._usable(principal)
             planned = await plan(call, principal)
         except GatewayError:
-            if await self._world.access.read(self.caller) != principal:
+            if await self._read_again(principal) != principal:
                 return None
             raise
         ticket, found = await asyncio.gather(
-            self._take(planned, principal), self._world.access.read(self.caller), return_exceptions=True
+            self._take(planned, principal), self._read_again(principal), return_exceptions=True
         )
         if isinstance(ticket, BaseException):
             raise ticket
@@ -99,6 +99,17 @@ class _Entrance:
             await give_back(ticket)
             return None
         return self._admitted(planned, ticket)
+
+    async def _read_again(self, remembered: Principal) -> Principal | None:
+        """As it is now. Where nobody can tell, as it was a moment ago, if its tenant wants to go on without."""
+        try:
+            return await self._world.access.read(self.caller)
+        except AdmissionUnavailable as error:
+            recent = self._world.access.recent(self.caller)
+            if remembered.tenant.without_ledger != "local" or recent != remembered:
+                raise
+            self._world.records.trouble("access.by_memory", tenant_id=remembered.tenant.id, reason=error.message)
+            return remembered
 
     async def anew(self, call: C, plan: Planning[C, P]) -> P:
         self._exchange.principal = self._exchange.ticket = None

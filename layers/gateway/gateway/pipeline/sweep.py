@@ -2,7 +2,8 @@
 
 Events are sent before anything is settled, so what is recorded of a request says how far it came:
 
-    there are usage records              it was executed; what still stands is settled at what they cost
+    there are usage records              it was executed; what still stands is settled at what they cost, but for what
+                                         they have booked themselves, since the ledger could not be asked
     none, and one account has a hold     it died while it was admitted, nobody was asked; the hold is released
     none, and both accounts have one     nobody knows what it did: it is lost, and costs what its tenant's policy says
 
@@ -134,7 +135,8 @@ async def _end(overdue: Overdue, world: SweepWorld) -> str:
 async def _settle(overdue: Overdue, records: Sequence[UsageRecord], world: SweepWorld) -> str:
     cost_nano_usd = sum(record.cost_nano_usd or 0 for record in records)
     await world.events.send([*_told(overdue, records, cost_nano_usd)])
-    alerts = await _settle_holds(overdue, cost_nano_usd, world)
+    unbooked_nano_usd = sum(record.cost_nano_usd or 0 for record in records if record.unbooked)
+    alerts = await _settle_holds(overdue, cost_nano_usd - unbooked_nano_usd, world)
     if alerts:
         await world.events.send(alerts)
     facts = {"tenant_id": overdue.tenant_id, "request_id": records[0].of.request_id, "cost_nano_usd": cost_nano_usd}
