@@ -95,6 +95,11 @@ async def read(bucket: WatchedBucket) -> None:
     await S3Files(bucket, ManualClock()).get("acme", file("user_data").id, 10)
 
 
+async def measure(bucket: WatchedBucket) -> None:
+    """How large it is."""
+    await S3Files(bucket, ManualClock()).head("acme", file("user_data").id)
+
+
 async def read_fetched(bucket: WatchedBucket) -> None:
     await LambdaMediaFetcher(Stored(), "fetch", bucket).fetch("acme", "https://a.example", ("image/",), 10, "url")  # type: ignore[arg-type]  # it answers as Lambda would
 
@@ -149,9 +154,10 @@ async def put_fetched(bucket: WatchedBucket) -> None:
 
 
 USED: dict[str, tuple[Callable[[WatchedBucket], Awaitable[None]], ...]] = {
-    "ChatRole": (read, read_fetched, keep),
+    "ChatRole": (read, measure, read_fetched, keep),
     "ImagesRole": (read_fetched, keep),
     "SpeechRole": (keep_stream,),
+    "TranscriptionsRole": (read, measure, read_fetched),
     "VideosRole": (read, read_fetched, keep_stream, find_made, delete_made),
     "FilesRole": (manage,),
     "MediaFetchRole": (put_fetched,),
