@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.adapters.memory_ledger import MemoryLedger
+from gateway.admin_ports import Outbox
 from gateway.entry.chat import chat_app
 from gateway.model.catalog import ModelFacts, Prices
 from gateway.model.ledger import Reading
@@ -16,7 +17,7 @@ from gateway.model.rollup import add_to
 from gateway.model.tenant import Principal, Tenant
 from gateway.pipeline.keep import Letter, keep
 from gateway.pipeline.sweep import Swept, sweep
-from gateway.ports import Ledger, Outbox, World
+from gateway.ports import Ledger, World
 from gateway.record_ports import RecordsWorld, SweepWorld, UsageStore
 from tests.asgi import Answer, call
 from tests.directory import MemoryDirectory

@@ -13,13 +13,14 @@ from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.directory import DynamoDirectory
 from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.memory_ledger import MemoryLedger
+from gateway.admin_ports import Directory
 from gateway.model.caller import Caller
 from gateway.model.directory import Answered, Change, NotCommitted, Stored, Transfer, Write
 from gateway.model.errors import StorageUnavailable
 from gateway.model.ledger import Account, Hold, Meter
 from gateway.model.record import AuditEvent
 from gateway.model.tenant import ApiKey, Tenant, User
-from gateway.ports import Directory, Ledger
+from gateway.ports import Ledger
 from tests.directory import MemoryDirectory
 from tests.fakes import ManualClock
 from tests.ports.conftest import REGION

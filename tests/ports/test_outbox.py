@@ -8,11 +8,11 @@ from gateway.adapters.aws.api import AwsApi
 from gateway.adapters.aws.directory import DynamoDirectory
 from gateway.adapters.aws.outbox import DynamoOutbox
 from gateway.adapters.memory_ledger import MemoryLedger
+from gateway.admin_ports import Directory, Outbox
 from gateway.model.directory import Change, NotCommitted, Write
 from gateway.model.errors import StorageUnavailable
 from gateway.model.record import AuditEvent
 from gateway.model.tenant import Tenant
-from gateway.ports import Directory, Outbox
 from tests.directory import MemoryDirectory
 
 NOW_S = 1_790_000_000

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from gateway.admin_ports import Outbox
 from gateway.model.record import AuditEvent, UsageRecord
 from gateway.model.rollup import Counts, Group
 from gateway.model.tenant import Tenant, User
-from gateway.ports import Clock, Events, Ledger, Outbox, Records
+from gateway.ports import Clock, Events, Ledger, Records
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ import pytest
 
 from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.adapters.webhook_urls import GuardedUrls
+from gateway.admin_ports import AdminWorld
 from gateway.entry.admin import admin_app
 from gateway.model.catalog import ModelFacts
 from gateway.model.record import AuditEvent
-from gateway.ports import AdminWorld
 from tests.directory import FixedAdminKey, MemoryDirectory
 from tests.fakes import ListEvents, ManualClock, MemoryCatalog
 from tests.record_fakes import MemoryUsage

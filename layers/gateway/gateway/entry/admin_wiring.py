@@ -7,10 +7,10 @@ import os
 from gateway.adapters.catalog import FileCatalog
 from gateway.adapters.guarded_fetch.address import local_exempt
 from gateway.adapters.webhook_urls import GuardedUrls
+from gateway.admin_ports import AdminWorld
 from gateway.entry.record_wiring import Aws
 from gateway.entry.runtime.snapshot import before_snapshot
 from gateway.entry.wiring import shared_folder
-from gateway.ports import AdminWorld
 from gateway.record_ports import UsageStore
 
 

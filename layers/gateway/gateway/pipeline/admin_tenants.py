@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.admin_ports import AdminWorld
 from gateway.model.admin_errors import Conflict, TenantNotFound
 from gateway.model.directory import Change, Stored, Write
 from gateway.model.tenant import Status, Tenant
@@ -14,7 +15,6 @@ from gateway.pipeline.administrator import Act
 from gateway.pipeline.carry_out import Answer, Plan, carry_out, listing, tell, told
 from gateway.pipeline.reshard import Accounts, Spread, transfers
 from gateway.pipeline.settings import changed_members, check_together, read_part, read_whole, warnings_of
-from gateway.ports import AdminWorld
 
 Making = Callable[[Stored[Tenant]], Tenant]
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.admin_ports import AdminWorld
 from gateway.model.admin_errors import Conflict
 from gateway.model.directory import Answered, Change, NotCommitted
 from gateway.model.errors import IdempotencyConflict, StorageUnavailable
@@ -21,7 +22,6 @@ from gateway.model.record import AuditEvent
 from gateway.pipeline.administrator import Act, Once
 from gateway.pipeline.reshard import Accounts, Spread, bring_home
 from gateway.pipeline.sealed import NotOpened, opened, seal
-from gateway.ports import AdminWorld
 
 KEPT_S = 24 * 3600
 TRIES = 5

@@ -14,12 +14,13 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw
 
+from gateway.admin_ports import WebhookUrls
 from gateway.hooks.settings import problems_of
 from gateway.model.errors import Detail, InvalidRequest, PayloadTooLarge
 from gateway.model.limits import ALL_MODELS, Allowance
 from gateway.model.tenant import Tenant, User
 from gateway.pipeline.decode import decoded
-from gateway.ports import Catalog, WebhookUrls
+from gateway.ports import Catalog
 
 T = TypeVar("T")
 MAX_BODY_BYTES = 64 * 1024
