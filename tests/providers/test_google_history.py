@@ -152,3 +152,13 @@ def test_media_of_results_go_inside_where_models_take_them(by: str) -> None:
         assert parts == [{"functionResponse": {**response, "parts": [png, png]}}, mp3, far]
     else:
         assert parts == [{"functionResponse": response}, png, mp3, far, png]
+
+
+@pytest.mark.parametrize("url", ["https://youtu.be/x", "gs://bucket/a.mp4", "gs://bucket/a"])
+@pytest.mark.parametrize("kind", ["image", "image_url"])
+def test_what_is_no_image_by_its_address_is_not_taken_for_one(kind: str, url: str) -> None:
+    """It would be read, and paid, as a video that the model may not even take."""
+    part = {"type": kind, "url": url} if kind == "image" else {"type": kind, kind: {"url": url}}
+    with pytest.raises(InvalidRequest) as refused:
+        rendered(call(messages=[{"role": "user", "content": [part]}]))
+    assert (refused.value.param or "").startswith("messages[0].content[0].")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from typing import Any
 
 import msgspec
@@ -328,3 +329,23 @@ async def test_a_browser_origin_is_named_only_when_the_owner_allows_one(
     answers = [await gateway.chat(HELLO), await gateway.chat({})]
     cors_headers.cache_clear()
     assert {answer.headers["access-control-allow-origin"] for answer in answers} == {"https://app.example.org"}
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        b'"provider_options": {"openai": {"x": %s}}',
+        b'"response_schema": {"type": "object", "properties": {"a": {"const": %s}}}',
+        b'"tools": [{"type": "function", "function": {"name": "f", "parameters": {"const": %s}}}]',
+    ],
+)
+async def test_what_nests_too_deeply_is_refused_and_no_defect(gateway: Gateway, around: bytes) -> None:
+    """Around the depth at which it can no longer be read there are some at which it can be read and nothing else."""
+    seen = set()
+    for depth in range(sys.getrecursionlimit() - 100, sys.getrecursionlimit() + 5):
+        gateway.answers(200, WHOLE)
+        deep = around % (b"[" * depth + b"]" * depth)
+        answer = await gateway.chat(json.dumps(HELLO).encode()[:-1] + b", " + deep + b"}")
+        seen.add((answer.status, answer.json.get("error", {}).get("code")))
+    assert seen <= {(200, None), (400, "validation_error")}
+    assert (400, "validation_error") in seen

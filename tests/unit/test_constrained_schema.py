@@ -156,3 +156,36 @@ def test_a_type_that_no_value_has_is_left_out() -> None:
     assert sent is not None
     assert sent["properties"]["unit"]["anyOf"][0]["const"] == "F"
     assert len(sent["properties"]["unit"]["anyOf"]) == 1
+
+
+def nested(word: str, levels: int) -> dict[str, Any]:
+    part: dict[str, Any] = {"type": "string"}
+    for _ in range(levels):
+        part = closed(a=part) if word == "properties" else {word: [part]}
+    return closed(a=part)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"type": "object", "properties": "x"},
+        {"type": "object", "properties": None},
+        {"type": "object", "properties": {"a": 5}},
+        {"type": "object", "properties": {}, "required": 5},
+        {"type": "object", "properties": {}, "required": [["a"]]},
+        {"$defs": 5, **closed()},
+        {"anyOf": None},
+        closed(a={"type": ["string", {}]}),
+        closed(a={"type": {}}),
+        closed(a={"enum": 3, "type": ["string"]}),
+        closed(a={"anyOf": {"b": 1}}),
+        closed(a={"allOf": [5]}),
+        closed(a={"$ref": 5}),
+        closed(a={"type": "string", "format": []}),
+        nested("properties", 400),
+        nested("anyOf", 900),
+    ],
+)
+def test_what_is_no_schema_has_no_form(given: dict[str, Any]) -> None:
+    """Nobody has looked at the schema of a tool before."""
+    assert constrained(given) is None

@@ -12,6 +12,7 @@ import pytest
 from gateway.model.errors import InvalidRequest, StorageUnavailable
 from gateway.model.file import File, StoredFile, new_file_id
 from gateway.pipeline import media
+from gateway.providers.lookup import provider_named
 from tests.fakes import FixedFetcher, MemoryFiles
 from tests.unit.conftest import FACTS, Gateway
 from tests.unit.test_chat_function import HELLO, WHOLE
@@ -80,6 +81,13 @@ async def test_another_tenants_file_is_not_there(gateway: Gateway) -> None:
     file_id = store(gateway, PNG, "image/png", tenant_id="rival")
     error = await ask(gateway, image(file_id))
     assert (error["status"], error["code"], error["param"]) == (422, "media_not_found", "messages[0].content[1]")
+
+
+@pytest.mark.parametrize("provider", ["google", "vertex"])
+def test_a_providers_files_of_all_tenants_are_no_address_to_hand_on(provider: str) -> None:
+    own = provider_named(provider).own_urls
+    assert "gs://bucket/a.mp4".startswith(own)
+    assert not "https://generativelanguage.googleapis.com/v1beta/files/another-tenants".startswith(own)
 
 
 async def test_several_pictures_keep_their_order(gateway: Gateway) -> None:

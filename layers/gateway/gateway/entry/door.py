@@ -21,7 +21,7 @@ from gateway.entry.http import (
 )
 from gateway.entry.limit_headers import limit_headers
 from gateway.entry.sse import event
-from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, RouteNotFound
+from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, RouteNotFound, UnreadableBody
 from gateway.model.provider_errors import ProviderTimeout
 from gateway.pipeline.conclude import conclude
 from gateway.pipeline.exchange import Exchange
@@ -65,14 +65,21 @@ def inference_app(world: World, *operations: Operation) -> App:
                 observer.cancel()
             raise
         except Exception as defect:  # the last resort: whatever it is, the client gets an answer and the log the place
-            log_defect(defect, arrival.request_id)
-            exchange.error = InternalError("The gateway failed. Quote the request id when you report this.")
+            exchange.error = _unforeseen(defect, exchange)
             await _refuse(exchange.error, responder, arrival, exchange)
         finally:
             exchange.status = responder.status
             await conclude(exchange, world)
 
     return app
+
+
+def _unforeseen(defect: Exception, exchange: Exchange) -> GatewayError:
+    """A defect, but for what nests so deeply that reading it went well and going through it did not."""
+    if isinstance(defect, RecursionError) and not any(attempt.provider_wait_s for attempt in exchange.attempts):
+        return UnreadableBody("The request body is nested too deeply.")
+    log_defect(defect, exchange.request_id)
+    return InternalError("The gateway failed. Quote the request id when you report this.")
 
 
 def _exchange(operation: Operation, arrival: Arrival, clock: Clock) -> Exchange:

@@ -30,7 +30,14 @@ SAID = {
     *("maxProperties", "default", "examples"),
 }
 LEFT_OUT = {"$schema", "$comment", "deprecated", "readOnly", "writeOnly", "discriminator"}
-MAX_OPTIONAL, MAX_UNIONS = 24, 16
+MAX_OPTIONAL, MAX_UNIONS, MAX_DEPTH = 24, 16, 64
+SHAPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("properties", "$defs", "definitions"), dict),
+    **dict.fromkeys(("required", "enum", "anyOf", "oneOf", "allOf"), list),
+    **dict.fromkeys(("format", "$ref"), str),
+    "type": (str, list),
+}
+"""What the keywords hold that are looked into. Who sends a schema of a tool may have written anything."""
 FORMS = ("type", "anyOf", "allOf", "enum", "const")
 
 
@@ -39,10 +46,13 @@ class _Inexpressible(Exception):
 
 
 def constrained(schema: Json) -> Json | None:
-    """None when it demands what has no other form: objects of any members, recursion, tuples, conditions and the like.
+    """None when it demands what has no other form: objects of any members, recursion, tuples, conditions and the like;
+    also when it is no schema.
 
-    `schema` is a JSON Schema whose references are JSON pointers.
+    The references of `schema` are JSON pointers.
     """
+    if not _is_well_formed(schema):
+        return None
     optional, unions = complexity(schema)
     if is_recursive(schema) or optional > MAX_OPTIONAL or unions > MAX_UNIONS:
         return None
@@ -50,6 +60,15 @@ def constrained(schema: Json) -> Json | None:
         return _part(schema)
     except _Inexpressible:
         return None
+
+
+def _is_well_formed(schema: Json) -> bool:
+    return all(
+        place.depth <= MAX_DEPTH
+        and all(isinstance(place.schema[word], SHAPES[word]) for word in SHAPES.keys() & place.schema.keys())
+        and all(isinstance(name, str) for word in ("required", "type") for name in place.schema.get(word, ()))
+        for place in places(schema)
+    )
 
 
 def complexity(schema: Json) -> tuple[int, int]:

@@ -12,9 +12,9 @@ from gateway.providers.wire.gemini_transcript import GeminiTranscript
 from gateway.providers.wire.imagen import Imagen
 from gateway.providers.wire.veo import Veo
 
-# Google reads these itself: https://ai.google.dev/gemini-api/docs/video-understanding#youtube
+# Google reads these itself: https://ai.google.dev/gemini-api/docs/video-understanding#youtube. Its own files are no
+# client's to name: all tenants' are in one account.
 OWN_URLS = (
-    "https://generativelanguage.googleapis.com/",
     "https://www.youtube.com/",
     "https://youtube.com/",
     "https://youtu.be/",

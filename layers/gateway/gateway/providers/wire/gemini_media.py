@@ -74,7 +74,9 @@ def media_part(part: MediaPart, where: str, files_root: str) -> Json:
         return {"inlineData": {"mimeType": mime_type, "data": audio.data}}
     if isinstance(part, ImageUrlPart):
         _one_detail(part.image_url.detail, where)
-        return _located(part.image_url.url, f"{where}.image_url.url")
+        return _image(part.image_url.url, f"{where}.image_url.url")
+    if isinstance(part, ImagePart):
+        return _image(part.url, f"{where}.url")
     if isinstance(part, FilePart):
         return _file(part, where, files_root)
     return _located(part.url, f"{where}.url")
@@ -112,6 +114,15 @@ def _file(part: FilePart, where: str, files_root: str) -> Json:
     if not file_id.startswith(REFERENCES) and not file_id.startswith(f"{files_root}/files/"):
         raise CapabilityNotSupported("Gemini does not know this file", param=f"{where}.file.file_id")
     return _reference(file_id)
+
+
+def _image(url: str, where: str) -> Json:
+    """One that Google reads itself is known by its ending: another medium would be neither allowed nor paid as that."""
+    part = _located(url, where)
+    unsaid = "" if url.startswith("gs://") else "image/*"
+    if "fileData" in part and not part["fileData"].get("mimeType", unsaid).startswith("image/"):
+        raise InvalidRequest(f"{where} is not an image by its ending", param=where)
+    return part
 
 
 def _located(url: str, where: str) -> Json:

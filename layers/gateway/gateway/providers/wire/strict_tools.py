@@ -8,11 +8,15 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html (202
 
 from __future__ import annotations
 
+import msgspec
+
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, Function, Json, JsonSchemaFormat
 from gateway.model.constrained_schema import MAX_OPTIONAL, MAX_UNIONS, complexity, constrained
 
 MAX_STRICT = 20
+MAX_BYTES = 256 * 1024
+"""Of a schema that is worked on. A larger one is nothing that a decoder would take."""
 
 
 class StrictTools:
@@ -27,10 +31,10 @@ class StrictTools:
     def schema(self, function: Function) -> tuple[Json, bool]:
         """The schema to send, and whether the arguments will keep to it."""
         plain = {"type": "object", **(function.parameters or {"properties": {}})}
-        if not function.strict or not self._left:
+        if not function.strict or not self._left or len(msgspec.json.encode(plain)) > MAX_BYTES:
             return plain, False
         # No parameters are none at all, and not any.
-        none_named = not plain.get("properties") and "additionalProperties" not in plain
+        none_named = plain.get("properties", {}) == {} and "additionalProperties" not in plain
         strict = constrained({**plain, "additionalProperties": False} if none_named else plain)
         if strict is None:
             return plain, False
