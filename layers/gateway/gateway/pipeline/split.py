@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,33 +58,36 @@ async def ask_parts(
     check: Check[C, M] = _no_check,
     spare_s: float = 0.0,
 ) -> None:
-    """`spare_s`: as of `total_s`. Raises the first failure of a part, after all others were broken off."""
+    """`spare_s`: as of `total_s`. Raises the first failure of a part, after which no other is begun. Those that are in
+    flight come to their end: they are worked for, and say what they cost.
+    """
     watch = Watch(attempt, world, attempt.started_s + total_s(parts[0].call, spare_s=spare_s))
     with ending(attempt, world.clock):
         reached = await watch.within(contact(attempt, world))
         requests = [attempt.route.wire.render(part.call, reached.target) for part in parts]
-        waiting = iter(zip(parts, requests, strict=True))
-        if len(parts) == 1:
-            await _ask_all(waiting, reached, watch, check)
-            return
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(at_once, len(parts))):
-                    group.create_task(_ask_all(waiting, reached, watch, check))
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+        waiting = deque(zip(parts, requests, strict=True))
+        failures: list[Exception] = []
+
+        async def ask_some() -> None:
+            try:
+                while waiting:
+                    await _ask_one(*waiting.popleft(), reached, watch, check)
+            except Exception as failure:
+                waiting.clear()
+                failures.append(failure)
+
+        await asyncio.gather(*(ask_some() for _ in range(min(at_once, len(parts)))))
+        if failures:
+            raise failures[0]
 
 
-async def _ask_all(
-    waiting: Iterator[tuple[Part[C, M], HttpRequest]], reached: Contact, watch: Watch, check: Check[C, M]
-) -> None:
-    for part, request in waiting:
-        try:
-            part.made = reached.route.wire.parse(await ask(request, reached, watch, part.sending), reached.target)
-        except GatewayError as error:
-            part.was_refused = is_refusal(error)
-            raise
-        check(part.call, part.made)
+async def _ask_one(part: Part[C, M], request: HttpRequest, reached: Contact, watch: Watch, check: Check[C, M]) -> None:
+    try:
+        part.made = reached.route.wire.parse(await ask(request, reached, watch, part.sending), reached.target)
+    except GatewayError as error:
+        part.was_refused = is_refusal(error)
+        raise
+    check(part.call, part.made)
 
 
 @contextmanager
