@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -122,6 +123,15 @@ def test_options_that_would_lead_around_the_gateway_are_refused(provider: str, o
     with pytest.raises(CapabilityNotSupported) as refused:
         wire.render(call(response_format="wav", provider_options={provider: {option: "x"}}), target)
     assert refused.value.param == f"provider_options.{provider}.{option}"
+
+
+def test_vertex_is_asked_at_the_project_s_own_address() -> None:
+    wire, target = setting("vertex")
+    target = replace(target, settings={"project": "p", "location": "europe-west4"})
+    request = wire.render(call(response_format="wav"), target)
+    host = "https://europe-west4-aiplatform.googleapis.com/v1beta1/projects/p/locations/europe-west4/publishers/google"
+    assert request.url == f"{host}/models/m:streamGenerateContent?alt=sse"
+    assert wire.parser(call(response_format="wav"), "text/event-stream", target) is not None
 
 
 def test_gemini_gives_samples_only() -> None:
