@@ -403,6 +403,37 @@ async def test_what_a_filter_took_is_missing_and_all_of_it_is_an_error_that_is_c
     assert gateway.usage[-1].cost_nano_usd == 6 * 5_000
 
 
+@pytest.mark.parametrize("reason", ["MAX_TOKENS", "OTHER", "IMAGE_OTHER", "NO_IMAGE", "NEW_REASON"])
+async def test_an_answer_without_an_image_for_another_reason_is_the_providers_failure(
+    gateway: Gateway, reason: str
+) -> None:
+    told = {"promptTokenCount": 6, "thoughtsTokenCount": 1050}
+    ended = {"candidates": [{"finishReason": reason}], "usageMetadata": told}
+    gateway.provider.say = lambda _: Whole(200, json.dumps(ended).encode())
+    answer = await gateway.paint(model="google/gemini")
+    error = answer.json["error"]
+    assert (answer.status, error["code"], error["provider_code"]) == (502, "provider_error", reason)
+    assert_told_as_paid(answer, 6 * 5_000 + 1050 * 10_000)
+
+
+async def test_images_that_xai_moderated_are_withheld_and_paid(gateway: Gateway) -> None:
+    taken = {"b64_json": "", "url": "", "respect_moderation": False, "revised_prompt": ""}
+    said = {"data": [taken], "usage": {"cost_in_usd_ticks": 200_000_000}}
+    gateway.provider.say = lambda _: Whole(200, json.dumps(said).encode())
+    answer = await gateway.paint(model="xai/grok")
+    error = answer.json["error"]
+    assert (answer.status, error["code"], error["provider_code"]) == (400, "validation_error", "content_filter")
+    assert_told_as_paid(answer, 20_000_000)
+
+
+async def test_an_answer_without_images_or_figures_costs_what_was_held(gateway: Gateway) -> None:
+    gateway.provider.say = lambda _: Whole(200, b'{"data": []}')
+    answer = await gateway.paint(quality="high")
+    assert answer.status == 502
+    assert gateway.usage[-1].cost_nano_usd is not None
+    assert gateway.usage[-1].cost_nano_usd > 1000 * 40_000
+
+
 # -- where the bytes are -------------------------------------------------------------------------------------------
 
 

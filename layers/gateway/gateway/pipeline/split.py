@@ -15,6 +15,7 @@ from gateway.model.call import Call
 from gateway.model.catalog import ModelFacts
 from gateway.model.errors import GatewayError
 from gateway.model.http import HttpRequest, Sending
+from gateway.model.provider_errors import ProviderError
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.account import account, account_unseen, is_refusal
 from gateway.pipeline.ask import ask, ending
@@ -29,17 +30,24 @@ M = TypeVar("M")
 
 @dataclass(slots=True)
 class Part(Generic[C, M]):
-    """One request. `sending`: how far it came. `was_refused`: its provider says that it did nothing for it."""
+    """One request. `charged`: what its provider says that it used although it failed. `sending`: how far it came.
+    `was_refused`: its provider says that it did nothing for it.
+    """
 
     call: C
     made: M | None = None
+    charged: TokenUsage | None = None
     sending: Sending = field(default_factory=Sending)
     was_refused: bool = False
 
     @property
     def is_unseen(self) -> bool:
         """Whether its provider may have worked for it although no answer came."""
-        return self.made is None and self.sending.has_left and not self.was_refused
+        return not self.is_known and self.sending.has_left and not self.was_refused
+
+    @property
+    def is_known(self) -> bool:
+        return self.made is not None or self.charged is not None
 
 
 Check = Callable[[C, M], None]
@@ -86,6 +94,7 @@ async def _ask_one(part: Part[C, M], request: HttpRequest, reached: Contact, wat
         part.made = reached.route.wire.parse(await ask(request, reached, watch, part.sending), reached.target)
     except GatewayError as error:
         part.was_refused = is_refusal(error)
+        part.charged = error.charged if isinstance(error, ProviderError) else None
         raise
     check(part.call, part.made)
 
@@ -100,9 +109,9 @@ def account_parts(
     try:
         yield
     finally:
-        asked = [part for part in parts if part.made is not None or part.is_unseen]
+        asked = [part for part in parts if part.is_known or part.is_unseen]
         if asked:
             facts = exchange.attempts[-1].route.facts
-            usage = reduce(add, [usage_of(part.call, part.made, facts) for part in asked])
+            usage = reduce(add, [part.charged or usage_of(part.call, part.made, facts) for part in asked])
             enter = account_unseen if any(part.is_unseen for part in asked) else account
             enter(exchange, usage)
