@@ -230,6 +230,13 @@ STOP = {"candidates": [{"finishReason": "STOP", "index": 0}]}
         ("google", events({"candidates": [{"finishReason": "OTHER"}]}), "text/event-stream", ProviderRejected, "OTHER"),
         (
             "google",
+            events({"candidates": [{"finishReason": "MAX_TOKENS"}]}),
+            "text/event-stream",
+            ProviderError,
+            "MAX_TOKENS",
+        ),
+        (
+            "google",
             events({"promptFeedback": {"blockReason": "SAFETY"}}),
             "text/event-stream",
             ProviderRejected,
@@ -252,6 +259,17 @@ def test_what_is_no_recording(
     with pytest.raises(ProviderFailure) as failed:
         heard(provider, data, content_type, "wav")
     assert (type(failed.value), failed.value.provider_code) == (kind, code)
+
+
+@pytest.mark.parametrize("reason", ["MAX_TOKENS", "SAFETY", "OTHER", "RECITATION", "NEW"])
+def test_geminis_recording_that_was_cut_is_none_and_says_what_it_took(reason: str) -> None:
+    figures = {"promptTokenCount": 2, "candidatesTokenCount": 512}
+    end = {"candidates": [{"finishReason": reason}], "usageMetadata": figures}
+    with pytest.raises(ProviderError) as failed:
+        heard("google", events(spoken(b"\1\2"), end), "text/event-stream", "wav")
+    assert failed.value.provider_code == reason
+    assert failed.value.charged is not None
+    assert (failed.value.charged.prompt_tokens, failed.value.charged.completion_tokens) == (2, 512)
 
 
 @pytest.mark.parametrize(
