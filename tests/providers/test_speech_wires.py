@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -124,6 +125,15 @@ def test_options_that_would_lead_around_the_gateway_are_refused(provider: str, o
     assert refused.value.param == f"provider_options.{provider}.{option}"
 
 
+def test_vertex_is_asked_at_the_project_s_own_address() -> None:
+    wire, target = setting("vertex")
+    target = replace(target, settings={"project": "p", "location": "europe-west4"})
+    request = wire.render(call(response_format="wav"), target)
+    host = "https://europe-west4-aiplatform.googleapis.com/v1beta1/projects/p/locations/europe-west4/publishers/google"
+    assert request.url == f"{host}/models/m:streamGenerateContent?alt=sse"
+    assert wire.parser(call(response_format="wav"), "text/event-stream", target) is not None
+
+
 def test_gemini_gives_samples_only() -> None:
     wire, target = setting("google")
     with pytest.raises(CapabilityNotSupported) as refused:
@@ -220,6 +230,13 @@ STOP = {"candidates": [{"finishReason": "STOP", "index": 0}]}
         ("google", events({"candidates": [{"finishReason": "OTHER"}]}), "text/event-stream", ProviderRejected, "OTHER"),
         (
             "google",
+            events({"candidates": [{"finishReason": "MAX_TOKENS"}]}),
+            "text/event-stream",
+            ProviderError,
+            "MAX_TOKENS",
+        ),
+        (
+            "google",
             events({"promptFeedback": {"blockReason": "SAFETY"}}),
             "text/event-stream",
             ProviderRejected,
@@ -242,6 +259,17 @@ def test_what_is_no_recording(
     with pytest.raises(ProviderFailure) as failed:
         heard(provider, data, content_type, "wav")
     assert (type(failed.value), failed.value.provider_code) == (kind, code)
+
+
+@pytest.mark.parametrize("reason", ["MAX_TOKENS", "SAFETY", "OTHER", "RECITATION", "NEW"])
+def test_geminis_recording_that_was_cut_is_none_and_says_what_it_took(reason: str) -> None:
+    figures = {"promptTokenCount": 2, "candidatesTokenCount": 512}
+    end = {"candidates": [{"finishReason": reason}], "usageMetadata": figures}
+    with pytest.raises(ProviderError) as failed:
+        heard("google", events(spoken(b"\1\2"), end), "text/event-stream", "wav")
+    assert failed.value.provider_code == reason
+    assert failed.value.charged is not None
+    assert (failed.value.charged.prompt_tokens, failed.value.charged.completion_tokens) == (2, 512)
 
 
 @pytest.mark.parametrize(

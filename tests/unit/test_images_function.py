@@ -313,6 +313,54 @@ async def test_one_failing_request_fails_the_call_and_what_was_made_is_charged(g
     assert (record.outcome, record.cost_nano_usd) == ("error", 4 * 5_000 + 300 * 40_000)
 
 
+@pytest.mark.parametrize(("status", "code"), [(403, 502), (429, 429)])
+async def test_requests_that_are_all_refused_cost_nothing(gateway: Gateway, status: int, code: int) -> None:
+    all_came = asyncio.Barrier(PARTS_AT_ONCE)
+
+    def say(_: Any) -> Whole:
+        async def one_after_the_other(place: int = len(gateway.provider.sent)) -> None:
+            await all_came.wait()
+            for _ in range(10 * place):
+                await asyncio.sleep(0)
+
+        return Whole(status, b"{}", hold=one_after_the_other)
+
+    gateway.provider.say = say
+    answer = await gateway.paint(model="google/gemini", n=10)
+    assert (answer.status, answer.json["error"]["retryable"]) == (code, True)
+    assert len(gateway.provider.sent) == PARTS_AT_ONCE
+    assert [(record.cost_nano_usd, record.usage) for record in gateway.usage] == [(0, None)]
+
+
+async def test_what_is_in_flight_when_one_fails_ends_and_is_paid_by_its_own_figures(gateway: Gateway) -> None:
+    all_came, first_failed = asyncio.Barrier(PARTS_AT_ONCE), asyncio.Event()
+    picture_of_google = {"inlineData": {"mimeType": "image/png", "data": b64encode(painted("a cat")).decode()}}
+    told = {"promptTokenCount": 6, "candidatesTokenCount": 90, "totalTokenCount": 96}
+    made = {"candidates": [{"content": {"parts": [picture_of_google]}}], "usageMetadata": told}
+
+    def say(_: Any) -> Whole:
+        is_first = len(gateway.provider.sent) == 1
+
+        async def hold() -> None:
+            await all_came.wait()
+            if is_first:
+                asyncio.get_running_loop().call_later(0.01, first_failed.set)
+            else:
+                await first_failed.wait()
+
+        return Whole(503, b"{}", hold) if is_first else Whole(200, json.dumps(made).encode(), hold)
+
+    gateway.provider.say = say
+    answer = await gateway.paint(model="google/gemini", n=10)
+    assert answer.status == 502
+    assert len(gateway.provider.sent) == PARTS_AT_ONCE
+    [record] = gateway.usage
+    assert record.usage is not None
+    assert (record.usage.prompt_tokens, record.usage.completion_tokens) == (3 * 6, 3 * 90)
+    assert not record.usage.estimated
+    assert_told_as_paid(answer, record.cost_nano_usd)
+
+
 async def test_a_refusal_of_the_only_request_costs_nothing(gateway: Gateway) -> None:
     gateway.provider.say = lambda _: Whole(400, b'{"error": {"message": "no", "code": "moderation_blocked"}}')
     answer = await gateway.paint()
@@ -357,6 +405,37 @@ async def test_what_a_filter_took_is_missing_and_all_of_it_is_an_error_that_is_c
     assert (answer.status, error["code"], error["provider_code"]) == (400, "validation_error", "content_filter")
     assert "IMAGE_SAFETY" in error["message"]
     assert gateway.usage[-1].cost_nano_usd == 6 * 5_000
+
+
+@pytest.mark.parametrize("reason", ["MAX_TOKENS", "OTHER", "IMAGE_OTHER", "NO_IMAGE", "NEW_REASON"])
+async def test_an_answer_without_an_image_for_another_reason_is_the_providers_failure(
+    gateway: Gateway, reason: str
+) -> None:
+    told = {"promptTokenCount": 6, "thoughtsTokenCount": 1050}
+    ended = {"candidates": [{"finishReason": reason}], "usageMetadata": told}
+    gateway.provider.say = lambda _: Whole(200, json.dumps(ended).encode())
+    answer = await gateway.paint(model="google/gemini")
+    error = answer.json["error"]
+    assert (answer.status, error["code"], error["provider_code"]) == (502, "provider_error", reason)
+    assert_told_as_paid(answer, 6 * 5_000 + 1050 * 10_000)
+
+
+async def test_images_that_xai_moderated_are_withheld_and_paid(gateway: Gateway) -> None:
+    taken = {"b64_json": "", "url": "", "respect_moderation": False, "revised_prompt": ""}
+    said = {"data": [taken], "usage": {"cost_in_usd_ticks": 200_000_000}}
+    gateway.provider.say = lambda _: Whole(200, json.dumps(said).encode())
+    answer = await gateway.paint(model="xai/grok")
+    error = answer.json["error"]
+    assert (answer.status, error["code"], error["provider_code"]) == (400, "validation_error", "content_filter")
+    assert_told_as_paid(answer, 20_000_000)
+
+
+async def test_an_answer_without_images_or_figures_costs_what_was_held(gateway: Gateway) -> None:
+    gateway.provider.say = lambda _: Whole(200, b'{"data": []}')
+    answer = await gateway.paint(quality="high")
+    assert answer.status == 502
+    assert gateway.usage[-1].cost_nano_usd is not None
+    assert gateway.usage[-1].cost_nano_usd > 1000 * 40_000
 
 
 # -- where the bytes are -------------------------------------------------------------------------------------------

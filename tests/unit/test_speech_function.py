@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from base64 import b64decode
 from decimal import Decimal
@@ -11,11 +12,13 @@ import msgspec
 import pytest
 
 from gateway.entry.speech import ROUTE, speech_app
+from gateway.model.call import MAX_BEGIN_MS
 from gateway.model.catalog import ModelFacts, Prices, SpeechFacts, UnitPrice
 from gateway.model.errors import StorageUnavailable
 from gateway.model.limits import Allowance, Budget
 from gateway.model.provider_errors import ProviderError
 from gateway.model.wav import wav_header, with_sizes
+from gateway.pipeline import watch
 from tests.asgi import Answer, call
 from tests.fakes import (
     MemoryAccess,
@@ -232,6 +235,36 @@ async def test_events_that_break_off_end_with_the_error_and_its_cost(gateway: Ga
     answer = await gateway.speak(stream_format="sse")
     assert answer.events[-1]["error"]["code"] == "provider_error"
     assert answer.events[-1]["error"]["usage"]["cost_estimate"] == 75_000 / 1e9
+
+
+async def test_a_recording_is_stored_for_as_long_as_it_may_be_spoken(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a slow speaker takes is no fault of the storage."""
+    limits: list[float] = []
+    timeout = asyncio.timeout
+
+    def noting(limit_s: float) -> asyncio.Timeout:
+        limits.append(limit_s)
+        return timeout(limit_s)
+
+    monkeypatch.setattr(asyncio, "timeout", noting)
+    assert (await gateway.speak("application/json")).status == 200
+    assert max(limits) > MAX_BEGIN_MS / 1000
+
+
+async def test_an_answer_begins_before_its_connection_is_dropped(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def put_stream(*_: Any) -> int:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(watch, "ANSWER_S", 0.05)
+    monkeypatch.setattr(gateway.files, "put_stream", put_stream)
+    answer = await gateway.speak("application/json")
+    assert (answer.status, answer.json["error"]["code"]) == (503, "storage_unavailable")
+    assert answer.headers["x-should-retry"] == "false"
 
 
 async def test_a_recording_that_cannot_be_stored_is_paid_all_the_same(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
@@ -16,7 +17,10 @@ from gateway.model.image_size import shape_of
 from gateway.model.images import ImagesCall
 from gateway.model.money import NANO_PER_USD, cost_nano_usd
 from gateway.model.usage import CompletionTokensDetails, TokenUsage
+from gateway.pipeline import route
 from gateway.pipeline.images_usage import usage_of
+from gateway.pipeline.route import CAPABILITIES, Capability, can_be_called
+from gateway.providers.contract import Provider
 from gateway.providers.lookup import provider_named
 from scripts.catalog_overlay import read_overlays
 from tests.unit.facts.facts import CATALOG, SHARED, read_json
@@ -219,6 +223,40 @@ def test_a_bare_id_of_a_maker_is_unambiguous() -> None:
 
 def test_every_overlay_reads_and_has_its_catalog() -> None:
     assert [overlay.provider for overlay in read_overlays(CATALOG / "overlay")] == sorted(PROVIDERS)
+
+
+NOT_CALLED_YET = {
+    "bedrock/openai.gpt-5.4",
+    "bedrock/openai.gpt-5.5",
+    "groq/canopylabs/orpheus-arabic-saudi",
+    "groq/canopylabs/orpheus-v1-english",
+    "huggingface/Qwen/Qwen3-Embedding-4B",
+    "huggingface/Qwen/Qwen3-Embedding-8B",
+    "openai/sora-2",
+    "openai/sora-2-pro",
+}
+"""And so not listed: see `can_be_called`."""
+MAKERS: dict[str, Callable[[Provider], Mapping[str, object]]] = {
+    "speech": lambda provider: provider.speech,
+    "image_generation": lambda provider: provider.images,
+    "embeddings": lambda provider: provider.embeddings,
+    "video_generation": lambda provider: provider.videos,
+}
+
+
+def test_every_row_can_be_called_for_what_it_offers_or_is_not_listed() -> None:
+    for provider, row in every_row():
+        if row.shutdown or {"transcription", "realtime"} & set(row.capabilities) or row.api == "completions":
+            continue
+        assert can_be_called(provider, row) is (f"{provider}/{row.id}" not in NOT_CALLED_YET), (provider, row.id)
+        if not can_be_called(provider, row) or (row.api in provider_named(provider).wires and "text" in row.output):
+            continue
+        for capability in MAKERS.keys() & set(row.capabilities):
+            assert row.api in MAKERS[capability](provider_named(provider)), (provider, row.id, capability)
+
+
+def test_every_capability_is_looked_at() -> None:
+    assert {one for one in vars(route).values() if isinstance(one, Capability)} == set(CAPABILITIES)
 
 
 def test_what_is_not_charged_by_tokens_has_its_printed_price() -> None:

@@ -33,7 +33,7 @@ CONTENT_TYPES: dict[SpeechFormat, str] = {
 
 MOST_TOKENS_PER_CHARACTER = 16
 """Of what is spoken: a digit that is a long word, spoken slowly, at 25 tokens a second."""
-LEAST_MOST_TOKENS = 512
+LEAST_MOST_TOKENS = 1024
 
 
 class OwnVoice(Inbound, frozen=True, kw_only=True):

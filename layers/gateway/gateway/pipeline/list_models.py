@@ -20,7 +20,7 @@ from gateway.model.catalog import (
 )
 from gateway.model.errors import GatewayError
 from gateway.model.tenant import Principal
-from gateway.pipeline.route import find_approved, is_shut_down
+from gateway.pipeline.route import can_be_called, find_approved, is_shut_down
 from gateway.ports import Catalog
 
 PICO_USD_PER_TOKEN_TO_USD_PER_MILLION = 1_000_000
@@ -28,11 +28,13 @@ PICO_USD_TO_USD = 10**12
 
 
 def approved_models(principal: Principal, catalog: Catalog, now_s: float) -> list[dict[str, Any]]:
-    """Every approved model that is still served, and each alias of the tenant as a model of its own."""
+    """Every approved model that is still served and can be called, and each alias of the tenant as one of its own."""
     listed = [
         describe(provider, facts)
         for provider, facts in catalog.models()
-        if principal.approves(f"{provider}/{facts.id}") and not is_shut_down(facts, now_s)
+        if principal.approves(f"{provider}/{facts.id}")
+        and not is_shut_down(facts, now_s)
+        and can_be_called(provider, facts)
     ]
     return listed + [{**described, "id": alias} for alias, described in _aliased(principal, catalog, now_s)]
 

@@ -47,6 +47,7 @@ SPEECH: Capability[SpeechWire] = Capability("speech", lambda provider: provider.
 TRANSCRIPTIONS: Capability[TranscriptionWire] = Capability(
     "transcription", lambda provider: provider.transcriptions, needs="transcription"
 )
+CAPABILITIES: tuple[Capability[Any], ...] = (CHAT, EMBEDDINGS, IMAGES, VIDEOS, SPEECH, TRANSCRIPTIONS)
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,15 @@ def resolve(capability: Capability[W], model: str, principal: Principal, catalog
     if wire is None or (capability.needs and not facts.can(capability.needs)):
         raise CapabilityNotSupported(f"The model '{model}' does not do {capability.name}.", param="model")
     return Route(provider, facts, wire)
+
+
+def can_be_called(provider_name: str, facts: ModelFacts) -> bool:
+    """Whether there is a way to speak to a model of the catalog, which knows more than the gateway does."""
+    provider = provider_named(provider_name)
+    return any(
+        facts.api in capability.wires(provider) and (not capability.needs or facts.can(capability.needs))
+        for capability in CAPABILITIES
+    )
 
 
 def find_approved(model: str, principal: Principal, catalog: Catalog, now_s: float) -> tuple[str, ModelFacts]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from gateway.model.call import Call
 from gateway.model.catalog import ModelFacts
 from gateway.model.errors import GatewayError
 from gateway.model.http import HttpRequest, Sending
+from gateway.model.provider_errors import ProviderError
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.account import account, account_unseen, is_refusal
 from gateway.pipeline.ask import ask, ending
@@ -28,17 +30,24 @@ M = TypeVar("M")
 
 @dataclass(slots=True)
 class Part(Generic[C, M]):
-    """One request. `sending`: how far it came. `was_refused`: its provider says that it did nothing for it."""
+    """One request. `charged`: what its provider says that it used although it failed. `sending`: how far it came.
+    `was_refused`: its provider says that it did nothing for it.
+    """
 
     call: C
     made: M | None = None
+    charged: TokenUsage | None = None
     sending: Sending = field(default_factory=Sending)
     was_refused: bool = False
 
     @property
     def is_unseen(self) -> bool:
         """Whether its provider may have worked for it although no answer came."""
-        return self.made is None and self.sending.has_left and not self.was_refused
+        return not self.is_known and self.sending.has_left and not self.was_refused
+
+    @property
+    def is_known(self) -> bool:
+        return self.made is not None or self.charged is not None
 
 
 Check = Callable[[C, M], None]
@@ -57,33 +66,37 @@ async def ask_parts(
     check: Check[C, M] = _no_check,
     spare_s: float = 0.0,
 ) -> None:
-    """`spare_s`: as of `total_s`. Raises the first failure of a part, after all others were broken off."""
+    """`spare_s`: as of `total_s`. Raises the first failure of a part, after which no other is begun. Those that are in
+    flight come to their end: they are worked for, and say what they cost.
+    """
     watch = Watch(attempt, world, attempt.started_s + total_s(parts[0].call, spare_s=spare_s))
     with ending(attempt, world.clock):
         reached = await watch.within(contact(attempt, world))
         requests = [attempt.route.wire.render(part.call, reached.target) for part in parts]
-        waiting = iter(zip(parts, requests, strict=True))
-        if len(parts) == 1:
-            await _ask_all(waiting, reached, watch, check)
-            return
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(at_once, len(parts))):
-                    group.create_task(_ask_all(waiting, reached, watch, check))
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+        waiting = deque(zip(parts, requests, strict=True))
+        failures: list[Exception] = []
+
+        async def ask_some() -> None:
+            try:
+                while waiting:
+                    await _ask_one(*waiting.popleft(), reached, watch, check)
+            except Exception as failure:
+                waiting.clear()
+                failures.append(failure)
+
+        await asyncio.gather(*(ask_some() for _ in range(min(at_once, len(parts)))))
+        if failures:
+            raise failures[0]
 
 
-async def _ask_all(
-    waiting: Iterator[tuple[Part[C, M], HttpRequest]], reached: Contact, watch: Watch, check: Check[C, M]
-) -> None:
-    for part, request in waiting:
-        try:
-            part.made = reached.route.wire.parse(await ask(request, reached, watch, part.sending), reached.target)
-        except GatewayError as error:
-            part.was_refused = is_refusal(error)
-            raise
-        check(part.call, part.made)
+async def _ask_one(part: Part[C, M], request: HttpRequest, reached: Contact, watch: Watch, check: Check[C, M]) -> None:
+    try:
+        part.made = reached.route.wire.parse(await ask(request, reached, watch, part.sending), reached.target)
+    except GatewayError as error:
+        part.was_refused = is_refusal(error)
+        part.charged = error.charged if isinstance(error, ProviderError) else None
+        raise
+    check(part.call, part.made)
 
 
 @contextmanager
@@ -96,9 +109,9 @@ def account_parts(
     try:
         yield
     finally:
-        asked = [part for part in parts if part.made is not None or part.is_unseen]
+        asked = [part for part in parts if part.is_known or part.is_unseen]
         if asked:
             facts = exchange.attempts[-1].route.facts
-            usage = reduce(add, [usage_of(part.call, part.made, facts) for part in asked])
+            usage = reduce(add, [part.charged or usage_of(part.call, part.made, facts) for part in asked])
             enter = account_unseen if any(part.is_unseen for part in asked) else account
             enter(exchange, usage)

@@ -28,7 +28,8 @@ from gateway.providers.wire.gemini import Gemini
 from gateway.providers.wire.gemini_embeddings import EmbedContent, PredictEmbeddings
 from gateway.providers.wire.gemini_images import GeminiImages
 from gateway.providers.wire.gemini_media import YOUTUBE
-from gateway.providers.wire.hosted import Hosted, HostedEmbeddings, HostedImages
+from gateway.providers.wire.gemini_speech import GeminiSpeech
+from gateway.providers.wire.hosted import Hosted, HostedEmbeddings, HostedImages, HostedSpeech
 from gateway.providers.wire.imagen import Imagen
 
 PUBLIC = "https://aiplatform.googleapis.com"
@@ -151,6 +152,7 @@ PROVIDER = Provider(
         "generate_content": HostedImages(GeminiImages(prefix=""), base_url=_google),
         "imagen": HostedImages(Imagen(), base_url=_google),
     },
+    speech={"generate_content": HostedSpeech(GeminiSpeech(prefix=""), base_url=_google)},
     authorize=token_or_key,
     own_urls=OWN_URLS,
     inline=inline,

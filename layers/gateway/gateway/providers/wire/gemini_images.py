@@ -16,8 +16,10 @@ from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.image_size import shape_of
 from gateway.model.images import Images, ImagesCall, MadeImage
 from gateway.model.provider_errors import ProviderError, ProviderFailure
+from gateway.model.usage import TokenUsage
 from gateway.providers.contract import Target
-from gateway.providers.wire.gemini_answer import ANSWER, Answer, Blob, given
+from gateway.providers.wire.failures import broke_off
+from gateway.providers.wire.gemini_answer import ANSWER, FINISH_REASONS, Answer, Blob, given
 from gateway.providers.wire.gemini_failures import failure_in, failure_of
 from gateway.providers.wire.options import with_options
 
@@ -58,7 +60,8 @@ class GeminiImages:
         if given(answer.error):
             raise failure_in(response.body, target.provider) or ProviderError(f"{target.provider} reported an error.")
         figures = answer.usage_metadata
-        return Images(found, figures.tokens() if figures else None, None if found else _why(answer))
+        usage = figures.tokens() if figures else None
+        return Images(found, usage, None if found else _withheld(answer, usage, target))
 
     def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
         return failure_of(response, target.provider)
@@ -79,8 +82,12 @@ def _image(blob: Blob) -> MadeImage:
     return MadeImage(b64decode(blob.data, validate=True), content_type=blob.mime_type)
 
 
-def _why(answer: Answer) -> str | None:
+def _withheld(answer: Answer, usage: TokenUsage | None, target: Target) -> str:
+    """Why a filter took the image. Raises ProviderError (502) where something else kept the model from making one."""
     if answer.blocked is not None:
         return str(answer.blocked.block_reason)
     reasons = [candidate.finish_reason for candidate in answer.candidates or ()]
-    return next((str(reason) for reason in reasons if reason not in (None, "STOP")), None)
+    for reason in reasons:
+        if FINISH_REASONS.get(reason) == "content_filter":
+            return str(reason)
+    raise broke_off(target.provider, str(next(iter(reasons), None) or "no_image"), usage)

@@ -20,6 +20,7 @@ from gateway.model.provider_errors import ProviderError, ProviderFailure, Provid
 from gateway.model.speech import SpeechCall, SpeechChunk
 from gateway.model.wav import wav_header
 from gateway.providers.contract import SpeechParser, Target
+from gateway.providers.wire.failures import broke_off
 from gateway.providers.wire.gemini_answer import ANSWER, Answer, Blob, Figures, given
 from gateway.providers.wire.gemini_failures import failure_in, failure_of
 from gateway.providers.wire.options import with_options
@@ -82,14 +83,17 @@ class SampleParser:
 
     def close(self) -> Iterator[SpeechChunk]:
         yield from self.feed(b"\n\n")
-        if not self._has_begun and self._finished not in (None, "STOP"):
+        usage = self._figures.tokens() if self._figures else None
+        if self._finished not in (None, "STOP") and (self._has_begun or self._finished == "MAX_TOKENS"):
+            raise broke_off(self._provider, str(self._finished), usage)
+        if self._finished not in (None, "STOP"):
             raise ProviderRejected(
                 f"{self._provider} spoke nothing: {self._finished}", param="input", provider_code=str(self._finished)
             )
         if self._finished is None or not self._has_begun:
             raise ProviderError(f"{self._provider}'s recording ended early.")
-        if self._figures is not None:
-            yield SpeechChunk(usage=self._figures.tokens())
+        if usage is not None:
+            yield SpeechChunk(usage=usage)
 
     def _read(self, data: bytes) -> Iterator[SpeechChunk]:
         try:

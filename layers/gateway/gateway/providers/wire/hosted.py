@@ -13,9 +13,18 @@ from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.images import Images, ImagesCall
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
-from gateway.providers.contract import ChatWire, EmbeddingsWire, ImagesWire, StreamParser, Target
+from gateway.model.speech import SpeechCall
+from gateway.providers.contract import (
+    ChatWire,
+    EmbeddingsWire,
+    ImagesWire,
+    SpeechParser,
+    SpeechWire,
+    StreamParser,
+    Target,
+)
 
-W = TypeVar("W", ChatWire, EmbeddingsWire, ImagesWire)
+W = TypeVar("W", ChatWire, EmbeddingsWire, ImagesWire, SpeechWire)
 
 
 def _as_it_is(call: ChatCall, _target: Target) -> ChatCall:
@@ -87,3 +96,12 @@ class HostedImages(_Placed[ImagesWire]):
 
     def parse(self, response: HttpResponse, target: Target) -> Images:
         return self.wire.parse(response, target)
+
+
+@dataclass(frozen=True, slots=True)
+class HostedSpeech(_Placed[SpeechWire]):
+    def render(self, call: SpeechCall, target: Target) -> HttpRequest:
+        return self.asked(self.wire.render(call, self.placed(target)), target)
+
+    def parser(self, call: SpeechCall, content_type: str, target: Target) -> SpeechParser:
+        return self.wire.parser(call, content_type, target)

@@ -18,6 +18,7 @@ from gateway.model.images import Images, ImagesCall, MadeImage
 from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.usage import CompletionTokensDetails, PromptTokensDetails, TokenUsage
 from gateway.providers.contract import Target
+from gateway.providers.wire.failures import broke_off
 from gateway.providers.wire.openai_chat_failure import interruption, refusal
 from gateway.providers.wire.openai_chat_quirks import Quirks
 from gateway.providers.wire.openai_chat_usage import stated_cost_nano_usd
@@ -33,13 +34,14 @@ WORDS = ("quality", "output_format", "output_compression", "background", "modera
 
 
 class Item(Struct):
-    """`mime_type`: xAI's; `media_type`: OpenRouter's."""
+    """`mime_type`, `respect_moderation` (false: the image was taken): xAI's; `media_type`: OpenRouter's."""
 
     b64_json: bytes | None = None
     url: str | None = None
     mime_type: str | None = None
     media_type: str | None = None
     revised_prompt: str | None = None
+    respect_moderation: bool | None = None
 
 
 class Details(Struct):
@@ -131,7 +133,10 @@ class OpenAiImages:
                 raise interruption({"error": answer.error}, target, self.quirks)
             raise ProviderError(f"{target.provider} answered without images.")
         found = [_image(item) for item in answer.data if item.b64_json or item.url]
-        return Images(found, usage)
+        is_moderated = any(item.respect_moderation is False for item in answer.data)
+        if not found and not is_moderated:
+            raise broke_off(target.provider, "no_image", usage)
+        return Images(found, usage, None if found else "all of them were moderated")
 
     def _usage(self, raw: Json) -> TokenUsage | None:
         """With what the provider itself says that it charges, which it may say without any tokens."""
