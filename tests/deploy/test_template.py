@@ -15,6 +15,7 @@ from tests.deploy.conftest import Resources, of_type
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 TENANTS = {"dynamodb:GetItem", "dynamodb:BatchGetItem"}
+METERED = {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
 ALLOWED = {
     "ChatRole": LOGS
     | TENANTS
@@ -53,9 +54,10 @@ ALLOWED = {
     | {"s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"}  # kept and linked
     | {"lambda:InvokeFunction"}  # hooks
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
-    "ModelsRole": LOGS | TENANTS | {"kms:Decrypt"},
+    "ModelsRole": LOGS | TENANTS | METERED | {"kms:Decrypt"},
     "FilesRole": LOGS
     | TENANTS
+    | METERED
     | {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:PutObjectTagging"}
     | {"kms:Decrypt", "kms:GenerateDataKey"},
     "MediaFetchRole": LOGS | {"s3:PutObject", "kms:GenerateDataKey"},  # it reads strangers' URLs: nothing else
@@ -73,13 +75,16 @@ ALLOWED = {
     | {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"}  # usage
     | {"dynamodb:DeleteItem"}  # what waits in the outbox
     | {"dynamodb:BatchGetItem", "events:PutEvents", "sqs:SendMessage", "kms:Decrypt"},
-    "UsageRole": LOGS | TENANTS | {"dynamodb:Query", "kms:Decrypt"},
+    "UsageRole": LOGS | TENANTS | METERED | {"dynamodb:Query", "kms:Decrypt"},
     "AdminRole": LOGS
     | TENANTS
     | {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"}  # a tenant, all of it
     | {"dynamodb:UpdateItem"}  # the ledger, when a tenant is spread over more or fewer accounts
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "events:PutEvents", "sqs:SendMessage"},
-    "TypesRole": LOGS | TENANTS | {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem", "kms:Decrypt"},
+    "TypesRole": LOGS
+    | TENANTS
+    | METERED
+    | {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem", "kms:Decrypt"},
 }
 """Everything that a role may do. A new action is added here in the same change, with a reason."""
 
