@@ -79,6 +79,22 @@ def test_every_alarm_is_of_metrics_that_the_code_emits(deployed: Resources) -> N
         assert dimensions in EMITTED[metric["MetricName"]], metric["MetricName"]
 
 
+def test_every_function_that_calls_models_is_watched_for_throttles(deployed: Resources) -> None:
+    """They are those that may read providers' keys."""
+    calling = {
+        name
+        for name, function in of_type(deployed, "AWS::Lambda::Function").items()
+        if "secret:${AWS::StackName}/providers/*"
+        in json.dumps(deployed[function["Properties"]["Role"]["Fn::GetAtt"][0]])
+    }
+    assert {"ChatFunction", "VideosFunction"} < calling
+    watched = {metric["Dimensions"][0]["Value"]["Ref"] for metric in metrics_of(deployed["ThrottlesAlarm"])}
+    assert watched == calling
+    for graph in ("Refused for a limit", "Environments"):
+        [widget] = [one["properties"] for one in widgets(deployed) if one["properties"]["title"] == graph]
+        assert set(re.findall(r"\$\{(\w+Function)\}", json.dumps(widget["metrics"]))) == calling
+
+
 def test_every_graph_is_of_metrics_that_the_code_emits(deployed: Resources) -> None:
     ours = [(name, dimensions) for namespace, name, dimensions in graphed(deployed) if namespace == NAMESPACE]
     assert len(ours) > 20

@@ -109,3 +109,8 @@ def sdk(gateway: Gateway) -> Iterator[openai.OpenAI]:
         openai.OpenAI(base_url=gateway.http, api_key=gateway.api_key, max_retries=0, http_client=transport) as client,
     ):
         yield client
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is logged is read last, so that it is what all the others made the stack log."""
+    items.sort(key=lambda item: item.path.name == "test_silence.py")

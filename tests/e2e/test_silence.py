@@ -1,8 +1,15 @@
-"""Prompts, replies and keys are nowhere in what the stack logs."""
+"""Prompts, replies, keys and presigned queries are nowhere in what the stack logs and archives.
+
+These run after everything else here (`conftest.py`), so that what all the other tests made it log is read too.
+"""
 
 from __future__ import annotations
 
+import gzip
+import re
 import uuid
+from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import httpx
@@ -10,13 +17,38 @@ import pytest
 
 from local.simulators.sounds import recording
 from tests.e2e.conftest import Gateway
+from tests.e2e.customer import aws, eventually, waiting
+from tests.e2e.hooked import SECRET as WEBHOOK_SECRET
+from tests.e2e.hooked import Receiver, tenant_with
 from tests.e2e.tenants import put_key
 
 pytestmark = pytest.mark.stack
+FUNCTIONS = {
+    *("chat", "embeddings", "images", "videos", "speech", "models", "files", "media-fetch", "types"),
+    *("records", "sweep", "usage", "admin"),
+}
+SIGNED = re.compile(r"X-Amz-Signature=([0-9a-f]{64})")
+NEVER = {
+    "a key of a tenant": rb"gwk_[A-Za-z0-9_-]{20,}",
+    "a webhook's secret": rb"whsec_[A-Za-z0-9+/=]{16,}",
+    "a presigned query": rb"X-Amz-(?:Signature|Credential|Security-Token)=",
+    "a signature": rb"AWS4-HMAC-SHA256",
+    "a provider's key": rb"sim-[a-z]+-?key|\bsk-[A-Za-z0-9-]{16,}",
+    "a conversation": rb'\\?"(?:messages|choices|prompt|embedding|b64_json)\\?" ?: ?[\[{"\\]',
+}
+"""Patterns of what no line may have, whoever wrote it."""
+SAMPLES = {
+    "a key of a tenant": b"Bearer gwk_0123456789abcdefghijklmnop",
+    "a webhook's secret": b"whsec_MDEyMzQ1Njc4OWFiY2RlZg==",
+    "a presigned query": b"https://s3/files/a?X-Amz-Algorithm=x&X-Amz-Signature=0123",
+    "a signature": b"Authorization: AWS4-HMAC-SHA256 Credential=a",
+    "a provider's key": b"Bearer sk-proj-0123456789abcdef",
+    "a conversation": rb'{"event": "x", "body": "{\"messages\": [{\"role\"',
+}
 
 
 def function_logs(local: Gateway) -> bytes:
-    """Everything every function has written, as CloudWatch Logs has it."""
+    """Everything every function has written, as CloudWatch Logs has it, and the audit log."""
     logs = boto3.client(
         "logs",
         endpoint_url=local.aws_endpoint_url,
@@ -29,31 +61,136 @@ def function_logs(local: Gateway) -> bytes:
     return "\n".join(event["message"] for page in pages for event in page["events"]).encode()
 
 
-def test_no_prompt_reply_or_key_is_logged(local: Gateway, http: httpx.Client) -> None:
+def everything(local: Gateway) -> bytes:
+    """The logs, what the stack's processes wrote, and the archive."""
     assert local.folder is not None
-    secret = f"secret{uuid.uuid4().hex}"
-    for switch in ("", "[[status=500]]", "[[garbage]]", "[[cut_after=2]]"):
-        for stream in (False, True):
-            body = {
-                "model": "openai/gpt-4o-mini",
-                "messages": [{"role": "user", "content": f"{switch} {secret}"}],
-                "stream": stream,
-            }
-            http.post("/chat/completions", json=body)
-            http.post("/chat/completions", json={**body, "user": secret})
-    http.post("/chat/completions", json={"model": secret, "messages": secret, secret: 1})
-    for switch in ("", "[[status=500]]", "[[finish=filter]]", "[[linked]]"):
-        http.post("/images/generations", json={"model": "xai/grok-imagine-image", "prompt": f"{switch} {secret}"})
-    for switch in ("", "[[status=500]]", "[[cut=reset cut_after=1]]"):
-        spoken = {"model": "openai/tts-1", "voice": "alloy", "input": f"{switch} {secret}"}
-        for accept in ("application/json", "text/event-stream"):
-            http.post("/audio/speech", json={**spoken, "stream_format": "sse"}, headers={"accept": accept})
-        fields = {"model": (None, "openai/whisper-1"), "prompt": (None, f"{switch} {secret}")}
-        http.post("/audio/transcriptions", files={**fields, "file": ("a.wav", recording(secret, "wav"))})
-    issued = put_key(local.aws_endpoint_url, "demo", "alice", label=secret)
-    http.get("/models", headers={"authorization": f"Bearer {issued}"})
-    logs = function_logs(local) + b"".join(path.read_bytes() for path in (local.folder / "logs").iterdir())
-    assert b"request.completed" in logs
-    assert b"request.failed" in logs
-    for content in (secret, local.api_key, local.admin_key, issued, "sim-openai"):
-        assert content.encode() not in logs
+    eventually(lambda: True if waiting(local) == 0 else None)
+    s3 = aws(local, "s3")
+    [bucket] = [one["Name"] for one in s3.list_buckets()["Buckets"] if "archivebucket" in one["Name"].lower()]
+    keys = [
+        found["Key"]
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        for found in page["Contents"]
+    ]
+    archive = [gzip.decompress(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]
+    written = [path.read_bytes() for path in (local.folder / "logs").iterdir()]
+    return b"\n".join([function_logs(local), *archive, *written])
+
+
+@pytest.mark.parametrize("what", NEVER)
+def test_a_pattern_finds_what_it_is_for(what: str) -> None:
+    assert re.search(NEVER[what], SAMPLES[what])
+
+
+def test_every_function_has_logged(local: Gateway, http: httpx.Client) -> None:
+    """So that the others here do not pass because nothing is there to be found."""
+    names = [group["logGroupName"] for group in aws(local, "logs").describe_log_groups()["logGroups"]]
+    assert {
+        name.removeprefix("/aws/lambda/llm-gateway-") for name in names if "/lambda/llm-gateway-" in name
+    } == FUNCTIONS
+
+
+class Whisper:
+    """Asks every function with one secret in everything that it is given, and keeps what it is answered."""
+
+    def __init__(self, local: Gateway, http: httpx.Client, admin: httpx.Client) -> None:
+        self.secret = f"secret{uuid.uuid4().hex}"
+        self.answers: list[str] = []
+        self._local, self._http, self._admin = local, http, admin
+
+    def ask(self, method: str, path: str, client: httpx.Client | None = None, **body: Any) -> httpx.Response:
+        answer = (client or self._http).request(method, path, **body)
+        self.answers += [answer.headers.get("location", "")]
+        self.answers += [answer.text] if "json" in answer.headers.get("content-type", "") else []
+        return answer
+
+    def chats(self) -> None:
+        picture = {"url": f"{self._local.simulators}/_media/picture.png?X-Amz-Signature={self.secret}"}
+        for switch in ("", "[[status=500]]", "[[garbage]]", "[[cut_after=2]]"):
+            for stream in (False, True):
+                messages: list[Any] = [{"role": "user", "content": f"{switch} {self.secret}"}]
+                body = {"model": "openai/gpt-4o-mini", "messages": messages, "stream": stream}
+                self.ask("POST", "/chat/completions", json=body)
+                self.ask("POST", "/chat/completions", json={**body, "user": self.secret})
+        seen = [{"role": "user", "content": [{"type": "image_url", "image_url": picture}]}]
+        self.ask("POST", "/chat/completions", json={"model": "openai/gpt-4o-mini", "messages": seen})
+        self.ask("POST", "/chat/completions", json={"model": self.secret, "messages": self.secret, self.secret: 1})
+
+    def media(self) -> None:
+        for switch in ("", "[[status=500]]", "[[finish=filter]]", "[[linked]]"):
+            prompt = f"{switch} {self.secret}"
+            self.ask("POST", "/images/generations", json={"model": "xai/grok-imagine-image", "prompt": prompt})
+            self.ask("POST", "/embeddings", json={"model": "openai/text-embedding-3-small", "input": prompt})
+            spoken = {"model": "openai/gpt-4o-mini-tts", "voice": "alloy", "input": prompt, "instructions": self.secret}
+            for accepted in ("application/octet-stream", "application/json"):
+                self.ask("POST", "/audio/speech", json=spoken, headers={"accept": accepted})
+            fields = {"model": (None, "openai/whisper-1"), "prompt": (None, prompt)}
+            heard = {**fields, "file": ("a.wav", recording(self.secret, "wav"))}
+            self.ask("POST", "/audio/transcriptions", files=heard)
+        for switch in ("", "[[video=failed]]"):
+            order = {"model": "xai/grok-imagine-video", "seconds": "1", "size": "480x480"}
+            video = self.ask("POST", "/videos", json={**order, "prompt": f"{switch} {self.secret}"}).json()["id"]
+            eventually(lambda video=video: self._has_ended(video))  # type: ignore[misc]
+            self.ask("GET", f"/videos/{video}/content")
+
+    def _has_ended(self, video: str) -> bool | None:
+        return True if self.ask("GET", f"/videos/{video}").json()["status"] in ("completed", "failed") else None
+
+    def files_and_types(self) -> None:
+        form = {"file": (f"{self.secret}.txt", self.secret.encode())}
+        file = self.ask("POST", "/files", files=form, data={"purpose": "user_data"}).json()["id"]
+        for path in (f"/files/{file}", f"/files/{file}/content", f"/files/{self.secret}", "/files"):
+            self.ask("GET", path)
+        link = {"filename": f"{self.secret}.txt", "content_type": "text/plain", "bytes": 5, "purpose": "user_data"}
+        self.ask("POST", "/files", json=link)
+        schema = {"$id": "gts://gts.acme.app.geo.silent.v1~", "type": "object", "description": self.secret}
+        self.ask("POST", "/types", json={"types": [schema, {**schema, "type": self.secret}]})
+        self.ask("POST", "/types", json={"types": [schema]})
+        for path in ("/types", f"/types/{self.secret}", f"/models/{self.secret}", f"/usage?group_by={self.secret}"):
+            self.ask("GET", path)
+        self.ask("GET", f"/usage/requests/{self.secret}")
+
+    def hooks(self) -> None:
+        receiver = Receiver(self._local, answer={"action": "allow", "note": self.secret})
+        phrases = {"kind": "deny_list", "id": "words", "phrases": [self.secret]}
+        body = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": self.secret}]}
+        for hook in (receiver.hook(url=f"{receiver.hook()['url']}?token={self.secret}"), phrases):
+            key = tenant_with(self._local, hook, name=self.secret).key
+            self.ask("POST", "/chat/completions", json=body, headers={"authorization": f"Bearer {key}"})
+
+    def administration(self) -> str:
+        """A key that was issued."""
+        issued = put_key(self._local.aws_endpoint_url, "demo", "alice", label=self.secret)
+        self._http.get("/models", headers={"authorization": f"Bearer {issued}"})
+        self._http.get("/models", headers={"authorization": f"Bearer {self.secret}"})
+        self._admin.post("/tenants", json={"id": "silent", "name": self.secret, self.secret: 1})
+        self._admin.get(f"/tenants/demo/keys/{self.secret}")
+        self._admin.get("/tenants", headers={"authorization": f"Bearer {self.secret}"})
+        return issued
+
+    def signatures(self) -> Iterator[str]:
+        """Of every presigned URL that was given."""
+        return (found for answer in self.answers for found in SIGNED.findall(answer))
+
+
+def test_no_prompt_reply_or_key_is_logged(local: Gateway, http: httpx.Client, admin: httpx.Client) -> None:
+    whisper = Whisper(local, http, admin)
+    whisper.chats()
+    whisper.media()
+    whisper.files_and_types()
+    whisper.hooks()
+    issued = whisper.administration()
+    signatures = set(whisper.signatures())
+    assert len(signatures) > 5
+    logs = everything(local)
+    for told in (b"request.completed", b"request.failed", b"request.started", b"admin.key.issued", b"records.kept"):
+        assert told in logs
+    secrets = [whisper.secret, issued, local.api_key, local.admin_key, "sim-openai", WEBHOOK_SECRET, *signatures]
+    assert [secret for secret in secrets if secret.encode() in logs] == []
+
+
+@pytest.mark.parametrize("what", NEVER)
+def test_nothing_that_looks_like_one_is_logged(local: Gateway, what: str) -> None:
+    """Of the whole run, when all of it was run."""
+    logs = everything(local)
+    assert [logs[max(0, found.start() - 200) : found.end() + 20] for found in re.finditer(NEVER[what], logs)][:3] == []

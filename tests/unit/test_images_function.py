@@ -19,6 +19,7 @@ from gateway.model.catalog import AnySize, ImageFacts, ModelFacts, Prices, UnitP
 from gateway.model.errors import InvalidRequest, StorageUnavailable
 from gateway.model.file import File, StoredFile
 from gateway.model.http import HttpRequest, Sending
+from gateway.model.call import MAX_BEGIN_MS
 from gateway.model.limits import Allowance, Budget
 from gateway.model.record import UsageRecord
 from gateway.pipeline.images_parts import PARTS_AT_ONCE
@@ -534,7 +535,7 @@ async def test_storing_ends_by_the_deadline_of_the_answer(gateway: Gateway) -> N
 async def test_a_provider_is_waited_for_until_there_is_just_time_to_store(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.pipeline.images.KEEP_S", ANSWER_S - 0.05)
+    monkeypatch.setattr("gateway.pipeline.images.KEEP_S", MAX_BEGIN_MS / 1000 - 0.05)
 
     class Silent(Provider):
         @asynccontextmanager

@@ -10,12 +10,13 @@ from mangum import Mangum
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.entry.file_requests import read_announcement, read_form
-from gateway.entry.rest import Authorization, rest_app
+from gateway.entry.rest import rest_app
+from gateway.entry.visits import Reception, Visiting
 from gateway.entry.wiring import aws_world
 from gateway.model.errors import InvalidRequest, UnsupportedMediaType
 from gateway.model.file import Purpose, is_file_id
-from gateway.pipeline.authenticate import authenticate
 from gateway.pipeline.store_files import TenantFiles, described
+from gateway.pipeline.visit import Visit
 from gateway.ports import World
 
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
@@ -37,24 +38,28 @@ def files_handler() -> Mangum:
 
 
 def files_app(world: World) -> FastAPI:
-    app = rest_app()
+    app = rest_app(Reception(world, "files"))
     _add_routes_that_write(app, world)
     _add_routes_that_read(app, world)
     return app
 
 
-async def files_of(authorization: str | None, world: World) -> TenantFiles:
-    """The files of the key's tenant. Raises what `authenticate` does."""
-    principal = await authenticate(authorization, "files", world)
-    return TenantFiles(principal.tenant.id, world.files, world.clock)
+def files_of(visit: Visit, world: World) -> TenantFiles:
+    """The files of the key's tenant."""
+    return TenantFiles(visit.tenant_id, world.files, world.clock)
+
+
+def one_of(visit: Visit, file_id: str, world: World) -> TenantFiles:
+    """The same, for a request about one of them."""
+    if is_file_id(file_id):
+        visit.note(file_id=file_id)
+    return files_of(visit, world)
 
 
 def _add_routes_that_write(app: FastAPI, world: World) -> None:
-    @app.post("/v1/files")
-    async def create(
-        request: Request, authorization: Authorization = None, idempotency_key: IdempotencyKey = None
-    ) -> dict[str, Any]:
-        files = await files_of(authorization, world)
+    @app.post("/v1/files", name="create")
+    async def create(request: Request, visit: Visiting, idempotency_key: IdempotencyKey = None) -> dict[str, Any]:
+        files = files_of(visit, world)
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type == "application/json":
             told = read_announcement(await request.body())
@@ -65,24 +70,28 @@ def _add_routes_that_write(app: FastAPI, world: World) -> None:
         else:
             said = f"not '{media_type or 'none'}'"
             raise UnsupportedMediaType(f"Send Content-Type multipart/form-data or application/json, {said}.")
+        visit.note(file_id=file.id)
+        if not file.is_pending:
+            visit.note_bytes(file.size_bytes)
         return await files.describe(file)
 
-    @app.post("/v1/files/{file_id}/complete")
-    async def complete(file_id: str, authorization: Authorization = None) -> dict[str, Any]:
-        files = await files_of(authorization, world)
-        return await files.describe(await files.complete(file_id))
+    @app.post("/v1/files/{file_id}/complete", name="complete")
+    async def complete(file_id: str, visit: Visiting) -> dict[str, Any]:
+        files = one_of(visit, file_id, world)
+        file = await files.complete(file_id)
+        visit.note_bytes(file.size_bytes)
+        return await files.describe(file)
 
-    @app.delete("/v1/files/{file_id}")
-    async def delete(file_id: str, authorization: Authorization = None) -> dict[str, Any]:
-        files = await files_of(authorization, world)
-        await files.delete(file_id)
+    @app.delete("/v1/files/{file_id}", name="delete")
+    async def delete(file_id: str, visit: Visiting) -> dict[str, Any]:
+        await one_of(visit, file_id, world).delete(file_id)
         return {"id": file_id, "object": "file", "deleted": True}
 
 
 def _add_routes_that_read(app: FastAPI, world: World) -> None:
-    @app.get("/v1/files")
-    async def list_files(query: Annotated[Listing, Query()], authorization: Authorization = None) -> dict[str, Any]:
-        files = await files_of(authorization, world)
+    @app.get("/v1/files", name="list")
+    async def list_files(query: Annotated[Listing, Query()], visit: Visiting) -> dict[str, Any]:
+        files = files_of(visit, world)
         if query.after is not None and not is_file_id(query.after):
             raise InvalidRequest("after is not the id of a file.", param="after")
         page = await files.page(query.limit, query.after, query.purpose)
@@ -90,12 +99,13 @@ def _add_routes_that_read(app: FastAPI, world: World) -> None:
         ends = {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
         return {"object": "list", "data": data, **ends, "has_more": page.has_more}
 
-    @app.get("/v1/files/{file_id}")
-    async def retrieve(file_id: str, authorization: Authorization = None) -> dict[str, Any]:
-        files = await files_of(authorization, world)
+    @app.get("/v1/files/{file_id}", name="retrieve")
+    async def retrieve(file_id: str, visit: Visiting) -> dict[str, Any]:
+        files = one_of(visit, file_id, world)
         return await files.describe(await files.find(file_id))
 
-    @app.get("/v1/files/{file_id}/content")
-    async def content(file_id: str, authorization: Authorization = None) -> RedirectResponse:
-        link = await (await files_of(authorization, world)).content(file_id)
+    @app.get("/v1/files/{file_id}/content", name="content")
+    async def content(file_id: str, visit: Visiting) -> RedirectResponse:
+        file, link = await one_of(visit, file_id, world).content(file_id)
+        visit.note_bytes(file.size_bytes)
         return RedirectResponse(link.url, 302, {"cache-control": "no-store"})

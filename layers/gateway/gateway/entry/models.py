@@ -10,9 +10,9 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from mangum import Mangum
 
-from gateway.entry.rest import Authorization, rest_app
+from gateway.entry.rest import rest_app
+from gateway.entry.visits import Reception, Visiting
 from gateway.entry.wiring import aws_world, shared_folder
-from gateway.pipeline.authenticate import authenticate
 from gateway.pipeline.list_models import approved_models, describe
 from gateway.pipeline.route import find_approved
 from gateway.ports import World
@@ -24,18 +24,16 @@ def models_handler() -> Mangum:
 
 
 def models_app(world: World, shared: Path) -> FastAPI:
-    app = rest_app()
+    app = rest_app(Reception(world, "models", is_quiet=True))
     document = yaml.load((shared / "openapi.yaml").read_bytes(), Loader=yaml.CSafeLoader)
 
-    @app.get("/v1/models")
-    async def list_models(authorization: Authorization = None) -> dict[str, Any]:
-        principal = await authenticate(authorization, "models", world)
-        return {"object": "list", "data": approved_models(principal, world.catalog, world.clock.now_s())}
+    @app.get("/v1/models", name="list")
+    async def list_models(visit: Visiting) -> dict[str, Any]:
+        return {"object": "list", "data": approved_models(visit.principal, world.catalog, world.clock.now_s())}
 
-    @app.get("/v1/models/{model:path}")
-    async def retrieve_model(model: str, authorization: Authorization = None) -> dict[str, Any]:
-        principal = await authenticate(authorization, "models", world)
-        return describe(*find_approved(model, principal, world.catalog, world.clock.now_s()))
+    @app.get("/v1/models/{model:path}", name="retrieve")
+    async def retrieve_model(model: str, visit: Visiting) -> dict[str, Any]:
+        return describe(*find_approved(model, visit.principal, world.catalog, world.clock.now_s()))
 
     @app.get("/openapi.json")
     async def openapi() -> JSONResponse:

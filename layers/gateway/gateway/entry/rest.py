@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import FastAPI, Header, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
@@ -18,6 +18,7 @@ from starlette.responses import Response
 from gateway.adapters.telemetry import log_defect, name_the_lines
 from gateway.entry.http import Arrival, cors_headers, error_body, error_headers
 from gateway.entry.powertools import RestRecords, function_name
+from gateway.entry.visits import Reception, see_out
 from gateway.model.errors import (
     Detail,
     GatewayError,
@@ -29,13 +30,16 @@ from gateway.model.errors import (
 )
 from gateway.model.telemetry import RestLine, outcome_of
 
-Authorization = Annotated[str | None, Header()]
 _PARTS_OF_A_REQUEST = ("query", "header", "path", "body")
 
 
-def rest_app() -> FastAPI:
-    """An application without routes. The contract is `shared/openapi.yaml`, so FastAPI's own document is off."""
+def rest_app(reception: Reception | None = None) -> FastAPI:
+    """An application without routes. The contract is `shared/openapi.yaml`, so FastAPI's own document is off.
+
+    `reception`: for those whose routes are `Visiting`.
+    """
     app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app.state.reception = reception
     app.state.records = RestRecords()
     app.middleware("http")(_name_the_request)
 
@@ -84,7 +88,7 @@ def _place(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
 async def _name_the_request(request: Request, call_next: RequestResponseEndpoint) -> Response:
     request.state.arrival = arrival = Arrival.of(request.scope)
     name_the_lines(arrival.ids)
-    request.state.error = None
+    request.state.error = request.state.exchange = None
     started_s = time.monotonic()
     try:
         response = await call_next(request)
@@ -95,6 +99,7 @@ async def _name_the_request(request: Request, call_next: RequestResponseEndpoint
     response.headers["x-request-id"] = arrival.echoed_id
     response.headers["x-gateway-request-id"] = arrival.request_id
     response.headers.update(cors_headers())
+    await see_out(request, response)
     request.app.state.records.write(_line_of(request, response.status_code, time.monotonic() - started_s))
     return response
 
@@ -102,11 +107,15 @@ async def _name_the_request(request: Request, call_next: RequestResponseEndpoint
 def _line_of(request: Request, status: int, took_s: float) -> RestLine:
     error: GatewayError | None = request.state.error
     arrival: Arrival = request.state.arrival
+    principal = request.state.exchange.principal if request.state.exchange else None
     return RestLine(
         event="request.failed" if error else "request.completed",
         request_id=arrival.request_id,
         lambda_request_id=arrival.lambda_request_id,
         trace_id=arrival.trace.id,
+        tenant_id=principal.tenant.id if principal else None,
+        user_id=principal.user.id if principal else None,
+        key_id=principal.key.id if principal else None,
         function=function_name(),
         method=request.method,
         route=getattr(request.scope.get("route"), "path", None),

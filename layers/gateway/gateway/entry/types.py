@@ -9,11 +9,12 @@ from fastapi import FastAPI, Query, Request
 from mangum import Mangum
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.entry.rest import Authorization, rest_app, validated
+from gateway.entry.rest import rest_app, validated
+from gateway.entry.visits import Reception, Visiting
 from gateway.entry.wiring import aws_world
 from gateway.model.errors import PayloadTooLarge, UnreadableBody, UnsupportedMediaType
-from gateway.pipeline.authenticate import authenticate
 from gateway.pipeline.tenant_types import TenantTypes
+from gateway.pipeline.visit import Visit
 from gateway.ports import World
 
 # Holding 256 KB of schema against its dialect takes seconds, and there are 29 of them.
@@ -38,32 +39,35 @@ def types_handler() -> Mangum:
 
 
 def types_app(world: World) -> FastAPI:
-    app = rest_app()
+    app = rest_app(Reception(world, "types"))
 
-    async def types_of(authorization: str | None) -> TenantTypes:
-        principal = await authenticate(authorization, "types", world)
-        return TenantTypes(principal.tenant.id, world.types)
+    def types_of(visit: Visit) -> TenantTypes:
+        return TenantTypes(visit.tenant_id, world.types)
 
-    @app.post("/v1/types", status_code=201)
-    async def register(request: Request, authorization: Authorization = None) -> dict[str, Any]:
-        types = await types_of(authorization)
+    @app.post("/v1/types", status_code=201, name="register")
+    async def register(request: Request, visit: Visiting) -> dict[str, Any]:
         registration = read_registration(request.headers.get("content-type", ""), await request.body())
-        return {"object": "list", "data": await types.register(registration.types)}
+        registered = await types_of(visit).register(registration.types)
+        visit.note(type_ids=[each["id"] for each in registered])
+        return {"object": "list", "data": registered}
 
-    @app.get("/v1/types")
-    async def list_types(query: Annotated[Listing, Query()], authorization: Authorization = None) -> dict[str, Any]:
-        types = await types_of(authorization)
+    @app.get("/v1/types", name="list")
+    async def list_types(query: Annotated[Listing, Query()], visit: Visiting) -> dict[str, Any]:
+        types = types_of(visit)
         page = await types.page(query.pattern, query.after, query.limit)
         first, last = (page.data[0]["id"], page.data[-1]["id"]) if page.data else (None, None)
         return {"object": "list", "data": page.data, "first_id": first, "last_id": last, "has_more": page.has_more}
 
-    @app.get("/v1/types/{type_id}")
-    async def retrieve(type_id: str, authorization: Authorization = None) -> dict[str, Any]:
-        return await (await types_of(authorization)).retrieve(type_id)
+    @app.get("/v1/types/{type_id}", name="retrieve")
+    async def retrieve(type_id: str, visit: Visiting) -> dict[str, Any]:
+        found = await types_of(visit).retrieve(type_id)
+        visit.note(type_ids=[found["id"]])
+        return found
 
-    @app.delete("/v1/types/{type_id}")
-    async def delete(type_id: str, authorization: Authorization = None) -> dict[str, Any]:
-        await (await types_of(authorization)).delete(type_id)
+    @app.delete("/v1/types/{type_id}", name="delete")
+    async def delete(type_id: str, visit: Visiting) -> dict[str, Any]:
+        await types_of(visit).delete(type_id)
+        visit.note(type_ids=[type_id])
         return {"id": type_id, "object": "type", "deleted": True}
 
     return app

@@ -9,11 +9,11 @@ from fastapi.responses import Response
 from mangum import Mangum
 
 from gateway.entry.record_wiring import Aws
-from gateway.entry.rest import Authorization, rest_app
+from gateway.entry.rest import rest_app
 from gateway.entry.usage_reports import ReportRequest, report_response
+from gateway.entry.visits import Reception, Visiting
 from gateway.entry.wiring import aws_world
 from gateway.model.rollup import DIMENSIONS
-from gateway.pipeline.authenticate import authenticate
 from gateway.pipeline.usage_report import usage_report
 from gateway.pipeline.usage_request import usage_of_request
 from gateway.ports import World
@@ -26,20 +26,16 @@ def usage_handler() -> Mangum:
 
 
 def usage_app(world: World, usage: UsageStore) -> FastAPI:
-    app = rest_app()
+    app = rest_app(Reception(world, "usage", is_quiet=True))
 
-    @app.get("/v1/usage")
-    async def report(
-        request: Request, asked: Annotated[ReportRequest, Query()], authorization: Authorization = None
-    ) -> Response:
-        principal = await authenticate(authorization, "usage", world)
+    @app.get("/v1/usage", name="report")
+    async def report(request: Request, asked: Annotated[ReportRequest, Query()], visit: Visiting) -> Response:
         query = asked.query(DIMENSIONS, world.clock.now_s())
-        found = await usage_report([principal.tenant.id], query, usage)
+        found = await usage_report([visit.tenant_id], query, usage)
         return report_response(found, query, request, asked)
 
-    @app.get("/v1/usage/requests/{request_id}")
-    async def retrieve(request_id: str, authorization: Authorization = None) -> dict[str, Any]:
-        principal = await authenticate(authorization, "usage", world)
-        return await usage_of_request(principal.tenant.id, request_id, usage)
+    @app.get("/v1/usage/requests/{request_id}", name="request")
+    async def retrieve(request_id: str, visit: Visiting) -> dict[str, Any]:
+        return await usage_of_request(visit.tenant_id, request_id, usage)
 
     return app

@@ -144,6 +144,9 @@ class RestLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_id: str
     lambda_request_id: str | None = None
     trace_id: str | None = None
+    tenant_id: str | None = None
+    user_id: str | None = None
+    key_id: str | None = None
     function: str = field(name=FUNCTION)
     method: str = field(name="http.request.method")
     route: str | None = field(name="http.route", default=None)

@@ -13,6 +13,9 @@ Unit: TypeAlias = Literal[
 ]
 UnitName: TypeAlias = str
 
+FILE_BYTES: UnitName = "file_bytes"
+"""Of files that were stored or given out. Nobody charges for them."""
+
 REQUESTS: Unit = "requests"
 """Each answered call is one, without being counted."""
 FEES: frozenset[UnitName] = frozenset({REQUESTS, "web_searches", "grounded_prompts"})

@@ -83,8 +83,8 @@ Facts: TypeAlias = Mapping[str, Any]
 async def take(
     request_id: str, demand: Demand, principal: Principal, facts: Facts, world: World, admission: int = 0
 ) -> Ticket:
-    """The holds, or why there are none, in a ticket. `facts`: of the request, for whoever has to record its loss.
-    `admission`: as of a hold.
+    """The holds, or why there are none, in a ticket. `facts`: of the request, for whoever has to record its loss;
+    without any nobody does. `admission`: as of a hold.
     """
     ticket = Ticket(hold_name(request_id), demand, principal, world.ledger, world.clock.now_s(), admission=admission)
     await _take(ticket, facts)
@@ -144,7 +144,7 @@ def _hold(level: Level, ticket: Ticket, facts: Facts) -> Hold:
         cost_nano_usd=demand.cost_nano_usd,
         rules=tuple(suffix(models) for models in rules_of(allowance, demand.model_id)),
         user_id=principal.user.id,
-        request={**facts, "model": demand.model_id} if level == "user" else None,
+        request={**facts, "model": demand.model_id} if facts and level == "user" else None,
         admission=ticket.admission,
     )
 

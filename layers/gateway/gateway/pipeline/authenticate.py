@@ -32,12 +32,6 @@ async def caller_of(authorization: str | None, world: World) -> Caller:
     return Caller(key_hash=hashlib.sha256(credential.encode()).hexdigest())
 
 
-async def authenticate(authorization: str | None, scope: Scope, world: World) -> Principal:
-    """The holder of the bearer key, read anew. Raises as `caller_of` and `usable`."""
-    caller = await caller_of(authorization, world)
-    return usable(await world.access.read(caller), caller, scope, world.clock.now_s())
-
-
 def usable(principal: Principal | None, caller: Caller, scope: Scope, now_s: float) -> Principal:
     """The principal, if it may be used now and for that.
 

@@ -37,12 +37,18 @@ async def conclude(exchange: Exchange, world: World) -> None:
         await _go_on(exchange, world)
         return
     world.records.write(line_of(exchange, exchange.ended_s))
+    await close(exchange, world)
+
+
+async def close(exchange: Exchange, world: World) -> None:
+    """Tells and settles a request of which the log has its line."""
     if exchange.principal is None:
         return  # of a stranger there is nothing to tell but the log's line
     left_out = _left_out(exchange, exchange.principal, world)
     if left_out is None:
         return  # of a flood the log's lines are enough
-    await world.events.send([*told_of(exchange, world, left_out)])
+    if told := [*told_of(exchange, world, left_out)]:
+        await world.events.send(told)
     await _settle(exchange, world)
     await delete_uploads(exchange, world)
 
@@ -72,7 +78,7 @@ async def _settle(exchange: Exchange, world: World) -> None:
         await give_back(ticket.stands_for)  # an account that did answer; its cost comes with the usage record
     now_s = world.clock.now_s()
     tokens = sum(attempt.usage.total_tokens for attempt in exchange.attempts if attempt.usage is not None)
-    used = Used(exchange.cost_nano_usd or 0, tokens, was_executed=bool(exchange.attempts))
+    used = Used(exchange.cost_nano_usd or 0, tokens, was_executed=exchange.was_executed)
     try:
         settled = await settle(ticket, used, now_s)
     except AdmissionUnavailable as error:
@@ -86,18 +92,21 @@ async def _settle(exchange: Exchange, world: World) -> None:
 def told_of(exchange: Exchange, world: World, left_out: int = 0) -> Iterator[Told]:
     """A start and an end, and a usage record for each attempt; one without an attempt where something was held.
 
-    `left_out`: refusals like this one that were not told.
+    Of a quiet request nothing, but that it was refused. `left_out`: refusals like this one that were not told.
     """
+    ending = ending_of(exchange.error.code if exchange.error else None)
+    if exchange.is_quiet and ending != "request.blocked":
+        return
     now_s = world.clock.now_s()
     of = attribution_of(exchange)
     yield _started(exchange, of)
     for number, attempt in enumerate(exchange.attempts, start=1):
         yield _usage_of(attempt, number, exchange, of, world)
-    if not exchange.attempts and exchange.ticket is not None:
+    if not exchange.attempts and exchange.ticket is not None and not exchange.is_quiet:
         yield _usage_without_attempt(exchange, of, now_s)
     yield AuditEvent(
         id=f"{of.request_id}.ended",
-        event=ending_of(exchange.error.code if exchange.error else None),
+        event=ending,
         at_s=now_s,
         tenant_id=of.tenant_id,
         of=of,
@@ -169,10 +178,11 @@ def _usage_without_attempt(exchange: Exchange, of: Attribution, now_s: float) ->
         of=of,
         attempt=0,
         at_s=now_s,
-        outcome="refused",
+        outcome=("error" if exchange.error else "ok") if exchange.was_executed else "refused",
         code=exchange.error.code if exchange.error else None,
         model_requested=exchange.model_requested,
         stream=exchange.stream,
+        units=exchange.units,
         cost_nano_usd=0,
     )
 
@@ -185,11 +195,11 @@ def _end_facts(exchange: Exchange) -> dict[str, Any]:
         "model_requested": exchange.model_requested,
         "model_used": used.route.model_id if used else None,
         "provider": used.route.provider.name if used else None,
-        "stream": exchange.stream,
-        "status": error.status if error else 200,
+        "stream": exchange.stream if exchange.asks_model else None,
+        "status": error.status if error else exchange.status or 200,
         "code": error.code if error else None,
         "provider_code": error.provider_code if error else None,
-        "attempts": len(exchange.attempts),
+        "attempts": len(exchange.attempts) if exchange.asks_model else None,
         "prompt_tokens": usage.prompt_tokens if usage else None,
         "completion_tokens": usage.completion_tokens if usage else None,
         "cost_nano_usd": exchange.cost_nano_usd,
@@ -198,6 +208,7 @@ def _end_facts(exchange: Exchange) -> dict[str, Any]:
         "overhead_ms": exchange.overhead_ms(exchange.ended_s),
         "ttft_ms": milliseconds(used.ttft_s) if used and used.ttft_s is not None else None,
         **_hook_facts(exchange),
+        **exchange.about,
     }
     return {name: value for name, value in facts.items() if value is not None}
 

@@ -15,6 +15,7 @@ from gateway.model.http import Sending
 from gateway.model.reply import Chunk, Reply
 from gateway.model.tenant import Principal
 from gateway.model.trace import Trace
+from gateway.model.units import UnitName
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.admit import Ticket
 from gateway.pipeline.route import AnyRoute
@@ -71,6 +72,8 @@ class Exchange:
     `is_held_back`: whether a stream has to be whole before any of it may be seen.
     `job_id`: of the job that it became. `goes_on`: whether that job is still to tell of its end, and to settle what is
     held.
+    `asks_model`: whether it is executed by an attempt. `is_quiet`: leaves no record, unless it is refused.
+    `about`, `units`: ids and amounts of what one that asks no model did.
     """
 
     request_id: str
@@ -98,6 +101,16 @@ class Exchange:
     status: int | None = None
     job_id: str | None = None
     goes_on: bool = False
+    asks_model: bool = True
+    is_quiet: bool = False
+    about: dict[str, Any] = field(default_factory=dict)
+    units: dict[UnitName, int] = field(default_factory=dict)
+
+    @property
+    def was_executed(self) -> bool:
+        """Whether anything was done beyond finding out whether it may be."""
+        let_in = self.ticket is not None and self.ticket.refusal is None
+        return bool(self.attempts) or (let_in and not self.asks_model)
 
     @property
     def usage(self) -> TokenUsage | None:
@@ -138,7 +151,9 @@ class Exchange:
         self.model_requested, self.conversation_id, self.stream = call.model, call.conversation_id, stream
 
     def facts(self) -> dict[str, Any]:
-        """What the hold keeps, for the record of a request that is lost with its function."""
+        """What the hold keeps, for the record of a request that is lost with its function; none of a quiet one."""
+        if self.is_quiet:
+            return {}
         return {
             "request_id": self.request_id,
             "operation": self.operation,

@@ -15,7 +15,8 @@ from gateway.model.tenant import Principal
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """The most one request can use. `model_id`: "provider/model". `cost_nano_usd`: 0 where no price is known.
+    """The most one request can use. `model_id`: "provider/model", empty for one that asks no model: nothing of it is
+    charged or counted in tokens. `cost_nano_usd`: 0 where no price is known.
 
     `lease_s`: how long it can run.
     """
@@ -84,6 +85,8 @@ def _meters(allowance: Allowance, demand: Demand, now_s: float, share: Share) ->
 def _always_counted(models: str, demand: Demand, now_s: float) -> Iterator[Meter]:
     """So that a limit that is set later knows what runs already, and a budget what was spent before."""
     yield Meter(f"n{suffix(models)}", "concurrent", 1, models=models)
+    if not demand.model_id:
+        return
     for window in (day_of(now_s), month_of(now_s)):
         yield Meter(f"c{window}{suffix(models)}", "spend", demand.cost_nano_usd, models=models)
 
@@ -110,7 +113,7 @@ def _by_rules(allowance: Allowance, demand: Demand, now_s: float) -> Iterator[Me
 
         if limits.requests_per_minute is not None:
             yield meter(f"r{minute}{rule}", "requests", 1, limits.requests_per_minute, minute_ends_s)
-        if limits.tokens_per_minute is not None:
+        if limits.tokens_per_minute is not None and demand.model_id:
             yield meter(f"t{minute}{rule}", "tokens", demand.tokens, limits.tokens_per_minute, minute_ends_s)
         if limits.concurrent_requests is not None:
             yield meter(f"n{rule}", "concurrent", 1, limits.concurrent_requests, None)
@@ -118,7 +121,7 @@ def _by_rules(allowance: Allowance, demand: Demand, now_s: float) -> Iterator[Me
             number = int(now_s) // burst.seconds
             name, ends_s = f"b{burst.seconds}.{number}{rule}", (number + 1) * burst.seconds
             yield meter(name, "burst", 1, burst.requests, ends_s)
-    for budget in budgets_on(allowance, demand.model_id):
+    for budget in budgets_on(allowance, demand.model_id) if demand.model_id else ():
         yield _budget_meter(budget, demand.cost_nano_usd, now_s, budget.nano_usd)
 
 

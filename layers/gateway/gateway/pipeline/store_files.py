@@ -94,12 +94,12 @@ class TenantFiles:
         await self._files.head(self._tenant_id, file_id)
         await self._files.delete(self._tenant_id, file_id)
 
-    async def content(self, file_id: str) -> Link:
+    async def content(self, file_id: str) -> tuple[File, Link]:
         """Raises InvalidRequest (400) for a file that is not completed."""
         file = await self._files.head(self._tenant_id, file_id)
         if file.is_pending:
             raise InvalidRequest(f"The upload is not completed: POST /v1/files/{file_id}/complete.", param="file_id")
-        return await self._files.link(self._tenant_id, file)
+        return file, await self._files.link(self._tenant_id, file)
 
     async def describe(self, file: File) -> dict[str, Any]:
         """An OpenAI file object, with the link that is of use now: to download, or to upload what is pending."""

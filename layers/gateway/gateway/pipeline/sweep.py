@@ -150,7 +150,7 @@ async def _settle(overdue: Overdue, records: Sequence[UsageRecord], world: Sweep
 def lost_record(overdue: Overdue, holder: tuple[Tenant, User] | None, now_s: float) -> UsageRecord:
     """All it could have cost, unless the tenant's policy is that lost requests cost nothing."""
     facts, (_, hold) = overdue.facts, overdue.holds[0]
-    model: str | None = facts.get("model")
+    model: str | None = facts.get("model") or None
     is_free = holder is not None and holder[0].lost_requests == "release"
     return UsageRecord(
         of=Attribution(
