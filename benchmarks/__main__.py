@@ -7,19 +7,25 @@ import signal
 import sys
 from pathlib import Path
 
-from benchmarks import alone, machine, storing, through_stack
+from benchmarks import alone, governed, killed, machine, storing, through_stack
 from benchmarks.report import Report, document, text
 from local.console import Problem, Progress
 
 RESULTS = Path(__file__).parent / "results"
 ROUNDS, QUICK_ROUNDS = 5, 2
 QUICK_SHARE = 0.25
+PARTS = ("A", "B", "C", "D", "E")
+USUAL_PARTS = ("A", "B", "C")
+"""Of a run in which nothing is chosen; the others take many minutes."""
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument(
-        "--only", choices=("A", "B", "C"), help="A: the gateway's code alone; B: through the local stack; C: storing"
+        "--only",
+        nargs="+",
+        choices=PARTS,
+        help="A: the gateway's code alone; B: through the local stack; C: storing; D: racing for budgets; E: killed",
     )
     parser.add_argument("--rounds", type=int, help=f"rounds of interleaved slices (default {ROUNDS})")
     parser.add_argument("--quick", action="store_true", help="a quarter of the requests in two rounds: a first look")
@@ -32,7 +38,7 @@ def run(chosen: argparse.Namespace, progress: Progress) -> Report:
     """Raises Problem."""
     report = Report()
     share = QUICK_SHARE if chosen.quick else 1.0
-    parts = {chosen.only} if chosen.only else {"A", "B", "C"}
+    parts = set(chosen.only or USUAL_PARTS)
     if parts & {"A", "C"} and not machine.IS_LINUX:
         progress.say("parts A and C read Linux's process clocks and are left out here")
         parts -= {"A", "C"}
@@ -42,6 +48,10 @@ def run(chosen: argparse.Namespace, progress: Progress) -> Report:
         report.add(through_stack.measure(chosen.rounds, share, progress))
     if "C" in parts:
         report.add(storing.measure(progress))
+    if "D" in parts:
+        report.add(governed.measure(share, progress))
+    if "E" in parts:
+        report.add(killed.measure(share, progress))
     return report
 
 

@@ -39,6 +39,15 @@ IMPORT_CPU = Aim("import of the chat function, CPU", "ms", 450.0)
 OVERHEAD_P99 = Aim("overhead_ms p99", "", 50.0, strict=True)
 STORING_PEAK = Aim("peak memory of the videos function, a video of 200 MB stored", "MB", 200.0)
 FAILED_REQUESTS = Aim("failed or unsent requests through the stack", "", 0.0)
+OVERSPENT = Aim("nano-USD spent beyond budgets", "", 0.0)
+BEYOND_RATE = Aim("requests served beyond a rate", "", 0.0)
+REFUSED_THOUGH_IT_FITS = Aim("requests refused that fit, once all was given back", "", 0.0)
+BOOKS_DIFFER = Aim("nano-USD between books, usage records and replies", "", 0.0)
+UNRECORDED = Aim("requests without a usage record", "", 0.0)
+OTHERWISE_ANSWERED = Aim("requests that failed otherwise", "", 0.0)
+LEAKED_HOLDS = Aim("holds left after the sweep", "", 0.0)
+MISSING_ENDS = Aim("starts in the audit log without exactly one end", "", 0.0)
+COUNTED_TWICE = Aim("usage records counted twice or not at all", "", 0.0)
 
 
 def added_latency(what: str) -> dict[int, Aim]:

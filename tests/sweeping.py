@@ -12,7 +12,7 @@ from gateway.admin_ports import Outbox
 from gateway.entry.chat import chat_app
 from gateway.model.catalog import ModelFacts, Prices
 from gateway.model.ledger import Reading
-from gateway.model.record import TERMINAL, Told
+from gateway.model.record import TERMINAL, Told, UsageRecord
 from gateway.model.rollup import add_to
 from gateway.model.tenant import Principal, Tenant
 from gateway.pipeline.keep import Letter, keep
@@ -104,6 +104,7 @@ class Stage:
     records: ListRecords = field(default_factory=ListRecords)
     holders: FixedHolders = field(default_factory=FixedHolders)
     outbox: Outbox = field(default_factory=lambda: MemoryDirectory(MemoryLedger()))
+    delivered: int = 0
 
     def __post_init__(self) -> None:
         self.store = self.usage or MemoryUsage(self.clock, ledger=self.ledger)
@@ -133,6 +134,7 @@ class Stage:
         """Everything that was told so far comes, and comes again."""
         told: list[Told] = [*self.events.told, *reversed(self.events.told)]
         letters = [Letter(f"m{number}", one) for number, one in enumerate(told)]
+        self.delivered += sum(isinstance(one, UsageRecord) for one in told)
         world = RecordsWorld(self.store, self.archive, self.log, self.records, self.clock)
         assert (await keep(letters, world)).again == set()
 

@@ -108,6 +108,18 @@ async def test_a_change_that_changes_nothing_is_told_to_nobody(
     assert [name for name, _ in office.told()] == ["admin.tenant.created"]
 
 
+ALL_FOUR = {
+    "requests_per_minute": 1,
+    "tokens_per_minute": 1,
+    "concurrent_requests": 1,
+    "burst": {"requests": 1, "seconds": 1},
+}
+TOO_MANY = {
+    "limits": [{**ALL_FOUR, "models": f"m{number}"} for number in range(16)],
+    "budgets": [{"window": "day", "usd": 1, "models": f"m{number}"} for number in range(9)],
+}
+
+
 @pytest.mark.parametrize(
     ("body", "param", "pointer"),
     [
@@ -138,6 +150,8 @@ async def test_a_change_that_changes_nothing_is_told_to_nobody(
             "hooks[0].schema.type",
             "/hooks/0/schema/type",
         ),
+        ({"id": "beta", "allowance": TOO_MANY}, "allowance.limits", "/allowance/limits"),
+        ({"id": "beta", "user_allowance": TOO_MANY}, "user_allowance.limits", "/user_allowance/limits"),
         (
             {"id": "beta", "hooks": [{"kind": "mask_pii", "id": "a"}, {"kind": "size", "id": "a"}]},
             "hooks[1].id",

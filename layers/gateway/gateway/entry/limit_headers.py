@@ -13,7 +13,8 @@ BUDGET_REMAINING = "x-gateway-budget-remaining-usd"
 def limit_headers(ticket: Ticket | None) -> dict[str, str]:
     """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}` and the budget's rest, of what is limited.
 
-    As this request left it, its own hold included. The form of a reset is OpenAI's: "12s", also "0s".
+    As this request left it, its own hold included. Where the counters are spread over shards, a request sees one of
+    them: what is left in the others is taken to be as much. The form of a reset is OpenAI's: "12s", also "0s".
     """
     if ticket is None:
         return {}
@@ -22,7 +23,7 @@ def limit_headers(ticket: Ticket | None) -> dict[str, str]:
         if tightest := _tightest(ticket, unit):
             meter, remaining = tightest
             resets_s = max(0, (meter.ends_s or 0) - int(ticket.admitted_s))
-            headers[f"x-ratelimit-limit-{unit}"] = str(meter.limit)
+            headers[f"x-ratelimit-limit-{unit}"] = str(meter.whole or meter.limit)
             headers[f"x-ratelimit-remaining-{unit}"] = str(remaining)
             headers[f"x-ratelimit-reset-{unit}"] = f"{resets_s}s"
     if budget := _tightest(ticket, "spend"):
@@ -39,4 +40,4 @@ def _tightest(ticket: Ticket, kind: Kind) -> tuple[Meter, int] | None:
 def _remaining(entry: Entry, meter: Meter) -> int | None:
     if meter.limit is None:
         return None
-    return max(0, meter.limit - entry.reading.numbers.get(meter.name, 0))
+    return min(meter.left_of(entry.reading) * entry.account.shards, meter.whole or meter.limit)

@@ -5,6 +5,7 @@ An account is one record. Its numbers are named by what they count, the window t
     r<minute>        requests admitted in that minute          b<seconds>.<n>   in the n-th stretch of so many seconds
     t<minute>        tokens, as below                          n                requests that run now
     c<day> c<month>  nano-USD committed: settled and held      s<day> s<month>  nano-USD settled
+    a<day>.<nano-USD> a<month>.<nano-USD>                      how often it was told that so much is settled
 
 Minutes are counted from 1970; days are 2026-11-29, months 2026-11, both UTC. A rule for some models only adds "/" and a
 hash of its pattern. Committed less settled is what running requests hold. A hold stands in the same record as the
@@ -35,6 +36,7 @@ class Meter:
     """`amount` is added to the number `name` while the result stays within `limit`; None only counts.
 
     `models`: the pattern that the rule is for. `ends_s`: Unix seconds at which the window ends, None for none.
+    `whole`: the limit over all shards, of which `limit` is this account's share.
     """
 
     name: str
@@ -43,6 +45,10 @@ class Meter:
     limit: int | None = None
     models: str = ALL_MODELS
     ends_s: int | None = None
+    whole: int | None = None
+
+    def left_of(self, reading: Reading) -> int:
+        return max(0, (self.limit or 0) - reading.numbers.get(self.name, 0))
 
     def refuses(self, value: int) -> bool:
         return self.limit is not None and value + self.amount > self.limit
@@ -139,6 +145,12 @@ def booking(hold: Hold, cost_nano_usd: int) -> dict[str, int]:
     return dict.fromkeys(names, cost_nano_usd)
 
 
+def told_name(window: str, mark_nano_usd: int) -> str:
+    """`window`: as in the name of the number that has come to the mark, with its rule."""
+    when, slash, rule = window.partition("/")
+    return f"a{when}.{mark_nano_usd}{slash}{rule}"
+
+
 def stale_numbers(reading: Reading, now_s: float) -> list[str]:
     """Numbers of windows that are over, which nobody asks for again; days and months not before holds on them end."""
     held = {window(hold.admitted_s) for hold in reading.holds.values() for window in (day_of, month_of)}
@@ -152,7 +164,10 @@ def _is_stale(name: str, now_s: float, held: set[str]) -> bool:
     if kind == "b":
         seconds, _, number = window.partition(".")
         return int(number) < int(now_s) // int(seconds)
-    if kind in "cs" and window not in held:
+    window = window.partition(".")[0]
+    if kind in "cs" and window in held:
+        return False
+    if kind in "acs":
         day_s = 86_400
         oldest = day_of(now_s - DAYS_KEPT * day_s) if len(window) > 7 else month_of(now_s - MONTHS_KEPT * 31 * day_s)
         return window < oldest

@@ -17,6 +17,9 @@ Pattern = Annotated[str, Meta(min_length=1, max_length=256)]
 ALL_MODELS = "*"
 BudgetWindow: TypeAlias = Literal["day", "month"]
 MAX_USD = Decimal(1_000_000)
+MAX_NUMBERS = 72
+"""One condition of the ledger has room for so many limits: DynamoDB takes 300 operators in an expression, and each
+limit is four. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-expression-parameters"""
 
 
 class Burst(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,8 +62,21 @@ class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Allowance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All of it holds at once. `alerts`: percentages of a budget at which an event tells that so much is spent."""
+    """All of it holds at once, at most MAX_NUMBERS in all. `alerts`: percentages of a budget at which an event tells
+    that so much is spent.
+    """
 
     limits: Annotated[tuple[Limits, ...], Meta(max_length=16)] = ()
     budgets: Annotated[tuple[Budget, ...], Meta(max_length=16)] = ()
     alerts: Annotated[tuple[Annotated[int, Meta(ge=1, le=100)], ...], Meta(max_length=8)] = (50, 80, 100)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers a request may have to stay within, if its model falls under every pattern."""
+        names: set[tuple[object, ...]] = {(budget.window, budget.models) for budget in self.budgets}
+        for limits in self.limits:
+            kinds = ("requests_per_minute", "tokens_per_minute", "concurrent_requests")
+            names |= {(kind, limits.models) for kind in kinds if getattr(limits, kind) is not None}
+            if limits.burst is not None:
+                names.add((limits.burst.seconds, limits.models))
+        return len(names)

@@ -6,7 +6,7 @@ What was taken is a ticket. However the request ends, `settle` turns it into wha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -106,22 +106,25 @@ async def _enter(level: Level, ticket: Ticket, facts: Facts) -> Entry:
     shards = principal.tenant.shards if level == "tenant" else principal.user.shards
     hold = _hold(level, ticket, facts)
     first = int(ticket.name[1:], 16) % shards
+    full: list[Entry] = []
     for shard in (*range(first, shards), *range(first)):
         account = account_of(level, principal, ticket.demand, ticket.admitted_s, shard)
         try:
-            entry = await _reserve(account, hold, ticket)
+            entry = await _reserve(account, hold, ticket, full)
         except AdmissionUnavailable as error:
             return Entry(account, Reading(), hold, error)
         if entry.refusal is None:
             break
+        full.append(entry)
     return entry
 
 
-async def _reserve(account: Account, hold: Hold, ticket: Ticket) -> Entry:
+async def _reserve(account: Account, hold: Hold, ticket: Ticket, full: Sequence[Entry]) -> Entry:
+    """`full`: other shards, which had no room."""
     hopeless = [meter for meter in account.meters if meter.refuses(0)]
     if hopeless:
         reading = await ticket.ledger.read(account.id)
-        return Entry(account, reading, hold, refusal_of(hopeless, account, reading, ticket.admitted_s))
+        return Entry(account, reading, hold, refusal_of(hopeless, account, reading, ticket.admitted_s, full))
     reserved = await ticket.ledger.reserve(account, ticket.name, hold)
     if reserved.is_held:
         return Entry(account, reserved.reading, hold)
@@ -132,7 +135,8 @@ async def _reserve(account: Account, hold: Hold, ticket: Ticket) -> Entry:
     against = [meter for meter in account.meters if meter.refuses(reserved.reading.numbers.get(meter.name, 0))]
     if not against:
         raise AdmissionUnavailable("Limits cannot be checked at the moment (the ledger contradicts itself).")
-    return Entry(account, reserved.reading, hold, refusal_of(against, account, reserved.reading, ticket.admitted_s))
+    refusal = refusal_of(against, account, reserved.reading, ticket.admitted_s, full)
+    return Entry(account, reserved.reading, hold, refusal)
 
 
 def _hold(level: Level, ticket: Ticket, facts: Facts) -> Hold:
@@ -149,11 +153,16 @@ def _hold(level: Level, ticket: Ticket, facts: Facts) -> Hold:
     )
 
 
-def refusal_of(against: list[Meter], account: Account, reading: Reading, now_s: float) -> GatewayError:
-    """For the first budget that has no room, else for the limit that takes longest to have some."""
+def refusal_of(
+    against: list[Meter], account: Account, reading: Reading, now_s: float, full: Sequence[Entry] = ()
+) -> GatewayError:
+    """For the first budget that has no room, else for the limit that takes longest to have some. What is left is that
+    of all shards that were asked.
+    """
     meter = max(against, key=lambda meter: (meter.kind == "spend", meter.ends_s or 0))
-    limit = meter.limit or 0
-    remaining = max(0, limit - reading.numbers.get(meter.name, 0))
+    limit = meter.whole or meter.limit or 0
+    others = ((other, entry.reading) for entry in full for other in entry.account.meters if other.name == meter.name)
+    remaining = meter.left_of(reading) + sum(other.left_of(found) for other, found in others)
     if meter.kind == "spend":
         window = "day" if len(meter.name.partition("/")[0]) > len("c2026-11") else "month"
         return BudgetExceeded(

@@ -18,7 +18,7 @@ from gateway.model.money import has_price_for
 from gateway.model.record import Attribution, AuditEvent, AuditName, Told, UsageRecord
 from gateway.model.tenant import Principal
 from gateway.pipeline.admit import Used, give_back, settle
-from gateway.pipeline.alerts import alerts_of
+from gateway.pipeline.alerts import settled_of, tell_alerts
 from gateway.pipeline.exchange import Attempt, Exchange, milliseconds
 from gateway.pipeline.request_line import line_of
 from gateway.pipeline.upload import delete_uploads
@@ -85,8 +85,7 @@ async def _settle(exchange: Exchange, world: World) -> None:
         # The hold stands until its lease ends; then the sweeper settles it by the usage record.
         world.records.trouble("ledger.unsettled", request_id=exchange.request_id, reason=error.message)
         return
-    if alerts := [*alerts_of(ticket, settled, used.cost_nano_usd, now_s)]:
-        await world.events.send(alerts)
+    await tell_alerts(settled_of(ticket, settled, used.cost_nano_usd), ticket.ledger, world.events, now_s)
 
 
 def told_of(exchange: Exchange, world: World, left_out: int = 0) -> Iterator[Told]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
@@ -71,7 +71,7 @@ def budget_meters(allowance: Allowance, hold: Hold, share: Share) -> Iterator[Me
     """The budgets that a hold stands in, as they are set now."""
     for budget in allowance.budgets:
         if suffix(budget.models) in hold.rules:
-            yield _budget_meter(budget, 0, hold.admitted_s, share.of(budget.nano_usd))
+            yield _shared(_budget_meter(budget, 0, hold.admitted_s), share)
 
 
 def _meters(allowance: Allowance, demand: Demand, now_s: float, share: Share) -> Iterator[Meter]:
@@ -99,7 +99,11 @@ def _limited(allowance: Allowance, demand: Demand, now_s: float, share: Share) -
         if known is None or (known.limit or 0) > (meter.limit or 0):
             strictest[meter.name] = meter
     for meter in strictest.values():
-        yield Meter(meter.name, meter.kind, meter.amount, share.of(meter.limit), meter.models, meter.ends_s)
+        yield _shared(meter, share)
+
+
+def _shared(meter: Meter, share: Share) -> Meter:
+    return replace(meter, limit=share.of(meter.limit), whole=meter.limit)
 
 
 def _by_rules(allowance: Allowance, demand: Demand, now_s: float) -> Iterator[Meter]:
@@ -122,12 +126,12 @@ def _by_rules(allowance: Allowance, demand: Demand, now_s: float) -> Iterator[Me
             name, ends_s = f"b{burst.seconds}.{number}{rule}", (number + 1) * burst.seconds
             yield meter(name, "burst", 1, burst.requests, ends_s)
     for budget in budgets_on(allowance, demand.model_id) if demand.model_id else ():
-        yield _budget_meter(budget, demand.cost_nano_usd, now_s, budget.nano_usd)
+        yield _budget_meter(budget, demand.cost_nano_usd, now_s)
 
 
-def _budget_meter(budget: Budget, amount: int, now_s: float, limit: int | None) -> Meter:
+def _budget_meter(budget: Budget, amount: int, now_s: float) -> Meter:
     name = f"c{(day_of if budget.window == 'day' else month_of)(now_s)}{suffix(budget.models)}"
-    return Meter(name, "spend", amount, limit, budget.models, window_end_s(budget.window, now_s))
+    return Meter(name, "spend", amount, budget.nano_usd, budget.models, window_end_s(budget.window, now_s))
 
 
 def window_end_s(window: BudgetWindow, now_s: float) -> int:

@@ -17,7 +17,7 @@ from msgspec import Raw
 from gateway.admin_ports import WebhookUrls
 from gateway.hooks.settings import problems_of
 from gateway.model.errors import Detail, InvalidRequest, PayloadTooLarge
-from gateway.model.limits import ALL_MODELS, Allowance
+from gateway.model.limits import ALL_MODELS, MAX_NUMBERS, Allowance
 from gateway.model.tenant import Tenant, User
 from gateway.pipeline.decode import decoded
 from gateway.ports import Catalog
@@ -60,12 +60,21 @@ def changed_members(before: Any, after: Any) -> list[str]:
     return [name for name in names if before is None or getattr(before, name) != getattr(after, name)]
 
 
-def check_together(settings: Tenant, webhook_urls: WebhookUrls) -> None:
+def check_together(settings: Tenant | User, webhook_urls: WebhookUrls) -> None:
     """What one member's type cannot say. Raises InvalidRequest (400)."""
-    if problems := tuple(_of_hooks(settings, webhook_urls)):
+    of_hooks = _of_hooks(settings, webhook_urls) if isinstance(settings, Tenant) else ()
+    if problems := (*_of_numbers(settings), *of_hooks):
         first = problems[0]
         param = _POSITION.sub(r"[\1]", first.pointer).removeprefix("/").replace("/", ".")
         raise InvalidRequest(f"{first.reason}, at '{param}'.", param=param, details=problems)
+
+
+def _of_numbers(settings: Tenant | User) -> Iterator[Detail]:
+    for name in ("allowance", "user_allowance"):
+        allowance: Allowance | None = getattr(settings, name, None)
+        if allowance is not None and (numbers := allowance.numbers) > MAX_NUMBERS:
+            reason = f"Limits and budgets together set at most {MAX_NUMBERS} numbers, these set {numbers}"
+            yield Detail(f"/{name}/limits", reason)
 
 
 def _of_hooks(settings: Tenant, webhook_urls: WebhookUrls) -> Iterator[Detail]:

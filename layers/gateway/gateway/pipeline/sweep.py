@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.model.errors import GatewayError
-from gateway.model.ledger import Hold, Level, settling
-from gateway.model.record import Attribution, AuditEvent, BudgetAlert, Told, UsageRecord, Watermark
+from gateway.model.ledger import Hold, Level, Reading, settling
+from gateway.model.record import Attribution, AuditEvent, Told, UsageRecord, Watermark
 from gateway.model.tenant import Tenant, User
 from gateway.model.usage import TokenUsage
-from gateway.pipeline.alerts import Settled, alerts_on
+from gateway.pipeline.alerts import Settled, tell_alerts
 from gateway.pipeline.conclude import ending_of
 from gateway.pipeline.meters import Share, budget_meters
 from gateway.pipeline.outbox import tell_what_was_left
@@ -136,9 +136,7 @@ async def _settle(overdue: Overdue, records: Sequence[UsageRecord], world: Sweep
     cost_nano_usd = sum(record.cost_nano_usd or 0 for record in records)
     await world.events.send([*_told(overdue, records, cost_nano_usd)])
     unbooked_nano_usd = sum(record.cost_nano_usd or 0 for record in records if record.unbooked)
-    alerts = await _settle_holds(overdue, cost_nano_usd - unbooked_nano_usd, world)
-    if alerts:
-        await world.events.send(alerts)
+    await _settle_holds(overdue, cost_nano_usd - unbooked_nano_usd, world)
     facts = {"tenant_id": overdue.tenant_id, "request_id": records[0].of.request_id, "cost_nano_usd": cost_nano_usd}
     if records[-1].outcome == "lost":
         world.records.trouble("sweep.lost", **facts)
@@ -204,19 +202,21 @@ def _told(overdue: Overdue, records: Sequence[UsageRecord], cost_nano_usd: int) 
     )
 
 
-async def _settle_holds(overdue: Overdue, cost_nano_usd: int, world: SweepWorld) -> list[BudgetAlert]:
-    """Alerts of budgets that this brought to a mark."""
+async def _settle_holds(overdue: Overdue, cost_nano_usd: int, world: SweepWorld) -> None:
+    """And tells of budgets that this brought to a mark."""
     holder = await world.holders.holder(overdue.tenant_id, overdue.holds[0][1].user_id) if cost_nano_usd else None
-    alerts: list[BudgetAlert] = []
+    settled: list[Settled] = []
     for place, hold in overdue.holds:
         reading = await world.ledger.settle(place.account_id, overdue.name, settling(hold, cost_nano_usd))
-        if holder is None or reading is None:
-            continue
-        tenant, user = holder
-        own = tenant.user_allowance if user.allowance is None else user.allowance
-        allowance = tenant.allowance if place.level == "tenant" else own
-        share = Share(tenant.shards if place.level == "tenant" else user.shards, place.shard)
-        meters = budget_meters(allowance, hold, share)
-        account = Settled(place.level, place.tenant_id, place.user_id, meters, reading)
-        alerts += alerts_on(account, allowance.alerts, cost_nano_usd, world.clock.now_s())
-    return alerts
+        if holder is not None and reading is not None:
+            settled.append(_settled(place, hold, reading, cost_nano_usd, *holder))
+    await tell_alerts(settled, world.ledger, world.events, world.clock.now_s())
+
+
+def _settled(place: Place, hold: Hold, reading: Reading, cost_nano_usd: int, tenant: Tenant, user: User) -> Settled:
+    own = tenant.user_allowance if user.allowance is None else user.allowance
+    allowance = tenant.allowance if place.level == "tenant" else own
+    shards = tenant.shards if place.level == "tenant" else user.shards
+    meters = budget_meters(allowance, hold, Share(shards, place.shard))
+    of = (place.account_id, place.level, place.tenant_id, place.user_id)
+    return Settled(*of, shards, allowance.alerts, [*meters], cost_nano_usd, reading)

@@ -123,13 +123,13 @@ class Update:
         self._names: dict[str, str] = {}
         self._values: dict[str, dict[str, str]] = {}
         self._sets: list[str] = []
+        self._adds: list[str] = []
         self._removes: list[str] = []
         self._conditions: list[str] = []
 
     def add(self, number: str, amount: int) -> None:
-        name = self._name(number)
-        self._values[":zero"] = {"N": "0"}
-        self._sets.append(f"{name} = if_not_exists({name}, :zero) + {self._value('N', str(amount))}")
+        """To 0 where there is none. ADD is the shortest way to say that, and takes no operator: both are limited."""
+        self._adds.append(f"{self._name(number)} {self._value('N', str(amount))}")
 
     def require_at_most(self, number: str, most: int) -> None:
         name = self._name(number)
@@ -168,14 +168,13 @@ class Update:
         return {**self.in_transaction(), "ReturnValues": returned, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
     def in_transaction(self) -> dict[str, Any]:
-        expression = f"SET {', '.join(self._sets)}" if self._sets else ""
-        if self._removes:
-            expression += f" REMOVE {', '.join(self._removes)}"
+        clauses = {"SET": self._sets, "ADD": self._adds, "REMOVE": self._removes}
+        expression = " ".join(f"{clause} {', '.join(actions)}" for clause, actions in clauses.items() if actions)
         condition = {"ConditionExpression": " AND ".join(self._conditions)} if self._conditions else {}
         return {
             "TableName": self._table,
             "Key": {"pk": {"S": self._account_id}},
-            "UpdateExpression": expression.strip(),
+            "UpdateExpression": expression,
             **condition,
             "ExpressionAttributeNames": self._names,
             "ExpressionAttributeValues": self._values,
