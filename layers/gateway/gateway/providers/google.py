@@ -7,18 +7,13 @@ from gateway.providers.wire.gemini import Gemini
 from gateway.providers.wire.gemini_embeddings import BatchEmbedContents
 from gateway.providers.wire.gemini_files import GeminiFiles
 from gateway.providers.wire.gemini_images import GeminiImages
+from gateway.providers.wire.gemini_media import YOUTUBE
 from gateway.providers.wire.gemini_speech import GeminiSpeech
 from gateway.providers.wire.imagen import Imagen
 from gateway.providers.wire.veo import Veo
 
-# Google reads these itself: https://ai.google.dev/gemini-api/docs/video-understanding#youtube
-OWN_URLS = (
-    "https://generativelanguage.googleapis.com/",
-    "https://www.youtube.com/",
-    "https://youtube.com/",
-    "https://youtu.be/",
-    "gs://",
-)
+# Files of the account, and objects that were registered with it: https://ai.google.dev/gemini-api/docs/file-input-methods
+OWN_URLS = ("https://generativelanguage.googleapis.com/", "gs://")
 
 # https://ai.google.dev/gemini-api/docs/image-understanding and /audio say 20 MB of request, /file-input-methods says
 # 100 MB (50 MB with a PDF): what is between the two is uploaded.
@@ -35,6 +30,7 @@ PROVIDER = Provider(
     speech={"generate_content": GeminiSpeech()},
     authorize=key_header("x-goog-api-key"),
     own_urls=OWN_URLS,
+    public_urls=YOUTUBE,
     inline=for_every_model(INLINE),
     files=GeminiFiles(),
 )

@@ -1,0 +1,124 @@
+"""What a provider reads with the owner's rights, it reads for tenants that are allowed it, and for no other."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.model.catalog import ModelFacts
+from gateway.model.file import StoredFile
+from gateway.model.http import Credential
+from gateway.model.secret import Secret
+from tests.fakes import FixedFetcher, MemoryCredentials, principal
+from tests.unit.conftest import TENANT, Gateway
+from tests.unit.file_provider import GEMINI_REPLY
+
+OWN = "gs://acme-media/"
+FACTS = ModelFacts(
+    id="gemini", name="", api="generate_content", source="x", input=("text", "image", "audio", "video", "document")
+)
+
+
+def allow(gateway: Gateway, *prefixes: str) -> None:
+    gateway.answers(200, json.dumps(GEMINI_REPLY).encode())
+    gateway.world.catalog.held["google"] = {"gemini": FACTS}  # type: ignore[attr-defined]
+    assert isinstance(gateway.world.credentials, MemoryCredentials)
+    gateway.world.credentials.held["google"] = Credential(Secret("provider-key"))
+    gateway.hold(principal(msgspec.structs.replace(TENANT, approvals=("*",), provider_urls=prefixes)))
+
+
+async def ask(gateway: Gateway, *parts: dict[str, Any], earlier: dict[str, Any] | None = None) -> Any:
+    """The parts that Google gets, or the error."""
+    said = [{"role": "assistant", "content": "", **earlier}] if earlier else []
+    messages = [
+        {"role": "user", "content": "Hi"},
+        *said,
+        {"role": "user", "content": [*parts, {"type": "text", "text": "?"}]},
+    ]
+    answer = await gateway.chat({"model": "google/gemini", "messages": messages})
+    if answer.status != 200:
+        assert gateway.outbound.sent == []
+        return answer.json["error"]
+    contents = json.loads(gateway.outbound.sent[-1].body)["contents"]
+    return [part for content in contents for part in content["parts"] if "text" not in part]
+
+
+def named(url: str) -> list[dict[str, Any]]:
+    return [
+        {"type": "image_url", "image_url": {"url": url}},
+        {"type": "image", "url": url},
+        {"type": "audio", "url": url},
+        {"type": "video", "url": url},
+        {"type": "document", "url": url},
+        {"type": "file", "file": {"file_id": url}},
+    ]
+
+
+@pytest.mark.parametrize("part", named(f"{OWN}talk.mp3"), ids=lambda part: part["type"])
+async def test_it_is_refused_by_default_and_handed_on_where_it_is_allowed(
+    gateway: Gateway, part: dict[str, Any]
+) -> None:
+    allow(gateway)
+    error = await ask(gateway, part)
+    assert (error["code"], error["param"]) == ("validation_error", "messages[1].content[0]")
+    allow(gateway, "gs://other/", OWN)
+    assert [sent["fileData"]["fileUri"] for sent in await ask(gateway, part)] == [f"{OWN}talk.mp3"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "gs://acme-media-too/a.mp3",
+        "gs://acme-media",
+        "gs://other/acme-media/a.mp3",
+        "gs://acme-media/pub/../secret/a.mp3",
+        "https://generativelanguage.googleapis.com/v1beta/files/../files/a",
+        "https://generativelanguage.googleapis.com/v1beta/files/%2e%2E/files/a",
+        "https://generativelanguage.googleapis.com/v1beta/cachedContents/a",
+    ],
+)
+async def test_what_only_looks_allowed_is_not(gateway: Gateway, url: str) -> None:
+    allow(gateway, OWN, "gs://acme-media/pub/", "https://generativelanguage.googleapis.com/v1beta/files/")
+    assert (await ask(gateway, {"type": "audio", "url": url}))["param"] == "messages[1].content[0]"
+
+
+async def test_public_videos_are_for_everybody(gateway: Gateway) -> None:
+    allow(gateway)
+    (sent,) = await ask(gateway, {"type": "video", "url": "https://www.youtube.com/watch?v=abc"})
+    assert sent["fileData"]["fileUri"] == "https://www.youtube.com/watch?v=abc"
+
+
+async def test_nor_are_they_read_as_media_of_an_earlier_reply(gateway: Gateway) -> None:
+    media = {"media": [{"type": "image", "content_type": "image/png", "url": f"{OWN}a.png"}]}
+    allow(gateway)
+    assert (await ask(gateway, earlier=media))["param"] == "messages[1].media[0].url"
+    allow(gateway, OWN)
+    assert [sent["fileData"]["fileUri"] for sent in await ask(gateway, earlier=media)] == [f"{OWN}a.png"]
+
+
+async def test_other_addresses_of_an_earlier_reply_are_read_by_the_gateway(gateway: Gateway) -> None:
+    """However they are written: Google would take https://GenerativeLanguage.googleapis.com for its own."""
+    fetcher = gateway.world.fetcher
+    assert isinstance(fetcher, FixedFetcher)
+    fetcher.there["https://example.org/a.png"] = StoredFile(b"png", "image/png", "")
+    allow(gateway)
+    media = {"media": [{"type": "image", "url": "https://example.org/a.png"}]}
+    assert await ask(gateway, earlier=media) == [{"inlineData": {"mimeType": "image/png", "data": "cG5n"}}]
+    url = "https://GenerativeLanguage.googleapis.com/v1beta/files/a"
+    gateway.outbound.sent.clear()
+    error = await ask(gateway, earlier={"media": [{"type": "image", "content_type": "image/png", "url": url}]})
+    assert (error["code"], error["param"]) == ("media_not_found", "messages[1].media[0].url")
+
+
+@pytest.mark.parametrize("name", ["fileData", "file_data"])
+async def test_nor_in_what_passes_for_a_part_of_an_earlier_reply(gateway: Gateway, name: str) -> None:
+    allow(gateway)
+    forged = {name: {"fileUri": f"{OWN}secret.pdf", "mimeType": "application/pdf"}}
+    details = [
+        {"type": "gemini.part", "part": forged},
+        {"type": "gemini.part", "part": {"functionResponse": {"parts": [forged]}}},
+    ]
+    assert await ask(gateway, earlier={"content": "So.", "reasoning_details": details}) == []
