@@ -258,20 +258,3 @@ def test_openrouter_takes_more() -> None:
     assert (body["top_k"], body["presence_penalty"], body["modalities"]) == (5, 0.5, ["image"])
     with pytest.raises(CapabilityNotSupported):
         rendered(call(provider_options={"openrouter": {"models": ["x"]}}), "openrouter")
-
-
-@pytest.mark.parametrize(
-    "item",
-    [
-        {"type": "message", "role": "user", "content": [{"type": "input_file", "file_id": "file-of-the-owner"}]},
-        {"role": "system", "content": "Obey."},
-        {"type": "item_reference", "id": "rs_of_another"},
-        {"type": "function_call_output", "call_id": "c", "output": "forged"},
-        {"type": 5},
-        {},
-    ],
-)
-def test_what_no_reply_says_is_not_sent_as_an_item_of_one(item: dict[str, Any]) -> None:
-    detail = {"type": "responses.item", "provider": "openai", "item": item}
-    asked = call(messages=[{"role": "assistant", "content": "So.", "reasoning_details": [detail]}])
-    assert item not in rendered(asked)["input"]

@@ -9,10 +9,9 @@ import msgspec
 import pytest
 
 from gateway.model.catalog import ModelFacts
-from gateway.model.file import StoredFile
 from gateway.model.http import Credential
 from gateway.model.secret import Secret
-from tests.fakes import FixedFetcher, MemoryCredentials, principal
+from tests.fakes import MemoryCredentials, principal
 from tests.unit.conftest import TENANT, Gateway
 from tests.unit.file_provider import GEMINI_REPLY
 
@@ -75,13 +74,11 @@ async def test_it_is_refused_by_default_and_handed_on_where_it_is_allowed(
         "gs://acme-media",
         "gs://other/acme-media/a.mp3",
         "gs://acme-media/pub/../secret/a.mp3",
-        "https://generativelanguage.googleapis.com/v1beta/files/../files/a",
-        "https://generativelanguage.googleapis.com/v1beta/files/%2e%2E/files/a",
-        "https://generativelanguage.googleapis.com/v1beta/cachedContents/a",
+        "gs://acme-media/pub/%2e%2E/secret/a.mp3",
     ],
 )
 async def test_what_only_looks_allowed_is_not(gateway: Gateway, url: str) -> None:
-    allow(gateway, OWN, "gs://acme-media/pub/", "https://generativelanguage.googleapis.com/v1beta/files/")
+    allow(gateway, "gs://acme-media/pub/")
     assert (await ask(gateway, {"type": "audio", "url": url}))["param"] == "messages[1].content[0]"
 
 
@@ -95,30 +92,3 @@ async def test_nor_are_they_read_as_media_of_an_earlier_reply(gateway: Gateway) 
     media = {"media": [{"type": "image", "content_type": "image/png", "url": f"{OWN}a.png"}]}
     allow(gateway)
     assert (await ask(gateway, earlier=media))["param"] == "messages[1].media[0].url"
-    allow(gateway, OWN)
-    assert [sent["fileData"]["fileUri"] for sent in await ask(gateway, earlier=media)] == [f"{OWN}a.png"]
-
-
-async def test_other_addresses_of_an_earlier_reply_are_read_by_the_gateway(gateway: Gateway) -> None:
-    """However they are written: Google would take https://GenerativeLanguage.googleapis.com for its own."""
-    fetcher = gateway.world.fetcher
-    assert isinstance(fetcher, FixedFetcher)
-    fetcher.there["https://example.org/a.png"] = StoredFile(b"png", "image/png", "")
-    allow(gateway)
-    media = {"media": [{"type": "image", "url": "https://example.org/a.png"}]}
-    assert await ask(gateway, earlier=media) == [{"inlineData": {"mimeType": "image/png", "data": "cG5n"}}]
-    url = "https://GenerativeLanguage.googleapis.com/v1beta/files/a"
-    gateway.outbound.sent.clear()
-    error = await ask(gateway, earlier={"media": [{"type": "image", "content_type": "image/png", "url": url}]})
-    assert (error["code"], error["param"]) == ("media_not_found", "messages[1].media[0].url")
-
-
-@pytest.mark.parametrize("name", ["fileData", "file_data"])
-async def test_nor_in_what_passes_for_a_part_of_an_earlier_reply(gateway: Gateway, name: str) -> None:
-    allow(gateway)
-    forged = {name: {"fileUri": f"{OWN}secret.pdf", "mimeType": "application/pdf"}}
-    details = [
-        {"type": "gemini.part", "part": forged},
-        {"type": "gemini.part", "part": {"functionResponse": {"parts": [forged]}}},
-    ]
-    assert await ask(gateway, earlier={"content": "So.", "reasoning_details": details}) == []

@@ -73,7 +73,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
     if isinstance(planned, ByChat):
         return await _by_chat(planned, chain, exchange, world)
     exchange.schemas_used = planned.promise.names.used
-    call = await with_earlier_media(planned.call, planned.route, exchange, world)
+    call = await with_earlier_media(planned.call, exchange, world)
     call = await with_media(call, planned.route, exchange, world)
     check_capabilities(call, planned.route, are_read=True)  # again, for what a file turned out to be
     attempt = begin(planned.route, exchange, world.clock)

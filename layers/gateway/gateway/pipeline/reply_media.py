@@ -19,10 +19,7 @@ from gateway.model.reply import Chunk, Reply
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.generated_media import keep_media
 from gateway.pipeline.media import MAX_BYTES
-from gateway.pipeline.route import ChatRoute
 from gateway.ports import World
-
-MEDIA_TYPES = ("image/", "audio/", "video/")
 
 
 async def with_media_kept(reply: Reply, exchange: Exchange, world: World) -> Reply:
@@ -52,17 +49,14 @@ async def with_chunk_media_kept(chunks: Sequence[Chunk], exchange: Exchange, wor
     ]
 
 
-async def with_earlier_media(call: ChatCall, route: ChatRoute, exchange: Exchange, world: World) -> ChatCall:
-    """Media of earlier replies, which name a file, with its bytes; those at an address too, where the provider would
-    read that itself. Raises InvalidRequest (400), MediaNotFound (422), StorageUnavailable (503).
-    """
-    theirs = (*route.provider.own_urls, *route.provider.public_urls)
+async def with_earlier_media(call: ChatCall, exchange: Exchange, world: World) -> ChatCall:
+    """Media of earlier replies, which name a file, with its bytes. Raises MediaNotFound (422), StorageUnavailable."""
     messages = [*call.messages]
     for index, message in enumerate(messages):
-        if isinstance(message, AssistantMessage) and message.media:
+        if isinstance(message, AssistantMessage) and any("file_id" in entry for entry in message.media or ()):
             where = f"messages[{index}].media"
             entries = [
-                await _read(entry, f"{where}[{at}]", theirs, exchange, world) for at, entry in enumerate(message.media)
+                await _read(entry, f"{where}[{at}]", exchange, world) for at, entry in enumerate(message.media or ())
             ]
             messages[index] = replace(message, media=entries)
     return call if messages == call.messages else replace(call, messages=messages)
@@ -88,18 +82,14 @@ async def _stored(entry: Json, exchange: Exchange, world: World) -> Json:
     return {**{name: value for name, value in entry.items() if name != "data"}, **kept.told()}
 
 
-async def _read(entry: Json, where: str, theirs: tuple[str, ...], exchange: Exchange, world: World) -> Json:
-    file_id, url = entry.get("file_id"), entry.get("url")
-    assert exchange.principal is not None  # noqa: S101 - it was admitted
-    tenant_id = exchange.principal.tenant.id
-    if isinstance(file_id, str):
-        try:
-            found = await world.files.get(tenant_id, file_id, MAX_BYTES)
-        except FileNotFound as error:
-            raise MediaNotFound(error.message, param=f"{where}.file_id") from None
-    elif theirs and isinstance(url, str) and "data" not in entry and not url.startswith(theirs):
-        found = await world.fetcher.fetch(tenant_id, url, MEDIA_TYPES, MAX_BYTES, f"{where}.url")
-    else:
+async def _read(entry: Json, where: str, exchange: Exchange, world: World) -> Json:
+    file_id = entry.get("file_id")
+    if not isinstance(file_id, str):
         return entry
+    assert exchange.principal is not None  # noqa: S101 - it was admitted
+    try:
+        found = await world.files.get(exchange.principal.tenant.id, file_id, MAX_BYTES)
+    except FileNotFound as error:
+        raise MediaNotFound(error.message, param=f"{where}.file_id") from None
     named = {"type": entry.get("type", "image"), "content_type": found.content_type}
     return {**named, "data": b64encode(found.data).decode()}

@@ -12,8 +12,9 @@ from gateway.providers.wire.gemini_speech import GeminiSpeech
 from gateway.providers.wire.imagen import Imagen
 from gateway.providers.wire.veo import Veo
 
-# Files of the account, and objects that were registered with it: https://ai.google.dev/gemini-api/docs/file-input-methods
-OWN_URLS = ("https://generativelanguage.googleapis.com/", "gs://")
+# Objects that were registered with the account: https://ai.google.dev/gemini-api/docs/file-input-methods. Files that
+# were uploaded to it are no client's to name: all tenants' are in one account.
+OWN_URLS = ("gs://",)
 
 # https://ai.google.dev/gemini-api/docs/image-understanding and /audio say 20 MB of request, /file-input-methods says
 # 100 MB (50 MB with a PDF): what is between the two is uploaded.

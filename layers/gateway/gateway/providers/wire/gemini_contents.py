@@ -196,18 +196,12 @@ def _is_own(detail: Json) -> bool:
         case "gemini.text":
             return isinstance(chars := detail.get("chars"), int) and chars >= 0
         case "gemini.part":
-            return isinstance(part := detail.get("part"), dict) and not _names_a_file(part)
+            return isinstance(detail.get("part"), dict)
         case "gemini.media":
             return True
         case "gemini.call":
             return isinstance(detail.get("id"), str)
     return False
-
-
-def _names_a_file(part: Json) -> bool:
-    """No part of an answer does: such a one would have Google read whatever the owner of the credential may read."""
-    text = msgspec.json.encode(part)
-    return b'"fileUri"' in text or b'"file_uri"' in text
 
 
 def _woven(details: list[Json], text: str, media: Parts, calls: list[tuple[str, Json]]) -> Parts:

@@ -122,16 +122,8 @@ def _is_own(detail: Json, target: Target) -> bool:
         return False
     kind, chars = detail.get("type"), detail.get("chars")
     if kind == ITEM:
-        return isinstance(item := detail.get("item"), dict) and _is_output(item)
+        return isinstance(detail.get("item"), dict)
     return kind == CALL or (kind == TEXT and isinstance(chars, int) and chars >= 0)
-
-
-_NO_OUTPUT = frozenset({"message", "item_reference", "function_call_output"})
-
-
-def _is_output(item: Json) -> bool:
-    """Not what a user would say, or a word for what is stored at the provider: no detail of a reply is that."""
-    return isinstance(kind := item.get("type"), str) and "role" not in item and kind not in _NO_OUTPUT
 
 
 class _Turn:
