@@ -36,6 +36,7 @@ def test_a_wav_file_is_as_long_as_its_samples_whatever_it_says() -> None:
     sized = wav_of(bytes(16_000), 8_000)
     assert duration_ms(sized[:28] + b"\0" * 4 + sized[32:], "audio/wav") == 1000
     assert duration_ms(sized[:28] + b"\xff" * 4 + sized[32:], "audio/wav") == 1000
+    assert duration_ms(sized[:28] + b"\xff" * 6 + sized[34:], "audio/wav") == 1000
 
 
 def test_an_mp3_file_with_a_tag_and_noise_between_its_frames() -> None:
@@ -52,11 +53,25 @@ def test_an_mp4_file_by_its_header() -> None:
     assert duration_ms(long, "video/mp4") == 3000
 
 
+@pytest.mark.parametrize("units", [0, 2**32 - 1])
+def test_an_mp4_file_in_fragments_does_not_say_how_long_it_is(units: int) -> None:
+    assert duration_ms(b"mvhd" + bytes(12) + struct.pack(">II", 1000, units), "audio/mp4") is None
+
+
+def ogg_page(position: int, packet: bytes = b"", *, begins: bool = False) -> bytes:
+    return b"OggS\0" + struct.pack("<Bq", 2 * begins, position) + bytes(12) + b"\1" + bytes([len(packet)]) + packet
+
+
 def test_a_vorbis_file_by_its_last_page() -> None:
     packet = b"\x01vorbis" + bytes(5) + struct.pack("<I", 44_100) + bytes(14)
-    first = b"OggS" + bytes(22) + b"\x01" + bytes([len(packet)]) + packet
-    last = b"OggS\0\4" + struct.pack("<q", 88_200) + bytes(13)
-    assert duration_ms(first + last, "audio/ogg") == 2000
+    assert duration_ms(ogg_page(0, packet, begins=True) + ogg_page(88_200), "audio/ogg") == 2000
+
+
+def test_ogg_streams_that_follow_one_another() -> None:
+    head = b"OpusHead\1\1" + struct.pack("<HIHB", 480, 48_000, 0, 0)
+    stream = ogg_page(0, head, begins=True) + ogg_page(48_480) + ogg_page(-1)
+    assert duration_ms(stream, "audio/opus") == 1000
+    assert duration_ms(stream + stream, "audio/opus") == 2000
 
 
 def test_what_is_not_read_is_not_known() -> None:

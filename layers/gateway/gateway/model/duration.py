@@ -11,7 +11,10 @@ _MPEG_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 _ADTS_RATES_HZ = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350)
+_SAMPLES = (1, 3, 0xFFFE)
+"""Forms of WAV that are samples, whole or in floating point: what they say of bytes a second may be wrong."""
 MAX_GAP_BYTES = 64 * 1024
+_OGG_BEGINS = 2
 
 
 class Corrupt(ValueError):
@@ -43,8 +46,9 @@ def _wav(data: bytes) -> int:
     bytes_per_s = 0
     for name, at, size in chunks_of(data):
         if name == b"fmt ":
-            (_, _, rate_hz, bytes_per_s, block, _) = struct.unpack_from("<HHIIHH", data, at)
-            bytes_per_s = min(bytes_per_s or rate_hz * block, rate_hz * block or bytes_per_s)
+            form, channels, rate_hz, bytes_per_s, _, bits = struct.unpack_from("<HHIIHH", data, at)
+            if form in _SAMPLES:
+                bytes_per_s = rate_hz * channels * bits // 8
         if name == b"data":
             return _ms(min(size, len(data) - at), bytes_per_s)
     raise Corrupt
@@ -111,11 +115,23 @@ def _flac(data: bytes) -> int | None:
 
 
 def _ogg(data: bytes) -> int:
-    """By the position in the last page; Opus always counts 48 kHz."""
-    last = data.rfind(b"OggS")
-    begins = 27 + data[26]
-    packet = data[begins : begins + 40]
-    (position,) = struct.unpack_from("<q", data, last + 6)
+    """By the position that the last page of each stream has; streams follow one another."""
+    lasts_ms = head = position = 0
+    at = data.find(b"OggS")
+    while at >= 0:
+        flags, reached = struct.unpack_from("<Bq", data, at + 5)
+        content = at + 27 + data[at + 26]
+        if flags & _OGG_BEGINS:
+            lasts_ms += _ogg_ms(data, head, position) if head else 0
+            head, position = content, 0
+        position = max(position, reached)  # -1: no packet ends in this page
+        at = data.find(b"OggS", content + sum(data[at + 27 : content]))
+    return lasts_ms + _ogg_ms(data, head, position)
+
+
+def _ogg_ms(data: bytes, head: int, position: int) -> int:
+    """`head`: where the first packet begins. Opus always counts 48 kHz."""
+    packet = data[head : head + 40]
     if packet.startswith(b"OpusHead"):
         (skipped,) = struct.unpack_from("<H", packet, 10)
         return _ms(max(0, position - skipped), 48_000)
@@ -124,14 +140,18 @@ def _ogg(data: bytes) -> int:
     raise Corrupt
 
 
-def _mp4(data: bytes) -> int:
-    """The `mvhd` box, wherever it lies: ISO/IEC 14496-12 section 8.2.2."""
+def _mp4(data: bytes) -> int | None:
+    """The `mvhd` box, wherever it lies: ISO/IEC 14496-12 section 8.2.2. None where it does not say, as in a file that
+    was written in fragments.
+    """
     at = data.find(b"mvhd")
     if at < 0:
         raise Corrupt
-    form = ">IQ" if data[at + 4] == 1 else ">II"
+    form, unknown = (">IQ", 2**64 - 1) if data[at + 4] == 1 else (">II", 2**32 - 1)
     scale, units = struct.unpack_from(form, data, at + (24 if data[at + 4] == 1 else 16))
-    return _ms(units, scale)
+    if not scale:
+        raise Corrupt
+    return None if units in (0, unknown) else _ms(units, scale)
 
 
 def _ms(count: int, per_s: int) -> int:
