@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
+
 import openai
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from tests.e2e.conftest import Gateway
 from tests.e2e.test_chat import MODELS, PROVIDERS
 
 pytestmark = pytest.mark.stack
+BEDROCK = {"bedrock": "bedrock/anthropic.claude-sonnet-4-6", "bedrock-nova": "bedrock/amazon.nova-2-lite-v1:0"}
+EVERY_MODEL = {name: MODELS[name] for name in PROVIDERS} | ({} if "SMOKE_PROVIDERS" in os.environ else BEDROCK)
+every_model = pytest.mark.parametrize("model", EVERY_MODEL.values(), ids=EVERY_MODEL)
 
 
 class City(BaseModel):
@@ -17,10 +23,17 @@ class City(BaseModel):
     people: int
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_parse_gives_the_model(sdk: openai.OpenAI, provider: str) -> None:
+class Unheard(BaseModel):
+    """The simulated models answer with the smallest instance of a schema, which these patterns refuse."""
+
+    name: str = Field(pattern="^never$")
+    country: str = Field(pattern="^nowhere$")
+
+
+@every_model
+def test_parse_gives_the_model(sdk: openai.OpenAI, model: str) -> None:
     reply = sdk.chat.completions.parse(
-        model=MODELS[provider],
+        model=model,
         messages=[{"role": "user", "content": "Name a city."}],
         response_format=City,
         max_tokens=1000,
@@ -28,10 +41,10 @@ def test_parse_gives_the_model(sdk: openai.OpenAI, provider: str) -> None:
     assert isinstance(reply.choices[0].message.parsed, City)
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_streamed_reply_parses_too(sdk: openai.OpenAI, provider: str) -> None:
+@every_model
+def test_a_streamed_reply_parses_too(sdk: openai.OpenAI, model: str) -> None:
     with sdk.chat.completions.stream(
-        model=MODELS[provider],
+        model=model,
         messages=[{"role": "user", "content": "Name a city."}],
         response_format=City,
         max_tokens=1000,
@@ -40,21 +53,34 @@ def test_a_streamed_reply_parses_too(sdk: openai.OpenAI, provider: str) -> None:
     assert isinstance(final.choices[0].message.parsed, City)
 
 
-def test_an_invalid_reply_raises_with_every_violation(sdk: openai.OpenAI, local: Gateway) -> None:
-    """The simulated model answers with the smallest instance of a schema, which this one's patterns refuse."""
-    schema = {
-        "type": "object",
-        "properties": {"name": {"type": "string", "pattern": "^never$"}, "people": {"type": "integer", "not": {}}},
-        "required": ["name", "people"],
-        "additionalProperties": False,
-    }
+@every_model
+def test_an_invalid_reply_raises_with_every_violation(sdk: openai.OpenAI, local: Gateway, model: str) -> None:
     with pytest.raises(openai.UnprocessableEntityError) as caught:
-        sdk.chat.completions.create(
-            model="openai/gpt-4o-mini",
+        sdk.chat.completions.parse(
+            model=model,
             messages=[{"role": "user", "content": "Name a city."}],
-            extra_body={"response_schema": schema},
+            response_format=Unheard,
+            max_tokens=1000,
         )
-    error = caught.value.body
-    assert isinstance(error, dict)
-    assert {detail["pointer"] for detail in error["details"]} == {"/name", "/people"}
-    assert error["usage"]["total_tokens"] > 0
+    check_violations(caught.value)
+
+
+@every_model
+def test_so_does_an_invalid_stream(sdk: openai.OpenAI, local: Gateway, model: str) -> None:
+    stream = sdk.chat.completions.stream(
+        model=model,
+        messages=[{"role": "user", "content": "Name a city."}],
+        response_format=Unheard,
+        max_tokens=1000,
+    )
+    with stream as events, pytest.raises(openai.APIError) as caught:
+        events.until_done()
+    check_violations(caught.value)
+
+
+def check_violations(error: openai.APIError) -> None:
+    assert isinstance(error.body, dict)
+    assert error.code == "validation_error"
+    assert {detail["pointer"] for detail in error.body["details"]} == {"/name", "/country"}
+    assert json.loads(error.body["raw_text"]).keys() == {"name", "country"}
+    assert error.body["usage"]["total_tokens"] > 0

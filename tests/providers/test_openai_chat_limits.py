@@ -11,6 +11,7 @@ import pytest
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
 from gateway.model.errors import CapabilityNotSupported
+from gateway.model.http import HttpResponse
 from gateway.providers.contract import Target
 from gateway.providers.lookup import provider_named
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
@@ -129,3 +130,32 @@ def test_reasoning_is_turned_off_in_the_providers_own_words() -> None:
     assert body_of("deepseek", reasoning_effort="none").keys() - {"model", "messages"} == {"thinking"}
     assert body_of("deepseek", reasoning_effort="high")["reasoning_effort"] == "high"
     assert body_of("groq", reasoning_effort="none")["reasoning_effort"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("api", "param", "context", "told"),
+    [
+        ("chat_completions", "response_format", "()", "response_format.json_schema.schema"),
+        (
+            "chat_completions",
+            "response_format",
+            "('properties', 'a', 'anyOf', '0')",
+            "response_format.json_schema.schema.properties.a.anyOf[0]",
+        ),
+        (
+            "responses",
+            "text.format.schema",
+            "('properties', \"it's\")",
+            "response_format.json_schema.schema.properties.it's",
+        ),
+        ("chat_completions", "tools[0].function.parameters", "('items',)", "tools[0].function.parameters.items"),
+        ("chat_completions", "response_format", "", "response_format"),
+    ],
+)
+def test_the_place_in_a_schema_that_is_refused_is_told(api: str, param: str, context: str, told: str) -> None:
+    at = f"In context={context}, " if context else ""
+    message = f"Invalid schema for response_format 'City': {at}'additionalProperties' is required to be supplied."
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": None}
+    response = HttpResponse(400, {}, json.dumps({"error": error}).encode())
+    target = Target("openai", ModelFacts(id="m", name=""), "https://api.openai.com/v1")
+    assert provider_named("openai").wires[api].fail(response, target).param == told

@@ -185,7 +185,7 @@ def test_both_spellings_of_a_response_schema(spelling: dict[str, Any]) -> None:
         ({"response_schema": {"type": "objekt"}}, "response_schema.type"),
         ({"response_schema": {"json_schema": "x"}}, "response_schema.json_schema"),
         ({"response_schema": {"json_schema": {"type": 5}}}, "response_schema.json_schema.type"),
-        ({"response_schema": {"anyOf": [{"$ref": "#"}]}}, "response_schema"),
+        ({"response_schema": {"anyOf": [{"$ref": "#"}]}}, "response_schema.anyOf[0]"),
         ({"response_schema": {"type": "object", "required": 5}}, "response_schema.required"),
         ({"response_schema": {"type": "object", "required": [{}]}}, "response_schema.required[0]"),
         ({"response_schema": {"$defs": None}}, "response_schema.$defs"),
@@ -347,3 +347,11 @@ def test_the_description_of_a_schema_reaches_the_tool() -> None:
     asked, _ = expect(call_with(response_format={"type": "json_schema", "json_schema": named}), route_of(WAYS["tool"]))
     assert asked.tools is not None
     assert "A city." in str(asked.tools[0])
+
+
+def test_a_place_that_several_vocabularies_refuse_is_told_once() -> None:
+    named = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"properties": {"a": 5}}}}
+    with pytest.raises(InvalidRequest) as caught:
+        expect(call_with(response_format=named), route_of(WAYS["native"]))
+    assert caught.value.param == "response_format.json_schema.schema.properties.a"
+    assert [detail.pointer for detail in caught.value.details] == ["/response_format/json_schema/schema/properties/a"]

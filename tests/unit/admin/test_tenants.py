@@ -33,6 +33,7 @@ async def test_a_tenant_is_made_with_defaults_for_all_that_is_not_said(
         "allows_unpriced_models": False,
         "without_ledger": "refuse",
         "lost_requests": "charge",
+        "provider_urls": [],
         "created_at": int(office.clock.unix_s),
         "changed_at": int(office.clock.unix_s),
         "warnings": [],
@@ -205,6 +206,7 @@ async def test_what_means_nothing_is_stored_and_warned_of(client: httpx.AsyncCli
         },
         "allowance": limits,
         "user_allowance": budgets,
+        "provider_urls": ["gs://acme/", "https://acme.example/media/"],
     }
     answer = await client.post("/tenants", json=tenant)
     assert answer.status_code == 201
@@ -215,6 +217,7 @@ async def test_what_means_nothing_is_stored_and_warned_of(client: httpx.AsyncCli
         "/aliases/shut",
         "/allowance/limits/1/models",
         "/user_allowance/budgets/1/models",
+        "/provider_urls/1",
     ]
     assert (await client.get("/tenants/acme")).json()["warnings"] == answer.json()["warnings"]
 
@@ -324,3 +327,11 @@ async def test_nothing_that_is_told_has_a_value_or_a_key_in_it(
     key = (await client.post(f"/tenants/{acme}/keys", json={"user_id": "alice", "label": "hush"})).json()["key"]
     text = json.dumps([event.facts for event in office.events.told]).lower()  # type: ignore[union-attr]
     assert not [word for word in ("hush", key.lower(), ADMIN_KEY.lower()) if word in text]
+
+
+@pytest.mark.parametrize(
+    "prefix", ["gs://", "gs://acme", "/etc/", "gs:///", "GS://acme/", "gs://acme/a b", "gs://" + "a" * 1024 + "/"]
+)
+async def test_the_beginning_of_an_address_has_its_whole_bucket(client: httpx.AsyncClient, prefix: str) -> None:
+    answer = await client.post("/tenants", json={"id": "acme", "provider_urls": [prefix]})
+    assert refusal(answer) == (400, "validation_error", "provider_urls[0]")

@@ -350,3 +350,10 @@ def test_a_bundle_means_what_the_types_mean() -> None:
 )
 def test_a_schema_without_end_is_known(schema: dict[str, Any], endless: bool) -> None:
     assert (unending(schema) is not None) is endless
+
+
+def test_the_part_that_leads_back_is_named() -> None:
+    schema = {"properties": {"a": {"items": {"anyOf": [{"type": "null"}, {"$ref": "#/properties/a/items"}]}}}}
+    endless = unending(schema)
+    assert endless is not None
+    assert endless.path == ("properties", "a", "items", "anyOf", 1)

@@ -247,7 +247,7 @@ def test_everything_that_is_not_registered_is_told_at_once() -> None:
             "#/<pointer>",
         ),
         (inline({"title": "t", "properties": [1]}), "/tools/0/schema/properties", "not schemas by name"),
-        (inline({"title": "t", "not": {"$ref": "#"}}), "/tools/0/schema", "without an end"),
+        (inline({"title": "t", "not": {"$ref": "#"}}), "/tools/0/schema/not", "without an end"),
         (inline({"title": "t", "x": "y" * MAX_BYTES}), "/tools/0/schema", "larger than"),
         (function("f", {"$ref": "gts://gts.a~"}), "/tools/0/function/parameters/$ref", "is not <vendor>"),
     ],

@@ -200,8 +200,8 @@ def _in_context(candidate: Candidate, around: _Surroundings) -> Iterator[Detail]
         yield Detail(at, TOO_FAR)
     elif any(one.size_bytes > MAX_BYTES for one in reached):
         yield Detail(at, TOO_LARGE_TOGETHER)
-    elif candidate.is_judged and (reason := unending(bundle(candidate.schema, around.types))):
-        yield Detail(at, reason)
+    elif candidate.is_judged and (endless := unending(bundle(candidate.schema, around.types))):
+        yield Detail(at, endless.reason)
     elif candidate.id.is_type:
         yield from _family_violations(candidate, around.types)
     elif (parent := candidate.id.parent) is not None:

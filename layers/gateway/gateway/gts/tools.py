@@ -49,7 +49,7 @@ from gateway.model.chat import (
 )
 from gateway.model.errors import Detail
 from gateway.model.json_schema import MAX_BYTES
-from gateway.model.schema_parts import places, pointer, unending
+from gateway.model.schema_parts import Endless, has_place, places, pointer, unending
 
 MAX_CALL_BYTES = 2 * 1024 * 1024
 _NONE: Mapping[str, Json] = MappingProxyType({})
@@ -201,7 +201,7 @@ class _Resolver:
             found = list(self._excess(reached, at))
             if not found and not reached.missing:
                 whole = bundle(schema, self._schemas)
-                found = [Detail(at, reason)] if (reason := unending(whole)) else []
+                found = [_endless(endless, schema, at)] if (endless := unending(whole)) else []
                 schema = whole
         self._unusable += found
         return schema
@@ -270,3 +270,8 @@ def _renamed(message: Message) -> Message:
 
 def _renamed_call(call: ToolCall) -> ToolCall:
     return replace(call, function=replace(call.function, name=provider_name(call.function.name)))
+
+
+def _endless(endless: Endless, schema: Json, at: str) -> Detail:
+    """At the part that leads back, unless that is of a type and not of what the client wrote."""
+    return Detail(at + pointer(endless.path if has_place(schema, endless.path) else ()), endless.reason)

@@ -85,13 +85,20 @@ def _detail(at: str, error: Any) -> Detail:
 
 @lru_cache(maxsize=32)
 def _violations(encoded: bytes) -> tuple[Detail, ...]:
-    """Clients send the same schema again and again. Raises CpuLimitExceeded, which is not remembered."""
+    """Clients send the same schema again and again. Raises CpuLimitExceeded, which is not remembered.
+
+    A schema is judged by several vocabularies, which say the same of its parts.
+    """
     from gateway.model.validator import judge_schema  # noqa: PLC0415
 
     schema = msgspec.json.decode(encoded)
     try:
         broken = within_cpu(CPU_LIMIT_S, lambda: told(judge_schema(schema), ""))
-        return broken or within_cpu(CPU_LIMIT_S, partial(_unusable, schema)) or _endless_pattern(schema)
+        return (
+            tuple(dict.fromkeys(broken))
+            or within_cpu(CPU_LIMIT_S, partial(_unusable, schema))
+            or _endless_pattern(schema)
+        )
     except UNCHECKABLE as error:
         return (Detail("", f"cannot be used ({type(error).__name__})"),)
 
@@ -111,8 +118,8 @@ def _unusable(schema: Json) -> tuple[Detail, ...]:
                 dangling.append(Detail(pointer((*place.path, keyword)), "what it refers to is not in the schema"))
     if dangling:
         return tuple(dangling[:MAX_VIOLATIONS])
-    reason = unending(schema, lambda part: targets.get(id(part), ()))
-    return () if reason is None else (Detail("", reason),)
+    endless = unending(schema, lambda part: targets.get(id(part), ()))
+    return () if endless is None else (Detail(pointer(endless.path), endless.reason),)
 
 
 def _endless_pattern(schema: Json) -> tuple[Detail, ...]:

@@ -41,6 +41,13 @@ class Place(NamedTuple):
     schema: Json
 
 
+class Endless(NamedTuple):
+    """Why no judgement by a schema would come to an end in time, and the part that leads back, where it is one."""
+
+    path: tuple[str | int, ...]
+    reason: str
+
+
 def pointer(path: Any) -> str:
     """RFC 6901."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
@@ -69,17 +76,21 @@ def _inner(schema: Json) -> Iterator[tuple[tuple[str | int, ...], Json]]:
         yield from ((step, held) for step, held in inner if isinstance(held, dict))
 
 
-def unending(schema: Json, targets: Targets | None = None) -> str | None:
-    """Why no judgement by it would come to an end in time; None when each does.
+def unending(schema: Json, targets: Targets | None = None) -> Endless | None:
+    """None when every judgement by it comes to an end in time.
 
     Either a part leads back to itself without going on into the value, or parts that lead to the same parts multiply.
     `targets` None: references are JSON pointers into `schema`.
     """
     led_to = targets or (lambda part: [at_pointer(schema, part.get("$ref"))])
     judgements = ways(schema, lambda part: _beside(part, led_to))
-    if judgements is None:
-        return ENDLESS
-    return TOO_OFTEN if judgements > MAX_JUDGEMENTS else None
+    if isinstance(judgements, dict):
+        return Endless(next(place.path for place in places(schema) if place.schema is judgements), ENDLESS)
+    return Endless((), TOO_OFTEN) if judgements > MAX_JUDGEMENTS else None
+
+
+def has_place(schema: Json, path: tuple[str | int, ...]) -> bool:
+    return any(place.path == path for place in places(schema))
 
 
 def is_recursive(schema: Json) -> bool:
@@ -90,13 +101,13 @@ def is_recursive(schema: Json) -> bool:
             yield referred
         yield from (inner for step, inner in _inner(part) if step[0] not in DEFINITIONS)
 
-    return ways(schema, inside) is None
+    return isinstance(ways(schema, inside), dict)
 
 
-def ways(schema: Json, onward: Callable[[Json], Iterable[Json]]) -> int | None:
+def ways(schema: Json, onward: Callable[[Json], Iterable[Json]]) -> int | Json:
     """How many parts one comes to from a part, at most, a part counted as often as there are ways to it.
 
-    None when a part leads back to itself.
+    The part that leads back to itself, or to a part that led to it, when there is one.
     """
     found: dict[int, int] = {}
     for place in places(schema):
@@ -109,7 +120,7 @@ def ways(schema: Json, onward: Callable[[Json], Iterable[Json]]) -> int | None:
                 on_way.discard(id(here))
                 found[id(here)] = 1 + sum(found[id(part)] for part in onward(here))
             elif id(part) in on_way:
-                return None
+                return here
             else:
                 way.append((part, iter(onward(part))))
                 on_way.add(id(part))

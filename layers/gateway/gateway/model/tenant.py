@@ -36,6 +36,9 @@ Scope: TypeAlias = Literal[
 ]
 """What a key may be used for. "*" is every capability; to name another user takes "assert_user", spelled out."""
 
+UrlPrefix = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[!-.0-~]+/[!-~]*$", max_length=1024)]
+"""With its whole host or bucket, so that "gs://mine/" is not the beginning of "gs://mine-too/"."""
+
 Status: TypeAlias = Literal["active", "disabled"]
 MAX_SHARDS = 64
 
@@ -50,7 +53,8 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     although money is limited. `without_ledger`: what happens while limits cannot be checked: nothing passes, or what
     one environment counts by itself. `lost_requests`: what a request costs of which nobody knows what its provider
     charged, because its function died or its answer broke off: all that was held for it, or what was counted, which is
-    nothing where the function died.
+    nothing where the function died. `provider_urls`: how addresses begin that its requests may have a
+    provider read in its own storage, with the owner's rights ("gs://bucket/"); none by default.
     """
 
     id: TenantId
@@ -66,6 +70,7 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     allows_unpriced_models: bool = False
     without_ledger: Literal["refuse", "local"] = "refuse"
     lost_requests: Literal["charge", "release"] = "charge"
+    provider_urls: Annotated[tuple[UrlPrefix, ...], Meta(max_length=64)] = ()
 
     def approves(self, model_id: str) -> bool:
         return any(fnmatchcase(model_id, pattern) for pattern in self.approvals)

@@ -28,6 +28,7 @@ from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.media import with_media
 from gateway.pipeline.meters import Demand
+from gateway.pipeline.provider_urls import check_provider_urls
 from gateway.pipeline.read import read_chat_call
 from gateway.pipeline.reasoning import by_the_api_for_tools
 from gateway.pipeline.reply_media import with_chunk_media_kept, with_earlier_media, with_media_kept
@@ -97,6 +98,7 @@ async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlan
     route = by_the_api_for_tools(call, route)
     call, expectation = expect(call, route)
     check_capabilities(call, route)
+    check_provider_urls(call, route, principal.tenant)
     call, demand = demand_of(call, route, principal, longest_s(call))
     return ChatPlan(asked, call, route, Promise(names, expectation), demand)
 

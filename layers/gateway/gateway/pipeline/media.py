@@ -1,7 +1,7 @@
 """Media of a call: from what the client points at to bytes in the call, each of the kind its part says.
 
 A part points at a file of the tenant (by id, or by a URL of the file storage), at a `data:` URL, or at the internet,
-which only the guarded fetcher reads. Addresses that the provider alone can read (its own storage, `gs://`) are left.
+which only the guarded fetcher reads. Addresses that the provider reads itself are left (`provider_urls.py`).
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ async def with_media(call: ChatCall, route: ChatRoute, exchange: Exchange, world
 
     Raises MediaNotFound (422), InvalidRequest (400), PayloadTooLarge (413), StorageUnavailable (503).
     """
-    places = [place for place in _places(call) if not place.source.startswith(route.provider.own_urls)]
+    theirs = (*route.provider.own_urls, *route.provider.public_urls)
+    places = [place for place in places_of(call) if not place.source.startswith(theirs)]
     places = [place for place in places if not _is_unsniffable(place.part)]
     if not places:
         return call
@@ -135,7 +136,7 @@ class Loading:
         return await self._world.fetcher.fetch(tenant_id, place.source, accepted, MAX_BYTES, place.param)
 
 
-def _places(call: ChatCall) -> Iterator[Place]:
+def places_of(call: ChatCall) -> Iterator[Place]:
     for spot, part in parts_of(call):
         if isinstance(part, MediaPart):
             yield Place(spot, part, _source(part, spot.param))

@@ -21,6 +21,7 @@ from gateway.model.limits import ALL_MODELS, MAX_NUMBERS, Allowance
 from gateway.model.tenant import Tenant, User
 from gateway.pipeline.decode import decoded
 from gateway.ports import Catalog
+from gateway.providers.lookup import provider_named, provider_names
 
 T = TypeVar("T")
 MAX_BODY_BYTES = 64 * 1024
@@ -116,6 +117,14 @@ def _warnings(settings: Tenant | User, ids: list[str], catalog: Catalog) -> Iter
     yield from _of_aliases(settings, catalog)
     yield from _of_allowance("/allowance", settings.allowance, ids)
     yield from _of_allowance("/user_allowance", settings.user_allowance, ids)
+    yield from _of_urls(settings)
+
+
+def _of_urls(tenant: Tenant) -> Iterator[Detail]:
+    own = tuple(begin for name in sorted(provider_names()) for begin in provider_named(name).own_urls)
+    for number, prefix in enumerate(tenant.provider_urls):
+        if not prefix.startswith(own):
+            yield Detail(f"/provider_urls/{number}", f"No provider has storage of its own at '{prefix}'.")
 
 
 def _of_aliases(tenant: Tenant, catalog: Catalog) -> Iterator[Detail]:

@@ -7,19 +7,15 @@ from gateway.providers.wire.gemini import Gemini
 from gateway.providers.wire.gemini_embeddings import BatchEmbedContents
 from gateway.providers.wire.gemini_files import GeminiFiles
 from gateway.providers.wire.gemini_images import GeminiImages
+from gateway.providers.wire.gemini_media import YOUTUBE
 from gateway.providers.wire.gemini_speech import GeminiSpeech
 from gateway.providers.wire.gemini_transcript import GeminiTranscript
 from gateway.providers.wire.imagen import Imagen
 from gateway.providers.wire.veo import Veo
 
-# Google reads these itself: https://ai.google.dev/gemini-api/docs/video-understanding#youtube. Its own files are no
-# client's to name: all tenants' are in one account.
-OWN_URLS = (
-    "https://www.youtube.com/",
-    "https://youtube.com/",
-    "https://youtu.be/",
-    "gs://",
-)
+# Objects that were registered with the account: https://ai.google.dev/gemini-api/docs/file-input-methods. Files that
+# were uploaded to it are no client's to name: all tenants' are in one account.
+OWN_URLS = ("gs://",)
 
 # https://ai.google.dev/gemini-api/docs/image-understanding and /audio say 20 MB of request, /file-input-methods says
 # 100 MB (50 MB with a PDF): what is between the two is uploaded.
@@ -37,6 +33,7 @@ PROVIDER = Provider(
     transcriptions={"generate_content": GeminiTranscript()},
     authorize=key_header("x-goog-api-key"),
     own_urls=OWN_URLS,
+    public_urls=YOUTUBE,
     inline=for_every_model(INLINE),
     files=GeminiFiles(),
 )

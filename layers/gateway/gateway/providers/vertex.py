@@ -36,8 +36,8 @@ PUBLIC = "https://aiplatform.googleapis.com"
 GLOBAL = "global"
 MULTI_REGIONS = frozenset({"us", "eu"})
 REFERENCES = ("gs://", "https://")
-# Gemini reads these itself: https://cloud.google.com/vertex-ai/generative-ai/docs/multimodal/video-understanding
-OWN_URLS = ("gs://", *YOUTUBE)
+# As the service account that the owner stored: https://cloud.google.com/vertex-ai/generative-ai/docs/access-control
+OWN_URLS = ("gs://",)
 
 
 def token_or_key(request: HttpRequest, credential: Credential, _now_s: float) -> HttpRequest:
@@ -155,5 +155,6 @@ PROVIDER = Provider(
     speech={"generate_content": HostedSpeech(GeminiSpeech(prefix=""), base_url=_google)},
     authorize=token_or_key,
     own_urls=OWN_URLS,
+    public_urls=YOUTUBE,
     inline=inline,
 )

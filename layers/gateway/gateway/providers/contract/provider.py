@@ -42,7 +42,8 @@ class Provider:
     `wires`: of chat, by the `api` member of a catalog row; so are those of every other capability, each under its name.
     `authorize` puts the credential into a rendered request;
     the last argument is the time in Unix seconds, for signatures.
-    `own_urls`: how addresses begin that only this provider can read, which the gateway therefore hands on.
+    `own_urls`: how addresses begin that only this provider can read, with the owner's rights: the gateway hands them on
+    where the tenant may have them read. `public_urls`: that it reads itself, as anybody could.
     `inline`: what a request to a model may carry in itself. `files`: where larger media go, None: nowhere.
     """
 
@@ -56,6 +57,7 @@ class Provider:
     transcriptions: dict[str, TranscriptionWire] = field(default_factory=dict, repr=False)
     authorize: Authorize = bearer
     own_urls: tuple[str, ...] = ()
+    public_urls: tuple[str, ...] = ()
     inline: InlineFor = NO_LIMITS
     files: FileApi | None = None
 

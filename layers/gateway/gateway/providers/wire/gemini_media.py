@@ -60,6 +60,7 @@ OWN_TYPES = {"audio/mpeg": "audio/mp3", "audio/opus": "audio/ogg"}
 """Google's word for a type that has another one. Source: https://ai.google.dev/gemini-api/docs/audio#supported-formats."""
 
 REFERENCES = ("https://", "gs://")
+# Google reads public videos itself: https://ai.google.dev/gemini-api/docs/video-understanding#youtube
 YOUTUBE = ("https://www.youtube.com/", "https://m.youtube.com/", "https://youtube.com/", "https://youtu.be/")
 YOUTUBE_TYPE = "video/mp4"
 

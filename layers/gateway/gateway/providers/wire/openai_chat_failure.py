@@ -15,6 +15,9 @@ from gateway.providers.contract import Target
 from gateway.providers.wire.failures import failure
 from gateway.providers.wire.openai_chat_quirks import Quirks
 
+RESPONSE_SCHEMA = "response_format.json_schema"
+_CONTEXT = re.compile(r"Invalid schema for [^:]{1,200}: In context=\(([^)]{0,2000})\)")
+_STEP = re.compile(r"""(['"])((?:(?!\1).){1,256})\1""")
 _SHORT_CODE = re.compile(r"[A-Za-z][\w-]{0,63}|\d{1,6}")
 _STATUS_BY_WORD = (
     (("rate_limit", "too_many_requests", "quota"), 429),
@@ -78,12 +81,27 @@ def complaint(body: Any, quirks: Quirks) -> Complaint:
     if isinstance(message, list):
         message, param = _first_violation(message)
     renamed = {theirs: ours for ours, theirs in quirks.renames.items()}
+    param = renamed.get(param, param) if isinstance(param, str) and param else None
     return Complaint(
         code=_code(error),
         reason=message if isinstance(message, str) else None,
-        param=renamed.get(param, param) if isinstance(param, str) and param else None,
+        param=_within_schema(param, message) if isinstance(message, str) else param,
         status=_status(error),
     )
+
+
+def _within_schema(param: str | None, message: str) -> str | None:
+    """OpenAI names the place in a schema in its sentence only: "Invalid schema for response_format 'City': In
+    context=('properties', 'name'), …".
+
+    Sources: https://github.com/moeru-ai/xsai/issues/202, https://github.com/mavam/pi-web-providers/issues/14
+    """
+    found = _CONTEXT.match(message)
+    if found is None or param is None:
+        return param
+    root = f"{RESPONSE_SCHEMA}.schema" if param in ("response_format", "text.format.schema") else param
+    steps = [step for _, step in _STEP.findall(found[1])]
+    return root + "".join(f"[{step}]" if step.isdecimal() else f".{step}" for step in steps)
 
 
 def _first_violation(violations: list[Any]) -> tuple[str | None, str | None]:
