@@ -14,6 +14,7 @@ import pytest
 
 from gateway.adapters.aws.api import AwsFailure
 from gateway.adapters.aws.ledger import DynamoLedger
+from gateway.adapters.webhook_urls import GuardedUrls
 from gateway.model.errors import AdmissionUnavailable, InvalidRequest
 from gateway.model.ledger import Meter, Reading, hold_name
 from gateway.model.limits import MAX_NUMBERS, Allowance, Budget, Burst, Limits
@@ -63,8 +64,8 @@ def allowance(dice: random.Random, *, is_full: bool) -> Allowance:
 
 def accepted(wanted: Allowance) -> bool:
     try:
-        check_together(Tenant(id="acme", allowance=wanted))
-        check_together(User(id="alice", allowance=wanted))
+        check_together(Tenant(id="acme", allowance=wanted), GuardedUrls())
+        check_together(User(id="alice", allowance=wanted), GuardedUrls())
     except InvalidRequest:
         return False
     return True

@@ -15,11 +15,11 @@ import msgspec
 import pytest
 
 from gateway.entry.images import ROUTE, images_app
+from gateway.model.call import MAX_BEGIN_MS
 from gateway.model.catalog import AnySize, ImageFacts, ModelFacts, Prices, UnitPrice
 from gateway.model.errors import InvalidRequest, StorageUnavailable
 from gateway.model.file import File, StoredFile
 from gateway.model.http import HttpRequest, Sending
-from gateway.model.call import MAX_BEGIN_MS
 from gateway.model.limits import Allowance, Budget
 from gateway.model.record import UsageRecord
 from gateway.pipeline.images_parts import PARTS_AT_ONCE
