@@ -281,6 +281,19 @@ async def test_more_images_than_a_request_makes_are_asked_for_in_several(gateway
     assert len(reply["gateway"]["attempts"]) == 1
 
 
+async def test_no_answer_gets_larger_than_what_is_read_of_one(gateway: Gateway) -> None:
+    """Four pictures of 8 megapixels, hard to compress, are more than 100 MB as base64."""
+    large = MODELS["openai"]["painter"].image
+    assert large is not None
+    facts = msgspec.structs.replace(MODELS["openai"]["painter"], image=msgspec.structs.replace(large, max_images=10))
+    gateway.world = replace(gateway.world, catalog=MemoryCatalog({"openai": {"painter": facts}}))
+    assert (await gateway.paint(n=10, size="3840x2160")).status == 200
+    asked = [json.loads(request.body)["n"] for request in gateway.provider.sent]
+    assert sorted(asked) == [1, 3, 3, 3]
+    await gateway.paint(n=10, size="1024x1024")
+    assert json.loads(gateway.provider.sent[-1].body)["n"] == 10
+
+
 async def test_a_few_requests_are_asked_at_a_time(gateway: Gateway) -> None:
     pause = asyncio.Event()
 

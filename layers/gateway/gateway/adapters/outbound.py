@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from gateway.adapters.http_client import HttpClient, HttpFailure, HttpIncoming
-from gateway.model.http import HttpRequest, HttpResponse, Sending
+from gateway.model.http import MAX_ANSWER_BYTES, HttpRequest, HttpResponse, Sending
 from gateway.model.provider_errors import ProviderError
 
-MAX_BODY_BYTES = 100 * 1024 * 1024
 MAX_ERROR_BODY_BYTES = 1024 * 1024
 
 
@@ -41,7 +40,7 @@ class PooledIncoming:
 
     async def whole(self) -> HttpResponse:
         with _translated():
-            return await self._incoming.whole(MAX_BODY_BYTES if self.status < 400 else MAX_ERROR_BODY_BYTES)
+            return await self._incoming.whole(MAX_ANSWER_BYTES if self.status < 400 else MAX_ERROR_BODY_BYTES)
 
 
 @contextmanager

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from gateway.model.secret import AwsKeys, Secret
 
+MAX_ANSWER_BYTES = 100 * 1024 * 1024
+"""Of one answer of a provider that is read as a whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:

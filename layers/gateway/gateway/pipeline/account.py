@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from gateway.model.completion import UsageReport
 from gateway.model.errors import HookUnavailable, ReplyBreaksSchema, ResponseBlocked
+from gateway.model.http import Sending
 from gateway.model.money import cost_nano_usd
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.usage import TokenUsage
@@ -64,9 +65,9 @@ def account_interrupted(counted: Callable[[], Counted], exchange: Exchange) -> I
 def _account_interrupted(counted: Counted, exchange: Exchange) -> None:
     attempt = exchange.attempts[-1]
     error = attempt.error
-    if isinstance(error, ProviderFailure) and error.charged is not None:
-        account(exchange, error.charged)
-    elif not attempt.sending.has_left or (is_refusal(error) and not counted.has_begun):
+    if (charged := charged_by(error)) is not None:
+        account(exchange, charged)
+    elif is_free(error, attempt.sending, has_begun=counted.has_begun):
         attempt.usage = None
     elif counted.is_all:
         account(exchange, counted.usage)
@@ -74,8 +75,17 @@ def _account_interrupted(counted: Counted, exchange: Exchange) -> None:
         account_unseen(exchange, counted.usage)
 
 
-def is_refusal(error: BaseException | None) -> bool:
-    return isinstance(error, ProviderFailure) and error.is_refusal
+def charged_by(error: BaseException | None) -> TokenUsage | None:
+    """What a provider says that it used although it failed."""
+    return error.charged if isinstance(error, ProviderFailure) else None
+
+
+def is_free(error: BaseException | None, sending: Sending, *, has_begun: bool = False) -> bool:
+    """Whether a request without a whole answer was not paid: nobody can have read it, or its provider says itself that
+    it did nothing. `error`: None of one that was broken off. `has_begun`: whether something of an answer came.
+    """
+    refused = isinstance(error, ProviderFailure) and error.is_refusal
+    return not sending.has_left or (refused and not has_begun)
 
 
 @contextmanager

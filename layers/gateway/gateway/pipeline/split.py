@@ -15,9 +15,8 @@ from gateway.model.call import Call
 from gateway.model.catalog import ModelFacts
 from gateway.model.errors import GatewayError
 from gateway.model.http import HttpRequest, Sending
-from gateway.model.provider_errors import ProviderError
 from gateway.model.usage import TokenUsage
-from gateway.pipeline.account import account, account_unseen, is_refusal
+from gateway.pipeline.account import account, account_unseen, charged_by, is_free
 from gateway.pipeline.ask import ask, ending
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import Attempt, Exchange
@@ -30,24 +29,25 @@ M = TypeVar("M")
 
 @dataclass(slots=True)
 class Part(Generic[C, M]):
-    """One request. `charged`: what its provider says that it used although it failed. `sending`: how far it came.
-    `was_refused`: its provider says that it did nothing for it.
-    """
+    """One request. `sending`: how far it came. `error`: what its answer meant, None also of one that was broken off."""
 
     call: C
     made: M | None = None
-    charged: TokenUsage | None = None
     sending: Sending = field(default_factory=Sending)
-    was_refused: bool = False
+    error: GatewayError | None = None
 
     @property
-    def is_unseen(self) -> bool:
-        """Whether its provider may have worked for it although no answer came."""
-        return not self.is_known and self.sending.has_left and not self.was_refused
+    def charged(self) -> TokenUsage | None:
+        return charged_by(self.error)
 
     @property
     def is_known(self) -> bool:
         return self.made is not None or self.charged is not None
+
+    @property
+    def is_unseen(self) -> bool:
+        """Whether its provider may have worked for it although no answer came."""
+        return not self.is_known and not is_free(self.error, self.sending)
 
 
 Check = Callable[[C, M], None]
@@ -93,8 +93,7 @@ async def _ask_one(part: Part[C, M], request: HttpRequest, reached: Contact, wat
     try:
         part.made = reached.route.wire.parse(await ask(request, reached, watch, part.sending), reached.target)
     except GatewayError as error:
-        part.was_refused = is_refusal(error)
-        part.charged = error.charged if isinstance(error, ProviderError) else None
+        part.error = error
         raise
     check(part.call, part.made)
 
