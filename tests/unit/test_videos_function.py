@@ -187,8 +187,9 @@ class Gateway:
 
     @property
     def audit(self) -> list[str]:
-        """Names of events, each told once."""
-        return list({told.id: told.event for told in self.told if isinstance(told, AuditEvent)}.values())
+        """Names of events of videos themselves, each told once."""
+        events = [told for told in self.told if isinstance(told, AuditEvent) and told.of]
+        return list({told.id: told.event for told in events if told.of and told.of.operation == "videos"}.values())
 
     async def held(self) -> tuple[int, int, int]:
         """Of the tenant: requests that run, nano-USD that are committed this month, and those that are settled."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 from urllib.parse import parse_qsl
 
-from gateway.adapters.telemetry import log_defect
+from gateway.adapters.telemetry import log_defect, name_the_lines
 from gateway.entry.door import Operation, inference_app
 from gateway.entry.http import App, Arrival, Receive, Responder, Scope, Send
 from gateway.entry.limit_headers import limit_headers
@@ -15,7 +15,8 @@ from gateway.model.errors import GatewayError, InternalError, InvalidRequest, Me
 from gateway.model.job import Job, is_job_id
 from gateway.model.video import VideoDeleted
 from gateway.pipeline import videos
-from gateway.pipeline.authenticate import caller_of, usable
+from gateway.pipeline.authenticate import attributed, caller_of, usable
+from gateway.pipeline.conclude import conclude
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.tenant_videos import TenantVideos
@@ -45,23 +46,49 @@ def videos_app(world: World, every_s: float = EVERY_S) -> App:
         if scope["type"] == "lifespan" or (scope["path"], scope["method"]) == (ROUTE, "POST"):
             return await creating(scope, receive, send)
         arrival = Arrival.of(scope)
+        name_the_lines(arrival.ids)
         responder = Responder(arrival, send)
+        exchange = _exchange(arrival, world)
         try:
-            await _handled(scope, arrival, responder, world, every_s)
+            await _handled(scope, arrival, exchange, responder, world, every_s)
         except GatewayError as error:
+            exchange.error = error
             await responder.error(error)
         except Exception as defect:  # the last resort, as where videos are begun
             log_defect(defect, arrival.request_id)
-            said = InternalError("The gateway failed. Quote the request id when you report this.")
-            await responder.error(said)
+            exchange.error = InternalError("The gateway failed. Quote the request id when you report this.")
+            await responder.error(exchange.error)
+        finally:
+            exchange.status = responder.status
+            await conclude(exchange, world)
 
     return app
 
 
-async def _handled(scope: Scope, arrival: Arrival, responder: Responder, world: World, every_s: float) -> None:
+def _exchange(arrival: Arrival, world: World) -> Exchange:
+    """It counts in no limit: a video that runs takes a place itself, and looking at it must not need another."""
+    return Exchange(
+        arrival.request_id,
+        "videos",
+        started_s=world.clock.monotonic_s(),
+        trace=arrival.trace,
+        lambda_request_id=arrival.lambda_request_id,
+        arrived_s=world.clock.now_s(),
+        asks_model=False,
+    )
+
+
+async def _handled(
+    scope: Scope, arrival: Arrival, exchange: Exchange, responder: Responder, world: World, every_s: float
+) -> None:
     handle, video_id = _route(scope["path"], scope["method"])
+    exchange.operation, exchange.is_quiet = f"videos.{handle.__name__}", handle in _ONLY_LOOKING
+    if is_job_id(video_id):
+        exchange.about["video_id"] = video_id
     caller = await caller_of(arrival.headers.get("authorization"), world)
-    principal = usable(await world.access.read(caller), caller, "videos", world.clock.now_s())
+    known = await world.access.read(caller)
+    exchange.principal = attributed(known, caller)
+    principal = usable(known, caller, "videos", world.clock.now_s())
     found = TenantVideos(principal.tenant.id, caller, world, every_s)
     query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
     await handle(_Asked(found, video_id, query, responder, world, every_s))
@@ -82,7 +109,7 @@ class _Asked:
         self._found, self._id, self._query = found, video_id, query
         self._responder, self._world, self._every_s = responder, world, every_s
 
-    async def show(self) -> None:
+    async def retrieve(self) -> None:
         self._know()
         job = await self._found.find(self._id)
         await self._responder.json(200, await video(job, self._world.files), _poll_after(job, self._every_s))
@@ -121,10 +148,12 @@ class _Asked:
 
 _HANDLERS: dict[tuple[str, str], Handling] = {
     ("", "GET"): _Asked.list,
-    ("one", "GET"): _Asked.show,
+    ("one", "GET"): _Asked.retrieve,
     ("one", "DELETE"): _Asked.delete,
     ("content", "GET"): _Asked.content,
 }
+_ONLY_LOOKING = (_Asked.list, _Asked.retrieve)
+"""Clients do it every few seconds, so nothing is told of it."""
 
 
 def _route(path: str, method: str) -> tuple[Handling, str]:
