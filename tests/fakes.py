@@ -41,7 +41,7 @@ from gateway.model.file import (
 from gateway.model.hook import HookFailed, HookMessage, RemoteHook
 from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
 from gateway.model.job import Job, Status
-from gateway.model.provider_errors import ProviderError
+from gateway.model.provider_errors import ProviderError, ProviderGone
 from gateway.model.record import Told
 from gateway.model.secret import Secret
 from gateway.model.telemetry import RequestLine
@@ -316,7 +316,7 @@ class FixedDownloads:
     async def open(self, url: str, max_bytes: int, timeout_s: float) -> AsyncIterator[AsyncIterator[bytes]]:
         self.opened.append(url)
         if url not in self.there:
-            raise ProviderError("The site answered with status 404.", provider_code="upstream_status")
+            raise ProviderGone("The site answered with status 404.", provider_code="upstream_status")
         yield self._pieces(self.there[url])
 
     async def _pieces(self, pieces: list[bytes | Exception]) -> AsyncIterator[bytes]:

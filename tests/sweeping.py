@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.adapters.memory_ledger import MemoryLedger
+from gateway.admin_ports import Outbox
 from gateway.entry.chat import chat_app
 from gateway.model.catalog import ModelFacts, Prices
 from gateway.model.ledger import Reading
@@ -19,6 +20,7 @@ from gateway.pipeline.sweep import Swept, sweep
 from gateway.ports import Ledger, World
 from gateway.record_ports import RecordsWorld, SweepWorld, UsageStore
 from tests.asgi import Answer, call
+from tests.directory import MemoryDirectory
 from tests.fakes import (
     ListEvents,
     ListRecords,
@@ -101,6 +103,7 @@ class Stage:
     archive: MemoryArchive = field(default_factory=MemoryArchive)
     records: ListRecords = field(default_factory=ListRecords)
     holders: FixedHolders = field(default_factory=FixedHolders)
+    outbox: Outbox = field(default_factory=lambda: MemoryDirectory(MemoryLedger()))
     delivered: int = 0
 
     def __post_init__(self) -> None:
@@ -142,6 +145,7 @@ class Stage:
             Mortal(self.store, fate),
             Mortal(self.holders, fate),
             Mortal(self.events, fate),
+            self.outbox,
             self.records,
             self.clock,
         )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from gateway.adapters import http_client
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.outbound import PooledOutbound
 from gateway.model.http import HttpRequest, Sending
@@ -213,6 +216,89 @@ async def test_a_kept_connection_that_the_server_closed_costs_nobody_a_request(
         async with asyncio.timeout(5), outbound.open(post(server.url)) as incoming:
             assert (await incoming.whole()).body == b"{}"
     assert server.connections == 3
+
+
+def working(on_the_second: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> Script:
+    """Answers the first request of a connection, and does `on_the_second` before it hangs up."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        await request_head(reader)
+        await on_the_second(writer)
+
+    return script
+
+
+async def reset(writer: asyncio.StreamWriter) -> None:
+    """Closes as a server does that knows the connection no more."""
+    linger = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+
+async def work(_writer: asyncio.StreamWriter) -> None:
+    """For longer than a dead connection needs to be seen: of no time at all in these tests."""
+
+
+async def test_a_kept_connection_that_the_server_reset_costs_nobody_a_request(
+    server: Server, outbound: PooledOutbound
+) -> None:
+    server.script = working(reset)
+    for _ in range(3):
+        async with asyncio.timeout(5), outbound.open(post(server.url)) as incoming:
+            assert (await incoming.whole()).body == b"{}"
+    assert server.connections == 3
+
+
+async def test_what_a_server_may_have_worked_for_is_not_sent_again(
+    server: Server, outbound: PooledOutbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_client, "STALE_WITHIN_S", 0.0)
+    server.script = working(work)
+    async with outbound.open(post(server.url)) as incoming:
+        await incoming.whole()
+    sending = Sending()
+    with pytest.raises(ProviderError, match="ServerDisconnectedError"):
+        async with asyncio.timeout(5), outbound.open(post(server.url), sending):
+            pass
+    assert (server.connections, sending.has_left) == (1, True)
+
+
+async def test_what_may_be_asked_twice_is(
+    server: Server, outbound: PooledOutbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_client, "STALE_WITHIN_S", 0.0)
+    server.script = working(work)
+    for _ in range(2):
+        async with asyncio.timeout(5), outbound.open(HttpRequest("GET", server.url, {})) as incoming:
+            assert (await incoming.whole()).body == b"{}"
+    assert server.connections == 2
+
+
+async def test_a_request_goes_out_twice_at_most_however_many_kept_connections_are_dead(
+    server: Server, outbound: PooledOutbound
+) -> None:
+    all_came = asyncio.Barrier(4)
+    requests = 0
+
+    async def hang_up_later(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        if server.connections <= 4:
+            await request_head(reader)
+            await all_came.wait()
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        await request_head(reader)
+        requests += 1
+
+    async def call() -> None:
+        async with asyncio.timeout(5), outbound.open(post(server.url)) as incoming:
+            await incoming.whole()
+
+    server.script = hang_up_later
+    await asyncio.gather(*(call() for _ in range(4)))
+    with pytest.raises(ProviderError):
+        await call()
+    assert (requests, server.connections) == (2, 5)
 
 
 async def test_a_new_connection_that_is_closed_unanswered_is_not_tried_again(

@@ -9,7 +9,9 @@ import pytest
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
-from gateway.model.errors import CapabilityNotSupported
+from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+from gateway.model.images import ImagesCall
+from gateway.model.speech import SpeechCall
 from gateway.providers.contract import Target
 from gateway.providers.lookup import provider_named
 
@@ -33,6 +35,17 @@ CASES = [
         "additionalModelRequestFields.max_tokens",
     ),
     ("cohere", "cohere_chat", {"max_tokens": 9}, "max_tokens"),
+    (
+        "google",
+        "generate_content",
+        {"generationConfig": {"max_output_tokens": 9}},
+        "generationConfig.max_output_tokens",
+    ),
+    ("google", "generate_content", {"generationConfig": {"candidate_count": 8}}, "generationConfig.candidate_count"),
+    ("google", "generate_content", {"cached_content": "cachedContents/1"}, "cached_content"),
+    ("google", "generate_content", {"generation_config": {"topK": 1}}, "generation_config"),
+    ("google", "generate_content", {"responseSchema": {}, "response_schema": {}}, "response_schema"),
+    ("openai", "chat_completions", {"maxCompletionTokens": 9}, "maxCompletionTokens"),
 ]
 
 
@@ -53,6 +66,56 @@ def test_a_measured_member_is_refused_by_name(provider: str, api: str, options: 
     with pytest.raises(CapabilityNotSupported) as refused:
         render(provider, api, options)
     assert refused.value.param == f"provider_options.{provider}.{member}"
+
+
+@pytest.mark.parametrize(
+    ("provider", "api", "member"),
+    [("google", "generate_content", "generationConfig"), ("bedrock", "converse", "inferenceConfig")],
+)
+@pytest.mark.parametrize("value", [None, [], "{}"])
+def test_what_holds_the_limit_is_not_replaced_by_something_else(
+    provider: str, api: str, member: str, value: Any
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        render(provider, api, {member: value})
+    assert refused.value.param == f"provider_options.{provider}.{member}"
+
+
+IMAGES_BEYOND = [
+    {"generationConfig": {"imageConfig": {"imageSize": "4K"}}},
+    {"generationConfig": {"image_config": {"image_size": "4K"}}},
+    {"generation_config": {"image_config": {"image_size": "4K"}}},
+    {"generationConfig": {"responseModalities": ["TEXT"]}},
+    {"system_instruction": {"parts": [{"text": "x"}]}},
+    {"systemInstruction": {"parts": [{"text": "x"}]}},
+    {"tool_config": {}},
+    {"service_tier": "priority"},
+    {"serviceTier": "priority"},
+]
+
+
+@pytest.mark.parametrize("options", IMAGES_BEYOND)
+def test_an_image_is_no_larger_than_what_is_held_for_however_it_is_spelled(options: dict[str, Any]) -> None:
+    call = ImagesCall(model="m", prompt="x", provider_options={"google": options})
+    target = Target("google", ModelFacts(id="m", name="M", api="generate_content"), "https://provider.test", {})
+    with pytest.raises(CapabilityNotSupported):
+        provider_named("google").images["generate_content"].render(call, target)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"system_instruction": {"parts": [{"text": "x"}]}},
+        {"generation_config": {"max_output_tokens": 9}},
+        {"generationConfig": {}},
+        {"service_tier": "priority"},
+    ],
+)
+def test_a_recording_is_no_longer_than_what_is_held_for_however_it_is_spelled(options: dict[str, Any]) -> None:
+    call = SpeechCall(model="m", input="x", voice="v", response_format="wav", provider_options={"google": options})
+    target = Target("google", ModelFacts(id="m", name="M", api="generate_content"), "https://provider.test", {})
+    with pytest.raises(CapabilityNotSupported):
+        provider_named("google").speech["generate_content"].render(call, target)
 
 
 @pytest.mark.parametrize(("provider", "api"), sorted({(provider, api) for provider, api, _, _ in CASES}))

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 import certifi
@@ -21,15 +23,43 @@ from gateway.model.http import HttpRequest, HttpResponse, Sending
 CONNECT_TIMEOUT_S = 10.0
 KEEP_ALIVE_S = 60.0
 MAX_BYTES_AT_ONCE = 512 * 1024
+STALE_WITHIN_S = 0.3
+"""A round trip to the other side of the world: by then a server that has closed a connection has said so. One that
+hangs up later may have read the request, and been at work."""
+_MAY_BE_ASKED_TWICE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110, 9.2.2
+_DISCONNECTS = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError)
 _SENT_AS_GIVEN = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
 class HttpFailure(Exception):
-    """No answer, or one that broke off. `kind` names what happened; never an address."""
+    """No answer, or one that broke off. `kind` names what happened; never an address. `is_disconnect`: the other side
+    hung up.
+    """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, is_disconnect: bool = False) -> None:
         super().__init__(kind)
-        self.kind = kind
+        self.kind, self.is_disconnect = kind, is_disconnect
+
+
+@dataclass(slots=True)
+class Use:
+    """Of a connection, by one request. `written_s`: when the last of it was written, in seconds of the loop's clock."""
+
+    sending: Sending
+    is_kept: bool = False
+    written_s: float = 0.0
+
+    def note_connection(self, *, is_kept: bool) -> None:
+        self.is_kept, self.sending.has_left = is_kept, True
+        self.note_written()
+
+    def note_written(self) -> None:
+        self.written_s = asyncio.get_running_loop().time()
+
+    def met_a_dead_connection(self, method: str) -> bool:
+        """Of a request that was hung up on: whether nobody can have minded it, or minds it twice."""
+        waited_s = asyncio.get_running_loop().time() - self.written_s
+        return self.is_kept and (method in _MAY_BE_ASKED_TWICE or waited_s < STALE_WITHIN_S)
 
 
 class HttpClient:
@@ -42,6 +72,7 @@ class HttpClient:
         self._max_connections = max_connections
         self._tls = ssl.create_default_context(cafile=certifi.where()) if trust is None else trust
         self._session: aiohttp.ClientSession | None = None
+        self._fresh: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
     async def open(
@@ -62,22 +93,22 @@ class HttpClient:
         self, request: HttpRequest, server_hostname: str | None, sending: Sending
     ) -> aiohttp.ClientResponse:
         """A server may close a kept connection just as it is used again, above all after an environment was frozen: a
-        request that fails so, before any byte of an answer, goes out once more.
+        request that fails so goes out once more, by a connection of its own. Never one that the server may have read
+        and worked for, unless it is of those that may be asked twice.
         """
-        while True:
-            use = SimpleNamespace(of_kept_connection=False, sending=sending)
-            try:
-                return await self._request(request, server_hostname, use)
-            except (aiohttp.ServerDisconnectedError, ConnectionResetError) as error:
-                if not use.of_kept_connection:
-                    raise HttpFailure(type(error).__name__) from error
-            except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-                raise HttpFailure(type(error).__name__) from error
+        use = Use(sending)
+        try:
+            with _translated():
+                return await self._request(request, server_hostname, use, self._session or self._open_session())
+        except HttpFailure as failure:
+            if not (failure.is_disconnect and use.met_a_dead_connection(request.method)):
+                raise
+        with _translated():
+            return await self._request(request, server_hostname, Use(sending), self._fresh or self._open_fresh())
 
     async def _request(
-        self, request: HttpRequest, server_hostname: str | None, use: SimpleNamespace
+        self, request: HttpRequest, server_hostname: str | None, use: Use, session: aiohttp.ClientSession
     ) -> aiohttp.ClientResponse:
-        session = self._session or self._open_session()
         return await session.request(
             request.method,
             URL(request.url, encoded=True),
@@ -98,22 +129,32 @@ class HttpClient:
 
     async def aclose(self) -> None:
         """Forgets every connection: after a snapshot is restored the sockets in the pool are dead."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        sessions, self._session, self._fresh = (self._session, self._fresh), None, None
+        for session in sessions:
+            if session is not None:
+                await session.close()
 
     def _open_session(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=self._max_connections, ssl=self._tls, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=30
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
-            skip_auto_headers=_SENT_AS_GIVEN,
-            trace_configs=[_noting_connections()],
-        )
+        self._session = _session(self._connector(keepalive_timeout=KEEP_ALIVE_S))
         return self._session
+
+    def _open_fresh(self) -> aiohttp.ClientSession:
+        """Whose connections serve one request each."""
+        self._fresh = _session(self._connector(force_close=True))
+        return self._fresh
+
+    def _connector(self, **kept: Any) -> aiohttp.TCPConnector:
+        return aiohttp.TCPConnector(limit=self._max_connections, ssl=self._tls, ttl_dns_cache=30, **kept)
+
+
+def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
+        skip_auto_headers=_SENT_AS_GIVEN,
+        trace_configs=[_noting_use()],
+    )
 
 
 class HttpIncoming:
@@ -124,11 +165,9 @@ class HttpIncoming:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives, what came in one network read together, decompressed. Raises HttpFailure."""
-        try:
+        with _translated():
             async for data in self._response.content.iter_any():
                 yield data
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise HttpFailure(type(error).__name__) from error
 
     async def whole(self, max_bytes: int) -> HttpResponse:
         """Raises HttpFailure, also when there are more than `max_bytes`."""
@@ -145,15 +184,26 @@ def _as_sent(body: bytes) -> bytes | BytesIO:
     return BytesIO(body) if len(body) > MAX_BYTES_AT_ONCE else body
 
 
-def _noting_connections() -> aiohttp.TraceConfig:
-    async def note_new(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-        context.trace_request_ctx.sending.has_left = True
+def _noting_use() -> aiohttp.TraceConfig:
+    async def on_new(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+        context.trace_request_ctx.note_connection(is_kept=False)
 
-    async def note_kept(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-        context.trace_request_ctx.sending.has_left = True
-        context.trace_request_ctx.of_kept_connection = True
+    async def on_kept(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+        context.trace_request_ctx.note_connection(is_kept=True)
+
+    async def on_written(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+        context.trace_request_ctx.note_written()
 
     tracing = aiohttp.TraceConfig()
-    tracing.on_connection_create_end.append(note_new)
-    tracing.on_connection_reuseconn.append(note_kept)
+    tracing.on_connection_create_end.append(on_new)
+    tracing.on_connection_reuseconn.append(on_kept)
+    tracing.on_request_chunk_sent.append(on_written)
     return tracing
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        raise HttpFailure(type(error).__name__, is_disconnect=isinstance(error, _DISCONNECTS)) from error

@@ -13,6 +13,7 @@ from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.directory import DynamoDirectory
 from gateway.adapters.aws.events import BusEvents
 from gateway.adapters.aws.ledger import DynamoLedger
+from gateway.adapters.aws.outbox import DynamoOutbox
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.aws.usage import DynamoUsage
 from gateway.adapters.aws.usage_writes import Tables
@@ -75,6 +76,9 @@ class Aws:
         tables = (os.environ["GATEWAY_TENANTS_TABLE"], os.environ["GATEWAY_LEDGER_TABLE"])
         return DynamoDirectory(self._dynamodb, *tables)
 
+    def outbox(self) -> DynamoOutbox:
+        return DynamoOutbox(self._dynamodb, os.environ["GATEWAY_TENANTS_TABLE"])
+
     def admin_key(self) -> SecretsManagerAdminKey:
         secrets = self._api("secretsmanager", "secretsmanager", "1.1")
         return SecretsManagerAdminKey(secrets, os.environ["GATEWAY_STACK"], self.clock)
@@ -90,4 +94,4 @@ def records_world() -> RecordsWorld:
 
 def sweep_world() -> SweepWorld:
     aws = Aws()
-    return SweepWorld(aws.ledger(), aws.usage(), aws.holders(), aws.events(), StdoutRecords(), aws.clock)
+    return SweepWorld(aws.ledger(), aws.usage(), aws.holders(), aws.events(), aws.outbox(), StdoutRecords(), aws.clock)

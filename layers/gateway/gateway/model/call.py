@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
+import msgspec
 from msgspec import Meta
 
 from gateway.model.wire import Inbound
@@ -51,6 +52,11 @@ class Call(Inbound, frozen=True, kw_only=True, rename={"async_": "async"}):
     def options_for(self, provider: str) -> dict[str, Any]:
         """What the client adds to this provider's request body; not to be changed."""
         return (self.provider_options or {}).get(provider) or {}
+
+    @property
+    def options_bytes(self) -> int:
+        """Of what is added for all providers, as JSON: no tokenizer makes more tokens of it."""
+        return len(msgspec.json.encode(self.provider_options)) if self.provider_options else 0
 
     @property
     def conversation_id(self) -> str | None:

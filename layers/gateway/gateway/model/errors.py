@@ -61,7 +61,7 @@ class Detail:
 class GatewayError(Exception):
     """Base of the tree; `status`, `code`, `type` and `retryable` are facts of the class.
 
-    A single error may not be retryable although its class is.
+    A single error may not be retryable although its class is. `usage`: what the request cost all the same.
     `provider_code` is the provider's own short code (never its message, host or body).
     `retry_after_s` becomes the Retry-After header.
     """
@@ -70,6 +70,7 @@ class GatewayError(Exception):
     code: ClassVar[str] = "internal_error"
     type: ClassVar[str] = "api_error"
     retryable: bool = False
+    usage: Any = None
 
     def __init__(
         self,
@@ -86,6 +87,10 @@ class GatewayError(Exception):
         self.provider_code = provider_code
         self.details = details
         self.retry_after_s = retry_after_s
+
+    def note_paid(self, usage: Any) -> None:
+        """The same request would cost the same again, so SDKs are told not to send it by themselves."""
+        self.usage, self.retryable = usage, False
 
     def facts(self) -> dict[str, Any]:
         """Extra members of the wire object that only some classes have."""
@@ -104,6 +109,7 @@ class GatewayError(Exception):
                 "provider_code": self.provider_code,
                 "details": [{"pointer": detail.pointer, "reason": detail.reason} for detail in self.details],
                 **self.facts(),
+                **({} if self.usage is None else {"usage": self.usage}),
             }
         }
 
@@ -131,9 +137,13 @@ class UnreadableBody(InvalidRequest):
 
 
 class InvalidApiKey(GatewayError):
-    """No key, an unknown key, or one that is revoked or expired; which of these is not told."""
+    """No key, an unknown key, or one that is revoked or expired: `reason`, which the client is not told."""
 
     status, code, type = 401, "invalid_api_key", "authentication_error"
+
+    def __init__(self, message: str, *, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class BudgetExceeded(GatewayError):
@@ -187,10 +197,9 @@ class RequestBlocked(GatewayError):
 
 
 class ResponseBlocked(RequestBlocked):
-    """A hook refused the reply. `usage`: what it cost all the same, filled in when it is known."""
+    """A hook refused the reply, which is paid."""
 
     code = "response_blocked"
-    usage: Any = None
 
     def facts(self) -> dict[str, Any]:
         return {"hook": self.hook, "usage": self.usage}
@@ -299,14 +308,13 @@ class SchemaNotFound(GatewayError):
 
 
 class ReplyBreaksSchema(GatewayError):
-    """The reply is not what the request's schema asks for. `raw_text`: what it said. `usage`: as of ResponseBlocked."""
+    """The reply is not what the request's schema asks for. `raw_text`: what it said."""
 
     status, code, type = 422, "validation_error", "invalid_request_error"
 
     def __init__(self, message: str, *, raw_text: str, details: tuple[Detail, ...]) -> None:
         super().__init__(message, param="response_format", details=details)
         self.raw_text = raw_text
-        self.usage: Any = None
 
     def facts(self) -> dict[str, Any]:
         return {"stage": "response", "raw_text": self.raw_text, "usage": self.usage}
@@ -341,7 +349,7 @@ class AdmissionUnavailable(GatewayError):
 
 
 class HookUnavailable(GatewayError):
-    """A hook that has to agree did not. `is_paid`: a reply is there, so a retry would pay again; `usage`: its cost."""
+    """A hook that has to agree did not. `is_paid`: a reply is there, so a retry would pay again."""
 
     status, code, type, retryable = 503, "hook_unavailable", "api_error", True
 
@@ -349,7 +357,6 @@ class HookUnavailable(GatewayError):
         super().__init__(message)
         self.hook = hook
         self.retryable = not is_paid
-        self.usage: Any = None
 
     def facts(self) -> dict[str, Any]:
         return {"hook": self.hook, "usage": self.usage}

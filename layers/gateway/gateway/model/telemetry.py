@@ -67,6 +67,7 @@ Trouble: TypeAlias = Literal[
     "sweep.lost",
     "sweep.released",
     "sweep.settled",
+    "sweep.told",
     "tenants.malformed",
     "upload.left_behind",
     "video.not_cancelled",

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from gateway.model.completion import UsageReport
 from gateway.model.errors import HookUnavailable, ReplyBreaksSchema, ResponseBlocked
 from gateway.model.money import cost_nano_usd
-from gateway.model.provider_errors import ProviderError, ProviderFailure
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.exchange import Exchange
 
@@ -64,7 +64,7 @@ def account_interrupted(counted: Callable[[], Counted], exchange: Exchange) -> I
 def _account_interrupted(counted: Counted, exchange: Exchange) -> None:
     attempt = exchange.attempts[-1]
     error = attempt.error
-    if isinstance(error, ProviderError) and error.charged is not None:
+    if isinstance(error, ProviderFailure) and error.charged is not None:
         account(exchange, error.charged)
     elif not attempt.sending.has_left or (is_refusal(error) and not counted.has_begun):
         attempt.usage = None

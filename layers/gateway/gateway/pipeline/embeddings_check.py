@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from gateway.model.catalog import ModelFacts
 from gateway.model.embeddings import EmbeddingsCall, Text
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.model.estimate import BYTES_PER_TOKEN
 from gateway.model.usage import TokenUsage
-from gateway.pipeline.capabilities import CHARACTERS_PER_TOKEN_AT_MOST
 from gateway.pipeline.route import AnyRoute
 
+CHARACTERS_PER_TOKEN_AT_MOST = 10
+"""More text than so many times what the model reads is a mistake, also where the provider would cut it to fit."""
 TOKENS_PER_INPUT = 16
 """What models put around a text: marks of beginning and end, and words of their own for its use."""
 
@@ -52,8 +51,8 @@ def tokens_at_most(one: Text) -> int:
 
 
 def usage_at_most(call: EmbeddingsCall, facts: ModelFacts) -> TokenUsage:
-    options = len(msgspec.json.encode(call.provider_options)) if call.provider_options else 0
-    tokens = [tokens_at_most(one) + TOKENS_PER_INPUT + options for one in call.inputs]
+    around = TOKENS_PER_INPUT + call.options_bytes
+    tokens = [tokens_at_most(one) + around for one in call.inputs]
     if facts.context_tokens is not None:
         tokens = [min(count, facts.context_tokens) for count in tokens]
     return TokenUsage(prompt_tokens=sum(tokens), units=_characters(call, facts))

@@ -15,7 +15,7 @@ from gateway.model.caller import Caller
 from gateway.model.errors import AdmissionUnavailable, GatewayError
 from gateway.model.tenant import Principal, Scope
 from gateway.pipeline.admit import Ticket, give_back, take
-from gateway.pipeline.authenticate import caller_of, usable
+from gateway.pipeline.authenticate import attributed, caller_of, usable
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.meters import Demand
 from gateway.ports import World
@@ -76,15 +76,12 @@ class _Entrance:
         self._scope, self._exchange, self._world = scope, exchange, world
 
     async def identified(self) -> Principal:
-        principal = await self._world.access.read(self.caller)
-        self._exchange.principal = self._usable(principal)
-        return self._exchange.principal
+        return self._usable(await self._world.access.read(self.caller))
 
     async def by_memory(self, principal: Principal, call: C, plan: Planning[C, P]) -> P | None:
         """None when what is remembered no longer holds. A refusal counts only if it does."""
         try:
             self._usable(principal)
-            self._exchange.principal = principal
             planned = await plan(call, principal)
         except GatewayError:
             if await self._read_again(principal) != principal:
@@ -122,6 +119,8 @@ class _Entrance:
         return self._admitted(planned, ticket)
 
     def _usable(self, principal: Principal | None) -> Principal:
+        """One that is refused is known all the same, and told of."""
+        self._exchange.principal = attributed(principal, self.caller)
         return usable(principal, self.caller, self._scope, self._world.clock.now_s())
 
     async def _take(self, planned: Plan, principal: Principal, admission: int = 0) -> Ticket:

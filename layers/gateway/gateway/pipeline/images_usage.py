@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 from msgspec.structs import replace
 
 from gateway.model.catalog import ImageFacts, ModelFacts
@@ -25,8 +24,7 @@ def usage_at_most(call: ImagesCall, facts: ModelFacts, requests: int) -> TokenUs
     units = units_of(call, facts, images)
     if facts.prices is None:
         return TokenUsage(units=units)
-    options = len(msgspec.json.encode(call.provider_options)) if call.provider_options else 0
-    prompt_tokens = len(call.prompt.encode()) + TOKENS_AROUND_A_PROMPT + options
+    prompt_tokens = len(call.prompt.encode()) + TOKENS_AROUND_A_PROMPT + call.options_bytes
     each = image_tokens_at_most(call, facts) + (facts.image.text_tokens if facts.image else 0)
     return TokenUsage(prompt_tokens=prompt_tokens * requests, completion_tokens=each * images, units=units)
 

@@ -76,7 +76,8 @@ def usage_at_most(call: SpeechCall, facts: ModelFacts) -> TokenUsage:
     units = _characters(call, facts)
     if facts.prices is None:
         return TokenUsage(units=units)
-    return _tokens(_text_bytes(call) + TOKENS_AROUND_A_TEXT, call.most_tokens(facts.max_output_tokens), units)
+    text = _text_bytes(call) + TOKENS_AROUND_A_TEXT + call.options_bytes
+    return _tokens(text, call.most_tokens(facts.max_output_tokens), units)
 
 
 def usage_of(call: SpeechCall, facts: ModelFacts, told: TokenUsage | None) -> TokenUsage:

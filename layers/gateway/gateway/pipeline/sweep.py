@@ -26,6 +26,7 @@ from gateway.model.usage import TokenUsage
 from gateway.pipeline.alerts import Settled, tell_alerts
 from gateway.pipeline.conclude import ending_of
 from gateway.pipeline.meters import Share, budget_meters
+from gateway.pipeline.outbox import tell_what_was_left
 from gateway.record_ports import SweepWorld
 
 LOST = "lost"
@@ -86,6 +87,7 @@ async def sweep(world: SweepWorld, *, grace_s: float, at_most: int, until_s: flo
 
     Raises AdmissionUnavailable and StorageUnavailable (503) when it cannot begin.
     """
+    await tell_what_was_left(world)
     now_s = world.clock.now_s()
     watermark_s = await world.usage.watermark_s()
     await world.events.send([Watermark(id=f"watermark.{now_s:.3f}", at_s=now_s)])

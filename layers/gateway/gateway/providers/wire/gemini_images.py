@@ -21,8 +21,8 @@ from gateway.providers.wire.gemini_answer import ANSWER, Answer, Blob, given
 from gateway.providers.wire.gemini_failures import failure_in, failure_of
 from gateway.providers.wire.options import with_options
 
-RESERVED = frozenset({"model", "contents", "systemInstruction", "tools", "toolConfig", "cachedContent"})
-RESERVED_CONFIG = frozenset({"candidateCount", "imageConfig", "maxOutputTokens", "responseModalities"})
+RESERVED = frozenset({"model", "contents", "systemInstruction", "tools", "toolConfig", "serviceTier"})
+RESERVED_CONFIG = frozenset({"imageConfig", "responseModalities"})
 """Of `provider_options`: what would lead around what is held for, or make something else than an image."""
 
 
@@ -42,13 +42,10 @@ class GeminiImages:
         if (most := most_tokens(call, target)) is not None:
             config["maxOutputTokens"] = most
         contents = [{"role": "user", "parts": [{"text": call.prompt}]}]
-        options = dict(call.options_for(target.provider))
-        own_config = options.pop("generationConfig", None)
-        if isinstance(own_config, dict):
-            config = with_options(config, own_config, f"{target.provider}.generationConfig", RESERVED_CONFIG)
-        body = with_options({"contents": contents}, options, target.provider, RESERVED | {"generationConfig"})
+        body = {"contents": contents, "generationConfig": config}
+        options = call.options_for(target.provider)
+        body = with_options(body, options, target.provider, RESERVED, RESERVED_CONFIG)
         url = f"{target.base_url}{self.prefix}/models/{quote(target.model.id, safe='')}:generateContent"
-        body = {**body, "generationConfig": config}
         return HttpRequest("POST", url, {"content-type": "application/json"}, msgspec.json.encode(body))
 
     def parse(self, response: HttpResponse, target: Target) -> Images:

@@ -26,7 +26,7 @@ from gateway.providers.wire.options import with_options
 from gateway.providers.wire.sse import SseDecoder
 
 RESERVED = frozenset(
-    {"model", "contents", "systemInstruction", "tools", "toolConfig", "cachedContent", "generationConfig"}
+    {"model", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "serviceTier"}
 )
 EVENTS = "text/event-stream"
 _RATE = re.compile(r"rate=(\d{4,6})")

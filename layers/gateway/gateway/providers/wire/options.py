@@ -2,52 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
 import msgspec
 
 from gateway.model.chat import Json
-from gateway.model.errors import CapabilityNotSupported
+from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+
+
+def plain(name: str) -> str:
+    """A name however it is spelled: Google takes maxOutputTokens and max_output_tokens for the same."""
+    return name.replace("_", "").lower()
+
+
+@cache
+def plainly(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(plain(name) for name in names)
+
 
 RESERVED = frozenset({"model", "messages", "contents", "input", "stream", "stream_options"})
 
-MEASURED = frozenset(
-    {
-        "max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "maxTokens", "max_new_tokens",
-        "max_gen_len", "num_predict", "min_tokens",
-        "n", "best_of", "candidateCount", "candidate_count", "num_generations", "sampleCount",
-        "web_search_options", "plugins", "cachedContent", "cached_content",
-    }
+MEASURED = plainly(
+    frozenset(
+        {
+            "max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens",
+            "max_gen_len", "num_predict", "min_tokens",
+            "n", "best_of", "candidate_count", "num_generations", "sample_count",
+            "web_search_options", "plugins", "cached_content",
+        }
+    )
 )  # fmt: skip
 """Members by which a reply grows, multiplies, or reads what nobody counted: the call has its own words for them, and
 what is held for a request is measured by those."""
 
-NESTED = frozenset(
-    {
-        "generationConfig", "generation_config", "inferenceConfig", "additionalModelRequestFields", "options",
-        "parameters", "extra_body",
-    }
+NESTED = plainly(
+    frozenset(
+        {
+            "generation_config", "inference_config", "additional_model_request_fields", "options", "parameters",
+            "extra_body",
+        }
+    )
 )  # fmt: skip
 """Members with members of which the same holds."""
 
 
-def with_options(body: Json, options: Json | None, provider: str, reserved: frozenset[str] = RESERVED) -> Json:
-    """`body` with the `options` that the call has for this provider.
+def with_options(
+    body: Json,
+    options: Json | None,
+    provider: str,
+    reserved: frozenset[str] = RESERVED,
+    reserved_inside: frozenset[str] = frozenset(),
+) -> Json:
+    """`body` with the `options` that the call has for this provider. Names are compared however they are spelled.
 
-    Raises CapabilityNotSupported (400) for a `reserved` member: those would lead around the gateway's own choice of
-    model, its checks of what is said, and its reading of the answer; and for one of MEASURED, which would lead around
-    limits and budgets.
+    Raises CapabilityNotSupported (400) for a `reserved` member, or one that is `reserved_inside` one of NESTED: those
+    would lead around the gateway's own choice of model, its checks of what is said, and its reading of the answer; for
+    one of MEASURED, which would lead around limits and budgets; and for one that the body has by another spelling,
+    because nobody says which of the two counts. Raises InvalidRequest (400) for one of NESTED that is no object.
     """
     if not options:
         return body
-    _check(options, f"provider_options.{provider}", reserved)
+    _check(options, body, f"provider_options.{provider}", plainly(reserved), plainly(reserved_inside))
     return merged(body, options)
 
 
-def _check(options: Json, where: str, reserved: frozenset[str]) -> None:
+def _check(options: Json, body: Json, where: str, reserved: frozenset[str], inside: frozenset[str]) -> None:
+    known = _spelled(body)
     for name, value in options.items():
-        if name in reserved or name in MEASURED:
+        if plain(name) in reserved or plain(name) in MEASURED:
             raise CapabilityNotSupported(f"'{name}' is not for provider_options to set.", param=f"{where}.{name}")
-        if name in NESTED and isinstance(value, dict):
-            _check(value, f"{where}.{name}", frozenset())
+        if (spelled := known.setdefault(plain(name), name)) != name:
+            raise CapabilityNotSupported(f"'{name}' is written '{spelled}' here.", param=f"{where}.{name}")
+        if plain(name) in NESTED:
+            if not isinstance(value, dict):
+                raise InvalidRequest(f"'{name}' is an object.", param=f"{where}.{name}")
+            _check(value, _object(body.get(name)), f"{where}.{name}", inside, inside)
+
+
+def _spelled(names: Iterable[str]) -> dict[str, str]:
+    return {plain(name): name for name in names}
+
+
+def _object(value: Any) -> Json:
+    value = msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else value
+    return value if isinstance(value, dict) else {}
 
 
 def merged(body: Json, options: Json) -> Json:
