@@ -17,7 +17,9 @@ REQUESTS = 10_000
 KILLED = 0.05
 STEPS = 10
 """Of one request: tests/unit/test_sweep.py holds them to it."""
-SWEEPERS_KILLED = 8
+SWEEPERS = 8
+"""That are to be killed, each at one of its first steps; the one after them ends what is left."""
+STEPS_OF_A_SWEEP = 200
 SEED = 1
 
 
@@ -35,25 +37,30 @@ async def _measure(requests: int) -> Report:
         killed += fate.is_dead
         stage.clock.unix_s += dice.random() / 10
     leaked_before = sum(len(reading.holds) for reading in (await stage.books()).values())
-    for _ in range(SWEEPERS_KILLED):
+    sweepers_killed = 0
+    for _ in range(SWEEPERS):
         dice.shuffle(stage.events.told)
+        fate = Fate(dice.randrange(STEPS_OF_A_SWEEP))
         with suppress(Killed):
-            await stage.judgement_day(Fate(dice.randrange(4 * killed)))
-    while (await stage.judgement_day()).failed:
-        pass
+            await stage.judgement_day(fate)
+        sweepers_killed += fate.is_dead
+    while (swept := await stage.judgement_day()).settled + swept.released + swept.lost + swept.failed:
+        pass  # each ends so many at most
     await stage.check()  # books of both levels say what usage says, and each start has one end
-    return await _report(stage, requests, killed, leaked_before)
-
-
-async def _report(stage: Stage, requests: int, killed: int, leaked_before: int) -> Report:
-    leaked = sum(len(reading.holds) for reading in (await stage.books()).values())
-    ends, starts, used = stage.ends(), stage.starts(), await stage.used()
-    told = {record.id for record in stage.told(UsageRecord)}
     figures = {
         "requests": requests,
         "functions killed": killed,
-        "sweepers killed": SWEEPERS_KILLED,
         "holds before the sweep": leaked_before,
+        "sweepers killed": sweepers_killed,
+    }
+    return await _report(stage, figures)
+
+
+async def _report(stage: Stage, figures: dict[str, int]) -> Report:
+    leaked = sum(len(reading.holds) for reading in (await stage.books()).values())
+    ends, starts, used = stage.ends(), stage.starts(), await stage.used()
+    told = {record.id for record in stage.told(UsageRecord)}
+    figures |= {
         "requests with a usage record": len(told),
         "usage records delivered": stage.delivered,
         "usage records counted": used["requests"],

@@ -162,7 +162,7 @@ def test_a_function_that_is_killed_leaves_no_hold_and_no_gap(customer: Customer)
 
     eventually(swept)
     total = customer.used(1)
-    [(_, (_, _, held_nano_usd, *_, facts))] = holds[f"U#{customer.tenant_id}#0#alice"]
+    [(_, (_, _, held_nano_usd, _, _, facts, _))] = holds[f"U#{customer.tenant_id}#0#alice"]
     assert (total["lost"], total["cost_nano_usd"]) == (1, held_nano_usd)
     assert customer.settled_nano_usd() == {"T": held_nano_usd, "U": held_nano_usd}
     assert {item[name] for item in customer.accounts().values() for name in item if name[0] == "n"} == {0}

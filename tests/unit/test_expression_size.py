@@ -21,7 +21,7 @@ from gateway.model.limits import MAX_NUMBERS, Allowance, Budget, Burst, Limits
 from gateway.model.tenant import Tenant, User
 from gateway.pipeline.admit import NOTHING, STALE_AT_ONCE, Entry, Ticket, Used, _end, _hold
 from gateway.pipeline.meters import Demand, account_of
-from gateway.pipeline.settings import check_together
+from gateway.pipeline.settings import check_together, check_user
 from tests.fakes import principal
 from tests.unit.conftest import Gateway
 
@@ -62,10 +62,15 @@ def allowance(dice: random.Random, *, is_full: bool) -> Allowance:
     return Allowance(limits=tuple(limits), budgets=tuple(budgets))
 
 
+class Anywhere:
+    def refusal(self, url: str) -> str | None:
+        return None
+
+
 def accepted(wanted: Allowance) -> bool:
     try:
-        check_together(Tenant(id="acme", allowance=wanted), GuardedUrls())
-        check_together(User(id="alice", allowance=wanted), GuardedUrls())
+        check_together(Tenant(id="acme", allowance=wanted), Anywhere())
+        check_user(User(id="alice", allowance=wanted))
     except InvalidRequest:
         return False
     return True

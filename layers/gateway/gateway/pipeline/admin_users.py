@@ -15,7 +15,7 @@ from gateway.pipeline.admin_tenants import existing_tenant
 from gateway.pipeline.administrator import Act
 from gateway.pipeline.carry_out import Answer, Plan, carry_out, listing
 from gateway.pipeline.reshard import Accounts, Spread, transfers
-from gateway.pipeline.settings import changed_members, check_together, read_part, read_whole, warnings_of
+from gateway.pipeline.settings import changed_members, check_user, read_part, read_whole, warnings_of
 
 Making = Callable[[Stored[User]], User]
 
@@ -29,7 +29,7 @@ class Users:
     async def create(self, act: Act) -> Answer:
         """Raises InvalidRequest (400), Conflict (409)."""
         user = read_whole(act.body, User)
-        check_together(user, self._world.webhook_urls)
+        check_user(user)
 
         async def planning() -> Plan:
             tenant = (await existing_tenant(self._tenant_id, self._world)).value
@@ -43,7 +43,7 @@ class Users:
     async def put(self, user_id: str, act: Act) -> Answer:
         """Replaces the settings, or makes them. Raises InvalidRequest (400), PreconditionFailed (412)."""
         user = read_whole(act.body, User, {"id": user_id})
-        check_together(user, self._world.webhook_urls)
+        check_user(user)
 
         async def planning() -> Plan:
             tenant = (await existing_tenant(self._tenant_id, self._world)).value
@@ -80,7 +80,7 @@ class Users:
             was = await self._existing(user_id)
             act.check_version(was.etag)
             user = making(was)
-            check_together(user, self._world.webhook_urls)
+            check_user(user)
             return await self._plan(user, was, tenant, verb)
 
         return await carry_out(act, planning, self._world)

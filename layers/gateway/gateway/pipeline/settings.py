@@ -61,10 +61,18 @@ def changed_members(before: Any, after: Any) -> list[str]:
     return [name for name in names if before is None or getattr(before, name) != getattr(after, name)]
 
 
-def check_together(settings: Tenant | User, webhook_urls: WebhookUrls) -> None:
+def check_together(settings: Tenant, webhook_urls: WebhookUrls) -> None:
     """What one member's type cannot say. Raises InvalidRequest (400)."""
-    of_hooks = _of_hooks(settings, webhook_urls) if isinstance(settings, Tenant) else ()
-    if problems := (*_of_numbers(settings), *of_hooks):
+    _refuse_for(*_of_numbers(settings), *_of_hooks(settings, webhook_urls))
+
+
+def check_user(settings: User) -> None:
+    """The same of a user. Raises InvalidRequest (400)."""
+    _refuse_for(*_of_numbers(settings))
+
+
+def _refuse_for(*problems: Detail) -> None:
+    if problems:
         first = problems[0]
         param = _POSITION.sub(r"[\1]", first.pointer).removeprefix("/").replace("/", ".")
         raise InvalidRequest(f"{first.reason}, at '{param}'.", param=param, details=problems)
