@@ -23,6 +23,7 @@ PAPERS = ("document", "application/pdf", PAPER)
 CLIPS = ("video", "video/mp4", CLIP)
 SOUNDS = ("audio", "audio/wav", SOUND)
 TEXTS = ("document", "text/plain", TEXT)
+"""With a long rule behind it, which may be few tokens: so much of words would fit no context."""
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def store(
 ) -> tuple[dict[str, Any], str]:
     """A part that points at a stored file of this size, and the SHA-256 of its bytes."""
     medium, content_type, start = kind
-    filler = TEXT * (size // len(TEXT)) if kind is TEXTS else bytes(size)
+    filler = b"=" * size if kind is TEXTS else bytes(size)
     data = (start + extra + filler)[:size]
     file = announce(http, data, filename="file", content_type=content_type, purpose="user_data")
     assert upload(file, data).status_code == 200
@@ -112,6 +113,14 @@ def test_the_sum_counts_and_the_small_stay_inline(http: httpx.Client, journal: h
     assert f"[image image/png {3 * MB} bytes]" in text
     assert f"[image file image/png {13 * MB} bytes]" in text
     assert deleted(journal, "google") == [digest]
+
+
+def test_words_that_fit_no_context_are_not_even_uploaded(http: httpx.Client, journal: httpx.Client) -> None:
+    part, _ = store(http, TEXTS, 16 * MB, TEXT * 300_000)
+    answer = ask(http, GOOGLE, part)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, "validation_error", "messages")
+    assert logged(journal, "google") == []
 
 
 def test_waiting_for_a_video_is_not_overhead(http: httpx.Client, journal: httpx.Client) -> None:
