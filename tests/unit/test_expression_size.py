@@ -14,7 +14,6 @@ import pytest
 
 from gateway.adapters.aws.api import AwsFailure
 from gateway.adapters.aws.ledger import DynamoLedger
-from gateway.adapters.webhook_urls import GuardedUrls
 from gateway.model.errors import AdmissionUnavailable, InvalidRequest
 from gateway.model.ledger import Meter, Reading, hold_name
 from gateway.model.limits import MAX_NUMBERS, Allowance, Budget, Burst, Limits
