@@ -13,6 +13,8 @@ from msgspec import UNSET, Struct, UnsetType
 from gateway.model.catalog import (
     EmbeddingFacts,
     ImageFacts,
+    InputLimit,
+    InputMeasure,
     ModelFacts,
     Prices,
     PriceTier,
@@ -125,6 +127,30 @@ class Copy(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):
     match: tuple[str, ...] = ()
 
 
+class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The most that a chat may bring every row whose id matches, as far as it takes that: rows of the data, the
+    overlay's own and copies alike, the last one said. Limits are of the host, so no copy brings any.
+    """
+
+    match: tuple[str, ...]
+    source: str
+    as_of: str
+    most: dict[InputMeasure, int]
+    above_images: int = 0
+
+
+MEDIUM_OF_MEASURE: dict[InputMeasure, str] = {
+    "images": "image",
+    "image_side_px": "image",
+    "image_px": "image",
+    "documents": "document",
+    "pages": "document",
+    "document_pages": "document",
+    "videos": "video",
+    "audio_s": "audio",
+}
+
+
 class Overlay(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`models_dev`: the provider's key in the data, null when the data has none. `api`: how its chat models speak."""
 
@@ -136,6 +162,7 @@ class Overlay(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     patches: list[Patch] = []
     rows: list[Row] = []
     copies: list[Copy] = []
+    limits: list[Limits] = []
 
 
 def read_overlays(folder: Path) -> list[Overlay]:
@@ -268,3 +295,16 @@ def apply(row: ModelFacts, change: Change) -> ModelFacts:
         image_tokens=image_tokens if "image" in changed.input else None,
         service_tiers=changed_service_tiers(changed, change),
     )
+
+
+def limited(row: ModelFacts, said: Limits) -> ModelFacts:
+    """The row with these limits, in a fixed order."""
+    if "text" not in row.output:
+        return row
+    known = {(limit.of, limit.above_images): limit for limit in row.limits}
+    for of, most in said.most.items():
+        if MEDIUM_OF_MEASURE[of] in row.input:
+            known[of, said.above_images] = InputLimit(
+                of=of, most=most, above_images=said.above_images, source=said.source, as_of=said.as_of
+            )
+    return msgspec.structs.replace(row, limits=tuple(known[name] for name in sorted(known)))

@@ -4,7 +4,8 @@
 
 MODELS_DEV_JSON is what https://models.dev/api.json answers, or the same under a "providers" member beside a "commit"
 member "<hash> <date>"; without that member, --as-of says of which day the facts are. The same input gives the same
-bytes. Per provider, in this order: the rows of the data, the overlay's `patches`, its own `rows`, its `copies`.
+bytes. Per provider, in this order: the rows of the data, the overlay's `patches`, its own `rows`, its `copies`, the
+`limits` of all.
 
 Prices are exact: USD per million tokens times 10^6 is pico-USD per token. One that is no whole number of pico-USD is
 refused, except binary noise of the source (0.049999999999999996), which is rounded to 12 digits first.
@@ -33,6 +34,7 @@ from scripts.catalog_overlay import (
     Overlay,
     apply,
     capabilities,
+    limited,
     modalities,
     pico_usd_per_token,
     read_overlays,
@@ -164,6 +166,14 @@ def copied_rows(overlay: Overlay, own: dict[str, dict[str, ModelFacts]]) -> dict
     return rows
 
 
+def with_limits(rows: dict[str, ModelFacts], overlay: Overlay) -> dict[str, ModelFacts]:
+    limited_rows = dict(rows)
+    for limits in overlay.limits:
+        for model_id in matching(rows, limits.match, f"{overlay.provider}: limits"):
+            limited_rows[model_id] = limited(limited_rows[model_id], limits)
+    return limited_rows
+
+
 def without_defaults(value: Struct) -> dict[str, Any]:
     """Members that differ from the struct's default, nested structs alike."""
     shown = {}
@@ -195,7 +205,7 @@ def build(document: dict[str, Any], overlays: list[Overlay], *, as_of: str = "")
     own = {o.provider: own_rows(o, data, source=source, as_of=as_of or day) for o in overlays}
     built = {}
     for overlay in overlays:
-        rows = own[overlay.provider] | copied_rows(overlay, own)
+        rows = with_limits(own[overlay.provider] | copied_rows(overlay, own), overlay)
         built[overlay.provider] = encode(
             ProviderCatalog(
                 provider=overlay.provider, models=list(rows.values()), open=overlay.open, maker=overlay.maker

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.model.directory import Answered, Change, NotCommitted, Page, Stored, Transfer, Write
+from gateway.model.record import AuditEvent
 from gateway.model.secret import Secret
 from gateway.model.tenant import ApiKey, Tenant, User
 
@@ -20,6 +21,7 @@ class MemoryDirectory:
     held: dict[tuple[type[Any], str, str], Stored[Any]] = field(default_factory=dict)
     erased: set[str] = field(default_factory=set)
     answers: dict[str, Answered] = field(default_factory=dict)
+    outbox: dict[str, AuditEvent] = field(default_factory=dict)
 
     async def tenant(self, tenant_id: str) -> Stored[Tenant] | None:
         return self.held.get((Tenant, tenant_id, tenant_id))
@@ -60,8 +62,17 @@ class MemoryDirectory:
             self.ledger.transfer(transfer)
         if change.answered is not None:
             self.answers[change.answered.name] = change.answered
+        if change.event is not None:
+            self.outbox[change.event.id] = change.event
 
-    async def erase(self, tenant_id: str) -> None:
+    async def waiting(self, until_s: float) -> list[AuditEvent]:
+        return sorted((each for each in self.outbox.values() if each.at_s <= until_s), key=lambda each: each.at_s)
+
+    async def told(self, event_id: str) -> None:
+        self.outbox.pop(event_id, None)
+
+    async def erase(self, tenant_id: str, event: AuditEvent) -> None:
+        self.outbox[event.id] = event
         self.erased.add(tenant_id)
         self.held = {place: stored for place, stored in self.held.items() if place[1] != tenant_id}
 

@@ -18,6 +18,7 @@ from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
 from gateway.model.errors import (
+    AdmissionUnavailable,
     FileNotFound,
     GatewayError,
     IdempotencyConflict,
@@ -40,7 +41,7 @@ from gateway.model.file import (
 from gateway.model.hook import HookFailed, HookMessage, RemoteHook
 from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
 from gateway.model.job import Job, Status
-from gateway.model.provider_errors import ProviderError
+from gateway.model.provider_errors import ProviderError, ProviderGone
 from gateway.model.record import Told
 from gateway.model.secret import Secret
 from gateway.model.telemetry import RequestLine
@@ -50,18 +51,27 @@ from gateway.ports import Clock, Origin, World
 
 @dataclass
 class MemoryAccess:
-    """Principals by key hash; users with settings of their own by (tenant id, user id)."""
+    """Principals by key hash; users with settings of their own by (tenant id, user id). `is_fresh`: whether what is
+    known was read a moment ago.
+    """
 
     held: dict[str, Principal] = field(default_factory=dict)
     users: dict[tuple[str, str], User] = field(default_factory=dict)
     reads: int = 0
     known: dict[Caller, Principal] = field(default_factory=dict)
+    is_down: bool = False
+    is_fresh: bool = True
 
     def remembered(self, caller: Caller) -> Principal | None:
         return self.known.get(caller)
 
+    def recent(self, caller: Caller) -> Principal | None:
+        return self.known.get(caller) if self.is_fresh else None
+
     async def read(self, caller: Caller) -> Principal | None:
         self.reads += 1
+        if self.is_down:
+            raise AdmissionUnavailable("API keys cannot be checked at the moment (Unreachable).")
         found = self.held.get(caller.key_hash)
         self.known.pop(caller, None)
         if found is not None:
@@ -306,7 +316,7 @@ class FixedDownloads:
     async def open(self, url: str, max_bytes: int, timeout_s: float) -> AsyncIterator[AsyncIterator[bytes]]:
         self.opened.append(url)
         if url not in self.there:
-            raise ProviderError("The site answered with status 404.", provider_code="upstream_status")
+            raise ProviderGone("The site answered with status 404.", provider_code="upstream_status")
         yield self._pieces(self.there[url])
 
     async def _pieces(self, pieces: list[bytes | Exception]) -> AsyncIterator[bytes]:

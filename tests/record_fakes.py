@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
+from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.model.errors import StorageUnavailable
 from gateway.model.ledger import hold_name
 from gateway.model.record import Attribution, AuditEvent, BudgetAlert, UsageRecord
 from gateway.model.rollup import Counts, Group, add_to, counts_of, group_of
 from gateway.model.tenant import Tenant, User
 from gateway.model.usage import CompletionTokensDetails, PromptTokensDetails, TokenUsage
-from gateway.ports import Clock
+from gateway.ports import Clock, Ledger
 from gateway.record_ports import Added
 
 NOW_S = 1_790_000_000.0  # 2026-09-21, 14:13
@@ -71,6 +72,7 @@ class MemoryUsage:
 
     clock: Clock
     life_s: float = 35 * 86_400
+    ledger: Ledger = field(default_factory=MemoryLedger)
     attempts: dict[Request, dict[int, UsageRecord]] = field(default_factory=dict)
     closed: set[Request] = field(default_factory=set)
     rows: dict[tuple[str, Group], dict[str, int]] = field(default_factory=dict)
@@ -87,6 +89,8 @@ class MemoryUsage:
             else:
                 self.attempts.setdefault(request, {})[record.attempt] = record
                 add_to(self.rows.setdefault((request[0], group_of(record)), {}), counts_of(record))
+                for account_id, numbers in record.unbooked.items():
+                    await self.ledger.add(account_id, numbers)
                 added.counted.append(record)
         return added
 

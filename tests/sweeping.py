@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.adapters.memory_ledger import MemoryLedger
+from gateway.admin_ports import Outbox
 from gateway.entry.chat import chat_app
 from gateway.model.catalog import ModelFacts, Prices
 from gateway.model.ledger import Reading
@@ -19,6 +20,7 @@ from gateway.pipeline.sweep import Swept, sweep
 from gateway.ports import Ledger, World
 from gateway.record_ports import RecordsWorld, SweepWorld, UsageStore
 from tests.asgi import Answer, call
+from tests.directory import MemoryDirectory
 from tests.fakes import (
     ListEvents,
     ListRecords,
@@ -101,9 +103,10 @@ class Stage:
     archive: MemoryArchive = field(default_factory=MemoryArchive)
     records: ListRecords = field(default_factory=ListRecords)
     holders: FixedHolders = field(default_factory=FixedHolders)
+    outbox: Outbox = field(default_factory=lambda: MemoryDirectory(MemoryLedger()))
 
     def __post_init__(self) -> None:
-        self.store = self.usage or MemoryUsage(self.clock)
+        self.store = self.usage or MemoryUsage(self.clock, ledger=self.ledger)
         self.access = MemoryAccess()
         catalog = MemoryCatalog({"openai": {"gpt-4o": FACTS}})
         self.outbound = ScriptedOutbound(ScriptedIncoming(200, {}, []))
@@ -140,6 +143,7 @@ class Stage:
             Mortal(self.store, fate),
             Mortal(self.holders, fate),
             Mortal(self.events, fate),
+            self.outbox,
             self.records,
             self.clock,
         )
@@ -190,6 +194,12 @@ class Stage:
         assert settled == {"T": cost, "U": cost}
         assert all(len(ends) == 1 for ends in self.ends().values())
         assert sorted(self.starts()) == sorted(self.ends())
+
+    @property
+    def troubles(self) -> list[dict[str, Any]]:
+        """Of the functions that are asked."""
+        assert isinstance(self.world.records, ListRecords)
+        return self.world.records.troubles
 
     def told(self, kind: type[Any]) -> list[Any]:
         return [one for one in self.events.told if isinstance(one, kind)]

@@ -49,7 +49,7 @@ async def test_aws_answers_the_gateways_own_calls(aws: AwsStandIn, monkeypatch: 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "bench")
     async with aclosing(HttpClient()) as client:
-        access = DynamoAccess(_api(aws, client, "dynamodb", "DynamoDB_20120810"), TABLE, 5.0)
+        access = DynamoAccess(_api(aws, client, "dynamodb", "DynamoDB_20120810"), TABLE, 5.0, SystemClock())
         principal = await access.read(Caller(key_hash=hashlib.sha256(API_KEY.encode()).hexdigest()))
         unknown = await access.read(Caller(key_hash="0" * 64))
         secrets = _api(aws, client, "secretsmanager", "secretsmanager")

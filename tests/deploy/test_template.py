@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from gateway.model.call import MAX_BEGIN_MS
-from gateway.pipeline.watch import BEFORE_AND_AFTER_S
+from gateway.pipeline.video_look import LEASE_S, LOOK_TIMEOUT_S
+from gateway.pipeline.videos import WAIT_MS
+from gateway.pipeline.watch import ANSWER_S, BEFORE_AND_AFTER_S
 from local.places import REPOSITORY
 from tests.deploy.conftest import Resources, of_type
 
@@ -53,6 +55,11 @@ ALLOWED = {
     | {"s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"}  # kept and linked
     | {"lambda:InvokeFunction"}  # hooks
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
+    "TranscriptionsRole": LOGS
+    | TENANTS
+    | {"secretsmanager:GetSecretValue", "kms:Decrypt", "bedrock:ApplyGuardrail"}
+    | {"s3:GetObject", "s3:ListBucket", "lambda:InvokeFunction"}  # recordings, fetched and hooks
+    | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
     "ModelsRole": LOGS | TENANTS | {"kms:Decrypt"},
     "FilesRole": LOGS
     | TENANTS
@@ -71,6 +78,7 @@ ALLOWED = {
     "SweepRole": LOGS
     | {"dynamodb:Scan", "dynamodb:UpdateItem"}  # the ledger
     | {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"}  # usage
+    | {"dynamodb:DeleteItem"}  # what waits in the outbox
     | {"dynamodb:BatchGetItem", "events:PutEvents", "sqs:SendMessage", "kms:Decrypt"},
     "UsageRole": LOGS | TENANTS | {"dynamodb:Query", "kms:Decrypt"},
     "AdminRole": LOGS
@@ -126,6 +134,17 @@ def test_embeddings_may_be_larger_than_a_buffered_answer(deployed: Resources) ->
     assert deployed["EmbeddingsFunction"]["Properties"]["Timeout"] == MAX_BEGIN_MS / 1000 + BEFORE_AND_AFTER_S
 
 
+def test_a_video_is_answered_before_api_gateway_gives_up_and_lambda_kills(deployed: Resources) -> None:
+    """300 s without a byte: https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html"""
+    assert ANSWER_S <= 300 - 15
+    assert WAIT_MS / 1000 + LOOK_TIMEOUT_S + 50 <= ANSWER_S  # the last look may find it, which has to be stored
+    assert ANSWER_S < LEASE_S
+    timeout_s = deployed["VideosFunction"]["Properties"]["Timeout"]
+    assert timeout_s >= ANSWER_S + BEFORE_AND_AFTER_S
+    for path, method in (("/v1/videos", "post"), ("/v1/videos/{id}", "get"), ("/v1/videos/{id}/content", "get")):
+        assert integration(deployed, path, method)["timeoutInMillis"] == timeout_s * 1000
+
+
 def test_the_routes_are_the_published_ones(deployed: Resources) -> None:
     paths = deployed["Api"]["Properties"]["Body"]["paths"]
     methods = {path: sorted(set(operations) - {"options"}) for path, operations in paths.items()}
@@ -137,6 +156,7 @@ def test_the_routes_are_the_published_ones(deployed: Resources) -> None:
         "/v1/videos/{id}": ["delete", "get"],
         "/v1/videos/{id}/content": ["get"],
         "/v1/audio/speech": ["post"],
+        "/v1/audio/transcriptions": ["post"],
         "/v1/models": ["get"],
         "/v1/models/{id+}": ["get"],
         "/openapi.json": ["get"],

@@ -42,6 +42,8 @@ def check_answer(path: str, status: int, content_type: str, body: bytes) -> None
         check("ErrorEnvelope", json.loads(body))
     elif path.endswith("/audio/speech"):
         check_speech(content_type, body)
+    elif path.endswith("/audio/transcriptions"):
+        check_transcript(content_type, body)
     elif content_type.startswith("text/event-stream"):
         check_stream(body)
     elif path.endswith("/chat/completions"):
@@ -100,3 +102,17 @@ def check_speech(content_type: str, body: bytes) -> None:
         check("ErrorEnvelope" if "error" in last else "SpeechDone", last)
     else:
         assert content_type.startswith("audio/")
+
+
+def check_transcript(content_type: str, body: bytes) -> None:
+    """JSON with or without times, events of which the last one says what it took, or a text."""
+    if content_type.startswith("application/json"):
+        told = json.loads(body)
+        check("TranscriptionVerbose" if "task" in told else "Transcription", told)
+    elif content_type.startswith("text/event-stream"):
+        *deltas, last = [json.loads(line.removeprefix("data: ")) for line in body.decode().splitlines() if "{" in line]
+        for delta in deltas:
+            check("TranscriptDelta", delta)
+        check("ErrorEnvelope" if "error" in last else "TranscriptDone", last)
+    else:
+        assert content_type.startswith("text/")

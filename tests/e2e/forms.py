@@ -53,7 +53,7 @@ class Form(ABC):
 
     @abstractmethod
     def forced(self, tool: Tool) -> Json:
-        """The members for one tool that has to be called."""
+        """The members for one tool that has to be called, once where the API has a word for that."""
 
     def user(self, text: str, *media: Json) -> Json:
         """A user message. Text alone is sent as a string, where the API takes one."""
@@ -192,7 +192,8 @@ class MessagesForm(Form):
         return {"tools": [{"name": name, "description": said, "input_schema": schema} for name, said, schema in tools]}
 
     def forced(self, tool: Tool) -> Json:
-        return {**self.tools([tool]), "tool_choice": {"type": "tool", "name": tool.name}}
+        choice = {"type": "tool", "name": tool.name, "disable_parallel_tool_use": True}
+        return {**self.tools([tool]), "tool_choice": choice}
 
     def called(self, message: Json) -> list[Json]:
         uses = [

@@ -16,7 +16,7 @@ from standardwebhooks import Webhook
 
 from tests.e2e.conftest import Gateway, _check
 from tests.e2e.customer import Customer, eventually
-from tests.e2e.hooked import SECRET, Receiver, Tenant, deploy_plugin, tenant_with
+from tests.e2e.hooked import SECRET, Receiver, Tenant, deploy_plugin, put_by_hand, tenant_with
 from tests.e2e.test_governance import settled
 from tests.e2e.test_silence import function_logs
 
@@ -210,7 +210,13 @@ def test_one_that_is_open_is_gone_without_and_told_of(local: Gateway, stream: bo
     ],
 )
 def test_a_webhook_leads_nowhere_inside(local: Gateway, url: str) -> None:
-    tenant = tenant_with(local, {"kind": "webhook", "id": "inside", "url": url})
+    hook = {"kind": "webhook", "id": "inside", "url": url}
+    with pytest.raises(httpx.HTTPStatusError) as refused:
+        tenant_with(local, hook)
+    error = refused.value.response.json()["error"]
+    assert (error["code"], error["param"]) == ("validation_error", "hooks[0].url")
+    tenant = tenant_with(local, {**hook, "url": "https://example.com/"})
+    put_by_hand(local, tenant, hook)
     with pytest.raises(openai.InternalServerError) as failed:
         say(local, tenant, "Hello")
     assert failed.value.code == "hook_unavailable"

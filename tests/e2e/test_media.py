@@ -99,3 +99,13 @@ def test_a_model_that_does_not_see_is_not_asked(http: httpx.Client) -> None:
     error = response.json()["error"]
     assert (response.status_code, error["code"]) == (400, "capability_not_supported")
     assert "deepseek/deepseek-chat" in error["message"]
+
+
+def test_more_than_a_model_takes_is_refused_by_the_limit_of_the_catalog(http: httpx.Client) -> None:
+    small = image(f"data:image/png;base64,{base64.b64encode(PICTURE).decode()}")
+    response = see(http, "groq/meta-llama/llama-4-scout-17b-16e-instruct", *[small] * 6)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (400, "validation_error", "messages[0].content[6]")
+    assert error["message"] == (
+        "groq/meta-llama/llama-4-scout-17b-16e-instruct takes at most 5 images in a request; this one has 6."
+    )

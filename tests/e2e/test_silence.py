@@ -8,6 +8,7 @@ import boto3
 import httpx
 import pytest
 
+from local.simulators.sounds import recording
 from tests.e2e.conftest import Gateway
 from tests.e2e.tenants import put_key
 
@@ -43,6 +44,12 @@ def test_no_prompt_reply_or_key_is_logged(local: Gateway, http: httpx.Client) ->
     http.post("/chat/completions", json={"model": secret, "messages": secret, secret: 1})
     for switch in ("", "[[status=500]]", "[[finish=filter]]", "[[linked]]"):
         http.post("/images/generations", json={"model": "xai/grok-imagine-image", "prompt": f"{switch} {secret}"})
+    for switch in ("", "[[status=500]]", "[[cut=reset cut_after=1]]"):
+        spoken = {"model": "openai/tts-1", "voice": "alloy", "input": f"{switch} {secret}"}
+        for accept in ("application/json", "text/event-stream"):
+            http.post("/audio/speech", json={**spoken, "stream_format": "sse"}, headers={"accept": accept})
+        fields = {"model": (None, "openai/whisper-1"), "prompt": (None, f"{switch} {secret}")}
+        http.post("/audio/transcriptions", files={**fields, "file": ("a.wav", recording(secret, "wav"))})
     issued = put_key(local.aws_endpoint_url, "demo", "alice", label=secret)
     http.get("/models", headers={"authorization": f"Bearer {issued}"})
     logs = function_logs(local) + b"".join(path.read_bytes() for path in (local.folder / "logs").iterdir())

@@ -272,3 +272,20 @@ def test_models_say_what_can_be_asked_for(sdk: openai.OpenAI) -> None:
     assert "speech" in facts["capabilities"]
     assert facts["speech"]["formats"] == ["mp3", "opus", "wav", "pcm"]
     assert facts["unit_prices"] == [{"unit": "characters", "variant": None, "usd": 0.05, "per": 1000}]
+
+
+# -- in a chat ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("provider", [name for name in OWN if name != "google"])
+def test_a_text_in_a_chat_is_spoken(sdk: openai.OpenAI, gateway: Gateway, provider: str) -> None:
+    """In the model's own first voice, or in the one that is asked for."""
+    said: Any = {"model": MODELS[provider], "messages": [{"role": "user", "content": TEXT}]}
+    sdk.chat.completions.create(**said)
+    reply = sdk.chat.completions.create(**said, extra_body={"audio": {"voice": VOICES[provider], "format": "wav"}})
+    (sound,) = reply.choices[0].message.media
+    opened = httpx.get(sound["url"]).content
+    assert (sound["type"], sound["content_type"], sound["size_bytes"]) == ("audio", "audio/wav", len(opened))
+    if gateway.simulators:
+        assert opened == with_sizes(made_of(provider, "wav"))
+        assert nano(reply.to_dict()["usage"]) == COSTS_NANO_USD[provider]

@@ -142,11 +142,22 @@ def test_it_is_told_and_paid_once(customer: Customer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("switch", "code"), [("failed", "provider_error"), ("moderated", "validation_error"), ("gone", "provider_error")]
+    ("provider", "switch", "code", "paid"),
+    [
+        ("xai", "failed", "provider_error", 0.0),
+        ("xai", "moderated", "validation_error", 0.1),
+        ("xai", "gone", "provider_error", 0.1),
+        ("runway", "failed", "provider_error", 0.0),
+        ("runway", "moderated", "validation_error", 0.24),
+        ("google", "moderated", "validation_error", 0.0),
+    ],
 )
-def test_a_video_that_comes_to_nothing(customer: Customer, switch: str, code: str) -> None:
-    video = finished(customer.http, create(customer.http, f"waves [[video={switch}]]")["id"])
-    paid = 0.1 if switch == "gone" else 0.0
+def test_a_video_that_comes_to_nothing(customer: Customer, provider: str, switch: str, code: str, paid: float) -> None:
+    """xAI and Runway charge for what their moderation stops, Google does not."""
+    model, seconds = MODELS[provider]
+    size = "480x480" if provider == "xai" else "1280x720"
+    prompt = f"waves [[video={switch}]]"
+    video = finished(customer.http, create(customer.http, prompt, model=model, seconds=seconds, size=size)["id"])
     assert (video["status"], video["error"]["code"], video["usage"]["cost_estimate"]) == ("failed", code, paid)
     refused = customer.http.get(f"/videos/{video['id']}/content")
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "video_id")

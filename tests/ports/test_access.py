@@ -18,8 +18,8 @@ from gateway.model.caller import Caller
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.limits import Allowance, Limits
 from gateway.model.tenant import Principal, Tenant, User
-from gateway.ports import Access
-from tests.fakes import MemoryAccess, principal
+from gateway.ports import RECENT_S, Access
+from tests.fakes import ManualClock, MemoryAccess, principal
 from tests.ports.conftest import REGION, aws_api
 
 Put = Callable[[str, Principal], None]
@@ -38,8 +38,13 @@ def table(tenants_table: str, aws_url: str) -> Any:
 
 
 @pytest.fixture
-def dynamo(dynamodb_api: AwsApi, tenants_table: str) -> DynamoAccess:
-    return DynamoAccess(dynamodb_api, tenants_table, timeout_s=5.0)
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def dynamo(dynamodb_api: AwsApi, tenants_table: str, clock: ManualClock) -> DynamoAccess:
+    return DynamoAccess(dynamodb_api, tenants_table, timeout_s=5.0, clock=clock)
 
 
 def put_into(table: Any, key_hash: str, holder: Principal) -> None:
@@ -107,7 +112,7 @@ async def test_a_change_shows_at_the_very_next_read(store: tuple[Access, Put]) -
 
 async def test_a_dead_store_lets_nobody_pass(dynamodb_api: AwsApi) -> None:
     with pytest.raises(AdmissionUnavailable):
-        await DynamoAccess(dynamodb_api, "no-such-table", timeout_s=5.0).read(caller("a" * 64))
+        await DynamoAccess(dynamodb_api, "no-such-table", timeout_s=5.0, clock=ManualClock()).read(caller("a" * 64))
 
 
 async def test_a_silent_store_lets_nobody_pass_and_does_not_hold_the_caller(
@@ -118,7 +123,7 @@ async def test_a_silent_store_lets_nobody_pass_and_does_not_hold_the_caller(
         api = aws_api(http_client, url, "dynamodb", "DynamoDB_20120810", "1.0")
         async with asyncio.timeout(5):
             with pytest.raises(AdmissionUnavailable):
-                await DynamoAccess(api, "tenants", timeout_s=0.1).read(caller("a" * 64))
+                await DynamoAccess(api, "tenants", timeout_s=0.1, clock=ManualClock()).read(caller("a" * 64))
 
 
 async def test_steady_state_is_one_read(
@@ -147,3 +152,26 @@ async def test_a_damaged_record_lets_nobody_pass_and_is_said_to_be_one(
     table.put_item(Item={"pk": "T#acme", "sk": "T", "document": document})
     with pytest.raises(AdmissionUnavailable, match="damaged"):
         await dynamo.read(caller("d"))
+
+
+async def test_what_was_read_a_moment_ago_is_recent_for_some_minutes(
+    dynamo: DynamoAccess, table: Any, clock: ManualClock
+) -> None:
+    put_into(table, "e", ALICE)
+    assert dynamo.recent(caller("e")) is None
+    await dynamo.read(caller("e"))
+    clock.unix_s += RECENT_S - 1
+    assert dynamo.recent(caller("e")) == await dynamo.read(caller("e"))
+    clock.unix_s += RECENT_S
+    assert dynamo.recent(caller("e")) is None
+    assert dynamo.remembered(caller("e")) is not None
+
+
+async def test_a_user_of_whom_nothing_was_read_is_not_recent(dynamo: DynamoAccess, table: Any) -> None:
+    """He may be switched off; of one who was looked for and has no settings that is known."""
+    put_into(table, "f", ALICE)
+    await dynamo.read(caller("f"))
+    assert dynamo.remembered(caller("f", "bob")) is not None
+    assert dynamo.recent(caller("f", "bob")) is None
+    await dynamo.read(caller("f", "bob"))
+    assert dynamo.recent(caller("f", "bob")) is not None

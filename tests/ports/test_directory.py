@@ -13,18 +13,22 @@ from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.directory import DynamoDirectory
 from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.memory_ledger import MemoryLedger
+from gateway.admin_ports import Directory
 from gateway.model.caller import Caller
 from gateway.model.directory import Answered, Change, NotCommitted, Stored, Transfer, Write
 from gateway.model.errors import StorageUnavailable
 from gateway.model.ledger import Account, Hold, Meter
+from gateway.model.record import AuditEvent
 from gateway.model.tenant import ApiKey, Tenant, User
-from gateway.ports import Directory, Ledger
+from gateway.ports import Ledger
 from tests.directory import MemoryDirectory
+from tests.fakes import ManualClock
 from tests.ports.conftest import REGION
 
 NOW_S = 1_790_000_000
 ACME = Tenant(id="acme", approvals=("*",))
 ALICE = User(id="alice@example.com")
+DELETED = AuditEvent(id="req_1.changed", event="admin.tenant.deleted", at_s=NOW_S, tenant_id="acme")
 
 
 def key(number: int, user_id: str = "alice", **settings: Any) -> ApiKey:
@@ -169,8 +173,8 @@ async def test_an_erased_tenant_is_gone_with_all_it_had_and_does_not_come_back(d
     others = [new(Tenant(id="other")), new(User(id="zoe"), "other")]
     await put(directory, new(ACME), *(new(User(id=f"user-{number}")) for number in range(30)), *others)
     await put(directory, *(new(key(number)) for number in range(30)))
-    await directory.erase("acme")
-    await directory.erase("acme")
+    await directory.erase("acme", DELETED)
+    await directory.erase("acme", DELETED)
     assert await directory.is_erased("acme")
     assert await directory.tenant("acme") is None
     assert await directory.key("acme", "key_1") is None
@@ -228,7 +232,7 @@ async def test_what_is_written_here_is_what_requests_read(
     dynamo: DynamoDirectory, dynamodb_api: AwsApi, tenants_table: str
 ) -> None:
     await put(dynamo, new(ACME), new(User(id="alice", status="disabled")), new(key(1)))
-    access = DynamoAccess(dynamodb_api, tenants_table, timeout_s=5.0)
+    access = DynamoAccess(dynamodb_api, tenants_table, timeout_s=5.0, clock=ManualClock())
     holder = await access.read(Caller(key_hash="hash-of-key_1"))
     assert holder is not None
     assert (holder.key, holder.tenant, holder.user.status) == (key(1), ACME, "disabled")
@@ -237,7 +241,7 @@ async def test_what_is_written_here_is_what_requests_read(
     revoked = await access.read(Caller(key_hash="hash-of-key_1"))
     assert revoked is not None
     assert revoked.key.status == "revoked"
-    await dynamo.erase("acme")
+    await dynamo.erase("acme", DELETED)
     assert await access.read(Caller(key_hash="hash-of-key_1")) is None
 
 
@@ -296,7 +300,7 @@ async def test_a_store_that_is_not_there(dynamodb_api: AwsApi, what: str) -> Non
         "tenant": lambda: directory.tenant("acme"),
         "tenants": lambda: directory.tenants(10, None),
         "commit": lambda: put(directory, new(ACME)),
-        "erase": lambda: directory.erase("acme"),
+        "erase": lambda: directory.erase("acme", DELETED),
     }
     with pytest.raises(StorageUnavailable):
         await calls[what]()

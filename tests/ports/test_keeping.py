@@ -19,6 +19,7 @@ from gateway.adapters.aws.audit_log import CloudWatchAuditLog
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.aws.usage import DynamoUsage
+from gateway.adapters.aws.usage_writes import Tables
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.http_client import HttpClient
 from gateway.model.errors import StorageUnavailable
@@ -106,7 +107,7 @@ def real(
     keys = RoleKeys(http_client, SystemClock())
     bucket = Bucket(Place(BUCKET, REGION, f"{aws_url}/{BUCKET}"), keys=keys, client=http_client, clock=SystemClock())
     world = RecordsWorld(
-        usage=DynamoUsage(dynamodb_api, usage_table, LIFE_S, clock),
+        usage=DynamoUsage(dynamodb_api, Tables(usage_table, "ledger"), LIFE_S, clock),
         archive=S3Archive(bucket, clock),
         audit_log=CloudWatchAuditLog(logs, GROUP, dynamodb_api, usage_table, life_s=LIFE_S, clock=clock),
         records=ListRecords(),

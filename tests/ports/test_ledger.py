@@ -130,6 +130,23 @@ async def test_of_two_holds_that_may_be_there_the_right_one_is_settled(ledger: L
     assert (settled.holds, settled.numbers[DAY]) == ({}, 42)
 
 
+async def test_a_hold_of_an_earlier_admission_is_not_taken_for_this_one(ledger: Ledger) -> None:
+    again = msgspec.structs.replace(HOLD, admission=1)
+    before = (await ledger.reserve(account(), "h1", HOLD)).reading
+    assert await ledger.reserve(account(), "h1", again) == Reserved(False, before)
+
+
+async def test_an_undo_that_comes_late_leaves_what_was_admitted_anew(ledger: Ledger) -> None:
+    again = msgspec.structs.replace(HOLD, admission=1)
+    undone = {"n": -1, DAY: -70, MONTH: -70, "r29833333": -1}
+    await ledger.reserve(account(), "h1", HOLD)
+    assert await ledger.settle("T#acme#0", "h1", undone, hold=HOLD) is not None
+    after = await ledger.reserve(account(), "h1", again)
+    assert after.is_held
+    assert await ledger.settle("T#acme#0", "h1", undone, hold=HOLD) is None
+    assert await ledger.read("T#acme#0") == after.reading
+
+
 async def test_what_has_no_hold_can_be_added(ledger: Ledger) -> None:
     await ledger.add("T#acme#0", {DAY: 5, "s2026-09-21": 5})
     await ledger.add("T#acme#0", {DAY: 2})

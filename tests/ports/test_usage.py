@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
+from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.aws.usage import DynamoUsage
+from gateway.adapters.aws.usage_writes import Tables
 from gateway.model.ledger import hold_name
 from gateway.model.rollup import Counts, Group, summed
+from gateway.ports import Ledger
 from gateway.record_ports import UsageStore
 from tests.fakes import ManualClock
 from tests.record_fakes import LIFE_S, NOW_S, MemoryUsage, lost, record
@@ -24,16 +27,44 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def dynamo(dynamodb_api: AwsApi, usage_table: str, clock: ManualClock) -> DynamoUsage:
-    return DynamoUsage(dynamodb_api, usage_table, LIFE_S, clock)
+def dynamo(dynamodb_api: AwsApi, usage_table: str, ledger_table: str, clock: ManualClock) -> DynamoUsage:
+    return DynamoUsage(dynamodb_api, Tables(usage_table, ledger_table), LIFE_S, clock)
 
 
 @pytest.fixture(params=["memory", "dynamodb"])
-def usage(request: pytest.FixtureRequest, clock: ManualClock) -> UsageStore:
+def both(request: pytest.FixtureRequest, clock: ManualClock) -> tuple[UsageStore, Ledger]:
+    """And the ledger that is told what it has yet to know."""
     if request.param == "memory":
-        return MemoryUsage(clock, LIFE_S)
-    found: DynamoUsage = request.getfixturevalue("dynamo")
-    return found
+        memory = MemoryUsage(clock, LIFE_S)
+        return memory, memory.ledger
+    table, api = request.getfixturevalue("ledger_table"), request.getfixturevalue("dynamodb_api")
+    return request.getfixturevalue("dynamo"), DynamoLedger(api, table, timeout_s=5.0)
+
+
+@pytest.fixture
+def usage(both: tuple[UsageStore, Ledger]) -> UsageStore:
+    return both[0]
+
+
+async def test_what_the_ledger_has_yet_to_know_is_added_once_with_its_record(both: tuple[UsageStore, Ledger]) -> None:
+    usage, ledger = both
+    await ledger.add("T#acme#0", {"c2026-09": 5})
+    later = {"T#acme#0": {"c2026-09": 7, "s2026-09": 7}, "U#acme#0#alice": {"s2026-09": 7}}
+    told = [record(f"req_{number}", unbooked=later) for number in range(3)]
+    for _ in range(2):
+        await usage.add(told)
+    await usage.add([told[0], record("req_9", unbooked=later)])
+    assert (await ledger.read("T#acme#0")).numbers == {"c2026-09": 5 + 4 * 7, "s2026-09": 4 * 7}
+    assert (await ledger.read("U#acme#0#alice")).numbers == {"s2026-09": 4 * 7}
+
+
+async def test_no_transaction_is_larger_than_may_be_with_what_the_ledger_has_yet_to_know(
+    both: tuple[UsageStore, Ledger],
+) -> None:
+    usage, ledger = both
+    told = [record(f"req_{number}", unbooked={f"U#acme#0#{number}": {"s2026-09": 1}}) for number in range(60)]
+    assert len((await usage.add(told)).counted) == 60
+    assert (await ledger.read("U#acme#0#59")).numbers == {"s2026-09": 1}
 
 
 async def rows(usage: UsageStore, first: str = "2026-09-01", last: str = "2026-09-30") -> dict[Group, Counts]:

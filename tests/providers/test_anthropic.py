@@ -200,7 +200,7 @@ def test_a_tool_always_has_an_object_schema() -> None:
         {
             "name": "a",
             "description": "",
-            "input_schema": {"type": "object", "properties": {}},
+            "input_schema": {"type": "object", "properties": {}, "additionalProperties": False},
             "strict": True,
             "cache_control": mark,
         },

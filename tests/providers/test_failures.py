@@ -111,6 +111,18 @@ def test_any_other_body(name: str, api: str, body: str) -> None:
         check(wire.fail(HttpResponse(status, HEADERS, BODIES[body]), target), status)
 
 
+@pytest.mark.parametrize("space", [" ", "%20"])
+@pytest.mark.parametrize("api", ["chat_completions", "responses"])
+def test_a_400_that_speaks_of_our_key_is_not_the_clients_fault(api: str, space: str) -> None:
+    wire, target = wire_of("xai", api)
+    said = "Incorrect API key provided: xa***. You can obtain an API key from https://console.x.ai.".replace(" ", space)
+    body = {"code": "Client specified an invalid argument", "error": said}
+    failure = wire.fail(HttpResponse(400, {}, json.dumps(body).encode()), target)
+    assert (type(failure), "credentials" in failure.message) == (ProviderError, True)
+    body = {"code": "invalid-argument", "error": f"{said!r} is no prompt"}
+    assert type(wire.fail(HttpResponse(400, {}, json.dumps(body).encode()), target)) is ProviderRejected
+
+
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize(("name", "api"), WIRES)
 def test_nonsense_with_status_200_is_the_providers_failure(name: str, api: str, body: str) -> None:

@@ -14,6 +14,7 @@ from gateway.model.fold import fold
 from gateway.model.http import HttpResponse
 from gateway.providers.contract import Target
 from gateway.providers.lookup import provider_named
+from gateway.providers.wire.model_mark import without_foreign
 from tests.providers.framing import aws_event
 
 Json = dict[str, Any]
@@ -90,6 +91,23 @@ def test_bedrock_gives_back_its_own_and_that_of_the_same_claude_elsewhere() -> N
         assert kinds(blocks) == ["reasoningContent", "text", "toolUse"]
         assert blocks[0] == REASONED
     assert kinds(returned(answered("bedrock", here), "bedrock", "anthropic.claude-opus-4-8")) == ["text", "toolUse"]
+
+
+@pytest.mark.parametrize(
+    ("marked", "model", "same"),
+    [
+        ("deepseek.v3.1", "deepseek.v3.2", False),
+        ("maker.model-4.5", "maker.other-4.5", False),
+        ("model-4.5", "eu.maker.model-4.5", True),
+        ("maker.model-4.5-v1:0", "us-gov.maker.model-4.5-20251001-v1:0", True),
+        ("model-4.5", "other-3.5", False),
+        ("ai21.jamba-1.5", "jamba-1.5", True),
+        ("arn:aws:bedrock:eu-west-1:1:inference-profile/eu.maker.model-4.5", "global.maker.model-4.5", True),
+    ],
+)
+def test_a_dot_in_a_name_is_part_of_it(marked: str, model: str, same: bool) -> None:
+    details = [("at", REASONED | {"type": "reasoningContent"}), ("at", {"type": "model", "model": marked})]
+    assert (without_foreign(details, model) == details) is same
 
 
 def test_reasoning_without_a_mark_is_trusted() -> None:

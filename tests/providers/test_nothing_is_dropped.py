@@ -15,6 +15,7 @@ from gateway.model.chat import ChatCall
 from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.contract import Target
 from gateway.providers.lookup import has_provider, provider_named
+from tests.unit.facts.contract import resolved
 
 Members = dict[str, Any]
 
@@ -24,6 +25,7 @@ HELLO: list[Members] = [{"role": "user", "content": "Hi"}]
 PIXEL, SOUND = "data:image/png;base64,aGVsbG8=", "aGVsbG8="
 PDF = "data:application/pdf;base64,aGVsbG8="
 CLOSED: Members = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+FORMAT: Members = {"type": "json_schema", "json_schema": {"name": "x", "schema": CLOSED, "strict": True}}
 
 PARAMETERS: dict[str, Members] = {
     "max_tokens": {"max_tokens": 2000},
@@ -41,12 +43,15 @@ PARAMETERS: dict[str, Members] = {
     "top_logprobs": {"logprobs": True, "top_logprobs": 3},
     "tools": {"tools": [TOOL]},
     "tools.strict": {"tools": [{**TOOL, "function": {**TOOL["function"], "strict": True}}]},
+    "tools.cache_control": {"tools": [{**TOOL, "cache_control": MARK}]},
+    "tools.description": {"tools": [{**TOOL, "function": {**TOOL["function"], "description": "Does it"}}]},
     "tool_choice": {"tools": [TOOL], "tool_choice": "required"},
     "tool_choice.none": {"tools": [TOOL], "tool_choice": "none"},
     "tool_choice.function": {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "f"}}},
     "parallel_tool_calls": {"tools": [TOOL], "parallel_tool_calls": False},
-    "response_format": {
-        "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": CLOSED, "strict": True}}
+    "response_format": {"response_format": FORMAT},
+    "response_format.type, described": {
+        "response_format": {**FORMAT, "json_schema": {**FORMAT["json_schema"], "description": "What it is"}}
     },
     "response_format.type": {"response_format": {"type": "json_object"}},
     "reasoning_effort": {"reasoning_effort": "low"},
@@ -62,9 +67,18 @@ PARAMETERS: dict[str, Members] = {
     "metadata.team": {"metadata": {"team": "t", "conversation_id": "c"}},
     "stream_options.include_obfuscation": {"stream": True, "stream_options": {"include_obfuscation": True}},
 }
+OF_THE_GATEWAY = {
+    *("model", "messages", "user", "timeouts", "fallback", "async", "provider_options", "stream", "metadata"),
+    *("stream_options", "response_schema"),
+}
+"""Parameters that it honours itself, whatever the wire: `user` goes to those who take one, the rest of `metadata` and
+`stream_options` stands in the table, and a `response_schema` is a `response_format` by the time a wire sees it."""
 WITHOUT: dict[str, Members] = {
     "top_logprobs": {"logprobs": True},
     "tools.strict": {"tools": [TOOL]},
+    "tools.cache_control": {"tools": [TOOL]},
+    "tools.description": {"tools": [TOOL]},
+    "response_format.type, described": {"response_format": FORMAT},
     "tool_choice": {"tools": [TOOL]},
     "tool_choice.none": {"tools": [TOOL]},
     "tool_choice.function": {"tools": [TOOL]},
@@ -78,6 +92,20 @@ MARKED_PARTS: dict[str, Members] = {
     "image_url": {"type": "image_url", "image_url": {"url": PIXEL}},
     "input_audio": {"type": "input_audio", "input_audio": {"data": SOUND, "format": "wav"}},
     "file": {"type": "file", "file": {"file_data": PDF, "filename": "a.pdf"}},
+}
+WORDS: Members = {"type": "text", "text": "Look"}
+PARTS: list[Members] = [
+    *MARKED_PARTS.values(),
+    {"type": "image", "url": PIXEL},
+    {"type": "audio", "url": f"data:audio/wav;base64,{SOUND}"},
+    {"type": "video", "url": f"data:video/mp4;base64,{SOUND}"},
+    {"type": "document", "url": PDF, "name": "a.pdf"},
+    {"type": "refusal", "refusal": "No."},
+]
+CALLED: Members = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
 }
 MESSAGES: dict[str, tuple[list[Members], list[Members], str]] = {
     "a user's name": ([{**HELLO[0], "name": "ann"}], HELLO, "messages[0].name"),
@@ -100,6 +128,32 @@ MESSAGES: dict[str, tuple[list[Members], list[Members], str]] = {
         [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}}]}],
         [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": PIXEL}}]}],
         "messages[0].content[0].image_url.detail",
+    ),
+    **{
+        f"a part of type {part['type']}": (
+            [{"role": "user", "content": [WORDS, part]}],
+            [{"role": "user", "content": [WORDS]}],
+            "messages[0].content[1]",
+        )
+        for part in PARTS
+    },
+    **{
+        f"a result of type {part['type']}": (
+            [*HELLO, CALLED, {"role": "tool", "tool_call_id": "c", "content": [WORDS, part]}],
+            [*HELLO, CALLED, {"role": "tool", "tool_call_id": "c", "content": [WORDS]}],
+            "messages[2].content[1]",
+        )
+        for part in PARTS
+    },
+    "audio of an earlier reply": (
+        [*HELLO, {"role": "assistant", "content": "Ho", "audio": {"id": "a"}}, *HELLO],
+        [*HELLO, {"role": "assistant", "content": "Ho"}, *HELLO],
+        "messages[1].audio",
+    ),
+    "a refusal of an earlier reply": (
+        [*HELLO, {"role": "assistant", "content": None, "refusal": "No."}, *HELLO],
+        [*HELLO, {"role": "assistant", "content": None}, *HELLO],
+        "messages[1].refusal",
     ),
     **{
         f"a cache mark on {kind}": (
@@ -136,6 +190,12 @@ def sent(wire: tuple[str, str], members: Members) -> tuple[str, bytes]:
     call = msgspec.convert({"model": "m", "messages": HELLO, **members}, ChatCall)
     request = provider_named(provider).wires[api].render(call, target)
     return request.url, request.body
+
+
+def test_every_parameter_of_the_contract_is_in_the_table() -> None:
+    contract = resolved({"$ref": "#/components/schemas/ChatCompletionRequest"})["properties"].keys()
+    assert {name.partition(".")[0] for name in PARAMETERS} | OF_THE_GATEWAY == contract
+    assert {field.encode_name for field in msgspec.structs.fields(ChatCall)} == contract
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

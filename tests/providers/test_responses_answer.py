@@ -14,6 +14,7 @@ from gateway.model.http import HttpResponse
 from gateway.model.provider_errors import ProviderFailure
 from gateway.providers.contract import Target
 from gateway.providers.wire.openai_responses import OpenAiResponses
+from gateway.providers.wire.openai_responses_replay import ITEMS
 from tests.providers import replay
 from tests.providers.inverse import responses as inverse
 from tests.providers.responses_exchange import (
@@ -137,6 +138,6 @@ def test_recorded_encrypted_reasoning_goes_back_unchanged(recording_id: str, out
 
     back = rendered(call(messages=[*HELLO, turn]))["input"][1:]
 
-    kept = [item for item in output if item["type"] not in ("message", "function_call")]
+    kept = [item for item in output if item["type"] in ITEMS]
     kept = [item for item in kept if item["type"] != "reasoning" or "encrypted_content" in item or item.get("content")]
     assert [json.dumps(item) for item in back if "id" in item] == [json.dumps(item) for item in kept]

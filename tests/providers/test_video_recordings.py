@@ -22,7 +22,7 @@ DONE_AT = "https://vidgen.x.ai/xai-vidgen-bucket/xai-video-c84748c1-5ec7-9c62-b0
 FILE = "https://generativelanguage.googleapis.com/v1beta/files/zqw12cp8qc38:download?alt=media"
 STATES = {
     "xai-video-d1a49037a447": VideoState("running", 1),
-    "xai-video-db04ed40e914": VideoState("completed", 100, DONE_AT, 1),
+    "xai-video-db04ed40e914": VideoState("completed", 100, DONE_AT, 1, stated_cost_nano_usd=50_000_000),
     "gemini-video-7f24833ad855": VideoState("running"),
     "gemini-video-2378655526b8": VideoState("completed", 100, FILE),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pkgutil import iter_modules
 from typing import Any
 
@@ -47,7 +48,7 @@ def test_the_makers_are_these() -> None:
             "/v1beta/models/m%2F1:predictLongRunning",
             {
                 "instances": [{"prompt": "waves"}],
-                "parameters": {"durationSeconds": 4, "resolution": "720p", "aspectRatio": "16:9", "seed": 7},
+                "parameters": {"durationSeconds": 4, "resolution": "720p", "aspectRatio": "16:9"},
             },
         ),
         (
@@ -56,7 +57,7 @@ def test_the_makers_are_these() -> None:
             "/v1beta/models/m%2F1:predictLongRunning",
             {
                 "instances": [{"prompt": "waves", "image": {"bytesBase64Encoded": DATA, "mimeType": "image/png"}}],
-                "parameters": {"durationSeconds": 4, "resolution": "720p", "aspectRatio": "16:9", "seed": 7},
+                "parameters": {"durationSeconds": 4, "resolution": "720p", "aspectRatio": "16:9"},
             },
         ),
         (
@@ -69,7 +70,6 @@ def test_the_makers_are_these() -> None:
                 "duration": 4,
                 "resolution": "720p",
                 "aspect_ratio": "16:9",
-                "seed": 7,
             },
         ),
         (
@@ -82,14 +82,13 @@ def test_the_makers_are_these() -> None:
                 "duration": 4,
                 "resolution": "720p",
                 "image": {"url": f"data:image/png;base64,{DATA}"},
-                "seed": 7,
             },
         ),
         (
             "runway",
             None,
             "/v1/text_to_video",
-            {"model": "m/1", "promptText": "waves", "ratio": "1280:720", "duration": 4, "seed": 7},
+            {"model": "m/1", "promptText": "waves", "ratio": "1280:720", "duration": 4},
         ),
         (
             "runway",
@@ -101,27 +100,48 @@ def test_the_makers_are_these() -> None:
                 "ratio": "1280:720",
                 "duration": 4,
                 "promptImage": f"data:image/png;base64,{DATA}",
-                "seed": 7,
             },
         ),
     ],
 )
 def test_an_order_is_said_in_the_providers_words(name: str, picture: Picture | None, path: str, body: Any) -> None:
     wire, target = spoken(name)
-    request = wire.render(VideoOrder("waves", 4, *SIZE, picture=picture, options={"seed": 7}), target)
+    request = wire.render(VideoOrder("waves", 4, *SIZE, picture=picture), target)
     assert (request.method, request.url) == ("POST", target.base_url + path)
     assert json.loads(request.body) == body
     assert request.headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize(
-    ("name", "option"), [("google", "durationSeconds"), ("xai", "resolution"), ("runway", "ratio"), ("runway", "model")]
+    ("name", "option"),
+    [
+        *(("google", name) for name in ("durationSeconds", "duration_seconds", "sampleCount", "generateAudio")),
+        *(("google", name) for name in ("lastFrame", "referenceImages", "storageUri", "parameters")),
+        *(("xai", name) for name in ("resolution", "reference_images", "reference_audios", "last_frame", "keyframes")),
+        *(("xai", name) for name in ("output", "storage_options", "video", "n")),
+        *(("runway", name) for name in ("ratio", "model", "promptImage", "references", "keyframes", "audio")),
+    ],
 )
-def test_what_the_price_depends_on_is_no_option(name: str, option: str) -> None:
+def test_no_option_changes_what_is_paid_or_has_the_provider_fetch_something(name: str, option: str) -> None:
+    """Only options that are known to do neither are taken: what a price depends on grows."""
     wire, target = spoken(name)
     with pytest.raises(CapabilityNotSupported) as refused:
         wire.render(VideoOrder("waves", 4, *SIZE, options={option: "x"}), target)
     assert refused.value.param == f"provider_options.{name}.{option}"
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("google", {"negativePrompt": "boats", "personGeneration": "allow_adult", "seed": 7}),
+        ("xai", {"user": "u-1"}),
+        ("runway", {"seed": 7, "contentModeration": {"publicFigureThreshold": "low"}}),
+    ],
+)
+def test_options_that_are_sent(name: str, options: dict[str, Any]) -> None:
+    wire, target = spoken(name)
+    body = json.loads(wire.render(VideoOrder("waves", 4, *SIZE, options=options), target).body)
+    assert options.items() <= body.get("parameters", body).items()
 
 
 @pytest.mark.parametrize(
@@ -134,6 +154,8 @@ def test_a_name_from_the_provider_does_not_leave_its_place(name: str, path: str)
 
 
 OPERATION = {"name": "models/m/operations/1"}
+SORRY = VideoState("failed", message="sorry", code="failed")
+GONE = VideoState("failed", message="It was finished without a video.", code="done", is_charged=True)
 FILTERED = {"raiMediaFilteredCount": 1, "raiMediaFilteredReasons": ["Blocked by policy."]}
 
 
@@ -156,7 +178,18 @@ FILTERED = {"raiMediaFilteredCount": 1, "raiMediaFilteredReasons": ["Blocked by 
             VideoState("failed", message="Blocked by policy.", code="filtered", is_refused=True),
         ),
         ("xai", {"status": "pending"}, VideoState("running")),
-        ("xai", {"status": "expired"}, VideoState("failed", code="expired")),
+        ("xai", {"status": "expired"}, VideoState("failed", code="expired", is_charged=True)),
+        ("xai", {"status": "done"}, GONE),
+        ("xai", {"status": "done", "video": {"url": "", "duration": 4}}, GONE),
+        (
+            "xai",
+            {"status": "done", "video": {"url": ""}, "usage": {"cost_in_usd_ticks": 15}},
+            replace(GONE, stated_cost_nano_usd=2),
+        ),
+        *(
+            ("xai", {"status": "failed", "error": "sorry", "usage": usage}, SORRY)
+            for usage in (None, 1, {}, {"cost_in_usd_ticks": "1"}, {"cost_in_usd_ticks": -1})
+        ),
         (
             "xai",
             {"status": "failed", "error": {"code": "internal_error", "message": "sorry"}},
@@ -171,6 +204,7 @@ FILTERED = {"raiMediaFilteredCount": 1, "raiMediaFilteredReasons": ["Blocked by 
                 message="The video was stopped by the provider's moderation.",
                 code="respect_moderation",
                 is_refused=True,
+                is_charged=True,
             ),
         ),
         (
@@ -191,7 +225,12 @@ FILTERED = {"raiMediaFilteredCount": 1, "raiMediaFilteredReasons": ["Blocked by 
         (
             "runway",
             {"status": "FAILED", "failure": "no", "failureCode": "SAFETY.INPUT.TEXT"},
-            VideoState("failed", message="no", code="SAFETY.INPUT.TEXT", is_refused=True),
+            VideoState("failed", message="no", code="SAFETY.INPUT.TEXT", is_refused=True, is_charged=True),
+        ),
+        (
+            "runway",
+            {"status": "SUCCEEDED", "output": []},
+            VideoState("failed", message="It was finished without a video.", code="SUCCEEDED", is_charged=True),
         ),
         ("runway", {"status": "CANCELLED"}, VideoState("failed", code="CANCELLED")),
     ],
@@ -204,7 +243,7 @@ def test_states(name: str, body: Any, state: VideoState) -> None:
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>", b"[]", b'{"a": "\xff"}', {}, {"status": "odd"}, {"status": "done"}, {"status": "SUCCEEDED"}],
+    [b"", b"<html>", b"[]", b'{"a": "\xff"}', {}, {"status": "odd"}],
 )
 def test_nonsense_is_the_providers_failure(name: str, body: Any) -> None:
     wire, target = spoken(name)
@@ -214,12 +253,13 @@ def test_nonsense_is_the_providers_failure(name: str, body: Any) -> None:
         wire.parse(said(body), target)
 
 
-def test_an_operation_that_is_done_without_a_video_is_nonsense() -> None:
+def test_an_operation_that_is_done_without_a_video_has_failed() -> None:
+    """Google charges for no video that it has blocked."""
     wire, target = spoken("google")
-    responses: list[Any] = [{}, {"generateVideoResponse": {"generatedSamples": [{"video": {}}]}}]
+    responses: list[Any] = [None, {}, {"generateVideoResponse": {"generatedSamples": [{"video": {}}]}}]
     for response in responses:
-        with pytest.raises(ProviderError):
-            wire.state(said({**OPERATION, "done": True, "response": response}), target)
+        found = wire.state(said({**OPERATION, "done": True, "response": response}), target)
+        assert found == VideoState("failed", message="It was finished without a video.", code="done")
 
 
 @pytest.mark.parametrize(
@@ -256,6 +296,13 @@ def test_only_runways_can_be_stopped() -> None:
             "too long",
         ),
         ("xai", 400, {"code": "invalid-argument", "error": "no such pose"}, ProviderRejected, "no such pose"),
+        (
+            "xai",
+            400,
+            {"code": "invalid-argument", "error": "Incorrect API key provided: xa***. Get one at secret host."},
+            ProviderError,
+            "credentials",
+        ),
         ("xai", 422, b"missing field `prompt`", ProviderRejected, ""),
         (
             "runway",

@@ -197,6 +197,26 @@ async def test_an_earlier_image_that_is_gone_is_named(gateway: Gateway) -> None:
     assert (answer.status, error["code"], error["param"]) == (422, "media_not_found", "messages[0].media[0].file_id")
 
 
+@pytest.mark.parametrize(
+    ("entry", "param"),
+    [
+        ({"type": "video", "content_type": "video/mp4", "data": "AAAA"}, "data"),
+        ({"type": "image", "file_id": "a document"}, "file_id"),
+    ],
+)
+async def test_what_no_reply_can_have_had_is_no_earlier_media(gateway: Gateway, entry: Any, param: str) -> None:
+    """It would reach the provider past all that looks at media."""
+    if "file_id" in entry:
+        kept = await keep_media("acme", Origin("m", "req_1"), b"%PDF-1.7", "application/pdf", gateway.world)
+        entry = {**entry, "file_id": kept.file.id}
+    messages = [{"role": "assistant", "content": "", "media": [entry]}, {"role": "user", "content": "Again"}]
+    answer = await chat(gateway, model="google/storyteller", messages=messages)
+    error = answer.json["error"]
+    assert (answer.status, error["code"]) == (400, "validation_error")
+    assert error["param"] == f"messages[0].media[0].{param}"
+    assert gateway.provider.bodies == []
+
+
 async def test_media_that_cannot_be_stored_are_paid_all_the_same(gateway: Gateway) -> None:
     class Full(MemoryFiles):
         async def put(self, tenant_id: str, file: File, data: bytes) -> None:

@@ -31,7 +31,7 @@ ASKS = [
     (parts({"type": "document", "url": "https://x/a.pdf"}), "messages[0].content[1]", CapabilityNotSupported),
     ({"max_tokens": 51}, "max_tokens", InvalidRequest),
     ({"max_completion_tokens": 51}, "max_completion_tokens", InvalidRequest),
-    ({"messages": [{"role": "user", "content": "x" * 1001}]}, "messages", InvalidRequest),
+    ({"messages": [{"role": "user", "content": "x " * 101}]}, "messages", InvalidRequest),
 ]
 
 

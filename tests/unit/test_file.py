@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from gateway.model.file import Purpose, created_at_s, is_file_id, new_file_id, purpose_of
+from gateway.model.file import Purpose, created_at_s, is_file_id, may_be_uploaded, new_file_id, purpose_of
 
 NOISE = bytes(range(10))
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
@@ -23,6 +23,11 @@ def test_an_id_keeps_purpose_and_second(purpose: Purpose, now_s: float) -> None:
 def test_newer_ids_sort_first() -> None:
     ids = [new_file_id(PURPOSES[number % 8], 1_790_000_000 + number / 1000, NOISE) for number in range(2000)]
     assert sorted(ids) == ids[::-1]
+
+
+def test_only_clients_upload_in_steps() -> None:
+    uploaded = {purpose for purpose in PURPOSES if may_be_uploaded(new_file_id(purpose, 0, NOISE))}
+    assert uploaded == set(PURPOSES) - {"assistants_output", "batch_output", "generated"}
 
 
 def test_noise_tells_files_of_one_moment_apart() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -16,10 +18,11 @@ from gateway.entry.images import ROUTE, images_app
 from gateway.model.catalog import AnySize, ImageFacts, ModelFacts, Prices, UnitPrice
 from gateway.model.errors import InvalidRequest, StorageUnavailable
 from gateway.model.file import File, StoredFile
-from gateway.model.http import HttpRequest
+from gateway.model.http import HttpRequest, Sending
 from gateway.model.limits import Allowance, Budget
 from gateway.model.record import UsageRecord
 from gateway.pipeline.images_parts import PARTS_AT_ONCE
+from gateway.pipeline.watch import ANSWER_S
 from gateway.ports import World
 from local.simulators.pictures import picture
 from tests.asgi import Answer, call
@@ -32,6 +35,7 @@ from tests.fakes import (
     MemoryCatalog,
     MemoryFiles,
     key_hash,
+    note_sent,
     principal,
     world_of,
 )
@@ -516,6 +520,46 @@ async def test_nonsense_is_the_providers_error(gateway: Gateway, body: bytes) ->
     assert (answer.status, answer.json["error"]["code"]) == (502, "provider_error")
     if b"later" not in body:  # which says itself that it did nothing
         assert_told_as_paid(answer, gateway.usage[-1].cost_nano_usd)
+
+
+class Hanging(MemoryFiles):
+    async def put(self, tenant_id: str, file: File, data: bytes) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_storing_ends_by_the_deadline_of_the_answer(gateway: Gateway) -> None:
+    """However long everything before it took."""
+    clock = gateway.world.clock
+    gateway.world = replace(gateway.world, files=Hanging(clock))
+
+    def slowly(body: Any) -> Whole:
+        assert isinstance(clock, ManualClock)
+        clock.running_s += ANSWER_S - 0.05
+        return openai_says(body)
+
+    gateway.provider.say = slowly
+    async with asyncio.timeout(5):
+        answer = await gateway.paint()
+    assert (answer.status, answer.json["error"]["code"]) == (503, "storage_unavailable")
+    assert [record.cost_nano_usd for record in gateway.usage] == [4 * 5_000 + 100 * 40_000]
+
+
+async def test_a_provider_is_waited_for_until_there_is_just_time_to_store(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.pipeline.images.KEEP_S", ANSWER_S - 0.05)
+
+    class Silent(Provider):
+        @asynccontextmanager
+        async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[Whole]:
+            note_sent(sending)
+            await asyncio.Event().wait()
+            yield Whole(200, b"")
+
+    gateway.world = replace(gateway.world, outbound=Silent(openai_says))
+    async with asyncio.timeout(5):
+        answer = await gateway.paint()
+    assert (answer.status, answer.json["error"]["code"]) == (504, "provider_timeout")
 
 
 async def test_storage_that_fails_is_told_as_such_and_the_provider_was_paid(gateway: Gateway) -> None:

@@ -106,7 +106,7 @@ async def test_a_sweep_says_what_it_ended(written: Any) -> None:
         await stage.chat(Fate(4))
     stage.clock.unix_s += 2_000
     await stage.store.pass_watermark(stage.clock.unix_s)
-    world = SweepWorld(stage.ledger, stage.store, stage.holders, stage.events, stage.records, stage.clock)
+    world = SweepWorld(stage.ledger, stage.store, stage.holders, stage.events, stage.outbox, stage.records, stage.clock)
     swept = await SweepFunction(world, grace_s=600).handle({}, INVOCATION)
     assert swept == {"settled": 0, "released": 0, "lost": 1, "failed": 0, "lag_s": 0.0}
     [line], [figures] = written()

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64decode
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -18,26 +15,17 @@ from gateway.entry.speech import ROUTE, speech_app
 from gateway.model.call import MAX_BEGIN_MS
 from gateway.model.catalog import ModelFacts, Prices, SpeechFacts, UnitPrice
 from gateway.model.errors import StorageUnavailable
-from gateway.model.http import HttpRequest, HttpResponse, Sending
 from gateway.model.limits import Allowance, Budget
 from gateway.model.provider_errors import ProviderError
-from gateway.model.record import UsageRecord
 from gateway.model.wav import wav_header, with_sizes
-from gateway.pipeline import watch
-from gateway.ports import World
 from tests.asgi import Answer, call
 from tests.fakes import (
-    ListEvents,
     MemoryAccess,
     MemoryCatalog,
-    MemoryFiles,
-    ScriptedHooks,
-    key_hash,
-    note_sent,
-    principal,
     world_of,
 )
-from tests.unit.conftest import KEY, TENANT
+from tests.unit.audio_gateway import AudioGateway, Speaker, Spoken
+from tests.unit.conftest import KEY
 from tests.unit.test_hooks import hook
 
 FACTS = SpeechFacts(
@@ -65,65 +53,13 @@ MODELS = {
 SOUND = [b"ID3 one ", b"two ", b"three"]
 
 
-@dataclass
-class Spoken:
-    """An answer in pieces; `then`: what comes in place of its end."""
-
-    pieces: list[bytes]
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=lambda: {"content-type": "audio/mpeg"})
-    then: Exception | None = None
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        for piece in self.pieces:
-            yield piece
-        if self.then:
-            raise self.then
-
-    async def whole(self) -> HttpResponse:
-        return HttpResponse(self.status, self.headers, b"".join(self.pieces))
-
-
-@dataclass
-class Speaker:
-    answer: Spoken
-    sent: list[HttpRequest] = field(default_factory=list)
-
-    @asynccontextmanager
-    async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[Spoken]:
-        self.sent.append(request)
-        note_sent(sending)
-        yield self.answer
-
-
-@dataclass
-class Gateway:
-    world: World
-    provider: Speaker
-    access: MemoryAccess
-
+class Gateway(AudioGateway):
     async def speak(self, accept: str = "application/octet-stream", **body: Any) -> Answer:
         answer = Answer()
         headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json", "accept": accept}
         body = {"model": "openai/tts", "input": "Hello", "voice": "alloy", **body}
         app = speech_app(self.world)
         return await call(app, json.dumps(body).encode(), headers, path=ROUTE, answer=answer)
-
-    def allow(self, **tenant: Any) -> ScriptedHooks:
-        self.access.held[key_hash(KEY)] = principal(msgspec.structs.replace(TENANT, approvals=("*",), **tenant))
-        assert isinstance(self.world.hooks, ScriptedHooks)
-        return self.world.hooks
-
-    @property
-    def files(self) -> MemoryFiles:
-        assert isinstance(self.world.files, MemoryFiles)
-        return self.world.files
-
-    @property
-    def record(self) -> UsageRecord:
-        assert isinstance(self.world.events, ListEvents)
-        (record,) = [told for told in self.world.events.told if isinstance(told, UsageRecord)]
-        return record
 
 
 @pytest.fixture
@@ -313,7 +249,7 @@ async def test_a_recording_is_stored_for_as_long_as_it_may_be_spoken(
 
     monkeypatch.setattr(asyncio, "timeout", noting)
     assert (await gateway.speak("application/json")).status == 200
-    assert max(limits) > MAX_BEGIN_MS / 1000
+    assert min(limits) > MAX_BEGIN_MS / 1000 - 5
 
 
 async def test_an_answer_begins_before_its_connection_is_dropped(
@@ -323,7 +259,7 @@ async def test_an_answer_begins_before_its_connection_is_dropped(
         await asyncio.Event().wait()
         raise AssertionError
 
-    monkeypatch.setattr(watch, "BEGINS_WITHIN_S", 0.05)
+    monkeypatch.setattr("gateway.pipeline.speech.ANSWER_S", 0.05)
     monkeypatch.setattr(gateway.files, "put_stream", put_stream)
     answer = await gateway.speak("application/json")
     assert (answer.status, answer.json["error"]["code"]) == (503, "storage_unavailable")
@@ -343,14 +279,6 @@ async def test_a_recording_that_cannot_be_stored_is_paid_all_the_same(
     assert gateway.record.cost_nano_usd == 75_000
     assert (answer.headers["x-should-retry"], error["retryable"]) == ("false", False)
     assert error["usage"]["cost_estimate"] == 75_000 / 1e9
-
-
-async def test_a_budget_holds_what_the_options_of_a_call_can_count(gateway: Gateway) -> None:
-    gateway.allow(allowance=Allowance(budgets=(Budget(window="month", usd=Decimal("1")),)))
-    options = {"openai": {"words": "x" * 2_000_000}}
-    assert (await gateway.speak(model="openai/tokens", provider_options=options)).json["error"]["code"] == (
-        "budget_exceeded"
-    )
 
 
 async def test_a_budget_holds_what_the_text_costs(gateway: Gateway) -> None:

@@ -278,12 +278,6 @@ async def test_a_bad_stream_ends_with_an_error_event(gateway: Gateway, way: str)
     assert all("usage" not in chunk for chunk in chunks)
 
 
-async def test_fences_are_taken_off_a_prompted_reply(gateway: Gateway) -> None:
-    set_up(gateway, "prompt", f"```json\n{GOOD}\n```", stream=False)
-    reply = (await gateway.chat({**HELLO, "response_schema": LOOSE})).json
-    assert json.loads(reply["choices"][0]["message"]["content"]) == json.loads(GOOD)
-
-
 async def test_a_refusal_is_an_answer_not_a_violation(gateway: Gateway) -> None:
     set_up(gateway, "native", GOOD, stream=False)
     choice = {"index": 0, "message": {"role": "assistant", "content": None, "refusal": "No."}, "finish_reason": "stop"}

@@ -270,7 +270,8 @@ def test_every_error_is_somebodys_doing() -> None:
         outcomes.setdefault(outcome_of(made), set()).add(error.__name__)
     assert outcomes["limited"] == {"RateLimited", "BudgetExceeded"}
     assert outcomes["blocked"] == {"RequestBlocked", "ResponseBlocked"}
-    assert outcomes["provider_error"] == {"ProviderFailure", "ProviderError", "ProviderTimeout", "ProviderRateLimited"}
+    of_providers = {"ProviderFailure", "ProviderError", "ProviderGone", "ProviderTimeout", "ProviderRateLimited"}
+    assert outcomes["provider_error"] == of_providers
     assert outcomes["gateway_error"] >= {"InternalError", "AdmissionUnavailable", "StorageUnavailable"}
     assert outcomes["client_error"] >= {"InvalidRequest", "InvalidApiKey", "ProviderRejected", "ModelNotFound"}
     assert outcome_of(None) == "ok"

@@ -336,9 +336,56 @@ async def test_who_waits_too_long_is_told_how_far_it_is(gateway: Gateway) -> Non
     gateway.provider.looks = [PENDING]
     answer = await gateway.create(**{"async": False})
     assert (answer.status, answer.json["status"]) == (200, "in_progress")
-    assert sum(gateway.clock.slept) <= 240
+    assert sum(gateway.clock.slept) <= 210
     short = await gateway.create(**{"async": False, "timeouts": {"total_ms": 6000}})
     assert short.json["status"] == "in_progress"
+
+
+class Endless(FixedDownloads):
+    async def _pieces(self, pieces: list[bytes | Exception]) -> AsyncIterator[bytes]:
+        yield MP4
+        await asyncio.Event().wait()
+
+
+async def test_a_video_that_cannot_be_stored_by_the_deadline_of_the_answer_is_stored_later(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.pipeline.tenant_videos.ANSWER_S", 0.05)
+    video_id = await gateway.begun()
+    gateway.provider.looks = [DONE]
+    there, gateway.world = gateway.downloads, replace(gateway.world, downloads=Endless(gateway.downloads.there))
+    async with asyncio.timeout(5):
+        answer = await gateway.get(f"/{video_id}")
+    assert (answer.status, answer.json["error"]["code"]) == (503, "storage_unavailable")
+    gateway.world = replace(gateway.world, downloads=there)
+    assert (await gateway.get(f"/{video_id}")).json["status"] == "completed"
+
+
+async def test_who_waits_for_a_video_that_cannot_be_stored_in_time_is_told_which_it_is(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error would have the client begin another one."""
+    monkeypatch.setattr("gateway.pipeline.videos.ANSWER_S", EVERY_S + 0.05)
+    gateway.provider.looks = [DONE]
+    there, gateway.world = gateway.downloads, replace(gateway.world, downloads=Endless(gateway.downloads.there))
+    async with asyncio.timeout(5):
+        answer = await gateway.create(**{"async": False})
+    assert (answer.status, answer.json["status"]) == (200, "queued")
+    gateway.world = replace(gateway.world, downloads=there)
+    assert (await gateway.finished(answer.json["id"]))["status"] == "completed"
+
+
+async def test_storage_that_comes_back_is_waited_for(gateway: Gateway) -> None:
+    files = FullStorage(gateway.clock)
+    gateway.world, gateway.files = replace(gateway.world, files=files), files
+    gateway.provider.looks = [DONE]
+
+    async def restore(request: HttpRequest) -> None:
+        files.is_full = gateway.provider.looked < 2
+
+    gateway.provider.before = restore
+    answer = await gateway.create(**{"async": False})
+    assert (answer.status, answer.json["status"]) == (200, "completed")
 
 
 @pytest.mark.parametrize(
@@ -383,6 +430,12 @@ async def test_who_waits_too_long_is_told_how_far_it_is(gateway: Gateway) -> Non
             400,
             "capability_not_supported",
             "provider_options.xai.duration",
+        ),
+        (
+            {"provider_options": {"xai": {"reference_images": [{"url": "https://a.example/1.png"}]}}},
+            400,
+            "capability_not_supported",
+            "provider_options.xai.reference_images",
         ),
     ],
 )
@@ -496,12 +549,7 @@ async def test_a_provider_that_does_not_begin(
     ("answer", "code", "part"),
     [
         (said(200, status="failed", error={"code": "internal", "message": "out of luck"}), "provider_error", "luck"),
-        (said(200, status="expired"), "provider_error", "no video"),
-        (
-            said(200, status="done", video={"url": None, "respect_moderation": False}),
-            "validation_error",
-            "moderation",
-        ),
+        (said(200, status="failed", error="sorry", usage={"cost_in_usd_ticks": 0}), "provider_error", "sorry"),
     ],
 )
 async def test_a_video_that_fails_costs_nothing_and_says_why(
@@ -518,7 +566,81 @@ async def test_a_video_that_fails_costs_nothing_and_says_why(
     assert (content.status, content.json["error"]["param"]) == (400, "video_id")
 
 
-@pytest.mark.parametrize("answer", [said(500), said(429), said(401), Whole(200, b"<"), ProviderError("gone")])
+@pytest.mark.parametrize(
+    ("model", "answer", "code", "part", "cost"),
+    [
+        ("xai/film", said(200, status="expired"), "provider_error", "no video", 280_000_000),
+        ("xai/film", said(200, status="done"), "provider_error", "without", 280_000_000),
+        (
+            "xai/film",
+            said(200, status="done", video={"url": None, "respect_moderation": False}),
+            "validation_error",
+            "moderation",
+            280_000_000,
+        ),
+        (
+            "xai/film",
+            said(
+                200,
+                status="done",
+                video={"url": "", "respect_moderation": False},
+                usage={"cost_in_usd_ticks": 500_000_001},
+            ),
+            "validation_error",
+            "moderation",
+            50_000_001,
+        ),
+        (
+            "runway/clip",
+            said(200, status="FAILED", failure="no", failureCode="SAFETY.OUTPUT.VIDEO"),
+            "validation_error",
+            "no",
+            280_000_000,
+        ),
+    ],
+)
+async def test_a_video_that_fails_and_is_charged_is_paid(
+    gateway: Gateway, model: str, answer: Whole, code: str, part: str, cost: int
+) -> None:
+    gateway.provider.begins = said(200, request_id="r-1", id="r-1")
+    gateway.provider.looks = [answer]
+    video = await gateway.finished(await gateway.begun(model=model))
+    assert (video["status"], video["error"]["code"], part in video["error"]["message"]) == ("failed", code, True)
+    assert video["usage"] == {"units": {"video_ms:720p": 4000}, "cost_estimate": cost / 10**9}
+    assert [(record.outcome, record.cost_nano_usd) for record in gateway.usage] == [("error", cost)]
+    assert await gateway.held() == (0, cost, cost)
+
+
+async def test_what_the_provider_says_that_it_charges_is_paid_whoever_tells_it(gateway: Gateway) -> None:
+    done = {"status": "done", "video": {"url": URL, "duration": 4}, "usage": {"cost_in_usd_ticks": 9_000_000_000}}
+    gateway.provider.looks = [said(200, **done)]
+    video_id = await gateway.begun()
+    events, gateway.world = gateway.world.events, replace(gateway.world, events=Dying())
+    assert (await gateway.get(f"/{video_id}")).status == 500
+    gateway.world = replace(gateway.world, events=events)
+    gateway.clock.unix_s += 60
+    video = (await gateway.get(f"/{video_id}")).json
+    assert video["usage"] == {"units": {"video_ms:720p": 4000}, "cost_estimate": 0.9}
+    assert [record.cost_nano_usd for record in gateway.usage] == [900_000_000]
+    assert await gateway.held() == (0, 900_000_000, 900_000_000)
+
+
+KEY_REFUSED = said(400, code="invalid-argument", error="Incorrect API key provided: xa***. You can obtain one.")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        said(500),
+        said(429),
+        said(401),
+        said(400, error="odd"),
+        said(422),
+        KEY_REFUSED,
+        Whole(200, b"<"),
+        ProviderError("gone"),
+    ],
+)
 async def test_a_look_that_finds_nothing_out_is_repeated(gateway: Gateway, answer: Whole | Exception) -> None:
     gateway.provider.looks = [answer, DONE]
     video_id = await gateway.begun()
@@ -528,8 +650,9 @@ async def test_a_look_that_finds_nothing_out_is_repeated(gateway: Gateway, answe
     assert (await gateway.get(f"/{video_id}")).json["status"] == "completed"
 
 
-async def test_a_provider_that_forgot_the_video_is_paid_all_the_same(gateway: Gateway) -> None:
-    gateway.provider.looks = [said(404, code="not-found", error="unknown")]
+@pytest.mark.parametrize("status", [404, 410])
+async def test_a_provider_that_forgot_the_video_is_paid_all_the_same(gateway: Gateway, status: int) -> None:
+    gateway.provider.looks = [said(status, code="not-found", error="unknown")]
     video = await gateway.finished(await gateway.begun())
     assert (video["status"], video["error"]["code"]) == ("failed", "provider_error")
     assert video["usage"]["cost_estimate"] == 0.28
@@ -574,6 +697,7 @@ async def test_storage_that_never_comes_back_does_not_make_it_free(gateway: Gate
     ("pieces", "status"),
     [
         ([MP4[:500], ProviderError("broken off")], "queued"),
+        ([ProviderError("The site answered with status 503.", provider_code="upstream_status")], "queued"),
         ([b"<html><body>not found</body></html>"], "failed"),
         ([], "failed"),
         (None, "failed"),
@@ -622,7 +746,10 @@ async def test_a_video_read_with_the_key_may_come_at_once(gateway: Gateway) -> N
     assert (video["gateway"]["size_bytes"], gateway.downloads.opened) == (len(MP4), [])
 
 
-@pytest.mark.parametrize(("status", "ends"), [(403, "failed"), (404, "failed"), (500, "queued"), (429, "queued")])
+@pytest.mark.parametrize(
+    ("status", "ends"),
+    [(404, "failed"), (410, "failed"), (401, "queued"), (403, "queued"), (500, "queued"), (429, "queued")],
+)
 async def test_a_video_that_the_key_does_not_open(gateway: Gateway, status: int, ends: str) -> None:
     gateway.provider.begins = said(200, name="models/veo/operations/o1")
     sample = {"video": {"uri": "https://generativelanguage.googleapis.com/v1beta/files/f"}}
@@ -741,6 +868,77 @@ async def test_what_is_deleted_while_it_is_stored_stays_deleted(gateway: Gateway
     assert [(record.code, record.cost_nano_usd) for record in gateway.usage] == [("job_cancelled", 280_000_000)]
 
 
+async def test_who_asks_while_it_is_begun_takes_nothing_from_who_begins_it(gateway: Gateway) -> None:
+    async def look(request: HttpRequest) -> None:
+        if request.method == "POST":
+            (listed,) = (await gateway.get("")).json["data"]
+            assert (await gateway.get(f"/{listed['id']}")).json["status"] == "queued"
+
+    gateway.provider.before = look
+    video_id = await gateway.begun()
+    assert gateway.provider.looked == 0
+    assert (await gateway.finished(video_id))["status"] == "completed"
+    assert [(record.outcome, record.cost_nano_usd) for record in gateway.usage] == [("ok", 280_000_000)]
+    assert await gateway.held() == (0, 280_000_000, 280_000_000)
+
+
+async def test_what_somebody_else_wrote_while_it_was_begun_stays(gateway: Gateway) -> None:
+    async def write(request: HttpRequest) -> None:
+        if request.method == "POST":
+            ((job, _),) = gateway.jobs.held.values()
+            await gateway.jobs.change(job.changed(webhook="https://a.example"))
+
+    gateway.provider.before = write
+    video_id = await gateway.begun()
+    job = await gateway.jobs.get("acme", video_id)
+    assert job.remote is not None
+    assert (job.webhook, job.remote.id, job.held is None) == ("https://a.example", "r-1", False)
+
+
+async def test_a_video_that_is_deleted_while_it_is_begun_is_stopped_and_paid_once(gateway: Gateway) -> None:
+    gateway.provider.begins = said(200, id="t-1")
+
+    async def delete(request: HttpRequest) -> None:
+        if request.method == "POST":
+            (listed,) = (await gateway.get("")).json["data"]
+            assert (await gateway.get(f"/{listed['id']}", method="DELETE")).status == 200
+            assert gateway.usage == []
+
+    gateway.provider.before = delete
+    answer = await gateway.create(model="runway/clip")
+    assert (answer.status, answer.json["error"]["code"]) == (409, "job_cancelled")
+    assert (gateway.provider.sent[-1].method, gateway.provider.sent[-1].url[-9:]) == ("DELETE", "tasks/t-1")
+    assert [(record.code, record.cost_nano_usd) for record in gateway.usage] == [("job_cancelled", 280_000_000)]
+    assert gateway.audit == ["request.started", "request.failed"]
+    assert await gateway.held() == (0, 280_000_000, 280_000_000)
+    assert (await gateway.get("")).json["data"] == []
+
+
+async def test_what_is_deleted_while_it_is_begun_and_refused_costs_nothing(gateway: Gateway) -> None:
+    gateway.provider.begins = said(400, code="invalid-argument", error="no such pose")
+
+    async def delete(_: HttpRequest) -> None:
+        (listed,) = (await gateway.get("")).json["data"]
+        await gateway.get(f"/{listed['id']}", method="DELETE")
+
+    gateway.provider.before = delete
+    assert (await gateway.create()).status == 400
+    assert [(record.code, record.cost_nano_usd) for record in gateway.usage] == [("validation_error", 0)]
+    assert await gateway.held() == (0, 0, 0)
+    assert (await gateway.get("")).json["data"] == []
+
+
+async def test_a_record_that_never_holds_still_is_no_video(gateway: Gateway) -> None:
+    class Restless(MemoryJobs):
+        async def change(self, job: Any, due_at_s: int | None = None) -> bool:
+            return False
+
+    gateway.world = replace(gateway.world, jobs=Restless())
+    answer = await gateway.create()
+    assert (answer.status, answer.json["error"]["code"]) == (503, "storage_unavailable")
+    assert await gateway.held() == (0, 280_000_000, 280_000_000)
+
+
 async def test_who_waits_for_a_video_that_is_deleted_is_told(gateway: Gateway) -> None:
     async def delete(request: HttpRequest) -> None:
         if request.method == "GET":
@@ -765,6 +963,19 @@ async def test_an_end_that_was_not_told_is_finished_later(gateway: Gateway) -> N
     assert (await gateway.get(f"/{video_id}")).json["status"] == "completed"
     assert [(record.outcome, record.cost_nano_usd) for record in gateway.usage] == [("ok", 280_000_000)]
     assert await gateway.held() == (0, 280_000_000, 280_000_000)
+
+
+async def test_an_end_that_was_not_told_is_told_before_it_is_deleted(gateway: Gateway) -> None:
+    """The function died after it had recorded the end, and the client deletes the video at once."""
+    video_id = await gateway.begun()
+    gateway.provider.looks = [said(200, status="failed", error={"code": "x", "message": "no"})]
+    events, gateway.world = gateway.world.events, replace(gateway.world, events=Dying())
+    assert (await gateway.get(f"/{video_id}")).status == 500
+    gateway.world = replace(gateway.world, events=events)
+    assert (await gateway.get(f"/{video_id}", method="DELETE")).status == 200
+    assert [(record.outcome, record.cost_nano_usd) for record in gateway.usage] == [("error", 0)]
+    assert await gateway.held() == (0, 0, 0)
+    assert (await gateway.get(f"/{video_id}")).status == 404
 
 
 class Dying(ListEvents):

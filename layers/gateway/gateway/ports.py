@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
 
 from gateway.job_ports import Jobs
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
+from gateway.model.denials import Denials
 from gateway.model.file import File, FilePage, Link, Purpose, StoredFile, Uploaded
 from gateway.model.hook import HookMessage, RemoteHook
 from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
@@ -19,10 +20,8 @@ from gateway.model.record import Told
 from gateway.model.telemetry import RequestLine, Trouble
 from gateway.model.tenant import Principal
 
-if TYPE_CHECKING:  # what only the administration loads
-    from gateway.model.directory import Answered, Change, Page, Stored
-    from gateway.model.secret import Secret
-    from gateway.model.tenant import ApiKey, Tenant, User
+RECENT_S = 300
+"""How long what was read of a key, its tenant and its user is good enough while they cannot be read."""
 
 
 class Access(Protocol):
@@ -30,6 +29,10 @@ class Access(Protocol):
 
     def remembered(self, caller: Caller) -> Principal | None:
         """As it was last read by this environment, however long ago; None when a part of it was never."""
+        ...
+
+    def recent(self, caller: Caller) -> Principal | None:
+        """As `remembered`, if this environment has read every part of it in the last RECENT_S seconds."""
         ...
 
     async def read(self, caller: Caller) -> Principal | None:
@@ -58,7 +61,7 @@ class Ledger(Protocol):
     async def reserve(self, account: Account, name: str, hold: Hold) -> Reserved:
         """Adds every meter's amount and the hold, if every number stays within its limit; else changes nothing.
 
-        A hold of that name that is there already counts as taken.
+        That very hold counts as taken where it is there already; another one of its name stands in the way.
         """
         ...
 
@@ -282,6 +285,7 @@ class World:
     hooks: RemoteHooks
     records: Records
     clock: Clock
+    denials: Denials = field(default_factory=Denials)
 
 
 Origin: TypeAlias = Literal["gateway", "tenant"]
@@ -316,60 +320,3 @@ class Types(Protocol):
     async def delete(self, tenant_id: str, type_id: str) -> None:
         """Removes one of the tenant's own, if it is there."""
         ...
-
-
-class Directory(Protocol):
-    """All tenants, users and keys, for whoever administers them. Every method raises StorageUnavailable (503).
-
-    Pages are in the order of ids, from the one after `after` on.
-    """
-
-    async def tenant(self, tenant_id: str) -> Stored[Tenant] | None: ...
-
-    async def user(self, tenant_id: str, user_id: str) -> Stored[User] | None: ...
-
-    async def key(self, tenant_id: str, key_id: str) -> Stored[ApiKey] | None: ...
-
-    async def tenants(self, limit: int, after: str | None) -> Page[Tenant]: ...
-
-    async def users(self, tenant_id: str, limit: int, after: str | None) -> Page[User]: ...
-
-    async def keys(self, tenant_id: str, limit: int, after: str | None, user_id: str | None) -> Page[ApiKey]:
-        """Of all users, or of one."""
-        ...
-
-    async def is_erased(self, tenant_id: str) -> bool:
-        """Whether there was a tenant of that id."""
-        ...
-
-    async def answered(self, name: str, now_s: float) -> Answered | None:
-        """What an Idempotency-Key was answered, while that is kept."""
-        ...
-
-    async def commit(self, change: Change, now_s: float) -> None:
-        """Makes all of the change, or none of it. Raises NotCommitted."""
-        ...
-
-    async def erase(self, tenant_id: str) -> None:
-        """Removes a tenant with all its users, keys and types; its id is never given out again. May be repeated."""
-        ...
-
-
-class AdminKey(Protocol):
-    async def current(self, *, is_doubted: bool = False) -> Secret:
-        """The administrator's key, cached for minutes. `is_doubted`: somebody came with another one, so it may have
-        been rotated since. Raises AdmissionUnavailable (503) when nobody can tell.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class AdminWorld:
-    """What the administration needs."""
-
-    admin_key: AdminKey
-    directory: Directory
-    ledger: Ledger
-    events: Events
-    catalog: Catalog
-    clock: Clock

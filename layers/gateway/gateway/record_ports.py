@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from gateway.admin_ports import Outbox
 from gateway.model.record import AuditEvent, UsageRecord
 from gateway.model.rollup import Counts, Group
 from gateway.model.tenant import Tenant, User
@@ -33,7 +34,9 @@ class UsageStore(Protocol):
     """
 
     async def add(self, records: Sequence[UsageRecord]) -> Added:
-        """Keeps and counts each one that is not known yet; records of a closed request are refused. Never raises."""
+        """Keeps and counts each one that is not known yet, and adds to the ledger what is `unbooked` of it, at once.
+        Records of a closed request are refused. Never raises.
+        """
         ...
 
     async def claim(self, lost: UsageRecord) -> list[UsageRecord]:
@@ -115,11 +118,12 @@ class RecordsWorld:
 
 @dataclass(frozen=True, slots=True)
 class SweepWorld:
-    """What ends the holds of requests that nobody will end."""
+    """What ends the holds of requests that nobody will end, and tells of changes that nobody told."""
 
     ledger: Ledger
     usage: UsageStore
     holders: Holders
     events: Events
+    outbox: Outbox
     records: Records
     clock: Clock

@@ -12,6 +12,7 @@ from local.simulators.providers.embeddings import EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle
 from local.simulators.providers.images import ImageRules
 from local.simulators.providers.speech import SpeechRules
+from local.simulators.providers.transcriptions import TranscriptionRules
 from local.simulators.script import (
     Answer,
     ToolCall,
@@ -90,6 +91,7 @@ class ChatApi(Api):
     embeddings: EmbeddingRules | None = None
     images: ImageRules | None = None
     speech: SpeechRules | None = None
+    transcriptions: TranscriptionRules | None = None
     empty_content: str | None = ""
     reasoning_field: str | None = "reasoning_content"
     shows_reasoning = True
@@ -119,6 +121,8 @@ class ChatApi(Api):
             return self.images.read(decode_object(request.body), request.headers.get("host", ""))
         if request.method == "POST" and self.speech and path == self.speech.path:
             return self.speech.read(decode_object(request.body))
+        if request.method == "POST" and self.transcriptions and path == self.transcriptions.path:
+            return self.transcriptions.read(request)
         if request.method != "POST" or path != "/chat/completions":
             raise Refused("no_route", f"Invalid URL ({request.method} {request.path})")
         body = decode_object(request.body)

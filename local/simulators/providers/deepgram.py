@@ -9,6 +9,14 @@ from urllib.parse import parse_qs
 from local.simulators.http1 import Request
 from local.simulators.providers.errors import ErrorStyle, statuses
 from local.simulators.providers.speech import TYPES, Voiced, Wording
+from local.simulators.providers.transcriptions import (
+    Heard,
+    check_audio,
+    seconds_of,
+    text_of,
+    timed_sentences,
+    timed_words,
+)
 from local.simulators.wire import (
     UNKNOWN_MODEL,
     Api,
@@ -47,6 +55,8 @@ class Deepgram(Api):
         query = {name: values[0] for name, values in parse_qs(request.query).items()}
         if request.method == "POST" and path == "/v1/speak":
             return self._speak(query, decode_object(request.body))
+        if request.method == "POST" and path == "/v1/listen":
+            return self._listen(query, request.body)
         raise Refused("no_route", "Not Found")
 
     def _speak(self, query: dict[str, str], body: Json) -> Asked:
@@ -62,6 +72,38 @@ class Deepgram(Api):
         if UNKNOWN_MODEL in family or not voice:
             raise Refused("model_not_found", "No such model/version combination found.")
         return Voiced(family, text, voice, kind, Wording(TYPES[kind]))
+
+    def _listen(self, query: dict[str, str], audio: bytes) -> Asked:
+        model = query.get("model", "")
+        if model == UNKNOWN_MODEL:
+            raise Refused("model_not_found", "No such model/language/tier combination found.")
+        check_audio(audio)
+
+        def write(asked: Heard) -> Json:
+            words = [
+                {
+                    "word": text.strip(".").lower(),
+                    "start": start,
+                    "end": end,
+                    "confidence": 0.99,
+                    "punctuated_word": text,
+                }
+                for text, start, end in timed_words(asked.audio)
+            ]
+            best = {"transcript": text_of(asked.audio), "confidence": 0.99, "words": words}
+            channel: Json = {"alternatives": [best]}
+            if query.get("detect_language") == "true":
+                channel |= {"detected_language": "en", "language_confidence": 0.98}
+            results: Json = {"channels": [channel]}
+            if query.get("utterances") == "true":
+                results["utterances"] = [
+                    {"start": start, "end": end, "confidence": 0.99, "channel": 0, "transcript": text}
+                    for text, start, end in timed_sentences(asked.audio)
+                ]
+            about = {"request_id": "sim", "duration": seconds_of(asked.audio), "channels": 1, "models": [model]}
+            return {"metadata": about, "results": results}
+
+        return Heard(model, audio, "", write)
 
     def refuse(self, refused: Refused) -> Reply:
         return self._errors.render(refused)

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterable
 from urllib.parse import parse_qs
 
+from local.simulators.form import form_fields
 from local.simulators.http1 import Request
 from local.simulators.providers.errors import ErrorStyle, statuses
 from local.simulators.providers.speech import TYPES, Voiced, Wording
+from local.simulators.providers.transcriptions import Heard, audio_in, seconds_of, text_of, timed_words
 from local.simulators.wire import (
     OBJECT,
     TEXT,
@@ -52,7 +54,26 @@ class ElevenLabs(Api):
             return self._speak(
                 spoken["voice"], query.get("output_format", "mp3_44100_128"), decode_object(request.body)
             )
+        if request.method == "POST" and path == "/v1/speech-to-text":
+            return self._listen(request)
         raise Refused("no_route", "Not Found")
+
+    def _listen(self, request: Request) -> Asked:
+        audio, said = audio_in(form_fields(request))
+        model = said.get("model_id", [""])[0]
+        if not model or model == UNKNOWN_MODEL:
+            raise Refused("model_not_found", "A model with this id does not exist.", code="invalid_model_id")
+
+        def write(asked: Heard) -> Json:
+            words: list[Json] = []
+            if said.get("timestamps_granularity", ["word"])[0] != "none":
+                for text, start, end in timed_words(asked.audio):
+                    words.append({"text": text, "start": start, "end": end, "type": "word"})
+                    words.append({"text": " ", "start": end, "end": end, "type": "spacing"})
+            told = {"language_code": "eng", "language_probability": 0.98, "text": text_of(asked.audio)}
+            return {**told, "words": words[:-1], "audio_duration_secs": seconds_of(asked.audio)}
+
+        return Heard(model, audio, "", write)
 
     def _speak(self, voice: str, output_format: str, body: Json) -> Asked:
         require(body, "text")

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from local.simulators.providers.chat import COMMON, ChatApi, ChatCall
 from local.simulators.providers.errors import ErrorStyle, code_of
+from local.simulators.providers.transcriptions import GROQ_TRANSCRIPTIONS
 from local.simulators.script import Answer, Usage
 from local.simulators.wire import FLAG, LIST, OBJECT, TEXT, Json, Refused, integer
 
@@ -35,6 +36,7 @@ class Groq(ChatApi):
     models = ("llama-3.3-70b-versatile", "openai/gpt-oss-120b", "moonshotai/kimi-k2-instruct-0905")
     errors = ErrorStyle(error_body)
     reasoning_field = "reasoning"
+    transcriptions = GROQ_TRANSCRIPTIONS
     whole_tool_calls = True
     empty_content = None
     stream_type = "text/event-stream"

@@ -9,6 +9,7 @@ from local.simulators.providers.errors import ErrorStyle, code_of, kind_of
 from local.simulators.providers.images import OPENAI_IMAGES
 from local.simulators.providers.responses import ResponsesCall
 from local.simulators.providers.speech import OPENAI_SPEECH
+from local.simulators.providers.transcriptions import OPENAI_TRANSCRIPTIONS
 from local.simulators.script import Answer, Usage
 from local.simulators.wire import (
     ANY,
@@ -95,6 +96,7 @@ class OpenAI(ChatApi):
     embeddings = EmbeddingRules(max_tokens=300_000, takes_tokens=True, fixed=("ada-002",))
     images = OPENAI_IMAGES
     speech = OPENAI_SPEECH
+    transcriptions = OPENAI_TRANSCRIPTIONS
 
     def read(self, request: Request, path: str) -> Asked | Json | Filed:
         if path != "/responses":

@@ -29,6 +29,8 @@ RULES: dict[str, Rule] = {
     "user": TEXT,
 }
 HEIGHTS = {"480p": 480, "720p": 720}
+TICKS_A_SECOND = {480: 500_000_000, 720: 700_000_000}
+"""What is billed, of moderated videos too, in ten-billionths of a USD: https://docs.x.ai/developers/cost-tracking"""
 RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3")
 
 
@@ -67,5 +69,7 @@ def look(request: Request, name: str) -> Filed:
         "duration": made.seconds,
         "respect_moderation": not moderated,
     }
-    body = {"status": "done", "video": video, "model": "grok-imagine-video", "progress": 100}
+    ticks = TICKS_A_SECOND[min(made.width, made.height)] * made.seconds
+    usage = {"cost_in_usd_ticks": ticks}
+    body = {"status": "done", "video": video, "model": "grok-imagine-video", "usage": usage, "progress": 100}
     return Filed(Reply(200, JSON_HEADERS, encode(body)), noted(made, state))

@@ -9,7 +9,7 @@ import pytest
 from gateway.adapters.downloads import GuardedDownloads
 from gateway.adapters.guarded_fetch.fetch import GuardedFetch
 from gateway.adapters.guarded_fetch.refusal import Failed, NotFetched, Refused
-from gateway.model.provider_errors import ProviderError
+from gateway.model.provider_errors import ProviderError, ProviderGone
 from tests.ports.guarded_fetch.sites import Site, answer, ok, redirect
 
 LARGE = bytes(range(256)) * 4096
@@ -75,6 +75,26 @@ async def test_a_site_that_stops_in_the_middle_is_not_waited_for(guarded: Guarde
     with pytest.raises(Failed) as failed:
         await read(guarded, "https://site.example/v", timeout_s=0.2)
     assert failed.value.code == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("status", "failure"),
+    [(404, ProviderGone), (410, ProviderGone), (401, ProviderError), (403, ProviderError), (503, ProviderError)],
+)
+async def test_only_what_is_gone_is_gone_for_good(status: int, failure: type[ProviderError]) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer(f"{status} Said", "Content-Length: 0"))
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(ProviderError) as raised:
+            async with GuardedDownloads(place).open(f"http://{place}/a.mp4", 1_000, 5.0):
+                raise AssertionError("it was opened")
+    assert (type(raised.value), raised.value.provider_code) == (failure, "upstream_status")
 
 
 @pytest.mark.parametrize(

@@ -217,5 +217,6 @@ def _usage(figures: Members, searches: int, provider: str) -> TokenUsage:
 
 def _error(body: Members, status: int) -> Expected:
     said = body["error"] if isinstance(body["error"], dict) else body
-    kind = ERRORS[status]
+    is_our_key = str(said.get("error", "")).startswith("Incorrect API key")  # xAI says 400 to that
+    kind = ERRORS[401 if is_our_key else status]
     return Expected(error=ExpectedError(kind, kind.status, said["code"] or said["type"]))

@@ -10,10 +10,11 @@ import httpx
 import pytest
 
 from gateway.adapters.memory_ledger import MemoryLedger
+from gateway.adapters.webhook_urls import GuardedUrls
+from gateway.admin_ports import AdminWorld
 from gateway.entry.admin import admin_app
 from gateway.model.catalog import ModelFacts
 from gateway.model.record import AuditEvent
-from gateway.ports import AdminWorld
 from tests.directory import FixedAdminKey, MemoryDirectory
 from tests.fakes import ListEvents, ManualClock, MemoryCatalog
 from tests.record_fakes import MemoryUsage
@@ -44,9 +45,11 @@ class Office:
         return AdminWorld(
             admin_key=self.admin_key,
             directory=self.directory,
+            outbox=self.directory,
             ledger=self.ledger,
             events=self.events,
             catalog=MemoryCatalog(CATALOG),
+            webhook_urls=GuardedUrls(),
             clock=self.clock,
         )
 

@@ -18,6 +18,13 @@ from gateway.model.images import ImageList, ImagesCall
 from gateway.model.provider_errors import ProviderTimeout
 from gateway.model.speech import Speech, SpeechCall, SpeechDelta, SpeechDone
 from gateway.model.tenant import Tenant, User
+from gateway.model.transcription import (
+    TranscriptDelta,
+    TranscriptDone,
+    Transcription,
+    TranscriptionCall,
+    TranscriptionVerbose,
+)
 from gateway.model.video import VideoCall, VideoDeleted, VideoList
 from gateway.pipeline.admin_keys import Order, Rotation
 from gateway.pipeline.list_models import describe
@@ -38,6 +45,7 @@ STRUCTURES = {
     "EmbeddingsCall": "EmbeddingsRequest",
     "ImagesCall": "ImagesRequest",
     "SpeechCall": "SpeechRequest",
+    "TranscriptionCall": "TranscriptionRequest",
 }
 
 
@@ -151,17 +159,10 @@ def test_capabilities_are_those_of_the_catalog() -> None:
     assert shown["capabilities"]["items"] == rows["capabilities"]["items"]
 
 
-CALLS = (ChatCall, EmbeddingsCall, ImagesCall, SpeechCall, VideoCall)
-REPLIES = (
-    Completion,
-    CompletionChunk,
-    EmbeddingList,
-    ImageList,
-    Speech,
-    SpeechDelta,
-    SpeechDone,
-    VideoList,
-    VideoDeleted,
+CALLS = (ChatCall, EmbeddingsCall, ImagesCall, SpeechCall, TranscriptionCall, VideoCall)
+REPLIES: tuple[type, ...] = (
+    *(Completion, CompletionChunk, EmbeddingList, ImageList, Speech, SpeechDelta, SpeechDone),
+    *(Transcription, TranscriptionVerbose, TranscriptDelta, TranscriptDone, VideoList, VideoDeleted),
 )
 CROSSING = (*CALLS, *REPLIES)
 

@@ -246,3 +246,24 @@ def test_images_count_only_where_images_are_taken(tmp_path: Path) -> None:
     deaf = CHAT | {"modalities": {"input": ["text"], "output": ["text"]}}
     rows = built(tmp_path, {"m-1": CHAT, "m-2": deaf}, patches=[{"match": ["*"], **FACT, "image_tokens": 85}])
     assert (rows["m-1"]["image_tokens"], "image_tokens" in rows["m-2"]) == (85, False)
+
+
+def test_limits_are_of_what_a_chat_model_takes_and_the_last_one_said_holds(tmp_path: Path) -> None:
+    def said(match: str, **most: int) -> dict[str, Any]:
+        return {"match": [match], **FACT, "most": most}
+
+    painter = CHAT | {"modalities": {"input": ["text", "image"], "output": ["image"]}}
+    crowded = said("*", image_side_px=2000) | {"above_images": 20}
+    limits = [said("*", images=600, image_side_px=8000, audio_s=60), crowded, said("m-*", images=100)]
+    copy = {"provider": "one", **FACT, "ids": {"m-2": "m-1"}}
+    rows = built(tmp_path, {"m-1": CHAT, "painter": painter}, limits=limits, copies=[copy])
+    assert [(limit["of"], limit["most"], limit.get("above_images", 0)) for limit in rows["m-1"]["limits"]] == [
+        ("image_side_px", 8000, 0),
+        ("image_side_px", 2000, 20),
+        ("images", 100, 0),
+    ]
+    assert rows["m-1"]["limits"][0].items() >= FACT.items()
+    assert rows["m-2"]["limits"] == rows["m-1"]["limits"]
+    assert "limits" not in rows["painter"]
+    with pytest.raises(CatalogError, match="one: limits: no model matches 'x'"):
+        built(tmp_path, {"m-1": CHAT}, limits=[said("x", images=1)])

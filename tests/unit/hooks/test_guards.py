@@ -11,6 +11,13 @@ from gateway.hooks.masking import Masking
 from gateway.model.hook import SchemaHook, SizeHook
 from tests.unit.hooks.subjects import TOOL_CALL, reply, request
 
+DETAILS = [
+    {"type": "thinking", "thinking": "cd", "signature": "c2lnbmVk"},
+    {"type": "redacted_thinking", "data": "c2VhbGVk"},
+    {"type": "reasoningContent", "reasoningContent": {"reasoningText": {"text": "ef", "signature": "c2lnbmVk"}}},
+    {"type": "toolResult", "toolResult": {"content": [{"json": {"signature": "gh", "type": "ij"}}]}},
+    {"type": "responses.item", "provider": "openai", "item": {"summary": [{"text": "kl"}], "encrypted_content": "eA"}},
+]
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
 
@@ -29,6 +36,12 @@ def test_each_stage_has_a_limit_of_its_own() -> None:
     assert judge(size(1), "post_response", reply("long"), Masking()).action == "allow"
     assert judge(size(reply=1), "pre_call", request("long"), Masking()).action == "allow"
     assert judge(size(reply=3), "post_response", reply("long"), Masking()).action == "block"
+
+
+def test_reasoning_that_comes_back_is_read_and_its_signatures_are_not() -> None:
+    said = {"role": "assistant", "content": "ab", "reasoning_details": DETAILS}
+    assert judge(size(12), "pre_call", request(said), Masking()).action == "allow"
+    assert judge(size(11), "pre_call", request(said), Masking()).action == "block"
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_every_place_where_somebody_can_have_written_it() -> None:
 
 
 def test_arguments_stay_json_whatever_stands_in_them() -> None:
-    arguments = '{"mail": "joe\\u0040example.org", "card": 4111111111111111, "n": 5, "deep": [{"x": "a@b.co"}]}'
+    arguments = '{"mail": "joe\\u0040example.org", "card": 4111111111111111, "n": 5, "deep": [{"type": "a@b.co"}]}'
     call = {**TOOL_CALL, "function": {"name": "f", "arguments": arguments}}
     verdict = masked(request({"role": "assistant", "content": None, "tool_calls": [call]}))
     [message] = verdict.subject.call.messages
@@ -79,7 +79,7 @@ def test_arguments_stay_json_whatever_stands_in_them() -> None:
         "mail": "<EMAIL_1>",
         "card": "<CARD_1>",
         "n": 5,
-        "deep": [{"x": "<EMAIL_2>"}],
+        "deep": [{"type": "<EMAIL_2>"}],
     }
 
 
@@ -112,6 +112,18 @@ def test_a_reply_gets_its_values_back_in_text_and_arguments() -> None:
     assert said(restored) == ["To joe@example.org (joe@example.org), 4111 1111 1111 1111, <CARD_7>"]
     assert called(restored) == [{"to": "joe@example.org"}]
     assert restored.reply.choices[0].message.reasoning_details == [{"a": 1}]
+
+
+@pytest.mark.parametrize(
+    ("thought", "sent"),
+    [("To <EMAIL_1>, then.", True), ("To joe@example.org, then.", False), ("To joe\u200b@example.org", True)],
+)
+def test_signed_reasoning_goes_back_as_it_is_or_not_at_all(thought: str, sent: bool) -> None:
+    details = [{"type": "thinking", "thinking": thought, "signature": "c2ln"}, {"type": "text", "chars": 3}]
+    subject = request(MAIL, {"role": "assistant", "content": f"To {MAIL}", "reasoning_details": details})
+    _, message = masked(subject).subject.call.messages
+    assert isinstance(message, AssistantMessage)
+    assert (message.content, message.reasoning_details) == ("To <EMAIL_1>", details if sent else None)
 
 
 def test_values_that_are_not_to_come_back_do_not() -> None:

@@ -16,10 +16,12 @@ from gateway.hooks.embeddings_request import EmbeddingsRequest
 from gateway.hooks.images import ImagesReply, ImagesRequest
 from gateway.hooks.remote import MAX_BYTES, Circumstances, question, verdict
 from gateway.hooks.speech import SpeechReply, SpeechRequest
+from gateway.hooks.transcription import TranscriptionRequest, TranscriptReply
 from gateway.hooks.videos import VideoPrompt
 from gateway.model.hook import HookFailed, LambdaHook
 from gateway.model.images import MadeImage
 from gateway.model.reply import Reply
+from gateway.model.transcription import Segment, Transcript, Word
 from tests.unit.facts.contract import Validator, component, problems
 from tests.unit.facts.facts import SHARED, read_json
 from tests.unit.hooks.subjects import TOOL_CALL, called, reply, request, said
@@ -234,16 +236,19 @@ PATCHES: dict[str, type[CallSubject[Any]]] = {
     "images_patch": ImagesRequest,
     "speech_patch": SpeechRequest,
     "videos_patch": VideoPrompt,
+    "transcriptions_patch": TranscriptionRequest,
 }
 
 
 def test_the_schema_names_what_may_be_patched() -> None:
     described = {name: set(each["properties"]) for name, each in ANSWER_SCHEMA["$defs"].items()}
-    del described["response_patch"]
+    del described["response_patch"], described["transcript_patch"]
     assert described == {name: subject.PATCHED for name, subject in PATCHES.items()}
 
 
-@pytest.mark.parametrize("patch", [{"prompt": "A", "n": 2}, {"voice": "alloy"}, {"seconds": "4"}])
+@pytest.mark.parametrize(
+    "patch", [{"prompt": "A", "n": 2}, {"voice": "alloy"}, {"seconds": "4"}, {"language": "de"}, {"text": "A"}]
+)
 def test_the_schema_takes_patches_of_every_operation(patch: dict[str, Any]) -> None:
     assert problems(ANSWER, {"action": "modify", "patch": patch}) == []
     assert problems(ANSWER, {"action": "modify", "patch": {**patch, "model": "other"}}) != []
@@ -253,6 +258,11 @@ REPLIES = [
     EmbeddingsReply(2, "openai/m"),
     ImagesReply((MadeImage(b"x", content_type="image/png"),), "openai/m"),
     SpeechReply("openai/m", "audio/mpeg", 9),
+    TranscriptReply(Transcript("A"), "openai/m"),
+    TranscriptReply(
+        Transcript("A", segments=(Segment(id=0, start=0, end=1, text="A"),), words=(Word(word="A", start=0, end=1),)),
+        "openai/m",
+    ),
 ]
 
 
@@ -264,3 +274,15 @@ def test_the_schema_takes_replies_of_every_operation(reply: Any) -> None:
 def test_a_reply_without_choices_can_be_asked_about() -> None:
     empty = ChatReply(Reply(choices=[]), "openai/gpt-4o")
     assert asked("post_response", empty)["response"]["choices"] == []
+
+
+def test_no_patch_changes_what_is_signed() -> None:
+    said = {"role": "assistant", "content": "Hi", "reasoning_details": [{"type": "thinking", "signature": "s"}]}
+    subject = request("Hello", said)
+    forged = {**said, "reasoning_details": [{"type": "thinking", "signature": "t"}]}
+    user = {"role": "user", "content": "Hello"}
+    for kept in (said, {**said, "content": "Ho"}, {**said, "reasoning_details": None}):
+        answered(subject, action="modify", patch={"messages": [user, kept]})
+    with pytest.raises(HookFailed) as failed:
+        answered(subject, action="modify", patch={"messages": [user, forged]})
+    assert failed.value.cause == "patch_details"

@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.adapters.webhook_urls import GuardedUrls
 from gateway.hooks.settings import problems_of
 from gateway.model.hook import Hook
 
 
 def pointers(**settings: Any) -> list[str]:
     hook: Hook = msgspec.convert({"id": "h", **settings}, Hook)
-    return [problem.pointer for problem in problems_of(hook)]
+    return [problem.pointer for problem in problems_of(hook, GuardedUrls().refusal)]
 
 
 BOTH = ["pre_call", "post_response"]
@@ -30,6 +31,8 @@ BOTH = ["pre_call", "post_response"]
         ({"kind": "size", "max_prompt_characters": 5, "stages": BOTH}, ["/stages/1"]),
         ({"kind": "size", "max_prompt_characters": 5}, []),
         ({"kind": "mask_pii"}, []),
+        ({"kind": "webhook", "url": "https://example.org/judge"}, []),
+        ({"kind": "webhook", "url": "http://example.org/judge"}, ["/url"]),
         ({"kind": "lambda", "function": "gateway-hook-x"}, []),
     ],
 )

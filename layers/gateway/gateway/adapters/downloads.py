@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from gateway.model.provider_errors import ProviderError
+from gateway.model.provider_errors import ProviderError, ProviderGone, is_gone
 
 if TYPE_CHECKING:
     from gateway.adapters.guarded_fetch.address import Exempt
@@ -29,7 +29,8 @@ class GuardedDownloads:
                 yield parts
         except NotFetched as refusal:
             said = f"What the provider made cannot be read: {refusal.reason}"
-            raise ProviderError(said, provider_code=refusal.code) from refusal
+            kind = ProviderGone if is_gone(refusal.http_status or 0) else ProviderError
+            raise kind(said, provider_code=refusal.code) from refusal
 
     def _guarded(self) -> GuardedFetch:
         if self._fetch is None:

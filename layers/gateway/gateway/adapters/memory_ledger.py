@@ -24,7 +24,7 @@ class MemoryLedger:
         if name not in holds and self._fits(account):
             await self.add(account.id, {meter.name: meter.amount for meter in account.meters})
             holds[name] = hold
-        return Reserved(name in holds, self._reading(account.id))
+        return Reserved(holds.get(name) == hold, self._reading(account.id))
 
     async def enlarge(self, account: Account, name: str, hold: Hold, larger: Hold) -> Reserved:
         _, holds = self._of(account.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from mangum import Mangum
 
+from gateway.admin_ports import AdminWorld
 from gateway.entry.admin_keys import key_routes
 from gateway.entry.admin_requests import admitted
 from gateway.entry.admin_tenants import tenant_routes
@@ -12,7 +13,6 @@ from gateway.entry.admin_usage import usage_routes
 from gateway.entry.admin_users import user_routes
 from gateway.entry.admin_wiring import admin_world
 from gateway.entry.rest import rest_app
-from gateway.ports import AdminWorld
 from gateway.record_ports import UsageStore
 
 

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from gateway.admin_ports import AdminWorld
 from gateway.entry.admin_requests import Listing, act_of, admitted, reply
 from gateway.pipeline.admin_keys import Keys
-from gateway.ports import AdminWorld
 
 ALL = "/tenants/{tenant_id}/keys"
 ONE = ALL + "/{key_id}"

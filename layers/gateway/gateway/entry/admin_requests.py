@@ -8,11 +8,11 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.admin_ports import AdminWorld
 from gateway.model.secret import Secret
 from gateway.pipeline.administrator import Act, administrator, once
 from gateway.pipeline.carry_out import Answer
 from gateway.pipeline.decode import check_json_type
-from gateway.ports import AdminWorld
 
 
 class Listing(BaseModel):

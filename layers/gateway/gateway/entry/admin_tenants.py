@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
+from gateway.admin_ports import AdminWorld
 from gateway.entry.admin_requests import Listing, act_of, admitted, reply
 from gateway.pipeline.admin_ledger import tenant_ledger
 from gateway.pipeline.admin_tenants import Tenants
-from gateway.ports import AdminWorld
 
 ONE = "/tenants/{tenant_id}"
 

@@ -10,10 +10,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
+from gateway.admin_ports import AdminWorld
 from gateway.entry.admin_requests import Listing, act_of, admitted, reply
 from gateway.pipeline.admin_ledger import user_ledger
 from gateway.pipeline.admin_users import Users
-from gateway.ports import AdminWorld
 
 ALL = "/tenants/{tenant_id}/users"
 ONE = ALL + "/{user_id:path}"

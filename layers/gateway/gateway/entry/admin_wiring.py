@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from gateway.adapters.catalog import FileCatalog
+from gateway.adapters.guarded_fetch.address import local_exempt
+from gateway.adapters.webhook_urls import GuardedUrls
+from gateway.admin_ports import AdminWorld
 from gateway.entry.record_wiring import Aws
 from gateway.entry.runtime.snapshot import before_snapshot
 from gateway.entry.wiring import shared_folder
-from gateway.ports import AdminWorld
 from gateway.record_ports import UsageStore
 
 
@@ -17,9 +21,11 @@ def admin_world() -> tuple[AdminWorld, UsageStore]:
     world = AdminWorld(
         admin_key=admin_key,
         directory=aws.directory(),
+        outbox=aws.outbox(),
         ledger=aws.ledger(),
         events=aws.events(),
         catalog=FileCatalog(shared_folder() / "catalog"),
+        webhook_urls=GuardedUrls(local_exempt(os.environ)),
         clock=aws.clock,
     )
     return world, aws.usage()

@@ -21,6 +21,9 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+USAGE_HEADER = "x-gateway-usage"
+"""Of replies that are not JSON: their usage as JSON."""
+
 # Lambda takes 6 MB of event; JSON escaping and the event's own members need room:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_BODY_BYTES = 6 * 1024 * 1024
@@ -96,7 +99,7 @@ def cors_headers() -> dict[str, str]:
     if not origin:
         return {}
     limits = ", ".join(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in UNITS)
-    ours = "x-gateway-request-id, x-gateway-usage, x-request-id, x-should-retry"
+    ours = f"x-gateway-request-id, {USAGE_HEADER}, x-request-id, x-should-retry"
     exposed = f"retry-after, {ours}, {BUDGET_REMAINING}, {limits}"
     return {"access-control-allow-origin": origin, "access-control-expose-headers": exposed}
 

@@ -13,8 +13,10 @@ from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.directory import DynamoDirectory
 from gateway.adapters.aws.events import BusEvents
 from gateway.adapters.aws.ledger import DynamoLedger
+from gateway.adapters.aws.outbox import DynamoOutbox
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.aws.usage import DynamoUsage
+from gateway.adapters.aws.usage_writes import Tables
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.telemetry import StdoutRecords
@@ -46,7 +48,8 @@ class Aws:
         return int(os.environ["GATEWAY_USAGE_RECORD_DAYS"]) * 86_400.0
 
     def usage(self) -> DynamoUsage:
-        return DynamoUsage(self._dynamodb, os.environ["GATEWAY_USAGE_TABLE"], self._life_s, self.clock)
+        tables = Tables(os.environ["GATEWAY_USAGE_TABLE"], os.environ.get("GATEWAY_LEDGER_TABLE", ""))
+        return DynamoUsage(self._dynamodb, tables, self._life_s, self.clock)
 
     def archive(self) -> S3Archive:
         place = Place.of(os.environ["GATEWAY_ARCHIVE_BUCKET"], self._region, self._local_endpoint)
@@ -73,12 +76,15 @@ class Aws:
         tables = (os.environ["GATEWAY_TENANTS_TABLE"], os.environ["GATEWAY_LEDGER_TABLE"])
         return DynamoDirectory(self._dynamodb, *tables)
 
+    def outbox(self) -> DynamoOutbox:
+        return DynamoOutbox(self._dynamodb, os.environ["GATEWAY_TENANTS_TABLE"])
+
     def admin_key(self) -> SecretsManagerAdminKey:
         secrets = self._api("secretsmanager", "secretsmanager", "1.1")
         return SecretsManagerAdminKey(secrets, os.environ["GATEWAY_STACK"], self.clock)
 
     def holders(self) -> DynamoAccess:
-        return DynamoAccess(self._dynamodb, os.environ["GATEWAY_TENANTS_TABLE"], PATIENT_S)
+        return DynamoAccess(self._dynamodb, os.environ["GATEWAY_TENANTS_TABLE"], PATIENT_S, self.clock)
 
 
 def records_world() -> RecordsWorld:
@@ -88,4 +94,4 @@ def records_world() -> RecordsWorld:
 
 def sweep_world() -> SweepWorld:
     aws = Aws()
-    return SweepWorld(aws.ledger(), aws.usage(), aws.holders(), aws.events(), StdoutRecords(), aws.clock)
+    return SweepWorld(aws.ledger(), aws.usage(), aws.holders(), aws.events(), aws.outbox(), StdoutRecords(), aws.clock)

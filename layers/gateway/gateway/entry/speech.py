@@ -7,9 +7,9 @@ import contextlib
 import msgspec
 
 from gateway.entry.door import Operation, inference_app
-from gateway.entry.http import App, Responder
+from gateway.entry.http import USAGE_HEADER, App, Responder
 from gateway.entry.limit_headers import limit_headers
-from gateway.entry.sse import KEEP_ALIVE_S, SSE_HEADERS, Patience, Pulse, event
+from gateway.entry.sse import KEEP_ALIVE_S, SSE_HEADERS, Patience, Pulse, write_events
 from gateway.model.speech import Speech, SpeechDone
 from gateway.pipeline import speech
 from gateway.pipeline.exchange import Exchange
@@ -17,7 +17,6 @@ from gateway.pipeline.inbound import Inbound
 from gateway.ports import World
 
 ROUTE = "/v1/audio/speech"
-USAGE_HEADER = "x-gateway-usage"
 
 
 def speech_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
@@ -30,7 +29,7 @@ def speech_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
             await _write_bytes(outcome, responder, limits, patience)
         else:
             pulse = Pulse(responder, {**SSE_HEADERS, **limits}, keep_alive_s, begins=exchange.is_held_back)
-            await _write_events(outcome, pulse, patience)
+            await write_events(outcome, SpeechDone, pulse, patience)
 
     return inference_app(world, Operation("speech", ROUTE, answer))
 
@@ -47,13 +46,3 @@ async def _write_bytes(
                 await responder.start(200, head)
             await patience.wait(responder.write(piece))
     await responder.write(b"", last=True)
-
-
-async def _write_events(events: speech.SpeechEvents, pulse: Pulse, patience: Patience) -> None:
-    async with contextlib.aclosing(events):
-        try:
-            async for one in events:
-                last = isinstance(one, SpeechDone)
-                await patience.wait(pulse.write(event(one) + (b"data: [DONE]\n\n" if last else b""), last))
-        finally:
-            pulse.stop()

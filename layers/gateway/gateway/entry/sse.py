@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,3 +71,14 @@ class Pulse:
                 await self.write(b": keep-alive\n\n", last=False)
             else:
                 self._written_s = self._loop.time()
+
+
+async def write_events(events: AsyncGenerator[Any, None], last: type, pulse: Pulse, patience: Patience) -> None:
+    """One event for each; that of type `last` ends the stream. The status waits for the first one."""
+    async with aclosing(events):
+        try:
+            async for one in events:
+                ends = isinstance(one, last)
+                await patience.wait(pulse.write(event(one) + (b"data: [DONE]\n\n" if ends else b""), ends))
+        finally:
+            pulse.stop()

@@ -140,7 +140,7 @@ def aws_world() -> World:
     before_snapshot(post.forget)
     after_restore(client.aclose)
     return World(
-        access=DynamoAccess(dynamodb, settings.tenants_table, settings.admission_timeout_s),
+        access=DynamoAccess(dynamodb, settings.tenants_table, settings.admission_timeout_s, clock),
         tokens=_tokens(settings, client, clock),
         ledger=DynamoLedger(dynamodb, settings.ledger_table, settings.admission_timeout_s),
         local_ledger=MemoryLedger(),

@@ -23,7 +23,7 @@ def judge(hook: BuiltInHook, stage: Stage, subject: S, masking: Masking) -> Verd
 
 def _masked(hook: MaskPiiHook, stage: Stage, subject: S, masking: Masking) -> Verdict[S]:
     """In a reply for good: what the client did not send, it is not to see."""
-    masking.avoid(texts_of(subject))
+    masking.avoid(texts_of(subject.written()))
     restores = hook.restores and stage == "pre_call"
     masked = subject.with_texts(lambda text: masking.masked(text, hook.finds, restores))
     return Verdict("allow" if masked is subject else "modify", masked)

@@ -29,6 +29,9 @@ class CallSubject(Generic[C]):
     call: C
     read: Callable[[bytes], C]
 
+    def written(self) -> Self:
+        return self
+
     def documents(self) -> Iterable[bytes]:
         yield msgspec.json.encode(self.body())
 
@@ -69,6 +72,9 @@ class WordlessReply:
         return self
 
     def restored(self, _change: Change) -> Self:
+        return self
+
+    def written(self) -> Self:
         return self
 
     def patched(self, _patch: Json) -> Self:

@@ -68,6 +68,9 @@ class ChatReply:
     def restored(self, change: Change) -> ChatReply:
         return self._with([_said_the_same(choice, _message(choice.message, change)) for choice in self.reply.choices])
 
+    def written(self) -> ChatReply:
+        return self
+
     def documents(self) -> Iterable[bytes]:
         """What each choice says; none of a choice that says something else, as a refusal."""
         for choice in self.reply.choices:

@@ -12,7 +12,8 @@ from msgspec.structs import replace as with_members
 
 from gateway.hooks.call_subject import CallSubject
 from gateway.hooks.media import with_media, without_media
-from gateway.hooks.subject import Change, json_with, schema_with
+from gateway.hooks.replayed import replayable
+from gateway.hooks.subject import Change, json_with, options_with, schema_with
 from gateway.model.chat import (
     AssistantMessage,
     ChatCall,
@@ -29,6 +30,7 @@ from gateway.model.chat import (
     Tool,
     ToolCall,
 )
+from gateway.model.hook import HookFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +68,23 @@ class ChatRequest(CallSubject[ChatCall]):
             tools=None if call.tools is None else [_tool(tool, change) for tool in call.tools],
             response_format=_format(call.response_format, change),
             response_schema=schema_with(call.response_schema, change),
-            prediction=json_with(call.prediction, change),
-            provider_options=json_with(call.provider_options, change),
+            prediction=options_with(call.prediction, change),
+            provider_options=options_with(call.provider_options, change),
         )
         return self.of(changed)
 
+    def written(self) -> ChatRequest:
+        messages = [_without_details(message) for message in self.call.messages]
+        return self.of(with_members(self.call, messages=messages))
+
     def body(self) -> Json:
         return self._shown([])
+
+    def _check(self, call: ChatCall) -> None:
+        """What is signed may be left out by a patch, and changed by none."""
+        known = [_details(message) for message in self.call.messages]
+        if any(details and details not in known for details in map(_details, call.messages)):
+            raise HookFailed("patch_details")
 
     def _given(self, patch: Json) -> Json:
         if "messages" not in patch:
@@ -95,9 +107,18 @@ def _message(message: Message, change: Change) -> Message:
             changed,
             refusal=_optional(changed.refusal, change),
             reasoning_content=_optional(changed.reasoning_content, change),
+            reasoning_details=replayable(changed.reasoning_details, change),
             tool_calls=None if changed.tool_calls is None else [call_with(call, change) for call in changed.tool_calls],
         )
     return changed
+
+
+def _details(message: Message) -> list[Json] | None:
+    return message.reasoning_details if isinstance(message, AssistantMessage) else None
+
+
+def _without_details(message: Message) -> Message:
+    return with_members(message, reasoning_details=None) if isinstance(message, AssistantMessage) else message
 
 
 def _content(content: Content, change: Change) -> Content:

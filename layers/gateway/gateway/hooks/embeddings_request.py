@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace as with_members
 
 from gateway.hooks.call_subject import CallSubject
-from gateway.hooks.subject import Change, json_with
+from gateway.hooks.subject import Change, options_with
 from gateway.model.embeddings import EmbeddingsCall
 from gateway.model.hook import HookFailed
 
@@ -21,7 +21,7 @@ class EmbeddingsRequest(CallSubject[EmbeddingsCall]):
         changed = with_members(
             self.call,
             input=_texts(self.call.input, change),
-            provider_options=json_with(self.call.provider_options, change),
+            provider_options=options_with(self.call.provider_options, change),
         )
         return self.of(changed)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from gateway.hooks.deny_list import is_phrase
 from gateway.model.errors import Detail
-from gateway.model.hook import DenyListHook, Hook, SchemaHook, SizeHook
+from gateway.model.hook import DenyListHook, Hook, SchemaHook, SizeHook, WebhookHook
 from gateway.model.json_schema import schema_violations
 
 
-def problems_of(hook: Hook) -> Iterator[Detail]:
-    """With pointers into the hook."""
-    if isinstance(hook, SchemaHook):
+def problems_of(hook: Hook, refusal_of_url: Callable[[str], str | None]) -> Iterator[Detail]:
+    """With pointers into the hook. `refusal_of_url`: why a webhook's may not be called, or None."""
+    if isinstance(hook, WebhookHook):
+        if refusal := refusal_of_url(hook.url):
+            yield Detail("/url", refusal.removesuffix("."))
+    elif isinstance(hook, SchemaHook):
         yield from schema_violations(hook.schema, "/schema")
     elif isinstance(hook, DenyListHook):
         for number, phrase in enumerate(hook.phrases):

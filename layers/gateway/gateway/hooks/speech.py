@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace as with_members
 
 from gateway.hooks.call_subject import CallSubject, WordlessReply
-from gateway.hooks.subject import Change, json_with
+from gateway.hooks.subject import Change, options_with
 from gateway.model.chat import Json
 from gateway.model.speech import SpeechCall
 
@@ -22,7 +22,7 @@ class SpeechRequest(CallSubject[SpeechCall]):
     def with_texts(self, change: Change) -> SpeechRequest:
         call = self.call
         instructions = change(call.instructions) if call.instructions else call.instructions
-        options = json_with(call.provider_options, change)
+        options = options_with(call.provider_options, change)
         changed = with_members(call, input=change(call.input), instructions=instructions, provider_options=options)
         return self.of(changed)
 

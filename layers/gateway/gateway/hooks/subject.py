@@ -22,6 +22,10 @@ class Subject(Protocol):
         """With everything changed that people or models wrote, one text after the other, in the same order always."""
         ...
 
+    def written(self) -> Self:
+        """Without what a model gets back as it said it: tokens that stand there are those of an earlier masking."""
+        ...
+
     def documents(self) -> Iterable[bytes]:
         """What a JSON Schema can be held against, as JSON."""
         ...
@@ -69,12 +73,21 @@ def texts_of(subject: Subject) -> list[str]:
 
 def json_with(value: Any, change: Change) -> Any:
     """A JSON value with its strings changed; a long number only where it turns into something else."""
+    return _json_with(value, change, frozenset())
+
+
+def options_with(value: Any, change: Change) -> Any:
+    """The same of members of an API, whose `type` says what they are."""
+    return _json_with(value, change, frozenset({"type"}))
+
+
+def _json_with(value: Any, change: Change, kept: frozenset[str]) -> Any:
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list):
-        return [json_with(item, change) for item in value]
+        return [_json_with(item, change, kept) for item in value]
     if isinstance(value, dict):
-        return {name: item if name == "type" else json_with(item, change) for name, item in value.items()}
+        return {name: item if name in kept else _json_with(item, change, kept) for name, item in value.items()}
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= SHORTEST_NUMBER:
         changed = change(str(value))
         return value if changed == str(value) else changed

@@ -9,7 +9,7 @@ from msgspec.structs import replace as with_members
 
 from gateway.hooks.call_subject import CallSubject
 from gateway.hooks.media import without_media
-from gateway.hooks.subject import Change, json_with
+from gateway.hooks.subject import Change, options_with
 from gateway.model.chat import Json
 from gateway.model.video import VideoCall
 
@@ -21,7 +21,7 @@ class VideoPrompt(CallSubject[VideoCall]):
 
     def with_texts(self, change: Change) -> VideoPrompt:
         call = self.call
-        options = json_with(call.provider_options, change)
+        options = options_with(call.provider_options, change)
         changed = with_members(call, prompt=change(call.prompt), provider_options=options)
         return self.of(changed)
 

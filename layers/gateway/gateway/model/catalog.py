@@ -161,17 +161,39 @@ class SpeechFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class TranscriptionFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a model that writes down what is said can be asked for. `timestamps`: of what it tells the times.
 
-    `language`, `prompt`, `temperature`: whether it takes them. `logprobs`: whether it gives them. `max_bytes`: of one
-    recording. `min_ms`: what is charged at least.
+    `language`, `languages`, `prompt`, `keywords`, `temperature`: whether it takes them. `logprobs`: whether it gives
+    them. `max_bytes`: of one recording. `min_ms`: what is charged at least.
     """
 
     timestamps: tuple[Literal["word", "segment"], ...] = ()
     language: bool = False
+    languages: bool = False
     prompt: bool = False
+    keywords: bool = False
     temperature: bool = False
     logprobs: bool = False
     max_bytes: int | None = None
     min_ms: int = 0
+
+
+InputMeasure: TypeAlias = Literal[
+    "images", "documents", "videos", "image_side_px", "image_px", "pages", "document_pages", "audio_s"
+]
+
+
+class InputLimit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The most that one request may bring a model, as `source` says on the day `as_of`.
+
+    `of`: how many "images", "documents", "videos"; the longer side of each image and all its pixels; the pages of all
+    PDFs together and of each; seconds of all recordings together. `above_images`: it holds only in a request that has
+    more images than this.
+    """
+
+    of: InputMeasure
+    most: int
+    above_images: int = 0
+    source: str
+    as_of: str
 
 
 class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -186,8 +208,9 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `dialect`: whose words its own parameters have, on a host of many makers that passes them on. `as_of`: date of the
     facts. `shutdown`: ISO date, when past the model is refused as deprecated. `image_tokens`: the most that one image
     of the prompt can count; None: unknown. `service_tiers`: by the name that a reply gives the tier that served it.
-    `unit_prices`: of what is not charged by tokens. `embedding`: of a maker of vectors. `image`: of a maker of images.
-    `video`: of a maker of videos. `speech`: of a speaker. `transcription`: of a model that writes down what is said.
+    `unit_prices`: of what is not charged by tokens. `limits`: of what a chat may bring. `embedding`: of a maker of
+    vectors. `image`: of a maker of images. `video`: of a maker of videos. `speech`: of a speaker. `transcription`: of a
+    model that writes down what is said.
     """
 
     id: str
@@ -221,6 +244,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     video: VideoFacts | None = None
     speech: SpeechFacts | None = None
     transcription: TranscriptionFacts | None = None
+    limits: tuple[InputLimit, ...] = ()
 
     @property
     def is_known(self) -> bool:

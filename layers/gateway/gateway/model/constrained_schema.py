@@ -43,7 +43,8 @@ def constrained(schema: Json) -> Json | None:
 
     `schema` is a JSON Schema whose references are JSON pointers.
     """
-    if is_recursive(schema) or _is_complex(schema):
+    optional, unions = complexity(schema)
+    if is_recursive(schema) or optional > MAX_OPTIONAL or unions > MAX_UNIONS:
         return None
     try:
         return _part(schema)
@@ -51,11 +52,12 @@ def constrained(schema: Json) -> Json | None:
         return None
 
 
-def _is_complex(schema: Json) -> bool:
+def complexity(schema: Json) -> tuple[int, int]:
+    """How many members are optional, and how many values may be of one kind or another."""
     parts = [place.schema for place in places(schema)]
     optional = sum(len(part.get("properties", {}).keys() - set(part.get("required", ()))) for part in parts)
     unions = sum("anyOf" in part or "oneOf" in part or isinstance(part.get("type"), list) for part in parts)
-    return optional > MAX_OPTIONAL or unions > MAX_UNIONS
+    return optional, unions
 
 
 def _part(part: Any) -> Json:

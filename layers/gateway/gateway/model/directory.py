@@ -9,6 +9,7 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 
+from gateway.model.record import AuditEvent
 from gateway.model.tenant import ApiKey, Tenant, User
 
 T = TypeVar("T", bound=Tenant | User | ApiKey)
@@ -85,11 +86,12 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """All of it happens, or nothing."""
+    """All of it happens, or nothing. `event`: tells of it, and waits beside it until it is told."""
 
     writes: tuple[Write, ...] = ()
     transfers: tuple[Transfer, ...] = ()
     answered: Answered | None = None
+    event: AuditEvent | None = None
 
 
 Obstacle: TypeAlias = Literal["outdated", "moved", "answered"]

@@ -137,9 +137,13 @@ class UnreadableBody(InvalidRequest):
 
 
 class InvalidApiKey(GatewayError):
-    """No key, an unknown key, or one that is revoked or expired; which of these is not told."""
+    """No key, an unknown key, or one that is revoked or expired: `reason`, which the client is not told."""
 
     status, code, type = 401, "invalid_api_key", "authentication_error"
+
+    def __init__(self, message: str, *, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class BudgetExceeded(GatewayError):

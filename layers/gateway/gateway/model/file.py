@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 ClientPurpose: TypeAlias = Literal["assistants", "batch", "evals", "fine-tune", "user_data", "vision"]
 Purpose: TypeAlias = Literal[ClientPurpose, "assistants_output", "batch_output", "generated"]
@@ -28,6 +28,7 @@ _LETTERS: dict[Purpose, str] = {
     "user_data": "u",
     "vision": "v",
 }
+_CLIENT_PURPOSES = frozenset(get_args(ClientPurpose))
 _PURPOSES = {letter: purpose for purpose, letter in _LETTERS.items()}
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _TIME_DIGITS, _NOISE_DIGITS = 9, 16
@@ -48,6 +49,11 @@ def is_file_id(text: str) -> bool:
 
 def purpose_of(file_id: str) -> Purpose:
     return _PURPOSES[file_id[_TIME.stop]]
+
+
+def may_be_uploaded(file_id: str) -> bool:
+    """Whether clients make files of its purpose, in steps; all others are stored whole by the gateway."""
+    return purpose_of(file_id) in _CLIENT_PURPOSES
 
 
 def created_at_s(file_id: str) -> int:

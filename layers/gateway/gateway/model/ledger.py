@@ -63,6 +63,7 @@ class Hold(msgspec.Struct, frozen=True, array_like=True):
 
     `until_s`: when nobody can be working on it any more. `rules`: the suffixes of the numbers it stands in.
     `request`: what is known of the request, for the record of it that another has to write; the user's account only.
+    `admission`: of several holds that one request takes in turn, because the first was undone, the number of this one.
     """
 
     until_s: int
@@ -71,6 +72,7 @@ class Hold(msgspec.Struct, frozen=True, array_like=True):
     rules: tuple[str, ...]
     user_id: str
     request: dict[str, Any] | None = None
+    admission: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,13 @@ def settling(hold: Hold, actual_nano_usd: int) -> dict[str, int]:
             changes[f"c{window}{rule}"] = actual_nano_usd - hold.cost_nano_usd
             changes[f"s{window}{rule}"] = actual_nano_usd
     return changes
+
+
+def booking(hold: Hold, cost_nano_usd: int) -> dict[str, int]:
+    """What to add to an account in which that hold does not stand, for what it was held for has cost so much."""
+    windows = (day_of(hold.admitted_s), month_of(hold.admitted_s))
+    names = [f"{kind}{window}{rule}" for rule in hold.rules for window in windows for kind in "cs"]
+    return dict.fromkeys(names, cost_nano_usd)
 
 
 def stale_numbers(reading: Reading, now_s: float) -> list[str]:

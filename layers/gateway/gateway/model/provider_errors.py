@@ -6,6 +6,7 @@ ProviderFailure
 ├── ProviderRefusedSize         413 payload_too_large           no    the request is too large for it
 ├── ProviderRateLimited         429 rate_limited                yes   level "provider"
 ├── ProviderError               502 provider_error              yes
+│   └── ProviderGone            502 provider_error              yes   what it made is not there any more
 └── ProviderTimeout             504 provider_timeout            no    phase "ttft" or "total"
 """
 
@@ -19,10 +20,11 @@ from gateway.model.usage import TokenUsage
 
 class ProviderFailure(GatewayError):
     """Base of what a provider caused. `is_refusal`: whether it says itself that it did not do what it was asked, which
-    costs nothing.
+    costs nothing. `charged`: what an answer that it broke off or withheld cost all the same, where it told.
     """
 
     is_refusal: bool = True
+    charged: TokenUsage | None = None
 
 
 class ProviderRejected(ProviderFailure):
@@ -53,14 +55,19 @@ class ProviderRateLimited(ProviderFailure):
 
 
 class ProviderError(ProviderFailure):
-    """The provider failed, refused our credentials, could not be reached, or spoke nonsense.
-
-    `charged`: what an answer that it broke off cost all the same, where it told.
-    """
+    """The provider failed, refused our credentials, could not be reached, or spoke nonsense."""
 
     status, code, type, retryable = 502, "provider_error", "api_error", True
-    charged: TokenUsage | None = None
     is_refusal = False
+
+
+class ProviderGone(ProviderError):
+    """What the provider was making, or had made, is not there any more: asking for it again is in vain."""
+
+
+def is_gone(status: int) -> bool:
+    """Whether an answer with this HTTP status says that for good. All others may pass, a wrong key's too."""
+    return status in (404, 410)
 
 
 class ProviderTimeout(ProviderFailure):

@@ -39,6 +39,7 @@ class UsageRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     searches). `service_tier`: as the provider names the one that served it. `priced_as_default`: what that tier costs
     is unknown, so the plain price was taken.
     `cost_nano_usd`: None when the price is unknown. `overhead_ms`: of the whole request, with its last attempt only.
+    `unbooked`: numbers to add by account, for the ledger could not be asked: in the same step as the record is counted.
     """
 
     of: Attribution
@@ -58,6 +59,7 @@ class UsageRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     latency_ms: float | None = None
     ttft_ms: float | None = None
     overhead_ms: float | None = None
+    unbooked: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

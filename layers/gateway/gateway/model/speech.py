@@ -56,6 +56,10 @@ class SpeechCall(Call, frozen=True, kw_only=True):
     stream_format: Literal["sse", "audio"] | None = None
 
     @property
+    def is_streamed(self) -> bool:
+        return self.stream_format is not None
+
+    @property
     def voice_id(self) -> str:
         return self.voice if isinstance(self.voice, str) else self.voice.id
 

@@ -43,6 +43,7 @@ Event: TypeAlias = Literal["request.completed", "request.failed"]
 Level: TypeAlias = Literal["INFO", "WARNING", "ERROR"]
 
 Trouble: TypeAlias = Literal[
+    "access.by_memory",
     "admin_key.empty",
     "admin_key.unavailable",
     "credentials.unavailable",
@@ -53,6 +54,7 @@ Trouble: TypeAlias = Literal[
     "hook.failed_closed",
     "hook.failed_open",
     "hook_secrets.unavailable",
+    "ledger.local",
     "ledger.unsettled",
     "oidc.unavailable",
     "records.late",
@@ -65,6 +67,7 @@ Trouble: TypeAlias = Literal[
     "sweep.lost",
     "sweep.released",
     "sweep.settled",
+    "sweep.told",
     "tenants.malformed",
     "upload.left_behind",
     "video.not_cancelled",

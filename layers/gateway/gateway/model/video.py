@@ -61,7 +61,8 @@ class VideoState:
     """What a provider says of a video. `percent`: None where it does not say.
 
     `source`: where the finished one is. `seconds`: how long it is, None for as long as was asked for.
-    `message`, `code`: why there is none. `is_refused`: whether it refuses the request itself.
+    `message`, `code`: why there is none. `is_refused`: whether it refuses the request itself. `is_charged`: whether it
+    charges for what it does not give. `stated_cost_nano_usd`: what it says that it charges, whatever came of it.
     """
 
     progress: Progress
@@ -71,6 +72,8 @@ class VideoState:
     message: str = ""
     code: str | None = None
     is_refused: bool = False
+    is_charged: bool = False
+    stated_cost_nano_usd: int | None = None
 
 
 class VideoFailure(Outbound, frozen=True, kw_only=True, omit_defaults=False):

@@ -12,7 +12,7 @@ from gateway.model.completion import UsageReport
 from gateway.model.errors import HookUnavailable, ReplyBreaksSchema, ResponseBlocked
 from gateway.model.http import Sending
 from gateway.model.money import cost_nano_usd
-from gateway.model.provider_errors import ProviderError, ProviderFailure
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.exchange import Exchange
 
@@ -77,7 +77,7 @@ def _account_interrupted(counted: Counted, exchange: Exchange) -> None:
 
 def charged_by(error: BaseException | None) -> TokenUsage | None:
     """What a provider says that it used although it failed."""
-    return error.charged if isinstance(error, ProviderError) else None
+    return error.charged if isinstance(error, ProviderFailure) else None
 
 
 def is_free(error: BaseException | None, sending: Sending, *, has_begun: bool = False) -> bool:

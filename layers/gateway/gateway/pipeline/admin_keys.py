@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from gateway.admin_ports import AdminWorld
 from gateway.model.admin_errors import Conflict, KeyNotFound
 from gateway.model.directory import Change, Stored, Write
 from gateway.model.errors import Detail, InvalidRequest
@@ -20,7 +21,6 @@ from gateway.pipeline.administrator import Act
 from gateway.pipeline.authenticate import KEY_PREFIX
 from gateway.pipeline.carry_out import Answer, Plan, carry_out, listing
 from gateway.pipeline.settings import changed_members, read_part, read_whole, unmatched
-from gateway.ports import AdminWorld
 
 KEY_BYTES = 32
 HINT_CHARACTERS = 8

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.admin_ports import AdminWorld
 from gateway.model.ledger import Level, Reading, day_of, minute_of, month_of, suffix
 from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.money import usd_text
@@ -15,7 +16,6 @@ from gateway.pipeline.admin_tenants import existing_tenant
 from gateway.pipeline.carry_out import Answer
 from gateway.pipeline.meters import window_end_s
 from gateway.pipeline.reshard import Accounts
-from gateway.ports import AdminWorld
 
 
 async def tenant_ledger(tenant_id: str, world: AdminWorld) -> Answer:

@@ -7,14 +7,14 @@ from typing import Any
 
 import msgspec
 
+from gateway.admin_ports import AdminWorld
 from gateway.model.admin_errors import Conflict, TenantNotFound
 from gateway.model.directory import Change, Stored, Write
 from gateway.model.tenant import Status, Tenant
 from gateway.pipeline.administrator import Act
-from gateway.pipeline.carry_out import Answer, Plan, carry_out, listing, told
+from gateway.pipeline.carry_out import Answer, Plan, carry_out, listing, tell, told
 from gateway.pipeline.reshard import Accounts, Spread, transfers
 from gateway.pipeline.settings import changed_members, check_together, read_part, read_whole, warnings_of
-from gateway.ports import AdminWorld
 
 Making = Callable[[Stored[Tenant]], Tenant]
 
@@ -28,7 +28,7 @@ class Tenants:
     async def create(self, act: Act) -> Answer:
         """Raises InvalidRequest (400), Conflict (409)."""
         tenant = read_whole(act.body, Tenant)
-        check_together(tenant)
+        check_together(tenant, self._world.webhook_urls)
 
         async def planning() -> Plan:
             act.check_existence()
@@ -73,9 +73,9 @@ class Tenants:
         act.check_version(stored.etag)
         if stored.value.status != "disabled":
             raise Conflict("Disable the tenant before you delete it.")
-        await self._world.directory.erase(tenant_id)
-        now_s = self._world.clock.now_s()
-        await self._world.events.send([told("admin.tenant.deleted", tenant_id, {}, act, now_s)])
+        event = told("admin.tenant.deleted", tenant_id, {}, act, self._world.clock.now_s())
+        await self._world.directory.erase(tenant_id, event)
+        await tell(event, self._world)
         return Answer(200, {"id": tenant_id, "object": "tenant", "deleted": True})
 
     async def _change(self, tenant_id: str, act: Act, making: Making, verb: str = "changed") -> Answer:
@@ -83,7 +83,8 @@ class Tenants:
             was = await existing_tenant(tenant_id, self._world)
             act.check_version(was.etag)
             tenant = making(was)
-            check_together(tenant)
+            if tenant.hooks != was.value.hooks:
+                check_together(tenant, self._world.webhook_urls)
             return await self._plan(tenant, was, verb, 200)
 
         return await carry_out(act, planning, self._world)

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.admin_ports import AdminWorld
 from gateway.model.admin_errors import Conflict, UserNotFound
 from gateway.model.directory import Change, Stored, Write
 from gateway.model.tenant import Status, Tenant, User
@@ -15,7 +16,6 @@ from gateway.pipeline.administrator import Act
 from gateway.pipeline.carry_out import Answer, Plan, carry_out, listing
 from gateway.pipeline.reshard import Accounts, Spread, transfers
 from gateway.pipeline.settings import changed_members, read_part, read_whole, warnings_of
-from gateway.ports import AdminWorld
 
 Making = Callable[[Stored[User]], User]
 

@@ -8,10 +8,10 @@ from hmac import compare_digest
 
 import msgspec
 
+from gateway.admin_ports import AdminKey
 from gateway.model.admin_errors import PreconditionFailed
 from gateway.model.errors import InvalidApiKey, InvalidRequest
 from gateway.model.secret import Secret
-from gateway.ports import AdminKey
 
 MAX_IDEMPOTENCY_KEY = 255
 _REFUSAL = "Missing or invalid administrator's key. Send it as 'Authorization: Bearer <key>'."

@@ -53,7 +53,8 @@ class Entry:
 @dataclass(slots=True)
 class Ticket:
     """`entries`: tenant, then user. `stands_for`: the one that was tried before, when this one is only of what this
-    environment counts by itself.
+    environment counts by itself. `later`: then the accounts that its cost is added to by whoever keeps its record, with
+    what would be held in them.
     """
 
     name: str
@@ -63,6 +64,8 @@ class Ticket:
     admitted_s: float
     entries: list[Entry] = field(default_factory=list)
     stands_for: Ticket | None = None
+    admission: int = 0
+    later: tuple[tuple[str, Hold], ...] = ()
 
     @property
     def refusal(self) -> GatewayError | None:
@@ -77,13 +80,19 @@ class Ticket:
 Facts: TypeAlias = Mapping[str, Any]
 
 
-async def take(request_id: str, demand: Demand, principal: Principal, facts: Facts, world: World) -> Ticket:
-    """The holds, or why there are none, in a ticket. `facts`: of the request, for whoever has to record its loss."""
-    ticket = Ticket(hold_name(request_id), demand, principal, world.ledger, world.clock.now_s())
+async def take(
+    request_id: str, demand: Demand, principal: Principal, facts: Facts, world: World, admission: int = 0
+) -> Ticket:
+    """The holds, or why there are none, in a ticket. `facts`: of the request, for whoever has to record its loss.
+    `admission`: as of a hold.
+    """
+    ticket = Ticket(hold_name(request_id), demand, principal, world.ledger, world.clock.now_s(), admission=admission)
     await _take(ticket, facts)
     if isinstance(ticket.refusal, AdmissionUnavailable) and principal.tenant.without_ledger == "local":
+        world.records.trouble("ledger.local", tenant_id=principal.tenant.id, reason=ticket.refusal.message)
         ticket = replace(ticket, ledger=world.local_ledger, entries=[], stands_for=ticket)
         await _take(ticket, facts)
+        ticket.later = tuple((entry.account.id, entry.hold) for entry in ticket.entries)
     return ticket
 
 
@@ -118,6 +127,8 @@ async def _reserve(account: Account, hold: Hold, ticket: Ticket) -> Entry:
         return Entry(account, reserved.reading, hold)
     if not reserved.reading.counts_as_one_of(account.shards):
         raise AdmissionUnavailable(SPREAD_ANEW)  # what is known of it is outdated
+    if ticket.name in reserved.reading.holds:
+        raise AdmissionUnavailable("What was held for this request before has not been given back yet.")
     against = [meter for meter in account.meters if meter.refuses(reserved.reading.numbers.get(meter.name, 0))]
     if not against:
         raise AdmissionUnavailable("Limits cannot be checked at the moment (the ledger contradicts itself).")
@@ -134,6 +145,7 @@ def _hold(level: Level, ticket: Ticket, facts: Facts) -> Hold:
         rules=tuple(suffix(models) for models in rules_of(allowance, demand.model_id)),
         user_id=principal.user.id,
         request={**facts, "model": demand.model_id} if level == "user" else None,
+        admission=ticket.admission,
     )
 
 
@@ -192,9 +204,11 @@ async def give_back(ticket: Ticket) -> None:
 
 
 async def _settle_one(entry: Entry, ticket: Ticket, used: Used, now_s: float) -> Reading | None:
-    """Where nobody knows which of two holds stands, each is ended only if it is that very one."""
+    """Where nobody knows which of two holds stands, each is ended only if it is that very one. So is what is undone:
+    an undo that is not answered may arrive when the request has been admitted anew.
+    """
     if entry.perhaps is None:
-        return await _end(entry, None, ticket, used, now_s)
+        return await _end(entry, None if used.was_executed else entry.hold, ticket, used, now_s)
     ended = await _end(entry.perhaps, entry.perhaps.hold, ticket, used, now_s)
     return ended or await _end(entry, entry.hold, ticket, used, now_s)
 

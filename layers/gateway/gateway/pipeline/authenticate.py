@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 
+import msgspec
+
 from gateway.model.caller import Caller
-from gateway.model.errors import InvalidApiKey, InvalidRequest, ScopeMissing, TenantDisabled
-from gateway.model.tenant import USER_ID, Principal, Scope
+from gateway.model.errors import GatewayError, InvalidApiKey, InvalidRequest, ScopeMissing, TenantDisabled
+from gateway.model.tenant import USER_ID, Principal, Scope, User
 from gateway.ports import World
 
 KEY_PREFIX = "gwk_"
@@ -42,17 +44,37 @@ def usable(principal: Principal | None, caller: Caller, scope: Scope, now_s: flo
     Raises InvalidApiKey (401), TenantDisabled and ScopeMissing (403), InvalidRequest (400) for a user whom nobody
     could administer.
     """
-    if principal is None or not principal.key.is_usable(now_s):
+    if principal is None:
         raise InvalidApiKey(_REFUSAL)
+    if not principal.key.is_usable(now_s):
+        is_revoked = principal.key.status == "revoked"
+        raise InvalidApiKey(_REFUSAL, reason="The key is revoked." if is_revoked else "The key has expired.")
     if principal.tenant.status != "active":
         raise TenantDisabled("This tenant is disabled.")
+    _check_user(principal, caller)
     if principal.user.status != "active":
         raise TenantDisabled("This user is disabled.")
     if not principal.key.allows(scope):
         raise ScopeMissing(f"This key is not for {scope}.")
-    if caller.user_id not in (None, principal.key.user_id):
-        if not principal.key.allows("assert_user"):
-            raise ScopeMissing("Only a key with the scope assert_user may name another user.", param="user")
-        if not _USER_ID.fullmatch(caller.user_id or ""):
-            raise InvalidRequest("A user's id has up to 256 visible ASCII characters, no blanks.", param="user")
+    return principal
+
+
+def _check_user(principal: Principal, caller: Caller) -> None:
+    """Whether the key may name that user."""
+    if caller.user_id in (None, principal.key.user_id):
+        return
+    if not principal.key.allows("assert_user"):
+        raise ScopeMissing("Only a key with the scope assert_user may name another user.", param="user")
+    if not _USER_ID.fullmatch(caller.user_id or ""):
+        raise InvalidRequest("A user's id has up to 256 visible ASCII characters, no blanks.", param="user")
+
+
+def attributed(principal: Principal | None, caller: Caller) -> Principal | None:
+    """Whose a request is that may yet be refused: the key's own user's, where it may not be the one's that it names."""
+    if principal is None:
+        return None
+    try:
+        _check_user(principal, caller)
+    except GatewayError:
+        return msgspec.structs.replace(principal, user=User(id=principal.key.user_id))
     return principal

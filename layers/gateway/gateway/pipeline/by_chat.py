@@ -8,7 +8,7 @@ The module is imported when a call is for it: the chat function starts without a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, TypeAlias
@@ -26,7 +26,11 @@ from gateway.ports import World
 from gateway.providers.lookup import provider_named
 from gateway.providers.wire.lacking import NEUTRAL
 
-JOINED: Mapping[str, str] = {"image_generation": "gateway.pipeline.images_by_chat"}
+JOINED: Mapping[str, str] = {
+    "image_generation": "gateway.pipeline.images_by_chat",
+    "speech": "gateway.pipeline.speech_by_chat",
+    "transcription": "gateway.pipeline.transcription_by_chat",
+}
 """By the catalog's name for what a model does."""
 OF_EVERY_CALL = frozenset(
     {"model", "messages", "user", "metadata", "timeouts", "provider_options", "stream", "stream_options"}
@@ -59,10 +63,10 @@ class ByChat:
         return self.planned.demand
 
 
-Planning: TypeAlias = Callable[[ChatCall, Principal, World], PlannedByChat]
+Planning: TypeAlias = Callable[[ChatCall, Principal, World], Awaitable[PlannedByChat]]
 
 
-def planned_by_chat(call: ChatCall, principal: Principal, world: World) -> ByChat | None:
+async def planned_by_chat(call: ChatCall, principal: Principal, world: World) -> ByChat | None:
     """None for a chat that is one. Raises what the capability's `plan` does, and as `find_approved`."""
     provider, facts = find_approved(call.model, principal, world.catalog, world.clock.now_s())
     if not facts.is_known or facts.api in provider_named(provider).wires:
@@ -70,7 +74,7 @@ def planned_by_chat(call: ChatCall, principal: Principal, world: World) -> ByCha
     for name, module in JOINED.items():
         if facts.can(name):
             plan: Planning = import_module(module).plan
-            return ByChat(call, plan(call, principal, world))
+            return ByChat(call, await plan(call, principal, world))
     return None
 
 

@@ -16,19 +16,18 @@ from gateway.model.chat import (
     ImageUrlPart,
     InputAudioPart,
     LargePart,
+    Medium,
     NamedToolChoice,
     Part,
     VideoPart,
 )
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+from gateway.pipeline.input_limits import check_context, check_counts
 from gateway.pipeline.parts import parts_of
 from gateway.pipeline.reasoning import takes_forced_tools
 from gateway.pipeline.route import ChatRoute
 
-CHARACTERS_PER_TOKEN_AT_MOST = 10
-"""No tokenizer makes tokens longer than this on average; more text than so many times the context cannot fit."""
-
-MEDIA_OF_PART: dict[type[Part], str] = {
+MEDIA_OF_PART: dict[type[Part], Medium] = {
     ImageUrlPart: "image",
     ImagePart: "image",
     InputAudioPart: "audio",
@@ -39,21 +38,26 @@ MEDIA_OF_PART: dict[type[Part], str] = {
 }
 
 
-def check_capabilities(call: ChatCall, route: ChatRoute) -> None:
-    """Raises CapabilityNotSupported or InvalidRequest (400), naming the parameter and the model."""
+def check_capabilities(call: ChatCall, route: ChatRoute, *, are_read: bool = False) -> None:
+    """`are_read`: whether it is known what its media are. Raises CapabilityNotSupported or InvalidRequest (400), naming
+    the parameter and the model.
+    """
     if not route.facts.is_known:
         return
     for param, capability in _needed(call):
         if not route.facts.can(capability):
             raise CapabilityNotSupported(f"{route.model_id} does not support {capability}.", param=param)
-    for param, medium in _media(call):
+    media = list(_media(call))
+    for param, medium in media:
         if medium not in route.facts.input:
             raise CapabilityNotSupported(f"{route.model_id} does not take {medium} input.", param=param)
     for modality in call.modalities or ():
         if modality not in route.facts.output:
             raise CapabilityNotSupported(f"{route.model_id} does not give {modality}.", param="modalities")
     _check_reasoning(call, route)
-    _check_limits(call, route)
+    _check_output_limit(call, route)
+    check_counts(media, route, are_read=are_read)
+    check_context(call, route)
 
 
 def _needed(call: ChatCall) -> Iterator[tuple[str, str]]:
@@ -65,7 +69,7 @@ def _needed(call: ChatCall) -> Iterator[tuple[str, str]]:
         yield "reasoning_effort", "reasoning"
 
 
-def _media(call: ChatCall) -> Iterator[tuple[str, str]]:
+def _media(call: ChatCall) -> Iterator[tuple[str, Medium]]:
     for spot, part in parts_of(call):
         medium = part.medium if isinstance(part, LargePart) else MEDIA_OF_PART.get(type(part))
         if medium:
@@ -82,15 +86,8 @@ def _check_reasoning(call: ChatCall, route: ChatRoute) -> None:
         )
 
 
-def _check_limits(call: ChatCall, route: ChatRoute) -> None:
-    facts = route.facts
-    wanted, most = call.output_limit_tokens, facts.max_output_tokens
+def _check_output_limit(call: ChatCall, route: ChatRoute) -> None:
+    wanted, most = call.output_limit_tokens, route.facts.max_output_tokens
     if wanted is not None and most is not None and wanted > most:
         param = "max_tokens" if call.max_tokens is not None else "max_completion_tokens"
         raise InvalidRequest(f"{route.model_id} gives at most {most} tokens, {wanted} were asked for.", param=param)
-    characters = sum(len(message.content) for message in call.messages if isinstance(message.content, str))
-    if facts.context_tokens is not None and characters > facts.context_tokens * CHARACTERS_PER_TOKEN_AT_MOST:
-        raise InvalidRequest(
-            f"{characters} characters cannot fit {route.model_id}'s context of {facts.context_tokens} tokens.",
-            param="messages",
-        )

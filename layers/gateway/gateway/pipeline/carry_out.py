@@ -1,25 +1,27 @@
 """How the administrator's changes are made: planned, committed whole, told; and answered again when asked again.
 
 A plan says all that is to happen, so that the answer to a request with an Idempotency-Key is stored by the very write
-that carries it out: both are there afterwards, or neither.
+that carries it out: both are there afterwards, or neither. So is the event that tells of it, in an outbox: whoever made
+the change tells it, or the sweeper where that one died.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
+from gateway.admin_ports import AdminWorld
 from gateway.model.admin_errors import Conflict
 from gateway.model.directory import Answered, Change, NotCommitted
-from gateway.model.errors import IdempotencyConflict
+from gateway.model.errors import IdempotencyConflict, StorageUnavailable
 from gateway.model.record import AuditEvent
 from gateway.pipeline.administrator import Act, Once
 from gateway.pipeline.reshard import Accounts, Spread, bring_home
 from gateway.pipeline.sealed import NotOpened, opened, seal
-from gateway.ports import AdminWorld
 
 KEPT_S = 24 * 3600
 TRIES = 5
@@ -62,30 +64,42 @@ async def carry_out(act: Act, planning: Planning, world: AdminWorld) -> Answer:
         return _replayed(before, act.once, act)
     for _ in range(TRIES):
         plan = await planning()
+        event = _event_of(plan, act, world.clock.now_s())
         try:
-            await _commit(plan, act, world)
+            await _commit(plan, event, act, world)
         except NotCommitted as failure:
             if failure.obstacle == "answered" and act.once is not None:
                 before = await world.directory.answered(act.once.name, world.clock.now_s())
                 if before is not None:
                     return _replayed(before, act.once, act)
             continue
+        if event is not None:
+            await tell(event, world)
         if plan.spread is not None:
             await bring_home(*plan.spread, world)
-        if plan.change.writes:
-            await world.events.send([told(plan.event, plan.tenant_id, plan.facts, act, world.clock.now_s())])
         return plan.answer
     raise Conflict("Others change it at this moment; try again.")
 
 
-async def _commit(plan: Plan, act: Act, world: AdminWorld) -> None:
-    change, now_s = plan.change, world.clock.now_s()
+def _event_of(plan: Plan, act: Act, now_s: float) -> AuditEvent | None:
+    return told(plan.event, plan.tenant_id, plan.facts, act, now_s) if plan.change.writes else None
+
+
+async def _commit(plan: Plan, event: AuditEvent | None, act: Act, world: AdminWorld) -> None:
+    change, now_s = replace(plan.change, event=event), world.clock.now_s()
     if act.once is not None:
         sealed = seal(msgspec.json.encode(plan.answer), act.key, act.once.name)
         answered = Answered(act.once.name, act.once.fingerprint, sealed, int(now_s) + KEPT_S)
         change = replace(change, answered=answered)
     if change != Change():
         await world.directory.commit(change, now_s)
+
+
+async def tell(event: AuditEvent, world: AdminWorld) -> None:
+    """Of what is committed. Whatever keeps this from being done, the sweeper does it."""
+    await world.events.send([event])
+    with suppress(StorageUnavailable):
+        await world.outbox.told(event.id)
 
 
 def _replayed(before: Answered, once: Once, act: Act) -> Answer:

@@ -74,7 +74,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
     exchange.schemas_used = planned.promise.names.used
     call = await with_earlier_media(planned.call, exchange, world)
     call = await with_media(call, planned.route, exchange, world)
-    check_capabilities(call, planned.route)  # again, for what a file turned out to be
+    check_capabilities(call, planned.route, are_read=True)  # again, for what a file turned out to be
     attempt = begin(planned.route, exchange, world.clock)
     if call.stream:
         exchange.is_held_back = chain.enforces_replies
@@ -90,7 +90,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
 
 
 async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlan | ByChat:
-    if (chosen := planned_by_chat(asked, principal, world)) is not None:
+    if (chosen := await planned_by_chat(asked, principal, world)) is not None:
         return chosen
     route = resolve(CHAT, asked.model, principal, world.catalog, world.clock.now_s())
     call, names = await with_functions(asked, principal.tenant.id, world.types)

@@ -12,17 +12,21 @@ from typing import Any
 
 import msgspec
 
-from gateway.model.errors import AdmissionUnavailable, RequestBlocked
+from gateway.model.errors import AdmissionUnavailable, GatewayError, InvalidApiKey
+from gateway.model.ledger import booking
 from gateway.model.money import has_price_for
 from gateway.model.record import Attribution, AuditEvent, AuditName, Told, UsageRecord
-from gateway.pipeline.admit import Used, settle
+from gateway.model.tenant import Principal
+from gateway.pipeline.admit import Used, give_back, settle
 from gateway.pipeline.alerts import alerts_of
 from gateway.pipeline.exchange import Attempt, Exchange, milliseconds
 from gateway.pipeline.request_line import line_of
 from gateway.pipeline.upload import delete_uploads
 from gateway.ports import World
 
-_BLOCKED = ("request_blocked", "response_blocked", "rate_limited", "budget_exceeded", "model_not_approved")
+_DENIED = ("invalid_api_key", "tenant_disabled", "scope_missing")
+"""At the door, where nothing is limited yet."""
+_BLOCKED = (*_DENIED, "request_blocked", "response_blocked", "rate_limited", "budget_exceeded", "model_not_approved")
 
 
 async def conclude(exchange: Exchange, world: World) -> None:
@@ -35,23 +39,37 @@ async def conclude(exchange: Exchange, world: World) -> None:
     world.records.write(line_of(exchange, exchange.ended_s))
     if exchange.principal is None:
         return  # of a stranger there is nothing to tell but the log's line
-    await world.events.send([*told_of(exchange, world)])
+    left_out = _left_out(exchange, exchange.principal, world)
+    if left_out is None:
+        return  # of a flood the log's lines are enough
+    await world.events.send([*told_of(exchange, world, left_out)])
     await _settle(exchange, world)
     await delete_uploads(exchange, world)
+
+
+def _left_out(exchange: Exchange, principal: Principal, world: World) -> int | None:
+    """As `Denials.enter` says; 0 for everything that is no refusal at the door."""
+    code = exchange.error.code if exchange.error else None
+    if code not in _DENIED:
+        return 0
+    return world.denials.enter(principal.key.id, code, world.clock.now_s())
 
 
 async def _go_on(exchange: Exchange, world: World) -> None:
     """Whoever ends the job tells and settles the rest, but for what this environment alone counts."""
     await world.events.send([_started(exchange, attribution_of(exchange))])
     ticket = exchange.ticket
-    if ticket is not None and ticket.ledger is world.local_ledger:
+    if ticket is not None and ticket.stands_for is not None:
         await settle(ticket, Used(ticket.demand.cost_nano_usd, ticket.demand.tokens), world.clock.now_s())
+        await give_back(ticket.stands_for)
 
 
 async def _settle(exchange: Exchange, world: World) -> None:
     ticket = exchange.ticket
     if ticket is None:
         return
+    if ticket.stands_for is not None:
+        await give_back(ticket.stands_for)  # an account that did answer; its cost comes with the usage record
     now_s = world.clock.now_s()
     tokens = sum(attempt.usage.total_tokens for attempt in exchange.attempts if attempt.usage is not None)
     used = Used(exchange.cost_nano_usd or 0, tokens, was_executed=bool(exchange.attempts))
@@ -65,8 +83,11 @@ async def _settle(exchange: Exchange, world: World) -> None:
         await world.events.send(alerts)
 
 
-def told_of(exchange: Exchange, world: World) -> Iterator[Told]:
-    """A start and an end, and a usage record for each attempt; one without an attempt where something was held."""
+def told_of(exchange: Exchange, world: World, left_out: int = 0) -> Iterator[Told]:
+    """A start and an end, and a usage record for each attempt; one without an attempt where something was held.
+
+    `left_out`: refusals like this one that were not told.
+    """
     now_s = world.clock.now_s()
     of = attribution_of(exchange)
     yield _started(exchange, of)
@@ -80,7 +101,7 @@ def told_of(exchange: Exchange, world: World) -> Iterator[Told]:
         at_s=now_s,
         tenant_id=of.tenant_id,
         of=of,
-        facts=_end_facts(exchange),
+        facts=_end_facts(exchange) | ({"left_out": left_out} if left_out else {}),
     )
 
 
@@ -132,7 +153,15 @@ def _usage_of(attempt: Attempt, number: int, exchange: Exchange, of: Attribution
         latency_ms=milliseconds(ended_s - attempt.started_s),
         ttft_ms=None if attempt.ttft_s is None else milliseconds(attempt.ttft_s),
         overhead_ms=exchange.overhead_ms(exchange.ended_s) if number == len(exchange.attempts) else None,
+        unbooked=_unbooked(exchange, attempt.cost_nano_usd or 0),
     )
+
+
+def _unbooked(exchange: Exchange, cost_nano_usd: int) -> dict[str, dict[str, int]]:
+    """What of an attempt's cost no account will know but by its record."""
+    if exchange.ticket is None or not cost_nano_usd:
+        return {}
+    return {account_id: booking(hold, cost_nano_usd) for account_id, hold in exchange.ticket.later}
 
 
 def _usage_without_attempt(exchange: Exchange, of: Attribution, now_s: float) -> UsageRecord:
@@ -178,6 +207,11 @@ def _hook_facts(exchange: Exchange) -> dict[str, Any]:
     error = exchange.error
     return {
         "hook": getattr(error, "hook", None),
-        "reason": error.message if isinstance(error, RequestBlocked) else None,
+        "reason": _reason_of(error) if error and error.code in _BLOCKED else None,
         "hooks": [msgspec.to_builtins(run) for run in exchange.hooks] or None,
     }
+
+
+def _reason_of(error: GatewayError) -> str:
+    """Of a bad key more than the client is told."""
+    return (error.reason if isinstance(error, InvalidApiKey) else None) or error.message

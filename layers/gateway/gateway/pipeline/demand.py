@@ -101,13 +101,21 @@ def prompt_tokens_at_most(call: ChatCall, facts: ModelFacts, *, uses_tools: bool
 
 def _message_tokens(message: Message, facts: ModelFacts, context_tokens: int) -> int:
     tokens = TOKENS_PER_MESSAGE
-    if isinstance(message, AssistantMessage) and message.audio:
-        tokens += context_tokens  # something that was said before, of which there is only the id
+    if isinstance(message, AssistantMessage):
+        tokens += context_tokens if message.audio else 0  # said before, of which there is only the id
+        tokens += sum(_earlier_tokens(entry, facts, context_tokens) for entry in message.media or ())
     if isinstance(message.content, list):
         tokens += sum(_medium_tokens(part, facts, context_tokens) for part in message.content)
         texts = [part for part in message.content if isinstance(part, TextPart)]
         message = msgspec.structs.replace(message, content=texts)
     return tokens + len(msgspec.json.encode(message))
+
+
+def _earlier_tokens(entry: Json, facts: ModelFacts, context_tokens: int) -> int:
+    """A medium of an earlier reply, of which there is only the id. A model that reads none is given none."""
+    if facts.is_known and set(facts.input) <= {"text"}:
+        return 0
+    return (facts.image_tokens or context_tokens) if entry.get("type") == "image" else context_tokens
 
 
 def _medium_tokens(part: Part, facts: ModelFacts, context_tokens: int) -> int:

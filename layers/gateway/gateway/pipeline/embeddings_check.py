@@ -7,9 +7,10 @@ from gateway.model.embeddings import EmbeddingsCall, Text
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.model.estimate import BYTES_PER_TOKEN
 from gateway.model.usage import TokenUsage
-from gateway.pipeline.capabilities import CHARACTERS_PER_TOKEN_AT_MOST
 from gateway.pipeline.route import AnyRoute
 
+CHARACTERS_PER_TOKEN_AT_MOST = 10
+"""More text than so many times what the model reads is a mistake, also where the provider would cut it to fit."""
 TOKENS_PER_INPUT = 16
 """What models put around a text: marks of beginning and end, and words of their own for its use."""
 

@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from gateway.model.caller import Caller
-from gateway.model.errors import GatewayError
+from gateway.model.errors import AdmissionUnavailable, GatewayError
 from gateway.model.tenant import Principal, Scope
 from gateway.pipeline.admit import Ticket, give_back, take
-from gateway.pipeline.authenticate import caller_of, usable
+from gateway.pipeline.authenticate import attributed, caller_of, usable
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.meters import Demand
 from gateway.ports import World
@@ -35,6 +35,8 @@ class Plan(Protocol):
     def demand(self) -> Demand: ...
 
 
+AGAIN = 1
+"""The admission after the one by memory, which may have been undone."""
 C = TypeVar("C", bound=Call)
 P = TypeVar("P", bound=Plan)
 Planning = Callable[[C, Principal], Awaitable[P]]
@@ -74,22 +76,19 @@ class _Entrance:
         self._scope, self._exchange, self._world = scope, exchange, world
 
     async def identified(self) -> Principal:
-        principal = await self._world.access.read(self.caller)
-        self._exchange.principal = self._usable(principal)
-        return self._exchange.principal
+        return self._usable(await self._world.access.read(self.caller))
 
     async def by_memory(self, principal: Principal, call: C, plan: Planning[C, P]) -> P | None:
         """None when what is remembered no longer holds. A refusal counts only if it does."""
         try:
             self._usable(principal)
-            self._exchange.principal = principal
             planned = await plan(call, principal)
         except GatewayError:
-            if await self._world.access.read(self.caller) != principal:
+            if await self._read_again(principal) != principal:
                 return None
             raise
         ticket, found = await asyncio.gather(
-            self._take(planned, principal), self._world.access.read(self.caller), return_exceptions=True
+            self._take(planned, principal), self._read_again(principal), return_exceptions=True
         )
         if isinstance(ticket, BaseException):
             raise ticket
@@ -101,19 +100,32 @@ class _Entrance:
             return None
         return self._admitted(planned, ticket)
 
+    async def _read_again(self, remembered: Principal) -> Principal | None:
+        """As it is now. Where nobody can tell, as it was a moment ago, if its tenant wants to go on without."""
+        try:
+            return await self._world.access.read(self.caller)
+        except AdmissionUnavailable as error:
+            recent = self._world.access.recent(self.caller)
+            if remembered.tenant.without_ledger != "local" or recent != remembered:
+                raise
+            self._world.records.trouble("access.by_memory", tenant_id=remembered.tenant.id, reason=error.message)
+            return remembered
+
     async def anew(self, call: C, plan: Planning[C, P]) -> P:
         self._exchange.principal = self._exchange.ticket = None
         principal = await self.identified()
         planned = await plan(call, principal)
-        self._exchange.ticket = ticket = await self._take(planned, principal)
+        self._exchange.ticket = ticket = await self._take(planned, principal, AGAIN)
         return self._admitted(planned, ticket)
 
     def _usable(self, principal: Principal | None) -> Principal:
+        """One that is refused is known all the same, and told of."""
+        self._exchange.principal = attributed(principal, self.caller)
         return usable(principal, self.caller, self._scope, self._world.clock.now_s())
 
-    async def _take(self, planned: Plan, principal: Principal) -> Ticket:
+    async def _take(self, planned: Plan, principal: Principal, admission: int = 0) -> Ticket:
         exchange = self._exchange
-        return await take(exchange.request_id, planned.demand, principal, exchange.facts(), self._world)
+        return await take(exchange.request_id, planned.demand, principal, exchange.facts(), self._world, admission)
 
     def _admitted(self, planned: P, ticket: Ticket) -> P:
         if ticket.refusal is not None:

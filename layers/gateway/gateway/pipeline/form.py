@@ -14,7 +14,8 @@ from gateway.model.errors import InvalidRequest, UnreadableBody
 
 MAX_MEMBERS = 64
 _IN_MEMORY = {"MAX_MEMORY_FILE_SIZE": float("inf")}
-_MEMBER = re.compile(r"(?P<name>\w+)\[(?P<member>[\w.-]+)\]")
+_NESTED = re.compile(r"(?P<name>\w+)(?P<members>(\[[\w.-]+\]){0,8})(?P<list>\[\])?")
+_MEMBER = re.compile(r"\[([\w.-]+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,9 @@ class FormFile:
 
 @dataclass(slots=True)
 class Form:
-    """`members`: texts, in objects where they were named `object[member]`, as client libraries do."""
+    """`members`: texts, in objects where they were named `object[member]` or deeper, in lists where `list[]`, as client
+    libraries do.
+    """
 
     members: dict[str, Any] = field(default_factory=dict)
     files: dict[str, FormFile] = field(default_factory=dict)
@@ -35,22 +38,33 @@ def read_form(content_type: str, body: bytes) -> Form:
     """Raises UnreadableBody, InvalidRequest (400)."""
     _, options = parse_options_header(content_type)
     form = Form()
+    ended: list[bool] = []
 
     def take_text(field: Field) -> None:
         _put(form, _name(field.field_name), (field.value or b"").decode())
 
     def take_file(file: File) -> None:
         file.file_object.seek(0)
-        form.files[_name(file.field_name)] = FormFile(_name(file.file_name or b""), file.file_object.read())
+        name = _name(file.field_name)
+        if name in form.files:
+            raise InvalidRequest(f"The form has '{name}' twice.", param=name)
+        form.files[name] = FormFile(_name(file.file_name or b""), file.file_object.read())
 
     try:
         parser = FormParser(
-            "multipart/form-data", take_text, take_file, boundary=options.get(b"boundary"), config=_IN_MEMORY
+            "multipart/form-data",
+            take_text,
+            take_file,
+            on_end=lambda: ended.append(True),
+            boundary=options.get(b"boundary"),
+            config=_IN_MEMORY,
         )
         parser.write(body)
         parser.finalize()
     except (FormParserError, UnicodeDecodeError, ValueError) as error:
         raise UnreadableBody("The request body is not a form (multipart/form-data) that can be read.") from error
+    if not ended:
+        raise UnreadableBody("The form is not complete.")
     return form
 
 
@@ -61,10 +75,20 @@ def _name(name: bytes | None) -> str:
 def _put(form: Form, name: str, text: str) -> None:
     if len(form.members) >= MAX_MEMBERS:
         raise InvalidRequest(f"A form has at most {MAX_MEMBERS} fields.")
-    if (nested := _MEMBER.fullmatch(name)) is None:
+    if (nested := _NESTED.fullmatch(name)) is None:
         form.members[name] = text
         return
-    within = form.members.setdefault(nested["name"], {})
-    if not isinstance(within, dict):
-        raise InvalidRequest(f"'{nested['name']}' is both a text and an object.", param=nested["name"])
-    within[nested["member"]] = text
+    *way, last = [nested["name"], *_MEMBER.findall(nested["members"])]
+    within: Any = form.members
+    for member in way:
+        within = _of_kind(dict, within.setdefault(member, {}), nested["name"])
+    if nested["list"]:
+        _of_kind(list, within.setdefault(last, []), nested["name"]).append(text)
+    else:
+        within[last] = text
+
+
+def _of_kind(kind: type, value: Any, name: str) -> Any:
+    if not isinstance(value, kind):
+        raise InvalidRequest(f"'{name}' is of several kinds.", param=name)
+    return value

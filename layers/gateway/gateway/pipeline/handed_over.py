@@ -30,11 +30,12 @@ class Held(msgspec.Struct, frozen=True):
     lease_s: float
     admitted_s: float
     entries: tuple[HeldEntry, ...]
+    later: tuple[tuple[str, Hold], ...] = ()
 
 
 def held_of(exchange: Exchange, world: World) -> dict[str, Any]:
-    """The request's ticket as a job's record keeps it. What only this environment counts cannot be handed over: of that
-    nothing is kept, so that it is settled here.
+    """The request's ticket as a job's record keeps it. What only this environment counts cannot be handed over, and is
+    settled here; but where the job's cost belongs is kept.
     """
     ticket = exchange.ticket
     assert ticket is not None  # noqa: S101 - it was admitted
@@ -47,6 +48,7 @@ def held_of(exchange: Exchange, world: World) -> dict[str, Any]:
         lease_s=ticket.demand.lease_s,
         admitted_s=ticket.admitted_s,
         entries=tuple(HeldEntry(entry.account.level, _shard(entry.account.id), entry.hold) for entry in entries),
+        later=ticket.later,
     )
     kept: dict[str, Any] = msgspec.to_builtins(held)
     return kept
@@ -60,7 +62,7 @@ def ticket_of(kept: dict[str, Any], principal: Principal, world: World) -> Ticke
         Entry(account_of(one.level, principal, demand, held.admitted_s, one.shard), Reading(), one.hold)
         for one in held.entries
     ]
-    return Ticket(held.name, demand, principal, world.ledger, held.admitted_s, entries)
+    return Ticket(held.name, demand, principal, world.ledger, held.admitted_s, entries, later=held.later)
 
 
 def _shard(account_id: str) -> int:

@@ -30,6 +30,8 @@ from gateway.pipeline.watch import lease_s
 from gateway.ports import World
 from gateway.providers.contract import ImagesWire
 
+KEEP_S = 45.0
+"""How much of the time for an answer is kept for reading what the provider left at a URL, and for storing."""
 _IMAGES = msgspec.json.Decoder(ImagesCall)
 _JSON = "application/json"
 
@@ -78,5 +80,5 @@ async def made_images(planned: ImagesPlan, chain: Chain, exchange: Exchange, wor
     parts = cut(planned.call, planned.route)
     attempt = begin(planned.route, exchange, world.clock)
     with account_parts(parts, exchange, usage_of):
-        await ask_parts(parts, attempt, world, PARTS_AT_ONCE, spare_s=chain.spare_s)
+        await ask_parts(parts, attempt, world, PARTS_AT_ONCE, spare_s=chain.spare_s + KEEP_S)
     return await images_in(parts, exchange, world)

@@ -45,7 +45,7 @@ def _entry(image: MadeImage) -> Json:
     return {"type": "image", "content_type": image.content_type, "data": b64encode(image.data).decode()}
 
 
-def plan(call: ChatCall, principal: Principal, world: World) -> ImagesByChat:
+async def plan(call: ChatCall, principal: Principal, world: World) -> ImagesByChat:
     """Raises CapabilityNotSupported or InvalidRequest (400), and what `plan_images` does."""
     refuse_all_but(call, HONOURED, "images")
     if call.modalities and "image" not in call.modalities:

@@ -60,6 +60,7 @@ def describe(provider: str, facts: ModelFacts) -> dict[str, Any]:
             "service_tiers_usd_per_million": {
                 name: _usd_per_million(tier.prices) for name, tier in facts.service_tiers.items()
             },
+            "limits": [msgspec.structs.asdict(limit) for limit in facts.limits],
             "unit_prices": [_unit_price(price) for price in facts.unit_prices],
             "embedding": None if facts.embedding is None else _embedding(facts.embedding),
             "image": None if facts.image is None else _image(facts.image),

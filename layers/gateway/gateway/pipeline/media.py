@@ -35,6 +35,7 @@ from gateway.model.errors import FileNotFound, InvalidRequest, MediaNotFound, Pa
 from gateway.model.file import NewFile, StoredFile, is_file_id
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.file_types import UNKNOWN, stored_type
+from gateway.pipeline.input_limits import check_measures
 from gateway.pipeline.large_media import Loaded, too_large_for_inline
 from gateway.pipeline.parts import Spot, parts_of, with_parts
 from gateway.pipeline.route import ChatRoute
@@ -87,6 +88,8 @@ async def with_media(call: ChatCall, route: ChatRoute, exchange: Exchange, world
     finally:
         exchange.media_wait_s += world.clock.monotonic_s() - began_s
     loaded = {place.spot: task.result() for place, task in zip(places, tasks, strict=True)}
+
+    check_measures(call, loaded, route)
 
     def rest_bytes() -> int:
         return len(msgspec.json.encode(call)) - sum(len(place.source) for place in places)

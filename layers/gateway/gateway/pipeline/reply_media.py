@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from gateway.model.chat import AssistantMessage, ChatCall, Json
-from gateway.model.errors import FileNotFound, MediaNotFound
+from gateway.model.errors import FileNotFound, InvalidRequest, MediaNotFound
 from gateway.model.file import Origin
 from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Chunk, Reply
@@ -20,6 +20,8 @@ from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.generated_media import keep_media
 from gateway.pipeline.media import MAX_BYTES
 from gateway.ports import World
+
+GENERATED = ("image", "audio")
 
 
 async def with_media_kept(reply: Reply, exchange: Exchange, world: World) -> Reply:
@@ -50,15 +52,21 @@ async def with_chunk_media_kept(chunks: Sequence[Chunk], exchange: Exchange, wor
 
 
 async def with_earlier_media(call: ChatCall, exchange: Exchange, world: World) -> ChatCall:
-    """Media of earlier replies, which name a file, with its bytes. Raises MediaNotFound (422), StorageUnavailable."""
+    """Media of earlier replies, which name a file, with its bytes.
+
+    Raises MediaNotFound (422), InvalidRequest (400), PayloadTooLarge (413), StorageUnavailable (503).
+    """
     messages = [*call.messages]
+    left_bytes = MAX_BYTES
     for index, message in enumerate(messages):
-        if isinstance(message, AssistantMessage) and any("file_id" in entry for entry in message.media or ()):
-            where = f"messages[{index}].media"
-            entries = [
-                await _read(entry, f"{where}[{at}]", exchange, world) for at, entry in enumerate(message.media or ())
-            ]
-            messages[index] = replace(message, media=entries)
+        if not isinstance(message, AssistantMessage) or not message.media:
+            continue
+        entries = []
+        for at, entry in enumerate(message.media):
+            read = await _read(entry, f"messages[{index}].media[{at}]", left_bytes, exchange, world)
+            left_bytes -= len(read.get("data", ""))
+            entries.append(read)
+        messages[index] = replace(message, media=entries)
     return call if messages == call.messages else replace(call, messages=messages)
 
 
@@ -82,14 +90,21 @@ async def _stored(entry: Json, exchange: Exchange, world: World) -> Json:
     return {**{name: value for name, value in entry.items() if name != "data"}, **kept.told()}
 
 
-async def _read(entry: Json, where: str, exchange: Exchange, world: World) -> Json:
+async def _read(entry: Json, where: str, left_bytes: int, exchange: Exchange, world: World) -> Json:
+    """`left_bytes`: of base64. What names no file has no bytes: those that a client puts there nobody has looked at."""
+    if "data" in entry:
+        raise InvalidRequest(
+            "Media of an earlier reply come by their file_id; others are parts of a message.", param=f"{where}.data"
+        )
     file_id = entry.get("file_id")
     if not isinstance(file_id, str):
         return entry
     assert exchange.principal is not None  # noqa: S101 - it was admitted
     try:
-        found = await world.files.get(exchange.principal.tenant.id, file_id, MAX_BYTES)
+        found = await world.files.get(exchange.principal.tenant.id, file_id, left_bytes * 3 // 4)
     except FileNotFound as error:
         raise MediaNotFound(error.message, param=f"{where}.file_id") from None
-    named = {"type": entry.get("type", "image"), "content_type": found.content_type}
-    return {**named, "data": b64encode(found.data).decode()}
+    medium = entry.get("type", "image")
+    if medium not in GENERATED or not found.content_type.startswith(f"{medium}/"):
+        raise InvalidRequest(f"No reply has {found.content_type} as {medium}.", param=f"{where}.file_id")
+    return {"type": medium, "content_type": found.content_type, "data": b64encode(found.data).decode()}

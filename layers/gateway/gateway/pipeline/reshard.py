@@ -21,13 +21,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from gateway.admin_ports import AdminWorld
 from gateway.model.directory import Change, NotCommitted, Transfer
 from gateway.model.errors import GatewayError
 from gateway.model.ledger import Level, Reading, account_id, day_of, month_of, suffix
 from gateway.model.limits import Allowance
 from gateway.model.tenant import MAX_SHARDS
 from gateway.pipeline.meters import Share, window_end_s
-from gateway.ports import AdminWorld, Ledger
+from gateway.ports import Ledger
 
 TURN_OF_THE_DAY_S = 10.0
 

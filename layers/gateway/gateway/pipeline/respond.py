@@ -17,7 +17,8 @@ from gateway.pipeline.parts import parts_of
 from gateway.pipeline.reasoning import reasons
 from gateway.pipeline.report import report
 from gateway.pipeline.route import ChatRoute
-from gateway.pipeline.structured import Promise, StreamedExpectation
+from gateway.pipeline.structured import Promise
+from gateway.pipeline.structured_stream import StreamedExpectation
 from gateway.pipeline.whole_lists import WholeLists
 from gateway.ports import Clock
 

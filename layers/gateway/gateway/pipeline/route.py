@@ -11,7 +11,15 @@ from gateway.model.catalog import ModelFacts
 from gateway.model.errors import CapabilityNotSupported, ModelDeprecated, ModelNotApproved, ModelNotFound
 from gateway.model.tenant import Principal
 from gateway.ports import Catalog
-from gateway.providers.contract import ChatWire, EmbeddingsWire, ImagesWire, Provider, SpeechWire, VideoWire
+from gateway.providers.contract import (
+    ChatWire,
+    EmbeddingsWire,
+    ImagesWire,
+    Provider,
+    SpeechWire,
+    TranscriptionWire,
+    VideoWire,
+)
 from gateway.providers.lookup import provider_named
 
 W = TypeVar("W")
@@ -36,7 +44,10 @@ IMAGES: Capability[ImagesWire] = Capability(
 )
 VIDEOS: Capability[VideoWire] = Capability("videos", lambda provider: provider.videos)
 SPEECH: Capability[SpeechWire] = Capability("speech", lambda provider: provider.speech, needs="speech")
-CAPABILITIES: tuple[Capability[Any], ...] = (CHAT, EMBEDDINGS, IMAGES, VIDEOS, SPEECH)
+TRANSCRIPTIONS: Capability[TranscriptionWire] = Capability(
+    "transcription", lambda provider: provider.transcriptions, needs="transcription"
+)
+CAPABILITIES: tuple[Capability[Any], ...] = (CHAT, EMBEDDINGS, IMAGES, VIDEOS, SPEECH, TRANSCRIPTIONS)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw
 
+from gateway.admin_ports import WebhookUrls
 from gateway.hooks.settings import problems_of
 from gateway.model.errors import Detail, InvalidRequest, PayloadTooLarge
 from gateway.model.limits import ALL_MODELS, Allowance
@@ -59,21 +60,21 @@ def changed_members(before: Any, after: Any) -> list[str]:
     return [name for name in names if before is None or getattr(before, name) != getattr(after, name)]
 
 
-def check_together(settings: Tenant) -> None:
+def check_together(settings: Tenant, webhook_urls: WebhookUrls) -> None:
     """What one member's type cannot say. Raises InvalidRequest (400)."""
-    if problems := tuple(_of_hooks(settings)):
+    if problems := tuple(_of_hooks(settings, webhook_urls)):
         first = problems[0]
         param = _POSITION.sub(r"[\1]", first.pointer).removeprefix("/").replace("/", ".")
         raise InvalidRequest(f"{first.reason}, at '{param}'.", param=param, details=problems)
 
 
-def _of_hooks(settings: Tenant) -> Iterator[Detail]:
+def _of_hooks(settings: Tenant, webhook_urls: WebhookUrls) -> Iterator[Detail]:
     seen: set[str] = set()
     for number, hook in enumerate(settings.hooks):
         if hook.id in seen:
             yield Detail(f"/hooks/{number}/id", f"A hook before it has the id '{hook.id}'")
         seen.add(hook.id)
-        for problem in problems_of(hook):
+        for problem in problems_of(hook, webhook_urls.refusal):
             yield Detail(f"/hooks/{number}{problem.pointer}", problem.reason)
 
 

@@ -7,7 +7,7 @@ Whichever way, the reply is validated here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -28,11 +28,12 @@ from gateway.model.chat import (
 )
 from gateway.model.constrained_schema import constrained
 from gateway.model.errors import InvalidRequest, ReplyBreaksSchema
+from gateway.model.fence import unfenced
 from gateway.model.json_schema import is_of_objects, is_strict, schema_violations, text_violations
-from gateway.model.reply import Choice, Chunk, ChunkChoice, Delta, Reply
+from gateway.model.reply import Choice, Reply
 from gateway.pipeline.reasoning import takes_forced_tools
 from gateway.pipeline.route import ChatRoute
-from gateway.providers.contract import ANY_SCHEMA, CONSTRAINED_SCHEMA
+from gateway.providers.contract import ANY_SCHEMA, CONSTRAINED_SCHEMA, ONE_CALL
 
 TOOL_NAME = "reply"
 ANY_OBJECT: Json = {"type": "object"}
@@ -61,11 +62,12 @@ class Expectation:
     def _shaped(self, choice: Choice) -> Choice:
         if self.way == "tool":
             choice = _tool_call_as_content(choice)
-        if _is_of_another_kind(choice):
-            return choice
-        message = choice.message
-        text = _unfenced(message.content or "") if self.way == "prompt" else message.content or ""
-        return msgspec.structs.replace(choice, message=msgspec.structs.replace(message, content=text))
+        text = choice.message.content
+        if text is None and not _is_of_another_kind(choice):
+            text = ""
+        if text is not None and self.way == "prompt":
+            text = unfenced(text)
+        return msgspec.structs.replace(choice, message=msgspec.structs.replace(choice.message, content=text))
 
     def check_text(self, text: str) -> None:
         """Raises ReplyBreaksSchema (422) with every violation."""
@@ -93,7 +95,8 @@ def expect(call: ChatCall, route: ChatRoute) -> tuple[ChatCall, Expectation | No
     if native:
         return call, Expectation(schema, "native")
     if _can_be_asked_by_tool(call, schema, route):
-        return _ask_by_tool(call, schema, _description(wanted)), Expectation(schema, "tool")
+        is_single = ONE_CALL in formats and route.facts.can("parallel_tools")
+        return _ask_by_tool(call, schema, _description(wanted), is_single=is_single), Expectation(schema, "tool")
     return _ask_by_prompt(call, schema, formats), Expectation(schema, "prompt")
 
 
@@ -142,12 +145,14 @@ def _description(wanted: JsonObjectFormat | JsonSchemaFormat) -> str:
     return f"Give the reply by calling this. {said or ''}".strip()
 
 
-def _ask_by_tool(call: ChatCall, schema: Json, description: str) -> ChatCall:
+def _ask_by_tool(call: ChatCall, schema: Json, description: str, *, is_single: bool) -> ChatCall:
+    """`is_single`: it is told to call it once; of several calls the first would be the reply."""
     function = Function(name=TOOL_NAME, description=description, parameters=schema)
     choice = NamedToolChoice(function=NamedFunction(name=TOOL_NAME))
-    return msgspec.structs.replace(
+    asked = msgspec.structs.replace(
         call, response_format=None, tools=[FunctionTool(function=function)], tool_choice=choice
     )
+    return msgspec.structs.replace(asked, parallel_tool_calls=False) if is_single else asked
 
 
 def _ask_by_prompt(call: ChatCall, schema: Json, formats: frozenset[str]) -> ChatCall:
@@ -173,14 +178,6 @@ def _is_of_another_kind(choice: Choice) -> bool:
     return bool(choice.message.refusal or choice.message.tool_calls or choice.finish_reason == "content_filter")
 
 
-def _unfenced(text: str) -> str:
-    """Many models fence JSON however they are asked not to."""
-    bare = text.strip()
-    if bare.startswith("```") and bare.endswith("```") and "\n" in bare:
-        bare = bare[bare.index("\n") + 1 : -3].strip()
-    return bare
-
-
 @dataclass(frozen=True, slots=True)
 class Promise:
     """What the client may expect of the reply: its own names for tools, and its schema kept."""
@@ -196,47 +193,3 @@ class Promise:
         """Of a shaped reply. Raises ReplyBreaksSchema (422)."""
         if self.expectation is not None:
             self.expectation.check(reply)
-
-
-@dataclass(slots=True)
-class StreamedExpectation:
-    """Holds a stream against the schema: chunks are shaped as they come, their text is collected as they go, the end
-    checks it.
-    """
-
-    expected: Expectation
-    _texts: dict[int, list[str]] = field(default_factory=dict)
-    _otherwise: set[int] = field(default_factory=set)
-
-    def shaped(self, chunk: Chunk) -> Chunk:
-        """The chunk in the client's own terms: pieces of the tool's arguments are pieces of content."""
-        if self.expected.way != "tool":
-            return chunk
-        return msgspec.structs.replace(chunk, choices=[_shaped(choice) for choice in chunk.choices])
-
-    def collect(self, chunk: Chunk) -> None:
-        """Of a shaped chunk, as the client gets it."""
-        for choice in chunk.choices:
-            delta, texts = choice.delta, self._texts.setdefault(choice.index, [])
-            if delta.refusal or delta.tool_calls or choice.finish_reason == "content_filter":
-                self._otherwise.add(choice.index)
-            if delta.content:
-                texts.append(delta.content)
-
-    def finish(self) -> None:
-        """Raises ReplyBreaksSchema (422)."""
-        for index, pieces in sorted(self._texts.items()):
-            if index not in self._otherwise:
-                text = "".join(pieces)
-                self.expected.check_text(_unfenced(text) if self.expected.way == "prompt" else text)
-
-
-def _shaped(choice: ChunkChoice) -> ChunkChoice:
-    delta = _arguments_as_content(choice.delta) if choice.delta.tool_calls else choice.delta
-    finish_reason = "stop" if choice.finish_reason == "tool_calls" else choice.finish_reason
-    return msgspec.structs.replace(choice, delta=delta, finish_reason=finish_reason)
-
-
-def _arguments_as_content(delta: Delta) -> Delta:
-    pieces = [call.function.arguments for call in delta.tool_calls or () if call.function and call.function.arguments]
-    return msgspec.structs.replace(delta, content="".join(pieces) or delta.content, tool_calls=None)

@@ -2,7 +2,8 @@
 
 Events are sent before anything is settled, so what is recorded of a request says how far it came:
 
-    there are usage records              it was executed; what still stands is settled at what they cost
+    there are usage records              it was executed; what still stands is settled at what they cost, but for what
+                                         they have booked themselves, since the ledger could not be asked
     none, and one account has a hold     it died while it was admitted, nobody was asked; the hold is released
     none, and both accounts have one     nobody knows what it did: it is lost, and costs what its tenant's policy says
 
@@ -25,6 +26,7 @@ from gateway.model.usage import TokenUsage
 from gateway.pipeline.alerts import Settled, alerts_on
 from gateway.pipeline.conclude import ending_of
 from gateway.pipeline.meters import Share, budget_meters
+from gateway.pipeline.outbox import tell_what_was_left
 from gateway.record_ports import SweepWorld
 
 LOST = "lost"
@@ -85,6 +87,7 @@ async def sweep(world: SweepWorld, *, grace_s: float, at_most: int, until_s: flo
 
     Raises AdmissionUnavailable and StorageUnavailable (503) when it cannot begin.
     """
+    await tell_what_was_left(world)
     now_s = world.clock.now_s()
     watermark_s = await world.usage.watermark_s()
     await world.events.send([Watermark(id=f"watermark.{now_s:.3f}", at_s=now_s)])
@@ -132,7 +135,8 @@ async def _end(overdue: Overdue, world: SweepWorld) -> str:
 async def _settle(overdue: Overdue, records: Sequence[UsageRecord], world: SweepWorld) -> str:
     cost_nano_usd = sum(record.cost_nano_usd or 0 for record in records)
     await world.events.send([*_told(overdue, records, cost_nano_usd)])
-    alerts = await _settle_holds(overdue, cost_nano_usd, world)
+    unbooked_nano_usd = sum(record.cost_nano_usd or 0 for record in records if record.unbooked)
+    alerts = await _settle_holds(overdue, cost_nano_usd - unbooked_nano_usd, world)
     if alerts:
         await world.events.send(alerts)
     facts = {"tenant_id": overdue.tenant_id, "request_id": records[0].of.request_id, "cost_nano_usd": cost_nano_usd}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import NoReturn
 
 from gateway.model.caller import Caller
 from gateway.model.errors import (
     CapabilityNotSupported,
-    GatewayError,
     InvalidRequest,
     JobCancelled,
     JobExpired,
@@ -17,14 +15,14 @@ from gateway.model.errors import (
     StorageUnavailable,
 )
 from gateway.model.file import Link
-from gateway.model.job import Job, is_job_id
-from gateway.pipeline.contact import contact
+from gateway.model.job import LONGEST_S, Job, is_job_id
 from gateway.pipeline.video_check import usage_kept
-from gateway.pipeline.video_end import Ending, attempt_of, end
-from gateway.pipeline.video_look import Look
+from gateway.pipeline.video_end import Ending, end, finish
+from gateway.pipeline.video_look import Look, is_on_the_way
+from gateway.pipeline.video_stop import stop
+from gateway.pipeline.watch import ANSWER_S
 from gateway.ports import World
 
-CANCEL_TIMEOUT_S = 10.0
 DELETE_TRIES = 5
 PARAM = "video_id"
 _DELETED = {"deleted": True}
@@ -37,11 +35,14 @@ class VideoPage:
 
 
 class TenantVideos:
-    """Methods with an id raise JobNotFound (404), JobExpired (410); all StorageUnavailable (503)."""
+    """For one request, which has just arrived.
+
+    Methods with an id raise JobNotFound (404), JobExpired (410); all StorageUnavailable (503).
+    """
 
     def __init__(self, tenant_id: str, caller: Caller, world: World, every_s: float) -> None:
         self._tenant_id, self._caller, self._world = tenant_id, caller, world
-        self._look = Look(caller, world, every_s)
+        self._look = Look(caller, world, every_s, world.clock.monotonic_s() + ANSWER_S)
 
     async def find(self, video_id: str) -> Job:
         """As it is now: the provider may be asked for that, and a finished video stored."""
@@ -77,33 +78,28 @@ class TenantVideos:
         raise StorageUnavailable("The video changes all the time. Try again.")
 
     async def _removed(self, job: Job) -> bool:
+        """What has not been told is told before nobody can ask for it any more."""
+        if job.held is not None:
+            job = await finish(job, self._caller, self._world, at_once=True)
         for file_id in job.result.files if job.result else ():
             await self._world.files.delete(self._tenant_id, file_id)
         return await self._world.jobs.change(job.changed(result=None, facts={**job.facts, **_DELETED}))
 
     async def _cancelled(self, job: Job) -> bool:
-        """The provider goes on where nothing stops it, and is paid in any case: it has begun."""
-        error = JobCancelled("The video was deleted before it was finished.")
+        """The provider goes on where nothing stops it, and is paid in any case: it has begun. Of one that is just being
+        asked for the record says so, and who asks for it stops, tells and settles it.
+        """
+        now_s, error = self._world.clock.now_s(), JobCancelled("The video was deleted before it was finished.")
+        if is_on_the_way(job, now_s):
+            said = {"code": error.code, "message": error.message}
+            found = {"error": said, "facts": {**job.facts, **_DELETED}}
+            return await self._world.jobs.change(job.ended("cancelled", now_s, LONGEST_S, **found))
         ending = Ending("cancelled", usage_kept(job.facts), error=error)
         ended = await end(job, ending, self._caller, self._world, facts={**job.facts, **_DELETED})
         if ended.status != "cancelled":
             return False
-        await self._stop(job)
+        await stop(job, self._world)
         return True
-
-    async def _stop(self, job: Job) -> None:
-        remote_id = job.remote.id if job.remote else None
-        if remote_id is None:
-            return
-        try:
-            reached = await contact(attempt_of(job, self._world), self._world)
-            request = reached.route.wire.cancel(remote_id, reached.target)
-            if request is not None:
-                authorized = reached.authorized(request, self._world.clock.now_s())
-                async with asyncio.timeout(CANCEL_TIMEOUT_S), self._world.outbound.open(authorized) as incoming:
-                    await incoming.whole()
-        except (GatewayError, TimeoutError) as error:
-            self._world.records.trouble("video.not_cancelled", request_id=job.request_id, reason=str(error))
 
     async def _known(self, video_id: str) -> Job:
         if is_job_id(video_id) and video_id.startswith("video_"):

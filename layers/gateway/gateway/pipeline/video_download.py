@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from gateway.model.provider_errors import ProviderError
+from gateway.model.provider_errors import ProviderError, ProviderGone, is_gone
 from gateway.pipeline.contact import Contact
 from gateway.ports import World
 
@@ -17,7 +17,8 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 @asynccontextmanager
 async def opened(source: str, reached: Contact, world: World) -> AsyncIterator[AsyncIterator[bytes]]:
     """With the gateway's credential at the provider's own address only; everywhere else, and where that address leads
-    on to, under the rules for strangers' URLs. Raises ProviderError (502), while it is read too.
+    on to, under the rules for strangers' URLs. Raises ProviderError (502), while it is read too;
+    ProviderGone where there is nothing to be read.
     """
     request = reached.route.wire.download(source, reached.target)
     if request is not None:
@@ -43,7 +44,5 @@ async def _bounded(chunks: AsyncIterator[bytes], reached: Contact) -> AsyncItera
 
 
 def _unreadable(status: int, reached: Contact) -> ProviderError:
-    """A client's error will not pass; everything else may."""
-    code = "upstream_status" if 400 <= status < 500 and status not in (408, 429) else None
-    said = f"The video of {reached.route.provider.name} cannot be read (status {status})."
-    return ProviderError(said, provider_code=code)
+    kind = ProviderGone if is_gone(status) else ProviderError
+    return kind(f"The video of {reached.route.provider.name} cannot be read (status {status}).")

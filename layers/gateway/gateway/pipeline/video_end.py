@@ -53,7 +53,7 @@ async def end(job: Job, ending: Ending, caller: Caller, world: World, **changes:
         progress=100 if ending.status == "completed" else job.progress,
         result=ending.result,
         error=None if error is None else {"code": error.code, "message": error.message},
-        usage=None if ending.usage is None else {"units": ending.usage.units},
+        usage=None if ending.usage is None else _kept(ending.usage),
         cost_nano_usd=exchange.cost_nano_usd,
         **changes,
     )
@@ -62,11 +62,15 @@ async def end(job: Job, ending: Ending, caller: Caller, world: World, **changes:
     return await _told(ended, exchange, world)
 
 
-async def finish(job: Job, caller: Caller, world: World) -> Job:
-    """An end that is recorded, and may not have been told."""
-    if world.clock.now_s() < (job.finished_at_s or 0) + FINISHING_S:
+def _kept(usage: TokenUsage) -> dict[str, Any]:
+    return {"units": usage.units, "stated_cost_nano_usd": usage.stated_cost_nano_usd}
+
+
+async def finish(job: Job, caller: Caller, world: World, *, at_once: bool = False) -> Job:
+    """An end that is recorded, and may not have been told. `at_once`: even if somebody may just be at it."""
+    if not at_once and world.clock.now_s() < (job.finished_at_s or 0) + FINISHING_S:
         return job
-    usage = None if job.usage is None else TokenUsage(units=job.usage["units"])
+    usage = None if job.usage is None else TokenUsage(**job.usage)
     ending = Ending(job.status, usage, job.result, _error_of(job))
     return await _told(job, await _exchange_of(job, ending, caller, world), world)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from msgspec.structs import replace
@@ -20,9 +21,10 @@ from gateway.model.job import Job, JobResult
 from gateway.model.provider_errors import (
     ProviderError,
     ProviderFailure,
-    ProviderLacksModel,
+    ProviderGone,
     ProviderRejected,
     ProviderTimeout,
+    is_gone,
 )
 from gateway.model.usage import TokenUsage
 from gateway.model.video import VideoState
@@ -31,23 +33,33 @@ from gateway.pipeline.generated_media import keep_media
 from gateway.pipeline.video_check import usage_kept, usage_of
 from gateway.pipeline.video_download import opened
 from gateway.pipeline.video_end import Ending, attempt_of, end, finish
+from gateway.pipeline.watch import ANSWER_S
 from gateway.ports import World
 
 LOOK_TIMEOUT_S = 20.0
 STORE_TIMEOUT_S = 240.0
-LEASE_S = LOOK_TIMEOUT_S + STORE_TIMEOUT_S + 40.0
+LEASE_S = ANSWER_S + 15.0
 SENDING_S = 600.0
 """After which nobody can be sending a request any more."""
-_FINAL = ("upstream_status", "no_medium")
+_NO_VIDEO = "no_medium"
+
+
+def is_on_the_way(job: Job, now_s: float) -> bool:
+    """Whether its request is just being sent: until that is answered, the record belongs to who sends it."""
+    return job.remote is not None and job.remote.sending and now_s < job.created_at_s + SENDING_S
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """`caller`: who asks. `every_s`: how long what one of them found is good enough for the next."""
+    """`caller`: who asks. `every_s`: how long what one of them found is good enough for the next.
+
+    `until_s`: by when the answer has to begin, by the monotonic clock.
+    """
 
     caller: Caller
     world: World
     every_s: float
+    until_s: float = inf
 
     async def at(self, job: Job) -> Job:
         """The job as it is now. Raises StorageUnavailable (503), also when a finished video cannot be stored: it will
@@ -57,7 +69,7 @@ class Look:
         if job.has_ended:
             return await finish(job, self.caller, self.world) if job.held is not None else job
         assert job.remote is not None  # noqa: S101 - no video is without
-        if now_s < job.remote.look_at_s:
+        if now_s < job.remote.look_at_s or is_on_the_way(job, now_s):
             return job
         remote = replace(job.remote, polls=job.remote.polls + 1, look_at_s=now_s + LEASE_S)
         leased = job.changed(remote=remote)
@@ -68,20 +80,15 @@ class Look:
     async def _looked(self, job: Job) -> Job:
         now_s, remote = self.world.clock.now_s(), job.remote
         assert remote is not None  # noqa: S101 - as above
-        if remote.id is None and now_s < job.created_at_s + SENDING_S:
-            return job
         if remote.id is None or now_s >= job.expires_at_s:
-            return await self._ended(job, ProviderTimeout("The video was not finished in time.", phase="total"))
+            return await self._lost(job, ProviderTimeout("The video was not finished in time.", phase="total"))
         try:
             reached = await contact(attempt_of(job, self.world), self.world)
             state = await self._state(remote.id, reached)
             return await self._after(job, state, reached)
-        except (ProviderLacksModel, ProviderRejected) as error:
-            gone = ProviderError("The provider no longer knows the video.", provider_code=error.provider_code)
-            return await self._ended(job, gone)
         except ProviderFailure as error:
-            if error.provider_code in _FINAL:
-                return await self._ended(job, error)
+            if isinstance(error, ProviderGone) or error.provider_code == _NO_VIDEO:
+                return await self._lost(job, error)
             self.world.records.trouble("video.not_looked_at", request_id=job.request_id, reason=error.message)
             return await self._later(job)
 
@@ -89,20 +96,25 @@ class Look:
         wire = reached.route.wire
         request = reached.authorized(wire.look(remote_id, reached.target), self.world.clock.now_s())
         try:
-            async with asyncio.timeout(LOOK_TIMEOUT_S), self.world.outbound.open(request) as incoming:
+            async with asyncio.timeout(self._left_s(LOOK_TIMEOUT_S)), self.world.outbound.open(request) as incoming:
                 answer: HttpResponse = await incoming.whole()
         except TimeoutError:
             raise ProviderTimeout(f"{reached.route.provider.name} did not answer in time.", phase="total") from None
+        if is_gone(answer.status):
+            raise ProviderGone(f"{reached.route.provider.name} no longer knows the video.")
         if not 200 <= answer.status < 300:
             raise wire.fail(answer, reached.target)
         found: VideoState = wire.state(answer, reached.target)
         return found
 
+    def _left_s(self, at_most_s: float) -> float:
+        return min(at_most_s, self.until_s - self.world.clock.monotonic_s())
+
     async def _after(self, job: Job, state: VideoState, reached: Contact) -> Job:
         if state.progress == "failed":
             failed = ProviderRejected if state.is_refused else ProviderError
             said = f"{reached.route.provider.name} made no video" + (f": {state.message}" if state.message else ".")
-            return await self._ended(job, failed(said, provider_code=state.code), is_paid=False)
+            return await self._ended(job, failed(said, provider_code=state.code), _charged(job, state))
         if state.progress == "completed":
             return await self._stored(job, state, reached)
         known = job.begun(self.world.clock.now_s()) if state.progress == "running" else job.changed()
@@ -111,10 +123,10 @@ class Look:
 
     async def _stored(self, job: Job, state: VideoState, reached: Contact) -> Job:
         usage = _usage(job, state, reached)
-        origin = Origin(reached.route.model_id, job.request_id)
+        origin, left_s = Origin(reached.route.model_id, job.request_id), self._left_s(STORE_TIMEOUT_S)
         try:
-            async with asyncio.timeout(STORE_TIMEOUT_S), opened(state.source or "", reached, self.world) as chunks:
-                kept = await keep_media(job.tenant_id, origin, chunks, "video/mp4", self.world, STORE_TIMEOUT_S)
+            async with asyncio.timeout(left_s), opened(state.source or "", reached, self.world) as chunks:
+                kept = await keep_media(job.tenant_id, origin, chunks, "video/mp4", self.world, left_s)
         except (StorageUnavailable, TimeoutError) as error:
             self.world.records.trouble("video.not_stored", request_id=job.request_id, reason=str(error))
             await self._later(job)
@@ -127,9 +139,11 @@ class Look:
             await self.world.files.delete(job.tenant_id, file.id)  # somebody cancelled it meanwhile
         return ended
 
-    async def _ended(self, job: Job, error: GatewayError, *, is_paid: bool = True) -> Job:
+    async def _lost(self, job: Job, error: GatewayError) -> Job:
         """A provider that was asked is paid, unless it says itself that it made nothing."""
-        usage = usage_kept(job.facts) if is_paid else None
+        return await self._ended(job, error, usage_kept(job.facts))
+
+    async def _ended(self, job: Job, error: GatewayError, usage: TokenUsage | None) -> Job:
         return await end(job, Ending("failed", usage, error=error), self.caller, self.world)
 
     async def _later(self, job: Job, known: Job | None = None) -> Job:
@@ -147,9 +161,17 @@ class Look:
 
 
 def _usage(job: Job, state: VideoState, reached: Contact) -> TokenUsage:
-    """By the length that was made, where the provider says it."""
+    """By the length that was made, and at the cost, where the provider says it."""
     facts: dict[str, Any] = job.facts
-    if state.seconds is None:
-        return usage_kept(facts)
-    has_picture = "images" in facts["units"]
-    return usage_of(state.seconds, facts["resolution"], reached.route.facts, has_picture=has_picture)
+    usage = usage_kept(facts)
+    if state.seconds is not None:
+        has_picture = "images" in facts["units"]
+        usage = usage_of(state.seconds, facts["resolution"], reached.route.facts, has_picture=has_picture)
+    return replace(usage, stated_cost_nano_usd=state.stated_cost_nano_usd)
+
+
+def _charged(job: Job, state: VideoState) -> TokenUsage | None:
+    """Of a video that came to nothing: None where the provider charges nothing for that."""
+    stated = state.stated_cost_nano_usd
+    is_charged = state.is_charged if stated is None else stated > 0
+    return replace(usage_kept(job.facts), stated_cost_nano_usd=stated) if is_charged else None

@@ -6,6 +6,7 @@ How it gets on is looked at in `video_look`.
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -34,16 +35,18 @@ from gateway.pipeline.video_check import ordered, usage_kept, usage_of
 from gateway.pipeline.video_look import Look
 from gateway.pipeline.video_picture import picture_of
 from gateway.pipeline.video_read import VideoRequest, read_video_request
-from gateway.pipeline.watch import Watch, total_s
+from gateway.pipeline.video_stop import stop
+from gateway.pipeline.watch import ANSWER_S, Watch, total_s
 from gateway.ports import World
 from gateway.providers.contract import VideoWire
 
 ENDPOINT, OPERATION = "/v1/videos", "videos"
 BEGIN_MS = 60_000
 GRACE_S = 300
-WAIT_MS = 240_000
-"""How long a video is waited for at most; what is left of an answer's time is for storing it."""
+WAIT_MS = 210_000
+"""From the arrival of who waits for a video until the last look at it; what is left to ANSWER_S is for storing it."""
 BACK_OFF, MAX_PAUSE_S = 1.5, 20.0
+TAKE_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +81,28 @@ async def run(inbound: Inbound, exchange: Exchange, world: World, every_s: float
     attempt = begin(planned.route, exchange, world.clock)
     try:
         with account_interrupted(lambda: Counted(usage_kept(job.facts)), exchange), ending(attempt, world.clock):
-            remote_id = await _begun(replace(planned.order, picture=picture), planned, attempt, world)
+            order, until_s = replace(planned.order, picture=picture), exchange.started_s + ANSWER_S
+            remote_id = await _begun(order, planned, attempt, until_s, world)
     except GatewayError as error:
         await _given_up(job, error, exchange, world)
         raise
     job = await _taken(job, remote_id, exchange, world, every_s)
     if planned.request.call.async_ is not False:
         return job
-    look = Look(await caller_of(inbound.authorization, world), world, every_s)
+    look = Look(await caller_of(inbound.authorization, world), world, every_s, until_s)
     return await _waited(job, look, exchange.started_s + total_s(planned.request.call, WAIT_MS))
 
 
 async def _waited(job: Job, look: Look, until_s: float) -> Job:
-    """Looks again and again, more and more seldom. Raises JobCancelled (409) when somebody deleted it meanwhile."""
+    """Looks again and again, more and more seldom. What cannot be stored or settled yet is told as it was before: an
+    error would have the client begin another one. Raises JobCancelled (409) when somebody deleted it meanwhile.
+    """
     clock, pause_s = look.world.clock, look.every_s
     while not job.has_ended and clock.monotonic_s() + pause_s < until_s:
         await clock.sleep(pause_s)
         pause_s = min(pause_s * BACK_OFF, MAX_PAUSE_S)
-        job = await look.at(job)
+        with suppress(StorageUnavailable):
+            job = await look.at(job)
     if job.status == "cancelled":
         raise JobCancelled("The video was deleted before it was finished.")
     return job
@@ -151,10 +158,10 @@ def _opened(planned: VideoPlan, exchange: Exchange, world: World) -> Job:
     )
 
 
-async def _begun(order: VideoOrder, planned: VideoPlan, attempt: Attempt, world: World) -> str:
+async def _begun(order: VideoOrder, planned: VideoPlan, attempt: Attempt, until_s: float, world: World) -> str:
     reached = await contact(attempt, world)
     limit_s = total_s(planned.request.call, BEGIN_MS)
-    watch = Watch(attempt, world, world.clock.monotonic_s() + limit_s)
+    watch = Watch(attempt, world, min(world.clock.monotonic_s() + limit_s, until_s))
     answer = await ask(planned.route.wire.render(order, reached.target), reached, watch, attempt.sending)
     return planned.route.wire.parse(answer, reached.target)
 
@@ -169,15 +176,25 @@ async def _given_up(job: Job, error: GatewayError, exchange: Exchange, world: Wo
 
 
 async def _taken(job: Job, remote_id: str, exchange: Exchange, world: World, every_s: float) -> Job:
-    """Raises StorageUnavailable (503): then the provider is paid for what nobody can find again."""
+    """The record with the provider's name for the video, on top of whatever somebody else changed meanwhile.
+
+    Raises StorageUnavailable (503): then the provider is paid for what nobody can find again; JobCancelled (409): it
+    was deleted while it was asked for.
+    """
     assert job.remote is not None  # noqa: S101 - it was opened with it
     now_s = world.clock.now_s()
     remote = msgspec.structs.replace(job.remote, sending=False, id=remote_id, look_at_s=now_s + every_s)
-    taken = job.changed(remote=remote, held=held_of(exchange, world))
     try:
-        await world.jobs.change(taken, taken.expires_at_s)
-    except StorageUnavailable:
+        for _ in range(TAKE_TRIES):
+            taken = job.changed(remote=remote, held=held_of(exchange, world))
+            if await world.jobs.change(taken, taken.expires_at_s):
+                exchange.job_id, exchange.goes_on = job.id, True
+                return taken
+            job = await world.jobs.get(job.tenant_id, job.id)
+            if job.has_ended:
+                await stop(msgspec.structs.replace(job, remote=remote), world)
+                raise JobCancelled("The video was deleted before it was begun.")
+        raise StorageUnavailable("The record of the video changes all the time.")
+    except GatewayError:
         account(exchange, usage_kept(job.facts))
         raise
-    exchange.job_id, exchange.goes_on = job.id, True
-    return taken

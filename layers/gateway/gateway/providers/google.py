@@ -8,6 +8,7 @@ from gateway.providers.wire.gemini_embeddings import BatchEmbedContents
 from gateway.providers.wire.gemini_files import GeminiFiles
 from gateway.providers.wire.gemini_images import GeminiImages
 from gateway.providers.wire.gemini_speech import GeminiSpeech
+from gateway.providers.wire.gemini_transcript import GeminiTranscript
 from gateway.providers.wire.imagen import Imagen
 from gateway.providers.wire.veo import Veo
 
@@ -33,6 +34,7 @@ PROVIDER = Provider(
     images={"generate_content": GeminiImages(), "imagen": Imagen(prefix="/v1beta")},
     videos={"videos": Veo()},
     speech={"generate_content": GeminiSpeech()},
+    transcriptions={"generate_content": GeminiTranscript()},
     authorize=key_header("x-goog-api-key"),
     own_urls=OWN_URLS,
     inline=for_every_model(INLINE),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.providers.contract import InlineLimits, Provider, for_every_model
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
+from gateway.providers.wire.openai_transcriptions import OpenAiTranscriptions
 
 CHAT = Quirks(
     # The page above: logprobs, logit_bias, top_logprobs and messages[].name give a 400, n must be 1. The rest is
@@ -27,5 +28,6 @@ PROVIDER = Provider(
     name="groq",
     base_url="https://api.groq.com/openai/v1",
     wires={"chat_completions": OpenAiChat(CHAT)},
+    transcriptions={"transcriptions": OpenAiTranscriptions(always_verbose=True)},
     inline=for_every_model(INLINE),
 )

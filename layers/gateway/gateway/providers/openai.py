@@ -8,6 +8,7 @@ from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
 from gateway.providers.wire.openai_images import OpenAiImages
 from gateway.providers.wire.openai_responses import OpenAiResponses
 from gateway.providers.wire.openai_speech import OpenAiSpeech
+from gateway.providers.wire.openai_transcriptions import OpenAiTranscriptions
 
 CHAT = Quirks(
     developer_role=True,
@@ -23,5 +24,6 @@ PROVIDER = Provider(
     wires={"chat_completions": OpenAiChat(CHAT), "responses": OpenAiResponses()},
     embeddings={"embeddings": OpenAiEmbeddings(tokens=True, lacks=frozenset({"metadata"}))},
     images={"images": OpenAiImages()},
+    transcriptions={"transcriptions": OpenAiTranscriptions()},
     speech={"speech": OpenAiSpeech()},
 )

@@ -18,6 +18,7 @@ from gateway.adapters.telemetry import log_trouble
 from gateway.model.caller import Caller
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.tenant import ApiKey, Principal, Tenant, User
+from gateway.ports import RECENT_S, Clock
 
 MAX_REMEMBERED = 10_000
 T = TypeVar("T")
@@ -28,16 +29,31 @@ class Address:
     pk: str
     sk: str
 
+    @property
+    def is_of_user(self) -> bool:
+        return self.sk.startswith("U#")
+
     def as_key(self) -> dict[str, Any]:
         return {"pk": {"S": self.pk}, "sk": {"S": self.sk}}
 
 
-class DynamoAccess:
-    """Documents are remembered as they were last read, to plan a request with while they are read anew."""
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """None: there was no such document. `read_at_s`: Unix seconds."""
 
-    def __init__(self, dynamodb: AwsApi, table: str, timeout_s: float) -> None:
-        self._dynamodb, self._table, self._timeout_s = dynamodb, table, timeout_s
-        self._remembered: dict[Address, tuple[str, Any]] = {}
+    text: str | None
+    document: Any
+    read_at_s: float
+
+
+class DynamoAccess:
+    """Documents are remembered as they were last read, to plan a request with while they are read anew; of a user also
+    that he has none.
+    """
+
+    def __init__(self, dynamodb: AwsApi, table: str, timeout_s: float, clock: Clock) -> None:
+        self._dynamodb, self._table, self._timeout_s, self._clock = dynamodb, table, timeout_s, clock
+        self._remembered: dict[Address, Remembered] = {}
 
     def remembered(self, caller: Caller) -> Principal | None:
         key: ApiKey | None = caller.token_key or self._known(key_address(caller.key_hash))
@@ -47,6 +63,14 @@ class DynamoAccess:
         user_id = caller.user_id or key.user_id
         user = self._known(user_address(key.tenant_id, user_id)) or User(id=user_id)
         return None if tenant is None else Principal(key=key, tenant=tenant, user=user)
+
+    def recent(self, caller: Caller) -> Principal | None:
+        principal = self.remembered(caller)
+        if principal is None:
+            return None
+        parts = [tenant_address(principal.tenant.id), user_address(principal.tenant.id, principal.user.id)]
+        parts += [] if caller.token_key else [key_address(caller.key_hash)]
+        return principal if all(self._is_recent(part) for part in parts) else None
 
     async def read(self, caller: Caller) -> Principal | None:
         try:
@@ -92,22 +116,27 @@ class DynamoAccess:
         return [self._learn(address, kind, texts.get(address)) for address, kind in kinds.items()]
 
     def _learn(self, address: Address, kind: type[T], text: str | None) -> T | None:
-        if text is None:
+        if text is None and not address.is_of_user:
             self._remembered.pop(address, None)
             return None
         known = self._remembered.get(address)
-        if known is not None and known[0] == text:
-            found: T = known[1]
-            return found
+        document: T | None
+        if known is not None and known.text == text:
+            document = known.document
+        else:
+            document = None if text is None else _decode(text, kind, address)
         if len(self._remembered) >= MAX_REMEMBERED:
             self._remembered.clear()
-        document = _decode(text, kind, address)
-        self._remembered[address] = (text, document)
+        self._remembered[address] = Remembered(text, document, self._clock.now_s())
         return document
 
     def _known(self, address: Address) -> Any:
         known = self._remembered.get(address)
-        return None if known is None else known[1]
+        return None if known is None else known.document
+
+    def _is_recent(self, address: Address) -> bool:
+        known = self._remembered.get(address)
+        return known is not None and self._clock.now_s() - known.read_at_s < RECENT_S
 
 
 def _decode(text: str, kind: type[T], address: Address) -> T:

@@ -5,6 +5,7 @@ Beside the items that every request reads (`access.py`) there are
 Item TENANTS / <tenant>         that there is a tenant, or (`erased`) that there was one
 Item T#<tenant> / K#<key id>    where a key is: `key_hash`, and whose it is: `user_id`
 Item I#<name> / I               what an Idempotency-Key was answered, for a day
+Item OUTBOX / <event id>        what tells of a change, until it is told (`outbox.py`)
 
 Each is written in the transaction that writes what it points to. Nothing is ever found by scanning the table.
 """
@@ -32,8 +33,10 @@ from gateway.adapters.aws.directory_items import (
     pointer_address,
     stored,
 )
+from gateway.adapters.aws.outbox import put_in_outbox
 from gateway.model.directory import Answered, Change, NotCommitted, Page, Stored
 from gateway.model.errors import StorageUnavailable
+from gateway.model.record import AuditEvent
 from gateway.model.tenant import ApiKey, Tenant, User
 
 T = TypeVar("T", bound=Tenant | User | ApiKey)
@@ -87,6 +90,8 @@ class DynamoDirectory:
         if change.answered is not None:
             parts.append(part_of_answer(change.answered, self._table, now_s))
         obstacles, items = [obstacle for obstacle, _ in parts], [item for _, item in parts]
+        if change.event is not None:
+            items.append(put_in_outbox(change.event, self._table))
         try:
             await self._transact(items)
         except AwsFailure as failure:
@@ -97,7 +102,7 @@ class DynamoDirectory:
                 raise _unavailable(failure) from failure
             raise NotCommitted("answered" if "answered" in refused else refused.pop()) from None
 
-    async def erase(self, tenant_id: str) -> None:
+    async def erase(self, tenant_id: str, event: AuditEvent) -> None:
         """The tenant itself goes last, so that who broke off before can begin again."""
         with _translated():
             while below := await self._below(tenant_id):
@@ -108,7 +113,7 @@ class DynamoDirectory:
                 "Put": {"TableName": self._table, "Item": {**index_address(tenant_id).as_key(), ERASED: {"BOOL": True}}}
             }
             gone = {"Delete": {"TableName": self._table, "Key": tenant_address(tenant_id).as_key()}}
-            await self._transact([erased, gone])
+            await self._transact([erased, gone, put_in_outbox(event, self._table)])
 
     async def _transact(self, parts: Sequence[Item]) -> None:
         """With a token, by which a second try knows that the first came through without an answer."""

@@ -33,6 +33,7 @@ from gateway.model.file import (
     Uploaded,
     is_file_id,
     is_forgotten,
+    may_be_uploaded,
     purpose_of,
 )
 from gateway.model.http import HttpRequest, HttpResponse
@@ -50,9 +51,12 @@ class S3Files:
         self._bucket, self._clock = bucket, clock
 
     async def head(self, tenant_id: str, file_id: str) -> File:
+        found: File | None = None
         with _translated():
-            whole = await self._known("files", tenant_id, file_id)
-            found = whole or await self._known("pending", tenant_id, file_id)
+            if is_file_id(file_id):
+                found = await self._known("files", tenant_id, file_id)
+                if found is None and may_be_uploaded(file_id):
+                    found = await self._known("pending", tenant_id, file_id)
         if found is None:
             raise not_found(file_id)
         return found
@@ -80,9 +84,11 @@ class S3Files:
             return await put_in_parts(self._bucket, self._url("files", tenant_id, file.id), headers, chunks)
 
     async def delete(self, tenant_id: str, file_id: str) -> None:
+        """Only where it can be: who makes files may touch no others than whole ones."""
         if is_file_id(file_id):
+            folders = ("files", "pending", "uploads") if may_be_uploaded(file_id) else ("files",)
             with _translated():
-                await self._remove(tenant_id, file_id, "files", "pending", "uploads")
+                await self._remove(tenant_id, file_id, *folders)
 
     async def page(self, tenant_id: str, limit: int, after: str | None, purpose: Purpose | None) -> FilePage:
         files: list[File] = []
@@ -167,8 +173,6 @@ class S3Files:
         return claimed_id
 
     async def _known(self, folder: str, tenant_id: str, file_id: str) -> File | None:
-        if not is_file_id(file_id):
-            return None
         answer = await self._bucket.send(HttpRequest("HEAD", self._url(folder, tenant_id, file_id), {}), also=(404,))
         return None if answer.status == 404 else self._alive(_file(file_id, answer))
 

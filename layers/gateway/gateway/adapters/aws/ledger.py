@@ -37,7 +37,7 @@ class DynamoLedger:
         update.keep_until(hold.admitted_s + KEPT_S)
         found = await self._add_within_limits(account, update)
         # A first try may have come through without an answer.
-        return Reserved(name in found.holds, found)
+        return Reserved(found.holds.get(name) == hold, found)
 
     async def enlarge(self, account: Account, name: str, hold: Hold, larger: Hold) -> Reserved:
         update = Update(self._table, account.id)

@@ -6,7 +6,8 @@ Item D#<tenant> / <day> [user, key, operation, provider, model]    the counts of
 Item T / <tenant>                            a tenant that has rows
 Item W / W                                   the watermark
 
-That a record is there is what tells that it was counted, so the two are one step, and a request is one item, so that it
+That a record is there is what tells that it was counted, so the two are one step, in which the ledger also gets what
+it has yet to know; and a request is one item, so that it
 can be closed in one. After `life_s` a request is forgotten; a record older than that is not counted, for nobody can
 tell whether it was.
 """
@@ -19,6 +20,7 @@ from typing import Any
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.usage_writes import (
     CLOSED,
+    Tables,
     Write,
     address_of,
     attempts_in,
@@ -46,8 +48,9 @@ _MOMENTARY = {
 
 
 class DynamoUsage:
-    def __init__(self, dynamodb: AwsApi, table: str, life_s: float, clock: Clock) -> None:
-        self._dynamodb, self._table, self._life_s, self._clock = dynamodb, table, life_s, clock
+    def __init__(self, dynamodb: AwsApi, tables: Tables, life_s: float, clock: Clock) -> None:
+        self._dynamodb, self._tables, self._life_s, self._clock = dynamodb, tables, life_s, clock
+        self._table = tables.usage
         self._known_tenants: set[str] = set()
 
     async def add(self, records: Sequence[UsageRecord]) -> Added:
@@ -60,7 +63,7 @@ class DynamoUsage:
                 added.known.append(record)
             else:
                 fresh[record.id] = record
-        waiting = [*pack(fresh.values(), self._table, self._life_s)]
+        waiting = [*pack(fresh.values(), self._tables, self._life_s)]
         while waiting:
             write = waiting.pop()
             try:
@@ -75,7 +78,7 @@ class DynamoUsage:
         return added
 
     async def claim(self, lost: UsageRecord) -> list[UsageRecord]:
-        [write] = pack([lost], self._table, self._life_s, closes=True)
+        [write] = pack([lost], self._tables, self._life_s, closes=True)
         added = Added()
         try:
             await self._remember_tenants(write)

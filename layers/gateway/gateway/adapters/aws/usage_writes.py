@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -42,7 +44,15 @@ def attempts_in(item: Item) -> list[UsageRecord]:
     return sorted((_decode(text) for text in texts), key=lambda record: record.attempt)
 
 
-def pack(records: Iterable[UsageRecord], table: str, life_s: float, *, closes: bool = False) -> Iterator[Write]:
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """`ledger`: for records of what the ledger has yet to know."""
+
+    usage: str
+    ledger: str
+
+
+def pack(records: Iterable[UsageRecord], tables: Tables, life_s: float, *, closes: bool = False) -> Iterator[Write]:
     """Records of one row go together, so that it is written once; those of one request do, for it is one item."""
     requests: dict[tuple[str, str], list[UsageRecord]] = {}
     for record in sorted(records, key=lambda record: (record.of.tenant_id, group_of(record))):
@@ -50,38 +60,39 @@ def pack(records: Iterable[UsageRecord], table: str, life_s: float, *, closes: b
     held: list[UsageRecord] = []
     for attempts in requests.values():
         if _actions([*held, *attempts]) > MAX_ACTIONS:
-            yield Write(held, table, life_s, closes=closes)
+            yield Write(held, tables, life_s, closes=closes)
             held = []
         held += attempts
     if held:
-        yield Write(held, table, life_s, closes=closes)
+        yield Write(held, tables, life_s, closes=closes)
 
 
 def _actions(records: Sequence[UsageRecord]) -> int:
     requests = {(record.of.tenant_id, record.of.request_id) for record in records}
-    return len(requests) + len({(record.of.tenant_id, group_of(record)) for record in records})
+    accounts = {account_id for record in records for account_id in record.unbooked}
+    return len(requests) + len({(record.of.tenant_id, group_of(record)) for record in records}) + len(accounts)
 
 
 class Write:
     """One transaction. `records`: what it still has to write. `closes`: requests that nothing is known of, for ever."""
 
-    def __init__(self, records: list[UsageRecord], table: str, life_s: float, *, closes: bool) -> None:
+    def __init__(self, records: list[UsageRecord], tables: Tables, life_s: float, *, closes: bool) -> None:
         self.records = records
-        self._table, self._life_s, self._closes = table, life_s, closes
+        self._tables, self._life_s, self._closes = tables, life_s, closes
 
     def request(self) -> dict[str, Any]:
         requests = [self._request_action(attempts) for attempts in self._by_request()]
-        return {"TransactItems": [*requests, *self._row_actions()]}
+        return {"TransactItems": [*requests, *self._row_actions(), *self._account_actions()]}
 
     def apart(self) -> list[Write]:
         """The same, one request in each."""
-        return [Write(attempts, self._table, self._life_s, closes=self._closes) for attempts in self._by_request()]
+        return [Write(attempts, self._tables, self._life_s, closes=self._closes) for attempts in self._by_request()]
 
     def drop_what_is_there(self, there_now: Sequence[Item], added: Added) -> bool:
         """Whether conditions of requests did not hold, and so there is less to write now."""
         left: list[UsageRecord] = []
         before = len(self.records)
-        for number, attempts in enumerate(self._by_request()):  # rows come after them, without conditions
+        for number, attempts in enumerate(self._by_request()):  # the rest comes after them, without conditions
             there = there_now[number] if number < len(there_now) else {}
             for record in attempts:
                 if f"a{record.attempt}" in there:
@@ -121,26 +132,23 @@ class Write:
             tenants.setdefault(record.of.tenant_id, []).append(record)
         for tenant_id, records in tenants.items():
             for group, counts in summed(records).items():
-                names = {f"#{number}": name for number, name in enumerate(counts)}
-                values = {f":{number}": {"N": str(count)} for number, count in enumerate(counts.values())}
-                adds = [f"#{number} :{number}" for number in range(len(counts))]
-                update = {"UpdateExpression": f"ADD {', '.join(adds)}"}
-                yield {
-                    "Update": {
-                        "TableName": self._table,
-                        "Key": address_of(f"D#{tenant_id}", f"{group.day} {_names_of(group)}"),
-                        **update,
-                        "ExpressionAttributeNames": names,
-                        "ExpressionAttributeValues": values,
-                    }
-                }
+                row = address_of(f"D#{tenant_id}", f"{group.day} {_names_of(group)}")
+                yield _addition(self._tables.usage, row, counts)
+
+    def _account_actions(self) -> Iterator[Item]:
+        accounts: dict[str, Counter[str]] = {}
+        for record in self.records:
+            for account_id, numbers in record.unbooked.items():
+                accounts.setdefault(account_id, Counter()).update(numbers)
+        for account_id, numbers in accounts.items():
+            yield _addition(self._tables.ledger, {"pk": {"S": account_id}}, numbers)
 
     def _update(
         self, key: Item, sets: list[str], conditions: list[str], names: dict[str, str], values: dict[str, Any]
     ) -> Item:
         return {
             "Update": {
-                "TableName": self._table,
+                "TableName": self._tables.usage,
                 "Key": key,
                 "UpdateExpression": f"SET {', '.join(sets)}",
                 "ConditionExpression": " AND ".join(conditions),
@@ -149,6 +157,20 @@ class Write:
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }
+
+
+def _addition(table: str, key: Item, counts: Mapping[str, int]) -> Item:
+    return {
+        "Update": {
+            "TableName": table,
+            "Key": key,
+            "UpdateExpression": f"ADD {', '.join(f'#{number} :{number}' for number in range(len(counts)))}",
+            "ExpressionAttributeNames": {f"#{number}": name for number, name in enumerate(counts)},
+            "ExpressionAttributeValues": {
+                f":{number}": {"N": str(count)} for number, count in enumerate(counts.values())
+            },
+        }
+    }
 
 
 def _names_of(group: Group) -> str:

@@ -132,7 +132,8 @@ async def _ask(session: aiohttp.ClientSession, target: Target, address: Address)
 
 def _check_head(response: aiohttp.ClientResponse, max_bytes: int) -> None:
     if response.status != 200:
-        raise Failed("upstream_status", f"The site answered with status {response.status}.")
+        said = f"The site answered with status {response.status}."
+        raise Failed("upstream_status", said, response.status)
     encodings = response.headers.getall("Content-Encoding", [])
     if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
         raise Refused("content_encoding", "The site compresses its answer although it was asked not to.")

@@ -35,6 +35,7 @@ class NotFetched(Exception):
 
     status: ClassVar[Literal["refused", "failed"]]
     code: RefusalCode | FailureCode
+    http_status: int | None = None
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -52,10 +53,13 @@ class Refused(NotFetched):
 
 
 class Failed(NotFetched):
-    """It is allowed, but did not work: the site, the network or the storage failed."""
+    """It is allowed, but did not work: the site, the network or the storage failed.
+
+    `http_status`: the site's, where that is the failure.
+    """
 
     status = "failed"
 
-    def __init__(self, code: FailureCode, reason: str) -> None:
+    def __init__(self, code: FailureCode, reason: str, http_status: int | None = None) -> None:
         super().__init__(reason)
-        self.code = code
+        self.code, self.http_status = code, http_status

@@ -4,18 +4,20 @@ One file for each capability (`chat`, `embeddings`, ...) with the protocol of it
 `render` a call as a request, `parse` a 2xx answer, `fail` any other. `provider.py` brings them together.
 """
 
-from gateway.providers.contract.chat import ANY_SCHEMA, CONSTRAINED_SCHEMA, ChatWire, StreamParser
+from gateway.providers.contract.chat import ANY_SCHEMA, CONSTRAINED_SCHEMA, ONE_CALL, ChatWire, StreamParser
 from gateway.providers.contract.embeddings import EmbeddingsWire
 from gateway.providers.contract.images import ImagesWire
 from gateway.providers.contract.media import FileApi, InlineLimits, RemoteFile, for_every_model
 from gateway.providers.contract.provider import Provider, base_url_of, bearer, key_header, setting
 from gateway.providers.contract.speech import SpeechParser, SpeechWire
 from gateway.providers.contract.target import Target
+from gateway.providers.contract.transcription import TranscriptionWire, TranscriptParser
 from gateway.providers.contract.video import VideoWire
 
 __all__ = [
     "ANY_SCHEMA",
     "CONSTRAINED_SCHEMA",
+    "ONE_CALL",
     "ChatWire",
     "EmbeddingsWire",
     "FileApi",
@@ -27,6 +29,8 @@ __all__ = [
     "SpeechWire",
     "StreamParser",
     "Target",
+    "TranscriptParser",
+    "TranscriptionWire",
     "VideoWire",
     "base_url_of",
     "bearer",

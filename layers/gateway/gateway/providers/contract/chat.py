@@ -13,6 +13,7 @@ from gateway.model.reply import Chunk, Reply
 from gateway.providers.contract.target import Target
 
 ANY_SCHEMA, CONSTRAINED_SCHEMA = "json_schema:any", "json_schema:constrained"
+ONE_CALL = "tool:one_call"
 
 
 class StreamParser(Protocol):
@@ -35,6 +36,7 @@ class ChatWire(Protocol):
 
         "json_schema" is for schemas of objects, ANY_SCHEMA beside it for those of other values, too.
         CONSTRAINED_SCHEMA in place of "json_schema": it takes only what `model/constrained_schema.py` makes of one.
+        ONE_CALL: a model that can make several calls of tools at once can be kept to one.
         """
         ...
 

@@ -14,6 +14,7 @@ from gateway.providers.contract.embeddings import EmbeddingsWire
 from gateway.providers.contract.images import ImagesWire
 from gateway.providers.contract.media import NO_LIMITS, FileApi, InlineFor
 from gateway.providers.contract.speech import SpeechWire
+from gateway.providers.contract.transcription import TranscriptionWire
 from gateway.providers.contract.video import VideoWire
 
 Authorize: TypeAlias = Callable[[HttpRequest, Credential, float], HttpRequest]
@@ -52,6 +53,7 @@ class Provider:
     images: dict[str, ImagesWire] = field(default_factory=dict, repr=False)
     videos: dict[str, VideoWire] = field(default_factory=dict, repr=False)
     speech: dict[str, SpeechWire] = field(default_factory=dict, repr=False)
+    transcriptions: dict[str, TranscriptionWire] = field(default_factory=dict, repr=False)
     authorize: Authorize = bearer
     own_urls: tuple[str, ...] = ()
     inline: InlineFor = NO_LIMITS

@@ -31,8 +31,8 @@ from gateway.model.chat import (
     ToolMessage,
 )
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+from gateway.providers.wire.anthropic_replay import own_details
 from gateway.providers.wire.call_ids import CallIds
-from gateway.providers.wire.model_mark import without_foreign
 
 Blocks: TypeAlias = list[Json]
 
@@ -217,8 +217,7 @@ def _assistant(message: AssistantMessage, where: str, model: str) -> str | Block
     if message.audio is not None:
         raise CapabilityNotSupported("Anthropic has no earlier audio to refer to", param=f"{where}.audio")
     content = message.content or message.refusal or ""
-    given = without_foreign(message.reasoning_details or [], model)
-    details = [detail for detail in given if _is_own(detail)]
+    details = own_details(message, where, model)
     calls = [_tool_use(call) for call in message.tool_calls or ()]
     if isinstance(content, str):
         blocks = _woven(details, content, calls)
@@ -231,16 +230,6 @@ def _assistant(message: AssistantMessage, where: str, model: str) -> str | Block
 def _unless_only_thoughts(blocks: Blocks) -> Blocks:
     """A turn without words is refused, and one may not end in thinking: it was cut before it said anything."""
     return blocks if any(block["type"] not in ("thinking", "redacted_thinking") for block in blocks) else []
-
-
-def _is_own(detail: Json) -> bool:
-    """Whether this API made the detail; those of other providers mean nothing to it and are refused by it."""
-    kind = detail.get("type")
-    if kind == "thinking":
-        return isinstance(detail.get("thinking"), str) and isinstance(detail.get("signature"), str)
-    if kind == "text":
-        return isinstance(detail.get("chars"), int)
-    return kind in ("redacted_thinking", "compaction") or str(kind).endswith(("tool_use", "_tool_result"))
 
 
 def _woven(details: Blocks, text: str, calls: Blocks) -> Blocks:
@@ -266,11 +255,11 @@ def _woven(details: Blocks, text: str, calls: Blocks) -> Blocks:
 
 
 def _tool_use(call: ToolCall) -> Json:
-    """`extra_content.anthropic` holds members of the block that the normalised call has no word for."""
+    """`extra_content.anthropic` may hold who called, for which the normalised call has no word."""
     block: Json = {"type": "tool_use", "id": CALL_IDS.of(call.id), "name": call.function.name}
     block["input"] = _input(call.function.arguments)
     extra = (call.extra_content or {}).get("anthropic")
-    return {**extra, **block} if isinstance(extra, dict) else block
+    return {**block, "caller": extra["caller"]} if isinstance(extra, dict) and "caller" in extra else block
 
 
 def _input(arguments: str) -> msgspec.Raw | Json:

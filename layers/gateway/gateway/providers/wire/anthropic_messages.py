@@ -15,7 +15,7 @@ from gateway.model.errors import InvalidRequest
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
-from gateway.providers.contract import CONSTRAINED_SCHEMA, Target
+from gateway.providers.contract import CONSTRAINED_SCHEMA, ONE_CALL, Target
 from gateway.providers.wire.anthropic_parse import fail_message, parse_message
 from gateway.providers.wire.anthropic_render import request_body
 from gateway.providers.wire.anthropic_stream import MessageStream
@@ -42,7 +42,7 @@ class AnthropicMessages:
     stream_in_body: bool = True
 
     def formats(self, _call: ChatCall, _model: ModelFacts) -> frozenset[str]:
-        return frozenset({"text", CONSTRAINED_SCHEMA})
+        return frozenset({"text", CONSTRAINED_SCHEMA, ONE_CALL})
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         options = dict(call.options_for(target.provider))

@@ -11,7 +11,10 @@ from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, FunctionTool, Json, JsonObjectFormat, JsonSchemaFormat, NamedToolChoice, Tool
 from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.wire.anthropic_content import Blocks, conversation
+from gateway.providers.wire.anthropic_replay import THOUGHTS
 from gateway.providers.wire.lacking import refuse, refuse_metadata, refuse_obfuscation
+from gateway.providers.wire.strict_tools import StrictTools
+from gateway.providers.wire.thinking_turn import in_the_turn
 
 DEFAULT_MAX_TOKENS = 4096
 """`max_tokens` is mandatory. Sent when neither the client nor the catalog knows a limit: every model allows it."""
@@ -52,9 +55,10 @@ def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
         body["metadata"] = {"user_id": user}
     if call.service_tier is not None:
         body["service_tier"] = _service_tier(call.service_tier)
-    body |= _tools(call, turns, options)
+    body |= _tools(call, model, turns, options)
     body |= _sampling(call, model)
-    body |= _thinking(call, model, max_tokens)
+    thinking = _thinking(call, model, max_tokens)
+    body |= thinking if "thinking" in options else in_the_turn(thinking, turns, model, _is_thought, _is_result)
     if output_format := _output_format(call):
         body["output_config"] = {**body.get("output_config", {}), "format": output_format}
     return body
@@ -99,35 +103,44 @@ def _thinking(call: ChatCall, model: ModelFacts, max_tokens: int) -> Json:
     return {"thinking": {"type": "enabled", "budget_tokens": budget_tokens}}
 
 
+def _is_thought(block: Json) -> bool:
+    return block["type"] in THOUGHTS
+
+
+def _is_result(block: Json) -> bool:
+    return bool(block["type"] == "tool_result")
+
+
 def _service_tier(tier: str) -> str:
     if tier not in SERVICE_TIERS:
         raise CapabilityNotSupported(f"Anthropic has no service tier {tier!r}", param="service_tier")
     return SERVICE_TIERS[tier]
 
 
-def _tool(tool: Tool, where: str) -> Json:
+def _tool(tool: Tool, where: str, strict: StrictTools) -> Json:
     if not isinstance(tool, FunctionTool):
         raise CapabilityNotSupported("Only function tools can be sent to Anthropic", param=where)
     function = tool.function
     block: Json = {"name": function.name}
     if function.description is not None:
         block["description"] = function.description
-    block["input_schema"] = {"type": "object", **(function.parameters or {"properties": {}})}
-    if function.strict:
+    block["input_schema"], is_strict = strict.schema(function)
+    if is_strict:
         block["strict"] = True
     if tool.cache_control is not None:
         block["cache_control"] = tool.cache_control
     return block
 
 
-def _tools(call: ChatCall, turns: Blocks, options: Json) -> Json:
+def _tools(call: ChatCall, model: ModelFacts, turns: Blocks, options: Json) -> Json:
     """A conversation that has used tools is refused without any: it gets them by name, and none to choose.
 
     Source: https://github.com/BerriAI/litellm/pull/27620
     """
     members: Json = {}
     if call.tools:
-        members["tools"] = [_tool(tool, f"tools[{position}]") for position, tool in enumerate(call.tools)]
+        strict = StrictTools(call, model)
+        members["tools"] = [_tool(tool, f"tools[{position}]", strict) for position, tool in enumerate(call.tools)]
     has_tools = bool(call.tools or options.get("tools"))
     if not has_tools and call.tool_choice in (None, "auto", "none") and (used := _tools_used(turns)):
         return {"tools": [{"name": name, "input_schema": {"type": "object"}} for name in used], "tool_choice": NO_TOOL}

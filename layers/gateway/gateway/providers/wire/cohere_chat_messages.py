@@ -25,6 +25,7 @@ from gateway.model.chat import (
     UserMessage,
 )
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+from gateway.providers.wire.replayed import check_members, replayed
 
 THINKING = "cohere.thinking"
 TOOL_PLAN = "cohere.tool_plan"
@@ -116,7 +117,7 @@ def _assistant(message: AssistantMessage, where: str) -> Json:
         raise CapabilityNotSupported("Cohere continues no messages.", param=f"{where}.prefix")
     rendered: Json = {"role": "assistant"}
     # Blocks of another provider, after a fallback or a change of models, are not for this one.
-    if plans := [str(block.get("tool_plan", "")) for block in _blocks(message, TOOL_PLAN)]:
+    if plans := _thoughts(message, TOOL_PLAN, "tool_plan", where):
         rendered["tool_plan"] = "".join(plans)
     if (content := _said(message, where)) is not None:
         rendered["content"] = content
@@ -131,7 +132,7 @@ def _said(message: AssistantMessage, where: str) -> str | list[Json] | None:
     """Thoughts come before the text. A refusal of an earlier reply is text."""
     said = message.refusal
     thoughts = [
-        {"type": "thinking", "thinking": str(block.get("thinking", ""))} for block in _blocks(message, THINKING)
+        {"type": "thinking", "thinking": thought} for thought in _thoughts(message, THINKING, "thinking", where)
     ]
     if isinstance(message.content, list):
         return [*thoughts, *_parts(message.content, message, f"{where}.content")]
@@ -142,5 +143,8 @@ def _said(message: AssistantMessage, where: str) -> str | list[Json] | None:
     return [*thoughts, {"type": "text", "text": said}] if said else thoughts
 
 
-def _blocks(message: AssistantMessage, kind: str) -> list[Json]:
-    return [block for block in message.reasoning_details or () if block.get("type") == kind]
+def _thoughts(message: AssistantMessage, kind: str, member: str, where: str) -> list[str]:
+    own = [(at, detail) for at, detail in replayed(message, where) if detail.get("type") == kind]
+    for at, detail in own:
+        check_members(detail, {member: str}, at)
+    return [detail[member] for _, detail in own]

@@ -14,7 +14,7 @@ from gateway.model.chat import ChatCall
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
-from gateway.providers.contract import CONSTRAINED_SCHEMA, Target
+from gateway.providers.contract import CONSTRAINED_SCHEMA, ONE_CALL, Target
 from gateway.providers.wire.converse_failures import failure_of
 from gateway.providers.wire.converse_parse import parse_answer
 from gateway.providers.wire.converse_render import request_body
@@ -28,8 +28,9 @@ class Converse:
     HTTP clients decode an encoded colon before they send it, and then a signature of the encoded one does not hold.
     """
 
-    def formats(self, _call: ChatCall, _model: ModelFacts) -> frozenset[str]:
-        return frozenset({"text", CONSTRAINED_SCHEMA})
+    def formats(self, _call: ChatCall, model: ModelFacts) -> frozenset[str]:
+        one_call = {ONE_CALL} if model.dialect == "anthropic" else set()
+        return frozenset({"text", CONSTRAINED_SCHEMA, *one_call})
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         options = call.options_for(target.provider)

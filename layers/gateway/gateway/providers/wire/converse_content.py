@@ -28,11 +28,10 @@ from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.wire.anthropic_content import ASSISTANT_FIRST
 from gateway.providers.wire.call_ids import CallIds
 from gateway.providers.wire.converse_media import DocumentNames, media_block
-from gateway.providers.wire.model_mark import without_foreign
+from gateway.providers.wire.converse_replay import BLOCKS, own_details
 
 Blocks: TypeAlias = list[Json]
 
-OPAQUE_KINDS = ("reasoningContent", "toolUse", "toolResult")
 RESULT_KINDS = ("text", "image", "document", "video", "cachePoint")
 # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolUseBlock.html; Claude takes no dots and colons
 CALL_IDS = CallIds(r"[a-zA-Z0-9_-]{1,64}", 32)
@@ -137,35 +136,15 @@ class Conversation:
         if message.audio is not None:
             raise CapabilityNotSupported("Bedrock has no earlier audio to refer to", param=f"{where}.audio")
         content = message.content or message.refusal or ""
-        given = without_foreign(message.reasoning_details or [], self._model.id)
-        details = [own for detail in given if (own := self._own(detail)) is not None]
+        details = own_details(message, where, self._model)
         calls = [_tool_use(call) for call in message.tool_calls or ()]
         if isinstance(content, str):
             blocks = _woven(details, content, calls)
         else:
-            opaque = [_opaque(detail) for detail in details if detail["type"] in OPAQUE_KINDS]
+            opaque = [_opaque(detail) for detail in details if detail["type"] in BLOCKS]
             blocks = [*opaque, *self._texts(content, where), *calls]
         self.has_tools = self.has_tools or any("toolUse" in block for block in blocks)
         return blocks if any("reasoningContent" not in block for block in blocks) else []
-
-    def _own(self, detail: Json) -> Json | None:
-        """The detail when this API made it, or another host of the same Claude: its signatures hold on all of them.
-
-        Details of other providers mean nothing to Bedrock and are refused by it. Source:
-        https://platform.claude.com/docs/en/build-with-claude/extended-thinking#thinking-encryption
-        """
-        kind = detail.get("type")
-        if kind in OPAQUE_KINDS:
-            return detail if isinstance(detail.get(str(kind)), dict) else None
-        if kind == "text":
-            return detail if isinstance(detail.get("chars"), int) else None
-        if kind == "tool_use":
-            return detail
-        thought, signature = detail.get("thinking"), detail.get("signature")
-        if self._model.dialect == "anthropic" and isinstance(thought, str) and isinstance(signature, str):
-            said = {"reasoningText": {"text": thought, "signature": signature}}
-            return {"type": "reasoningContent", "reasoningContent": said}
-        return None
 
 
 def _opaque(detail: Json) -> Json:

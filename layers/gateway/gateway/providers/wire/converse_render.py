@@ -10,9 +10,11 @@ import msgspec
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, FunctionTool, Json, JsonObjectFormat, JsonSchemaFormat, NamedToolChoice, Tool
 from gateway.model.errors import CapabilityNotSupported
-from gateway.providers.wire.converse_content import Conversation, cache_point, in_words
+from gateway.providers.wire.converse_content import Blocks, Conversation, cache_point, in_words
 from gateway.providers.wire.converse_dialects import additional_fields, output_limit_tokens
 from gateway.providers.wire.lacking import metadata_to_send, refuse, refuse_obfuscation
+from gateway.providers.wire.strict_tools import StrictTools
+from gateway.providers.wire.thinking_turn import in_the_turn
 
 TOOL_CHOICES = {"auto": "auto", "required": "any"}
 SERVICE_TIERS = ("default", "flex", "priority", "reserved")
@@ -36,11 +38,14 @@ def request_body(call: ChatCall, model: ModelFacts, options: Json) -> Json:
         body["system"] = conversation.system
     if config := _inference_config(call, model):
         body["inferenceConfig"] = config
-    if config := _tool_config(call):
+    if config := _tool_config(call, model):
         body["toolConfig"] = config
     elif conversation.has_tools and "toolConfig" not in options:
         body["messages"] = in_words(conversation.turns)
-    if fields := additional_fields(call, model):
+    fields = additional_fields(call, model)
+    if model.dialect == "anthropic" and "thinking" not in options.get("additionalModelRequestFields", {}):
+        fields = _in_the_turn(fields, conversation.turns, model)
+    if fields:
         body["additionalModelRequestFields"] = fields
     if text_format := _text_format(call):
         body["outputConfig"] = {"textFormat": text_format}
@@ -67,15 +72,16 @@ def _inference_config(call: ChatCall, model: ModelFacts) -> Json:
     return {name: value for name, value in config.items() if value is not None}
 
 
-def _tool_config(call: ChatCall) -> Json:
+def _tool_config(call: ChatCall, model: ModelFacts) -> Json:
     """Bedrock has no choice "none": the tools are left out instead."""
     choice = call.tool_choice
     if choice == "none":
         return {}
     config: Json = {}
     if call.tools:
+        strict = StrictTools(call, model)
         config["tools"] = [
-            block for position, tool in enumerate(call.tools) for block in _tool(tool, f"tools[{position}]")
+            block for position, tool in enumerate(call.tools) for block in _tool(tool, f"tools[{position}]", strict)
         ]
     if isinstance(choice, NamedToolChoice):
         config["toolChoice"] = {"tool": {"name": choice.function.name}}
@@ -84,17 +90,32 @@ def _tool_config(call: ChatCall) -> Json:
     return config
 
 
-def _tool(tool: Tool, where: str) -> list[Json]:
+def _tool(tool: Tool, where: str, strict: StrictTools) -> list[Json]:
     if not isinstance(tool, FunctionTool):
         raise CapabilityNotSupported("Only function tools can be sent to Bedrock", param=where)
     function = tool.function
     spec: Json = {"name": function.name}
     if function.description:
         spec["description"] = function.description
-    spec["inputSchema"] = {"json": {"type": "object", **(function.parameters or {"properties": {}})}}
-    if function.strict:
+    schema, is_strict = strict.schema(function)
+    spec["inputSchema"] = {"json": schema}
+    if is_strict:
         spec["strict"] = True
     return [{"toolSpec": spec}, *([cache_point(tool.cache_control)] if tool.cache_control is not None else [])]
+
+
+def _in_the_turn(fields: Json, turns: Blocks, model: ModelFacts) -> Json:
+    told = {name: value for name, value in fields.items() if name == "thinking"}
+    others = {name: value for name, value in fields.items() if name != "thinking"}
+    return {**others, **in_the_turn(told, turns, model, _is_thought, _is_result)}
+
+
+def _is_thought(block: Json) -> bool:
+    return "reasoningContent" in block
+
+
+def _is_result(block: Json) -> bool:
+    return "toolResult" in block
 
 
 def _service_tier(tier: str) -> str:

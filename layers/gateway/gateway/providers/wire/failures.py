@@ -18,6 +18,8 @@ from gateway.model.usage import TokenUsage
 
 MAX_REASON_CHARS = 500
 MAX_DIGITS, MAX_WAIT_S = 12, 86_400
+OUR_KEY = re.compile(r"Incorrect(?: |%20)API(?: |%20)key(?: |%20)provided", re.IGNORECASE)
+"""How xAI's 400 to a wrong key begins, which speaks of no request: https://github.com/openai/codex/issues/1352"""
 _CODE = re.compile(r"(?!sk-|key|Bearer|AIza|gsk_|Authorization)[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _PRIVATE = re.compile(
     r"https?://\S+"
@@ -78,6 +80,8 @@ def _by_status(
     provider: str, response: HttpResponse, code: str | None, reason: str | None, param: str | None
 ) -> ProviderFailure:
     status = response.status
+    if status == 400 and reason and OUR_KEY.match(reason):
+        status = 401
     code = code if code is not None and _CODE.fullmatch(code) else None
     wait_s = retry_after_s(response.headers)
     if status in (400, 422):

@@ -25,6 +25,7 @@ from gateway.model.chat import (
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.providers.contract import Target
 from gateway.providers.wire.gemini_media import media_entry, media_part
+from gateway.providers.wire.gemini_replay import own_details
 
 Parts: TypeAlias = list[Json]
 
@@ -125,8 +126,7 @@ class Conversation:
         texts = self._texts(message.content or message.refusal or "", where)
         media = [media_entry(entry, f"{where}.media[{at}]") for at, entry in enumerate(message.media or ())]
         calls = self._calls(message.tool_calls or [])
-        details = [detail for detail in message.reasoning_details or () if _is_own(detail)]
-        if details:
+        if details := own_details(message, where):
             return _woven(details, "".join(part["text"] for part in texts), media, calls)
         return [part for part in texts if part["text"]] + media + [part for _, part in calls]
 
@@ -187,30 +187,14 @@ def _object(text: str) -> msgspec.Raw | None:
     return msgspec.Raw(text)
 
 
-def _is_own(detail: Json) -> bool:
-    """Whether `gemini_parts` made the detail; those of other providers mean nothing here and are left out."""
-    signature = detail.get("thought_signature")
-    if signature is not None and not isinstance(signature, str):
-        return False
-    match detail.get("type"):
-        case "gemini.text":
-            return isinstance(chars := detail.get("chars"), int) and chars >= 0
-        case "gemini.part":
-            return isinstance(detail.get("part"), dict)
-        case "gemini.media":
-            return True
-        case "gemini.call":
-            return isinstance(detail.get("id"), str)
-    return False
-
-
 def _woven(details: list[Json], text: str, media: Parts, calls: list[tuple[str, Json]]) -> Parts:
     """The parts as they stood in the reply (see `gemini_parts.Places`), then what the details do not place."""
     parts: Parts = []
     for detail in details:
         if detail["type"] == "gemini.text":
-            parts.append(_signed({"text": text[: detail["chars"]]}, detail))
-            text = text[detail["chars"] :]
+            chars = max(0, detail["chars"])
+            parts.append(_signed({"text": text[:chars]}, detail))
+            text = text[chars:]
         elif detail["type"] == "gemini.part":
             parts.append(detail["part"])
         elif detail["type"] == "gemini.media":

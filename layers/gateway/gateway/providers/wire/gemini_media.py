@@ -85,13 +85,11 @@ def own_type(content_type: str) -> str:
 
 
 def media_entry(entry: Json, where: str) -> Json:
-    """An entry of an earlier reply's `media`, with its bytes in `data` or a link in `url`."""
-    data, mime_type, url = entry.get("data"), entry.get("content_type"), entry.get("url")
+    """An entry of an earlier reply's `media`, with its bytes in `data`: no address in it has been looked at."""
+    data, mime_type = entry.get("data"), entry.get("content_type")
     if isinstance(data, str) and isinstance(mime_type, str):
         return {"inlineData": {"mimeType": mime_type, "data": data}}
-    if isinstance(url, str):
-        return _located(url, f"{where}.url", mime_type if isinstance(mime_type, str) else None)
-    raise CapabilityNotSupported("Gemini needs the data or the URL of earlier media", param=where)
+    raise CapabilityNotSupported("Gemini needs the data of earlier media", param=where)
 
 
 def _one_detail(detail: str | None, where: str) -> None:
@@ -113,15 +111,15 @@ def _file(part: FilePart, where: str, files_root: str) -> Json:
         file_id = f"{files_root}/{file_id}"
     if not file_id.startswith(REFERENCES) and not file_id.startswith(f"{files_root}/files/"):
         raise CapabilityNotSupported("Gemini does not know this file", param=f"{where}.file.file_id")
-    return _reference(file_id, None)
+    return _reference(file_id)
 
 
-def _located(url: str, where: str, mime_type: str | None = None) -> Json:
+def _located(url: str, where: str) -> Json:
     """Gemini fetches public and presigned https links, YouTube videos, Cloud Storage objects and its own files."""
     if url.startswith("data:"):
         return _inline(url, where)
     if url.startswith(REFERENCES):
-        return _reference(url, mime_type)
+        return _reference(url)
     raise CapabilityNotSupported("Gemini takes https: and data: URLs", param=where)
 
 
@@ -133,8 +131,8 @@ def _inline(url: str, where: str) -> Json:
     return {"inlineData": {"mimeType": mime_type, "data": data}}
 
 
-def _reference(url: str, mime_type: str | None) -> Json:
+def _reference(url: str) -> Json:
     """`mimeType` is told where the URL tells it. The Gemini API can do without, Vertex AI cannot."""
     ending = url.partition("?")[0].partition("#")[0].rpartition("/")[2].rpartition(".")[2].lower()
-    mime_type = mime_type or MIME_TYPES.get(ending) or (YOUTUBE_TYPE if url.startswith(YOUTUBE) else None)
+    mime_type = MIME_TYPES.get(ending) or (YOUTUBE_TYPE if url.startswith(YOUTUBE) else None)
     return {"fileData": {"mimeType": mime_type, "fileUri": url} if mime_type else {"fileUri": url}}

@@ -153,11 +153,14 @@ class CandidateReader:
         self.calls += 1
 
     def _add_other(self, gathered: Gathered, part: Part, data: bytes, place: tuple[int, int]) -> None:
-        """Thoughts are readable and need not come back, unless signed; images among them are drafts."""
+        """Thoughts are readable and need not come back, unless signed; images among them are drafts, and never do.
+
+        Source: https://ai.google.dev/gemini-api/docs/image-generation#thought-signatures (2026-11)
+        """
         if part.thought:
             if part.text:
                 gathered.reasoning = part.text if gathered.reasoning is None else gathered.reasoning + part.text
-            if not part.thought_signature:
+            if not part.thought_signature or part.inline_data is not None:
                 return
         raw = _ANY.decode(data)["candidates"][place[0]]["content"]["parts"][place[1]]
         if raw:

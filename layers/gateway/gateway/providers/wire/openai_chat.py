@@ -9,7 +9,7 @@ from gateway.model.chat import ChatCall
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
-from gateway.providers.contract import Target
+from gateway.providers.contract import ONE_CALL, Target
 from gateway.providers.wire.openai_chat_failure import refusal
 from gateway.providers.wire.openai_chat_parse import reply
 from gateway.providers.wire.openai_chat_quirks import Quirks
@@ -25,7 +25,8 @@ class OpenAiChat:
 
     def formats(self, call: ChatCall, _model: ModelFacts) -> frozenset[str]:
         there = {name for name in ("tools", "stream") if getattr(call, name)}
-        return frozenset({"text"}) if there & self.quirks.formats_without else self.quirks.formats
+        known = frozenset({"text"}) if there & self.quirks.formats_without else self.quirks.formats
+        return known if "parallel_tool_calls" in self.quirks.lacks else known | {ONE_CALL}
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         accept = "text/event-stream" if call.stream else "application/json"

@@ -29,6 +29,7 @@ from gateway.model.chat import (
 )
 from gateway.providers.wire.lacking import lacking
 from gateway.providers.wire.openai_chat_quirks import Quirks
+from gateway.providers.wire.openai_chat_replay import reasoning_blocks, thinking_parts
 
 Rendered: TypeAlias = Any
 """A struct that is sent unchanged, or a plain object."""
@@ -127,23 +128,19 @@ def _assistant(message: AssistantMessage, where: str, provider: str, quirks: Qui
         raise lacking(provider, f"{where}.prefix", "'prefix' on messages")
     if message.prefix is not None and quirks.prefix:
         result["prefix"] = message.prefix
-    _take_back_reasoning(result, message, quirks)
+    _take_back_reasoning(result, message, where, quirks)
     return result
 
 
-def _take_back_reasoning(result: Json, message: AssistantMessage, quirks: Quirks) -> None:
+def _take_back_reasoning(result: Json, message: AssistantMessage, where: str, quirks: Quirks) -> None:
     if quirks.reasoning and message.reasoning_content is not None:
         result[quirks.reasoning] = message.reasoning_content
-    blocks = message.reasoning_details or []
     if quirks.reasoning_blocks == "reasoning_details":
-        # Blocks of another provider, after a fallback or a change of models, are not for this one.
-        if own := [block for block in blocks if str(block.get("type", "")).startswith("reasoning.")]:
+        if own := reasoning_blocks(message, where):
             result["reasoning_details"] = own
-    elif quirks.reasoning_blocks == "content":
-        own = [block for block in blocks if block.get("type") == "thinking" and isinstance(block.get("thinking"), list)]
-        if own:
-            text = result.get("content") or []
-            result["content"] = own + (text if isinstance(text, list) else [{"type": "text", "text": text}])
+    elif quirks.reasoning_blocks == "content" and (own := thinking_parts(message, where)):
+        text = result.get("content") or []
+        result["content"] = own + (text if isinstance(text, list) else [{"type": "text", "text": text}])
 
 
 def _calls(calls: list[ToolCall], quirks: Quirks) -> list[ToolCall]:

@@ -9,7 +9,7 @@ from gateway.model.chat import ChatCall
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
-from gateway.providers.contract import Target
+from gateway.providers.contract import ONE_CALL, Target
 from gateway.providers.wire.openai_chat_failure import refusal
 from gateway.providers.wire.openai_chat_quirks import Quirks
 from gateway.providers.wire.openai_responses_parse import reply
@@ -46,7 +46,7 @@ class OpenAiResponses:
     quirks: Quirks = STANDARD
 
     def formats(self, _call: ChatCall, _model: ModelFacts) -> frozenset[str]:
-        return self.quirks.formats
+        return self.quirks.formats | {ONE_CALL}
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         accept = "text/event-stream" if call.stream else "application/json"

@@ -38,10 +38,9 @@ def _said(delta: Delta) -> ChunkChoice:
 
 
 class Answer:
-    """`index` is everywhere the item's place in the output. `stored`: the provider keeps the response."""
+    """`index` is everywhere the item's place in the output."""
 
     def __init__(self, provider: str) -> None:
-        self.stored = False
         self.calls = 0
         self.begun = False
         self._provider = provider
@@ -152,7 +151,7 @@ class Answer:
             thought = lead + BETWEEN_THOUGHTS.join(parts)
             self._thought = (index, "", 0)
         media, bare = image(item)
-        kept = is_worth_keeping(item, stored=self.stored)
+        kept = is_worth_keeping(item)
         details = self._places.item(bare, pictured=media is not None) if kept else None
         if thought is None and details is None:
             return None

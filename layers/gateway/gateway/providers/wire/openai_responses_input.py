@@ -28,7 +28,8 @@ from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.contract import Target
 from gateway.providers.wire.call_ids import CallIds
 from gateway.providers.wire.openai_chat_quirks import Quirks
-from gateway.providers.wire.openai_responses_items import CALL, CALL_MEMBERS, ITEM, TEXT, with_image
+from gateway.providers.wire.openai_responses_items import CALL, CALL_MEMBERS, TEXT, with_image
+from gateway.providers.wire.openai_responses_replay import own_details
 
 # "Invalid 'input[3].call_id': string too long", beyond 64: https://github.com/decolua/9router/issues/393
 CALL_IDS = CallIds(r".{1,64}", 40)
@@ -109,21 +110,10 @@ def _assistant(message: AssistantMessage, where: str, target: Target) -> list[Js
             _refuse(target, f"{where}.{name}", what)
     if message.prefix:
         _refuse(target, f"{where}.prefix", "'prefix' on messages")
-    details = [detail for detail in message.reasoning_details or () if _is_own(detail, target)]
     turn = _Turn(message, f"{where}.content", target)
-    for detail in details:
+    for detail in own_details(message, where, target.provider):
         turn.place(detail)
     return turn.whole()
-
-
-def _is_own(detail: Json, target: Target) -> bool:
-    """Whether this provider made it. What another one encrypted, it refuses, also where both speak this API."""
-    if detail.get("provider") != target.provider:
-        return False
-    kind, chars = detail.get("type"), detail.get("chars")
-    if kind == ITEM:
-        return isinstance(detail.get("item"), dict)
-    return kind == CALL or (kind == TEXT and isinstance(chars, int) and chars >= 0)
 
 
 class _Turn:
@@ -139,7 +129,7 @@ class _Turn:
 
     def place(self, detail: Json) -> None:
         if detail["type"] == TEXT:
-            chars = detail["chars"]
+            chars = max(0, detail["chars"])
             self._say(self._text[:chars], detail.get("phase"))
             self._text = self._text[chars:]
         elif detail["type"] == CALL:

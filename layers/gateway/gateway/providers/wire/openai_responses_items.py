@@ -65,14 +65,9 @@ def thoughts(item: Json) -> list[str]:
     return [said for part in parts if (said := text(part.get("text")))]
 
 
-def is_worth_keeping(item: Json, *, stored: bool) -> bool:
-    """Reasoning that neither is in the item nor stored at the provider cannot be referred to.
-
-    Source: https://github.com/vercel/ai/issues/7543 ("Items are not persisted when `store` is set to false").
-    """
-    if item.get("type") != "reasoning":
-        return True
-    return stored or bool(item.get("encrypted_content") or item.get("content"))
+def is_worth_keeping(item: Json) -> bool:
+    """Reasoning that is not in its item is the name of what the provider may have stored, which does not go back."""
+    return item.get("type") != "reasoning" or bool(item.get("encrypted_content") or item.get("content"))
 
 
 def citations(parts: list[Json], start: int) -> list[Json]:

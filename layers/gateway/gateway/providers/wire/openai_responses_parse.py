@@ -43,7 +43,6 @@ class WireResponse(msgspec.Struct):
     error: Any = None
     incomplete_details: Any = None
     service_tier: Any = None
-    store: Any = None
     tool_usage: Any = None
     content_filters: Any = None
 
@@ -66,7 +65,7 @@ def reply(response: HttpResponse, target: Target, quirks: Quirks) -> Reply:
     if not isinstance(whole.output, list):
         raise ProviderError(f"{target.provider} answered without output.")
     answer = Answer(target.provider)
-    return fold([opening(whole, answer), *unstreamed(whole, answer), ending(whole, answer, quirks)])
+    return fold([opening(whole), *unstreamed(whole, answer), ending(whole, answer, quirks)])
 
 
 def check(whole: WireResponse, target: Target, quirks: Quirks) -> None:
@@ -86,9 +85,8 @@ def broken(error: Any, target: Target, quirks: Quirks) -> ProviderFailure:
     return interruption(error, target, quirks)
 
 
-def opening(whole: WireResponse, answer: Answer) -> Chunk:
+def opening(whole: WireResponse) -> Chunk:
     """Who answers."""
-    answer.stored = whole.store is True
     return Chunk(
         choices=[ChunkChoice(index=0, delta=Delta(role="assistant"))],
         id=text(whole.id),

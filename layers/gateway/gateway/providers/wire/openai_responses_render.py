@@ -74,12 +74,13 @@ def _plain(call: ChatCall, quirks: Quirks) -> Json:
 
 
 def _include(call: ChatCall, target: Target) -> list[str]:
-    """Reasoning that nobody stores has to come back with the next turn; models that do not reason refuse to encrypt it.
+    """Reasoning has to come back with the next turn, also where the reply is stored: what is stored belongs to an
+    account that all tenants share. Models that do not reason refuse to encrypt it.
 
     Source: https://github.com/pydantic/pydantic-ai/issues/2865 ("Encrypted content is not supported with this model").
     """
     reasons = target.model.reasoning_by is not None or "reasoning" in target.model.capabilities
-    include = [ENCRYPTED_REASONING] if reasons and not call.store else []
+    include = [ENCRYPTED_REASONING] if reasons else []
     return [*include, LOGPROBS] if call.logprobs else include
 
 

@@ -86,7 +86,7 @@ class ResponseStream:
     def _begin(self, event: WireEvent) -> Iterator[Chunk]:
         if not self._opened:
             self._opened = True
-            yield opening(decoded(event.response, self._target), self._answer)
+            yield opening(decoded(event.response, self._target))
 
     def _item_added(self, event: WireEvent) -> Iterator[Chunk]:
         if isinstance(event.item, dict) and (told := self._answer.added(event.output_index, event.item)) is not None:

@@ -1,6 +1,7 @@
 """Runway's tasks: a video of a text or of a picture is begun, looked at until it is there, and can be stopped.
 
-Sources: https://docs.dev.runwayml.com/api, https://github.com/runwayml/sdk-python (2026-11).
+Sources: https://docs.dev.runwayml.com/api, https://github.com/runwayml/sdk-python (2026-11). What is moderated costs
+the same as what is made: https://docs.dev.runwayml.com/api-details/moderation
 """
 
 from __future__ import annotations
@@ -16,11 +17,10 @@ from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.video import VideoOrder, VideoState
 from gateway.providers.contract import Target
 from gateway.providers.wire.failures import failure, public_reason
-from gateway.providers.wire.options import with_options
-from gateway.providers.wire.video_answer import data_url, decoded
+from gateway.providers.wire.video_answer import WITHOUT_VIDEO, data_url, decoded, with_allowed
 
 VERSION = {"x-runway-version": "2024-11-06"}
-RESERVED = frozenset({"model", "promptText", "promptImage", "duration", "ratio"})
+OPTIONS = ("contentModeration", "seed")
 _WAITING, _SAFETY = ("PENDING", "THROTTLED"), "SAFETY."
 
 
@@ -62,7 +62,7 @@ class RunwayTasks:
         }
         if order.picture is not None:
             body["promptImage"] = data_url(order.picture)
-        body = with_options(body, order.options, target.provider, RESERVED)
+        body = with_allowed(body, order, target, OPTIONS)
         path = "text_to_video" if order.picture is None else "image_to_video"
         headers = {"content-type": "application/json", **VERSION}
         return HttpRequest("POST", f"{target.base_url}/v1/{path}", headers, msgspec.json.encode(body))
@@ -81,10 +81,12 @@ class RunwayTasks:
             return VideoState("running", None if task.progress is None else int(task.progress * 100))
         if task.status == "SUCCEEDED" and task.output:
             return VideoState("completed", 100, task.output[0])
+        if task.status == "SUCCEEDED":
+            return VideoState("failed", message=WITHOUT_VIDEO, code=task.status, is_charged=True)
         if task.status in ("FAILED", "CANCELLED"):
-            code = task.failure_code or task.status
-            is_refused = code.startswith(_SAFETY)
-            return VideoState("failed", message=public_reason(task.failure or ""), code=code, is_refused=is_refused)
+            message, code = public_reason(task.failure or ""), task.failure_code or task.status
+            is_moderated = code.startswith(_SAFETY)
+            return VideoState("failed", message=message, code=code, is_refused=is_moderated, is_charged=is_moderated)
         raise ProviderError(f"{target.provider} sent something that is no state of a video.")
 
     def download(self, _source: str, _target: Target) -> HttpRequest | None:

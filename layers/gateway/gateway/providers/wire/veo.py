@@ -1,7 +1,8 @@
 """Google's Veo: predictLongRunning begins an operation, which is looked at until it is done.
 
 Sources: https://ai.google.dev/gemini-api/docs/veo, https://ai.google.dev/api/models#method:-models.predictlongrunning
-(2026-11). The finished video is downloaded with the key, from where Google redirects to its storage.
+(2026-11). The finished video is downloaded with the key, from where Google redirects to its storage. What it blocks is
+not charged: "You will not be charged if your video is blocked from generating".
 """
 
 from __future__ import annotations
@@ -14,18 +15,15 @@ from msgspec import Struct, field
 
 from gateway.model.chat import Json
 from gateway.model.http import HttpRequest, HttpResponse
-from gateway.model.provider_errors import ProviderError, ProviderFailure
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.video import VideoOrder, VideoState
 from gateway.providers.contract import Target
 from gateway.providers.wire.failures import public_reason
 from gateway.providers.wire.gemini_failures import failure_of
-from gateway.providers.wire.options import with_options
-from gateway.providers.wire.video_answer import decoded
+from gateway.providers.wire.video_answer import WITHOUT_VIDEO, decoded, with_allowed
 
-RESERVED = frozenset(
-    {"prompt", "image", "durationSeconds", "resolution", "aspectRatio", "sampleCount", "numberOfVideos"}
-)
-"""`provider_options` are members of `parameters`; the price depends on these."""
+OPTIONS = ("negativePrompt", "personGeneration", "seed")
+"""Members of `parameters`."""
 
 
 class Status(Struct):
@@ -77,7 +75,7 @@ class Veo:
             "resolution": order.resolution,
             "aspectRatio": order.aspect_ratio,
         }
-        parameters = with_options(parameters, order.options, target.provider, RESERVED)
+        parameters = with_allowed(parameters, order, target, OPTIONS)
         url = f"{target.base_url}/v1beta/models/{quote(target.model.id, safe='')}:predictLongRunning"
         body = msgspec.json.encode({"instances": [instance], "parameters": parameters})
         return HttpRequest("POST", url, {"content-type": "application/json"}, body)
@@ -103,7 +101,7 @@ class Veo:
         if made.rai_media_filtered_reasons:
             reason = public_reason(made.rai_media_filtered_reasons[0])
             return VideoState("failed", message=reason, code=_FILTERED, is_refused=True)
-        raise ProviderError(f"{target.provider} finished without a video.")
+        return VideoState("failed", message=WITHOUT_VIDEO, code="done")
 
     def download(self, source: str, target: Target) -> HttpRequest | None:
         """The key goes to Google's own address only."""

@@ -1,10 +1,13 @@
 """xAI's videos: one request begins a video, another one asks for it until its URL is there.
 
-Source: https://docs.x.ai/developers/rest-api-reference/inference/videos (2026-11). The URL opens without a key.
+Sources: https://docs.x.ai/developers/rest-api-reference/inference/videos, https://docs.x.ai/developers/cost-tracking
+(2026-11). The URL opens without a key.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -16,10 +19,9 @@ from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.video import VideoOrder, VideoState
 from gateway.providers.contract import Target
 from gateway.providers.wire.failures import failure, public_reason
-from gateway.providers.wire.options import with_options
-from gateway.providers.wire.video_answer import data_url, decoded
+from gateway.providers.wire.video_answer import WITHOUT_VIDEO, data_url, decoded, with_allowed
 
-RESERVED = frozenset({"model", "prompt", "image", "duration", "resolution", "aspect_ratio", "size", "output", "video"})
+OPTIONS = ("user",)
 
 
 class Begun(Struct):
@@ -38,12 +40,13 @@ class Problem(Struct):
 
 
 class Answer(Struct):
-    """`status`: "pending", "done", "failed" or "expired"."""
+    """`status`: "pending", "done", "failed" or "expired". `usage`: {"cost_in_usd_ticks": …}, what is billed."""
 
     status: str | None = None
     progress: float | None = None
     video: Located | None = None
     error: Problem | str | None = None
+    usage: Any = None
 
 
 class Refusal(Struct):
@@ -55,6 +58,7 @@ _BEGUN = msgspec.json.Decoder(Begun)
 _ANSWER = msgspec.json.Decoder(Answer)
 _REFUSAL = msgspec.json.Decoder(Refusal)
 _UNMODERATED = "respect_moderation"
+TICKS_PER_NANO_USD = 10  # 10,000,000,000 ticks are 1 USD
 
 
 class XaiVideo:
@@ -70,7 +74,7 @@ class XaiVideo:
             body["aspect_ratio"] = order.aspect_ratio
         else:
             body["image"] = {"url": data_url(order.picture)}
-        body = with_options(body, order.options, target.provider, RESERVED)
+        body = with_allowed(body, order, target, OPTIONS)
         headers = {"content-type": "application/json"}
         return HttpRequest("POST", f"{target.base_url}/videos/generations", headers, msgspec.json.encode(body))
 
@@ -81,19 +85,13 @@ class XaiVideo:
         return HttpRequest("GET", f"{target.base_url}/videos/{quote(remote_id, safe='')}", {})
 
     def state(self, response: HttpResponse, target: Target) -> VideoState:
-        """A video that moderation stopped is "done", without a URL."""
         answer = decoded(_ANSWER, response, target)
         if answer.status == "pending":
             return VideoState("running", None if answer.progress is None else int(answer.progress))
-        if answer.status == "done" and answer.video is not None:
-            if answer.video.url:
-                return VideoState("completed", 100, answer.video.url, _whole(answer.video.duration))
-            if not answer.video.respect_moderation:
-                said = "The video was stopped by the provider's moderation."
-                return VideoState("failed", message=said, code=_UNMODERATED, is_refused=True)
+        if answer.status == "done":
+            return replace(_done(answer.video or Located()), stated_cost_nano_usd=_stated(answer.usage))
         if answer.status in ("failed", "expired"):
-            problem = answer.error if isinstance(answer.error, Problem) else Problem(message=answer.error or "")
-            return VideoState("failed", message=public_reason(problem.message), code=problem.code or answer.status)
+            return replace(_failed(answer, answer.status), stated_cost_nano_usd=_stated(answer.usage))
         raise ProviderError(f"{target.provider} sent something that is no state of a video.")
 
     def download(self, _source: str, _target: Target) -> HttpRequest | None:
@@ -108,6 +106,31 @@ class XaiVideo:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             said = Refusal()
         return failure(target.provider, response, code=said.code, reason=said.error)
+
+
+def _done(video: Located) -> VideoState:
+    """A video that moderation stopped is "done", without a URL, and charged as if it were there:
+    https://fal.ai/models/xai/grok-imagine-video/text-to-video
+    """
+    if video.url:
+        return VideoState("completed", 100, video.url, _whole(video.duration))
+    if video.respect_moderation:
+        return VideoState("failed", message=WITHOUT_VIDEO, code="done", is_charged=True)
+    said = "The video was stopped by the provider's moderation."
+    return VideoState("failed", message=said, code=_UNMODERATED, is_refused=True, is_charged=True)
+
+
+def _failed(answer: Answer, status: str) -> VideoState:
+    """One that expired was made."""
+    problem = answer.error if isinstance(answer.error, Problem) else Problem(message=answer.error or "")
+    message, code = public_reason(problem.message), problem.code or status
+    return VideoState("failed", message=message, code=code, is_charged=status == "expired")
+
+
+def _stated(usage: Any) -> int | None:
+    """In nano-USD, rounded up."""
+    ticks = usage.get("cost_in_usd_ticks") if isinstance(usage, dict) else None
+    return -(-ticks // TICKS_PER_NANO_USD) if isinstance(ticks, int) and ticks >= 0 else None
 
 
 def _whole(seconds: float | None) -> int | None:

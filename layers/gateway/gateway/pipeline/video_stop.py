@@ -1,0 +1,29 @@
+"""Telling a provider that nobody wants a video any more."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.model.errors import GatewayError
+from gateway.model.job import Job
+from gateway.pipeline.contact import contact
+from gateway.pipeline.video_end import attempt_of
+from gateway.ports import World
+
+STOP_TIMEOUT_S = 10.0
+
+
+async def stop(job: Job, world: World) -> None:
+    """Where the provider can be stopped. Never raises: what it does not hear, it finishes, and is paid for as well."""
+    remote_id = job.remote.id if job.remote else None
+    if remote_id is None:
+        return
+    try:
+        reached = await contact(attempt_of(job, world), world)
+        request = reached.route.wire.cancel(remote_id, reached.target)
+        if request is not None:
+            authorized = reached.authorized(request, world.clock.now_s())
+            async with asyncio.timeout(STOP_TIMEOUT_S), world.outbound.open(authorized) as incoming:
+                await incoming.whole()
+    except (GatewayError, TimeoutError) as error:
+        world.records.trouble("video.not_cancelled", request_id=job.request_id, reason=str(error))

@@ -1,0 +1,188 @@
+"""What each role may do in the bucket of files, against what the adapter really sends for it: action by prefix.
+
+The local stack knows no IAM, so nothing else finds a key that a function may not touch.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from gateway.adapters.aws.fetcher import LambdaMediaFetcher
+from gateway.adapters.aws.files import S3Files
+from gateway.adapters.aws.multipart import PART_BYTES
+from gateway.adapters.aws.s3 import Bucket, Place
+from gateway.adapters.guarded_fetch.fetch import Fetched
+from gateway.entry.media_fetch import MediaFetch
+from gateway.entry.runtime.client import Invocation
+from gateway.model.errors import GatewayError
+from gateway.model.file import File, Origin, Purpose, new_file_id
+from gateway.model.http import HttpRequest, HttpResponse
+from tests.deploy.conftest import Resources, of_type
+from tests.deploy.test_template import statements
+from tests.fakes import ManualClock
+
+Access = tuple[str, str]
+"""An action, and the first part of the keys that it is for; "" for the bucket itself."""
+
+
+@dataclass
+class WatchedBucket(Bucket):
+    """`is_there`: whether what is asked for exists. `needed`: what S3 would ask IAM for."""
+
+    is_there: bool = True
+    place: Place = field(default_factory=lambda: Place.of("b", "eu-west-1", "http://s3"))
+    needed: set[Access] = field(default_factory=set)
+
+    async def send(
+        self, request: HttpRequest, *, also: tuple[int, ...] = (), timeout_s: float = 0, max_bytes: int = 0
+    ) -> HttpResponse:
+        self._need(request)
+        if request.method in ("GET", "HEAD") and 404 in also:
+            self.needed.add(("s3:ListBucket", ""))  # without it, 403 says that something is not there
+        status = 200 if self.is_there or not also else also[0]
+        made = {"x-amz-meta-file-id": file("user_data").id, "x-amz-meta-fingerprint": "f"}
+        return HttpResponse(status, {"etag": "e", "content-length": "1", **made}, b"<UploadId>u</UploadId>")
+
+    async def presigned(self, request: HttpRequest, lifetime_s: int) -> str:
+        self._need(request)
+        return request.url
+
+    def _need(self, request: HttpRequest) -> None:
+        place = urlsplit(request.url)
+        prefix, query = place.path.split("/")[2], parse_qs(place.query, keep_blank_values=True)
+        if request.method in ("GET", "HEAD"):
+            self.needed.add(("s3:ListBucket", "") if "list-type" in query else ("s3:GetObject", prefix))
+        elif request.method == "DELETE":
+            self.needed.add(("s3:AbortMultipartUpload" if "uploadId" in query else "s3:DeleteObject", prefix))
+        else:
+            self.needed.add(("s3:PutObject", prefix))
+        if "x-amz-tagging" in request.headers:
+            self.needed.add(("s3:PutObjectTagging", prefix))
+        if source := request.headers.get("x-amz-copy-source"):
+            self.needed.add(("s3:GetObject", source.split("/")[1]))
+
+
+def file(purpose: Purpose) -> File:
+    is_made = purpose == "generated"
+    origin = Origin("xai/film", "req_1") if is_made else None
+    file_id = new_file_id(purpose, ManualClock().now_s(), bytes(10))
+    return File(file_id, "a", "text/plain", 1, 2_000_000_000 if is_made else None, origin=origin)
+
+
+class Stored:
+    async def invoke(self, *_: object) -> bytes:
+        return json.dumps({"status": "ok", "content_type": "image/png"}).encode()
+
+
+async def broken_off() -> AsyncIterator[bytes]:
+    yield bytes(PART_BYTES)
+    raise ConnectionError
+
+
+async def two_parts() -> AsyncIterator[bytes]:
+    yield bytes(PART_BYTES + 1)
+
+
+async def read(bucket: WatchedBucket) -> None:
+    """What a client sends by its id."""
+    await S3Files(bucket, ManualClock()).get("acme", file("user_data").id, 10)
+
+
+async def read_fetched(bucket: WatchedBucket) -> None:
+    await LambdaMediaFetcher(Stored(), "fetch", bucket).fetch("acme", "https://a.example", ("image/",), 10, "url")  # type: ignore[arg-type]  # it answers as Lambda would
+
+
+async def keep(bucket: WatchedBucket) -> None:
+    files = S3Files(bucket, ManualClock())
+    await files.put("acme", file("generated"), b"a")
+    await files.link("acme", file("generated"))
+
+
+async def keep_stream(bucket: WatchedBucket) -> None:
+    files = S3Files(bucket, ManualClock())
+    await files.put_stream("acme", file("generated"), two_parts())
+    await files.link("acme", file("generated"))
+    with suppress(ConnectionError):
+        await files.put_stream("acme", file("generated"), broken_off())
+
+
+async def delete_made(bucket: WatchedBucket) -> None:
+    await S3Files(bucket, ManualClock()).delete("acme", file("generated").id)
+
+
+async def find_made(bucket: WatchedBucket) -> None:
+    await S3Files(bucket, ManualClock()).head("acme", file("generated").id)
+
+
+async def manage(bucket: WatchedBucket) -> None:
+    files, mine, made = S3Files(bucket, ManualClock()), file("user_data"), file("generated")
+    await files.claim("acme", "key", "f", mine.id)
+    await files.put("acme", made, b"a")
+    await files.announce("acme", mine)
+    await files.upload_link("acme", mine)
+    await files.uploaded("acme", mine.id)
+    await files.adopt("acme", mine, "e")
+    await files.link("acme", mine)
+    await files.page("acme", 10, None, None)
+    await files.delete("acme", mine.id)
+    await files.delete("acme", made.id)
+    await files.head("acme", mine.id)
+
+
+class Internet:
+    async def fetch(self, *_: object) -> Fetched:
+        return Fetched("image/png", "0", b"a")
+
+
+async def put_fetched(bucket: WatchedBucket) -> None:
+    fetcher = MediaFetch(Internet(), lambda _: bucket, ManualClock())  # type: ignore[arg-type]  # there is no internet
+    put = {"bucket": "files", "key": "fetched/acme/1"}
+    order = {"url": "https://a.example", "max_bytes": 10, "timeout_s": 1, "accept": ["image/"], "put": put}
+    await fetcher.handle(order, Invocation("1", 0.0))
+
+
+USED: dict[str, tuple[Callable[[WatchedBucket], Awaitable[None]], ...]] = {
+    "ChatRole": (read, read_fetched, keep),
+    "ImagesRole": (read_fetched, keep),
+    "SpeechRole": (keep_stream,),
+    "VideosRole": (read, read_fetched, keep_stream, find_made, delete_made),
+    "FilesRole": (manage,),
+    "MediaFetchRole": (put_fetched,),
+}
+"""What each function does with files."""
+
+
+def allowed(role: dict[str, object]) -> set[Access]:
+    found: set[Access] = set()
+    for statement in statements(role):
+        resources = statement["Resource"]
+        for resource in resources if isinstance(resources, list) else [resources]:
+            text = json.dumps(resource)
+            if "FilesBucket" in text:
+                below = re.search(r"FilesBucket\.Arn}/(\w+)/\*", text)
+                found |= {(action, below[1] if below else "") for action in statement["Action"]}
+    return found
+
+
+@pytest.mark.parametrize("name", USED)
+async def test_a_role_may_do_with_files_what_its_function_does(deployed: Resources, name: str) -> None:
+    needed: set[Access] = set()
+    for is_there in (True, False):
+        bucket = WatchedBucket(is_there=is_there)
+        for use in USED[name]:
+            with suppress(GatewayError):
+                await use(bucket)
+        needed |= bucket.needed
+    assert needed == allowed(deployed[name])
+
+
+def test_every_role_that_touches_files_is_here(deployed: Resources) -> None:
+    touching = {name for name, role in of_type(deployed, "AWS::IAM::Role").items() if allowed(role)}
+    assert touching == set(USED)
