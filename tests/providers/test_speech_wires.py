@@ -134,10 +134,11 @@ def test_vertex_is_asked_at_the_project_s_own_address() -> None:
     assert wire.parser(call(response_format="wav"), "text/event-stream", target) is not None
 
 
-def test_gemini_gives_samples_only() -> None:
-    wire, target = setting("google")
+@pytest.mark.parametrize(("provider", "kind"), [("google", "mp3"), ("elevenlabs", "flac"), ("elevenlabs", "aac")])
+def test_a_format_that_nobody_has_is_refused_by_name(provider: str, kind: str) -> None:
+    wire, target = setting(provider)
     with pytest.raises(CapabilityNotSupported) as refused:
-        wire.render(call(), target)
+        wire.render(call(response_format=kind), target)
     assert refused.value.param == "response_format"
 
 

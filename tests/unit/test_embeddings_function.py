@@ -18,6 +18,7 @@ from gateway.entry.embeddings import ROUTE, embeddings_app
 from gateway.model.catalog import EmbeddingFacts, ModelFacts, Prices, UnitPrice
 from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
 from gateway.model.limits import Allowance, Budget, Limits
+from gateway.model.provider_errors import ProviderError
 from gateway.model.record import UsageRecord
 from gateway.model.secret import Secret
 from gateway.model.tenant import Tenant
@@ -341,7 +342,11 @@ async def test_time_of_parts_that_are_asked_together_counts_once(gateway: Gatewa
 
 
 async def test_one_failing_part_fails_the_call_and_what_was_answered_or_under_way_is_charged(gateway: Gateway) -> None:
-    answered, never = asyncio.Event(), asyncio.Event()
+    answered, refused = asyncio.Event(), asyncio.Event()
+
+    async def breaks_off() -> None:
+        await refused.wait()
+        raise ProviderError("gone")
 
     def say(body: Any) -> Whole:
         whole = openai_says(body)
@@ -349,9 +354,10 @@ async def test_one_failing_part_fails_the_call_and_what_was_answered_or_under_wa
             whole = Whole(429, b'{"error": {"message": "slow down", "code": "rate_limit_exceeded"}}')
             whole.hold = answered.wait
         elif body["input"][0] == "slow" * 5:
-            whole.hold = never.wait
+            whole.hold = breaks_off
         else:
             asyncio.get_running_loop().call_later(0.01, answered.set)
+            asyncio.get_running_loop().call_later(0.02, refused.set)
         return whole
 
     gateway.provider.say = say

@@ -18,7 +18,6 @@ from gateway.model.errors import StorageUnavailable
 from gateway.model.limits import Allowance, Budget
 from gateway.model.provider_errors import ProviderError
 from gateway.model.wav import wav_header, with_sizes
-from gateway.pipeline import watch
 from tests.asgi import Answer, call
 from tests.fakes import (
     MemoryAccess,
@@ -250,7 +249,7 @@ async def test_a_recording_is_stored_for_as_long_as_it_may_be_spoken(
 
     monkeypatch.setattr(asyncio, "timeout", noting)
     assert (await gateway.speak("application/json")).status == 200
-    assert max(limits) > MAX_BEGIN_MS / 1000
+    assert min(limits) > MAX_BEGIN_MS / 1000 - 5
 
 
 async def test_an_answer_begins_before_its_connection_is_dropped(
@@ -260,7 +259,7 @@ async def test_an_answer_begins_before_its_connection_is_dropped(
         await asyncio.Event().wait()
         raise AssertionError
 
-    monkeypatch.setattr(watch, "ANSWER_S", 0.05)
+    monkeypatch.setattr("gateway.pipeline.speech.ANSWER_S", 0.05)
     monkeypatch.setattr(gateway.files, "put_stream", put_stream)
     answer = await gateway.speak("application/json")
     assert (answer.status, answer.json["error"]["code"]) == (503, "storage_unavailable")

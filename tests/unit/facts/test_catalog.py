@@ -232,6 +232,7 @@ NOT_CALLED_YET = {
     "groq/canopylabs/orpheus-v1-english",
     "huggingface/Qwen/Qwen3-Embedding-4B",
     "huggingface/Qwen/Qwen3-Embedding-8B",
+    "mistral/voxtral-mini-latest",
     "openai/sora-2",
     "openai/sora-2-pro",
 }
@@ -241,12 +242,13 @@ MAKERS: dict[str, Callable[[Provider], Mapping[str, object]]] = {
     "image_generation": lambda provider: provider.images,
     "embeddings": lambda provider: provider.embeddings,
     "video_generation": lambda provider: provider.videos,
+    "transcription": lambda provider: provider.transcriptions,
 }
 
 
 def test_every_row_can_be_called_for_what_it_offers_or_is_not_listed() -> None:
     for provider, row in every_row():
-        if row.shutdown or {"transcription", "realtime"} & set(row.capabilities) or row.api == "completions":
+        if row.shutdown or "realtime" in row.capabilities or row.api == "completions":
             continue
         assert can_be_called(provider, row) is (f"{provider}/{row.id}" not in NOT_CALLED_YET), (provider, row.id)
         if not can_be_called(provider, row) or (row.api in provider_named(provider).wires and "text" in row.output):

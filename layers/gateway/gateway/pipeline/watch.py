@@ -9,22 +9,17 @@ from typing import Literal, TypeVar
 
 from gateway.model.call import MAX_BEGIN_MS, Call
 from gateway.model.provider_errors import ProviderTimeout
-from gateway.pipeline.exchange import Attempt, Exchange
-from gateway.ports import Clock, World
+from gateway.pipeline.exchange import Attempt
+from gateway.ports import World
 
 T = TypeVar("T")
 
-ANSWER_S = 295.0
+ANSWER_S = MAX_BEGIN_MS / 1000
 """From its arrival until a request's whole answer begins, whatever is waited for and stored. API Gateway ends a stream
 that has had no byte for 300 s: https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html
 """
 BEFORE_AND_AFTER_S = 75.0
 """What a request may take besides its attempt: media that have to be fetched, hooks, settling."""
-
-
-def left_s(exchange: Exchange, clock: Clock) -> float:
-    """For storing what was made, and for what of it is still being made."""
-    return max(0.0, exchange.started_s + ANSWER_S - clock.monotonic_s())
 
 
 def total_s(call: Call, longest_ms: int = MAX_BEGIN_MS, spare_s: float = 0.0) -> float:

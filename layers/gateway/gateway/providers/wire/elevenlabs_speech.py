@@ -11,6 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from gateway.model.chat import Json
+from gateway.model.errors import CapabilityNotSupported
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.speech import SpeechCall
@@ -26,11 +27,14 @@ RESERVED = frozenset({"text", "model_id"})
 @dataclass(frozen=True, slots=True)
 class ElevenLabsSpeech:
     def render(self, call: SpeechCall, target: Target) -> HttpRequest:
+        kind = FORMATS.get(call.response_format or "mp3")
+        if kind is None:
+            raise CapabilityNotSupported(f"{target.model.id} gives {', '.join(FORMATS)} only.", param="response_format")
         body: Json = {"text": call.input, "model_id": target.model.id}
         if call.speed is not None:
             body["voice_settings"] = {"speed": call.speed}
         body = with_options(body, call.options_for(target.provider), target.provider, RESERVED)
-        voice, kind = quote(call.voice_id, safe=""), FORMATS[call.response_format or "mp3"]
+        voice = quote(call.voice_id, safe="")
         url = f"{target.base_url}/v1/text-to-speech/{voice}/stream?output_format={kind}"
         return HttpRequest("POST", url, {"content-type": "application/json"}, msgspec.json.encode(body))
 
