@@ -212,7 +212,7 @@ def check_reasoned(row: Row, reply: Reply) -> None:
     """What the client gets of it. `check_results` sees to it that the provider gets back what it wants."""
     details, calls = reply.said.get("reasoning_details"), reply.said.get("tool_calls")
     shown = reply.said.get("reasoning_content") or ""
-    assert shown.startswith("Considering: call add") is (row.reasoning not in ("encrypted", "counted"))
+    assert shown.startswith("Considering: ") is (row.reasoning not in ("encrypted", "counted"))
     signed = SIMULATED_SIGNATURE.search(json.dumps([details, calls]))
     assert bool(signed) is (row.reasoning in ("signed", "encrypted"))
     if row.reasoning == "blocks":

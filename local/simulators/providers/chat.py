@@ -3,7 +3,9 @@
 The other providers of the family override what differs (`openai_family.py`).
 """
 
+import itertools
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 from local.simulators.http1 import Request
@@ -87,6 +89,7 @@ class ChatApi(Api):
     empty_answers = True
     max_output_tokens: int | None = None
     models: tuple[str, ...] = ()
+    thinkers: tuple[str, ...] = ()  # models that think within their content
     errors: ErrorStyle
     embeddings: EmbeddingRules | None = None
     images: ImageRules | None = None
@@ -152,6 +155,10 @@ class ChatApi(Api):
     def reasons(self, body: Json) -> bool:
         """Whether this request gets reasoning."""
         return body.get("reasoning_effort") not in (None, "none")
+
+    def tags_thoughts(self, body: Json) -> bool:
+        """Whether reasoning stands in the content, within `<think>` tags."""
+        return body["model"] in self.thinkers
 
     # -- replies ----------------------------------------------------------------------------------------------------
 
@@ -275,8 +282,10 @@ class ChatCall(Call):
         self.stream_type = api.stream_type
         self.prompt, self.settings = read_prompt(body)
         self.prompt.reasoning = api.shows_reasoning and api.reasons(body)
+        self.tags_thoughts = api.tags_thoughts(body)
 
     def body(self, answer: Answer) -> Json:
+        answer = self._tagged(answer)
         reply = self.api.envelope(answer, self.prompt.model, "chat.completion")
         reply["choices"] = [self.api.choice(at, answer) for at in range(answer.n)]
         if answer.usage:
@@ -284,6 +293,7 @@ class ChatCall(Call):
         return reply | self.api.reply_extras
 
     def events(self, answer: Answer) -> Iterator[Event]:
+        answer = self._tagged(answer)
         api, envelope = self.api, self.api.envelope(answer, self.prompt.model, "chat.completion.chunk")
         yield from api.preamble
         extras = api.first_chunk_extras
@@ -295,6 +305,14 @@ class ChatCall(Call):
         for chunk in api.final_chunks(self, envelope, answer):
             yield Event(sse(chunk))
         yield from api.trailer
+
+    def _tagged(self, answer: Answer) -> Answer:
+        if not self.tags_thoughts or not answer.reasoning:
+            return answer
+        thoughts = ["<think>\n", *answer.reasoning, "\n</", "think>\n\n"]
+        told = answer.pieces
+        pieces = [*thoughts, *told] if isinstance(told, list) else itertools.chain(thoughts, told)
+        return replace(answer, pieces=pieces, reasoning=[])
 
     def _deltas(self, answer: Answer) -> Iterator[tuple[Json, bool]]:
         if self.api.role_first:

@@ -43,6 +43,8 @@ def request_body(call: ChatCall, target: Target, quirks: Quirks) -> bytes:
         body |= _tool_choice(call.tool_choice, target, quirks)
     if call.response_format is not None:
         body["response_format"] = _response_format(call.response_format, target, quirks)
+    if target.model.tagged_thoughts and not quirks.untagged_by & options.keys():
+        body |= quirks.thoughts_apart
     body |= _attribution(call, target, quirks)
     if call.stream is not None:
         body |= _stream(call, target, quirks)
