@@ -164,6 +164,31 @@ def test_deepseek_v4_reasons_unless_told_not_to(simulator: Simulator) -> None:
     assert "reasoning_content" not in quiet["choices"][0]["message"]
 
 
+CALLED = {"role": "assistant", "content": "", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]}
+RESULT = {"role": "tool", "tool_call_id": "c", "content": "1"}
+USER, SAID = {"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Yes"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "members", "status"),
+    [
+        ([USER, CALLED, RESULT], {}, 400),
+        ([USER, {**CALLED, "reasoning_content": ""}, RESULT], {}, 400),
+        ([USER, {**CALLED, "reasoning_content": "Hm"}, RESULT], {}, 200),
+        ([USER, {**CALLED, "reasoning_content": "Hm"}, RESULT, SAID, USER], {}, 400),
+        ([USER, SAID, USER], {}, 200),
+        ([USER, CALLED, RESULT], {"thinking": {"type": "disabled"}}, 200),
+        ([USER, CALLED, RESULT], {"model": "deepseek-chat"}, 200),
+    ],
+)
+def test_deepseek_wants_its_reasoning_back(
+    simulator: Simulator, messages: list[dict[str, Any]], members: dict[str, Any], status: int
+) -> None:
+    asked = {"model": "deepseek-v4-pro", "messages": messages, **members}
+    reply = simulator.chat("/deepseek", "", **asked)
+    assert reply.status_code == status
+
+
 # -- streams, byte by byte ------------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from gateway.providers.wire.lacking import (
 )
 from gateway.providers.wire.openai_chat_messages import messages
 from gateway.providers.wire.openai_chat_quirks import Quirks
+from gateway.providers.wire.openai_chat_replay import with_reasoning
 from gateway.providers.wire.options import with_options
 
 PLAIN = (
@@ -48,7 +49,8 @@ def request_body(call: ChatCall, target: Target, quirks: Quirks) -> bytes:
     body |= _attribution(call, target, quirks)
     if call.stream is not None:
         body |= _stream(call, target, quirks)
-    return _encoder.encode(with_options(body, options, target.provider, quirks.reserved))
+    body = with_options(body, options, target.provider, quirks.reserved)
+    return _encoder.encode(with_reasoning(body) if target.model.demands_reasoning else body)
 
 
 def _plain(call: ChatCall, target: Target, quirks: Quirks) -> Json:
