@@ -257,6 +257,25 @@ def test_cell(gate: Gate, row: Row, cell: str, stream: bool) -> None:
     assert gate.received() == []
 
 
+LEVELS = ("minimal", "low", "medium", "high", "xhigh", "max")
+LACKING = [
+    (row, level)
+    for row in ROWS
+    for level in LEVELS
+    if row.facts.reasoning_efforts and level not in row.facts.reasoning_efforts
+]
+
+
+@pytest.mark.parametrize(("row", "level"), LACKING, ids=lambda value: value if isinstance(value, str) else value.name)
+def test_a_level_of_reasoning_that_a_model_lacks_is_refused_by_name(gate: Gate, row: Row, level: str) -> None:
+    gate.begin()
+    with pytest.raises(openai.BadRequestError) as caught:
+        gate.ask(row, stream=False, messages=user("Think"), reasoning_effort=level)
+    assert isinstance(caught.value.body, dict)
+    assert (caught.value.code, caught.value.body["param"]) == ("capability_not_supported", "reasoning_effort")
+    assert gate.received() == []
+
+
 def test_a_conversation_goes_on_anywhere(gate: Gate) -> None:
     """Each model gets what the one before it began, ids, signatures and reasoning, and a user who goes on."""
     rows = [row for row in ROWS if refusal(row, "tool_results") is None]

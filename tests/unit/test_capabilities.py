@@ -61,6 +61,13 @@ NAMED = {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name
     ("facts", "ask", "param"),
     [
         ({"reasons": "always"}, {"reasoning_effort": "none"}, "reasoning_effort"),
+        ({"reasoning_efforts": ("low", "high")}, {"reasoning_effort": "medium"}, "reasoning_effort"),
+        ({"reasoning_efforts": ("low", "high")}, {"reasoning_effort": "none"}, "reasoning_effort"),
+        (
+            {"reasoning_efforts": ("low",), "tools_api": "responses", "reasons": "unless_told"},
+            {"tools": [TOOL], "reasoning_effort": "xhigh"},
+            "reasoning_effort",
+        ),
         ({"reasons": "always", "forced_tools": "without_reasoning"}, REQUIRED, "tool_choice"),
         ({"reasons": "always", "forced_tools": "without_reasoning"}, NAMED, "tool_choice"),
         ({"reasons": "unless_told", "forced_tools": "without_reasoning"}, REQUIRED, "tool_choice"),
@@ -97,6 +104,8 @@ async def test_what_cannot_go_with_reasoning_is_refused(
             {**REQUIRED, "provider_options": {"openai": {"thinking": {"type": "disabled"}}}},
         ),
         ({}, {**REQUIRED, "reasoning_effort": "low"}),
+        ({"reasoning_efforts": ("none", "high")}, {"reasoning_effort": "high"}),
+        ({"reasoning_efforts": ("none", "high")}, {"reasoning_effort": "none"}),
         ({"reasons": "unless_told"}, REQUIRED),
     ],
 )

@@ -6,7 +6,7 @@ The other providers of the family override what differs (`openai_family.py`).
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from local.simulators.http1 import Request
 from local.simulators.providers.conversation import check_call_ids, check_nothing, read_prompt
@@ -146,11 +146,16 @@ class ChatApi(Api):
                 param="model",
                 code="model_not_found",
             )
+        check_effort(body.get("reasoning_effort"), self.efforts(body["model"]))
         asked = body.get("max_completion_tokens") or body.get("max_tokens")
         if self.max_output_tokens and asked and asked > self.max_output_tokens:
             name = "max_completion_tokens" if body.get("max_completion_tokens") else "max_tokens"
             message = f"{name} is too large: {asked}. This model supports at most {self.max_output_tokens}."
             raise Refused("out_of_range", message, param=name, code="invalid_value")
+
+    def efforts(self, model: str) -> tuple[str, ...]:  # noqa: ARG002
+        """The levels of reasoning that it takes; none when it takes any."""
+        return ()
 
     def reasons(self, body: Json) -> bool:
         """Whether this request gets reasoning."""
@@ -328,6 +333,14 @@ class ChatCall(Call):
             yield self.api.text_delta(piece)
         for at, call in enumerate(answer.calls):
             yield from self.api.tool_deltas(call, at)
+
+
+def check_effort(told: Any, levels: tuple[str, ...]) -> None:
+    """Raises Refused."""
+    if told is not None and levels and told not in levels:
+        message = f"Unsupported value: 'reasoning_effort' does not support '{told}' with this model."
+        message += f" Supported values are: {', '.join(levels)}."
+        raise Refused("out_of_range", message, param="reasoning_effort", code="unsupported_value")
 
 
 def without_logprobs(choice: Json) -> Json:

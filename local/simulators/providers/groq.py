@@ -67,6 +67,9 @@ class Groq(ChatApi):
             if _wants_json(body) and body.get(name):
                 raise Refused("unsupported_parameter", f"json mode cannot be combined with {title}", param=name)
 
+    def efforts(self, model: str) -> tuple[str, ...]:
+        return ("none", "default") if model in self.thinkers else ("low", "medium", "high")
+
     def _check_reasoning(self, body: Json) -> None:
         if "reasoning_format" in body and "include_reasoning" in body:
             text = "cannot specify both `reasoning_format` and `include_reasoning`"
@@ -74,10 +77,6 @@ class Groq(ChatApi):
         if body.get("reasoning_format") == "raw" and (body.get("tools") or _wants_json(body)):
             text = "reasoning_format `raw` cannot be combined with JSON mode or tool use"
             raise Refused("unsupported_parameter", text, param="reasoning_format")
-        efforts = ("none", "default") if body["model"] in self.thinkers else ("low", "medium", "high")
-        if body.get("reasoning_effort") not in (None, *efforts):
-            text = f"`reasoning_effort` must be one of {efforts}"
-            raise Refused("out_of_range", text, param="reasoning_effort")
 
     def reasons(self, body: Json) -> bool:
         told = body.get("reasoning_effort")

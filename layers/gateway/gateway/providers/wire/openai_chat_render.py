@@ -16,6 +16,7 @@ from gateway.providers.wire.lacking import (
     metadata_to_send,
     refuse,
     refuse_metadata,
+    refuse_no_reasoning,
     refuse_obfuscation,
 )
 from gateway.providers.wire.openai_chat_messages import messages
@@ -64,6 +65,8 @@ def _plain(call: ChatCall, target: Target, quirks: Quirks) -> Json:
     if call.reasoning_effort == "none" and quirks.reasoning_off:
         del members[quirks.renames.get("reasoning_effort", "reasoning_effort")]
         members |= quirks.reasoning_off
+    else:
+        refuse_no_reasoning(call, target.model)
     if quirks.stop_as_list and isinstance(call.stop, str):
         members["stop"] = [call.stop]
     for name in ("temperature", "top_p"):

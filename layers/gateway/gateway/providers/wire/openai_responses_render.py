@@ -18,7 +18,14 @@ from gateway.model.chat import (
 )
 from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.contract import Target
-from gateway.providers.wire.lacking import lacking, metadata_to_send, refuse, refuse_metadata, refuse_obfuscation
+from gateway.providers.wire.lacking import (
+    lacking,
+    metadata_to_send,
+    refuse,
+    refuse_metadata,
+    refuse_no_reasoning,
+    refuse_obfuscation,
+)
 from gateway.providers.wire.openai_chat_quirks import Quirks
 from gateway.providers.wire.openai_chat_render import PLAIN
 from gateway.providers.wire.openai_responses_input import items
@@ -61,6 +68,7 @@ def _check(call: ChatCall, target: Target, quirks: Quirks) -> None:
     refuse(call, (name for name in PLAIN if name in quirks.lacks), target.provider)
     if call.response_format is not None and (kind := _kind(call.response_format)) not in quirks.formats:
         raise lacking(target.provider, "response_format.type", f"response_format '{kind}'")
+    refuse_no_reasoning(call, target.model)
     if not target.model.sampling:
         for name in ("temperature", "top_p"):
             if getattr(call, name) is not None:
