@@ -33,12 +33,15 @@ def lacking(provider: str, param: str, what: str) -> CapabilityNotSupported:
     return CapabilityNotSupported(f"{provider} does not support {what}.", param=param)
 
 
-def refuse(call: ChatCall, names: Iterable[str], provider: str) -> None:
-    """Raises CapabilityNotSupported for the first of these parameters that asks for something."""
+def refuse(call: ChatCall, names: Iterable[str], provider: str, when: str = "") -> None:
+    """Raises CapabilityNotSupported for the first of these parameters that asks for something.
+
+    `when`: that the provider lacks it, where it does not always.
+    """
     for name in names:
         value = getattr(call, name)
         if value is not None and value not in NEUTRAL.get(name, ()):
-            raise lacking(provider, name, f"'{name}'")
+            raise lacking(provider, name, f"'{name}'{when}")
 
 
 def refuse_no_reasoning(call: ChatCall, model: ModelFacts) -> None:
