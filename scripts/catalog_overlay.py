@@ -87,6 +87,8 @@ class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reasoning_efforts: tuple[str, ...] | UnsetType = UNSET
     reasons: Literal["when_asked", "unless_told", "always"] | UnsetType = UNSET
     forced_tools: Literal["always", "without_reasoning"] | UnsetType = UNSET
+    tagged_thoughts: bool | UnsetType = UNSET
+    demands_reasoning: bool | UnsetType = UNSET
     tools_api: str | UnsetType = UNSET
     dialect: Literal["anthropic", "nova", "openai"] | UnsetType = UNSET
     add: tuple[str, ...] = ()

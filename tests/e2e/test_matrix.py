@@ -212,7 +212,7 @@ def check_reasoned(row: Row, reply: Reply) -> None:
     """What the client gets of it. `check_results` sees to it that the provider gets back what it wants."""
     details, calls = reply.said.get("reasoning_details"), reply.said.get("tool_calls")
     shown = reply.said.get("reasoning_content") or ""
-    assert shown.startswith("Considering: call add") is (row.reasoning not in ("encrypted", "counted"))
+    assert shown.startswith("Considering: ") is (row.reasoning not in ("encrypted", "counted"))
     signed = SIMULATED_SIGNATURE.search(json.dumps([details, calls]))
     assert bool(signed) is (row.reasoning in ("signed", "encrypted"))
     if row.reasoning == "blocks":
@@ -254,6 +254,25 @@ def test_cell(gate: Gate, row: Row, cell: str, stream: bool) -> None:
     assert isinstance(caught.value.body, dict)
     assert (caught.value.code, caught.value.body["param"]) == ("capability_not_supported", refused.param)
     assert row.model in caught.value.body["message"]
+    assert gate.received() == []
+
+
+LEVELS = ("minimal", "low", "medium", "high", "xhigh", "max")
+LACKING = [
+    (row, level)
+    for row in ROWS
+    for level in LEVELS
+    if row.facts.reasoning_efforts and level not in row.facts.reasoning_efforts
+]
+
+
+@pytest.mark.parametrize(("row", "level"), LACKING, ids=lambda value: value if isinstance(value, str) else value.name)
+def test_a_level_of_reasoning_that_a_model_lacks_is_refused_by_name(gate: Gate, row: Row, level: str) -> None:
+    gate.begin()
+    with pytest.raises(openai.BadRequestError) as caught:
+        gate.ask(row, stream=False, messages=user("Think"), reasoning_effort=level)
+    assert isinstance(caught.value.body, dict)
+    assert (caught.value.code, caught.value.body["param"]) == ("capability_not_supported", "reasoning_effort")
     assert gate.received() == []
 
 

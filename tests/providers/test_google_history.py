@@ -123,6 +123,28 @@ def test_a_result_is_named_by_its_call_or_by_itself() -> None:
     assert refused.value.param == "messages[1].tool_call_id"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"parameters": {"$ref": "#/$defs/X", "$defs": {}}}',
+        '{"a":' * 20_000 + "1" + "}" * 20_000,
+        '{"a": [{"b": [{"$ref": 1}]}]}',
+        '{"\\u0024ref": "x"}',
+    ],
+)
+def test_a_result_with_a_reference_in_it_goes_as_text(said: str) -> None:
+    """Google takes "$ref" in a structure for the name of a medium, and refuses the conversation from then on."""
+    result = {"role": "tool", "tool_call_id": "lost", "name": "f", "content": said}
+    part = rendered(call(messages=[*HELLO, result]))["contents"][0]["parts"][1]
+    assert part["functionResponse"]["response"] == {"output": said}
+
+
+def test_a_result_that_only_speaks_of_one_goes_as_it_is() -> None:
+    result = {"role": "tool", "tool_call_id": "lost", "name": "f", "content": '{"a": "$ref"}'}
+    part = rendered(call(messages=[*HELLO, result]))["contents"][0]["parts"][1]
+    assert part["functionResponse"]["response"] == {"a": "$ref"}
+
+
 def test_an_answer_without_parts_is_left_out_of_the_history() -> None:
     body = rendered(call(messages=[*HELLO, {"role": "assistant", "content": None}, *HELLO]))
     assert body["contents"] == [{"role": "user", "parts": [text("Hello"), text("Hello")]}]

@@ -133,6 +133,27 @@ def test_reasoning_is_turned_off_in_the_providers_own_words() -> None:
 
 
 @pytest.mark.parametrize(
+    ("provider", "api", "sent"),
+    [
+        ("openai", "chat_completions", None),
+        ("openai", "responses", None),
+        ("deepseek", "chat_completions", {"thinking": {"type": "disabled"}}),
+        ("openrouter", "chat_completions", {"reasoning_effort": "none"}),
+    ],
+)
+def test_not_to_reason_at_a_model_that_has_no_such_level(provider: str, api: str, sent: Any) -> None:
+    call = msgspec.convert({"model": "m", "messages": HELLO, "reasoning_effort": "none"}, ChatCall)
+    facts = ModelFacts(id="m", name="M", reasoning_efforts=("low", "high"))
+    wire, target = provider_named(provider).wires[api], Target(provider, facts, "http://model.example")
+    if sent is not None:
+        assert json.loads(wire.render(call, target).body).items() >= sent.items()
+        return
+    with pytest.raises(CapabilityNotSupported) as refused:
+        wire.render(call, target)
+    assert refused.value.param == "reasoning_effort"
+
+
+@pytest.mark.parametrize(
     ("api", "param", "context", "told"),
     [
         ("chat_completions", "response_format", "()", "response_format.json_schema.schema"),

@@ -122,11 +122,71 @@ def test_mistral_reasoning_is_a_content_part(simulator: Simulator) -> None:
     assert content[0]["thinking"][0]["text"] == "Considering: Hello"
 
 
+@pytest.mark.parametrize(
+    ("prefix", "members"),
+    [
+        ("/perplexity", {"model": "sonar-reasoning-pro"}),
+        ("/perplexity", {"model": "sonar-reasoning-pro", "n": 2}),
+        ("/groq/openai/v1", {"model": "qwen/qwen3-32b"}),
+        ("/groq/openai/v1", {"model": "qwen/qwen3-32b", "reasoning_format": "raw"}),
+    ],
+)
+def test_some_think_within_the_content(simulator: Simulator, prefix: str, members: dict[str, Any]) -> None:
+    whole = simulator.chat(prefix, "Hello", **members).json()
+    said = [choice["message"]["content"] for choice in whole["choices"]]
+    assert said == ["<think>\nConsidering: Hello\n</think>\n\nYou said: Hello"] * len(said)
+    stream = events(simulator.chat(prefix, "Hello", **members, stream=True).text)
+    deltas = [choice["delta"] for event in stream for choice in event["choices"] if choice["index"] == 0]
+    assert "".join(delta.get("content") or "" for delta in deltas) == said[0]
+
+
+@pytest.mark.parametrize(
+    ("members", "status"),
+    [
+        ({"reasoning_format": "parsed"}, 200),
+        ({"reasoning_format": "raw", "response_format": {"type": "json_object"}}, 400),
+        ({"reasoning_format": "parsed", "include_reasoning": True}, 400),
+        ({"reasoning_effort": "low"}, 400),
+        ({"reasoning_effort": "none"}, 200),
+    ],
+)
+def test_groq_checks_how_it_is_told_to_reason(simulator: Simulator, members: dict[str, Any], status: int) -> None:
+    reply = simulator.chat("/groq/openai/v1", "Hello", model="qwen/qwen3-32b", **members)
+    assert reply.status_code == status
+    if status == 200:
+        assert reply.json()["choices"][0]["message"]["content"] == "You said: Hello"
+
+
 def test_deepseek_v4_reasons_unless_told_not_to(simulator: Simulator) -> None:
     reasons = simulator.chat("/deepseek", "Hello", model="deepseek-v4-flash").json()
     quiet = simulator.chat("/deepseek", "Hello", model="deepseek-v4-flash", thinking={"type": "disabled"}).json()
     assert reasons["usage"]["completion_tokens_details"]["reasoning_tokens"] == 2
     assert "reasoning_content" not in quiet["choices"][0]["message"]
+
+
+CALLED = {"role": "assistant", "content": "", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]}
+RESULT = {"role": "tool", "tool_call_id": "c", "content": "1"}
+USER, SAID = {"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Yes"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "members", "status"),
+    [
+        ([USER, CALLED, RESULT], {}, 400),
+        ([USER, {**CALLED, "reasoning_content": ""}, RESULT], {}, 400),
+        ([USER, {**CALLED, "reasoning_content": "Hm"}, RESULT], {}, 200),
+        ([USER, {**CALLED, "reasoning_content": "Hm"}, RESULT, SAID, USER], {}, 400),
+        ([USER, SAID, USER], {}, 200),
+        ([USER, CALLED, RESULT], {"thinking": {"type": "disabled"}}, 200),
+        ([USER, CALLED, RESULT], {"model": "deepseek-chat"}, 200),
+    ],
+)
+def test_deepseek_wants_its_reasoning_back(
+    simulator: Simulator, messages: list[dict[str, Any]], members: dict[str, Any], status: int
+) -> None:
+    asked = {"model": "deepseek-v4-pro", "messages": messages, **members}
+    reply = simulator.chat("/deepseek", "", **asked)
+    assert reply.status_code == status
 
 
 # -- streams, byte by byte ------------------------------------------------------------------------------------------

@@ -148,3 +148,15 @@ def test_rate_limit_says_when_to_retry_in_the_body(google_client: genai.Client) 
     assert raised.value.details["error"]["details"][0]["retryDelay"] == "2s"
     with pytest.raises(errors.ServerError):
         ask(google_client, "Hello [[status=503]]")
+
+
+@pytest.mark.parametrize(
+    ("response", "status"),
+    [({"output": '{"$ref": "#/x"}'}, 200), ({"a": [{"$ref": "#/x"}]}, 400), ({"a": "$ref"}, 200)],
+)
+def test_a_reference_in_a_result_is_to_a_medium(simulator: Simulator, response: dict[str, Any], status: int) -> None:
+    result = {"functionResponse": {"name": "add", "response": response}}
+    called = {"role": "model", "parts": [{"functionCall": {"name": "add", "args": {}}}]}
+    contents = [{"role": "user", "parts": [{"text": "Hi"}]}, called, {"role": "user", "parts": [result]}]
+    path = f"google/v1beta/models/{MODEL}:generateContent?key={KEY}"
+    assert simulator.http.post(path, json={"contents": contents}).status_code == status

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
 import pytest
 
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+from gateway.model.tenant import Tenant
+from tests.fakes import principal
 from tests.unit.conftest import FACTS, Gateway
 from tests.unit.test_chat_function import HELLO, WHOLE
 
@@ -47,6 +50,35 @@ async def test_a_known_model_is_not_asked_for_what_it_cannot_do(
     assert gateway.outbound.sent == []
 
 
+PROMPTED = {"response_schema": {"type": "array"}}
+"""No tool can ask for it, and no provider's own words: a system message of the gateway's stands before the client's."""
+
+
+@pytest.mark.parametrize(("ask", "param"), [(ask, param) for ask, param, _ in ASKS if param.startswith("messages[")])
+async def test_a_message_is_named_as_the_client_numbered_it(gateway: Gateway, ask: dict[str, Any], param: str) -> None:
+    gateway.world.catalog.held["openai"]["gpt-4o"] = PLAIN  # type: ignore[attr-defined]
+    answer = await gateway.chat({**HELLO, **ask, **PROMPTED})
+    assert (answer.status, answer.json["error"]["param"]) == (400, param)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_so_it_is_where_the_wire_refuses(gateway: Gateway, stream: bool) -> None:
+    named = [{"role": "user", "content": "Hello"}, {"role": "user", "content": "Hi", "name": "ann"}]
+    gateway.hold(principal(Tenant(id="acme", approvals=("groq/*",))))
+    answer = await gateway.chat({"model": "groq/llama", "messages": named, "stream": stream, **PROMPTED})
+    assert (answer.status, answer.json["error"]["param"]) == (400, "messages[1].name")
+    assert gateway.outbound.sent == []
+
+
+async def test_and_where_the_provider_does(gateway: Gateway) -> None:
+    said = "Invalid type for 'messages[1].content'"
+    refused = {"error": {"message": said, "type": "invalid_request_error", "param": "messages[1].content"}}
+    gateway.answers(400, json.dumps(refused).encode())
+    error = (await gateway.chat({**HELLO, **PROMPTED})).json["error"]
+    assert error["param"] == "messages[0].content"
+    assert "messages[1]" not in error["message"]
+
+
 async def test_a_model_without_facts_is_not_judged(gateway: Gateway) -> None:
     gateway.answers(200, WHOLE)
     assert (await gateway.chat({**HELLO, "tools": [TOOL], "max_tokens": 10_000})).status == 200
@@ -61,6 +93,13 @@ NAMED = {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name
     ("facts", "ask", "param"),
     [
         ({"reasons": "always"}, {"reasoning_effort": "none"}, "reasoning_effort"),
+        ({"reasoning_efforts": ("low", "high")}, {"reasoning_effort": "medium"}, "reasoning_effort"),
+        ({"reasoning_efforts": ("low", "high")}, {"reasoning_effort": "none"}, "reasoning_effort"),
+        (
+            {"reasoning_efforts": ("low",), "tools_api": "responses", "reasons": "unless_told"},
+            {"tools": [TOOL], "reasoning_effort": "xhigh"},
+            "reasoning_effort",
+        ),
         ({"reasons": "always", "forced_tools": "without_reasoning"}, REQUIRED, "tool_choice"),
         ({"reasons": "always", "forced_tools": "without_reasoning"}, NAMED, "tool_choice"),
         ({"reasons": "unless_told", "forced_tools": "without_reasoning"}, REQUIRED, "tool_choice"),
@@ -97,6 +136,8 @@ async def test_what_cannot_go_with_reasoning_is_refused(
             {**REQUIRED, "provider_options": {"openai": {"thinking": {"type": "disabled"}}}},
         ),
         ({}, {**REQUIRED, "reasoning_effort": "low"}),
+        ({"reasoning_efforts": ("none", "high")}, {"reasoning_effort": "high"}),
+        ({"reasoning_efforts": ("none", "high")}, {"reasoning_effort": "none"}),
         ({"reasons": "unless_told"}, REQUIRED),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,22 @@ async def test_the_api_of_a_call(gateway: Gateway, facts: Any, members: dict[str
     answer = await gateway.chat({**HELLO, **members})
     assert answer.json["choices"][0]["message"]["content"] == "Hi"
     assert [request.url for request in gateway.outbound.sent] == [f"https://api.openai.com/v1/{path}"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"tools_api": "responses"}, "beside tools while gpt-4o reasons: .* reasoning_effort 'none'"),
+        ({"api": "responses"}, "for gpt-4o, which is spoken to through Responses"),
+    ],
+)
+async def test_a_refusal_says_when_the_provider_lacks_it(gateway: Gateway, facts: dict[str, Any], said: str) -> None:
+    gateway.world.catalog.held["openai"]["gpt-4o"] = msgspec.structs.replace(TOLD, **facts)  # type: ignore[attr-defined]
+    error = (await gateway.chat({**HELLO, "tools": [TOOL], "seed": 1})).json["error"]
+    assert (error["code"], error["param"]) == ("capability_not_supported", "seed")
+    assert re.search(f"openai does not support 'seed' {said}", error["message"])
+    error = (await gateway.chat({**HELLO, "tools": [TOOL], "top_k": 1})).json["error"]
+    assert error["message"] == "openai does not support 'top_k'."
 
 
 def test_every_api_that_the_catalog_names_is_spoken() -> None:

@@ -3,8 +3,10 @@
 The other providers of the family override what differs (`openai_family.py`).
 """
 
+import itertools
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar
 
 from local.simulators.http1 import Request
 from local.simulators.providers.conversation import check_call_ids, check_nothing, read_prompt
@@ -87,6 +89,7 @@ class ChatApi(Api):
     empty_answers = True
     max_output_tokens: int | None = None
     models: tuple[str, ...] = ()
+    thinkers: tuple[str, ...] = ()  # models that think within their content
     errors: ErrorStyle
     embeddings: EmbeddingRules | None = None
     images: ImageRules | None = None
@@ -143,15 +146,24 @@ class ChatApi(Api):
                 param="model",
                 code="model_not_found",
             )
+        check_effort(body.get("reasoning_effort"), self.efforts(body["model"]))
         asked = body.get("max_completion_tokens") or body.get("max_tokens")
         if self.max_output_tokens and asked and asked > self.max_output_tokens:
             name = "max_completion_tokens" if body.get("max_completion_tokens") else "max_tokens"
             message = f"{name} is too large: {asked}. This model supports at most {self.max_output_tokens}."
             raise Refused("out_of_range", message, param=name, code="invalid_value")
 
+    def efforts(self, model: str) -> tuple[str, ...]:  # noqa: ARG002
+        """The levels of reasoning that it takes; none when it takes any."""
+        return ()
+
     def reasons(self, body: Json) -> bool:
         """Whether this request gets reasoning."""
         return body.get("reasoning_effort") not in (None, "none")
+
+    def tags_thoughts(self, body: Json) -> bool:
+        """Whether reasoning stands in the content, within `<think>` tags."""
+        return body["model"] in self.thinkers
 
     # -- replies ----------------------------------------------------------------------------------------------------
 
@@ -275,8 +287,10 @@ class ChatCall(Call):
         self.stream_type = api.stream_type
         self.prompt, self.settings = read_prompt(body)
         self.prompt.reasoning = api.shows_reasoning and api.reasons(body)
+        self.tags_thoughts = api.tags_thoughts(body)
 
     def body(self, answer: Answer) -> Json:
+        answer = self._tagged(answer)
         reply = self.api.envelope(answer, self.prompt.model, "chat.completion")
         reply["choices"] = [self.api.choice(at, answer) for at in range(answer.n)]
         if answer.usage:
@@ -284,6 +298,7 @@ class ChatCall(Call):
         return reply | self.api.reply_extras
 
     def events(self, answer: Answer) -> Iterator[Event]:
+        answer = self._tagged(answer)
         api, envelope = self.api, self.api.envelope(answer, self.prompt.model, "chat.completion.chunk")
         yield from api.preamble
         extras = api.first_chunk_extras
@@ -295,6 +310,14 @@ class ChatCall(Call):
         for chunk in api.final_chunks(self, envelope, answer):
             yield Event(sse(chunk))
         yield from api.trailer
+
+    def _tagged(self, answer: Answer) -> Answer:
+        if not self.tags_thoughts or not answer.reasoning:
+            return answer
+        thoughts = ["<think>\n", *answer.reasoning, "\n</", "think>\n\n"]
+        told = answer.pieces
+        pieces = [*thoughts, *told] if isinstance(told, list) else itertools.chain(thoughts, told)
+        return replace(answer, pieces=pieces, reasoning=[])
 
     def _deltas(self, answer: Answer) -> Iterator[tuple[Json, bool]]:
         if self.api.role_first:
@@ -310,6 +333,14 @@ class ChatCall(Call):
             yield self.api.text_delta(piece)
         for at, call in enumerate(answer.calls):
             yield from self.api.tool_deltas(call, at)
+
+
+def check_effort(told: Any, levels: tuple[str, ...]) -> None:
+    """Raises Refused."""
+    if told is not None and levels and told not in levels:
+        message = f"Unsupported value: 'reasoning_effort' does not support '{told}' with this model."
+        message += f" Supported values are: {', '.join(levels)}."
+        raise Refused("out_of_range", message, param="reasoning_effort", code="unsupported_value")
 
 
 def without_logprobs(choice: Json) -> Json:

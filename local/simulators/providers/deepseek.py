@@ -16,6 +16,19 @@ def error_body(refused: Refused, status: int) -> Json:
     return {"error": {"message": refused.message, "type": kind, "param": None, "code": code}}
 
 
+def _lacks_reasoning(messages: list[Json]) -> bool:
+    """Whether an answer of a turn with tool calls does: https://api-docs.deepseek.com/guides/thinking_mode"""
+    in_tool_turn = False
+    for message in messages:
+        if message.get("role") == "user":
+            in_tool_turn = False
+        elif message.get("role") == "assistant":
+            in_tool_turn = in_tool_turn or bool(message.get("tool_calls"))
+            if in_tool_turn and not message.get("reasoning_content"):
+                return True
+    return False
+
+
 class DeepSeek(ChatApi):
     """DeepSeek's chat completions."""
 
@@ -40,6 +53,9 @@ class DeepSeek(ChatApi):
         choice = body.get("tool_choice")
         if self.reasons(body) and (choice == "required" or isinstance(choice, dict)):
             raise Refused("wrong_type", "Thinking mode does not support this tool_choice", param="tool_choice")
+        if self.reasons(body) and _lacks_reasoning(body["messages"]):
+            text = "The `reasoning_content` in the thinking mode must be passed back to the API."
+            raise Refused("missing_parameter", text)
 
     def usage(self, usage: Usage) -> Json:
         counts = super().usage(usage) | {

@@ -158,11 +158,27 @@ def _read_part(part: Json, parts: Parts, results: list[str]) -> None:
             return
         parts.media.append(f"[{_kind(file.get('mimeType') or '')} url {file['fileUri']}]")
     elif "functionResponse" in part:
+        _check_references(part["functionResponse"])
         results.append(_result(part["functionResponse"]["response"]))
         for inside in part["functionResponse"].get("parts", ()):
             _read_part({"inlineData": camel(inside)["inlineData"]}, parts, results)
     elif "functionCall" not in part:
         raise KeyError("a part needs data")
+
+
+def _check_references(result: Json) -> None:
+    """Source: https://github.com/googleapis/python-genai/issues/2268"""
+    named = {camel(camel(inside)["inlineData"]).get("displayName") for inside in result.get("parts", ())}
+    left = [result["response"]]
+    while left:
+        held = left.pop()
+        if isinstance(held, dict) and "$ref" in held and held["$ref"] not in named:
+            message = (
+                f"The referenced name `{held['$ref']}` in function_response.response does not match to a display_name"
+                " in the function_response.parts."
+            )
+            raise Refused("wrong_type", message)
+        left += held.values() if isinstance(held, dict) else held if isinstance(held, list) else ()
 
 
 def _result(response: Json) -> str:

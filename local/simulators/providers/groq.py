@@ -18,6 +18,16 @@ def error_body(refused: Refused, status: int) -> Json:
     return {"error": error | ({"code": code} if code else {})}
 
 
+def _format(body: Json) -> str:
+    """Source: https://console.groq.com/docs/reasoning"""
+    wanted = body.get("reasoning_format")
+    return str(wanted or ("parsed" if body.get("tools") or _wants_json(body) else "raw"))
+
+
+def _wants_json(body: Json) -> bool:
+    return (body.get("response_format") or {}).get("type") not in (None, "text")
+
+
 class Groq(ChatApi):
     """Groq's chat completions."""
 
@@ -33,7 +43,8 @@ class Groq(ChatApi):
         "documents": LIST,
         "store": FLAG,
     }
-    models = ("llama-3.3-70b-versatile", "openai/gpt-oss-120b", "moonshotai/kimi-k2-instruct-0905")
+    thinkers = ("qwen/qwen3-32b",)
+    models = ("llama-3.3-70b-versatile", "qwen/qwen3-32b", "openai/gpt-oss-120b", "moonshotai/kimi-k2-instruct-0905")
     errors = ErrorStyle(error_body)
     reasoning_field = "reasoning"
     transcriptions = GROQ_TRANSCRIPTIONS
@@ -51,10 +62,28 @@ class Groq(ChatApi):
 
     def check(self, body: Json) -> None:
         super().check(body)
-        wants_json = (body.get("response_format") or {}).get("type") not in (None, "text")
+        self._check_reasoning(body)
         for name, title in (("tools", "tool/function calling"), ("stream", "streaming")):
-            if wants_json and body.get(name):
+            if _wants_json(body) and body.get(name):
                 raise Refused("unsupported_parameter", f"json mode cannot be combined with {title}", param=name)
+
+    def efforts(self, model: str) -> tuple[str, ...]:
+        return ("none", "default") if model in self.thinkers else ("low", "medium", "high")
+
+    def _check_reasoning(self, body: Json) -> None:
+        if "reasoning_format" in body and "include_reasoning" in body:
+            text = "cannot specify both `reasoning_format` and `include_reasoning`"
+            raise Refused("unsupported_parameter", text, param="reasoning_format")
+        if body.get("reasoning_format") == "raw" and (body.get("tools") or _wants_json(body)):
+            text = "reasoning_format `raw` cannot be combined with JSON mode or tool use"
+            raise Refused("unsupported_parameter", text, param="reasoning_format")
+
+    def reasons(self, body: Json) -> bool:
+        told = body.get("reasoning_effort")
+        return told != "none" if body["model"] in self.thinkers else super().reasons(body)
+
+    def tags_thoughts(self, body: Json) -> bool:
+        return super().tags_thoughts(body) and _format(body) == "raw"
 
     def usage(self, usage: Usage) -> Json:
         times = {"queue_time": 0.001, "prompt_time": 0.001, "completion_time": 0.002, "total_time": 0.003}

@@ -80,6 +80,17 @@ def check_tools_beside_reasoning(body: Json) -> None:
         raise Refused("unsupported_parameter", message, param="reasoning_effort")
 
 
+def efforts_of(model: str) -> tuple[str, ...]:
+    """Source: https://learn.microsoft.com/en-us/javascript/api/@azure/ai-projects/reasoningeffort"""
+    if not model.startswith(REASONING_MODELS):
+        return ()
+    if model.startswith("gpt-5.1"):
+        return ("none", "low", "medium", "high")
+    if model.startswith("gpt-5."):
+        return ("none", "low", "medium", "high", "xhigh", "max")[: 6 if model.startswith("gpt-5.6") else 5]
+    return ("minimal", "low", "medium", "high") if model.startswith("gpt-5") else ("low", "medium", "high")
+
+
 class OpenAI(ChatApi):
     """OpenAI's chat completions and a basic responses endpoint."""
 
@@ -115,6 +126,9 @@ class OpenAI(ChatApi):
         for name in refused:
             message = f"Unsupported parameter: '{name}' is not supported with this model."
             raise Refused("unsupported_parameter", message, param=name, code="unsupported_parameter")
+
+    def efforts(self, model: str) -> tuple[str, ...]:
+        return efforts_of(model)
 
     def reply_model(self, model: str) -> str:
         return model if model[-2:].isdigit() and model.count("-") >= 3 else f"{model}-2026-01-15"

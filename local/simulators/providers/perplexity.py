@@ -49,10 +49,14 @@ class Perplexity(ChatApi):
     )
     usage_always = True
     role_first = False
-    shows_reasoning = False  # no reasoning text in replies; `reasoning_tokens` can be set by directive
+    # With a schema too: https://docs.perplexity.ai/guides/structured-outputs
+    thinkers = ("sonar-reasoning-pro", "sonar-deep-research")
     reply_extras = chunk_extras = SOURCES
     stream_type = "text/event-stream"
     trailer = ()
+
+    def reasons(self, body: Json) -> bool:
+        return body["model"] in self.thinkers
 
     def reply_id(self, number: int) -> str:
         return f"{number:08x}-0000-4000-8000-000000000000"

@@ -43,6 +43,9 @@ class XAI(ChatApi):
             return xai_videos.begin(decode_object(request.body))
         return xai_videos.look(request, path.removeprefix("/videos/"))
 
+    def efforts(self, model: str) -> tuple[str, ...]:
+        return ("none", "low", "medium", "high") if model.startswith("grok-4.3") else ()
+
     def reasons(self, body: Json) -> bool:
         model = str(body["model"])
         return super().reasons(body) or "code" in model or ("reasoning" in model and "non-reasoning" not in model)

@@ -204,6 +204,8 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `sampling`: whether it accepts temperature and top_p. `reasoning_by`: how it is told how much to reason: "effort" by
     a named level (of `reasoning_efforts`, any when that is empty), "budget" by a number of tokens, None: not at all or
     unknown. `reasons`: when it does so, and `forced_tools`: when it can be made to call a tool; None: unknown.
+    `tagged_thoughts`: its content begins with what it thinks, in `<think>` tags, unless it can be told otherwise.
+    `demands_reasoning`: while it reasons, it refuses earlier calls of tools without the reasoning before them.
     `tools_api`: what is spoken in place of `api` when it has tools and reasons, which `api` refuses together.
     `dialect`: whose words its own parameters have, on a host of many makers that passes them on. `as_of`: date of the
     facts. `shutdown`: ISO date, when past the model is refused as deprecated. `image_tokens`: the most that one image
@@ -233,6 +235,8 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reasoning_efforts: tuple[str, ...] = ()
     reasons: Literal["when_asked", "unless_told", "always"] | None = None
     forced_tools: Literal["always", "without_reasoning"] | None = None
+    tagged_thoughts: bool = False
+    demands_reasoning: bool = False
     tools_api: str | None = None
     dialect: Literal["anthropic", "nova", "openai"] | None = None
     prices: Prices | None = None

@@ -77,8 +77,11 @@ def _media(call: ChatCall) -> Iterator[tuple[str, Medium]]:
 
 
 def _check_reasoning(call: ChatCall, route: ChatRoute) -> None:
-    if call.reasoning_effort == "none" and route.facts.reasons == "always":
+    effort, levels = call.reasoning_effort, route.facts.reasoning_efforts
+    if effort == "none" and route.facts.reasons == "always":
         raise CapabilityNotSupported(f"{route.model_id} always reasons.", param="reasoning_effort")
+    if effort not in (None, "none", *levels) and levels:
+        raise CapabilityNotSupported(f"{route.model_id} reasons at: {', '.join(levels)}.", param="reasoning_effort")
     is_forced = call.tool_choice == "required" or isinstance(call.tool_choice, NamedToolChoice)
     if is_forced and takes_forced_tools(call, route) is False:
         raise CapabilityNotSupported(

@@ -20,6 +20,7 @@ from gateway.pipeline.at_once import at_once
 from gateway.pipeline.attempt import longest_s, streamed, whole
 from gateway.pipeline.by_chat import ByChat, planned_by_chat
 from gateway.pipeline.capabilities import check_capabilities
+from gateway.pipeline.client_places import in_the_clients_places
 from gateway.pipeline.demand import demand_of
 from gateway.pipeline.enter import enter
 from gateway.pipeline.exchange import Exchange
@@ -72,6 +73,11 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
     planned = await agreed(planned, request, plan, chain, exchange, world)
     if isinstance(planned, ByChat):
         return await _by_chat(planned, chain, exchange, world)
+    with in_the_clients_places(planned.promise.messages_added):
+        return await _chat(planned, chain, exchange, world)
+
+
+async def _chat(planned: ChatPlan, chain: Chain, exchange: Exchange, world: World) -> Completion | Stream:
     exchange.schemas_used = planned.promise.names.used
     call = await with_earlier_media(planned.call, exchange, world)
     call = await with_media(call, planned.route, exchange, world)
@@ -97,10 +103,12 @@ async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlan
     call, names = await with_functions(asked, principal.tenant.id, world.types)
     route = by_the_api_for_tools(call, route)
     call, expectation = expect(call, route)
-    check_capabilities(call, route)
-    check_provider_urls(call, route, principal.tenant)
-    call, demand = demand_of(call, route, principal, longest_s(call))
-    return ChatPlan(asked, call, route, Promise(names, expectation), demand)
+    promise = Promise(names, expectation)
+    with in_the_clients_places(promise.messages_added):
+        check_capabilities(call, route)
+        check_provider_urls(call, route, principal.tenant)
+        call, demand = demand_of(call, route, principal, longest_s(call))
+    return ChatPlan(asked, call, route, promise, demand)
 
 
 async def _by_chat(chosen: ByChat, chain: Chain, exchange: Exchange, world: World) -> Completion | Stream:
@@ -117,7 +125,7 @@ async def _by_chat(chosen: ByChat, chain: Chain, exchange: Exchange, world: Worl
 async def _stream(call: ChatCall, promise: Promise, chain: Chain, exchange: Exchange, world: World) -> Stream:
     responder = ChunkResponder(call, promise, exchange, world.clock)
     hooked = HookedStream(chain, exchange.attempts[-1].route.model_id)
-    with account_interrupted(responder.counted, exchange):
+    with in_the_clients_places(promise.messages_added), account_interrupted(responder.counted, exchange):
         async with aclosing(streamed(call, exchange.attempts[-1], world, chain.spare_s)) as arriving:
             async for chunks in arriving:
                 kept = await with_chunk_media_kept(chunks, exchange, world)

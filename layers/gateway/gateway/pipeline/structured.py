@@ -185,6 +185,11 @@ class Promise:
     names: Names
     expectation: Expectation | None = None
 
+    @property
+    def messages_added(self) -> int:
+        """How many stand before the client's own."""
+        return 1 if self.expectation is not None and self.expectation.way == "prompt" else 0
+
     def shaped(self, reply: Reply) -> Reply:
         """The reply in the client's own terms."""
         return self.names.in_reply(reply if self.expectation is None else self.expectation.shaped(reply))

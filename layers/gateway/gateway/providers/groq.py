@@ -19,6 +19,9 @@ CHAT = Quirks(
     formats_without=frozenset({"tools", "stream"}),
     names=False,
     reasoning="reasoning",  # https://console.groq.com/docs/reasoning
+    # Same page: "raw" is the default, and does not go with JSON mode and tools, where "parsed" is.
+    thoughts_apart={"reasoning_format": "parsed"},
+    untagged_by=frozenset({"include_reasoning"}),  # which `reasoning_format` excludes, same page
 )
 
 # https://console.groq.com/docs/vision: 4 MB a request with images in base64.

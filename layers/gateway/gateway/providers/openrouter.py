@@ -19,6 +19,8 @@ CHAT = Quirks(
     developer_role=True,
     refusals=True,
     cache_control=True,  # https://openrouter.ai/docs/features/prompt-caching
+    # Whichever levels a model has: https://openrouter.ai/docs/client-sdks/python/components/defaulteffort
+    reasoning_off={"reasoning_effort": "none"},
     reasoning="reasoning",  # https://openrouter.ai/docs/use-cases/reasoning-tokens
     reasoning_blocks="reasoning_details",  # same page: to be sent back unmodified
     documents="file_or_url",  # https://openrouter.ai/docs/features/multimodal/pdfs

@@ -26,6 +26,7 @@ from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.providers.contract import Target
 from gateway.providers.wire.gemini_media import media_entry, media_part
 from gateway.providers.wire.gemini_replay import own_details
+from gateway.providers.wire.replayed import objects_in
 
 Parts: TypeAlias = list[Json]
 
@@ -147,7 +148,7 @@ class Conversation:
         parts = self._parts(message.content, where)
         text = "".join(part.get("text", "") for part in parts)
         said = {"id": message.tool_call_id} if self._call_ids else {}
-        result: Json = {**said, "name": name, "response": _object(text) or {"output": text}}
+        result: Json = {**said, "name": name, "response": _response(text)}
         media = [part for part in parts if "text" not in part]
         if inside := [part for part in media if _inline_type(part) in self._inside_results]:
             result["parts"] = inside
@@ -155,6 +156,23 @@ class Conversation:
             {"functionResponse": result},
             *(part for part in media if _inline_type(part) not in self._inside_results),
         ]
+
+
+def _response(text: str) -> msgspec.Raw | Json:
+    """A JSON object is given as one, unless it has a "$ref" in it, as schemas and OpenAPI documents do: "The referenced
+    name ... in function_response.response does not match to a display_name in the function_response.parts."
+
+    Source: https://github.com/googleapis/python-genai/issues/2268
+    """
+    given = _object(text)
+    return {"output": text} if given is None or _has_references(text) else given
+
+
+def _has_references(text: str) -> bool:
+    try:
+        return any("$ref" in held for _, held in objects_in(msgspec.json.decode(text), ""))
+    except RecursionError:
+        return True  # nobody knows, and as text it says the same
 
 
 def _inline_type(part: Json) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall
 from gateway.model.errors import CapabilityNotSupported
 
@@ -32,12 +33,22 @@ def lacking(provider: str, param: str, what: str) -> CapabilityNotSupported:
     return CapabilityNotSupported(f"{provider} does not support {what}.", param=param)
 
 
-def refuse(call: ChatCall, names: Iterable[str], provider: str) -> None:
-    """Raises CapabilityNotSupported for the first of these parameters that asks for something."""
+def refuse(call: ChatCall, names: Iterable[str], provider: str, when: str = "") -> None:
+    """Raises CapabilityNotSupported for the first of these parameters that asks for something.
+
+    `when`: that the provider lacks it, where it does not always.
+    """
     for name in names:
         value = getattr(call, name)
         if value is not None and value not in NEUTRAL.get(name, ()):
-            raise lacking(provider, name, f"'{name}'")
+            raise lacking(provider, name, f"'{name}'{when}")
+
+
+def refuse_no_reasoning(call: ChatCall, model: ModelFacts) -> None:
+    """For an API that has no other word for it than one of the model's levels. Raises CapabilityNotSupported."""
+    levels = model.reasoning_efforts
+    if call.reasoning_effort == "none" and levels and "none" not in levels:
+        raise CapabilityNotSupported(f"{model.id} reasons at: {', '.join(levels)}.", param="reasoning_effort")
 
 
 def metadata_to_send(call: ChatCall) -> dict[str, str]:

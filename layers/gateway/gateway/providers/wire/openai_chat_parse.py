@@ -10,6 +10,7 @@ from gateway.model.chat import FunctionCall, Json, ToolCall
 from gateway.model.http import HttpResponse
 from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Choice, FinishReason, Reply, ReplyMessage
+from gateway.model.tagged_thoughts import taken_apart
 from gateway.model.usage import TokenUsage
 from gateway.providers.contract import Target
 from gateway.providers.wire.failures import broke_off
@@ -140,7 +141,8 @@ def _choice(choice: WireChoice, position: int, usage: TokenUsage | None, target:
     message = choice.message
     if message is None:
         raise ProviderError(f"{target.provider} answered with a choice without a message.")
-    content, thinking, blocks = spoken(message)
+    said, thinking, blocks = spoken(message)
+    tagged, content = taken_apart(said) if said and target.model.tagged_thoughts else ("", said)
     calls = [_call(call, number) for number, call in enumerate(message.tool_calls or ())]
     return Choice(
         index=position if choice.index is None else choice.index,
@@ -148,13 +150,13 @@ def _choice(choice: WireChoice, position: int, usage: TokenUsage | None, target:
             content=content if content or not calls else None,
             refusal=message.refusal,
             tool_calls=calls or None,
-            reasoning_content=thinking or None,
+            reasoning_content=thinking or tagged or None,
             reasoning_details=blocks,
             annotations=objects(message.annotations),
             audio=message.audio if isinstance(message.audio, dict) else None,
         ),
         finish_reason=finish_reason(choice.finish_reason, bool(calls), target, usage),
-        logprobs=choice.logprobs,
+        logprobs=choice.logprobs if content == said else None,
     )
 
 

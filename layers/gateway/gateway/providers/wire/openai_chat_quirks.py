@@ -22,6 +22,8 @@ class Quirks:
         lacks: parameters of the call that it does not have: refused, unless they ask for what happens anyway.
         renames: body members it calls otherwise.
         reasoning_off: what asks for no reasoning where `reasoning_effort` has no word for that.
+        thoughts_apart: what asks for thoughts beside the content, of models that put them into it. untagged_by:
+            options of the provider that decide that themselves.
         tool_choices: words of `tool_choice` it calls otherwise.
         stop_as_list: takes `stop` as a list only.
         formats: the kinds of `response_format` it knows. formats_without: what it takes none of them beside but "text":
@@ -58,6 +60,8 @@ class Quirks:
     lacks: frozenset[str] = frozenset({"top_k"})
     renames: Mapping[str, str] = field(default_factory=dict)
     reasoning_off: Mapping[str, Any] = field(default_factory=dict)
+    thoughts_apart: Mapping[str, Any] = field(default_factory=dict)
+    untagged_by: frozenset[str] = frozenset()
     tool_choices: Mapping[str, str] = field(default_factory=dict)
     stop_as_list: bool = False
     formats: frozenset[str] = EVERY_FORMAT

@@ -16,10 +16,12 @@ from gateway.providers.wire.lacking import (
     metadata_to_send,
     refuse,
     refuse_metadata,
+    refuse_no_reasoning,
     refuse_obfuscation,
 )
 from gateway.providers.wire.openai_chat_messages import messages
 from gateway.providers.wire.openai_chat_quirks import Quirks
+from gateway.providers.wire.openai_chat_replay import with_reasoning
 from gateway.providers.wire.options import with_options
 
 PLAIN = (
@@ -43,10 +45,13 @@ def request_body(call: ChatCall, target: Target, quirks: Quirks) -> bytes:
         body |= _tool_choice(call.tool_choice, target, quirks)
     if call.response_format is not None:
         body["response_format"] = _response_format(call.response_format, target, quirks)
+    if target.model.tagged_thoughts and not quirks.untagged_by & options.keys():
+        body |= quirks.thoughts_apart
     body |= _attribution(call, target, quirks)
     if call.stream is not None:
         body |= _stream(call, target, quirks)
-    return _encoder.encode(with_options(body, options, target.provider, quirks.reserved))
+    body = with_options(body, options, target.provider, quirks.reserved)
+    return _encoder.encode(with_reasoning(body) if target.model.demands_reasoning else body)
 
 
 def _plain(call: ChatCall, target: Target, quirks: Quirks) -> Json:
@@ -60,6 +65,8 @@ def _plain(call: ChatCall, target: Target, quirks: Quirks) -> Json:
     if call.reasoning_effort == "none" and quirks.reasoning_off:
         del members[quirks.renames.get("reasoning_effort", "reasoning_effort")]
         members |= quirks.reasoning_off
+    else:
+        refuse_no_reasoning(call, target.model)
     if quirks.stop_as_list and isinstance(call.stop, str):
         members["stop"] = [call.stop]
     for name in ("temperature", "top_p"):

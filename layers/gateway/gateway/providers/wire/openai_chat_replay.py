@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gateway.model.chat import AssistantMessage, Json
 from gateway.providers.wire.replayed import Members, check_members, malformed, replayed
 
@@ -50,3 +52,36 @@ def thinking_parts(message: AssistantMessage, where: str) -> list[Json]:
 
 def _is_thinking(detail: Json) -> bool:
     return detail.get("type") == "thinking" and isinstance(detail.get("thinking"), list)
+
+
+NO_REASONING = " "
+"""Stands in for reasoning that another model gave none of, or whose client lost it. DeepSeek takes it; the empty text
+is refused like none: "The `reasoning_content` in the thinking mode must be passed back to the API."
+
+Sources: https://github.com/NousResearch/hermes-agent/pull/18263, https://github.com/BerriAI/litellm/issues/27439
+"""
+
+
+def with_reasoning(body: Json) -> Json:
+    """For a model that demands reasoning: where tools were called, no answer goes without. What answers without calls
+    have is ignored, and so is all of it by a model that is told not to reason.
+
+    Source: https://api-docs.deepseek.com/guides/thinking_mode (2026-11)
+    """
+    thinking, messages = body.get("thinking"), body["messages"]
+    is_off = isinstance(thinking, dict) and thinking.get("type") == "disabled"
+    if is_off or not any(_is_answer(said) and said.get("tool_calls") for said in messages):
+        return body
+    filled = [{**said, "reasoning_content": NO_REASONING} if _is_unreasoned(said) else said for said in messages]
+    return {**body, "messages": filled}
+
+
+def _is_answer(message: Any) -> bool:
+    return isinstance(message, dict) and message["role"] == "assistant"
+
+
+def _is_unreasoned(message: Any) -> bool:
+    return _is_answer(message) and not any(message.get(name) for name in _READABLE)
+
+
+_READABLE = ("reasoning_content", "reasoning", "reasoning_details")

@@ -14,6 +14,7 @@ import msgspec
 from gateway.model.chat import Json
 from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Chunk, ChunkChoice, Delta, FinishReason, FunctionCallDelta, ToolCallDelta
+from gateway.model.tagged_thoughts import TaggedThoughts
 from gateway.providers.contract import Target
 from gateway.providers.wire.openai_chat_failure import interruption
 from gateway.providers.wire.openai_chat_parse import (
@@ -43,7 +44,8 @@ _NOTHING = WireMessage()
 @dataclass(slots=True)
 class _Progress:
     """How far one choice has come. `calls`: the id of every tool call so far, in our order; `places`: our index by
-    the provider's. `thoughts`: pieces of Mistral's thinking by block, to be given whole.
+    the provider's. `thoughts`: pieces of Mistral's thinking by block, to be given whole. `tagged`: of a model that
+    thinks within its content.
     """
 
     begun: bool = False
@@ -52,6 +54,7 @@ class _Progress:
     thoughts: list[list[Json]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     places: dict[int, int] = field(default_factory=dict)
+    tagged: TaggedThoughts | None = None
 
 
 class ChatStream:
@@ -125,7 +128,7 @@ class ChatStream:
     def _finish(self, index: int, progress: _Progress) -> ChunkChoice:
         progress.finished = True
         reason = finish_reason(None, bool(progress.calls), self._target)
-        return ChunkChoice(index=index, delta=_with_thoughts(Delta(), progress), finish_reason=reason)
+        return ChunkChoice(index=index, delta=_at_the_end(Delta(), progress), finish_reason=reason)
 
     def _choice(self, choice: WireChoice) -> ChunkChoice | None:
         """None when the choice says nothing new."""
@@ -134,19 +137,24 @@ class ChatStream:
         index = choice.index or 0
         progress = self._choices.get(index)
         if progress is None:
-            progress = self._choices[index] = _Progress()
+            tagged = TaggedThoughts() if self._target.model.tagged_thoughts else None
+            progress = self._choices[index] = _Progress(tagged=tagged)
         delta = self._delta(choice.delta or _NOTHING, progress)
         finish: FinishReason | None = None
         if choice.finish_reason and not progress.finished:
             finish = finish_reason(choice.finish_reason, bool(progress.calls), self._target)
             progress.finished = True
-            delta = _with_thoughts(delta or Delta(), progress)
+            delta = _at_the_end(delta or Delta(), progress)
         if delta is None and finish is None and choice.logprobs is None:
             return None
-        return ChunkChoice(index=index, delta=delta or Delta(), finish_reason=finish, logprobs=choice.logprobs)
+        logprobs = None if progress.tagged else choice.logprobs  # they are of the tags and thoughts too
+        return ChunkChoice(index=index, delta=delta or Delta(), finish_reason=finish, logprobs=logprobs)
 
     def _delta(self, message: WireMessage, progress: _Progress) -> Delta | None:
         content, thinking, blocks = spoken(message)
+        if content and progress.tagged:
+            tagged, content = progress.tagged.take(content)
+            thinking = thinking or tagged
         calls = [self._call(call, progress) for call in message.tool_calls] if message.tool_calls else None
         annotations, audio = objects(message.annotations), message.audio if isinstance(message.audio, dict) else None
         if self._quirks.reasoning_blocks == "content":
@@ -204,7 +212,12 @@ class ChatStream:
         return call.index is None and bool(call.function and call.function.name)
 
 
-def _with_thoughts(delta: Delta, progress: _Progress) -> Delta:
+def _at_the_end(delta: Delta, progress: _Progress) -> Delta:
+    """With what has waited for the end of the choice."""
+    if progress.tagged:
+        thought, said = progress.tagged.finish()
+        thinking, content = (delta.reasoning_content or "") + thought, (delta.content or "") + said
+        delta = msgspec.structs.replace(delta, reasoning_content=thinking or None, content=content or None)
     if not progress.thoughts:
         return delta
     return msgspec.structs.replace(delta, reasoning_details=[_block(pieces) for pieces in progress.thoughts])

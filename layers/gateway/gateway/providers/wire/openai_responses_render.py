@@ -18,7 +18,14 @@ from gateway.model.chat import (
 )
 from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.contract import Target
-from gateway.providers.wire.lacking import lacking, metadata_to_send, refuse, refuse_metadata, refuse_obfuscation
+from gateway.providers.wire.lacking import (
+    lacking,
+    metadata_to_send,
+    refuse,
+    refuse_metadata,
+    refuse_no_reasoning,
+    refuse_obfuscation,
+)
 from gateway.providers.wire.openai_chat_quirks import Quirks
 from gateway.providers.wire.openai_chat_render import PLAIN
 from gateway.providers.wire.openai_responses_input import items
@@ -28,6 +35,8 @@ PLACED = frozenset({"logprobs", "top_logprobs", "reasoning_effort", "verbosity",
 """Parameters of chat completions that this API has too, but under another name or inside another member."""
 ENCRYPTED_REASONING = "reasoning.encrypted_content"
 LOGPROBS = "message.output_text.logprobs"
+NOWHERE = Quirks().lacks
+"""What OpenAI's chat completions lack as well."""
 NO_PARAMETERS = {"type": "object", "properties": {}}
 
 _encoder = msgspec.json.Encoder()
@@ -58,13 +67,26 @@ def request_body(call: ChatCall, target: Target, quirks: Quirks) -> bytes:
 
 
 def _check(call: ChatCall, target: Target, quirks: Quirks) -> None:
-    refuse(call, (name for name in PLAIN if name in quirks.lacks), target.provider)
+    lacks = [name for name in PLAIN if name in quirks.lacks]
+    refuse(call, (name for name in lacks if name in NOWHERE), target.provider)
+    refuse(call, lacks, target.provider, _when(call, target))
     if call.response_format is not None and (kind := _kind(call.response_format)) not in quirks.formats:
         raise lacking(target.provider, "response_format.type", f"response_format '{kind}'")
+    refuse_no_reasoning(call, target.model)
     if not target.model.sampling:
         for name in ("temperature", "top_p"):
             if getattr(call, name) is not None:
                 raise CapabilityNotSupported(f"The model {target.model.id} does not take '{name}'.", param=name)
+
+
+def _when(call: ChatCall, target: Target) -> str:
+    model = target.model
+    if model.tools_api and call.tools:
+        return (
+            f" beside tools while {model.id} reasons: those go through Responses, which has no word for it, and with"
+            " reasoning_effort 'none' through Chat Completions"
+        )
+    return f" for {model.id}, which is spoken to through Responses"
 
 
 def _plain(call: ChatCall, quirks: Quirks) -> Json:
