@@ -77,7 +77,8 @@ def _models() -> str:
 
 def _apis(row: Row) -> str:
     tools_api = row.facts.tools_api
-    return f"`{row.facts.api}`" + (f"; with tools, when it reasons, `{tools_api}`" if tools_api else "")
+    said = f"`{row.facts.api}`" + (f"; with tools, when it reasons, `{tools_api}`" if tools_api else "")
+    return said + ("; with office documents `responses`" if row.word_form else "")
 
 
 def _line(*cells: str) -> str:

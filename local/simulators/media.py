@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import zipfile
 import zlib
 from urllib.parse import parse_qs, urlencode
 
@@ -16,6 +18,15 @@ Headers = list[tuple[str, str]]
 
 def _png_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _archive(*names: str) -> bytes:
+    """A zip archive of empty files."""
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        for name in names:
+            archive.writestr(zipfile.ZipInfo(name), "")
+    return body.getvalue()
 
 
 PICTURE = (
@@ -30,6 +41,8 @@ PAPER = (
     b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n"
     b"trailer<</Root 1 0 R>>\n%%EOF\n"
 )
+NOTES = b'{"town": "Oslo"}'
+WORD = _archive("[Content_Types].xml", "word/document.xml")
 CLIP = struct.pack(">I", 24) + b"ftypisom" + struct.pack(">I", 512) + b"isommp41" + struct.pack(">I", 8) + b"mdat"
 
 SITE = {

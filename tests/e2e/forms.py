@@ -5,6 +5,7 @@ Every form gives the exact members of a request body for the one conversation of
 
 from __future__ import annotations
 
+import base64
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -30,6 +31,11 @@ class Media(NamedTuple):
     @property
     def subtype(self) -> str:
         return self.content_type.partition("/")[2]
+
+    @property
+    def words(self) -> str:
+        """Of a text."""
+        return base64.b64decode(self.content).decode()
 
     @property
     def data_url(self) -> str:
@@ -82,6 +88,14 @@ class Form(ABC):
     def document(self, media: Media) -> Json | None:
         """As `image`."""
         return None
+
+    def text(self, media: Media) -> Json | None:
+        """A document that is text; as `image`."""
+        return None
+
+    def word(self, media: Media) -> Json | None:
+        """A Word document; as `image`."""
+        return self.document(media)
 
     def audio(self, media: Media) -> Json | None:
         """As `image`."""
@@ -151,6 +165,9 @@ class ChatForm(Form):
             "file_url": {"type": "file_url", "file_url": {"url": media.content}, "file_name": media.name},
         }[self.document_as]
 
+    def text(self, media: Media) -> Json:
+        return {"type": "text", "text": f"{media.name}:\n{media.words}"}
+
     def audio(self, media: Media) -> Json:
         audio = media.content if self.bare_audio else {"data": media.content, "format": media.subtype}
         return {"type": "input_audio", "input_audio": audio}
@@ -212,6 +229,10 @@ class MessagesForm(Form):
     def document(self, media: Media) -> Json:
         return {"type": "document", "source": _base64(media), "title": media.name}
 
+    def text(self, media: Media) -> Json:
+        source = {"type": "text", "media_type": "text/plain", "data": media.words}
+        return {"type": "document", "source": source, "title": media.name}
+
     def schema(self, body: Json) -> Json:
         found: Json = body["output_config"]["format"]["schema"]
         return found
@@ -254,6 +275,9 @@ class GeminiForm(Form):
         return {"inlineData": {"mimeType": media.content_type, "data": media.content}}
 
     document = audio = video = image
+
+    def text(self, media: Media) -> Json:
+        return {"inlineData": {"mimeType": "text/plain", "data": media.content}}
 
     def schema(self, body: Json) -> Json:
         found: Json = body["generationConfig"]["responseJsonSchema"]
@@ -320,6 +344,12 @@ class ConverseForm(Form):
         name = media.name.partition(".")[0]  # which may hold no dot
         return {"document": {"format": media.subtype, "source": {"bytes": media.content}, "name": name}}
 
+    def text(self, media: Media) -> Json:
+        return {"document": {**self.document(media)["document"], "format": "txt"}}
+
+    def word(self, media: Media) -> Json:
+        return {"document": {**self.document(media)["document"], "format": "docx"}}
+
     def audio(self, media: Media) -> Json:
         return {"audio": self.image(media)["image"]}
 
@@ -368,6 +398,9 @@ class ResponsesForm(Form):
 
     def document(self, media: Media) -> Json:
         return {"type": "input_file", "filename": media.name, "file_data": media.data_url}
+
+    def text(self, media: Media) -> Json:
+        return {"type": "input_text", "text": f"{media.name}:\n{media.words}"}
 
     def schema(self, body: Json) -> Json:
         found: Json = body["text"]["format"]["schema"]

@@ -39,6 +39,8 @@ CELLS = MappingProxyType(
         "structured_output": "structured output",
         "image": "three images",
         "document": "document",
+        "text": "text document",
+        "word": "Word document",
         "audio": "audio",
         "video": "video",
         "reasoning": "reasoning over turns",
@@ -48,7 +50,9 @@ CELLS = MappingProxyType(
 NEEDED = MappingProxyType(
     {**dict.fromkeys(("tools", "parallel_tools", "tool_results"), "tools"), "reasoning": "reasoning"}
 )
-PARAMS = MappingProxyType({**dict.fromkeys(MEDIA, "messages[0].content[1]"), "reasoning": "reasoning_effort"})
+PARAMS = MappingProxyType(
+    {**dict.fromkeys((*MEDIA, "text", "word"), "messages[0].content[1]"), "reasoning": "reasoning_effort"}
+)
 """The parameter that a refusal names, where it is not `tools`."""
 
 Reasoning = Literal["signed", "encrypted", "blocks", "text", "shown", "counted", ""]
@@ -78,7 +82,8 @@ class Row:
     REASONING, "" for a model without.
 
     `streamed_schema`: in place of `schema`, when streamed, where that makes a difference.
-    `tools_form`: that of a call with tools, where another API takes them (`tools_api` of the catalog).
+    `tools_form`: that of a call with tools, where another API takes them (`tools_api` of the catalog);
+    `word_form`: that of one with a Word document (`documents_api` of the provider).
     `asks`: the members of the request that ask for reasoning.
     """
 
@@ -90,6 +95,7 @@ class Row:
     reasoning: Reasoning = ""
     asks: Mapping[str, Any] = field(default_factory=lambda: {"reasoning_effort": "high"})
     tools_form: Form | None = None
+    word_form: Form | None = None
     streamed_schema: Literal["", "tool", "prompt"] = ""
 
     @property
@@ -108,6 +114,17 @@ class Refusal(NamedTuple):
     source: str
 
 
+NO_WORD: Mapping[str, str] = MappingProxyType(
+    {
+        "anthropic": "https://platform.claude.com/docs/en/build-with-claude/files#file-types-and-content-blocks",
+        "azure": "https://learn.microsoft.com/en-us/azure/ai-foundry/openai/how-to/responses#file-input",
+        "google": "https://github.com/googleapis/python-genai/issues/829",
+        "openrouter": "https://openrouter.ai/docs/features/multimodal/pdfs",
+        "vertex": "https://github.com/googleapis/python-genai/issues/829",
+    }
+)
+"""Who reads documents, but none of Word, and who says so."""
+
 LEVELS = "pictures, PDFs, levels of reasoning"
 MOST = "takes what any of its models takes"
 CLAUDE, GEMINI, CONVERSE, RESPONSES = MessagesForm(), GeminiForm(), ConverseForm(), ResponsesForm()
@@ -123,8 +140,8 @@ NOVA_ASKS = {"reasoning_effort": "medium"}  # at "high" it takes no output limit
 FIREWORKS = "accounts/fireworks/models"
 
 ROWS = (
-    Row("openai", "gpt-5.5", LEVELS, FILES, reasoning="encrypted", tools_form=RESPONSES),
-    Row("openai", "gpt-5", LEVELS, FILES, reasoning="counted"),
+    Row("openai", "gpt-5.5", LEVELS, FILES, reasoning="encrypted", tools_form=RESPONSES, word_form=RESPONSES),
+    Row("openai", "gpt-5", LEVELS, FILES, reasoning="counted", word_form=RESPONSES),
     Row("openai", "gpt-5.3-codex", "spoken to through Responses", RESPONSES, reasoning="encrypted"),
     Row("openai", "gpt-audio", "hears", PLAIN, "tool"),
     Row("anthropic", "claude-sonnet-4-6", f"{MOST}; thinks at a level", CLAUDE, reasoning="signed"),
@@ -178,13 +195,17 @@ def takes(facts: ModelFacts, cell: str) -> bool:
     """What the catalog says. Every model can be held to a schema, by one way or another."""
     if cell in MEDIA:
         return cell in facts.input
+    if cell in ("text", "word"):
+        return "document" in facts.input
     return cell == "structured_output" or NEEDED[cell] in facts.capabilities
 
 
 def refusal(row: Row, cell: str) -> Refusal | None:
     """None where the cell has to pass."""
     if takes(row.facts, cell):
-        return None
+        return Refusal(PARAMS[cell], NO_WORD[row.provider]) if cell == "word" and row.provider in NO_WORD else None
+    if cell in ("text", "word"):
+        return refusal(row, "document")
     return Refusal(PARAMS.get(cell, "tools"), source_of(row, NEEDED.get(cell, cell)))
 
 

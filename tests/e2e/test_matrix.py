@@ -17,10 +17,11 @@ import httpx
 import openai
 import pytest
 
-from local.simulators.media import CLIP, PAPER, PICTURE, SOUND
+from gateway.model.media_type import DOCX
+from local.simulators.media import CLIP, NOTES, PAPER, PICTURE, SOUND, WORD
 from tests.e2e.conftest import Gateway
 from tests.e2e.forms import Json, Media, Result, Tool
-from tests.e2e.matrix import CELLS, MEDIA, ROWS, Row, refusal
+from tests.e2e.matrix import CELLS, ROWS, Row, refusal
 
 pytestmark = pytest.mark.stack
 
@@ -53,12 +54,16 @@ def media(content_type: str, data: bytes, name: str = "") -> Media:
 SENT = {
     "image": [media("image/png", PICTURE + b"\0" * number) for number in (1, 2, 3)],
     "document": [media("application/pdf", PAPER, "paper.pdf")],
+    "text": [media("application/json", NOTES, "notes.json")],
+    "word": [media(DOCX, WORD, "letter.docx")],
     "audio": [media("audio/wav", SOUND)],
     "video": [media("video/mp4", CLIP)],
 }
 PARTS: dict[str, Callable[[Media], Json]] = {
     "image": lambda sent: {"type": "image_url", "image_url": {"url": sent.data_url}},
     "document": lambda sent: {"type": "file", "file": {"file_data": sent.data_url, "filename": sent.name}},
+    "text": lambda sent: {"type": "file", "file": {"file_data": sent.data_url, "filename": sent.name}},
+    "word": lambda sent: {"type": "file", "file": {"file_data": sent.data_url, "filename": sent.name}},
     "audio": lambda sent: {"type": "input_audio", "input_audio": {"data": sent.content, "format": sent.subtype}},
     "video": lambda sent: {"type": "video", "url": sent.data_url},
 }
@@ -187,8 +192,12 @@ def check_media(gate: Gate, row: Row, stream: bool, kind: str) -> None:
     reply = gate.ask(row, stream=stream, messages=[{"role": "user", "content": content}])
     expected = [getattr(row.form, kind)(one) for one in sent]
     assert only_body(gate, row, stream)[row.form.conversation] == [row.form.user("Look", *expected)]
+    if any("text" in part for part in expected):
+        assert sent[0].words in reply.said["content"]
+        return
     noted = re.findall(r"\[(\w+) [^ ]+ (\d+) bytes\]", reply.said["content"])
-    assert noted == [(kind, str(len(base64.b64decode(one.content)))) for one in sent]
+    family = "document" if kind in ("text", "word") else kind
+    assert noted == [(family, str(len(base64.b64decode(one.content)))) for one in sent]
 
 
 def check_reasoning(gate: Gate, row: Row, stream: bool) -> None:
@@ -231,7 +240,7 @@ CHECKS: dict[str, Callable[[Gate, Row, bool], None]] = {
     "tool_results": check_tool_results,
     "structured_output": check_structured_output,
     "reasoning": check_reasoning,
-    **{kind: partial(check_media, kind=kind) for kind in MEDIA},
+    **{kind: partial(check_media, kind=kind) for kind in SENT},
 }
 
 
@@ -246,6 +255,8 @@ def test_cell(gate: Gate, row: Row, cell: str, stream: bool) -> None:
     refused = refusal(row, cell)
     if cell in WITH_TOOLS:
         row = replace(row, form=row.tools_form or row.form)
+    elif cell == "word":
+        row = replace(row, form=row.word_form or row.form)
     if refused is None:
         CHECKS[cell](gate, row, stream)
         return

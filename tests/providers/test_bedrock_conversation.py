@@ -181,8 +181,33 @@ def test_documents_have_names_of_their_own() -> None:
         {"type": "file", "file": {"file_data": "data:application/pdf;base64,eA==", "filename": name}} for name in names
     ]
     content = turns({"role": "user", "content": parts})[0]["content"]
-    found = [block["document"]["name"] for block in content]
+    found = [block["document"]["name"] for block in content if "document" in block]
     assert found == ["a", "A 2", "document", "document 2", "x" * 200, f"{'x' * 198} 2"]
+
+
+def test_a_document_never_stands_without_words() -> None:
+    """As Bedrock demands of every message that has one; those of a tool's result are not the message's own."""
+    paper = {"type": "file", "file": {"file_data": "data:application/pdf;base64,eA==", "filename": "a.pdf"}}
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,eA=="}}
+    mark = {"cache_control": {"type": "ephemeral"}}
+    asked: dict[str, Any] = {
+        "paper": [paper],
+        "marked": [{**paper, **mark}],
+        "blank": [{"type": "text", "text": " "}, paper],
+        "words": [{"type": "text", "text": "See"}, paper],
+        "picture": [picture],
+    }
+    kinds = {
+        name: [next(iter(block)) for block in turns({"role": "user", "content": content})[0]["content"]]
+        for name, content in asked.items()
+    }
+    assert kinds == {
+        "paper": ["document", "text"],
+        "marked": ["document", "cachePoint", "text"],
+        "blank": ["document", "text"],
+        "words": ["text", "document"],
+        "picture": ["image"],
+    }
 
 
 def test_an_assistants_parts_keep_their_cache_marks() -> None:

@@ -96,12 +96,14 @@ def _prompt(usage: TokenUsage, price: dict[str, int]) -> int:
         return usage.billed_prompt_tokens * price["input"]
     written_1h = usage.prompt.cache_write_1h_tokens
     written_5m = usage.prompt.cache_write_tokens - written_1h
-    read, heard = usage.prompt.cached_tokens, usage.prompt.audio_tokens
+    both = usage.prompt.cached_audio_tokens
+    read, heard = usage.prompt.cached_tokens - both, usage.prompt.audio_tokens - both
     write = price.get("cache_write", price["input"])
-    plain = max(0, usage.prompt_tokens - read - written_5m - written_1h - heard)
+    plain = max(0, usage.prompt_tokens - read - both - written_5m - written_1h - heard)
     return (
         plain * price["input"]
         + read * price.get("cache_read", price["input"])
+        + both * price.get("cache_read_audio", price.get("cache_read", price.get("input_audio", price["input"])))
         + written_5m * write
         + written_1h * price.get("cache_write_1h", write)
         + heard * price.get("input_audio", price["input"])
@@ -175,8 +177,8 @@ def test_the_recordings_have_every_kind_of_charge() -> None:
         reply = answered(planned, recording)
         if reply is not None and reply.usage is not None:
             seen |= _charges(reply, reply.usage)
-    assert seen >= {"cached", "written", "reasoning", "heard", "spoken", "flex", "web_searches", "grounded_prompts"}
-    assert seen >= {"stated", "billed"}
+    assert seen >= {"cached", "written", "reasoning", "heard", "heard_again", "spoken"}
+    assert seen >= {"flex", "web_searches", "grounded_prompts", "stated", "billed"}
 
 
 def _charges(reply: Reply, usage: TokenUsage) -> set[str]:
@@ -185,6 +187,7 @@ def _charges(reply: Reply, usage: TokenUsage) -> set[str]:
         "written": usage.prompt.cache_write_tokens,
         "reasoning": usage.completion.reasoning_tokens,
         "heard": usage.prompt.audio_tokens,
+        "heard_again": usage.prompt.cached_audio_tokens,
         "spoken": usage.completion.audio_tokens,
         "flex": reply.service_tier == "flex",
         "stated": usage.stated_cost_nano_usd,

@@ -63,6 +63,40 @@ def test_a_class_without_a_price_is_paid_as_what_it_is_part_of() -> None:
     assert cost_nano_usd(usage, known) == cost_nano_usd(plain, known)
 
 
+HEARD = Prices(input=3, output=0, cache_read=1, input_audio=10)
+
+
+@pytest.mark.parametrize(
+    ("cached_audio_tokens", "audio_tokens", "prices", "pico"),
+    [
+        (900, 1_000, HEARD, 900 * 1 + 100 * 10),
+        (900, 1_000, Prices(input=3, output=0, cache_read=1, cache_read_audio=2, input_audio=10), 900 * 2 + 100 * 10),
+        (900, 1_000, Prices(input=3, output=0, input_audio=10), 1_000 * 10),
+        (100, 100, HEARD, 100 * 1 + 800 * 1 + 100 * 3),
+        (0, 1_000, HEARD, 900 * 1 + 100 * 10),  # nobody said so, but there is no other room for the cached ones
+        (0, 500, HEARD, 900 * 1 + 100 * 10),
+        (0, 5_000, HEARD, 900 * 1 + 100 * 10),
+    ],
+)
+def test_cached_audio_is_paid_once(cached_audio_tokens: int, audio_tokens: int, prices: Prices, pico: int) -> None:
+    prompt = PromptTokensDetails(cached_tokens=900, audio_tokens=audio_tokens, cached_audio_tokens=cached_audio_tokens)
+    usage = TokenUsage(prompt_tokens=1_000, prompt=prompt)
+    assert cost_nano_usd(usage, facts(prices)) == math.ceil(Fraction(pico, 1000))
+
+
+@pytest.mark.parametrize("written", [0, 5, 10])
+@pytest.mark.parametrize("heard", [0, 5, 10, 30])
+@pytest.mark.parametrize("cached", [0, 5, 10, 30])
+@pytest.mark.parametrize("both", [0, 3, 10])
+def test_no_more_tokens_are_paid_than_there_are(written: int, heard: int, cached: int, both: int) -> None:
+    prompt = PromptTokensDetails(
+        cached_tokens=cached, cache_write_tokens=written, audio_tokens=heard, cached_audio_tokens=both
+    )
+    completion = CompletionTokensDetails(reasoning_tokens=cached, audio_tokens=heard, image_tokens=written)
+    usage = TokenUsage(prompt_tokens=10, completion_tokens=10, prompt=prompt, completion=completion)
+    assert cost_nano_usd(usage, facts(Prices(input=1_000, output=1_000))) == 20
+
+
 def test_a_long_prompt_pays_the_highest_tier_it_exceeds() -> None:
     tiers = (
         PriceTier(above_prompt_tokens=128_000, prices=Prices(input=2_000, output=2_000)),

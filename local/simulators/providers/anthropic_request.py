@@ -5,6 +5,7 @@ from typing import Any
 
 from local.simulators.providers.constrained import check_constrained
 from local.simulators.providers.conversation import demanded_schema
+from local.simulators.providers.readable import WEB_IMAGES, check_image
 from local.simulators.script import TOKENS_PER_MEDIA, TOKENS_PER_MESSAGE, Prompt, count_tokens
 from local.simulators.switches import strip_directives
 from local.simulators.wire import (
@@ -177,6 +178,10 @@ def _note(kind: str, source: Json) -> str:
     if source["type"] == "stored":
         return f"[{kind} file {source['media_type']} {source['bytes']} bytes]"
     if source["type"] == "base64":
+        if kind == "image":
+            check_image(source["media_type"], WEB_IMAGES, "messages")
+        elif source["media_type"] != "application/pdf":
+            raise Refused("wrong_type", "document.source.base64.media_type: Input should be 'application/pdf'")
         if kind == "image" and len(source["data"]) > MAX_IMAGE_BASE64:
             raise Refused("out_of_range", f"image exceeds {MAX_IMAGE_BASE64} bytes of base64", param="messages")
         return note_base64(kind, source["media_type"], source["data"])

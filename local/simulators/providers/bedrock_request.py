@@ -73,6 +73,7 @@ def check(body: Json) -> None:
     if body["messages"][0].get("role") != "user":
         raise Refused("wrong_type", "A conversation must start with a user message.", param="messages")
     _check_names(body["messages"])
+    _check_words(body["messages"])
     _check_thinking(body)
 
 
@@ -88,6 +89,15 @@ def _check_names(messages: list[Json]) -> None:
         if name.lower() in used:
             raise Refused("wrong_type", "Messages can't contain duplicate document names.", param="messages")
         used.add(name.lower())
+
+
+def _check_words(messages: list[Json]) -> None:
+    """Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html"""
+    for at, message in enumerate(messages):
+        content = message.get("content")
+        kinds = {kind for block in content or () if isinstance(block, dict) for kind in block}
+        if "document" in kinds and "text" not in kinds:
+            raise Refused("wrong_type", f"messages.{at}: a text block is required beside a document.", param="messages")
 
 
 def _every_block(messages: list[Json]) -> Iterator[Json]:

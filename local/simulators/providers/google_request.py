@@ -59,6 +59,13 @@ CONFIG: dict[str, Rule] = {
     "topK": decimal(1),
     "topP": decimal(0, 1),
 }
+READ = re.compile(
+    r"image/(png|jpeg|webp|heic|heif)|audio/.+|video/(mp4|mpeg|mpg|quicktime|mov|x-msvideo|avi|x-flv|webm|wmv|3gpp)"
+    r"|application/pdf|text/(plain|html|css|md|csv|xml|rtf)|application/x-javascript|text/x-python"
+)
+"""https://ai.google.dev/gemini-api/docs/image-understanding, /video-understanding, /document-processing; for JSON:
+https://github.com/agno-agi/agno/issues/3964
+"""
 ROLES = ("user", "model", "function", None)
 _UNDERSCORE = re.compile(r"_([a-z])")
 
@@ -150,6 +157,8 @@ def _read_part(part: Json, parts: Parts, results: list[str]) -> None:
             parts.texts.append(part["text"] + "")
     elif "inlineData" in part:
         blob = camel(part["inlineData"])
+        if not READ.fullmatch(blob["mimeType"]):
+            raise Refused("wrong_type", f"Unsupported MIME type: {blob['mimeType']}", param="contents")
         parts.media.append(note_base64(_kind(blob["mimeType"]), blob["mimeType"], blob["data"]))
     elif "fileData" in part:
         file = camel(part["fileData"])

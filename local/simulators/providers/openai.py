@@ -7,6 +7,7 @@ from local.simulators.providers.chat import COMMON, ChatApi, ChatCall
 from local.simulators.providers.embeddings import EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle, code_of, kind_of
 from local.simulators.providers.images import OPENAI_IMAGES
+from local.simulators.providers.readable import check_openai_media
 from local.simulators.providers.responses import ResponsesCall
 from local.simulators.providers.speech import OPENAI_SPEECH
 from local.simulators.providers.transcriptions import OPENAI_TRANSCRIPTIONS
@@ -117,6 +118,7 @@ class OpenAI(ChatApi):
 
     def check(self, body: Json) -> None:
         super().check(body)
+        check_openai_media(body)
         if not body["model"].startswith(REASONING_MODELS):
             return
         check_tools_beside_reasoning(body)

@@ -7,6 +7,7 @@ from local.simulators.providers import xai_videos
 from local.simulators.providers.chat import COMMON, ChatApi, without_logprobs
 from local.simulators.providers.errors import ErrorStyle, statuses
 from local.simulators.providers.images import XAI_IMAGES
+from local.simulators.providers.readable import check_chat_images
 from local.simulators.script import Answer, Usage
 from local.simulators.wire import FLAG, OBJECT, Asked, Filed, Json, Refused, check_key, decode_object
 
@@ -45,6 +46,10 @@ class XAI(ChatApi):
 
     def efforts(self, model: str) -> tuple[str, ...]:
         return ("none", "low", "medium", "high") if model.startswith("grok-4.3") else ()
+
+    def check(self, body: Json) -> None:
+        super().check(body)
+        check_chat_images(body, ("image/jpeg", "image/png"))
 
     def reasons(self, body: Json) -> bool:
         model = str(body["model"])

@@ -364,6 +364,7 @@ def _usage(told: list[Members], searches: int) -> TokenUsage | None:
         prompt=PromptTokensDetails(
             cached_tokens=figures.get("cachedContentTokenCount", 0),
             **{f"{kind}_tokens": _of(prompt, kind) for kind in ("audio", "image", "video")},
+            cached_audio_tokens=_of(figures.get("cacheTokensDetails", []), "audio"),
         ),
         completion=CompletionTokensDetails(
             reasoning_tokens=thought, **{f"{kind}_tokens": _of(generated, kind) for kind in ("audio", "image")}

@@ -20,6 +20,7 @@ class Prices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     input: int | None = None
     output: int | None = None
     cache_read: int | None = None
+    cache_read_audio: int | None = None
     cache_write: int | None = None
     cache_write_1h: int | None = None
     reasoning: int | None = None

@@ -24,6 +24,15 @@ _OFFICE = "application/vnd.openxmlformats-officedocument."
 DOCX = f"{_OFFICE}wordprocessingml.document"
 XLSX = f"{_OFFICE}spreadsheetml.sheet"
 PPTX = f"{_OFFICE}presentationml.presentation"
+_TEXTS = re.compile(
+    r"text/.*|.*\+(xml|json|yaml)|application/(x-)?"
+    r"(json|jsonl|jsonlines|ndjson|xml|yaml|toml|sql|javascript|typescript|sh|python|httpd-php|tex|latex)"
+)
+
+
+def is_text(media_type: str) -> bool:
+    """Whether what has this type can be read as the text that it is."""
+    return bool(_TEXTS.fullmatch(media_type))
 
 
 def sniff(body: bytes) -> str | None:

@@ -45,8 +45,9 @@ def cost_nano_usd(usage: TokenUsage, facts: ModelFacts, service_tier: str | None
     """Cost in nano-USD (10^-9 USD), rounded up once; None when a price that is needed is unknown.
 
     What the provider states itself is the cost. Else a class of tokens without a price of its own is paid as the class
-    it is part of: cache and audio input as input, reasoning, audio and image output as output, one-hour cache writes as
-    cache writes; and what is charged by another measure comes on top. Of each unit, whole pico-USD are paid.
+    it is part of: cache and audio input as input, cached audio as cache, reasoning, audio and image output as output,
+    one-hour cache writes as cache writes; and what is charged by another measure comes on top. Of each unit, whole
+    pico-USD are paid.
     """
     if usage.stated_cost_nano_usd is not None:
         return usage.stated_cost_nano_usd
@@ -138,7 +139,7 @@ def _dearest_tokens(facts: ModelFacts, asked: Asked) -> tuple[int, int] | None:
     known = [prices for prices in sets if prices is not None]
     if not known or any(prices.input is None or prices.output is None for prices in known):
         return None
-    heard = ("input_audio",) if asked.hears else ()
+    heard = ("input_audio", "cache_read_audio") if asked.hears else ()
     cached = ("cache_write_1h",) if asked.caches_long else ()
     spoken = ("output_audio",) if asked.speaks else ()
     return (
@@ -168,15 +169,25 @@ def _dearest(sets: list[Prices], *classes: str) -> int:
 def _prompt_pico_usd(usage: TokenUsage, prices: Prices, per_input: int) -> int:
     if usage.billed_prompt_tokens is not None:
         return usage.billed_prompt_tokens * per_input
-    part = usage.prompt
+    part, cached_audio = usage.prompt, _cached_audio(usage)
+    heard = per_input if prices.input_audio is None else prices.input_audio
+    cache_read = prices.cache_read
     cache_write = per_input if prices.cache_write is None else prices.cache_write
     classes = (
-        (part.cached_tokens, prices.cache_read, per_input),
+        (cached_audio, prices.cache_read_audio, heard if cache_read is None else cache_read),
+        (part.cached_tokens - cached_audio, cache_read, per_input),
         (part.cache_write_tokens - part.cache_write_1h_tokens, cache_write, per_input),
         (part.cache_write_1h_tokens, prices.cache_write_1h, cache_write),
-        (part.audio_tokens, prices.input_audio, per_input),
+        (part.audio_tokens - cached_audio, heard, per_input),
     )
     return _pico_usd(usage.prompt_tokens, classes, per_input)
+
+
+def _cached_audio(usage: TokenUsage) -> int:
+    """As the provider says, and at least what cache and audio have too many: they are told apart by few."""
+    part = usage.prompt
+    overlap = part.cached_tokens + part.cache_write_tokens + part.audio_tokens - usage.prompt_tokens
+    return min(max(part.cached_audio_tokens, overlap, 0), part.cached_tokens, part.audio_tokens)
 
 
 def _completion_pico_usd(usage: TokenUsage, prices: Prices, per_output: int) -> int:
@@ -192,7 +203,12 @@ def _completion_pico_usd(usage: TokenUsage, prices: Prices, per_output: int) -> 
 
 
 def _pico_usd(total: int, classes: tuple[tuple[int, int | None, int], ...], otherwise: int) -> int:
-    """`classes`: (tokens, own price, price without one); what they leave of `total` costs `otherwise`."""
-    own = sum(tokens * (fallback if price is None else price) for tokens, price, fallback in classes)
-    rest = max(0, total - sum(tokens for tokens, _, _ in classes))
-    return own + rest * otherwise
+    """`classes`: (tokens, own price, price without one); what they leave of `total` costs `otherwise`, and no more than
+    `total` is paid.
+    """
+    paid, left = 0, max(0, total)
+    for tokens, price, fallback in classes:
+        counted = max(0, min(tokens, left))
+        paid += counted * (fallback if price is None else price)
+        left -= counted
+    return paid + left * otherwise

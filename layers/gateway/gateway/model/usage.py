@@ -15,6 +15,7 @@ class PromptTokensDetails(Outbound, frozen=True, kw_only=True, omit_defaults=Fal
 
     `cached_tokens`: read from the provider's cache. `cache_write_tokens`: written to it, of which
     `cache_write_1h_tokens` with the one-hour lifetime. `audio_tokens`, `image_tokens`, `video_tokens`: by modality.
+    `cached_audio_tokens`: those that are both of `cached_tokens` and of `audio_tokens`.
     """
 
     cached_tokens: int = 0
@@ -23,6 +24,7 @@ class PromptTokensDetails(Outbound, frozen=True, kw_only=True, omit_defaults=Fal
     audio_tokens: int = 0
     image_tokens: int = 0
     video_tokens: int = 0
+    cached_audio_tokens: int = 0
 
 
 class CompletionTokensDetails(Outbound, frozen=True, kw_only=True, omit_defaults=False):

@@ -31,6 +31,7 @@ from gateway.pipeline.media import with_media
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.provider_urls import check_provider_urls
 from gateway.pipeline.read import read_chat_call
+from gateway.pipeline.readable import by_the_api_for_documents
 from gateway.pipeline.reasoning import by_the_api_for_tools
 from gateway.pipeline.reply_media import with_chunk_media_kept, with_earlier_media, with_media_kept
 from gateway.pipeline.respond import ChunkResponder, account_whole, completion
@@ -81,8 +82,9 @@ async def _chat(planned: ChatPlan, chain: Chain, exchange: Exchange, world: Worl
     exchange.schemas_used = planned.promise.names.used
     call = await with_earlier_media(planned.call, exchange, world)
     call = await with_media(call, planned.route, exchange, world)
-    check_capabilities(call, planned.route, are_read=True)  # again, for what a file turned out to be
-    attempt = begin(planned.route, exchange, world.clock)
+    route = by_the_api_for_documents(call, planned.route)
+    check_capabilities(call, route, are_read=True)  # again, for what a file turned out to be
+    attempt = begin(route, exchange, world.clock)
     if call.stream:
         exchange.is_held_back = chain.enforces_replies
         return _stream(call, planned.promise, chain, exchange, world)

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 from gateway.model.errors import InvalidRequest
 from gateway.model.file import MAX_CHECKED_BYTES, File, NewFile, Purpose
-from gateway.model.media_type import DOCX, PPTX, XLSX, sniff
+from gateway.model.media_type import DOCX, PPTX, XLSX, is_text, sniff
 
 UNKNOWN = "application/octet-stream"
 _JSONL = "application/jsonl"
 _LINES_OF_JSON: tuple[Purpose, ...] = ("batch", "evals", "fine-tune")
 _PICTURES = {f"image/{kind}" for kind in ("jpeg", "png", "gif", "webp", "bmp", "tiff", "avif", "heic", "heif")}
 _CANNOT_HIDE = {*_PICTURES, "application/pdf", DOCX, XLSX, PPTX}
-_TEXT = re.compile(
-    r"text/.*|.*\+(xml|json|yaml)|application/(x-)?"
-    r"(json|jsonl|jsonlines|ndjson|xml|yaml|toml|sql|javascript|typescript|sh|python|httpd-php|tex|latex)"
-)
 
 
 def stored_type(new: NewFile, data: bytes) -> str:
@@ -46,9 +40,9 @@ def _agreed(declared: str, found: str | None, purpose: Purpose) -> str | None:
     if found is None:
         return None if declared in _CANNOT_HIDE else declared
     if declared == UNKNOWN:
-        return _JSONL if _TEXT.fullmatch(found) and purpose in _LINES_OF_JSON else found
-    if _TEXT.fullmatch(found):
-        return declared if _TEXT.fullmatch(declared) else None
+        return _JSONL if is_text(found) and purpose in _LINES_OF_JSON else found
+    if is_text(found):
+        return declared if is_text(declared) else None
     return found if _family(declared) == _family(found) else None
 
 

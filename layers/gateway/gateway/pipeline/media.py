@@ -38,6 +38,7 @@ from gateway.pipeline.file_types import UNKNOWN, stored_type
 from gateway.pipeline.input_limits import check_measures
 from gateway.pipeline.large_media import Loaded, too_large_for_inline
 from gateway.pipeline.parts import Spot, parts_of, with_parts
+from gateway.pipeline.readable import check_readable
 from gateway.pipeline.route import ChatRoute
 from gateway.ports import World
 
@@ -72,7 +73,8 @@ class Place:
 async def with_media(call: ChatCall, route: ChatRoute, exchange: Exchange, world: World) -> ChatCall:
     """The call with the bytes of its media inside: inline, or as a LargePart when they have to be uploaded.
 
-    Raises MediaNotFound (422), InvalidRequest (400), PayloadTooLarge (413), StorageUnavailable (503).
+    Raises MediaNotFound (422), InvalidRequest and CapabilityNotSupported (400), PayloadTooLarge (413),
+    StorageUnavailable (503).
     """
     theirs = (*route.provider.own_urls, *route.provider.public_urls)
     places = [place for place in places_of(call) if not place.source.startswith(theirs)]
@@ -90,6 +92,7 @@ async def with_media(call: ChatCall, route: ChatRoute, exchange: Exchange, world
         exchange.media_wait_s += world.clock.monotonic_s() - began_s
     loaded = {place.spot: task.result() for place, task in zip(places, tasks, strict=True)}
 
+    check_readable(loaded, route)
     check_measures(call, loaded, route)
 
     def rest_bytes() -> int:

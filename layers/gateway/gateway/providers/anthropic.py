@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from gateway.providers.contract import InlineLimits, Provider, for_every_model, key_header
+from gateway.providers.wire.anthropic_content import READS
 from gateway.providers.wire.anthropic_files import AnthropicFiles
 from gateway.providers.wire.anthropic_messages import AnthropicMessages
 
 # https://platform.claude.com/docs/en/api/overview#request-size-limits: 32 MB a request,
 # https://platform.claude.com/docs/en/build-with-claude/vision: 10 MB of base64 an image.
-INLINE = InlineLimits(request_bytes=32 * 10**6, part_bytes={"image": 7_500_000})
+INLINE = InlineLimits(request_bytes=32 * 10**6, part_bytes={"image": 7_500_000}, reads=READS)
 MESSAGES = AnthropicMessages()
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import quote
 
-from gateway.providers.contract import Provider, Target, key_header
+from gateway.providers.contract import PDF, TEXT, InlineLimits, Provider, Target, for_every_model, key_header
 from gateway.providers.wire.anthropic_messages import AnthropicMessages
 from gateway.providers.wire.hosted import Hosted, HostedEmbeddings, HostedImages
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
@@ -64,6 +64,9 @@ def _claude(target: Target) -> str:
     return resource.replace(".openai.azure.com", ".services.ai.azure.com") + "/anthropic"
 
 
+# https://learn.microsoft.com/en-us/azure/ai-foundry/openai/how-to/responses#file-input: PDFs.
+INLINE = InlineLimits(reads={"document": (PDF, TEXT)})
+
 PROVIDER = Provider(
     name="azure",
     base_url="https://{resource}.openai.azure.com/openai/v1",
@@ -75,4 +78,5 @@ PROVIDER = Provider(
     embeddings={"embeddings": HostedEmbeddings(EMBEDDINGS, base_url=_deployment, query=_query)},
     images={"images": HostedImages(OpenAiImages(), base_url=_deployment, query=_query)},
     authorize=key_header("api-key"),
+    inline=for_every_model(INLINE),
 )

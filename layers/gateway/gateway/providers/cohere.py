@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from gateway.providers.contract import InlineLimits, Provider, for_every_model
+from gateway.providers.contract import WEB_IMAGES, InlineLimits, Provider, for_every_model
 from gateway.providers.wire.cohere_chat import CohereChat
 from gateway.providers.wire.cohere_embed import CohereEmbed
 
-# https://docs.cohere.com/docs/image-inputs: 20 MB of images in a request.
-INLINE = InlineLimits(part_bytes={"image": 20 * 2**20})
+# https://docs.cohere.com/docs/image-inputs: 20 MB of images in a request, of these types.
+INLINE = InlineLimits(part_bytes={"image": 20 * 2**20}, reads={"image": WEB_IMAGES})
 
 PROVIDER = Provider(
     name="cohere",

@@ -7,7 +7,7 @@ from gateway.providers.wire.gemini import Gemini
 from gateway.providers.wire.gemini_embeddings import BatchEmbedContents
 from gateway.providers.wire.gemini_files import GeminiFiles
 from gateway.providers.wire.gemini_images import GeminiImages
-from gateway.providers.wire.gemini_media import YOUTUBE
+from gateway.providers.wire.gemini_media import READS, YOUTUBE
 from gateway.providers.wire.gemini_speech import GeminiSpeech
 from gateway.providers.wire.gemini_transcript import GeminiTranscript
 from gateway.providers.wire.imagen import Imagen
@@ -19,7 +19,7 @@ OWN_URLS = ("gs://",)
 
 # https://ai.google.dev/gemini-api/docs/image-understanding and /audio say 20 MB of request, /file-input-methods says
 # 100 MB (50 MB with a PDF): what is between the two is uploaded.
-INLINE = InlineLimits(request_bytes=20 * 10**6)
+INLINE = InlineLimits(request_bytes=20 * 10**6, reads=READS)
 
 
 PROVIDER = Provider(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.providers.contract import InlineLimits, Provider, for_every_model
+from gateway.providers.contract import WEB_IMAGES, InlineLimits, Provider, for_every_model
 from gateway.providers.wire.call_ids import CallIds
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
@@ -36,8 +36,8 @@ EMBEDDINGS = OpenAiEmbeddings(
     lacks=frozenset({"user"}),  # same page
 )
 
-# https://docs.mistral.ai/capabilities/vision#faq: 10 MB an image.
-INLINE = InlineLimits(part_bytes={"image": 10 * 2**20})
+# https://docs.mistral.ai/capabilities/vision#faq: 10 MB an image, of these types.
+INLINE = InlineLimits(part_bytes={"image": 10 * 2**20}, reads={"image": WEB_IMAGES})
 
 PROVIDER = Provider(
     name="mistral",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.providers.contract import Provider
+from gateway.model.media_type import DOCX, PPTX, XLSX
+from gateway.providers.contract import PDF, TEXT, WEB_IMAGES, InlineLimits, Provider, for_every_model
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
 from gateway.providers.wire.openai_images import OpenAiImages
@@ -18,6 +19,16 @@ CHAT = Quirks(
     audio="input_audio",
 )
 
+# https://developers.openai.com/api/docs/guides/images-vision#image-input-requirements, /audio: wav and mp3,
+# /file-inputs: chat completions read PDFs, responses these as well.
+INLINE = InlineLimits(
+    reads={
+        "image": WEB_IMAGES,
+        "audio": ("audio/wav", "audio/mpeg"),
+        "document": (PDF, TEXT, DOCX, XLSX, PPTX, "application/msword", "application/vnd.ms-", "application/rtf"),
+    }
+)
+
 PROVIDER = Provider(
     name="openai",
     base_url="https://api.openai.com/v1",
@@ -26,4 +37,6 @@ PROVIDER = Provider(
     images={"images": OpenAiImages()},
     transcriptions={"transcriptions": OpenAiTranscriptions()},
     speech={"speech": OpenAiSpeech()},
+    inline=for_every_model(INLINE),
+    documents_api="responses",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.providers.contract import Provider
+from gateway.providers.contract import PDF, TEXT, WEB_IMAGES, InlineLimits, Provider, for_every_model
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
 from gateway.providers.wire.openai_images import OpenAiImages
@@ -51,10 +51,14 @@ EMBEDDINGS = OpenAiEmbeddings(
 # https://openrouter.ai/docs/features/multimodal/image-generation
 IMAGES = OpenAiImages(path="/images", max_images=1, size="shape", quirks=CHAT)
 
+# https://openrouter.ai/docs/features/multimodal/images and /pdfs
+INLINE = InlineLimits(reads={"image": WEB_IMAGES, "document": (PDF, TEXT)})
+
 PROVIDER = Provider(
     name="openrouter",
     base_url="https://openrouter.ai/api/v1",
     wires={"chat_completions": OpenAiChat(CHAT), "responses": OpenAiResponses(RESPONSES)},
     embeddings={"embeddings": EMBEDDINGS},
     images={"images": IMAGES},
+    inline=for_every_model(INLINE),
 )

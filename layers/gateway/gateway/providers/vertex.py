@@ -23,10 +23,12 @@ from gateway.model.errors import CapabilityNotSupported
 from gateway.model.http import Credential, HttpRequest
 from gateway.model.provider_errors import ProviderError
 from gateway.providers.contract import InlineLimits, Provider, Target
+from gateway.providers.wire.anthropic_content import READS as CLAUDE_READS
 from gateway.providers.wire.anthropic_messages import AnthropicMessages
 from gateway.providers.wire.gemini import Gemini
 from gateway.providers.wire.gemini_embeddings import EmbedContent, PredictEmbeddings
 from gateway.providers.wire.gemini_images import GeminiImages
+from gateway.providers.wire.gemini_media import READS as GEMINI_READS
 from gateway.providers.wire.gemini_media import YOUTUBE
 from gateway.providers.wire.gemini_speech import GeminiSpeech
 from gateway.providers.wire.hosted import Hosted, HostedEmbeddings, HostedImages, HostedSpeech
@@ -126,10 +128,10 @@ CLAUDE = AnthropicMessages(
 GEMINI = Gemini(prefix="", call_ids=False)
 
 # https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference#blob: 7 MB an image.
-GEMINI_INLINE = InlineLimits(part_bytes={"image": 7 * 2**20})
+GEMINI_INLINE = InlineLimits(part_bytes={"image": 7 * 2**20}, reads=GEMINI_READS)
 # https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai: 30 MB a request,
 # https://platform.claude.com/docs/en/build-with-claude/vision: 5 MB of base64 an image.
-CLAUDE_INLINE = InlineLimits(request_bytes=30 * 2**20, part_bytes={"image": 5 * 2**20 * 3 // 4})
+CLAUDE_INLINE = InlineLimits(request_bytes=30 * 2**20, part_bytes={"image": 5 * 2**20 * 3 // 4}, reads=CLAUDE_READS)
 
 
 def inline(facts: ModelFacts) -> InlineLimits:

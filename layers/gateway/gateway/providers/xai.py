@@ -33,8 +33,8 @@ RESPONSES = replace(
     cost_per_usd=CHAT.cost_per_usd,
 )
 
-# https://docs.x.ai/developers/model-capabilities/images/understanding: 20 MiB an image.
-INLINE = InlineLimits(part_bytes={"image": 20 * 2**20})
+# https://docs.x.ai/developers/model-capabilities/images/understanding: 20 MiB an image, JPEG or PNG.
+INLINE = InlineLimits(part_bytes={"image": 20 * 2**20}, reads={"image": ("image/jpeg", "image/png")})
 
 # https://docs.x.ai/developers/rest-api-reference/inference/images: size is not supported, n is at most 10
 IMAGES = OpenAiImages(size="shape", base64="b64_json", quirks=CHAT)

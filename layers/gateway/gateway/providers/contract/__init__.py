@@ -7,7 +7,7 @@ One file for each capability (`chat`, `embeddings`, ...) with the protocol of it
 from gateway.providers.contract.chat import ANY_SCHEMA, CONSTRAINED_SCHEMA, ONE_CALL, ChatWire, StreamParser
 from gateway.providers.contract.embeddings import EmbeddingsWire
 from gateway.providers.contract.images import ImagesWire
-from gateway.providers.contract.media import FileApi, InlineLimits, RemoteFile, for_every_model
+from gateway.providers.contract.media import PDF, TEXT, WEB_IMAGES, FileApi, InlineLimits, RemoteFile, for_every_model
 from gateway.providers.contract.provider import Provider, base_url_of, bearer, key_header, setting
 from gateway.providers.contract.speech import SpeechParser, SpeechWire
 from gateway.providers.contract.target import Target
@@ -18,6 +18,9 @@ __all__ = [
     "ANY_SCHEMA",
     "CONSTRAINED_SCHEMA",
     "ONE_CALL",
+    "PDF",
+    "TEXT",
+    "WEB_IMAGES",
     "ChatWire",
     "EmbeddingsWire",
     "FileApi",

@@ -13,6 +13,9 @@ from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderFailure
 from gateway.providers.contract.target import Target
 
+WEB_IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+PDF, TEXT = "application/pdf", "text/plain"
+
 
 @dataclass(frozen=True, slots=True)
 class InlineLimits:
@@ -20,11 +23,13 @@ class InlineLimits:
 
     `request_bytes`: of the whole body, media in base64. `part_bytes`: of one part before base64, by its media type or,
     where that has no entry, by its medium. Of a documented "MB" the smaller reading (10^6) stands where larger media
-    can be uploaded, the larger one (2^20) where they are refused.
+    can be uploaded, the larger one (2^20) where they are refused. `reads`: how the media types begin that are read, by
+    medium; every text counts as text/plain.
     """
 
     request_bytes: int | None = None
     part_bytes: Mapping[str, int | None] = field(default_factory=dict)
+    reads: Mapping[Medium, tuple[str, ...]] = field(default_factory=dict)
 
     def of_part(self, medium: Medium, content_type: str) -> int | None:
         return self.part_bytes.get(content_type, self.part_bytes.get(medium))

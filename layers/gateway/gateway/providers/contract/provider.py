@@ -45,6 +45,7 @@ class Provider:
     `own_urls`: how addresses begin that only this provider can read, with the owner's rights: the gateway hands them on
     where the tenant may have them read. `public_urls`: that it reads itself, as anybody could.
     `inline`: what a request to a model may carry in itself. `files`: where larger media go, None: nowhere.
+    `documents_api`: the wire of chat that takes documents which are neither PDF nor text, where others do not.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Provider:
     public_urls: tuple[str, ...] = ()
     inline: InlineFor = NO_LIMITS
     files: FileApi | None = None
+    documents_api: str | None = None
 
 
 _PLACE = re.compile(r"\{(\w+)\}")

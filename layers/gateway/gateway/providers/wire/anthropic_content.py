@@ -5,9 +5,7 @@ Source: https://platform.claude.com/docs/en/api/messages (2026-11).
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -22,6 +20,7 @@ from gateway.model.chat import (
     ImageUrlPart,
     Json,
     LargePart,
+    Medium,
     Message,
     Part,
     RefusalPart,
@@ -31,13 +30,21 @@ from gateway.model.chat import (
     ToolMessage,
 )
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+from gateway.model.media_type import is_text
+from gateway.providers.contract import PDF, TEXT, WEB_IMAGES
 from gateway.providers.wire.anthropic_replay import own_details
 from gateway.providers.wire.call_ids import CallIds
+from gateway.providers.wire.text_documents import decoded
 
 Blocks: TypeAlias = list[Json]
 
 ASSISTANT_FIRST = "(The assistant speaks first.)"
 """Refused: 'first message must use the "user" role', and on Bedrock "A conversation must start with a user message"."""
+
+READS: Mapping[Medium, tuple[str, ...]] = {"image": WEB_IMAGES, "document": (PDF, TEXT)}
+"""As in `InlineLimits`. Sources: https://platform.claude.com/docs/en/build-with-claude/vision,
+https://platform.claude.com/docs/en/build-with-claude/files#file-types-and-content-blocks
+"""
 
 # "tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'": https://github.com/maximhq/bifrost/issues/5097
 CALL_IDS = CallIds(r"[a-zA-Z0-9_-]+", 32)
@@ -198,19 +205,12 @@ def _document(url: str, name: str | None, where: str) -> Json:
     media_type = source.get("media_type", "application/pdf")
     if media_type.startswith("image/"):
         return {"type": "image", "source": source}
-    if media_type.startswith("text/"):
-        source = {"type": "text", "media_type": "text/plain", "data": _text(source["data"], where)}
+    if is_text(media_type):
+        source = {"type": "text", "media_type": "text/plain", "data": decoded(source["data"], where)}
     elif media_type != "application/pdf":
         raise CapabilityNotSupported(f"Anthropic reads no documents of type {media_type}", param=where)
     block = {"type": "document", "source": source}
     return block if name is None else {**block, "title": name}
-
-
-def _text(data: str, where: str) -> str:
-    try:
-        return b64decode(data, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"{where} is not UTF-8 text in base64", param=where) from error
 
 
 def _assistant(message: AssistantMessage, where: str, model: str) -> str | Blocks:

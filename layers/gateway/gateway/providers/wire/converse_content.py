@@ -32,6 +32,10 @@ from gateway.providers.wire.converse_replay import BLOCKS, own_details
 
 Blocks: TypeAlias = list[Json]
 
+DOCUMENT_ALONE = "(See the document.)"
+"""Refused: "If you include a ContentBlock with a document field in the array, you must also include a ContentBlock with
+a text field". Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html
+"""
 RESULT_KINDS = ("text", "image", "document", "video", "cachePoint")
 # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolUseBlock.html; Claude takes no dots and colons
 CALL_IDS = CallIds(r"[a-zA-Z0-9_-]{1,64}", 32)
@@ -64,6 +68,9 @@ class Conversation:
             raise CapabilityNotSupported("Bedrock answers only to a user message", param="messages")
         if self.turns[0]["role"] != "user":
             self.turns.insert(0, {"role": "user", "content": [{"text": ASSISTANT_FIRST}]})
+        for turn in self.turns:
+            if _has(turn, "document") and not _has(turn, "text"):
+                turn["content"].append({"text": DOCUMENT_ALONE})
 
     def _add(self, message: Message, where: str) -> None:
         if message.name is not None and not isinstance(message, ToolMessage):
@@ -145,6 +152,10 @@ class Conversation:
             blocks = [*opaque, *self._texts(content, where), *calls]
         self.has_tools = self.has_tools or any("toolUse" in block for block in blocks)
         return blocks if any("reasoningContent" not in block for block in blocks) else []
+
+
+def _has(turn: Json, kind: str) -> bool:
+    return any(kind in block for block in turn["content"])
 
 
 def _opaque(detail: Json) -> Json:

@@ -20,6 +20,7 @@ from gateway.model.chat import (
     VideoPart,
 )
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+from gateway.model.media_type import is_text
 
 MediaPart: TypeAlias = ImageUrlPart | InputAudioPart | FilePart | ImagePart | AudioPart | VideoPart | DocumentPart
 
@@ -132,8 +133,8 @@ def _located(kind: str, url: str, where: str) -> Json:
 def _format_of_type(kind: str, media_type: str, where: str) -> str:
     if media_type in MP3_TYPES:
         return _known_format(kind, "mp3", where)
-    family, _, subtype = media_type.partition("/")
-    if kind == "document" and family == "text" and FORMAT_OF.get(subtype, subtype) not in FORMATS[kind]:
+    subtype = media_type.partition("/")[2]
+    if kind == "document" and is_text(media_type) and FORMAT_OF.get(subtype, subtype) not in FORMATS[kind]:
         return "txt"  # any text is one
     return _known_format(kind, subtype, where)
 

@@ -117,6 +117,7 @@ class Figures(Answered, frozen=True):
     tool_use_prompt_token_count: int | None = None
     cached_content_token_count: int | None = None
     prompt_tokens_details: list[ModalityCount] | None = None
+    cache_tokens_details: list[ModalityCount] | None = None
     candidates_tokens_details: list[ModalityCount] | None = None
     tool_use_prompt_tokens_details: list[ModalityCount] | None = None
     service_tier: str | None = None
@@ -145,6 +146,7 @@ class Figures(Answered, frozen=True):
                 audio_tokens=prompt.get("AUDIO", 0),
                 image_tokens=prompt.get("IMAGE", 0),
                 video_tokens=prompt.get("VIDEO", 0),
+                cached_audio_tokens=_by_modality(self.cache_tokens_details).get("AUDIO", 0),
             ),
             completion=CompletionTokensDetails(
                 reasoning_tokens=thought,

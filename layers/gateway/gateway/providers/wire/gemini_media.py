@@ -5,6 +5,7 @@ Source: https://ai.google.dev/gemini-api/docs/file-input-methods (2026-11).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from gateway.model.chat import (
@@ -16,9 +17,12 @@ from gateway.model.chat import (
     InputAudioPart,
     Json,
     LargePart,
+    Medium,
     VideoPart,
 )
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+from gateway.model.media_type import is_text
+from gateway.providers.contract import PDF, TEXT
 
 MediaPart: TypeAlias = ImageUrlPart | InputAudioPart | FilePart | ImagePart | AudioPart | VideoPart | DocumentPart
 
@@ -59,6 +63,22 @@ MIME_TYPES = {
 OWN_TYPES = {"audio/mpeg": "audio/mp3", "audio/opus": "audio/ogg"}
 """Google's word for a type that has another one. Source: https://ai.google.dev/gemini-api/docs/audio#supported-formats."""
 
+TEXTS = ("text/plain", "text/html", "text/css", "text/md", "text/csv", "text/xml")
+"""Among them is no JSON: "a mimeType parameter with value application/json, which is not supported".
+
+Sources: https://ai.google.dev/gemini-api/docs/document-processing, https://github.com/agno-agi/agno/issues/3964
+"""
+
+READS: Mapping[Medium, tuple[str, ...]] = {
+    "image": ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"),
+    "video": ("video/mp4", "video/mpeg", "video/quicktime", "video/x-msvideo", "video/webm", "video/3gpp"),
+    "document": (PDF, TEXT),
+}
+"""As in `InlineLimits`. Sources: https://ai.google.dev/gemini-api/docs/image-understanding#supported-formats,
+/video-understanding, /document-processing; "Unsupported MIME type" for Word:
+https://github.com/googleapis/python-genai/issues/829
+"""
+
 REFERENCES = ("https://", "gs://")
 # Google reads public videos itself: https://ai.google.dev/gemini-api/docs/video-understanding#youtube
 YOUTUBE = ("https://www.youtube.com/", "https://m.youtube.com/", "https://youtube.com/", "https://youtu.be/")
@@ -84,6 +104,9 @@ def media_part(part: MediaPart, where: str, files_root: str) -> Json:
 
 
 def own_type(content_type: str) -> str:
+    """Of texts few types are known: any is text/plain."""
+    if is_text(content_type) and content_type not in TEXTS:
+        return "text/plain"
     return OWN_TYPES.get(content_type, content_type)
 
 
@@ -140,7 +163,7 @@ def _inline(url: str, where: str) -> Json:
     mime_type, *parameters = head.removeprefix("data:").split(";")
     if "base64" not in parameters or not mime_type:
         raise InvalidRequest(f"{where} is not a data: URL with a type and base64", param=where)
-    return {"inlineData": {"mimeType": mime_type, "data": data}}
+    return {"inlineData": {"mimeType": own_type(mime_type), "data": data}}
 
 
 def _reference(url: str) -> Json:

@@ -27,9 +27,11 @@ from gateway.model.chat import (
     ToolMessage,
     VideoPart,
 )
+from gateway.providers.contract import PDF
 from gateway.providers.wire.lacking import lacking
 from gateway.providers.wire.openai_chat_quirks import Quirks
 from gateway.providers.wire.openai_chat_replay import reasoning_blocks, thinking_parts
+from gateway.providers.wire.text_documents import text_of
 
 Rendered: TypeAlias = Any
 """A struct that is sent unchanged, or a plain object."""
@@ -176,10 +178,27 @@ def _part(part: Part, where: str, provider: str, quirks: Quirks) -> Rendered:
             raise lacking(provider, f"{where}.cache_control", "'cache_control'")
         if isinstance(part, TextPart):
             return part
+    if quirks.documents and (text := _document_text(part, where)) is not None:
+        return text
     rendered = _PARTS[type(part)](part, quirks)
     if rendered is None:
         raise lacking(provider, where, f"'{part.__struct_config__.tag}' parts of this form")
     return rendered
+
+
+def _document_text(part: Part, where: str) -> Rendered | None:
+    """A document that is text, as a text part: OpenAI takes no file but a PDF here, and asks for this.
+
+    Source: https://developers.openai.com/api/docs/guides/file-inputs (2026-11)
+    """
+    if isinstance(part, FilePart):
+        url, name, mark = part.file.file_data or "", part.file.filename, part.cache_control
+    elif isinstance(part, DocumentPart):
+        url, name, mark = part.url, part.name, None
+    else:
+        return None
+    text = text_of(url, name, where)
+    return None if text is None else TextPart(text=text, cache_control=mark)
 
 
 def _image_url(part: ImageUrlPart, quirks: Quirks) -> Rendered:
@@ -211,9 +230,9 @@ def _audio(part: AudioPart, quirks: Quirks) -> Rendered:
 
 
 def _file(part: FilePart, quirks: Quirks) -> Rendered:
-    if quirks.documents in ("file", "file_or_url"):
-        return part
     data = part.file.file_data
+    if quirks.documents in ("file", "file_or_url"):
+        return part if data is None or _inline(data)[0] in ("", PDF) else None
     if quirks.documents == "file_url":
         return None if data is None else _file_url(data, part.file.filename)
     if quirks.documents != "document_url":
@@ -227,7 +246,7 @@ def _document(part: DocumentPart, quirks: Quirks) -> Rendered:
     if quirks.documents == "file_url":
         return _file_url(part.url, part.name)
     media_type, data = _inline(part.url)
-    if not quirks.documents or (not data and quirks.documents == "file"):
+    if not quirks.documents or (not data and quirks.documents == "file") or media_type not in ("", PDF):
         return None
     name = part.name or f"document.{media_type.rpartition('/')[2] or 'pdf'}"
     return {"type": "file", "file": {"filename": name, "file_data": part.url}}

@@ -30,6 +30,7 @@ from gateway.providers.wire.call_ids import CallIds
 from gateway.providers.wire.openai_chat_quirks import Quirks
 from gateway.providers.wire.openai_responses_items import CALL, CALL_MEMBERS, TEXT, with_image
 from gateway.providers.wire.openai_responses_replay import own_details
+from gateway.providers.wire.text_documents import text_of
 
 # "Invalid 'input[3].call_id': string too long", beyond 64: https://github.com/decolua/9router/issues/393
 CALL_IDS = CallIds(r".{1,64}", 40)
@@ -79,19 +80,27 @@ def _part(part: Part, where: str, target: Target) -> Json:
     if isinstance(part, ImagePart):
         return {"type": "input_image", "image_url": part.url}
     if isinstance(part, FilePart):
-        return _file(part.file)
+        return _file(part.file, where)
     if isinstance(part, DocumentPart):
-        return _document(part)
+        return _document(part, where)
     _refuse(target, where, f"'{part.__struct_config__.tag}' parts with this API")
 
 
-def _file(file: FileRef) -> Json:
+def _file(file: FileRef, where: str) -> Json:
+    """A text as it goes by chat completions: as a file only the first 1,000 rows of a table would be read.
+
+    Source: https://developers.openai.com/api/docs/guides/file-inputs (2026-11)
+    """
     if file.file_data is None:
         return {"type": "input_file", "file_id": file.file_id}
+    if (text := text_of(file.file_data, file.filename, where)) is not None:
+        return {"type": "input_text", "text": text}
     return {"type": "input_file", "filename": file.filename or _name(file.file_data), "file_data": file.file_data}
 
 
-def _document(part: DocumentPart) -> Json:
+def _document(part: DocumentPart, where: str) -> Json:
+    if (text := text_of(part.url, part.name, where)) is not None:
+        return {"type": "input_text", "text": text}
     if not part.url.startswith("data:"):
         return {"type": "input_file", "file_url": part.url}
     return {"type": "input_file", "filename": part.name or _name(part.url), "file_data": part.url}
