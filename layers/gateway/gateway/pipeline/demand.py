@@ -7,6 +7,7 @@ all that the model can read.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -29,6 +30,7 @@ from gateway.model.tenant import Principal
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.meters import Demand, budgets_on, limits_on
 from gateway.pipeline.route import AnyRoute, ChatRoute
+from gateway.providers.wire.options import NESTED, plain
 
 TOKENS_PER_MESSAGE = 16
 TOKENS_OF_TOOLS = 1_024
@@ -38,6 +40,17 @@ CALLS_OF_A_TOOL = 10
 """Searches that are held for where neither the call nor the provider limits them. More are paid all the same."""
 READERS = frozenset({"mcp_servers", "search_parameters", "data_sources"})
 """Members of `provider_options` by which a provider reads more than it is sent: Anthropic's, xAI's, Azure's."""
+PLAINLY_PRICED: dict[str, tuple[Any, ...]] = {
+    "speed": (None, "standard"),
+    "inferencegeo": (None, "global"),
+    "performanceconfig": (None, {}, {"latency": "standard"}),
+}
+"""Members of `provider_options` by which another price than the catalog's is paid, but for these values.
+
+Sources: https://platform.claude.com/docs/en/build-with-claude/fast-mode,
+https://platform.claude.com/docs/en/about-claude/pricing (data residency),
+https://docs.aws.amazon.com/bedrock/latest/userguide/latency-optimized-inference.html (2026-11)
+"""
 UNKNOWN_CONTEXT_TOKENS = 1_000_000
 UNKNOWN_OUTPUT_TOKENS = 4_096
 
@@ -49,6 +62,7 @@ def demand_of(call: ChatCall, route: ChatRoute, principal: Principal, lease_s: f
     Raises PriceUnknown (400).
     """
     asked = _asked(call, route)
+    _refuse_unbounded(call, route, principal)
     prices = dearest_prices(route.facts, asked)
     if prices is None:
         _refuse_unpriced(route, principal, _tier(call, route))
@@ -83,6 +97,34 @@ def _refuse_unpriced(route: AnyRoute, principal: Principal, service_tier: str | 
     if route.facts.prices is not None and not has_price_for(route.facts, service_tier):
         of, param = f"{route.model_id} on service tier '{service_tier}'", "service_tier"
     raise PriceUnknown(f"The price of {of} is not known, and spending is limited here.", param=param)
+
+
+def _refuse_unbounded(call: ChatCall, route: ChatRoute, principal: Principal) -> None:
+    """What may cost more than any price in the catalog says."""
+    unbounded = next(_unbounded(call, route), None)
+    if unbounded is not None and _money_is_limited(principal, route.model_id):
+        what, param = unbounded
+        raise PriceUnknown(f"What {what} can cost is not known, and spending is limited here.", param=param)
+
+
+def _unbounded(call: ChatCall, route: ChatRoute) -> Iterator[tuple[str, str]]:
+    """What it is, and the parameter that asks for it."""
+    provider, agentic = route.provider.name, route.facts.agentic
+    if agentic is not None and agentic.most_pico_usd is None:
+        yield f"{route.model_id} does by itself", "model"
+    # Perplexity's "pro" and "auto" search and read in many steps: https://docs.perplexity.ai/guides/pro-search-quickstart
+    if (call.web_search_options or {}).get("search_type") not in (None, "fast"):
+        yield "another type of search", "web_search_options.search_type"
+    for name in _dearer(call.options_for(provider)):
+        yield f"'{name}'", f"provider_options.{provider}.{name}"
+
+
+def _dearer(options: Json) -> Iterator[str]:
+    for name, value in options.items():
+        if plain(name) in PLAINLY_PRICED and value not in PLAINLY_PRICED[plain(name)]:
+            yield name
+        elif plain(name) in NESTED and isinstance(value, dict):
+            yield from (f"{name}.{inner}" for inner in _dearer(value))
 
 
 def prompt_tokens_at_most(call: ChatCall, facts: ModelFacts, *, uses_tools: bool = False) -> int:
@@ -160,7 +202,7 @@ def _asked(call: ChatCall, route: ChatRoute) -> Asked:
     return Asked(
         prompt_tokens=prompt_tokens_at_most(call, route.facts, uses_tools=calls > 0),
         hears=any(not isinstance(part, TextPart | ImageUrlPart | ImagePart) for part in parts),
-        speaks="audio" in (call.modalities or ()),
+        speaks="audio" in (call.modalities or ()) or bool(call.provider_options),
         caches_long=bool(call.provider_options) or any(cache.get("ttl") == "1h" for cache in caches),
         service_tier=_tier(call, route),
         calls=calls,
