@@ -163,20 +163,3 @@ async def test_what_changes_the_price_is_refused_where_money_is_limited(
 async def test_what_asks_for_the_plain_price_passes(tiered: Gateway, options: dict[str, Any]) -> None:
     tiered.answers(200, WHOLE)
     assert (await tiered.chat({**ASK, "provider_options": {"openai": options}})).status == 200
-
-
-@pytest.mark.parametrize(
-    ("options", "calls"),
-    [
-        ({"tools": [{"type": "web_search"}]}, 10),
-        ({"tools": [{"type": "web_search", "max_uses": 2}]}, 2),
-        ({"data_sources": [{"type": "azure_search"}]}, 10),
-        ({"tools": [{"type": "web_search"}, {"type": "web_search"}], "max_tool_calls": 3}, 3),
-    ],
-)
-async def test_searches_are_held_for_as_many_as_the_call_allows(
-    tiered: Gateway, options: dict[str, Any], calls: int
-) -> None:
-    body = {**ASK, "service_tier": "default", "provider_options": {"openai": options}}
-    tokens = (TIERED.context_tokens or 1_000_000) * 2_500 + 10 * 10_000
-    assert await held(tiered, body) == tokens + calls * 10_000_000
