@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from gateway.model.catalog import (
+    Agentic,
     EmbeddingFacts,
     ImageFacts,
     InputLimit,
@@ -101,6 +102,7 @@ class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     image_tokens: int | UnsetType = UNSET
     service_tiers: dict[str, TierChange | None] = {}
     usd_per_unit: list[UsdPerUnit] = []
+    agentic: Agentic | UnsetType = UNSET
     embedding: EmbeddingFacts | UnsetType = UNSET
     image: ImageFacts | UnsetType = UNSET
     video: VideoFacts | UnsetType = UNSET

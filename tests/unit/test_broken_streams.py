@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.model.chat import ChatCall
 from gateway.model.provider_errors import ProviderError
+from gateway.pipeline.demand import prompt_tokens_at_most
 from tests.asgi import Answer
 from tests.fakes import MemoryCatalog
 from tests.unit.conftest import FACTS, Gateway
@@ -18,6 +20,8 @@ from tests.unit.test_chat_function import FIGURES, HELLO, STREAM, event
 
 ASK = {**HELLO, "stream": True}
 TEXT = event({"content": "x" * 40})
+READ = prompt_tokens_at_most(msgspec.convert(ASK, ChatCall), FACTS)
+"""A token for each byte of the prompt, as of the reply."""
 
 
 @pytest.fixture
@@ -35,9 +39,9 @@ async def test_a_stream_that_breaks_off_is_paid_by_what_came(gateway: Gateway, e
     answer = await gateway.chat({**ASK, "timeouts": {"ttft_ms": 30, "total_ms": 60}})
     (record,) = gateway.records.written
     assert (record.event, record.usage_estimated) == ("request.failed", True)
-    assert (record.input_tokens, record.output_tokens) == (2, 20)
-    assert record.cost_nano_usd == 2 * 2_500 + 20 * 10_000
-    assert answer.events[-1]["error"]["usage"]["completion_tokens"] == 20
+    assert (record.input_tokens, record.output_tokens) == (READ, 80)
+    assert record.cost_nano_usd == READ * 2_500 + 80 * 10_000
+    assert answer.events[-1]["error"]["usage"]["completion_tokens"] == 80
 
 
 async def test_figures_that_came_before_the_break_are_kept(gateway: Gateway) -> None:
@@ -45,7 +49,7 @@ async def test_figures_that_came_before_the_break_are_kept(gateway: Gateway) -> 
     gateway.answers(200, STREAM[0], early, TEXT, TEXT, ProviderError("cut"))
     await gateway.chat(ASK)
     assert gateway.records.written[0].input_tokens == 9
-    assert gateway.records.written[0].output_tokens == 20
+    assert gateway.records.written[0].output_tokens == 80
 
 
 async def test_a_refused_stream_costs_nothing(gateway: Gateway) -> None:
@@ -73,7 +77,7 @@ async def test_a_cancelled_request_is_not_recorded_as_complete(gateway: Gateway,
     assert (record.event, record.error) == ("request.failed", "provider_timeout")
     assert gateway.outbound.still_open == 0
     if stream:
-        assert record.output_tokens == 10
+        assert record.output_tokens == 40
 
 
 async def test_a_client_that_is_gone_leaves_no_connection_open(gateway: Gateway) -> None:

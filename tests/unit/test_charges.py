@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.model.catalog import ModelFacts, Prices, ServiceTier, UnitPrice
+from gateway.model.catalog import Agentic, ModelFacts, Prices, ServiceTier, UnitPrice
 from gateway.model.limits import Allowance
 from gateway.model.record import UsageRecord
+from gateway.model.tenant import Tenant
 from tests.fakes import ListEvents, MemoryCatalog, principal
 from tests.unit.conftest import FACTS, TENANT, Gateway
 from tests.unit.test_chat_function import HELLO, WHOLE
@@ -28,13 +29,25 @@ TIERED: ModelFacts = msgspec.structs.replace(
 )
 
 
+def of(gateway: Gateway, facts: ModelFacts) -> None:
+    gateway.world = replace(gateway.world, catalog=MemoryCatalog({"openai": {"gpt-4o": facts}}))
+
+
+def agentic(most_pico_usd: int | None) -> ModelFacts:
+    own = Agentic(most_pico_usd=most_pico_usd, source="https://example.com", as_of="2026-11-29")
+    return msgspec.structs.replace(TIERED, agentic=own)
+
+
 @pytest.fixture
 def tiered(gateway: Gateway) -> Gateway:
-    catalog = MemoryCatalog({"openai": {"gpt-4o": TIERED}})
-    gateway.world = replace(gateway.world, catalog=catalog)
-    allowance = msgspec.convert({"budgets": [{"window": "day", "usd": "100"}]}, Allowance)
-    gateway.hold(principal(msgspec.structs.replace(TENANT, allowance=allowance)))
+    of(gateway, TIERED)
+    gateway.hold(principal(tiered_tenant()))
     return gateway
+
+
+def tiered_tenant() -> Tenant:
+    allowance = msgspec.convert({"budgets": [{"window": "day", "usd": "100"}]}, Allowance)
+    return msgspec.structs.replace(TENANT, allowance=allowance)
 
 
 def served_on(tier: str | None) -> bytes:
@@ -98,18 +111,55 @@ async def test_a_tier_without_a_price_is_refused_where_money_is_limited(tiered: 
     assert refused.json["error"]["param"] == "service_tier"
 
 
+async def test_what_a_model_does_by_itself_is_held_where_it_has_a_bound(tiered: Gateway) -> None:
+    plain = await held(tiered, ASK)
+    of(tiered, agentic(3_000_000_000))
+    assert await held(tiered, ASK) == plain + 3_000_000
+
+
+async def test_a_model_that_works_without_a_bound_is_refused_where_money_is_limited(tiered: Gateway) -> None:
+    of(tiered, agentic(None))
+    refused = await tiered.chat(ASK)
+    assert (refused.status, refused.json["error"]["code"]) == (400, "price_unknown")
+    assert refused.json["error"]["param"] == "model"
+    tiered.hold(principal(msgspec.structs.replace(tiered_tenant(), allows_unpriced_models=True)))
+    tiered.answers(200, WHOLE)
+    assert (await tiered.chat(ASK)).status == 200
+
+
+DEARER: list[tuple[dict[str, Any], str]] = [
+    ({"provider_options": {"openai": {"speed": "fast"}}}, "provider_options.openai.speed"),
+    ({"provider_options": {"openai": {"inference_geo": "us"}}}, "provider_options.openai.inference_geo"),
+    (
+        {"provider_options": {"openai": {"performanceConfig": {"latency": "optimized"}}}},
+        "provider_options.openai.performanceConfig",
+    ),
+    ({"provider_options": {"openai": {"extra_body": {"speed": "fast"}}}}, "provider_options.openai.extra_body.speed"),
+    ({"web_search_options": {"search_type": "pro"}}, "web_search_options.search_type"),
+]
+
+
+@pytest.mark.parametrize(("more", "param"), DEARER)
+async def test_what_changes_the_price_is_refused_where_money_is_limited(
+    tiered: Gateway, more: dict[str, Any], param: str
+) -> None:
+    refused = await tiered.chat({**ASK, **more})
+    assert (refused.status, refused.json["error"]["code"]) == (400, "price_unknown")
+    assert refused.json["error"]["param"] == param
+    tiered.hold(principal(TENANT))
+    tiered.answers(200, WHOLE)
+    assert (await tiered.chat({**ASK, **more})).status == 200
+
+
 @pytest.mark.parametrize(
-    ("options", "calls"),
+    "options",
     [
-        ({"tools": [{"type": "web_search"}]}, 10),
-        ({"tools": [{"type": "web_search", "max_uses": 2}]}, 2),
-        ({"data_sources": [{"type": "azure_search"}]}, 10),
-        ({"tools": [{"type": "web_search"}, {"type": "web_search"}], "max_tool_calls": 3}, 3),
+        {"speed": "standard"},
+        {"inference_geo": "global"},
+        {"performanceConfig": {"latency": "standard"}},
+        {"speed": None, "performanceConfig": {}},
     ],
 )
-async def test_searches_are_held_for_as_many_as_the_call_allows(
-    tiered: Gateway, options: dict[str, Any], calls: int
-) -> None:
-    body = {**ASK, "service_tier": "default", "provider_options": {"openai": options}}
-    tokens = (TIERED.context_tokens or 1_000_000) * 2_500 + 10 * 10_000
-    assert await held(tiered, body) == tokens + calls * 10_000_000
+async def test_what_asks_for_the_plain_price_passes(tiered: Gateway, options: dict[str, Any]) -> None:
+    tiered.answers(200, WHOLE)
+    assert (await tiered.chat({**ASK, "provider_options": {"openai": options}})).status == 200

@@ -21,6 +21,7 @@ PROMPT = 2 * 2_500
 """Nano-USD of the prompt, a quarter token for each byte."""
 TEXT = event({"content": "x" * 40})
 SAID = PROMPT + 10 * 10_000
+"""By the same measure, of the prompt and of what came."""
 OVERLOADED = b'data: {"error": {"message": "busy", "code": "server_error"}}\n\n'
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 
@@ -104,11 +105,38 @@ async def test_a_stream_that_begins_with_the_provider_s_error_costs_nothing(gate
 
 
 @pytest.mark.parametrize("end", [ProviderError("cut"), OVERLOADED, silence()])
-async def test_a_stream_of_a_model_that_cannot_think_is_paid_by_what_was_seen(gateway: Gateway, end: Any) -> None:
+async def test_a_stream_of_a_model_that_cannot_think_is_paid_by_the_most_of_what_was_seen(
+    gateway: Gateway, end: Any
+) -> None:
+    """Its provider has read the whole prompt: that costs what was held for it, and so does each byte that came."""
     knowing(gateway)
     gateway.answers(200, STREAM[0], TEXT, end)
-    cost, _ = await charged(gateway, {**ASK, "stream": True, "timeouts": {"total_ms": 30}})
-    assert cost == SAID
+    cost, held = await charged(gateway, {**ASK, "stream": True, "timeouts": {"total_ms": 30}})
+    assert cost == held - (100 - 40) * 10_000
+
+
+@pytest.mark.parametrize("written", ["8264" * 300, "\N{HOT BEVERAGE}" * 300, "a1+/" * 300])
+async def test_whoever_breaks_a_stream_off_does_not_choose_what_it_costs(gateway: Gateway, written: str) -> None:
+    """Digits, emoji and base64 have far fewer bytes a token than prose: no tokenizer makes more than one of each."""
+    knowing(gateway)
+    gateway.answers(200, STREAM[0], event({"content": written}), silence())
+    said = {"messages": [{"role": "user", "content": written}], "max_tokens": 10_000}
+    cost, _ = await charged(gateway, {**ASK, **said, "stream": True, "timeouts": {"total_ms": 30}})
+    assert cost >= len(written.encode()) * (2_500 + 10_000)
+
+
+async def test_a_stream_that_broke_off_costs_no_more_than_was_held(gateway: Gateway) -> None:
+    knowing(gateway)
+    gateway.answers(200, STREAM[0], event({"content": "x" * 4_000}), ProviderError("cut"))
+    cost, held = await charged(gateway, {**ASK, "stream": True})
+    assert cost == held
+
+
+async def test_a_tenant_may_have_a_stream_cost_what_was_counted(gateway: Gateway) -> None:
+    knowing(gateway)
+    gateway.hold(principal(msgspec.structs.replace(TENANT, lost_requests="release")))
+    gateway.answers(200, STREAM[0], TEXT, ProviderError("cut"))
+    assert (await charged(gateway, {**ASK, "stream": True}))[0] == SAID
 
 
 @pytest.mark.parametrize(
@@ -131,7 +159,7 @@ async def test_what_a_stream_does_not_show_is_charged_as_it_was_held(
 async def test_figures_of_the_provider_are_its_last_word_on_the_prompt(gateway: Gateway) -> None:
     knowing(gateway)
     gateway.answers(200, STREAM[0], FINAL, TEXT, ProviderError("cut"))
-    assert (await charged(gateway, {**ASK, "stream": True}))[0] == 9 * 2_500 + 10 * 10_000
+    assert (await charged(gateway, {**ASK, "stream": True}))[0] == 9 * 2_500 + 40 * 10_000
 
 
 async def test_a_function_that_is_ended_leaves_the_charge_of_what_it_asked(gateway: Gateway) -> None:

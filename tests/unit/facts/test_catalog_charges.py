@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from fractions import Fraction
 
 import pytest
@@ -168,3 +169,35 @@ def test_where_the_wires_count_searches_they_have_a_price() -> None:
 def test_fees_are_the_printed_ones(provider: str, model: str, unit: str, usd_per_thousand: int) -> None:
     (price,) = [price for price in facts(provider, model).unit_prices if price.unit == unit]
     assert price.pico_usd_of(1_000) == usd_per_thousand * 10**12
+
+
+WORKS_ALONE = re.compile(r"deep-research|multi-agent|compound|sonar|search-(preview|api|pro)|:online|agent")
+
+
+def test_a_model_that_works_by_itself_says_how_much_that_can_cost() -> None:
+    """By name, because that is how a new one comes into the data; and whatever is charged by the request for it."""
+    for provider, row in every_row():
+        if "text" in row.output and (WORKS_ALONE.search(row.id) or any(p.unit == "requests" for p in row.unit_prices)):
+            assert row.agentic is not None, (provider, row.id)
+            assert row.agentic.source.startswith("https://"), (provider, row.id)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "most_pico_usd"),
+    [
+        ("perplexity", "sonar-deep-research", None),
+        ("openai", "o3-deep-research", None),
+        ("openai", "o4-mini-deep-research", None),
+        ("xai", "grok-4.20-multi-agent-0309", None),
+        ("groq", "groq/compound", None),
+        ("perplexity", "sonar-pro", 0),
+        ("openai", "gpt-4o-search-preview", 0),
+    ],
+)
+def test_only_a_fixed_fee_bounds_what_a_model_does_by_itself(
+    provider: str, model: str, most_pico_usd: int | None
+) -> None:
+    """What OpenAI's search models read is free, and Perplexity's single search has the fee of its request."""
+    row = facts(provider, model)
+    assert row.agentic is not None
+    assert row.agentic.most_pico_usd == most_pico_usd

@@ -197,6 +197,18 @@ class InputLimit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     as_of: str
 
 
+class Agentic(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of a model that searches, reads, or asks other models by itself.
+
+    `most_pico_usd`: the most that one call can cost by that beside its prompt, its reply and its fees, as `source` says
+    on the day `as_of`; None: nobody says.
+    """
+
+    most_pico_usd: int | None
+    source: str
+    as_of: str
+
+
 class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`id`: as the provider names it. `api`: the wire it is spoken through (a key of the provider's wires for what the
     model does).
@@ -211,9 +223,9 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `dialect`: whose words its own parameters have, on a host of many makers that passes them on. `as_of`: date of the
     facts. `shutdown`: ISO date, when past the model is refused as deprecated. `image_tokens`: the most that one image
     of the prompt can count; None: unknown. `service_tiers`: by the name that a reply gives the tier that served it.
-    `unit_prices`: of what is not charged by tokens. `limits`: of what a chat may bring. `embedding`: of a maker of
-    vectors. `image`: of a maker of images. `video`: of a maker of videos. `speech`: of a speaker. `transcription`: of a
-    model that writes down what is said.
+    `unit_prices`: of what is not charged by tokens. `agentic`: of a model that works by itself. `limits`: of what a
+    chat may bring. `embedding`: of a maker of vectors. `image`: of a maker of images. `video`: of a maker of videos.
+    `speech`: of a speaker. `transcription`: of a model that writes down what is said.
     """
 
     id: str
@@ -244,6 +256,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     price_tiers: tuple[PriceTier, ...] = ()
     service_tiers: dict[str, ServiceTier] = field(default_factory=dict)
     unit_prices: tuple[UnitPrice, ...] = ()
+    agentic: Agentic | None = None
     embedding: EmbeddingFacts | None = None
     image: ImageFacts | None = None
     video: VideoFacts | None = None

@@ -123,10 +123,15 @@ def most_nano_usd(facts: ModelFacts, usage: TokenUsage, service_tier: str | None
 def dearest_prices(facts: ModelFacts, asked: Asked) -> DearestPrices | None:
     """Over the tiers that can serve the call, the prompt lengths and the classes of tokens that can come up.
 
+    What the model may do by itself is in it, as far as that has a bound.
+
     None when one of them is unknown. A tier that is asked for may be full, so the plain prices always can come up.
     """
     tokens = _dearest_tokens(facts, asked)
-    return None if tokens is None else DearestPrices(*tokens, _most_fees_pico_usd(facts, asked.calls))
+    if tokens is None:
+        return None
+    alone = (facts.agentic and facts.agentic.most_pico_usd) or 0
+    return DearestPrices(*tokens, _most_fees_pico_usd(facts, asked.calls) + alone)
 
 
 def _dearest_tokens(facts: ModelFacts, asked: Asked) -> tuple[int, int] | None:

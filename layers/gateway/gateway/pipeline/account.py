@@ -20,12 +20,12 @@ from gateway.pipeline.exchange import Exchange
 @dataclass(frozen=True, slots=True)
 class Counted:
     """What an answer that broke off used, as far as it can be counted. `has_begun`: whether something of it came.
-    `is_all`: whether its provider cannot have done much that nobody saw.
+    `at_most`: what its provider can have charged for it at most; None where it can have done much that nobody saw.
     """
 
     usage: TokenUsage
     has_begun: bool = False
-    is_all: bool = False
+    at_most: TokenUsage | None = None
 
 
 def account(exchange: Exchange, usage: TokenUsage) -> UsageReport:
@@ -42,8 +42,8 @@ def account_unseen(exchange: Exchange, counted: TokenUsage) -> None:
     budget is overspent, or what was counted. Its tenant's `lost_requests` says which, as for a request that died.
     """
     account(exchange, replace(counted, estimated=True))
-    attempt, ticket, principal = exchange.attempts[-1], exchange.ticket, exchange.principal
-    if ticket is None or principal is None or principal.tenant.lost_requests == "release":
+    attempt, ticket = exchange.attempts[-1], exchange.ticket
+    if ticket is None or _is_released(exchange):
         return
     if held_nano_usd := ticket.demand.cost_nano_usd:
         attempt.cost_nano_usd = max(attempt.cost_nano_usd or 0, held_nano_usd)
@@ -69,10 +69,15 @@ def _account_interrupted(counted: Counted, exchange: Exchange) -> None:
         account(exchange, charged)
     elif is_free(error, attempt.sending, has_begun=counted.has_begun):
         attempt.usage = None
-    elif counted.is_all:
-        account(exchange, counted.usage)
+    elif counted.at_most is not None:
+        account(exchange, counted.usage if _is_released(exchange) else counted.at_most)
     else:
         account_unseen(exchange, counted.usage)
+
+
+def _is_released(exchange: Exchange) -> bool:
+    """Whether nothing is charged for what nobody saw."""
+    return exchange.principal is None or exchange.principal.tenant.lost_requests == "release"
 
 
 def charged_by(error: BaseException | None) -> TokenUsage | None:

@@ -7,6 +7,7 @@ all that the model can read.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -26,18 +27,28 @@ from gateway.model.errors import PriceUnknown
 from gateway.model.limits import Allowance
 from gateway.model.money import PICO_PER_NANO, Asked, DearestPrices, dearest_prices, has_price_for, most_nano_usd
 from gateway.model.tenant import Principal
+from gateway.model.units import FEES
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.meters import Demand, budgets_on, limits_on
 from gateway.pipeline.route import AnyRoute, ChatRoute
+from gateway.providers.contract import ServerWork
+from gateway.providers.wire.options import NESTED, plain
 
 TOKENS_PER_MESSAGE = 16
 TOKENS_OF_TOOLS = 1_024
 """Providers put a text of their own before the tools they are given; Anthropic's is the longest, 804 tokens:
 https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview#pricing (2026-11)."""
-CALLS_OF_A_TOOL = 10
-"""Searches that are held for where neither the call nor the provider limits them. More are paid all the same."""
-READERS = frozenset({"mcp_servers", "search_parameters", "data_sources"})
-"""Members of `provider_options` by which a provider reads more than it is sent: Anthropic's, xAI's, Azure's."""
+PLAINLY_PRICED: dict[str, tuple[Any, ...]] = {
+    "speed": (None, "standard"),
+    "inferencegeo": (None, "global"),
+    "performanceconfig": (None, {}, {"latency": "standard"}),
+}
+"""Members of `provider_options` by which another price than the catalog's is paid, but for these values.
+
+Sources: https://platform.claude.com/docs/en/build-with-claude/fast-mode,
+https://platform.claude.com/docs/en/about-claude/pricing (data residency),
+https://docs.aws.amazon.com/bedrock/latest/userguide/latency-optimized-inference.html (2026-11)
+"""
 UNKNOWN_CONTEXT_TOKENS = 1_000_000
 UNKNOWN_OUTPUT_TOKENS = 4_096
 
@@ -48,21 +59,25 @@ def demand_of(call: ChatCall, route: ChatRoute, principal: Principal, lease_s: f
 
     Raises PriceUnknown (400).
     """
-    asked = _asked(call, route)
-    prices = dearest_prices(route.facts, asked)
+    work = route.wire.server_work(call, call.options_for(route.provider.name))
+    if _money_is_limited(principal, route.model_id):
+        call = _told(call, route, work)
+        _refuse_unbounded(call, route, work)
+    prompt_tokens = prompt_tokens_at_most(call, route.facts, reads_more=work.reads_more)
+    paid_tokens = prompt_tokens * work.turns
+    prices = dearest_prices(route.facts, _asked(call, route, work, paid_tokens))
     if prices is None:
         _refuse_unpriced(route, principal, _tier(call, route))
-    prompt_tokens = asked.prompt_tokens
     output_tokens = call.output_limit_tokens
     if output_tokens is None:
         output_tokens = route.facts.max_output_tokens or UNKNOWN_OUTPUT_TOKENS
-        ceilings = [*_ceilings(principal, route.model_id, prompt_tokens, prices)]
+        ceilings = [*_ceilings(principal, route.model_id, prompt_tokens, paid_tokens, prices)]
         if ceilings:
             told = principal.tenant.default_max_tokens or output_tokens
             output_tokens = max(1, min(output_tokens, told, min(ceilings) // (call.n or 1)))
             call = msgspec.structs.replace(call, max_tokens=output_tokens)
     completion_tokens = output_tokens * (call.n or 1)
-    cost = 0 if prices is None else prices.nano_usd(prompt_tokens, completion_tokens)
+    cost = 0 if prices is None else prices.nano_usd(paid_tokens, completion_tokens)
     return call, Demand(route.model_id, prompt_tokens + completion_tokens, cost, lease_s)
 
 
@@ -85,10 +100,50 @@ def _refuse_unpriced(route: AnyRoute, principal: Principal, service_tier: str | 
     raise PriceUnknown(f"The price of {of} is not known, and spending is limited here.", param=param)
 
 
-def prompt_tokens_at_most(call: ChatCall, facts: ModelFacts, *, uses_tools: bool = False) -> int:
-    """`uses_tools`: the provider's own, by which it may find anything for the model to read."""
+def _told(call: ChatCall, route: ChatRoute, work: ServerWork) -> ChatCall:
+    """Its provider is told how much work of its own is held for."""
+    if not work.told:
+        return call
+    provider, others = route.provider.name, call.provider_options or {}
+    options = {**others, provider: {**call.options_for(provider), **work.told}}
+    return msgspec.structs.replace(call, provider_options=options)
+
+
+def _refuse_unbounded(call: ChatCall, route: ChatRoute, work: ServerWork) -> None:
+    """What may cost more than any price in the catalog says."""
+    for what, param in _unbounded(call, route, work):
+        raise PriceUnknown(f"What {what} can cost is not known, and spending is limited here.", param=param)
+
+
+def _unbounded(call: ChatCall, route: ChatRoute, work: ServerWork) -> Iterator[tuple[str, str]]:
+    """What it is, and the parameter that asks for it."""
+    provider, agentic = route.provider.name, route.facts.agentic
+    if agentic is not None and agentic.most_pico_usd is None:
+        yield f"{route.model_id} does by itself", "model"
+    # Perplexity's "pro" and "auto" search and read in many steps: https://docs.perplexity.ai/guides/pro-search-quickstart
+    if (call.web_search_options or {}).get("search_type") not in (None, "fast"):
+        yield "another type of search", "web_search_options.search_type"
+    if work.searches and not any(price.unit in FEES for price in route.facts.unit_prices):
+        asks = "web_search_options" if call.web_search_options is not None else f"provider_options.{provider}.tools"
+        yield f"a search of {route.model_id}", asks
+    if work.unbounded:
+        yield f"'{work.unbounded}'", f"provider_options.{provider}.{work.unbounded}"
+    for name in _dearer(call.options_for(provider)):
+        yield f"'{name}'", f"provider_options.{provider}.{name}"
+
+
+def _dearer(options: Json) -> Iterator[str]:
+    for name, value in options.items():
+        if plain(name) in PLAINLY_PRICED and value not in PLAINLY_PRICED[plain(name)]:
+            yield name
+        elif plain(name) in NESTED and isinstance(value, dict):
+            yield from (f"{name}.{inner}" for inner in _dearer(value))
+
+
+def prompt_tokens_at_most(call: ChatCall, facts: ModelFacts, *, reads_more: bool = False) -> int:
+    """`reads_more`: by tools of its provider's own, which may find anything for the model to read."""
     context_tokens = facts.context_tokens or UNKNOWN_CONTEXT_TOKENS
-    if uses_tools:
+    if reads_more:
         return context_tokens
     tokens = sum(_message_tokens(message, facts, context_tokens) for message in call.messages)
     if call.tools:
@@ -128,9 +183,11 @@ def _medium_tokens(part: Part, facts: ModelFacts, context_tokens: int) -> int:
     return context_tokens
 
 
-def _ceilings(principal: Principal, model_id: str, prompt_tokens: int, prices: DearestPrices | None) -> Iterator[int]:
+def _ceilings(
+    principal: Principal, model_id: str, prompt_tokens: int, paid_tokens: int, prices: DearestPrices | None
+) -> Iterator[int]:
     """The longest reply that each limit can ever allow; none where nothing is limited. So a call is not refused for the
-    length that its model could give.
+    length that its model could give. `paid_tokens`: of the prompt, in all turns.
     """
     for allowance, shards in _allowances(principal):
         for limits in limits_on(allowance, model_id):
@@ -138,7 +195,7 @@ def _ceilings(principal: Principal, model_id: str, prompt_tokens: int, prices: D
                 yield limits.tokens_per_minute // shards - prompt_tokens
         for budget in budgets_on(allowance, model_id):
             if prices is not None and prices.output_pico_usd:
-                left_nano_usd = budget.nano_usd // shards - prices.nano_usd(prompt_tokens, 0)
+                left_nano_usd = budget.nano_usd // shards - prices.nano_usd(paid_tokens, 0)
                 yield left_nano_usd * PICO_PER_NANO // prices.output_pico_usd
 
 
@@ -153,17 +210,16 @@ def _allowances(principal: Principal) -> tuple[tuple[Allowance, int], tuple[Allo
     return (principal.tenant.allowance, principal.tenant.shards), (principal.allowance, principal.user.shards)
 
 
-def _asked(call: ChatCall, route: ChatRoute) -> Asked:
+def _asked(call: ChatCall, route: ChatRoute, work: ServerWork, prompt_tokens: int) -> Asked:
     parts = [part for message in call.messages if isinstance(message.content, list) for part in message.content]
     caches = [getattr(part, "cache_control", None) or {} for part in (*parts, *(call.tools or ()))]
-    calls = _paid_calls(call, route)
     return Asked(
-        prompt_tokens=prompt_tokens_at_most(call, route.facts, uses_tools=calls > 0),
+        prompt_tokens=prompt_tokens,
         hears=any(not isinstance(part, TextPart | ImageUrlPart | ImagePart) for part in parts),
-        speaks="audio" in (call.modalities or ()),
+        speaks="audio" in (call.modalities or ()) or bool(call.provider_options),
         caches_long=bool(call.provider_options) or any(cache.get("ttl") == "1h" for cache in caches),
         service_tier=_tier(call, route),
-        calls=calls,
+        calls=work.searches,
     )
 
 
@@ -173,18 +229,3 @@ def _tier(call: ChatCall, route: ChatRoute) -> str | None:
     named = options.get("service_tier", options.get("serviceTier"))
     named = named.get("type") if isinstance(named, dict) else named
     return named if isinstance(named, str) else call.service_tier
-
-
-def _paid_calls(call: ChatCall, route: ChatRoute) -> int:
-    """How often the provider may use a tool of its own, as far as the call limits that."""
-    options = call.options_for(route.provider.name)
-    tools = [tool for tool in options.get("tools") or () if isinstance(tool, dict)]
-    most = sum(_limit(tool, "max_uses") for tool in tools)
-    reads_more = call.web_search_options is not None or not READERS.isdisjoint(options)
-    most += CALLS_OF_A_TOOL if reads_more else 0
-    return min(most, _limit(options, "max_tool_calls", most))
-
-
-def _limit(of: Json, name: str, otherwise: int = CALLS_OF_A_TOOL) -> int:
-    value = of.get(name)
-    return value if isinstance(value, int) and value >= 0 else otherwise

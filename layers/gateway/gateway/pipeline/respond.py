@@ -12,6 +12,7 @@ from gateway.model.estimate import at_least, estimated_usage, generated_bytes
 from gateway.model.reply import Chunk, Reply
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.account import Counted, account
+from gateway.pipeline.demand import prompt_tokens_at_most
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.parts import parts_of
 from gateway.pipeline.reasoning import reasons
@@ -122,8 +123,18 @@ class ChunkResponder:
     def counted(self) -> Counted:
         """Of a stream that broke off: what came of it, and whether its model could do more than was seen."""
         counted = estimated_usage(self._call, self._generated_bytes)
-        usage = counted if self._known is None else at_least(self._known, counted)
-        return Counted(usage, self._has_begun, self._has_begun and self._shows_all())
+        if self._known is not None:
+            counted = at_least(self._known, counted)
+        return Counted(counted, self._has_begun, self._at_most() if self._has_begun and self._shows_all() else None)
+
+    def _at_most(self) -> TokenUsage:
+        """By the bounds that were held: whoever breaks a stream off, its provider has read the whole prompt."""
+        output_tokens = self._generated_bytes
+        if (limit := self._call.output_limit_tokens) is not None:
+            output_tokens = min(output_tokens, limit * (self._call.n or 1))
+        prompt_tokens = prompt_tokens_at_most(self._call, self._route.facts)
+        bound = TokenUsage(prompt_tokens=prompt_tokens, completion_tokens=output_tokens, estimated=True)
+        return bound if self._known is None else at_least(self._known, bound)
 
     def _shows_all(self) -> bool:
         """Neither reasoning nor searches of the provider's own, nor media of which nobody told what they count."""

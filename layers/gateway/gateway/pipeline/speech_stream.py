@@ -63,7 +63,8 @@ class Recording:
 
     def _counted(self) -> Counted:
         usage = usage_of(self._call, self._attempt.route.facts, self._told)
-        return Counted(usage, has_begun=bool(self._audio_bytes) or self._told is not None, is_all=not usage.estimated)
+        has_begun = bool(self._audio_bytes) or self._told is not None
+        return Counted(usage, has_begun, None if usage.estimated else usage)
 
     async def _arriving(self) -> AsyncGenerator[list[SpeechChunk], None]:
         attempt, world, wire = self._attempt, self._world, self._attempt.route.wire

@@ -99,4 +99,4 @@ class Writing:
         facts, written = self._attempt.route.facts, "".join(self._written)
         usage = usage_of(self._call, self._sound, facts, self._transcript, written)
         has_begun = bool(written) or self._transcript is not None
-        return Counted(usage, has_begun, is_all=has_begun or not usage.estimated)
+        return Counted(usage, has_begun, usage if has_begun or not usage.estimated else None)

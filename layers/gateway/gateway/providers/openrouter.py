@@ -38,6 +38,7 @@ RESPONSES = replace(
     | {"store", "logprobs", "top_logprobs"},
     reserved=STANDARD.reserved | CHAT.reserved,
     obfuscation=False,
+    server_tools=CHAT.server_tools,  # its own, at prices of its own: https://openrouter.ai/docs/features/web-search
     cost=CHAT.cost,
 )
 

@@ -29,6 +29,8 @@ RESPONSES = replace(
     | {"metadata", "service_tier", "verbosity", "safety_identifier", "logprobs", "top_logprobs", "web_search_options"},
     developer_role=False,
     obfuscation=False,
+    # It documents no limit of calls, and its tools have fees of their own: https://docs.x.ai/developers/tools/tool-usage-details
+    server_tools=CHAT.server_tools,
     cost=CHAT.cost,
     cost_per_usd=CHAT.cost_per_usd,
 )

@@ -9,6 +9,7 @@ from gateway.providers.contract.embeddings import EmbeddingsWire
 from gateway.providers.contract.images import ImagesWire
 from gateway.providers.contract.media import PDF, TEXT, WEB_IMAGES, FileApi, InlineLimits, RemoteFile, for_every_model
 from gateway.providers.contract.provider import Provider, base_url_of, bearer, key_header, setting
+from gateway.providers.contract.server_work import ServerWork
 from gateway.providers.contract.speech import SpeechParser, SpeechWire
 from gateway.providers.contract.target import Target
 from gateway.providers.contract.transcription import TranscriptionWire, TranscriptParser
@@ -28,6 +29,7 @@ __all__ = [
     "InlineLimits",
     "Provider",
     "RemoteFile",
+    "ServerWork",
     "SpeechParser",
     "SpeechWire",
     "StreamParser",

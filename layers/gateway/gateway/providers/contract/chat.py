@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from gateway.model.catalog import ModelFacts
-from gateway.model.chat import ChatCall
+from gateway.model.chat import ChatCall, Json
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Chunk, Reply
+from gateway.providers.contract.server_work import ServerWork
 from gateway.providers.contract.target import Target
 
 ANY_SCHEMA, CONSTRAINED_SCHEMA = "json_schema:any", "json_schema:constrained"
@@ -38,6 +39,10 @@ class ChatWire(Protocol):
         CONSTRAINED_SCHEMA in place of "json_schema": it takes only what `model/constrained_schema.py` makes of one.
         ONE_CALL: a model that can make several calls of tools at once can be kept to one.
         """
+        ...
+
+    def server_work(self, call: ChatCall, options: Json, /) -> ServerWork:
+        """The most that the provider may do by itself for this call. `options`: those that the call has for it."""
         ...
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:

@@ -10,18 +10,30 @@ from urllib.parse import quote
 import msgspec
 
 from gateway.model.catalog import ModelFacts
-from gateway.model.chat import ChatCall
+from gateway.model.chat import ChatCall, Json
 from gateway.model.errors import InvalidRequest
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
-from gateway.providers.contract import CONSTRAINED_SCHEMA, ONE_CALL, Target
+from gateway.providers.contract import CONSTRAINED_SCHEMA, ONE_CALL, ServerWork, Target
 from gateway.providers.wire.anthropic_parse import fail_message, parse_message
 from gateway.providers.wire.anthropic_render import request_body
 from gateway.providers.wire.anthropic_stream import MessageStream
 from gateway.providers.wire.options import with_options
+from gateway.providers.wire.server_tools import ServerTools
 
 _BETA = re.compile(r"[\w.-]{1,64}")
+
+
+# Code that is run is paid by the hour, and other models that are asked at their own prices; no reply tells either.
+# Each turn of the loop is paid: https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool (2026-11)
+SERVER_TOOLS = ServerTools(
+    client=("custom", "bash_", "text_editor_", "memory_", "computer_"),
+    searching=("web_search_",),
+    reading=("web_fetch_", "mcp_toolset", "tool_search_tool_"),
+    readers=frozenset({"mcp_servers"}),
+    limit_each="max_uses",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,9 @@ class AnthropicMessages:
 
     def formats(self, _call: ChatCall, _model: ModelFacts) -> frozenset[str]:
         return frozenset({"text", CONSTRAINED_SCHEMA, ONE_CALL})
+
+    def server_work(self, _call: ChatCall, options: Json) -> ServerWork:
+        return SERVER_TOOLS.work(options)
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         options = dict(call.options_for(target.provider))

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.model.catalog import ModelFacts
-from gateway.model.chat import ChatCall
+from gateway.model.chat import ChatCall, Json
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
-from gateway.providers.contract import Target
+from gateway.providers.contract import ServerWork, Target
 from gateway.providers.wire.cohere_chat_parse import failure_of, parse_answer
 from gateway.providers.wire.cohere_chat_render import request_body
 from gateway.providers.wire.cohere_chat_stream import AnswerStream
+from gateway.providers.wire.server_tools import ServerTools
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,9 @@ class CohereChat:
     def formats(self, call: ChatCall, _model: ModelFacts) -> frozenset[str]:
         """JSON comes without tools only: https://docs.cohere.com/docs/structured-outputs"""
         return frozenset({"text"}) if call.tools else frozenset({"text", "json_object", "json_schema"})
+
+    def server_work(self, _call: ChatCall, options: Json) -> ServerWork:
+        return ServerTools().work(options)
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         accept = "text/event-stream" if call.stream else "application/json"

@@ -11,17 +11,29 @@ from urllib.parse import quote
 import msgspec
 
 from gateway.model.catalog import ModelFacts
-from gateway.model.chat import ChatCall, NamedToolChoice
+from gateway.model.chat import ChatCall, Json, NamedToolChoice
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
-from gateway.providers.contract import ANY_SCHEMA, Target
+from gateway.providers.contract import ANY_SCHEMA, ServerWork, Target
 from gateway.providers.wire.gemini_failures import failure_of
 from gateway.providers.wire.gemini_parse import parse_answer
 from gateway.providers.wire.gemini_render import request_body
 from gateway.providers.wire.gemini_stream import AnswerStream
+from gateway.providers.wire.server_tools import ServerTools
 
 COLLECTIONS = ("models", "tunedModels")
+
+
+# What a search finds is not paid, pages and results of code are; maps, files and other indexes have fees that no reply
+# tells: https://ai.google.dev/gemini-api/docs/pricing (2026-11)
+SERVER_TOOLS = ServerTools(
+    client=("functiondeclarations", "computeruse"),
+    searching=("googlesearch",),
+    reading=("urlcontext", "codeexecution"),
+    by_member=True,
+    searches_once=True,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,9 @@ class Gemini:
         if call.tools and (is_forced or model.reasoning_by != "effort"):
             return frozenset({"text"})
         return frozenset({"text", "json_object", "json_schema", ANY_SCHEMA})
+
+    def server_work(self, _call: ChatCall, options: Json) -> ServerWork:
+        return SERVER_TOOLS.work(options)
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from gateway.model.catalog import ModelFacts
-from gateway.model.chat import ChatCall
+from gateway.model.chat import ChatCall, Json
 from gateway.model.embeddings import Embeddings, EmbeddingsCall
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.images import Images, ImagesCall
@@ -18,6 +18,7 @@ from gateway.providers.contract import (
     ChatWire,
     EmbeddingsWire,
     ImagesWire,
+    ServerWork,
     SpeechParser,
     SpeechWire,
     StreamParser,
@@ -61,6 +62,9 @@ class Hosted(_Placed[ChatWire]):
 
     def formats(self, call: ChatCall, model: ModelFacts) -> frozenset[str]:
         return self.wire.formats(call, model)
+
+    def server_work(self, call: ChatCall, options: Json) -> ServerWork:
+        return self.wire.server_work(call, options)
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         return self.asked(self.wire.render(self.adapt(call, target), self.placed(target)), target)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gateway.model.catalog import ModelFacts
-from gateway.model.chat import ChatCall
+from gateway.model.chat import ChatCall, Json
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
-from gateway.providers.contract import ONE_CALL, Target
+from gateway.providers.contract import ONE_CALL, ServerWork, Target
 from gateway.providers.wire.openai_chat_failure import refusal
 from gateway.providers.wire.openai_chat_parse import reply
 from gateway.providers.wire.openai_chat_quirks import Quirks
@@ -27,6 +27,10 @@ class OpenAiChat:
         there = {name for name in ("tools", "stream") if getattr(call, name)}
         known = frozenset({"text"}) if there & self.quirks.formats_without else self.quirks.formats
         return known if "parallel_tool_calls" in self.quirks.lacks else known | {ONE_CALL}
+
+    def server_work(self, call: ChatCall, options: Json) -> ServerWork:
+        """A model that searches for chat completions does so before it answers: what it found is read once."""
+        return self.quirks.server_tools.work(options, is_asked_to_search=call.web_search_options is not None)
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         accept = "text/event-stream" if call.stream else "application/json"

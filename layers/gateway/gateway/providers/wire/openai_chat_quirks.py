@@ -8,10 +8,13 @@ from typing import Any, Literal
 
 from gateway.providers.wire.call_ids import CallIds
 from gateway.providers.wire.options import RESERVED
+from gateway.providers.wire.server_tools import ServerTools
 
 EVERY_FORMAT = frozenset({"text", "json_object", "json_schema"})
 # "string too long. Expected a string with maximum length 40": https://github.com/vercel/ai/issues/8132
 LONGEST_CALL_ID = CallIds(r".{1,40}", 40)
+
+SERVER_TOOLS = ServerTools(searches_once=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Quirks:
         stream_usage: takes `stream_options.include_usage`; False where usage comes unasked or never.
         obfuscation: takes `stream_options.include_obfuscation`.
         reserved: members of `provider_options` that would lead around the gateway's own choices.
+        server_tools: those that the provider runs, as far as their work has a bound.
     Messages
         developer_role: knows the role `developer`; else it becomes `system`.
         names: takes `name` on a message.
@@ -69,6 +73,7 @@ class Quirks:
     stream_usage: bool = True
     obfuscation: bool = False
     reserved: frozenset[str] = RESERVED
+    server_tools: ServerTools = SERVER_TOOLS
 
     developer_role: bool = False
     names: bool = True

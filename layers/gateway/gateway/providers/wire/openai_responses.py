@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.model.catalog import ModelFacts
-from gateway.model.chat import ChatCall
+from gateway.model.chat import ChatCall, Json
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
-from gateway.providers.contract import ONE_CALL, Target
+from gateway.providers.contract import ONE_CALL, ServerWork, Target
 from gateway.providers.wire.openai_chat_failure import refusal
 from gateway.providers.wire.openai_chat_quirks import Quirks
 from gateway.providers.wire.openai_responses_parse import reply
 from gateway.providers.wire.openai_responses_render import request_body
 from gateway.providers.wire.openai_responses_stream import ResponseStream
 from gateway.providers.wire.options import RESERVED
+from gateway.providers.wire.server_tools import ServerTools
 
 STANDARD = Quirks(
     # Missing in https://platform.openai.com/docs/api-reference/responses/create
@@ -34,6 +35,15 @@ STANDARD = Quirks(
     # In the background nothing but a promise of an answer comes back. The others bring in what the gateway cannot see,
     # stored under one account for all tenants.
     reserved=RESERVED | {"background", "previous_response_id", "conversation", "prompt"},
+    # Files that are searched, code that is run and images that are made have prices of their own:
+    # https://developers.openai.com/api/docs/pricing#built-in-tools. The limit is of all tools of a response together:
+    # https://platform.openai.com/docs/api-reference/responses/create#responses-create-max_tool_calls
+    server_tools=ServerTools(
+        client=("function", "custom", "namespace", "local_shell", "apply_patch", "computer"),
+        searching=("web_search",),
+        reading=("mcp", "tool_search"),
+        limit_all="max_tool_calls",
+    ),
     developer_role=True,
     obfuscation=True,
 )
@@ -47,6 +57,9 @@ class OpenAiResponses:
 
     def formats(self, _call: ChatCall, _model: ModelFacts) -> frozenset[str]:
         return self.quirks.formats | {ONE_CALL}
+
+    def server_work(self, call: ChatCall, options: Json) -> ServerWork:
+        return self.quirks.server_tools.work(options, is_asked_to_search=call.web_search_options is not None)
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
         accept = "text/event-stream" if call.stream else "application/json"
