@@ -83,8 +83,7 @@ class Tenants:
             was = await existing_tenant(tenant_id, self._world)
             act.check_version(was.etag)
             tenant = making(was)
-            if tenant.hooks != was.value.hooks:
-                check_together(tenant, self._world.webhook_urls)
+            check_together(tenant, self._world.webhook_urls, was.value)
             return await self._plan(tenant, was, verb, 200)
 
         return await carry_out(act, planning, self._world)
