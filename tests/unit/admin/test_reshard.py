@@ -107,6 +107,76 @@ async def test_users_are_spread_by_the_same_rule(client: httpx.AsyncClient, offi
     assert [reading.numbers[f"c{MONTH}"] for reading in readings] == [40 * NANO_PER_USD] * 2
 
 
+async def user_committed(office: Office, user: str, shards: int = 2) -> list[int]:
+    readings = [await office.ledger.read(f"U#acme#{shard}#{user}") for shard in range(shards)]
+    return [reading.numbers.get(f"c{MONTH}", 0) // NANO_PER_USD for reading in readings]
+
+
+@pytest.mark.parametrize("method", ["patch", "put"])
+async def test_users_with_the_tenants_allowance_for_them_are_spread_again_when_it_changes(
+    client: httpx.AsyncClient, office: Office, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Whatever page of the list they stand on."""
+    monkeypatch.setattr("gateway.pipeline.admin_tenants.USERS_PER_READ", 2)
+    await client.post("/tenants", json={"id": "acme", "user_allowance": budget(100)})
+    settings: dict[str, dict[str, Any]] = {
+        "alice": {"shards": 2},
+        "bob": {"shards": 2, "allowance": budget(100)},
+        "carol": {},
+        "zoe": {"shards": 2},
+    }
+    for name, own in settings.items():
+        await client.put(f"/tenants/acme/users/{name}", json=own)
+        await office.ledger.add(f"U#acme#0#{name}", {f"c{MONTH}": 50 * NANO_PER_USD})
+    answer = await client.request(method, "/tenants/acme", json={"user_allowance": budget(60)})
+    assert answer.status_code == 200
+    found = {name: await user_committed(office, name) for name in settings}
+    assert found == {"alice": [25, 25], "bob": [50, 0], "carol": [50, 0], "zoe": [25, 25]}
+
+
+async def test_what_is_spent_of_it_meanwhile_is_planned_again(client: httpx.AsyncClient, office: Office) -> None:
+    await client.post("/tenants", json={"id": "acme", "user_allowance": budget(100)})
+    await client.put("/tenants/acme/users/alice", json={"shards": 2})
+    commit, late = office.directory.commit, [50]
+
+    async def raced(change: Change, now_s: float) -> None:
+        if late:
+            await office.ledger.add("U#acme#0#alice", {f"c{MONTH}": late.pop() * NANO_PER_USD})
+        await commit(change, now_s)
+
+    office.directory.commit = raced  # type: ignore[method-assign]
+    assert (await client.patch("/tenants/acme", json={"user_allowance": budget(60)})).status_code == 200
+    assert await user_committed(office, "alice") == [25, 25]
+
+
+async def test_nothing_of_users_is_moved_for_any_other_change(client: httpx.AsyncClient, office: Office) -> None:
+    await client.post("/tenants", json={"id": "acme", "user_allowance": budget(100)})
+    await client.put("/tenants/acme/users/alice", json={"shards": 2})
+    await office.ledger.add("U#acme#0#alice", {f"c{MONTH}": 50 * NANO_PER_USD})
+    body = {"name": "Acme", "user_allowance": {**budget(100), "limits": [{"requests_per_minute": 9}]}}
+    assert (await client.patch("/tenants/acme", json=body)).status_code == 200
+    assert await user_committed(office, "alice") == [50, 0]
+
+
+async def test_more_than_one_transaction_can_move_is_refused_and_says_what_to_do(
+    client: httpx.AsyncClient, office: Office
+) -> None:
+    await client.post("/tenants", json={"id": "acme", "shards": 30, "user_allowance": budget(100)})
+    for name in ("alice", "zoe"):
+        await client.put(f"/tenants/acme/users/{name}", json={"shards": 46})
+    change = {"user_allowance": budget(60)}
+    refused = await client.patch("/tenants/acme", json=change)
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["param"]) == (409, "conflict", "user_allowance")
+    assert "2 users with shards" in error["message"]
+    assert (await client.get("/tenants/acme")).json()["user_allowance"]["budgets"][0]["usd"] == "100"
+    await client.patch("/tenants/acme/users/zoe", json={"allowance": budget(60)})
+    both = await client.patch("/tenants/acme", json={**change, "allowance": budget(10), "shards": 50})
+    assert both.status_code == 409
+    assert (await client.patch("/tenants/acme", json=change)).status_code == 200
+    assert (await client.patch("/tenants/acme/users/zoe", json={"allowance": None})).status_code == 200
+
+
 async def test_what_is_spent_meanwhile_is_seen_or_the_change_is_planned_again(
     client: httpx.AsyncClient, office: Office
 ) -> None:

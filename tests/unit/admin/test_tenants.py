@@ -6,8 +6,12 @@ import json
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from gateway.model.directory import Change, Write
+from gateway.model.limits import Allowance
+from gateway.model.tenant import Tenant
 from tests.unit.admin.conftest import ADMIN_KEY, Office, refusal
 
 BUDGET = {"window": "month", "usd": "100"}
@@ -335,3 +339,35 @@ async def test_nothing_that_is_told_has_a_value_or_a_key_in_it(
 async def test_the_beginning_of_an_address_has_its_whole_bucket(client: httpx.AsyncClient, prefix: str) -> None:
     answer = await client.post("/tenants", json={"id": "acme", "provider_urls": [prefix]})
     assert refusal(answer) == (400, "validation_error", "provider_urls[0]")
+
+
+def numbers(budgets: int) -> dict[str, Any]:
+    """An allowance that sets 64 numbers by its limits."""
+    rule = {"requests_per_minute": 9, "tokens_per_minute": 9, "concurrent_requests": 9, "burst": {"requests": 9}}
+    return {
+        "limits": [{"models": "*" * (number + 1), **rule} for number in range(16)],
+        "budgets": [{"window": "day", "usd": 1, "models": "*" * (number + 1)} for number in range(budgets)],
+    }
+
+
+@pytest.mark.parametrize("method", ["patch", "put"])
+@pytest.mark.parametrize("member", ["allowance", "user_allowance"])
+async def test_a_change_may_not_set_more_numbers_than_one_write_can_check(
+    client: httpx.AsyncClient, office: Office, method: str, member: str
+) -> None:
+    await client.post("/tenants", json={"id": "acme", "approvals": ["openai/*"]})
+    answer = await client.request(method, "/tenants/acme", json={member: numbers(budgets=9)})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == f"{member}.limits"
+    stored = await office.directory.tenant("acme")
+    assert stored is not None
+    assert getattr(stored.value, member).numbers == 0
+    answer = await client.request(method, "/tenants/acme", json={member: numbers(budgets=8)})
+    assert answer.status_code == 200
+
+
+async def test_a_tenant_with_more_than_that_can_still_be_disabled(client: httpx.AsyncClient, office: Office) -> None:
+    """One that was stored before there was the limit."""
+    tenant = Tenant(id="acme", allowance=msgspec.convert(numbers(budgets=9), Allowance))
+    await office.directory.commit(Change((Write("acme", tenant, None, 0),)), 0)
+    assert (await client.post("/tenants/acme/disable")).status_code == 200

@@ -19,6 +19,8 @@ from tests.unit.hooks.subjects import TOOL_CALL, reply, request
         ("the Secret Project, again", "secret project"),
         ("SECRET\n  project", "secret project"),
         ("secret-project", "Secret Project"),
+        ("get_secret_project", "Secret Project"),
+        ("max_tokens!", "max_tokens"),
         ("(secret)", "secret"),
         ("\u017fecret", "secret"),
         ("\uff53\uff45\uff43\uff52\uff45\uff54", "secret"),
@@ -45,6 +47,7 @@ def test_a_phrase_is_found(text: str, phrase: str) -> None:
         ("secret big project", "secret project"),
         ("I write C.", "c++"),
         ("node js", "node.js"),
+        ("max tokens", "max_tokens"),
         ("", "secret"),
     ],
 )

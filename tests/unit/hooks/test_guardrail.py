@@ -40,8 +40,20 @@ def test_each_text_is_a_block_of_its_own() -> None:
     subject = request("Hi", {"role": "assistant", "content": " ", "tool_calls": [TOOL_CALL]}, "joe@example.org")
     sent = json.loads(render("pre_call", subject) or b"")
     assert sent["source"] == "INPUT"
-    assert [block["text"]["text"] for block in sent["content"]] == ["Hi", "joe@example.org", "joe@example.org"]
+    blocks = [block["text"]["text"] for block in sent["content"]]
+    assert blocks == ["Hi", "to", "joe@example.org", "joe@example.org", "send"]
     assert json.loads(render("post_response", reply("Hi")) or b"")["source"] == "OUTPUT"
+
+
+def test_what_has_to_stay_as_it_is_is_one_block_and_the_last() -> None:
+    schema = {"properties": {"city": {"enum": ["Paris", "Rome"]}}, "required": ["city"]}
+    subject = request("Hi", tools=[{"type": "function", "function": {"name": "weather", "parameters": schema}}])
+    sent = json.loads(render("pre_call", subject) or b"")
+    assert [block["text"]["text"] for block in sent["content"]] == ["Hi", "weather\ncity\nParis\nRome"]
+    verdict = parse(subject, json.dumps(masking("Hi", "weather\ncity\n{CITY}\nRome")).encode())
+    assert verdict.action == "block"
+    same = parse(subject, json.dumps(masking("{HI}", "weather\ncity\nParis\nRome")).encode())
+    assert same.action == "modify"
 
 
 def test_there_is_nothing_to_ask_about_without_text() -> None:
@@ -65,7 +77,7 @@ def test_an_intervention_that_says_nothing_blocks() -> None:
 
 def test_masked_texts_come_back_where_they_stood() -> None:
     subject = reply("joe@example.org", " ", tool_calls=[TOOL_CALL])
-    verdict = parse(subject, json.dumps(masking("{EMAIL}", "{EMAIL}", "{EMAIL}")).encode())
+    verdict = parse(subject, json.dumps(masking("{EMAIL}", "to", "{EMAIL}", "to", "{EMAIL}", "send")).encode())
     assert verdict.action == "modify"
     assert said(verdict.subject) == ["{EMAIL}", " "]
     assert called(verdict.subject) == [{"to": "{EMAIL}"}]

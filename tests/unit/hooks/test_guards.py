@@ -40,8 +40,8 @@ def test_each_stage_has_a_limit_of_its_own() -> None:
 
 def test_reasoning_that_comes_back_is_read_and_its_signatures_are_not() -> None:
     said = {"role": "assistant", "content": "ab", "reasoning_details": DETAILS}
-    assert judge(size(12), "pre_call", request(said), Masking()).action == "allow"
-    assert judge(size(11), "pre_call", request(said), Masking()).action == "block"
+    assert judge(size(25), "pre_call", request(said), Masking()).action == "allow"
+    assert judge(size(24), "pre_call", request(said), Masking()).action == "block"
 
 
 @pytest.mark.parametrize(

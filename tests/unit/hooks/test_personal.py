@@ -155,3 +155,10 @@ def test_time_grows_with_the_text_and_not_faster(unit: str) -> None:
 def test_values_do_not_show_in_what_is_found() -> None:
     [one] = find("joe@example.org", KINDS)
     assert "joe" not in repr(one)
+
+
+@pytest.mark.parametrize(
+    "text", ["a@b.co", "::1", "1.1.1.1", "+12345678", "05 1234567", "078-05-1120", "NO9386011117947"]
+)
+def test_the_shortest_of_each_kind_is_found_too(text: str) -> None:
+    assert [text[one.start : one.end] for one in find(text, PATTERNS)] == [text]

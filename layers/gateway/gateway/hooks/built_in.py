@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.hooks.deny_list import has_phrase
 from gateway.hooks.masking import Masking
+from gateway.hooks.personal import find
 from gateway.hooks.subject import S, Verdict, texts_of
 from gateway.model.errors import Detail
 from gateway.model.hook import BuiltInHook, DenyListHook, MaskPiiHook, SchemaHook, SizeHook, Stage
@@ -22,7 +23,11 @@ def judge(hook: BuiltInHook, stage: Stage, subject: S, masking: Masking) -> Verd
 
 
 def _masked(hook: MaskPiiHook, stage: Stage, subject: S, masking: Masking) -> Verdict[S]:
-    """In a reply for good: what the client did not send, it is not to see."""
+    """In a reply for good: what the client did not send, it is not to see. What cannot be masked does not pass."""
+    for member, text in dict.fromkeys(subject.fixed()):
+        if find(text, hook.finds):
+            said = f"The {_noun(stage)} has something personal in '{member}' that cannot be masked there"
+            return Verdict("block", subject, f"{said}: it is a name, or a value that has to stay as it is.")
     masking.avoid(texts_of(subject.written()))
     restores = hook.restores and stage == "pre_call"
     masked = subject.with_texts(lambda text: masking.masked(text, hook.finds, restores))

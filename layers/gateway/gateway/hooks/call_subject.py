@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import msgspec
 
-from gateway.hooks.subject import Change
+from gateway.hooks.subject import Change, Fixed, options_fixed, options_with, unless_changed
 from gateway.model.call import Call
 from gateway.model.chat import Json
 from gateway.model.errors import GatewayError
@@ -28,6 +28,28 @@ class CallSubject(Generic[C]):
 
     call: C
     read: Callable[[bytes], C]
+
+    def common_with(self, change: Change) -> dict[str, Any]:
+        """The members that every call has, changed. Providers tell end users apart by `user`: a token is no user."""
+        call = self.call
+        metadata = call.metadata
+        return {
+            "provider_options": options_with(call.provider_options, change),
+            "metadata": metadata and {name: change(value) for name, value in metadata.items()},
+            "user": unless_changed(call.user, change),
+        }
+
+    def fixed(self) -> Iterator[Fixed]:
+        for name in self.call.metadata or ():
+            yield Fixed("metadata", name)
+        for options in (self.call.provider_options or {}).values():
+            for text in options_fixed(options):
+                yield Fixed("provider_options", text)
+        yield from self.own_fixed()
+
+    def own_fixed(self) -> Iterable[Fixed]:
+        """In the members that not every call has."""
+        return ()
 
     def written(self) -> Self:
         return self
@@ -70,6 +92,9 @@ class WordlessReply:
 
     def with_texts(self, _change: Change) -> Self:
         return self
+
+    def fixed(self) -> Iterable[Fixed]:
+        return ()
 
     def restored(self, _change: Change) -> Self:
         return self

@@ -12,7 +12,7 @@ from msgspec.structs import replace as with_members
 
 from gateway.hooks.chat_request import call_with
 from gateway.hooks.media import without_media
-from gateway.hooks.subject import Change
+from gateway.hooks.subject import Change, Fixed
 from gateway.model.chat import Json, ToolCall
 from gateway.model.hook import HookFailed
 from gateway.model.reply import Choice, Reply, ReplyMessage
@@ -67,6 +67,11 @@ class ChatReply:
 
     def restored(self, change: Change) -> ChatReply:
         return self._with([_said_the_same(choice, _message(choice.message, change)) for choice in self.reply.choices])
+
+    def fixed(self) -> Iterable[Fixed]:
+        for choice in self.reply.choices:
+            for call in choice.message.tool_calls or ():
+                yield Fixed("choices", call.function.name)
 
     def written(self) -> ChatReply:
         return self

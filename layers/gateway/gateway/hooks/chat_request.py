@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,13 +11,17 @@ import msgspec
 from msgspec.structs import replace as with_members
 
 from gateway.hooks.call_subject import CallSubject
+from gateway.hooks.chat_names import fixed_of
 from gateway.hooks.media import with_media, without_media
 from gateway.hooks.replayed import replayable
-from gateway.hooks.subject import Change, json_with, options_with, schema_with
+from gateway.hooks.schemas import schema_with
+from gateway.hooks.subject import Change, Fixed, json_with, options_with, unless_changed
 from gateway.model.chat import (
     AssistantMessage,
     ChatCall,
     Content,
+    DocumentPart,
+    FilePart,
     FunctionTool,
     InlineGtsTool,
     Json,
@@ -69,9 +73,16 @@ class ChatRequest(CallSubject[ChatCall]):
             response_format=_format(call.response_format, change),
             response_schema=schema_with(call.response_schema, change),
             prediction=options_with(call.prediction, change),
-            provider_options=options_with(call.provider_options, change),
+            web_search_options=options_with(call.web_search_options, change),
+            stop=_stop(call.stop, change),
+            prompt_cache_key=unless_changed(call.prompt_cache_key, change),
+            safety_identifier=unless_changed(call.safety_identifier, change),
+            **self.common_with(change),
         )
         return self.of(changed)
+
+    def own_fixed(self) -> Iterator[Fixed]:
+        return fixed_of(self.call)
 
     def written(self) -> ChatRequest:
         messages = [_without_details(message) for message in self.call.messages]
@@ -99,7 +110,7 @@ class ChatRequest(CallSubject[ChatCall]):
 
 
 def _message(message: Message, change: Change) -> Message:
-    changed = message
+    changed = with_members(message, name=unless_changed(message.name, change))
     if message.content:
         changed = with_members(changed, content=_content(message.content, change))
     if isinstance(changed, AssistantMessage):
@@ -108,7 +119,7 @@ def _message(message: Message, change: Change) -> Message:
             refusal=_optional(changed.refusal, change),
             reasoning_content=_optional(changed.reasoning_content, change),
             reasoning_details=replayable(changed.reasoning_details, change),
-            tool_calls=None if changed.tool_calls is None else [call_with(call, change) for call in changed.tool_calls],
+            tool_calls=None if changed.tool_calls is None else [_call(call, change) for call in changed.tool_calls],
         )
     return changed
 
@@ -130,7 +141,22 @@ def _part(part: Part, change: Change) -> Part:
         return with_members(part, text=change(part.text))
     if isinstance(part, RefusalPart):
         return with_members(part, refusal=change(part.refusal))
+    if isinstance(part, DocumentPart):
+        return with_members(part, name=_optional(part.name, change))
+    if isinstance(part, FilePart):
+        return with_members(part, file=with_members(part.file, filename=_optional(part.file.filename, change)))
     return part
+
+
+def _stop(stop: str | list[str] | None, change: Change) -> str | list[str] | None:
+    """Models write the token, so they stop at it."""
+    return [change(one) for one in stop] if isinstance(stop, list) else _optional(stop, change)
+
+
+def _call(call: ToolCall, change: Change) -> ToolCall:
+    extra = call.extra_content
+    kept = extra if extra is None or replayable([extra], change) else None
+    return call_with(with_members(call, extra_content=kept), change)
 
 
 def call_with(call: ToolCall, change: Change) -> ToolCall:

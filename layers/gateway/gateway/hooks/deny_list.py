@@ -17,8 +17,9 @@ _ALONE = (
     r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 )
 # Compiled when first used, which takes milliseconds, and remembered by `re`.
-_WORDS = rf"[{_ALONE}]|[^\W{_ALONE}]+"
-_WORDS_AND_SIGNS = rf"{_WORDS}|[^\w\s]"
+# What joins the words of a name (`project_zeus`) is no part of them.
+_WORDS = rf"[{_ALONE}]|[^\W_{_ALONE}]+"
+_WORDS_AND_SIGNS = rf"{_WORDS}|[^\w\s]|_"
 
 
 def has_phrase(texts: Iterable[str], phrases: tuple[str, ...]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace as with_members
 
 from gateway.hooks.call_subject import CallSubject
-from gateway.hooks.subject import Change, options_with
+from gateway.hooks.subject import Change
 from gateway.model.embeddings import EmbeddingsCall
 from gateway.model.hook import HookFailed
 
@@ -18,11 +18,7 @@ class EmbeddingsRequest(CallSubject[EmbeddingsCall]):
     PATCHED = frozenset({"input", "dimensions"})
 
     def with_texts(self, change: Change) -> EmbeddingsRequest:
-        changed = with_members(
-            self.call,
-            input=_texts(self.call.input, change),
-            provider_options=options_with(self.call.provider_options, change),
-        )
+        changed = with_members(self.call, input=_texts(self.call.input, change), **self.common_with(change))
         return self.of(changed)
 
     def _check(self, call: EmbeddingsCall) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
-from gateway.hooks.subject import S, Verdict, texts_of
+from gateway.hooks.subject import S, Subject, Verdict, changeable_texts
 from gateway.model.hook import HookFailed, Stage
 
 _INTERVENED = "GUARDRAIL_INTERVENED"
@@ -28,8 +28,8 @@ class _Answer(Struct):
 
 
 def render(stage: Stage, subject: S) -> bytes | None:
-    """None when there is no text in it."""
-    blocks = [{"text": {"text": text}} for text in texts_of(subject) if _is_asked(text)]
+    """None when there is no text in it. Names and the like are one block, the last: each block is billed for itself."""
+    blocks = [{"text": {"text": text}} for text in [*changeable_texts(subject), _fixed(subject)] if _is_asked(text)]
     if not blocks:
         return None
     return msgspec.json.encode({"source": "INPUT" if stage == "pre_call" else "OUTPUT", "content": blocks})
@@ -51,11 +51,18 @@ def parse(subject: S, answer: bytes) -> Verdict[S]:
 
 
 def _masked(subject: S, outputs: list[str]) -> Verdict[S]:
-    if len(outputs) != sum(map(_is_asked, texts_of(subject))):
+    fixed = _fixed(subject)
+    if len(outputs) != sum(map(_is_asked, [*changeable_texts(subject), fixed])):
         raise HookFailed("answer")  # nobody can say which text is which
+    if _is_asked(fixed) and outputs[-1] != fixed:
+        return Verdict("block", subject, "The guardrail masks a name, or a value that has to stay as it is.")
     following = iter(outputs)
     changed = subject.with_texts(lambda text: next(following) if _is_asked(text) else text)
     return Verdict("allow" if changed is subject else "modify", changed)
+
+
+def _fixed(subject: Subject) -> str:
+    return "\n".join(dict.fromkeys(fixed.text for fixed in subject.fixed()))
 
 
 def _is_asked(text: str) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace as with_members
 
 from gateway.hooks.call_subject import CallSubject
-from gateway.hooks.subject import Change, options_with
+from gateway.hooks.subject import Change, Fixed
 from gateway.model.chat import Json
 from gateway.model.hook import HookFailed
 from gateway.model.images import ImagesCall, MadeImage
@@ -23,9 +23,11 @@ class ImagesRequest(CallSubject[ImagesCall]):
     """What a hook may change: what is asked for. Not whose request it is, which model answers, and where images go."""
 
     def with_texts(self, change: Change) -> ImagesRequest:
-        options = options_with(self.call.provider_options, change)
-        changed = with_members(self.call, prompt=change(self.call.prompt), provider_options=options)
+        changed = with_members(self.call, prompt=change(self.call.prompt), **self.common_with(change))
         return self.of(changed)
+
+    def own_fixed(self) -> Iterable[Fixed]:
+        return () if self.call.size is None else (Fixed("size", self.call.size),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,9 @@ class ImagesReply:
             for image in self.images
         )
         return self if images == self.images else replace(self, images=images)
+
+    def fixed(self) -> Iterable[Fixed]:
+        return ()
 
     def written(self) -> ImagesReply:
         return self

@@ -22,9 +22,13 @@ OPAQUE: frozenset[Path] = frozenset(
         ("reasoningContent", "redactedContent"),
         ("reasoningContent", "reasoningText", "signature"),
         ("content", "encrypted_content"),
+        ("google", "thought_signature"),
     }
 )
 """Members that only their provider can read, by where they stand: anywhere else the same name may hold a text."""
+
+FREE = ("args", "input", "json")
+"""Members below which names are a model's or a tool's own, and no longer an API's."""
 
 SEALED = ("redacted_thinking", "reasoning.encrypted")
 """Types of blocks whose `data` is such a member."""
@@ -42,6 +46,8 @@ def _readable(value: Any, path: Path) -> Iterator[Any]:
             yield from _readable(item, path)
     elif isinstance(value, dict):
         for name, held in value.items():
+            if any(step in FREE for step in path):
+                yield name
             is_sealed = name == "data" and not path and value.get("type") in SEALED
             if (*path, name) not in OPAQUE and not is_sealed:
                 yield from _readable(held, (*path, name))

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace as with_members
 
 from gateway.hooks.call_subject import CallSubject, WordlessReply
-from gateway.hooks.subject import Change, options_with
+from gateway.hooks.subject import Change, Fixed
 from gateway.model.chat import Json
 from gateway.model.speech import SpeechCall
 
@@ -22,9 +22,12 @@ class SpeechRequest(CallSubject[SpeechCall]):
     def with_texts(self, change: Change) -> SpeechRequest:
         call = self.call
         instructions = change(call.instructions) if call.instructions else call.instructions
-        options = options_with(call.provider_options, change)
-        changed = with_members(call, input=change(call.input), instructions=instructions, provider_options=options)
-        return self.of(changed)
+        said = change(call.input)
+        return self.of(with_members(call, input=said, instructions=instructions, **self.common_with(change)))
+
+    def own_fixed(self) -> Iterable[Fixed]:
+        voice = self.call.voice
+        yield Fixed("voice", voice if isinstance(voice, str) else voice.id)
 
 
 @dataclass(frozen=True, slots=True)

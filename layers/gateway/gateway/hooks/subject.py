@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from gateway.model.chat import Json
 from gateway.model.errors import Detail
@@ -15,11 +15,22 @@ Change: TypeAlias = Callable[[str], str]
 SHORTEST_NUMBER = 10**6
 
 
+class Fixed(NamedTuple):
+    """A string that must stay as it is. `member`: of the body, in which it stands."""
+
+    member: str
+    text: str
+
+
 class Subject(Protocol):
     """Never changes; `with_texts` and `patched` give another one, or the same where nothing is different."""
 
     def with_texts(self, change: Change) -> Self:
         """With everything changed that people or models wrote, one text after the other, in the same order always."""
+        ...
+
+    def fixed(self) -> Iterable[Fixed]:
+        """All other strings that clients or models chose: names, and values that something is compared with."""
         ...
 
     def written(self) -> Self:
@@ -60,7 +71,12 @@ class Verdict(Generic[S]):
 
 
 def texts_of(subject: Subject) -> list[str]:
-    """Everything in it that people or models wrote."""
+    """Everything in it that people or models wrote, names too."""
+    return [*changeable_texts(subject), *(fixed.text for fixed in subject.fixed())]
+
+
+def changeable_texts(subject: Subject) -> list[str]:
+    """Those that `with_texts` changes, in its order."""
     found: list[str] = []
 
     def keep(text: str) -> str:
@@ -72,35 +88,73 @@ def texts_of(subject: Subject) -> list[str]:
 
 
 def json_with(value: Any, change: Change) -> Any:
-    """A JSON value with its strings changed; a long number only where it turns into something else."""
-    return _json_with(value, change, frozenset())
-
-
-def options_with(value: Any, change: Change) -> Any:
-    """The same of members of an API, whose `type` says what they are."""
-    return _json_with(value, change, frozenset({"type"}))
-
-
-def _json_with(value: Any, change: Change, kept: frozenset[str]) -> Any:
+    """A JSON value with its strings and names changed; a long number only where it turns into something else."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list):
-        return [_json_with(item, change, kept) for item in value]
+        return [json_with(item, change) for item in value]
     if isinstance(value, dict):
-        return {name: item if name in kept else _json_with(item, change, kept) for name, item in value.items()}
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= SHORTEST_NUMBER:
+        return _members_with(value, change)
+    if _is_long(value):
         changed = change(str(value))
         return value if changed == str(value) else changed
     return value
 
 
-def schema_with(schema: Any, change: Change) -> Any:
-    """A JSON Schema with what it tells the model changed, its descriptions; what it demands stays."""
-    if isinstance(schema, list):
-        return [schema_with(item, change) for item in schema]
-    if isinstance(schema, dict):
-        return {
-            name: change(item) if name == "description" and isinstance(item, str) else schema_with(item, change)
-            for name, item in schema.items()
-        }
-    return schema
+def options_with(value: Any, change: Change) -> Any:
+    """The same of members of an API, whose names have to stay, and whose `type` says what they are."""
+    if isinstance(value, list):
+        return [options_with(item, change) for item in value]
+    if isinstance(value, dict):
+        return {name: item if _is_type(name, item) else options_with(item, change) for name, item in value.items()}
+    return json_with(value, change)
+
+
+def options_fixed(value: Any) -> Iterator[str]:
+    """The strings that `options_with` leaves."""
+    if isinstance(value, list):
+        for item in value:
+            yield from options_fixed(item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield name
+            yield from [item] if _is_type(name, item) else options_fixed(item)
+
+
+def strings_of(value: Any) -> Iterator[str]:
+    """Of a JSON value: strings, names and long numbers."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings_of(item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield name
+            yield from strings_of(item)
+    elif _is_long(value):
+        yield str(value)
+
+
+def unless_changed(text: str | None, change: Change) -> str | None:
+    """None in place of what would be another text: for a label that says nothing any more when it is changed."""
+    return text if text is None or change(text) == text else None
+
+
+def _members_with(members: Json, change: Change) -> Json:
+    """No member is lost where two names become one."""
+    changed: Json = {}
+    for name, item in members.items():
+        new = change(name)
+        while new in changed:
+            new += "_"
+        changed[new] = json_with(item, change)
+    return changed
+
+
+def _is_type(name: str, value: Any) -> bool:
+    return name == "type" and isinstance(value, str)
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) >= SHORTEST_NUMBER

@@ -11,7 +11,7 @@ from msgspec.structs import replace as with_members
 
 from gateway.hooks.call_subject import CallSubject
 from gateway.hooks.media import without_media
-from gateway.hooks.subject import Change, json_with
+from gateway.hooks.subject import Change, Fixed
 from gateway.model.chat import Json
 from gateway.model.hook import HookFailed
 from gateway.model.transcription import Segment, Transcript, TranscriptionCall, Word
@@ -26,8 +26,7 @@ class TranscriptionRequest(CallSubject[TranscriptionCall]):
         call = self.call
         prompt = change(call.prompt) if call.prompt else call.prompt
         keywords = [change(word) for word in call.keywords] if call.keywords else call.keywords
-        options = json_with(call.provider_options, change)
-        return self.of(with_members(call, prompt=prompt, keywords=keywords, provider_options=options))
+        return self.of(with_members(call, prompt=prompt, keywords=keywords, **self.common_with(change)))
 
     def body(self) -> Json:
         """Where the recording is, unless that is the recording itself."""
@@ -68,6 +67,9 @@ class TranscriptReply:
         segments = _with_lines(made.segments, [change(one.text) for one in made.segments])
         words = _with_words(made.words, [change(one.word) for one in made.words])
         return self._with(replace(made, text=change(made.text), segments=segments, words=words))
+
+    def fixed(self) -> Iterable[Fixed]:
+        return ()
 
     def written(self) -> TranscriptReply:
         return self

@@ -9,7 +9,7 @@ from msgspec.structs import replace as with_members
 
 from gateway.hooks.call_subject import CallSubject
 from gateway.hooks.media import without_media
-from gateway.hooks.subject import Change, options_with
+from gateway.hooks.subject import Change
 from gateway.model.chat import Json
 from gateway.model.video import VideoCall
 
@@ -20,10 +20,7 @@ class VideoPrompt(CallSubject[VideoCall]):
     """What a hook may change: what is to be seen. Not whose request it is, nor which model films it."""
 
     def with_texts(self, change: Change) -> VideoPrompt:
-        call = self.call
-        options = options_with(call.provider_options, change)
-        changed = with_members(call, prompt=change(call.prompt), provider_options=options)
-        return self.of(changed)
+        return self.of(with_members(self.call, prompt=change(self.call.prompt), **self.common_with(change)))
 
     def body(self) -> Json:
         shown: Json = msgspec.to_builtins(self.call)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
 
 from gateway.admin_ports import AdminWorld
 from gateway.model.admin_errors import Conflict, TenantNotFound
-from gateway.model.directory import Change, Stored, Write
-from gateway.model.tenant import Status, Tenant
+from gateway.model.directory import Change, Stored, Transfer, Write
+from gateway.model.tenant import Status, Tenant, User
 from gateway.pipeline.administrator import Act
 from gateway.pipeline.carry_out import Answer, Plan, carry_out, listing, tell, told
-from gateway.pipeline.reshard import Accounts, Spread, transfers
+from gateway.pipeline.reshard import Accounts, Spread, accounts_moved, transfers
 from gateway.pipeline.settings import changed_members, check_together, read_part, read_whole, warnings_of
 
 Making = Callable[[Stored[Tenant]], Tenant]
+USERS_PER_READ = 1_000
+MAX_MOVED = 90
+"""Accounts in one change. A transaction of DynamoDB has 100 parts:
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
 
 
 class Tenants:
@@ -83,8 +88,7 @@ class Tenants:
             was = await existing_tenant(tenant_id, self._world)
             act.check_version(was.etag)
             tenant = making(was)
-            if tenant.hooks != was.value.hooks:
-                check_together(tenant, self._world.webhook_urls)
+            check_together(tenant, self._world.webhook_urls, was.value)
             return await self._plan(tenant, was, verb, 200)
 
         return await carry_out(act, planning, self._world)
@@ -96,11 +100,38 @@ class Tenants:
             return Plan(Answer(status, self._described(was), was.etag), Change(), "", tenant.id)
         write = Write(tenant.id, tenant, was, now_s)
         accounts, after = Accounts("tenant", tenant.id), _spread(tenant)
-        moved = () if was is None else await transfers(accounts, _spread(was.value), after, self._world)
+        moved = () if was is None else await self._moved(was.value, tenant)
         becomes = Stored(tenant, write.text, write.created_at_s, now_s)
         answer = Answer(status, self._described(becomes), becomes.etag)
         change, facts = Change((write,), moved), {"fields": fields}
         return Plan(answer, change, f"admin.tenant.{verb}", tenant.id, facts, (accounts, after))
+
+    async def _moved(self, was: Tenant, tenant: Tenant) -> tuple[Transfer, ...]:
+        """Also for users who have the tenant's allowance for them. Raises Conflict (409) where these are too many."""
+        moves = [(Accounts("tenant", tenant.id), _spread(was), _spread(tenant))]
+        if was.user_allowance.budgets != tenant.user_allowance.budgets:
+            async for user in self._spread_users(tenant.id):
+                before, after = Spread(user.shards, was.user_allowance), Spread(user.shards, tenant.user_allowance)
+                moves.append((Accounts("user", tenant.id, user.id), before, after))
+        if sum(accounts_moved(before, after) for _, before, after in moves) > MAX_MOVED:
+            raise Conflict(
+                f"{len(moves) - 1} users with shards have these budgets, and one change can move {MAX_MOVED} accounts. "
+                "Give some of them an allowance of their own first.",
+                param="user_allowance",
+            )
+        moved = await asyncio.gather(*(transfers(*move, self._world) for move in moves))
+        return tuple(transfer for some in moved for transfer in some)
+
+    async def _spread_users(self, tenant_id: str) -> AsyncIterator[User]:
+        after: str | None = None
+        while True:
+            page = await self._world.directory.users(tenant_id, USERS_PER_READ, after)
+            for stored in page.data:
+                if stored.value.shards > 1 and stored.value.allowance is None:
+                    yield stored.value
+            if not page.has_more:
+                return
+            after = page.data[-1].value.id
 
     def _described(self, stored: Stored[Tenant]) -> dict[str, Any]:
         return {

@@ -56,10 +56,15 @@ class Accounts:
         return await asyncio.gather(*(ledger.read(self.id(shard)) for shard in range(shards)))
 
 
+def accounts_moved(before: Spread, after: Spread) -> int:
+    """How many accounts are in a transaction that goes from one to the other."""
+    budgets_moved = after.shards > 1 and before.allowance.budgets != after.allowance.budgets
+    return max(before.shards, after.shards) if before.shards != after.shards or budgets_moved else 0
+
+
 async def transfers(accounts: Accounts, before: Spread, after: Spread, world: AdminWorld) -> tuple[Transfer, ...]:
     """What belongs into the transaction that stores `after`. It must not begin on one day and end on another."""
-    budgets_moved = after.shards > 1 and before.allowance.budgets != after.allowance.budgets
-    if before.shards == after.shards and not budgets_moved:
+    if not accounts_moved(before, after):
         return ()
     if (left_s := window_end_s("day", world.clock.now_s()) - world.clock.now_s()) < TURN_OF_THE_DAY_S:
         await world.clock.sleep(left_s + 1)

@@ -61,14 +61,16 @@ def changed_members(before: Any, after: Any) -> list[str]:
     return [name for name in names if before is None or getattr(before, name) != getattr(after, name)]
 
 
-def check_together(settings: Tenant, webhook_urls: WebhookUrls) -> None:
-    """What one member's type cannot say. Raises InvalidRequest (400)."""
-    _refuse_for(*_of_numbers(settings), *_of_hooks(settings, webhook_urls))
+def check_together(settings: Tenant, webhook_urls: WebhookUrls, was: Tenant | None = None) -> None:
+    """What one member's type cannot say, of the members that are not as they were. Raises InvalidRequest (400)."""
+    new = changed_members(was, settings)
+    hooks = _of_hooks(settings, webhook_urls) if "hooks" in new else ()
+    _refuse_for(*_of_numbers(settings, new), *hooks)
 
 
 def check_user(settings: User) -> None:
     """The same of a user. Raises InvalidRequest (400)."""
-    _refuse_for(*_of_numbers(settings))
+    _refuse_for(*_of_numbers(settings, ["allowance"]))
 
 
 def _refuse_for(*problems: Detail) -> None:
@@ -78,10 +80,10 @@ def _refuse_for(*problems: Detail) -> None:
         raise InvalidRequest(f"{first.reason}, at '{param}'.", param=param, details=problems)
 
 
-def _of_numbers(settings: Tenant | User) -> Iterator[Detail]:
-    for name in ("allowance", "user_allowance"):
-        allowance: Allowance | None = getattr(settings, name, None)
-        if allowance is not None and (numbers := allowance.numbers) > MAX_NUMBERS:
+def _of_numbers(settings: Tenant | User, members: list[str]) -> Iterator[Detail]:
+    for name in members:
+        allowance = getattr(settings, name)
+        if isinstance(allowance, Allowance) and (numbers := allowance.numbers) > MAX_NUMBERS:
             reason = f"Limits and budgets together set at most {MAX_NUMBERS} numbers, these set {numbers}"
             yield Detail(f"/{name}/limits", reason)
 
