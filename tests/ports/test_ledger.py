@@ -19,7 +19,7 @@ from gateway.ports import Ledger
 from tests.ports.conftest import aws_api
 
 NOW_S = 1_790_000_000
-HOLD = Hold(until_s=NOW_S + 300, admitted_s=NOW_S, cost_nano_usd=70, rules=("", "/ab"), user_id="alice")
+HOLD = Hold(until_s=NOW_S + 300, admitted_s=NOW_S, cost_nano_usd=70, rules=("", "/ab"))
 DAY, MONTH = "c2026-09-21", "c2026-09"
 
 

@@ -65,7 +65,7 @@ class Account:
 
 
 class Hold(msgspec.Struct, frozen=True, array_like=True):
-    """What one request may still use. Short, for it is stored in every account it counts in.
+    """What one request may still use. Short, for every write of an account takes all its holds along.
 
     `until_s`: when nobody can be working on it any more. `rules`: the suffixes of the numbers it stands in.
     `request`: what is known of the request, for the record of it that another has to write; the user's account only.
@@ -76,7 +76,6 @@ class Hold(msgspec.Struct, frozen=True, array_like=True):
     admitted_s: int
     cost_nano_usd: int
     rules: tuple[str, ...]
-    user_id: str
     request: dict[str, Any] | None = None
     admission: int = 0
 

@@ -147,10 +147,17 @@ def _hold(level: Level, ticket: Ticket, facts: Facts) -> Hold:
         admitted_s=int(ticket.admitted_s),
         cost_nano_usd=demand.cost_nano_usd,
         rules=tuple(suffix(models) for models in rules_of(allowance, demand.model_id)),
-        user_id=principal.user.id,
-        request={**facts, "model": demand.model_id} if facts and level == "user" else None,
+        request=_known(facts, demand.model_id) if facts and level == "user" else None,
         admission=ticket.admission,
     )
+
+
+def _known(facts: Facts, model_id: str) -> dict[str, Any]:
+    """No more than has to be told."""
+    told = {name: value for name, value in facts.items() if value not in (None, False)}
+    if told.get("model_requested") == model_id:
+        del told["model_requested"]
+    return {**told, "model": model_id}
 
 
 def refusal_of(

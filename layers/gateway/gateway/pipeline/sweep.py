@@ -63,6 +63,11 @@ class Overdue:
         return {place.level for place, _ in self.holds} == {"tenant", "user"}
 
     @property
+    def user_id(self) -> str | None:
+        """None while only the tenant's account has a hold."""
+        return next((place.user_id for place, _ in self.holds if place.user_id is not None), None)
+
+    @property
     def facts(self) -> dict[str, Any]:
         """Of the request, as its user's hold has them; empty when that one is gone."""
         return next((hold.request for _, hold in self.holds if hold.request is not None), {})
@@ -125,19 +130,22 @@ async def _end(overdue: Overdue, world: SweepWorld) -> str:
         known_id = request_id if request_id in recorded else recorded[0]
         return await _settle(overdue, await world.usage.close(overdue.tenant_id, known_id), world)
     if not (overdue.is_in_both and overdue.facts):
-        await _settle_holds(overdue, 0, world)
+        await _settle_holds(overdue, 0, None, world)
         world.records.trouble("sweep.released", tenant_id=overdue.tenant_id, hold=overdue.name)
         return "released"
-    holder = await world.holders.holder(overdue.tenant_id, overdue.holds[0][1].user_id)
-    return await _settle(overdue, await world.usage.claim(lost_record(overdue, holder, world.clock.now_s())), world)
+    assert overdue.user_id is not None  # noqa: S101 - its user's account has a hold
+    holder = await world.holders.holder(overdue.tenant_id, overdue.user_id)
+    lost = lost_record(overdue, overdue.user_id, holder, world.clock.now_s())
+    return await _settle(overdue, await world.usage.claim(lost), world)
 
 
 async def _settle(overdue: Overdue, records: Sequence[UsageRecord], world: SweepWorld) -> str:
     cost_nano_usd = sum(record.cost_nano_usd or 0 for record in records)
     await world.events.send([*_told(overdue, records, cost_nano_usd)])
     unbooked_nano_usd = sum(record.cost_nano_usd or 0 for record in records if record.unbooked)
-    await _settle_holds(overdue, cost_nano_usd - unbooked_nano_usd, world)
-    facts = {"tenant_id": overdue.tenant_id, "request_id": records[0].of.request_id, "cost_nano_usd": cost_nano_usd}
+    of = records[0].of
+    await _settle_holds(overdue, cost_nano_usd - unbooked_nano_usd, of.user_id, world)
+    facts = {"tenant_id": overdue.tenant_id, "request_id": of.request_id, "cost_nano_usd": cost_nano_usd}
     if records[-1].outcome == "lost":
         world.records.trouble("sweep.lost", **facts)
         return "lost"
@@ -145,7 +153,7 @@ async def _settle(overdue: Overdue, records: Sequence[UsageRecord], world: Sweep
     return "settled"
 
 
-def lost_record(overdue: Overdue, holder: tuple[Tenant, User] | None, now_s: float) -> UsageRecord:
+def lost_record(overdue: Overdue, user_id: str, holder: tuple[Tenant, User] | None, now_s: float) -> UsageRecord:
     """All it could have cost, unless the tenant's policy is that lost requests cost nothing."""
     facts, (_, hold) = overdue.facts, overdue.holds[0]
     model: str | None = facts.get("model") or None
@@ -154,7 +162,7 @@ def lost_record(overdue: Overdue, holder: tuple[Tenant, User] | None, now_s: flo
         of=Attribution(
             request_id=facts["request_id"],
             tenant_id=overdue.tenant_id,
-            user_id=hold.user_id,
+            user_id=user_id,
             key_id=facts.get("key_id") or "",
             operation=facts["operation"],
             conversation_id=facts.get("conversation_id"),
@@ -166,7 +174,7 @@ def lost_record(overdue: Overdue, holder: tuple[Tenant, User] | None, now_s: flo
         code=LOST,
         provider=model.partition("/")[0] if model else None,
         model=model,
-        model_requested=facts.get("model_requested"),
+        model_requested=facts.get("model_requested") or model,
         stream=bool(facts.get("stream")),
         usage=TokenUsage(estimated=True),
         cost_nano_usd=0 if is_free else hold.cost_nano_usd,
@@ -202,9 +210,9 @@ def _told(overdue: Overdue, records: Sequence[UsageRecord], cost_nano_usd: int) 
     )
 
 
-async def _settle_holds(overdue: Overdue, cost_nano_usd: int, world: SweepWorld) -> None:
+async def _settle_holds(overdue: Overdue, cost_nano_usd: int, user_id: str | None, world: SweepWorld) -> None:
     """And tells of budgets that this brought to a mark."""
-    holder = await world.holders.holder(overdue.tenant_id, overdue.holds[0][1].user_id) if cost_nano_usd else None
+    holder = await world.holders.holder(overdue.tenant_id, user_id) if cost_nano_usd and user_id else None
     settled: list[Settled] = []
     for place, hold in overdue.holds:
         reading = await world.ledger.settle(place.account_id, overdue.name, settling(hold, cost_nano_usd))
