@@ -9,13 +9,14 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from random import SystemRandom
 from typing import Any, TypeAlias
 
 from gateway.model.errors import AdmissionUnavailable, BudgetExceeded, GatewayError, RateLimited
 from gateway.model.ledger import Account, Hold, Level, Meter, Reading, hold_name, settling, stale_numbers, suffix
 from gateway.model.tenant import Principal
 from gateway.pipeline.meters import Demand, account_of, rules_of
-from gateway.ports import Ledger, World
+from gateway.ports import Clock, Ledger, World
 
 LEVELS: tuple[Level, Level] = ("tenant", "user")
 SPREAD_ANEW = "Limits are being spread anew at this moment."
@@ -198,13 +199,21 @@ class Used:
 NOTHING = Used(was_executed=False)
 
 
-async def settle(ticket: Ticket, used: Used, now_s: float) -> list[tuple[Entry, Reading]]:
-    """Each account after the request's end, but for those whose hold had ended before.
+PAUSES_S = (0.5, 1.0, 2.0, 4.0)
+"""Before each further try to settle, give or take half of it: what was turned away together does not come together."""
+_dice = SystemRandom()
+"""Not of a seed, which all environments that are restored from one snapshot would share:
+https://docs.aws.amazon.com/lambda/latest/dg/snapstart-uniqueness.html"""
+
+
+async def settle(ticket: Ticket, used: Used, now_s: float, clock: Clock | None = None) -> list[tuple[Entry, Reading]]:
+    """Each account after the request's end, but for those whose hold had ended before. `clock`: to try again for some
+    seconds by, where nobody waits.
 
     Raises AdmissionUnavailable (503) after all were tried.
     """
     entries = [entry for entry in ticket.entries if entry.may_be_held]
-    settled = [_settle_one(entry, ticket, used, now_s) for entry in entries]
+    settled = [_settle_patiently(entry, ticket, used, now_s, clock) for entry in entries]
     outcomes = await asyncio.gather(*settled, return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
@@ -217,6 +226,20 @@ async def give_back(ticket: Ticket) -> None:
     """Undoes an admission of which nothing came. What cannot be undone now ends with its lease."""
     with suppress(AdmissionUnavailable):
         await settle(ticket, NOTHING, ticket.admitted_s)
+
+
+async def _settle_patiently(
+    entry: Entry, ticket: Ticket, used: Used, now_s: float, clock: Clock | None
+) -> Reading | None:
+    """What stays held makes its account's record larger, and every write of it dearer, until the sweeper comes."""
+    if clock is None:
+        return await _settle_one(entry, ticket, used, now_s)
+    for pause_s in PAUSES_S:
+        try:
+            return await _settle_one(entry, ticket, used, now_s)
+        except AdmissionUnavailable:
+            await clock.sleep(pause_s * _dice.uniform(0.5, 1.5))
+    return await _settle_one(entry, ticket, used, now_s)
 
 
 async def _settle_one(entry: Entry, ticket: Ticket, used: Used, now_s: float) -> Reading | None:
