@@ -14,7 +14,7 @@ from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.model.errors import AdmissionUnavailable
-from gateway.model.ledger import Account, Hold, Meter, Reading, Reserved, settling, stale_numbers
+from gateway.model.ledger import Account, Hold, Meter, Reading, Reserved, leaving, settling, stale_numbers
 from gateway.ports import Ledger
 from tests.ports.conftest import aws_api
 
@@ -145,6 +145,19 @@ async def test_an_undo_that_comes_late_leaves_what_was_admitted_anew(ledger: Led
     assert after.is_held
     assert await ledger.settle("T#acme#0", "h1", undone, hold=HOLD) is None
     assert await ledger.read("T#acme#0") == after.reading
+
+
+async def test_what_has_ended_leaves_those_that_run_once_and_stays_held(ledger: Ledger) -> None:
+    reserved = await ledger.reserve(account(), "h1", HOLD)
+    meters, left = leaving(HOLD)
+    for _ in range(2):  # the second time it has left already
+        freed = await ledger.enlarge(Account("T#acme#0", "tenant", meters), "h1", HOLD, left)
+        assert (freed.is_held, freed.reading.holds) == (True, {"h1": left})
+        assert freed.reading.numbers == {**reserved.reading.numbers, "n": 0, "n/ab": -1}
+    assert await ledger.settle("T#acme#0", "h1", settling(HOLD, 42), (), HOLD) is None
+    settled = await ledger.settle("T#acme#0", "h1", settling(left, 42), (), left)
+    assert settled is not None
+    assert (settled.holds, settled.numbers["n"], settled.numbers[DAY]) == ({}, 0, 42)
 
 
 async def test_what_has_no_hold_can_be_added(ledger: Ledger) -> None:

@@ -243,16 +243,14 @@ async def _settle_patiently(
 
 
 async def _settle_one(entry: Entry, ticket: Ticket, used: Used, now_s: float) -> Reading | None:
-    """Where nobody knows which of two holds stands, each is ended only if it is that very one. So is what is undone:
-    an undo that is not answered may arrive when the request has been admitted anew.
+    """A hold is ended only if it is that very one: nobody may know which of two stands, an undo that is not answered
+    may arrive when the request has been admitted anew, and after its lease the sweeper has taken some of it back.
     """
-    if entry.perhaps is None:
-        return await _end(entry, None if used.was_executed else entry.hold, ticket, used, now_s)
-    ended = await _end(entry.perhaps, entry.perhaps.hold, ticket, used, now_s)
-    return ended or await _end(entry, entry.hold, ticket, used, now_s)
+    ended = await _end(entry.perhaps, ticket, used, now_s) if entry.perhaps is not None else None
+    return ended or await _end(entry, ticket, used, now_s)
 
 
-async def _end(entry: Entry, only: Hold | None, ticket: Ticket, used: Used, now_s: float) -> Reading | None:
+async def _end(entry: Entry, ticket: Ticket, used: Used, now_s: float) -> Reading | None:
     changes = settling(entry.hold, used.cost_nano_usd)
     for meter in entry.account.meters:
         if (meter.ends_s or 0) <= now_s:
@@ -262,4 +260,4 @@ async def _end(entry: Entry, only: Hold | None, ticket: Ticket, used: Used, now_
         elif meter.kind in ("requests", "burst") and not used.was_executed:
             changes[meter.name] = -meter.amount
     stale = stale_numbers(entry.reading, now_s)[:STALE_AT_ONCE]
-    return await ticket.ledger.settle(entry.account.id, ticket.name, changes, stale, only)
+    return await ticket.ledger.settle(entry.account.id, ticket.name, changes, stale, entry.hold)

@@ -7,6 +7,7 @@ Events are sent before anything is settled, so what is recorded of a request say
     none, and one account has a hold     it died while it was admitted, nobody was asked; the hold is released
     none, and both accounts have one     nobody knows what it did: it is lost, and costs what its tenant's policy says
 
+From the end of its lease on a hold no longer counts among what runs at once, for that is over whatever it has cost.
 The records may still be on their way, so a hold is judged when what was told `grace_s` after the end of its lease has
 come through (`Watermark`). Before anything is settled the request is closed in the usage store, which fixes what it
 cost; a record that comes later is not counted. Every step may be repeated, so it does not matter where a sweep dies.
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.model.errors import GatewayError
-from gateway.model.ledger import Hold, Level, Reading, settling
+from gateway.model.ledger import Account, Hold, Level, Reading, leaving, settling
 from gateway.model.record import Attribution, AuditEvent, Told, UsageRecord, Watermark
 from gateway.model.tenant import Tenant, User
 from gateway.model.usage import TokenUsage
@@ -73,6 +74,16 @@ class Overdue:
         return next((hold.request for _, hold in self.holds if hold.request is not None), {})
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A hold whose lease has ended, and which still counts as running. `shards`: as its account has it."""
+
+    place: Place
+    name: str
+    hold: Hold
+    shards: int
+
+
 @dataclass(slots=True)
 class Swept:
     """Requests by how their holds ended. `failed`: those that a later sweep has to end.
@@ -97,7 +108,9 @@ async def sweep(world: SweepWorld, *, grace_s: float, at_most: int, until_s: flo
     watermark_s = await world.usage.watermark_s()
     await world.events.send([Watermark(id=f"watermark.{now_s:.3f}", at_s=now_s)])
     swept = Swept(lag_s=round(now_s - watermark_s, 3) if watermark_s else None)
-    for overdue in await _overdue(world, min(now_s, watermark_s) - grace_s, at_most):
+    overdues, ended = await _found(world, now_s, min(now_s, watermark_s) - grace_s, at_most)
+    await _free(ended, until_s, world)
+    for overdue in overdues:
         if world.clock.now_s() >= until_s:
             break
         try:
@@ -110,16 +123,37 @@ async def sweep(world: SweepWorld, *, grace_s: float, at_most: int, until_s: flo
     return swept
 
 
-async def _overdue(world: SweepWorld, ended_before_s: float, at_most: int) -> list[Overdue]:
-    """Holds of one request have one name and one lease, whatever the shards that they are in."""
+async def _found(
+    world: SweepWorld, now_s: float, judged_before_s: float, at_most: int
+) -> tuple[list[Overdue], list[Ended]]:
+    """What can be judged, and what only has ended. Holds of one request have one name and one lease, whatever the
+    shards that they are in.
+    """
     found: dict[tuple[str, str], Overdue] = {}
+    ended: list[Ended] = []
     async for account_id, reading in world.ledger.accounts():
         place = Place.of(account_id)
         for name, hold in reading.holds.items():
             key = (place.tenant_id, name)
-            if hold.until_s <= ended_before_s and (key in found or len(found) < at_most):
+            if hold.until_s <= judged_before_s and (key in found or len(found) < at_most):
                 found.setdefault(key, Overdue(*key, [])).holds.append((place, hold))
-    return list(found.values())
+            elif hold.until_s <= now_s and hold.runs and len(ended) < at_most:
+                ended.append(Ended(place, name, hold, reading.shards or 1))
+    return list(found.values()), ended
+
+
+async def _free(ended: Sequence[Ended], until_s: float, world: SweepWorld) -> None:
+    """Takes what has ended out of what runs at once. What cannot be now, the next sweep does."""
+    for one in ended:
+        if world.clock.now_s() >= until_s:
+            break
+        meters, left = leaving(one.hold)
+        account = Account(one.place.account_id, one.place.level, meters, one.shards)
+        try:
+            await world.ledger.enlarge(account, one.name, one.hold, left)
+        except GatewayError as error:
+            world.records.trouble("sweep.failed", tenant_id=one.place.tenant_id, hold=one.name, reason=error.message)
+            break
 
 
 async def _end(overdue: Overdue, world: SweepWorld) -> str:
@@ -215,7 +249,8 @@ async def _settle_holds(overdue: Overdue, cost_nano_usd: int, user_id: str | Non
     holder = await world.holders.holder(overdue.tenant_id, user_id) if cost_nano_usd and user_id else None
     settled: list[Settled] = []
     for place, hold in overdue.holds:
-        reading = await world.ledger.settle(place.account_id, overdue.name, settling(hold, cost_nano_usd))
+        changes = settling(hold, cost_nano_usd)
+        reading = await world.ledger.settle(place.account_id, overdue.name, changes, (), hold)
         if holder is not None and reading is not None:
             settled.append(_settled(place, hold, reading, cost_nano_usd, *holder))
     await tell_alerts(settled, world.ledger, world.events, world.clock.now_s())
