@@ -216,6 +216,40 @@ async def test_an_answer_that_was_lost_is_found_again(
     assert reserved.reading.numbers["n"] == 1
 
 
+@pytest.mark.parametrize(
+    ("codes", "took_nothing"),
+    [
+        (["ThrottlingException", "ProvisionedThroughputExceededException"], True),
+        (["Unreachable", "ThrottlingException"], False),
+        (["ThrottlingException", "Unreachable"], False),
+        (["ThrottlingException"], None),
+    ],
+)
+async def test_what_was_turned_away_is_known_to_hold_nothing(
+    dynamodb_api: AwsApi,
+    ledger_table: str,
+    monkeypatch: pytest.MonkeyPatch,
+    codes: list[str],
+    took_nothing: bool | None,
+) -> None:
+    """None: the second try comes through."""
+    send, left = dynamodb_api._send, list(codes)
+
+    async def throttled(operation: str, body: bytes, timeout_s: float) -> dict[str, Any]:
+        if left:
+            raise AwsFailure(left.pop(0), is_fault=True)
+        return await send(operation, body, timeout_s)
+
+    monkeypatch.setattr(dynamodb_api, "_send", throttled)
+    ledger = DynamoLedger(dynamodb_api, ledger_table, timeout_s=5.0)
+    if took_nothing is None:
+        assert (await ledger.reserve(account(), "h1", HOLD)).is_held
+        return
+    with pytest.raises(AdmissionUnavailable) as refused:
+        await ledger.reserve(account(), "h1", HOLD)
+    assert (left, refused.value.took_nothing) == ([], took_nothing)
+
+
 def test_numbers_of_windows_that_are_over_are_stale_and_running_ones_are_not() -> None:
     numbers = {
         "r29833333": 1,

@@ -11,7 +11,7 @@ from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.record import BudgetAlert
-from gateway.pipeline.admit import PAUSES_S
+from gateway.pipeline.admit import LATE_S, PAUSES_S
 from tests.fakes import ManualClock, principal
 from tests.unit.conftest import Gateway
 from tests.unit.test_admission import (
@@ -31,15 +31,16 @@ CHEAP = {**HELLO, "max_tokens": 10}
 
 
 class Throttled(MemoryLedger):
-    """Turns away an account's first settlings, or all that asks for a hold."""
+    """Turns away an account's first settlings, or all that asks a tenant for a hold."""
 
     def __init__(self, turned_away: Mapping[str, int], *, admits: bool = True) -> None:
         super().__init__()
         self.left, self._admits = Counter(turned_away), admits
+        self.settled: list[str] = []
 
     async def reserve(self, account: Account, name: str, hold: Hold) -> Reserved:
-        if not self._admits:
-            raise AdmissionUnavailable("Limits cannot be checked at the moment (ThrottlingException).")
+        if not self._admits and account.level == "tenant":
+            raise AdmissionUnavailable("Limits cannot be checked (ThrottlingException).", took_nothing=True)
         return await super().reserve(account, name, hold)
 
     async def settle(
@@ -50,6 +51,7 @@ class Throttled(MemoryLedger):
         stale: Collection[str] = (),
         hold: Hold | None = None,
     ) -> Reading | None:
+        self.settled.append(account_id)
         if self.left[account_id] > 0:
             self.left[account_id] -= 1
             raise AdmissionUnavailable("Limits cannot be settled at the moment (ThrottlingException).")
@@ -92,7 +94,52 @@ async def test_the_pauses_grow_and_end(gateway: Gateway) -> None:
     assert (await books(gateway, ALICE_ACCOUNT)).holds == {}
 
 
-async def test_what_was_never_let_in_is_not_waited_for(gateway: Gateway) -> None:
-    with_ledger(gateway, Throttled({TENANT_ACCOUNT: 1_000}, admits=False))
+async def test_an_account_that_turned_the_request_away_is_left_alone(gateway: Gateway) -> None:
+    ledger = Throttled({ALICE_ACCOUNT: 1}, admits=False)
+    with_ledger(gateway, ledger)
     assert (await gateway.chat(CHEAP)).status == 503
-    assert pauses(gateway) == []
+    assert ledger.settled == [ALICE_ACCOUNT] * 2
+    assert (await books(gateway, ALICE_ACCOUNT)).holds == {}
+    assert gateway.records.troubles == []
+
+
+class Overtaken(MemoryLedger):
+    """A tenant's hold is not answered and comes after its undo, if it comes. `undone`: how often that was tried."""
+
+    def __init__(self, *, comes: bool) -> None:
+        super().__init__()
+        self._comes, self.undone = comes, 0
+        self._on_its_way: list[tuple[Account, str, Hold]] = []
+
+    async def reserve(self, account: Account, name: str, hold: Hold) -> Reserved:
+        if account.level == "user":
+            return await super().reserve(account, name, hold)
+        self._on_its_way += [(account, name, hold)] * self._comes
+        raise AdmissionUnavailable("Limits cannot be checked at the moment (Unreachable).")
+
+    async def settle(
+        self,
+        account_id: str,
+        name: str,
+        changes: Mapping[str, int],
+        stale: Collection[str] = (),
+        hold: Hold | None = None,
+    ) -> Reading | None:
+        settled = await super().settle(account_id, name, changes, stale, hold)
+        if account_id == TENANT_ACCOUNT:
+            self.undone += 1
+            while self._on_its_way:
+                assert (await super().reserve(*self._on_its_way.pop())).is_held
+        return settled
+
+
+@pytest.mark.parametrize("comes", [True, False])
+async def test_a_hold_that_comes_after_its_undo_is_undone_too(gateway: Gateway, comes: bool) -> None:
+    ledger = Overtaken(comes=comes)
+    with_ledger(gateway, ledger)
+    assert (await gateway.chat(CHEAP)).status == 503
+    assert ledger.undone == 2
+    assert [LATE_S / 2 <= pause_s <= LATE_S * 1.5 for pause_s in pauses(gateway)] == [True]
+    for account in (TENANT_ACCOUNT, ALICE_ACCOUNT):
+        reading = await books(gateway, account)
+        assert (reading.holds, any(reading.numbers.values())) == ({}, False)

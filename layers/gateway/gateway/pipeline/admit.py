@@ -48,7 +48,8 @@ class Entry:
     @property
     def may_be_held(self) -> bool:
         """Also of an account that did not answer: it may have taken the hold all the same."""
-        return self.refusal is None or isinstance(self.refusal, AdmissionUnavailable)
+        refusal = self.refusal
+        return refusal is None or (isinstance(refusal, AdmissionUnavailable) and not refusal.took_nothing)
 
 
 @dataclass(slots=True)
@@ -201,6 +202,7 @@ NOTHING = Used(was_executed=False)
 
 PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 """Before each further try to settle, give or take half of it: what was turned away together does not come together."""
+LATE_S = 1.0
 _dice = SystemRandom()
 """Not of a seed, which all environments that are restored from one snapshot would share:
 https://docs.aws.amazon.com/lambda/latest/dg/snapstart-uniqueness.html"""
@@ -231,14 +233,18 @@ async def give_back(ticket: Ticket) -> None:
 async def _settle_patiently(
     entry: Entry, ticket: Ticket, used: Used, now_s: float, clock: Clock | None
 ) -> Reading | None:
-    """What stays held makes its account's record larger, and every write of it dearer, until the sweeper comes."""
+    """What stays held makes its account's record larger, and every write of it dearer, until the sweeper comes. Where
+    nobody knows whether it is held, the write that would hold it may come even after its undo.
+    """
     if clock is None:
         return await _settle_one(entry, ticket, used, now_s)
-    for pause_s in PAUSES_S:
-        try:
-            return await _settle_one(entry, ticket, used, now_s)
-        except AdmissionUnavailable:
-            await clock.sleep(pause_s * _dice.uniform(0.5, 1.5))
+    is_held = entry.refusal is None
+    for pause_s in PAUSES_S if is_held else (LATE_S,):
+        with suppress(AdmissionUnavailable):
+            ended = await _settle_one(entry, ticket, used, now_s)
+            if is_held or ended is not None:
+                return ended
+        await clock.sleep(pause_s * _dice.uniform(0.5, 1.5))
     return await _settle_one(entry, ticket, used, now_s)
 
 

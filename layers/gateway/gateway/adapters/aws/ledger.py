@@ -54,7 +54,8 @@ class DynamoLedger:
             answer = await self._call("UpdateItem", update.request("ALL_NEW"), self._timeout_s)
         except AwsFailure as failure:
             if failure.code != _REFUSED:
-                raise AdmissionUnavailable(f"Limits cannot be checked at the moment ({failure.code}).") from failure
+                message = f"Limits cannot be checked at the moment ({failure.code})."
+                raise AdmissionUnavailable(message, took_nothing=failure.did_nothing) from failure
             return _reading(failure.item or {})
         return _reading(answer["Attributes"])
 
