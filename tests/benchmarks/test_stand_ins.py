@@ -64,7 +64,7 @@ async def test_the_ledger_holds_what_is_reserved_and_ends_it(aws: AwsStandIn, mo
     """Else no request would be admitted, and nothing measured."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "bench")
-    hold = Hold(until_s=9, admitted_s=1, cost_nano_usd=70, rules=("",), user_id="alice")
+    hold = Hold(until_s=9, admitted_s=1, cost_nano_usd=70, rules=("",))
     account = Account("T#acme#0", "tenant", (Meter("r1", "requests", 1, 10), Meter("s2026-09-21", "spend", 70, 1_000)))
     async with aclosing(HttpClient()) as client:
         ledger = DynamoLedger(_api(aws, client, "dynamodb", "DynamoDB_20120810"), LEDGER, 5.0)

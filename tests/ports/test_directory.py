@@ -185,7 +185,7 @@ async def test_an_erased_tenant_is_gone_with_all_it_had_and_does_not_come_back(d
         await put(directory, new(ACME))
 
 
-HOLD = Hold(until_s=NOW_S + 300, admitted_s=NOW_S, cost_nano_usd=70, rules=("",), user_id="alice")
+HOLD = Hold(until_s=NOW_S + 300, admitted_s=NOW_S, cost_nano_usd=70, rules=("",))
 
 
 def account(shards: int, limit: int = 1_000) -> Account:

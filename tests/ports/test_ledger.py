@@ -14,12 +14,12 @@ from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.model.errors import AdmissionUnavailable
-from gateway.model.ledger import Account, Hold, Meter, Reading, Reserved, settling, stale_numbers
+from gateway.model.ledger import Account, Hold, Meter, Reading, Reserved, leaving, settling, stale_numbers
 from gateway.ports import Ledger
 from tests.ports.conftest import aws_api
 
 NOW_S = 1_790_000_000
-HOLD = Hold(until_s=NOW_S + 300, admitted_s=NOW_S, cost_nano_usd=70, rules=("", "/ab"), user_id="alice")
+HOLD = Hold(until_s=NOW_S + 300, admitted_s=NOW_S, cost_nano_usd=70, rules=("", "/ab"))
 DAY, MONTH = "c2026-09-21", "c2026-09"
 
 
@@ -147,6 +147,19 @@ async def test_an_undo_that_comes_late_leaves_what_was_admitted_anew(ledger: Led
     assert await ledger.read("T#acme#0") == after.reading
 
 
+async def test_what_has_ended_leaves_those_that_run_once_and_stays_held(ledger: Ledger) -> None:
+    reserved = await ledger.reserve(account(), "h1", HOLD)
+    meters, left = leaving(HOLD)
+    for _ in range(2):  # the second time it has left already
+        freed = await ledger.enlarge(Account("T#acme#0", "tenant", meters), "h1", HOLD, left)
+        assert (freed.is_held, freed.reading.holds) == (True, {"h1": left})
+        assert freed.reading.numbers == {**reserved.reading.numbers, "n": 0, "n/ab": -1}
+    assert await ledger.settle("T#acme#0", "h1", settling(HOLD, 42), (), HOLD) is None
+    settled = await ledger.settle("T#acme#0", "h1", settling(left, 42), (), left)
+    assert settled is not None
+    assert (settled.holds, settled.numbers["n"], settled.numbers[DAY]) == ({}, 0, 42)
+
+
 async def test_what_has_no_hold_can_be_added(ledger: Ledger) -> None:
     await ledger.add("T#acme#0", {DAY: 5, "s2026-09-21": 5})
     await ledger.add("T#acme#0", {DAY: 2})
@@ -201,6 +214,40 @@ async def test_an_answer_that_was_lost_is_found_again(
     reserved = await DynamoLedger(dynamodb_api, ledger_table, timeout_s=5.0).reserve(account(), "h1", HOLD)
     assert reserved.is_held
     assert reserved.reading.numbers["n"] == 1
+
+
+@pytest.mark.parametrize(
+    ("codes", "took_nothing"),
+    [
+        (["ThrottlingException", "ProvisionedThroughputExceededException"], True),
+        (["Unreachable", "ThrottlingException"], False),
+        (["ThrottlingException", "Unreachable"], False),
+        (["ThrottlingException"], None),
+    ],
+)
+async def test_what_was_turned_away_is_known_to_hold_nothing(
+    dynamodb_api: AwsApi,
+    ledger_table: str,
+    monkeypatch: pytest.MonkeyPatch,
+    codes: list[str],
+    took_nothing: bool | None,
+) -> None:
+    """None: the second try comes through."""
+    send, left = dynamodb_api._send, list(codes)
+
+    async def throttled(operation: str, body: bytes, timeout_s: float) -> dict[str, Any]:
+        if left:
+            raise AwsFailure(left.pop(0), is_fault=True)
+        return await send(operation, body, timeout_s)
+
+    monkeypatch.setattr(dynamodb_api, "_send", throttled)
+    ledger = DynamoLedger(dynamodb_api, ledger_table, timeout_s=5.0)
+    if took_nothing is None:
+        assert (await ledger.reserve(account(), "h1", HOLD)).is_held
+        return
+    with pytest.raises(AdmissionUnavailable) as refused:
+        await ledger.reserve(account(), "h1", HOLD)
+    assert (left, refused.value.took_nothing) == ([], took_nothing)
 
 
 def test_numbers_of_windows_that_are_over_are_stale_and_running_ones_are_not() -> None:

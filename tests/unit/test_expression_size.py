@@ -99,8 +99,8 @@ async def written(wanted: Allowance) -> list[dict[str, Any]]:
     steps = [
         ledger.reserve(account, ticket.name, hold),
         ledger.enlarge(account, ticket.name, hold, hold),
-        _end(entry, None, ticket, Used(5, 5), NOW_S),
-        _end(entry, hold, ticket, NOTHING, NOW_S),
+        _end(entry, ticket, Used(5, 5), NOW_S),
+        _end(entry, ticket, NOTHING, NOW_S),
     ]
     for step in steps:
         with pytest.raises(AdmissionUnavailable):

@@ -152,6 +152,90 @@ async def test_a_running_request_is_left_alone() -> None:
     assert await held(stage) == 2
 
 
+async def lease_ended(stage: Stage) -> None:
+    """And no watermark has come, so nothing can be judged."""
+    holds = [hold for reading in (await stage.books()).values() for hold in reading.holds.values()]
+    stage.clock.unix_s = max(hold.until_s for hold in holds)
+
+
+async def running(stage: Stage) -> list[int]:
+    return [reading.numbers["n"] for reading in (await stage.books()).values()]
+
+
+async def test_what_died_runs_no_longer_than_its_lease_and_its_money_is_held_until_it_is_judged() -> None:
+    stage = Stage()
+    one = msgspec.convert({"limits": [{"concurrent_requests": 1}]}, Allowance)
+    stage.hold(principal(msgspec.structs.replace(TENANT, allowance=one, user_allowance=one)))
+    await dead(BOTH_TAKEN, stage)
+    committed = {account_id: reading.numbers["c2026-09-21"] for account_id, reading in (await stage.books()).items()}
+    await lease_ended(stage)
+    stage.clock.unix_s -= 1
+    await stage.sweep()
+    assert (await running(stage), (await stage.chat()).status) == ([1, 1], 429)
+    stage.clock.unix_s += 1
+    for _ in range(2):
+        assert await stage.sweep() == Swept()
+        assert (await running(stage), await held(stage)) == ([0, 0], 2)
+        books = (await stage.books()).items()
+        assert {account_id: reading.numbers["c2026-09-21"] for account_id, reading in books} == committed
+    assert (await stage.chat()).status == 200
+    assert (await stage.judgement_day()).lost == 1
+    await stage.check()
+
+
+async def test_who_comes_after_the_lease_leaves_the_settling_to_the_sweeper(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    settle = stage.ledger.settle
+
+    async def late(*arguments: Any) -> Any:
+        monkeypatch.setattr(stage.ledger, "settle", settle)
+        await lease_ended(stage)
+        await stage.sweep()
+        return await settle(*arguments)
+
+    monkeypatch.setattr(stage.ledger, "settle", late)
+    assert (await stage.chat()).status == 200
+    assert (await running(stage), await held(stage)) == ([0, 0], 2)
+    assert (await stage.judgement_day()).settled == 1
+    assert (await stage.used())["cost_nano_usd"] == COST
+    await stage.check()
+
+
+@pytest.mark.parametrize("died_at", range(10))
+async def test_wherever_a_sweeper_dies_that_only_frees_the_next_one_ends_it(died_at: int) -> None:
+    fate = Fate()
+    while True:
+        stage = await dead(died_at)
+        stage.clock.unix_s += 1_000
+        fate = Fate(fate.steps + 1 if fate.is_dead else 0)
+        with suppress(Killed):
+            await stage.sweep(fate)
+        await asyncio.gather(stage.sweep(), stage.sweep())
+        assert not any(await running(stage))
+        await stage.judgement_day()
+        await stage.check()
+        if not fate.is_dead:
+            break
+
+
+async def test_what_cannot_be_freed_now_is_by_the_next_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = await dead(BOTH_TAKEN)
+    await lease_ended(stage)
+    enlarge = stage.ledger.enlarge
+
+    async def failing(*_: Any) -> Any:
+        raise AdmissionUnavailable("not now")
+
+    monkeypatch.setattr(stage.ledger, "enlarge", failing)
+    assert await stage.sweep() == Swept()
+    assert [trouble["event"] for trouble in stage.records.troubles] == ["sweep.failed"]
+    monkeypatch.setattr(stage.ledger, "enlarge", enlarge)
+    await stage.sweep(until_s=stage.clock.unix_s)
+    assert await running(stage) == [1, 1]
+    await stage.sweep()
+    assert await running(stage) == [0, 0]
+
+
 async def test_a_sweep_ends_as_many_as_it_may_and_the_next_goes_on() -> None:
     stage = Stage()
     for _ in range(5):

@@ -67,7 +67,8 @@ class Ledger(Protocol):
 
     async def enlarge(self, account: Account, name: str, hold: Hold, larger: Hold) -> Reserved:
         """Adds every meter's amount and puts `larger` in the hold's place, if that stands as it was and every number
-        stays within its limit; else changes nothing. Counts as done where `larger` is there already.
+        stays within its limit; else changes nothing. Counts as done where `larger` is there already. An amount may be
+        negative.
         """
         ...
 

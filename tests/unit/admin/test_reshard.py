@@ -16,7 +16,7 @@ from gateway.pipeline.meters import Share
 from tests.unit.admin.conftest import Office
 
 DAY, MONTH = "2026-09-21", "2026-09"
-HOLD = Hold(until_s=1_790_000_300, admitted_s=1_790_000_000, cost_nano_usd=1, rules=("",), user_id="alice")
+HOLD = Hold(until_s=1_790_000_300, admitted_s=1_790_000_000, cost_nano_usd=1, rules=("",))
 
 
 def budget(usd: int, window: str = "month") -> dict[str, Any]:

@@ -343,9 +343,15 @@ class InternalError(GatewayError):
 
 
 class AdmissionUnavailable(GatewayError):
-    """Keys or limits cannot be checked in time: nothing passes unchecked."""
+    """Keys or limits cannot be checked in time: nothing passes unchecked. `took_nothing`: it is known that nothing was
+    held, where a write that was not answered may have been carried out.
+    """
 
     status, code, type, retryable = 503, "admission_unavailable", "api_error", True
+
+    def __init__(self, message: str, *, took_nothing: bool = False) -> None:
+        super().__init__(message)
+        self.took_nothing = took_nothing
 
 
 class HookUnavailable(GatewayError):

@@ -65,20 +65,21 @@ class Account:
 
 
 class Hold(msgspec.Struct, frozen=True, array_like=True):
-    """What one request may still use. Short, for it is stored in every account it counts in.
+    """What one request may still use. Short, for every write of an account takes all its holds along.
 
     `until_s`: when nobody can be working on it any more. `rules`: the suffixes of the numbers it stands in.
     `request`: what is known of the request, for the record of it that another has to write; the user's account only.
     `admission`: of several holds that one request takes in turn, because the first was undone, the number of this one.
+    `runs`: whether it counts among those that run at once; no more once its lease has ended.
     """
 
     until_s: int
     admitted_s: int
     cost_nano_usd: int
     rules: tuple[str, ...]
-    user_id: str
     request: dict[str, Any] | None = None
     admission: int = 0
+    runs: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +132,17 @@ def settling(hold: Hold, actual_nano_usd: int) -> dict[str, int]:
     """What to add to an account's numbers as a hold ends at that cost: all but what its minute still counts."""
     changes: dict[str, int] = {}
     for rule in hold.rules:
-        changes[f"n{rule}"] = -1
+        if hold.runs:
+            changes[f"n{rule}"] = -1
         for window in (day_of(hold.admitted_s), month_of(hold.admitted_s)):
             changes[f"c{window}{rule}"] = actual_nano_usd - hold.cost_nano_usd
             changes[f"s{window}{rule}"] = actual_nano_usd
     return changes
+
+
+def leaving(hold: Hold) -> tuple[tuple[Meter, ...], Hold]:
+    """What to add to an account, and the hold in its place, when nobody can be working on it any more."""
+    return tuple(Meter(f"n{rule}", "concurrent", -1) for rule in hold.rules), msgspec.structs.replace(hold, runs=False)
 
 
 def booking(hold: Hold, cost_nano_usd: int) -> dict[str, int]:

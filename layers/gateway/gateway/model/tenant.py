@@ -47,11 +47,12 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`approvals`: patterns over "provider/model" ("*", "openai/*"). `aliases`: own name -> "provider/model".
 
     `allowance`: limits and budgets of all its users together. `user_allowance`: of each user that has none of its own.
-    `shards`: over how many records its counters are spread; one carries about 250 requests a second, and each has its
-    share of every limit. `default_max_tokens`: the most tokens of a reply that was not told, where tokens or money are
-    limited; None: what the model can give. `allows_unpriced_models`: whether a model without a known price may be used
-    although money is limited. `without_ledger`: what happens while limits cannot be checked: nothing passes, or what
-    one environment counts by itself. `lost_requests`: what a request costs of which nobody knows what its provider
+    `shards`: over how many records its counters are spread; one carries 50 requests a second of 5 s each, a user's 24,
+    and each has its share of every limit (docs/admin.md has more figures). `default_max_tokens`: the most tokens of a
+    reply that was not told, where tokens or money are limited; None: what the model can give.
+    `allows_unpriced_models`: whether a model without a known price may be used although money is limited.
+    `without_ledger`: what happens while limits cannot be checked: nothing passes, or what one environment counts by
+    itself. `lost_requests`: what a request costs of which nobody knows what its provider
     charged, because its function died or its answer broke off: all that was held for it, or what was counted, which is
     nothing where the function died. `provider_urls`: how addresses begin that its requests may have a
     provider read in its own storage, with the owner's rights ("gs://bucket/"); none by default.

@@ -9,13 +9,14 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from random import SystemRandom
 from typing import Any, TypeAlias
 
 from gateway.model.errors import AdmissionUnavailable, BudgetExceeded, GatewayError, RateLimited
 from gateway.model.ledger import Account, Hold, Level, Meter, Reading, hold_name, settling, stale_numbers, suffix
 from gateway.model.tenant import Principal
 from gateway.pipeline.meters import Demand, account_of, rules_of
-from gateway.ports import Ledger, World
+from gateway.ports import Clock, Ledger, World
 
 LEVELS: tuple[Level, Level] = ("tenant", "user")
 SPREAD_ANEW = "Limits are being spread anew at this moment."
@@ -47,7 +48,8 @@ class Entry:
     @property
     def may_be_held(self) -> bool:
         """Also of an account that did not answer: it may have taken the hold all the same."""
-        return self.refusal is None or isinstance(self.refusal, AdmissionUnavailable)
+        refusal = self.refusal
+        return refusal is None or (isinstance(refusal, AdmissionUnavailable) and not refusal.took_nothing)
 
 
 @dataclass(slots=True)
@@ -147,10 +149,17 @@ def _hold(level: Level, ticket: Ticket, facts: Facts) -> Hold:
         admitted_s=int(ticket.admitted_s),
         cost_nano_usd=demand.cost_nano_usd,
         rules=tuple(suffix(models) for models in rules_of(allowance, demand.model_id)),
-        user_id=principal.user.id,
-        request={**facts, "model": demand.model_id} if facts and level == "user" else None,
+        request=_known(facts, demand.model_id) if facts and level == "user" else None,
         admission=ticket.admission,
     )
+
+
+def _known(facts: Facts, model_id: str) -> dict[str, Any]:
+    """No more than has to be told."""
+    told = {name: value for name, value in facts.items() if value not in (None, False)}
+    if told.get("model_requested") == model_id:
+        del told["model_requested"]
+    return {**told, "model": model_id}
 
 
 def refusal_of(
@@ -191,13 +200,22 @@ class Used:
 NOTHING = Used(was_executed=False)
 
 
-async def settle(ticket: Ticket, used: Used, now_s: float) -> list[tuple[Entry, Reading]]:
-    """Each account after the request's end, but for those whose hold had ended before.
+PAUSES_S = (0.5, 1.0, 2.0, 4.0)
+"""Before each further try to settle, give or take half of it: what was turned away together does not come together."""
+LATE_S = 1.0
+_dice = SystemRandom()
+"""Not of a seed, which all environments that are restored from one snapshot would share:
+https://docs.aws.amazon.com/lambda/latest/dg/snapstart-uniqueness.html"""
+
+
+async def settle(ticket: Ticket, used: Used, now_s: float, clock: Clock | None = None) -> list[tuple[Entry, Reading]]:
+    """Each account after the request's end, but for those whose hold had ended before. `clock`: to try again for some
+    seconds by, where nobody waits.
 
     Raises AdmissionUnavailable (503) after all were tried.
     """
     entries = [entry for entry in ticket.entries if entry.may_be_held]
-    settled = [_settle_one(entry, ticket, used, now_s) for entry in entries]
+    settled = [_settle_patiently(entry, ticket, used, now_s, clock) for entry in entries]
     outcomes = await asyncio.gather(*settled, return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
@@ -212,17 +230,33 @@ async def give_back(ticket: Ticket) -> None:
         await settle(ticket, NOTHING, ticket.admitted_s)
 
 
-async def _settle_one(entry: Entry, ticket: Ticket, used: Used, now_s: float) -> Reading | None:
-    """Where nobody knows which of two holds stands, each is ended only if it is that very one. So is what is undone:
-    an undo that is not answered may arrive when the request has been admitted anew.
+async def _settle_patiently(
+    entry: Entry, ticket: Ticket, used: Used, now_s: float, clock: Clock | None
+) -> Reading | None:
+    """What stays held makes its account's record larger, and every write of it dearer, until the sweeper comes. Where
+    nobody knows whether it is held, the write that would hold it may come even after its undo.
     """
-    if entry.perhaps is None:
-        return await _end(entry, None if used.was_executed else entry.hold, ticket, used, now_s)
-    ended = await _end(entry.perhaps, entry.perhaps.hold, ticket, used, now_s)
-    return ended or await _end(entry, entry.hold, ticket, used, now_s)
+    if clock is None:
+        return await _settle_one(entry, ticket, used, now_s)
+    is_held = entry.refusal is None
+    for pause_s in PAUSES_S if is_held else (LATE_S,):
+        with suppress(AdmissionUnavailable):
+            ended = await _settle_one(entry, ticket, used, now_s)
+            if is_held or ended is not None:
+                return ended
+        await clock.sleep(pause_s * _dice.uniform(0.5, 1.5))
+    return await _settle_one(entry, ticket, used, now_s)
 
 
-async def _end(entry: Entry, only: Hold | None, ticket: Ticket, used: Used, now_s: float) -> Reading | None:
+async def _settle_one(entry: Entry, ticket: Ticket, used: Used, now_s: float) -> Reading | None:
+    """A hold is ended only if it is that very one: nobody may know which of two stands, an undo that is not answered
+    may arrive when the request has been admitted anew, and after its lease the sweeper has taken some of it back.
+    """
+    ended = await _end(entry.perhaps, ticket, used, now_s) if entry.perhaps is not None else None
+    return ended or await _end(entry, ticket, used, now_s)
+
+
+async def _end(entry: Entry, ticket: Ticket, used: Used, now_s: float) -> Reading | None:
     changes = settling(entry.hold, used.cost_nano_usd)
     for meter in entry.account.meters:
         if (meter.ends_s or 0) <= now_s:
@@ -232,4 +266,4 @@ async def _end(entry: Entry, only: Hold | None, ticket: Ticket, used: Used, now_
         elif meter.kind in ("requests", "burst") and not used.was_executed:
             changes[meter.name] = -meter.amount
     stale = stale_numbers(entry.reading, now_s)[:STALE_AT_ONCE]
-    return await ticket.ledger.settle(entry.account.id, ticket.name, changes, stale, only)
+    return await ticket.ledger.settle(entry.account.id, ticket.name, changes, stale, entry.hold)

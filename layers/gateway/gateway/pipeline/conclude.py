@@ -80,7 +80,7 @@ async def _settle(exchange: Exchange, world: World) -> None:
     tokens = sum(attempt.usage.total_tokens for attempt in exchange.attempts if attempt.usage is not None)
     used = Used(exchange.cost_nano_usd or 0, tokens, was_executed=exchange.was_executed)
     try:
-        settled = await settle(ticket, used, now_s)
+        settled = await settle(ticket, used, now_s, world.clock)
     except AdmissionUnavailable as error:
         # The hold stands until its lease ends; then the sweeper settles it by the usage record.
         world.records.trouble("ledger.unsettled", request_id=exchange.request_id, reason=error.message)

@@ -7,6 +7,7 @@ Events are sent before anything is settled, so what is recorded of a request say
     none, and one account has a hold     it died while it was admitted, nobody was asked; the hold is released
     none, and both accounts have one     nobody knows what it did: it is lost, and costs what its tenant's policy says
 
+From the end of its lease on a hold no longer counts among what runs at once, for that is over whatever it has cost.
 The records may still be on their way, so a hold is judged when what was told `grace_s` after the end of its lease has
 come through (`Watermark`). Before anything is settled the request is closed in the usage store, which fixes what it
 cost; a record that comes later is not counted. Every step may be repeated, so it does not matter where a sweep dies.
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.model.errors import GatewayError
-from gateway.model.ledger import Hold, Level, Reading, settling
+from gateway.model.ledger import Account, Hold, Level, Reading, leaving, settling
 from gateway.model.record import Attribution, AuditEvent, Told, UsageRecord, Watermark
 from gateway.model.tenant import Tenant, User
 from gateway.model.usage import TokenUsage
@@ -63,9 +64,24 @@ class Overdue:
         return {place.level for place, _ in self.holds} == {"tenant", "user"}
 
     @property
+    def user_id(self) -> str | None:
+        """None while only the tenant's account has a hold."""
+        return next((place.user_id for place, _ in self.holds if place.user_id is not None), None)
+
+    @property
     def facts(self) -> dict[str, Any]:
         """Of the request, as its user's hold has them; empty when that one is gone."""
         return next((hold.request for _, hold in self.holds if hold.request is not None), {})
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A hold whose lease has ended, and which still counts as running. `shards`: as its account has it."""
+
+    place: Place
+    name: str
+    hold: Hold
+    shards: int
 
 
 @dataclass(slots=True)
@@ -92,7 +108,9 @@ async def sweep(world: SweepWorld, *, grace_s: float, at_most: int, until_s: flo
     watermark_s = await world.usage.watermark_s()
     await world.events.send([Watermark(id=f"watermark.{now_s:.3f}", at_s=now_s)])
     swept = Swept(lag_s=round(now_s - watermark_s, 3) if watermark_s else None)
-    for overdue in await _overdue(world, min(now_s, watermark_s) - grace_s, at_most):
+    overdues, ended = await _found(world, now_s, min(now_s, watermark_s) - grace_s, at_most)
+    await _free(ended, until_s, world)
+    for overdue in overdues:
         if world.clock.now_s() >= until_s:
             break
         try:
@@ -105,16 +123,37 @@ async def sweep(world: SweepWorld, *, grace_s: float, at_most: int, until_s: flo
     return swept
 
 
-async def _overdue(world: SweepWorld, ended_before_s: float, at_most: int) -> list[Overdue]:
-    """Holds of one request have one name and one lease, whatever the shards that they are in."""
+async def _found(
+    world: SweepWorld, now_s: float, judged_before_s: float, at_most: int
+) -> tuple[list[Overdue], list[Ended]]:
+    """What can be judged, and what only has ended. Holds of one request have one name and one lease, whatever the
+    shards that they are in.
+    """
     found: dict[tuple[str, str], Overdue] = {}
+    ended: list[Ended] = []
     async for account_id, reading in world.ledger.accounts():
         place = Place.of(account_id)
         for name, hold in reading.holds.items():
             key = (place.tenant_id, name)
-            if hold.until_s <= ended_before_s and (key in found or len(found) < at_most):
+            if hold.until_s <= judged_before_s and (key in found or len(found) < at_most):
                 found.setdefault(key, Overdue(*key, [])).holds.append((place, hold))
-    return list(found.values())
+            elif hold.until_s <= now_s and hold.runs and len(ended) < at_most:
+                ended.append(Ended(place, name, hold, reading.shards or 1))
+    return list(found.values()), ended
+
+
+async def _free(ended: Sequence[Ended], until_s: float, world: SweepWorld) -> None:
+    """Takes what has ended out of what runs at once. What cannot be now, the next sweep does."""
+    for one in ended:
+        if world.clock.now_s() >= until_s:
+            break
+        meters, left = leaving(one.hold)
+        account = Account(one.place.account_id, one.place.level, meters, one.shards)
+        try:
+            await world.ledger.enlarge(account, one.name, one.hold, left)
+        except GatewayError as error:
+            world.records.trouble("sweep.failed", tenant_id=one.place.tenant_id, hold=one.name, reason=error.message)
+            break
 
 
 async def _end(overdue: Overdue, world: SweepWorld) -> str:
@@ -125,19 +164,22 @@ async def _end(overdue: Overdue, world: SweepWorld) -> str:
         known_id = request_id if request_id in recorded else recorded[0]
         return await _settle(overdue, await world.usage.close(overdue.tenant_id, known_id), world)
     if not (overdue.is_in_both and overdue.facts):
-        await _settle_holds(overdue, 0, world)
+        await _settle_holds(overdue, 0, None, world)
         world.records.trouble("sweep.released", tenant_id=overdue.tenant_id, hold=overdue.name)
         return "released"
-    holder = await world.holders.holder(overdue.tenant_id, overdue.holds[0][1].user_id)
-    return await _settle(overdue, await world.usage.claim(lost_record(overdue, holder, world.clock.now_s())), world)
+    assert overdue.user_id is not None  # noqa: S101 - its user's account has a hold
+    holder = await world.holders.holder(overdue.tenant_id, overdue.user_id)
+    lost = lost_record(overdue, overdue.user_id, holder, world.clock.now_s())
+    return await _settle(overdue, await world.usage.claim(lost), world)
 
 
 async def _settle(overdue: Overdue, records: Sequence[UsageRecord], world: SweepWorld) -> str:
     cost_nano_usd = sum(record.cost_nano_usd or 0 for record in records)
     await world.events.send([*_told(overdue, records, cost_nano_usd)])
     unbooked_nano_usd = sum(record.cost_nano_usd or 0 for record in records if record.unbooked)
-    await _settle_holds(overdue, cost_nano_usd - unbooked_nano_usd, world)
-    facts = {"tenant_id": overdue.tenant_id, "request_id": records[0].of.request_id, "cost_nano_usd": cost_nano_usd}
+    of = records[0].of
+    await _settle_holds(overdue, cost_nano_usd - unbooked_nano_usd, of.user_id, world)
+    facts = {"tenant_id": overdue.tenant_id, "request_id": of.request_id, "cost_nano_usd": cost_nano_usd}
     if records[-1].outcome == "lost":
         world.records.trouble("sweep.lost", **facts)
         return "lost"
@@ -145,7 +187,7 @@ async def _settle(overdue: Overdue, records: Sequence[UsageRecord], world: Sweep
     return "settled"
 
 
-def lost_record(overdue: Overdue, holder: tuple[Tenant, User] | None, now_s: float) -> UsageRecord:
+def lost_record(overdue: Overdue, user_id: str, holder: tuple[Tenant, User] | None, now_s: float) -> UsageRecord:
     """All it could have cost, unless the tenant's policy is that lost requests cost nothing."""
     facts, (_, hold) = overdue.facts, overdue.holds[0]
     model: str | None = facts.get("model") or None
@@ -154,7 +196,7 @@ def lost_record(overdue: Overdue, holder: tuple[Tenant, User] | None, now_s: flo
         of=Attribution(
             request_id=facts["request_id"],
             tenant_id=overdue.tenant_id,
-            user_id=hold.user_id,
+            user_id=user_id,
             key_id=facts.get("key_id") or "",
             operation=facts["operation"],
             conversation_id=facts.get("conversation_id"),
@@ -166,7 +208,7 @@ def lost_record(overdue: Overdue, holder: tuple[Tenant, User] | None, now_s: flo
         code=LOST,
         provider=model.partition("/")[0] if model else None,
         model=model,
-        model_requested=facts.get("model_requested"),
+        model_requested=facts.get("model_requested") or model,
         stream=bool(facts.get("stream")),
         usage=TokenUsage(estimated=True),
         cost_nano_usd=0 if is_free else hold.cost_nano_usd,
@@ -202,12 +244,13 @@ def _told(overdue: Overdue, records: Sequence[UsageRecord], cost_nano_usd: int) 
     )
 
 
-async def _settle_holds(overdue: Overdue, cost_nano_usd: int, world: SweepWorld) -> None:
+async def _settle_holds(overdue: Overdue, cost_nano_usd: int, user_id: str | None, world: SweepWorld) -> None:
     """And tells of budgets that this brought to a mark."""
-    holder = await world.holders.holder(overdue.tenant_id, overdue.holds[0][1].user_id) if cost_nano_usd else None
+    holder = await world.holders.holder(overdue.tenant_id, user_id) if cost_nano_usd and user_id else None
     settled: list[Settled] = []
     for place, hold in overdue.holds:
-        reading = await world.ledger.settle(place.account_id, overdue.name, settling(hold, cost_nano_usd))
+        changes = settling(hold, cost_nano_usd)
+        reading = await world.ledger.settle(place.account_id, overdue.name, changes, (), hold)
         if holder is not None and reading is not None:
             settled.append(_settled(place, hold, reading, cost_nano_usd, *holder))
     await tell_alerts(settled, world.ledger, world.events, world.clock.now_s())

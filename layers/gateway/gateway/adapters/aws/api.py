@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from random import SystemRandom
 from typing import Any, cast
 
 import msgspec
@@ -18,10 +19,12 @@ TRIES = 2
 CONNECTING_S = 1.0
 # Answered with status 400, and good the next time:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
-_MOMENTARY = (
-    *("ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"),
-    *("TransactionConflictException", "TransactionInProgressException"),
-)
+_THROTTLED = ("ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException")
+_MOMENTARY = (*_THROTTLED, "TransactionConflictException", "TransactionInProgressException")
+THROTTLED_PAUSE_S = 0.03
+"""Give or take half of it, so that what was turned away together does not come again together."""
+_dice = SystemRandom()
+"""Not of a seed, which all environments that are restored from one snapshot would share."""
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
 
@@ -30,7 +33,10 @@ class AwsFailure(Exception):
 
     `item`: what DynamoDB has where a condition did not hold, when the call asked for that. `reasons`: why it cancelled
     a transaction, one for each of its actions, "None" for those that were not to blame; `items`: what it has for each.
+    `did_nothing`: every try was turned away before it was looked at.
     """
+
+    did_nothing = False
 
     def __init__(
         self,
@@ -82,12 +88,17 @@ class AwsApi:
         return CONNECTING_S if paused else 0.0
 
     async def _tried(self, operation: str, body: bytes, ends_s: float, tries: int) -> dict[str, Any]:
+        did_nothing = True
         for remaining in reversed(range(tries)):
             try:
                 return await self._send(operation, body, ends_s - self._clock.monotonic_s())
             except AwsFailure as failure:
-                if not (failure.is_fault and remaining and self._clock.monotonic_s() < ends_s):
+                is_throttled = failure.code in _THROTTLED
+                failure.did_nothing = did_nothing = did_nothing and is_throttled
+                pause_s = THROTTLED_PAUSE_S * _dice.uniform(0.5, 1.5) if is_throttled else 0.0
+                if not (failure.is_fault and remaining and self._clock.monotonic_s() + pause_s < ends_s):
                     raise
+            await self._clock.sleep(pause_s)
         raise AssertionError("the last try either returned or raised")
 
     async def _send(self, operation: str, body: bytes, timeout_s: float) -> dict[str, Any]:

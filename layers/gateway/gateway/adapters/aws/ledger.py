@@ -1,8 +1,8 @@
 """The ledger in DynamoDB: an item for each account, a conditional write for each step.
 
-Item pk <account id>: the numbers as attributes of their names, holds as JSON text, `of`: over how many accounts it is
-spread, once that has changed, and when nobody will miss it any more. What a write finds or leaves comes back with it,
-so nothing is read before.
+Item pk <account id>: the numbers as attributes of their names, holds as bytes (`stored_hold.py`), `of`: over how many
+accounts it is spread, once that has changed, and when nobody will miss it any more. What a write finds or leaves comes
+back with it, so nothing is read before.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
-import msgspec
-
 from gateway.adapters.aws.api import AwsApi, AwsFailure
+from gateway.adapters.aws.stored_hold import hold_of, stored
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 
@@ -21,7 +20,6 @@ _HOLD = "h"
 _SHARDS = "of"
 _EXPIRY = "expires_at_s"
 KEPT_S = 100 * 86_400
-_decode_hold = msgspec.json.Decoder(Hold).decode
 
 
 class DynamoLedger:
@@ -56,7 +54,8 @@ class DynamoLedger:
             answer = await self._call("UpdateItem", update.request("ALL_NEW"), self._timeout_s)
         except AwsFailure as failure:
             if failure.code != _REFUSED:
-                raise AdmissionUnavailable(f"Limits cannot be checked at the moment ({failure.code}).") from failure
+                message = f"Limits cannot be checked at the moment ({failure.code})."
+                raise AdmissionUnavailable(message, took_nothing=failure.did_nothing) from failure
             return _reading(failure.item or {})
         return _reading(answer["Attributes"])
 
@@ -129,39 +128,39 @@ class Update:
 
     def add(self, number: str, amount: int) -> None:
         """To 0 where there is none. ADD is the shortest way to say that, and takes no operator: both are limited."""
-        self._adds.append(f"{self._name(number)} {self._value('N', str(amount))}")
+        self._adds.append(f"{self._name(number)} {self._value({'N': str(amount)})}")
 
     def require_at_most(self, number: str, most: int) -> None:
         name = self._name(number)
-        self._conditions.append(f"(attribute_not_exists({name}) OR {name} <= {self._value('N', str(most))})")
+        self._conditions.append(f"(attribute_not_exists({name}) OR {name} <= {self._value({'N': str(most)})})")
 
     def require_shards(self, shards: int) -> None:
         """Text, so that it is none of the numbers."""
         name = self._name(_SHARDS)
-        self._conditions.append(f"(attribute_not_exists({name}) OR {name} = {self._value('S', str(shards))})")
+        self._conditions.append(f"(attribute_not_exists({name}) OR {name} = {self._value({'S': str(shards)})})")
 
     def set_shards(self, shards: int) -> None:
-        self._sets.append(f"{self._name(_SHARDS)} = {self._value('S', str(shards))}")
+        self._sets.append(f"{self._name(_SHARDS)} = {self._value({'S': str(shards)})}")
 
     def put_hold(self, name: str, hold: Hold) -> None:
         placeholder = self._name(name)
-        self._sets.append(f"{placeholder} = {self._value('S', msgspec.json.encode(hold).decode())}")
+        self._sets.append(f"{placeholder} = {self._value(stored(hold))}")
         self._conditions.append(f"attribute_not_exists({placeholder})")
 
     def replace_hold(self, name: str, hold: Hold, larger: Hold) -> None:
         placeholder = self._name(name)
-        self._sets.append(f"{placeholder} = {self._value('S', msgspec.json.encode(larger).decode())}")
-        self._conditions.append(f"{placeholder} = {self._value('S', msgspec.json.encode(hold).decode())}")
+        self._sets.append(f"{placeholder} = {self._value(stored(larger))}")
+        self._conditions.append(f"{placeholder} = {self._value(stored(hold))}")
 
     def keep_until(self, unix_s: int) -> None:
-        self._sets.append(f"{self._name(_EXPIRY)} = {self._value('N', str(unix_s))}")
+        self._sets.append(f"{self._name(_EXPIRY)} = {self._value({'N': str(unix_s)})}")
 
     def end_hold(self, name: str, stale: Collection[str], hold: Hold | None) -> None:
         placeholder = self._name(name)
         self._removes += [placeholder, *(self._name(number) for number in stale)]
         is_there = f"attribute_exists({placeholder})"
         if hold is not None:
-            is_there = f"{placeholder} = {self._value('S', msgspec.json.encode(hold).decode())}"
+            is_there = f"{placeholder} = {self._value(stored(hold))}"
         self._conditions.append(is_there)
 
     def request(self, returned: str) -> dict[str, Any]:
@@ -188,14 +187,14 @@ class Update:
         self._names[placeholder] = attribute
         return placeholder
 
-    def _value(self, kind: str, text: str) -> str:
+    def _value(self, value: dict[str, str]) -> str:
         placeholder = f":{len(self._values)}"
-        self._values[placeholder] = {kind: text}
+        self._values[placeholder] = value
         return placeholder
 
 
 def _reading(item: dict[str, Any]) -> Reading:
     numbers = {name: int(value["N"]) for name, value in item.items() if "N" in value and name != _EXPIRY}
-    holds = {name: _decode_hold(value["S"]) for name, value in item.items() if name[0] == _HOLD and "S" in value}
+    holds = {name: hold_of(value) for name, value in item.items() if name[0] == _HOLD and "B" in value}
     shards = item.get(_SHARDS)
     return Reading(numbers, holds, None if shards is None else int(shards["S"]))
