@@ -139,6 +139,7 @@ def test_reasoning_is_turned_off_in_the_providers_own_words() -> None:
         ("openai", "responses", None),
         ("deepseek", "chat_completions", {"thinking": {"type": "disabled"}}),
         ("openrouter", "chat_completions", {"reasoning_effort": "none"}),
+        ("together", "chat_completions", {"reasoning": {"enabled": False}}),
     ],
 )
 def test_not_to_reason_at_a_model_that_has_no_such_level(provider: str, api: str, sent: Any) -> None:

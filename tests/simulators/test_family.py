@@ -128,6 +128,7 @@ def test_mistral_reasoning_is_a_content_part(simulator: Simulator) -> None:
         ("/perplexity", {"model": "sonar-reasoning-pro"}),
         ("/perplexity", {"model": "sonar-reasoning-pro", "n": 2}),
         ("/groq/openai/v1", {"model": "qwen/qwen3-32b"}),
+        ("/together/v1", {"model": "deepseek-ai/DeepSeek-R1"}),
         ("/groq/openai/v1", {"model": "qwen/qwen3-32b", "reasoning_format": "raw"}),
     ],
 )
@@ -155,6 +156,15 @@ def test_groq_checks_how_it_is_told_to_reason(simulator: Simulator, members: dic
     assert reply.status_code == status
     if status == 200:
         assert reply.json()["choices"][0]["message"]["content"] == "You said: Hello"
+
+
+@pytest.mark.parametrize(
+    ("members", "reasons"),
+    [({}, True), ({"reasoning": {"enabled": True}}, True), ({"reasoning": {"enabled": False}}, False)],
+)
+def test_together_has_a_switch(simulator: Simulator, members: dict[str, Any], reasons: bool) -> None:
+    whole = simulator.chat("/together/v1", "Hello", model="moonshotai/Kimi-K2.6", **members).json()
+    assert ("reasoning" in whole["choices"][0]["message"]) is reasons
 
 
 def test_deepseek_v4_reasons_unless_told_not_to(simulator: Simulator) -> None:

@@ -24,6 +24,7 @@ class Together(ChatApi):
     name, prefix = "together", "/together/v1"
     strict = False
     rules = COMMON | {"top_k": integer(), "repetition_penalty": decimal(), "min_p": decimal(0, 1), "reasoning": OBJECT}
+    thinkers = ("deepseek-ai/DeepSeek-R1",)  # https://docs.together.ai/docs/deepseek-r1
     models = ("meta-llama/Llama-3.3-70B-Instruct-Turbo", "deepseek-ai/DeepSeek-V3", "openai/gpt-oss-120b")
     errors = ErrorStyle(error_body)
     embeddings = EmbeddingRules(rules={"model": TEXT, "input": ANY})
@@ -35,7 +36,13 @@ class Together(ChatApi):
     stream_type = "text/event-stream;charset=utf-8"
 
     def reasons(self, body: Json) -> bool:
-        return super().reasons(body) or bool((body.get("reasoning") or {}).get("enabled"))
+        told = (body.get("reasoning") or {}).get("enabled")
+        always = body["model"].startswith(("openai/gpt-oss", "MiniMaxAI/MiniMax-M2", *self.thinkers))
+        return always or (self.has_a_switch(body["model"]) if told is None else bool(told)) or super().reasons(body)
+
+    def has_a_switch(self, model: str) -> bool:
+        """It reasons unless told: https://docs.together.ai/docs/inference/chat/reasoning"""
+        return model.startswith(("deepseek-ai/DeepSeek-V4", "zai-org/GLM-5", "moonshotai/Kimi-K2", "Qwen/Qwen3"))
 
     def reply_id(self, number: int) -> str:
         return f"sim{number:05d}-{number:08x}"

@@ -14,6 +14,7 @@ CHAT = Quirks(
         {"logprobs", "top_logprobs", "parallel_tool_calls", "verbosity", "service_tier", "modalities", "audio"}
         | {"prediction", "web_search_options", "prompt_cache_key", "safety_identifier", "store", "metadata", "user"}
     ),
+    reasoning_off={"reasoning": {"enabled": False}},  # https://docs.together.ai/docs/inference/chat/reasoning
     stop_as_list=True,  # same source
     audio="input_audio",  # same source
     video="video_url",  # same source
