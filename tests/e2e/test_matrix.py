@@ -42,6 +42,23 @@ SCHEMA = {
     "required": ["name", "people"],
     "additionalProperties": False,
 }
+PERSON = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "minLength": 1},
+        "friends": {"type": "array", "items": {"$ref": "#/$defs/Person"}},
+    },
+    "required": ["name"],
+}
+NESTED = {
+    "type": "object",
+    "properties": {
+        "kind": {"const": "town"},
+        "mayor": {"$ref": "#/$defs/Person", "description": "Who governs it.", "examples": [{"name": "Kari"}]},
+    },
+    "required": ["kind", "mayor"],
+    "$defs": {"Person": PERSON},
+}
 SIMULATED_SIGNATURE = re.compile(r"c2ltdWxhdGVk\d{8}|gAAAAsim\d{8}")
 REASONING_TOKENS = 7
 MANY_TOKENS = 4000
@@ -297,6 +314,19 @@ def test_a_conversation_goes_on_anywhere(gate: Gate) -> None:
         messages = [*user(THREE_CALLS), begun, *results, *user("Go on")]
         for tools in ({"tools": TOOLS}, {}):
             assert gate.ask(row, stream=False, messages=messages, **tools).finish_reason == "stop", (before, row)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_schema_as_libraries_write_it(gate: Gate, row: Row) -> None:
+    """With definitions, words beside references, constants, and a member that leads back: of a reply and of a tool."""
+    wanted = {"type": "json_schema", "json_schema": {"name": "town", "schema": NESTED}}
+    reply = gate.ask(row, stream=False, messages=user("Name a town."), response_format=wanted)
+    found = json.loads(reply.said["content"])
+    assert (found["kind"], found["mayor"]["name"]) == ("town", "string")
+    if refusal(row, "tools") is None:
+        tool = {"type": "function", "function": {"name": "add", "parameters": NESTED}}
+        called = gate.ask(row, stream=False, messages=user('call add {"kind": "town"}'), tools=[tool])
+        check_calls(called, [("add", {"kind": "town"})])
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])

@@ -116,12 +116,14 @@ def test_a_model_that_does_not_reason_is_asked_for_no_reasoning() -> None:
     assert "generationConfig" not in rendered(call(reasoning_effort="none"))
 
 
-def test_a_tool_schema_goes_out_as_it_is() -> None:
+def test_a_tool_schema_of_known_words_goes_out_as_it_is() -> None:
     """`parametersJsonSchema` takes what the older dialect in `parameters` refuses."""
     schema = {
-        "$defs": {"size": {"enum": [1, 2]}},
         "type": "object",
-        "properties": {"a": {"anyOf": [{"$ref": "#/$defs/size"}, {"type": "null"}]}, "b": {"const": "x"}},
+        "properties": {
+            "a": {"anyOf": [{"type": "integer", "enum": [1, 2]}, {"type": "null"}]},
+            "b": {"type": ["string"]},
+        },
         "additionalProperties": False,
     }
     tool = {"type": "function", "function": {"name": "f", "parameters": schema}}

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from local.simulators.providers.conversation import demanded_schema
+from local.simulators.providers.google_schema import check_schema
 from local.simulators.script import TOKENS_PER_MEDIA, TOKENS_PER_MESSAGE, Prompt, count_tokens
 from local.simulators.switches import strip_directives
 from local.simulators.wire import (
@@ -88,6 +89,7 @@ def read_request(model: str, body: Json) -> tuple[Prompt, dict[str, str], bool]:
     if wants_schema and config.get("responseMimeType") != "application/json":
         message = "A response schema needs response_mime_type 'application/json'."
         raise Refused("out_of_range", message, param="generation_config.response_mime_type")
+    check_schema(config.get("responseJsonSchema"), "generation_config.response_json_schema")
     prompt = _prompt(model, config, wants_schema)
     settings = _read_contents(body, prompt)
     _read_tools(body, prompt)
@@ -208,6 +210,7 @@ def _read_tools(body: Json, prompt: Prompt) -> None:
             function = camel(declaration)
             if "name" not in function:
                 raise Refused("missing_parameter", "A function declaration needs a name.", param="tools")
+            check_schema(function.get("parametersJsonSchema"), f"tools.{function['name']}.parameters")
             prompt.tools[function["name"]] = function.get("parameters") or function.get("parametersJsonSchema")
     if tools:
         prompt.input_tokens += len(encode(tools)) // 4

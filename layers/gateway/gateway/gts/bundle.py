@@ -9,6 +9,7 @@ from gateway.gts.ids import SCHEME
 from gateway.gts.naming import provider_name
 from gateway.gts.schema import own_id
 from gateway.model.chat import Json
+from gateway.model.schema_dialect import renamed
 from gateway.model.schema_parts import OF_LISTS, OF_NAMES, OF_ONE, at_pointer, places
 
 _DEFINITIONS = "#/$defs/"
@@ -56,7 +57,7 @@ class _Gathering:
     def moved(self, schema: Json, to: str) -> Json:
         """The schema as it reads where its root is `to`, in 2020-12 and without GTS's own keywords."""
         plain: Json = {}
-        for keyword, value in _modern(schema).items():
+        for keyword, value in renamed(schema).items():
             if keyword == "$ref" and isinstance(value, str):
                 plain[keyword] = self._place(value, to)
             elif keyword not in ("$id", "$schema") and not keyword.startswith("x-gts-"):
@@ -86,21 +87,6 @@ class _Gathering:
             self._taken.add(key)
             self._keys[type_id] = key
         return _DEFINITIONS + self._keys[type_id]
-
-
-def _modern(schema: Json) -> Json:
-    """Draft 7's words that 2020-12 has other ones for. Source: https://json-schema.org/draft/2020-12/release-notes"""
-    if not {"items", "additionalItems", "dependencies"} & set(schema):
-        return schema
-    modern = {word: value for word, value in schema.items() if word not in ("additionalItems", "dependencies")}
-    if isinstance(schema.get("items"), list):
-        modern["prefixItems"] = modern.pop("items")
-        if "additionalItems" in schema:
-            modern["items"] = schema["additionalItems"]
-    for name, needed in schema.get("dependencies", {}).items():
-        word = "dependentRequired" if isinstance(needed, list) else "dependentSchemas"
-        modern[word] = {**modern.get(word, {}), name: needed}
-    return modern
 
 
 def _folded(root: Json) -> Json | None:

@@ -27,6 +27,7 @@ from gateway.gts.schema import (
 from gateway.model.chat import Json
 from gateway.model.errors import Detail
 from gateway.model.json_schema import MAX_BYTES, told
+from gateway.model.schema_dialect import dialect_of
 from gateway.model.schema_parts import places, pointer, unending
 from gateway.model.validator import DIALECTS, judge, judge_schema
 
@@ -211,21 +212,17 @@ def _in_context(candidate: Candidate, around: _Surroundings) -> Iterator[Detail]
 
 
 def _family_violations(candidate: Candidate, types: Mapping[str, Json]) -> Iterator[Detail]:
-    dialect = _dialect(candidate.document)
+    dialect = dialect_of(candidate.document)
     for type_id in sorted(candidate.depends_on):
-        if _dialect(types[type_id]) != dialect:
+        if dialect_of(types[type_id]) != dialect:
             yield Detail(f"{candidate.at}/$schema", f"{type_id} is in another dialect")
     parent = candidate.id.parent
     if parent and types[parent].get("x-gts-final") is True:
         yield Detail(candidate.at, f"{parent} is final: no type derives from it")
 
 
-def _dialect(document: Json) -> str:
-    return str(document.get("$schema")).removesuffix("#")
-
-
 def _dialect_violations(schema: Json, at: str) -> tuple[Detail, ...]:
-    kind = DIALECTS.get(_dialect(schema))
+    kind = DIALECTS.get(dialect_of(schema)) if "$schema" in schema else None
     if kind is None:
         return (Detail(f"{at}/$schema", f"a dialect is one of {', '.join(DIALECTS)}"),)
     return told(judge_schema(schema, kind), at)

@@ -1,4 +1,4 @@
-"""JSON Schema 2020-12: is it one, does a text satisfy it, and is it of the closed kind that providers call strict?
+"""JSON Schema, 2020-12 or draft 7: is it one, does a text satisfy it, and is it of the kind that providers call strict?
 
 Whatever schema and text, the answer costs bounded CPU. `jsonschema` takes 80 ms to import, so it is loaded when the
 first schema comes.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -17,6 +17,7 @@ import msgspec
 from gateway.model.chat import Json
 from gateway.model.cpu_limit import CpuLimitExceeded, within_cpu
 from gateway.model.errors import Detail
+from gateway.model.schema_dialect import dialect_of, modern
 from gateway.model.schema_parts import Place, at_pointer, places, pointer, unending
 
 CPU_LIMIT_S = 2.0
@@ -61,7 +62,7 @@ def text_violations(text: str, schema: Json) -> tuple[Detail, ...]:
     except (msgspec.DecodeError, RecursionError) as error:
         return (Detail("", f"not valid JSON: {error}"),)
     try:
-        return within_cpu(CPU_LIMIT_S, lambda: told(judge(value, schema), ""))
+        return within_cpu(CPU_LIMIT_S, lambda: told(judge(value, modern(schema)), ""))
     except CpuLimitExceeded:
         return (Detail("", "the reply takes too long to be held against the schema"),)
     except Unresolvable as error:
@@ -89,14 +90,17 @@ def _violations(encoded: bytes) -> tuple[Detail, ...]:
 
     A schema is judged by several vocabularies, which say the same of its parts.
     """
-    from gateway.model.validator import judge_schema  # noqa: PLC0415
+    from gateway.model.validator import DIALECTS, judge_schema  # noqa: PLC0415
 
     schema = msgspec.json.decode(encoded)
+    dialect = DIALECTS.get(dialect_of(schema))
+    if dialect is None:
+        return (Detail("/$schema", f"a dialect is one of {', '.join(DIALECTS)}"),)
     try:
-        broken = within_cpu(CPU_LIMIT_S, lambda: told(judge_schema(schema), ""))
+        broken = within_cpu(CPU_LIMIT_S, lambda: told(judge_schema(schema, dialect), ""))
         return (
             tuple(dict.fromkeys(broken))
-            or within_cpu(CPU_LIMIT_S, partial(_unusable, schema))
+            or within_cpu(CPU_LIMIT_S, lambda: _unusable(modern(schema)))
             or _endless_pattern(schema)
         )
     except UNCHECKABLE as error:

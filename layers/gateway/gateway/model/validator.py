@@ -14,6 +14,7 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from gateway.model.chat import Json
+from gateway.model.schema_dialect import DRAFT_7, DRAFT_2020_12
 from gateway.model.schema_parts import Place
 
 
@@ -39,8 +40,8 @@ _KEYWORDS = {"uniqueItems": _unique_items}
 _extended: Any = extend  # jsonschema does not say what it takes
 LATEST = _extended(Draft202012Validator, _KEYWORDS)
 DIALECTS = {  # spec 0.11 of GTS is written in draft 7, later ones take any
-    "http://json-schema.org/draft-07/schema": _extended(Draft7Validator, _KEYWORDS),
-    "https://json-schema.org/draft/2020-12/schema": LATEST,
+    DRAFT_7: _extended(Draft7Validator, _KEYWORDS),
+    DRAFT_2020_12: LATEST,
 }
 FORMATS = FormatChecker(LATEST.FORMAT_CHECKER.checkers)
 _NOTHING: Registry[Any] = Registry()  # jsonschema's own default would fetch `$ref`s from the network

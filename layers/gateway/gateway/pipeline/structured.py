@@ -31,6 +31,7 @@ from gateway.model.errors import InvalidRequest, ReplyBreaksSchema
 from gateway.model.fence import unfenced
 from gateway.model.json_schema import is_of_objects, is_strict, schema_violations, text_violations
 from gateway.model.reply import Choice, Reply
+from gateway.model.schema_dialect import modern
 from gateway.pipeline.reasoning import takes_forced_tools
 from gateway.pipeline.route import ChatRoute
 from gateway.providers.contract import ANY_SCHEMA, CONSTRAINED_SCHEMA, ONE_CALL
@@ -85,10 +86,11 @@ def expect(call: ChatCall, route: ChatRoute) -> tuple[ChatCall, Expectation | No
     if isinstance(wanted, JsonObjectFormat):
         schema, native = ANY_OBJECT, "json_object" in formats
     elif isinstance(wanted, JsonSchemaFormat):
-        schema = wanted.json_schema.schema or {}
-        _check_schema(schema, "/response_format/json_schema/schema")
+        given = wanted.json_schema.schema or {}
+        _check_schema(given, "/response_format/json_schema/schema")
+        schema = modern(given)
         native = (asked := _in_its_words(schema, formats, route)) is not None
-        if asked is not None and asked is not schema:
+        if asked is not None and asked is not given:
             call = _with_schema(call, wanted, asked)
     else:
         return call, None
@@ -110,6 +112,7 @@ def _one_spelling(call: ChatCall) -> ChatCall:
     if not isinstance(schema, dict):
         raise InvalidRequest("A JSON Schema is an object.", param="response_schema.json_schema")
     _check_schema(schema, "/response_schema" if schema is call.response_schema else "/response_schema/json_schema")
+    schema = modern(schema)
     named = NamedSchema(name="reply", schema=schema, strict=is_strict(schema) or None)
     return msgspec.structs.replace(call, response_schema=None, response_format=JsonSchemaFormat(json_schema=named))
 

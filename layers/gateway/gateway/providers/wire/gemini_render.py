@@ -10,6 +10,7 @@ from gateway.model.chat import ChatCall, FunctionTool, Json, JsonObjectFormat, J
 from gateway.model.errors import CapabilityNotSupported
 from gateway.providers.contract import Target
 from gateway.providers.wire.gemini_contents import Conversation
+from gateway.providers.wire.gemini_schema import gemini_schema
 from gateway.providers.wire.lacking import refuse, refuse_metadata, refuse_obfuscation
 from gateway.providers.wire.options import with_options
 
@@ -80,7 +81,7 @@ def _generation(call: ChatCall, model: ModelFacts) -> Json:
 
 
 def _response_format(call: ChatCall) -> Json:
-    """A schema goes out as the JSON Schema it is; its name has no place, its description goes into the schema.
+    """A schema goes out as the JSON Schema that Gemini knows; its name has no place, its description goes into it.
 
     Source: https://ai.google.dev/gemini-api/docs/structured-output
     """
@@ -94,7 +95,7 @@ def _response_format(call: ChatCall) -> Json:
         raise CapabilityNotSupported("Gemini needs the schema itself", param="response_format.json_schema.schema")
     if description is not None:
         schema = {"description": description, **schema}
-    return {"responseMimeType": "application/json", "responseJsonSchema": schema}
+    return {"responseMimeType": "application/json", "responseJsonSchema": gemini_schema(schema)}
 
 
 def _thinking(call: ChatCall, model: ModelFacts) -> Json:
@@ -138,7 +139,7 @@ def _declaration(tool: Tool, position: int) -> Json:
     if function.description is not None:
         declaration["description"] = function.description
     if function.parameters is not None:
-        declaration["parametersJsonSchema"] = function.parameters
+        declaration["parametersJsonSchema"] = gemini_schema(function.parameters)
     return declaration
 
 
