@@ -102,6 +102,12 @@ def test_usage_counts_the_cache_into_the_prompt() -> None:
     assert parsed().usage is None
 
 
+@pytest.mark.parametrize(("speed", "tier"), [("fast", "fast"), ("standard", "default"), (None, "default")])
+def test_the_fast_mode_is_a_tier_of_its_own(speed: str | None, tier: str) -> None:
+    reply = parsed(usage={"input_tokens": 1, "output_tokens": 1, "service_tier": "standard", "speed": speed})
+    assert reply.service_tier == tier
+
+
 def test_later_figures_of_a_stream_replace_only_what_they_name() -> None:
     first = {"input_tokens": 5, "cache_read_input_tokens": 7, "output_tokens": 1}
     start = {"type": "message_start", "message": {"id": "m", "model": "x", "usage": first}}

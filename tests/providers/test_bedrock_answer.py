@@ -54,6 +54,12 @@ def test_an_answer_that_was_broken_off_is_an_error(reason: str) -> None:
         assert broken.value.charged.prompt_tokens == 9
 
 
+@pytest.mark.parametrize(("latency", "tier"), [("optimized", "optimized"), ("standard", "default")])
+def test_optimized_latency_is_a_tier_of_its_own(latency: str, tier: str) -> None:
+    reply = parsed({"text": "x"}, performanceConfig={"latency": latency}, serviceTier={"type": "default"})
+    assert reply.service_tier == tier
+
+
 def test_an_empty_answer_has_empty_content() -> None:
     assert parsed().choices[0].message.content == ""
     assert parsed({"toolUse": USE}).choices[0].message.content is None

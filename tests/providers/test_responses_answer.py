@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.model.catalog import ModelFacts, Prices, UnitPrice
 from gateway.model.fold import fold
 from gateway.model.http import HttpResponse
+from gateway.model.money import cost_nano_usd
 from gateway.model.provider_errors import ProviderFailure
 from gateway.providers.contract import Target
 from gateway.providers.wire.openai_responses import OpenAiResponses
@@ -59,6 +61,38 @@ WHOLE = {
         PICTURE,
     ],
 }
+
+
+TOKENS = {"input_tokens": 50, "output_tokens": 6_240, "total_tokens": 6_290}
+PRICED = ModelFacts(
+    id="m",
+    name="M",
+    prices=Prices(input=1_000_000, output=1_000_000),
+    unit_prices=(UnitPrice(unit="web_searches", pico_usd=10_000_000_000),),
+)
+
+
+@pytest.mark.parametrize(
+    ("output", "figures", "units"),
+    [
+        ([PICTURE], {"image_gen": TOKENS}, {"server_tools:image_gen": 6_290}),
+        ([PICTURE, PICTURE], None, {"server_tools:image_gen": 2}),
+        ([{"type": "code_interpreter_call", "id": "ci_1"}], {}, {"server_tools:code_interpreter": 1}),
+        ([{"type": "file_search_call", "id": "f"}], {"file_search": {"n": 0}}, {"server_tools:file_search": 1}),
+        ([], {"new_tool": {"num_requests": 3}}, {"server_tools:new_tool": 3}),
+        ([], {"web_search": {"num_requests": 1}, "image_gen": {"total_tokens": 0}}, {"web_searches": 1}),
+        ([message("Lima")], None, {}),
+    ],
+)
+def test_work_of_tools_that_has_no_price_leaves_the_cost_unknown(
+    output: list[Members], figures: Members | None, units: dict[str, int]
+) -> None:
+    """Else it would be the plain price of the tokens, and nobody would see what is missing."""
+    whole = {**WHOLE, "error": None, "output": output, "tool_usage": figures}
+    reply = OpenAiResponses().parse(HttpResponse(200, {}, json.dumps(whole).encode()), target())
+    assert reply.usage is not None
+    assert reply.usage.units == units
+    assert (cost_nano_usd(reply.usage, PRICED) is None) == any(name.startswith("server_tools") for name in units)
 
 
 def test_any_answer_is_read_or_is_the_providers_failure() -> None:

@@ -35,6 +35,7 @@ CASES = [
         "additionalModelRequestFields.max_tokens",
     ),
     ("cohere", "cohere_chat", {"max_tokens": 9}, "max_tokens"),
+    ("anthropic", "messages", {"fallbacks": [{"model": "claude-opus-5-5"}]}, "fallbacks"),
     (
         "google",
         "generate_content",

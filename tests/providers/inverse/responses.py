@@ -167,7 +167,7 @@ def expected(recording: Members) -> Expected:
         return _error(whole, 429)
     if whole["status"] == "queued":
         return Expected(error=ExpectedError(ProviderError, 502, "queued"))
-    return Expected(choices=(_choice(whole),), usage=_usage(whole["usage"], _searches(whole), recording["provider"]))
+    return Expected(choices=(_choice(whole),), usage=_usage(whole["usage"], _units(whole), recording["provider"]))
 
 
 def last(answer: Members) -> Members:
@@ -198,6 +198,13 @@ def _choice(whole: Members) -> ExpectedChoice:
     )
 
 
+def _units(whole: Members) -> dict[str, int]:
+    """Of tools that are paid beside tokens; in no recording the figures tell of another than searches."""
+    made = sum(item["type"] == "image_generation_call" for item in whole["output"])
+    counts = {"web_searches": _searches(whole), "server_tools:image_gen": made}
+    return {name: count for name, count in counts.items() if count}
+
+
 def _searches(whole: Members) -> int:
     """As counted in `tool_usage`, in older recordings the items that searched."""
     if "web_search" in whole.get("tool_usage", {}):
@@ -206,7 +213,7 @@ def _searches(whole: Members) -> int:
     return sum(call.get("action", {}).get("type", "search") == "search" for call in calls)
 
 
-def _usage(figures: Members, searches: int, provider: str) -> TokenUsage:
+def _usage(figures: Members, units: dict[str, int], provider: str) -> TokenUsage:
     return TokenUsage(
         prompt_tokens=figures["input_tokens"],
         completion_tokens=figures["output_tokens"],
@@ -215,7 +222,7 @@ def _usage(figures: Members, searches: int, provider: str) -> TokenUsage:
             cache_write_tokens=figures["input_tokens_details"].get("cache_write_tokens", 0),
         ),
         completion=CompletionTokensDetails(reasoning_tokens=figures["output_tokens_details"]["reasoning_tokens"]),
-        units={"web_searches": searches} if searches else {},
+        units=units,
         stated_cost_nano_usd=stated_cost_nano_usd(figures, provider),
     )
 

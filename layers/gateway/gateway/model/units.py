@@ -9,7 +9,16 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 Unit: TypeAlias = Literal[
-    "audio_ms", "characters", "grounded_prompts", "images", "pages", "pixels", "requests", "video_ms", "web_searches"
+    "audio_ms",
+    "characters",
+    "grounded_prompts",
+    "images",
+    "pages",
+    "pixels",
+    "requests",
+    "server_tools",
+    "video_ms",
+    "web_searches",
 ]
 UnitName: TypeAlias = str
 
@@ -23,6 +32,12 @@ FEES: frozenset[UnitName] = frozenset({REQUESTS, "web_searches", "grounded_promp
 
 A grounded prompt is one that was answered from a search of the provider's own, of which Google counts, by the model,
 either the searches or the prompt.
+"""
+
+
+SERVER_TOOLS: Unit = "server_tools"
+"""Work of tools that the provider ran and charges for in its own way, by their names: where one has no price, nobody
+knows what the call cost.
 """
 
 

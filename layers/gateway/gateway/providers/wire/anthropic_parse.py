@@ -96,7 +96,9 @@ class Figures(Struct, frozen=True):
 
     @property
     def tier(self) -> str | None:
-        """In OpenAI's words, as in the request."""
+        """In OpenAI's words, as in the request; of the fast mode its name, because its price is another."""
+        if self.speed == "fast":
+            return self.speed
         return "default" if self.service_tier == "standard" else self.service_tier
 
 

@@ -77,6 +77,9 @@ class Metadata(Lenient, frozen=True):
 
     @property
     def tier(self) -> str | None:
+        """Of optimized latency that name, because its price is another."""
+        if (self.performance_config or {}).get("latency") == "optimized":
+            return "optimized"
         return self.service_tier.type if self.service_tier else None
 
     def facts(self) -> Json | None:

@@ -14,6 +14,7 @@ from gateway.model.fold import fold
 from gateway.model.http import HttpResponse
 from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.reply import Chunk, ChunkChoice, Delta, FinishReason, Reply
+from gateway.model.units import SERVER_TOOLS, UnitName, unit_name
 from gateway.model.usage import TokenUsage
 from gateway.providers.contract import Target
 from gateway.providers.wire.failures import broke_off
@@ -28,6 +29,12 @@ FAULTS_OF_THE_REQUEST = ("invalid_prompt", "image", "_policy", "data_residency")
 """Words in the `code` of a response that failed because of what was asked.
 
 Source: https://platform.openai.com/docs/api-reference/responses/object#responses/object-error (2026-11)
+"""
+
+PAID_ITEMS = {"code_interpreter": "code_interpreter", "file_search": "file_search", "image_generation": "image_gen"}
+"""Tools that are charged beside tokens, by the items that they leave, as `tool_usage` calls them.
+
+Source: https://developers.openai.com/api/docs/pricing#built-in-tools (2026-11)
 """
 
 
@@ -136,8 +143,23 @@ def _usage(whole: WireResponse, quirks: Quirks) -> TokenUsage | None:
         "completion_tokens_details": raw.get("output_tokens_details"),
     }
     usage = token_usage({**raw, **renamed}, quirks)
-    searches = _searches(whole)
-    return msgspec.structs.replace(usage, units={"web_searches": searches}) if usage and searches else usage
+    return msgspec.structs.replace(usage, units=_units(whole)) if usage else None
+
+
+def _units(whole: WireResponse) -> dict[UnitName, int]:
+    """Of other tools than searches either the figures are told or the items that they left; none has a price here."""
+    searches, counts = _searches(whole), _tool_usage(whole)
+    units = {"web_searches": searches} if searches else {}
+    for name, figures in counts.items():
+        if name != "web_search":
+            counted = _positive(figures.get("total_tokens")) or sum(map(_positive, figures.values()))
+            units[unit_name(SERVER_TOOLS, name)] = counted
+    for item in objects(whole.output) or ():
+        name = text(item.get("type")).removesuffix("_call")
+        if name in PAID_ITEMS and PAID_ITEMS[name] not in counts:
+            tool = unit_name(SERVER_TOOLS, PAID_ITEMS[name])
+            units[tool] = units.get(tool, 0) + 1
+    return units
 
 
 def _searches(whole: WireResponse) -> int:
@@ -159,11 +181,16 @@ def _extra(whole: WireResponse, quirks: Quirks) -> Json:
     kept |= provider_cost(whole.usage, quirks)
     if (reason := _cut_by(whole)) not in TOLD_BY_FINISH_REASON:
         kept["incomplete_reason"] = reason
-    tools = whole.tool_usage if isinstance(whole.tool_usage, dict) else {}
-    if used := {name: figures for name, figures in tools.items() if _counts(figures)}:
+    if used := _tool_usage(whole):
         kept["tool_usage"] = used
     return kept
 
 
-def _counts(figures: Any) -> bool:
-    return isinstance(figures, dict) and any(isinstance(value, int) and value > 0 for value in figures.values())
+def _tool_usage(whole: WireResponse) -> dict[str, Json]:
+    """Of tools that did anything."""
+    tools = whole.tool_usage if isinstance(whole.tool_usage, dict) else {}
+    return {name: used for name, used in tools.items() if isinstance(used, dict) and any(map(_positive, used.values()))}
+
+
+def _positive(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0

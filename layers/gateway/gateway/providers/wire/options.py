@@ -22,7 +22,7 @@ def plainly(names: frozenset[str]) -> frozenset[str]:
     return frozenset(plain(name) for name in names)
 
 
-RESERVED = frozenset({"model", "messages", "contents", "input", "stream", "stream_options"})
+RESERVED = frozenset({"model", "fallbacks", "messages", "contents", "input", "stream", "stream_options"})
 
 MEASURED = plainly(
     frozenset(
