@@ -2,6 +2,7 @@
 
 subject        what a hook is asked about, whichever operation it is of
 chat_request   a chat request as a subject          chat_reply   a chat reply as one
+chat_names     what of a chat request has to stay as it is          schemas   JSON Schemas as hooks see them
 built_in       the hooks that run in the gateway: masking (personal, iban), deny_list, size, schema
 restored_chunks   what was masked, put back into a stream
 remote         what remote hooks are sent, and what they may answer; media: bytes that stay here meanwhile
