@@ -83,6 +83,7 @@ CLIENT: list[tuple[str, str, dict[str, Any]]] = [
         "messages",
         {"tools": [{"name": "f", "input_schema": {}}, {"type": "bash_20250124", "name": "bash"}]},
     ),
+    ("anthropic", "messages", {"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}}),
     ("google", "generate_content", {"tools": [{"functionDeclarations": [{"name": "f"}]}]}),
     ("bedrock", "converse", {"toolConfig": {"tools": [{"toolSpec": {"name": "f"}}]}}),
     ("bedrock", "converse", {"additionalModelRequestFields": {"tools": [{"type": "bash_20250124", "name": "bash"}]}}),
@@ -97,7 +98,10 @@ def test_tools_that_the_client_runs_are_a_part_of_the_prompt(provider: str, api:
     assert held.cost_nano_usd < 1_000 * 1_000
 
 
+COMPACT = {"edits": [{"type": "clear_tool_uses_20250919"}, {"type": "compact_20260112"}]}
 UNBOUNDED: list[tuple[str, str, dict[str, Any], str]] = [
+    ("anthropic", "messages", {"context_management": COMPACT}, "context_management"),
+    ("anthropic", "messages", {"compaction": {}}, "compaction"),
     ("openai", "responses", {"tools": [{"type": "image_generation"}]}, "tools"),
     ("openai", "responses", {"tools": [{"type": "code_interpreter"}], "max_tool_calls": 0}, "tools"),
     ("openai", "responses", {"tools": [SEARCH, {"type": "file_search"}]}, "tools"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -57,6 +58,8 @@ class AnthropicMessages:
         return frozenset({"text", CONSTRAINED_SCHEMA, ONE_CALL})
 
     def server_work(self, _call: ChatCall, options: Json) -> ServerWork:
+        if unbounded := next(_compacting(options), None):
+            return ServerWork(unbounded=unbounded)
         return SERVER_TOOLS.work(options)
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:
@@ -88,6 +91,20 @@ class AnthropicMessages:
 
     def fail(self, response: HttpResponse, target: Target) -> ProviderFailure:
         return fail_message(response, target.provider)
+
+
+def _compacting(options: Json) -> Iterator[str]:
+    """Members by which Claude reads all once more to sum it up, any number of times; the plain figures leave it out.
+
+    Source: https://platform.claude.com/docs/en/build-with-claude/compaction (2026-11)
+    """
+    if options.get("compaction") is not None:
+        yield "compaction"
+    managed = options.get("context_management")
+    edits = managed.get("edits") if isinstance(managed, dict) else None
+    for edit in edits if isinstance(edits, list) else ():
+        if isinstance(edit, dict) and str(edit.get("type")).startswith("compact"):
+            yield "context_management"
 
 
 def _betas(betas: Any, provider: str) -> list[str]:
