@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import uuid
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,10 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec import structs
 
-from gateway.model.ledger import hold_name
+from gateway.adapters.aws.stored_hold import hold_of, stored
+from gateway.model.ledger import Hold, hold_name
 from gateway.model.record import TERMINAL
 from tests.e2e.conftest import Gateway
 from tests.e2e.contract import check
@@ -148,7 +151,9 @@ def test_a_function_that_is_killed_leaves_no_hold_and_no_gap(customer: Customer)
             rest.extend(lines)
         assert "data: [DONE]" not in rest
     holds = {
-        account_id: [(name, json.loads(text)) for name, text in item.items() if name.startswith("h")]
+        account_id: [
+            (name, hold_of({"B": b64encode(held.value).decode()})) for name, held in item.items() if name[0] == "h"
+        ]
         for account_id, item in customer.accounts().items()
     }
     assert {account_id[0]: len(found) for account_id, found in holds.items()} == {"T": 1, "U": 1}
@@ -162,7 +167,8 @@ def test_a_function_that_is_killed_leaves_no_hold_and_no_gap(customer: Customer)
 
     eventually(swept)
     total = customer.used(1)
-    [(_, (_, _, held_nano_usd, _, _, facts, _))] = holds[f"U#{customer.tenant_id}#0#alice"]
+    [(_, hold)] = holds[f"U#{customer.tenant_id}#0#alice"]
+    held_nano_usd, facts = hold.cost_nano_usd, hold.request or {}
     assert (total["lost"], total["cost_nano_usd"]) == (1, held_nano_usd)
     assert customer.settled_nano_usd() == {"T": held_nano_usd, "U": held_nano_usd}
     assert {item[name] for item in customer.accounts().values() for name in item if name[0] == "n"} == {0}
@@ -194,13 +200,14 @@ def chat_processes(local: Gateway) -> list[int]:
     return found
 
 
-def age(customer: Customer, holds: dict[str, list[tuple[str, Any]]]) -> None:
+def age(customer: Customer, holds: dict[str, list[tuple[str, Hold]]]) -> None:
     """As if the lease had ended an hour ago."""
     an_hour_ago_s = int((datetime.now(UTC) - timedelta(hours=1)).timestamp())
-    for account_id, [(name, (_, *rest))] in holds.items():
+    for account_id, [(name, hold)] in holds.items():
+        aged = stored(structs.replace(hold, until_s=an_hour_ago_s))
         table(customer.local.aws_endpoint_url, "-ledger").update_item(
             Key={"pk": account_id},
             UpdateExpression="SET #hold = :hold",
             ExpressionAttributeNames={"#hold": name},
-            ExpressionAttributeValues={":hold": json.dumps([an_hour_ago_s, *rest])},
+            ExpressionAttributeValues={":hold": b64decode(aged["B"])},
         )
