@@ -160,11 +160,14 @@ def told_name(window: str, mark_nano_usd: int) -> str:
 
 def stale_numbers(reading: Reading, now_s: float) -> list[str]:
     """Numbers of windows that are over, which nobody asks for again; days and months not before holds on them end."""
+    stale = [name for name in reading.numbers if _is_over(name.partition("/")[0], now_s)]
+    if not any(name[0] in "cs" for name in stale):
+        return stale
     held = {window(hold.admitted_s) for hold in reading.holds.values() for window in (day_of, month_of)}
-    return [name for name in reading.numbers if _is_stale(name.partition("/")[0], now_s, held)]
+    return [name for name in stale if name[0] not in "cs" or name.partition("/")[0][1:] not in held]
 
 
-def _is_stale(name: str, now_s: float, held: set[str]) -> bool:
+def _is_over(name: str, now_s: float) -> bool:
     kind, window = name[0], name[1:]
     if kind in "rt":
         return int(window) < minute_of(now_s) - 1
@@ -172,8 +175,6 @@ def _is_stale(name: str, now_s: float, held: set[str]) -> bool:
         seconds, _, number = window.partition(".")
         return int(number) < int(now_s) // int(seconds)
     window = window.partition(".")[0]
-    if kind in "cs" and window in held:
-        return False
     if kind in "acs":
         day_s = 86_400
         oldest = day_of(now_s - DAYS_KEPT * day_s) if len(window) > 7 else month_of(now_s - MONTHS_KEPT * 31 * day_s)

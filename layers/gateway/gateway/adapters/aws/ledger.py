@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
-from gateway.adapters.aws.stored_hold import hold_of, stored
+from gateway.adapters.aws.stored_hold import StoredHolds, stored
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 
@@ -195,6 +195,6 @@ class Update:
 
 def _reading(item: dict[str, Any]) -> Reading:
     numbers = {name: int(value["N"]) for name, value in item.items() if "N" in value and name != _EXPIRY}
-    holds = {name: hold_of(value) for name, value in item.items() if name[0] == _HOLD and "B" in value}
+    holds = StoredHolds({name: value for name, value in item.items() if name[0] == _HOLD and "B" in value})
     shards = item.get(_SHARDS)
     return Reading(numbers, holds, None if shards is None else int(shards["S"]))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -39,6 +40,25 @@ def hold_of(value: dict[str, str]) -> Hold:
     admitted_s, lasts_s, cost_nano_usd, rules, admission, runs, facts = msgspec.msgpack.decode(b64decode(value["B"]))
     request = None if facts is None else _unpacked(facts)
     return Hold(admitted_s + lasts_s, admitted_s, cost_nano_usd, tuple(rules), request, admission, runs)
+
+
+class StoredHolds(Mapping[str, Hold]):
+    """Decoded when it is looked at: who asks for one has got all that run besides."""
+
+    def __init__(self, values: dict[str, dict[str, str]]) -> None:
+        self._values = values
+
+    def __getitem__(self, name: str) -> Hold:
+        return hold_of(self._values[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
 
 
 def _packed(request: dict[str, Any]) -> dict[int | str, Any]:
