@@ -113,8 +113,9 @@ async def _inbound(arrival: Arrival, receive: Receive) -> Inbound:
 
 async def _refuse(error: GatewayError, responder: Responder, arrival: Arrival, exchange: Exchange) -> None:
     """Within a stream as its last event, with what it cost until then; bytes that have begun are broken off."""
-    if exchange.usage_report is not None and exchange.cost_nano_usd != 0:
-        error.note_paid(exchange.usage_report)
+    if exchange.usage_report is not None:
+        error.usage = exchange.usage_report
+        error.retryable &= exchange.cost_nano_usd == 0  # what was paid would be paid again
     if responder.status is None:
         await responder.error(error, limit_headers(exchange.ticket))
         return

@@ -88,10 +88,6 @@ class GatewayError(Exception):
         self.details = details
         self.retry_after_s = retry_after_s
 
-    def note_paid(self, usage: Any) -> None:
-        """The same request would cost the same again, so SDKs are told not to send it by themselves."""
-        self.usage, self.retryable = usage, False
-
     def facts(self) -> dict[str, Any]:
         """Extra members of the wire object that only some classes have."""
         return {}

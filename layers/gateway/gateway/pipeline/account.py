@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from gateway.model.completion import UsageReport
-from gateway.model.errors import HookUnavailable, ReplyBreaksSchema, ResponseBlocked
 from gateway.model.http import Sending
 from gateway.model.money import cost_nano_usd
 from gateway.model.provider_errors import ProviderFailure
@@ -91,13 +90,3 @@ def is_free(error: BaseException | None, sending: Sending, *, has_begun: bool = 
     """
     refused = isinstance(error, ProviderFailure) and error.is_refusal
     return not sending.has_left or (refused and not has_begun)
-
-
-@contextmanager
-def usage_in_the_error(usage: UsageReport | None) -> Iterator[None]:
-    """A reply that is not given is paid all the same."""
-    try:
-        yield
-    except (ReplyBreaksSchema, ResponseBlocked, HookUnavailable) as error:
-        error.usage = usage
-        raise

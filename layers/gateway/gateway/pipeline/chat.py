@@ -13,7 +13,7 @@ from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion, CompletionChunk
 from gateway.model.estimate import estimated_usage
 from gateway.model.tenant import Principal
-from gateway.pipeline.account import Counted, account_interrupted, usage_in_the_error
+from gateway.pipeline.account import Counted, account_interrupted
 from gateway.pipeline.agree import agreed
 from gateway.pipeline.ask import begin
 from gateway.pipeline.at_once import at_once
@@ -91,9 +91,8 @@ async def _chat(planned: ChatPlan, chain: Chain, exchange: Exchange, world: Worl
     with account_interrupted(lambda: Counted(estimated_usage(call, 0)), exchange):
         reply = await whole(call, attempt, world, chain.spare_s)
     usage = account_whole(reply, call, exchange)
-    with usage_in_the_error(usage):
-        said = await chain.after(ChatReply(planned.promise.shaped(reply), planned.route.model_id))
-        planned.promise.check(said.reply)
+    said = await chain.after(ChatReply(planned.promise.shaped(reply), planned.route.model_id))
+    planned.promise.check(said.reply)
     kept = await with_media_kept(said.reply, exchange, world)
     return completion(kept, usage, exchange, world.clock)
 
@@ -116,10 +115,9 @@ async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlan
 async def _by_chat(chosen: ByChat, chain: Chain, exchange: Exchange, world: World) -> Completion | Stream:
     """What is made is kept after the hooks have seen it: of a reply that they block nothing stays."""
     reply = await chosen.planned.made(chain, exchange, world)
-    assert exchange.usage_report is not None  # noqa: S101 - what was made is accounted for
-    with usage_in_the_error(exchange.usage_report):
-        said = await chain.after(ChatReply(reply, exchange.attempts[-1].route.model_id))
+    said = await chain.after(ChatReply(reply, exchange.attempts[-1].route.model_id))
     kept = await with_media_kept(said.reply, exchange, world)
+    assert exchange.usage_report is not None  # noqa: S101 - what was made is accounted for
     made = completion(kept, exchange.usage_report, exchange, world.clock)
     return at_once(made, chosen.asked) if chosen.asked.stream else made
 
@@ -134,6 +132,5 @@ async def _stream(call: ChatCall, promise: Promise, chain: Chain, exchange: Exch
                 if ready := responder.take(hooked.take(responder.read(kept))):
                     yield ready
     usage = responder.account()
-    with usage_in_the_error(usage):
-        rest = responder.take(await hooked.finish())
-        yield [*rest, *responder.finish(usage)]
+    rest = responder.take(await hooked.finish())
+    yield [*rest, *responder.finish(usage)]

@@ -9,7 +9,6 @@ from gateway.hooks.embeddings_reply import EmbeddingsReply
 from gateway.hooks.embeddings_request import EmbeddingsRequest
 from gateway.model.embeddings import EmbeddingList, EmbeddingsCall
 from gateway.model.tenant import Principal
-from gateway.pipeline.account import usage_in_the_error
 from gateway.pipeline.agree import agreed
 from gateway.pipeline.ask import begin
 from gateway.pipeline.demand import demand_at_most
@@ -57,8 +56,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> EmbeddingLi
     attempt = begin(planned.route, exchange, world.clock)
     with account_parts(parts, exchange, usage_of):
         await ask_parts(parts, attempt, world, PARTS_AT_ONCE, check_number, chain.spare_s)
-    with usage_in_the_error(exchange.usage_report):
-        await chain.after(EmbeddingsReply(len(planned.call.inputs), planned.route.model_id))
+    await chain.after(EmbeddingsReply(len(planned.call.inputs), planned.route.model_id))
     return embedding_list(parts, planned.call, exchange, world.clock)
 
 

@@ -10,7 +10,7 @@ from gateway.model.call import MAX_BEGIN_MS
 from gateway.model.provider_errors import ProviderError
 from gateway.model.speech import CONTENT_TYPES, SpeechCall, SpeechChunk
 from gateway.model.usage import TokenUsage
-from gateway.pipeline.account import Counted, account, account_interrupted, usage_in_the_error
+from gateway.pipeline.account import Counted, account, account_interrupted
 from gateway.pipeline.ask import answered, ending
 from gateway.pipeline.contact import contact
 from gateway.pipeline.exchange import Exchange
@@ -45,10 +45,8 @@ class Recording:
                     held.append(piece)
                 else:
                     yield piece
-        assert self._exchange.usage_report is not None  # noqa: S101 - what has ended is accounted for
-        with usage_in_the_error(self._exchange.usage_report):
-            kind = CONTENT_TYPES[self._call.response_format or "mp3"]
-            await self._chain.after(SpeechReply(self._attempt.route.model_id, kind, self._audio_bytes))
+        kind = CONTENT_TYPES[self._call.response_format or "mp3"]
+        await self._chain.after(SpeechReply(self._attempt.route.model_id, kind, self._audio_bytes))
         if held:
             yield b"".join(held)
 

@@ -10,7 +10,7 @@ from gateway.hooks.transcription import TranscriptReply
 from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS
 from gateway.model.http import HttpRequest
 from gateway.model.transcription import Sound, Transcript, TranscriptChunk, TranscriptionCall
-from gateway.pipeline.account import Counted, account, account_interrupted, usage_in_the_error
+from gateway.pipeline.account import Counted, account, account_interrupted
 from gateway.pipeline.ask import answered, ask, ending
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import Exchange
@@ -90,9 +90,7 @@ class Writing:
         timed = self._call.timed
         segments, words = made.segments if "segment" in timed else (), made.words if "word" in timed else ()
         shown = TranscriptReply(replace(made, segments=segments, words=words), self._attempt.route.model_id)
-        assert self._exchange.usage_report is not None  # noqa: S101 - what has ended is accounted for
-        with usage_in_the_error(self._exchange.usage_report):
-            return (await self._chain.after(shown)).transcript
+        return (await self._chain.after(shown)).transcript
 
     def _counted(self) -> Counted:
         """A model does no more than it writes, and time is paid by what was sent."""
