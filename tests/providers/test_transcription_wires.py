@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from gateway.model.catalog import ModelFacts
-from gateway.model.errors import CapabilityNotSupported
+from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderError, ProviderFailure, ProviderRejected
 from gateway.model.transcription import Segment, Sound, Transcript, TranscriptionCall, Word
@@ -153,6 +153,24 @@ def test_options_that_would_lead_around_the_gateway_are_refused(provider: str, o
     with pytest.raises(CapabilityNotSupported) as refused:
         asked(provider, provider_options={provider: {option: "x"}})
     assert refused.value.param == f"provider_options.{provider}.{option}"
+
+
+@pytest.mark.parametrize(
+    ("config", "refusal", "param"),
+    [
+        (None, InvalidRequest, "generationConfig"),
+        ({"maxOutputTokens": 9}, CapabilityNotSupported, "generationConfig.maxOutputTokens"),
+        ({"candidate_count": 8}, CapabilityNotSupported, "generationConfig.candidate_count"),
+        ({"responseModalities": ["AUDIO"]}, CapabilityNotSupported, "generationConfig.responseModalities"),
+    ],
+)
+def test_geminis_configuration_is_judged_member_by_member(config: Any, refusal: Any, param: str) -> None:
+    with pytest.raises(refusal) as refused:
+        asked("google", provider_options={"google": {"generationConfig": config}})
+    assert refused.value.param == f"provider_options.google.{param}"
+    body = json.loads(asked("google", provider_options={"google": {"generationConfig": {"topK": 3}}}).body)
+    assert body["generationConfig"]["topK"] == 3
+    assert body["generationConfig"]["maxOutputTokens"] > 0
 
 
 def read(provider: str, body: Any) -> Transcript:

@@ -21,9 +21,9 @@ from gateway.providers.contract import Target
 from gateway.providers.wire.failures import broke_off
 from gateway.providers.wire.gemini_answer import ANSWER, FINISH_REASONS, Answer, Blob, given
 from gateway.providers.wire.gemini_failures import failure_in, failure_of
+from gateway.providers.wire.gemini_task import RESERVED
 from gateway.providers.wire.options import with_options
 
-RESERVED = frozenset({"model", "contents", "systemInstruction", "tools", "toolConfig", "serviceTier"})
 RESERVED_CONFIG = frozenset({"imageConfig", "responseModalities"})
 """Of `provider_options`: what would lead around what is held for, or make something else than an image."""
 

@@ -23,12 +23,10 @@ from gateway.providers.contract import SpeechParser, Target
 from gateway.providers.wire.failures import broke_off
 from gateway.providers.wire.gemini_answer import ANSWER, Answer, Blob, Figures, given
 from gateway.providers.wire.gemini_failures import failure_in, failure_of
+from gateway.providers.wire.gemini_task import RESERVED
 from gateway.providers.wire.options import with_options
 from gateway.providers.wire.sse import SseDecoder
 
-RESERVED = frozenset(
-    {"model", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "serviceTier"}
-)
 EVENTS = "text/event-stream"
 _RATE = re.compile(r"rate=(\d{4,6})")
 USUAL_RATE_HZ = 24_000
@@ -52,7 +50,7 @@ class GeminiSpeech:
             "maxOutputTokens": call.most_tokens(target.model.max_output_tokens),
         }
         body: Json = {"contents": [{"role": "user", "parts": [{"text": text}]}]}
-        body = with_options(body, call.options_for(target.provider), target.provider, RESERVED)
+        body = with_options(body, call.options_for(target.provider), target.provider, RESERVED | {"generationConfig"})
         model = quote(target.model.id, safe="")
         url = f"{target.base_url}{self.prefix}/models/{model}:streamGenerateContent?alt=sse"
         body = {**body, "generationConfig": config}

@@ -19,11 +19,11 @@ from gateway.model.transcription import Sound, Transcript, TranscriptChunk, Tran
 from gateway.providers.contract import Target, TranscriptParser
 from gateway.providers.wire.gemini_answer import ANSWER, Answer, Figures, given
 from gateway.providers.wire.gemini_failures import failure_in, failure_of
+from gateway.providers.wire.gemini_task import RESERVED
 from gateway.providers.wire.options import with_options
 from gateway.providers.wire.sse import SseDecoder
 
-RESERVED = frozenset({"model", "contents", "systemInstruction", "tools", "toolConfig", "cachedContent", "serviceTier"})
-RESERVED_CONFIG = frozenset({"candidateCount", "maxOutputTokens", "responseModalities"})
+RESERVED_CONFIG = frozenset({"responseModalities"})
 TASK = "Write down what is said in this recording, word for word, and nothing else."
 
 
@@ -38,16 +38,13 @@ class GeminiTranscript:
         config: Json = {"maxOutputTokens": call.most_tokens(sound.duration_ms, len(sound.data), target.model)}
         if call.temperature is not None:
             config["temperature"] = call.temperature
-        options = dict(call.options_for(target.provider))
-        own = options.pop("generationConfig", None)
-        if isinstance(own, dict):
-            config = with_options(config, own, f"{target.provider}.generationConfig", RESERVED_CONFIG)
         blob = {"mimeType": sound.content_type, "data": b64encode(sound.data).decode()}
         contents = [{"role": "user", "parts": [{"inlineData": blob}, {"text": _task(call)}]}]
-        body = with_options({"contents": contents}, options, target.provider, RESERVED | {"generationConfig"})
+        options = call.options_for(target.provider)
+        body = {"contents": contents, "generationConfig": config}
+        body = with_options(body, options, target.provider, RESERVED, RESERVED_CONFIG)
         verb = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
         url = f"{target.base_url}{self.prefix}/models/{quote(target.model.id, safe='')}:{verb}"
-        body = {**body, "generationConfig": config}
         return HttpRequest("POST", url, {"content-type": "application/json"}, msgspec.json.encode(body))
 
     def parse(self, response: HttpResponse, target: Target) -> Transcript:
