@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from gateway.model.call import MAX_BEGIN_MS
+from gateway.pipeline.exchange import ANSWER_S
 from gateway.pipeline.video_look import LEASE_S, LOOK_TIMEOUT_S
 from gateway.pipeline.videos import WAIT_MS
-from gateway.pipeline.watch import ANSWER_S, BEFORE_AND_AFTER_S
+from gateway.pipeline.watch import BEFORE_AND_AFTER_S
 from local.places import REPOSITORY
 from tests.deploy.conftest import Resources, of_type
 

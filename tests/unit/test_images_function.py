@@ -22,8 +22,8 @@ from gateway.model.file import File, StoredFile
 from gateway.model.http import HttpRequest, Sending
 from gateway.model.limits import Allowance, Budget
 from gateway.model.record import UsageRecord
+from gateway.pipeline.exchange import ANSWER_S
 from gateway.pipeline.images_parts import PARTS_AT_ONCE
-from gateway.pipeline.watch import ANSWER_S
 from gateway.ports import World
 from local.simulators.pictures import picture
 from tests.asgi import Answer, call

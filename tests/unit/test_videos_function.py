@@ -366,7 +366,7 @@ async def test_who_waits_for_a_video_that_cannot_be_stored_in_time_is_told_which
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error would have the client begin another one."""
-    monkeypatch.setattr("gateway.pipeline.videos.ANSWER_S", EVERY_S + 0.05)
+    monkeypatch.setattr("gateway.pipeline.exchange.ANSWER_S", EVERY_S + 0.05)
     gateway.provider.looks = [DONE]
     there, gateway.world = gateway.downloads, replace(gateway.world, downloads=Endless(gateway.downloads.there))
     async with asyncio.timeout(5):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.model.call import Call
+from gateway.model.call import MAX_BEGIN_MS, Call
 from gateway.model.completion import UsageReport
 from gateway.model.errors import GatewayError
 from gateway.model.hook import HookRun
@@ -20,6 +20,11 @@ from gateway.model.usage import TokenUsage
 from gateway.pipeline.admit import Ticket
 from gateway.pipeline.route import AnyRoute
 from gateway.providers.contract import RemoteFile
+
+ANSWER_S = MAX_BEGIN_MS / 1000
+"""From its arrival until a request's whole answer begins, whatever is waited for and stored. API Gateway ends a stream
+that has had no byte for 300 s: https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html
+"""
 
 
 @dataclass(slots=True)
@@ -138,6 +143,11 @@ class Exchange:
         """For providers, media, hooks and the client: what the gateway itself cannot help."""
         own = self.media_wait_s + self.hook_wait_s + self.client_wait_s
         return own + sum(attempt.provider_wait_s for attempt in self.attempts)
+
+    @property
+    def answer_by_s(self) -> float:
+        """By the monotonic clock: when the whole answer has to begin."""
+        return self.started_s + ANSWER_S
 
     def latency_ms(self, now_s: float) -> float:
         """Since arrival. `now_s`: of the monotonic clock."""

@@ -16,7 +16,6 @@ from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.generated_media import KeptMedia, keep_media
 from gateway.pipeline.images_parts import ImagesPart
 from gateway.pipeline.report import report
-from gateway.pipeline.watch import ANSWER_S
 from gateway.ports import World
 
 MAX_IMAGE_BYTES = 40 * 1024 * 1024
@@ -98,6 +97,6 @@ async def _stored(images: Sequence[MadeImage], exchange: Exchange, world: World)
     assert exchange.principal is not None  # noqa: S101 - it was admitted
     tenant_id = exchange.principal.tenant.id
     origin = Origin(exchange.attempts[-1].route.model_id, exchange.request_id)
-    left_s = exchange.started_s + ANSWER_S - world.clock.monotonic_s()
+    left_s = exchange.answer_by_s - world.clock.monotonic_s()
     keeping = (keep_media(tenant_id, origin, image.data, image.content_type, world, left_s) for image in images)
     return [*await asyncio.gather(*keeping)]

@@ -32,7 +32,7 @@ from gateway.pipeline.report import report
 from gateway.pipeline.route import SPEECH, Route, resolve
 from gateway.pipeline.speech_check import checked, usage_at_most, usage_of
 from gateway.pipeline.speech_stream import Recording
-from gateway.pipeline.watch import ANSWER_S, lease_s
+from gateway.pipeline.watch import lease_s
 from gateway.ports import World
 from gateway.providers.contract import SpeechWire
 
@@ -130,7 +130,7 @@ async def kept_recording(planned: SpeechPlan, chain: Chain, exchange: Exchange, 
     async with aclosing(Recording(planned.call, MAX_BEGIN_MS, chain, exchange, world).agreed()) as pieces:
         is_wav = planned.call.response_format == "wav"
         media: bytes | AsyncIterator[bytes] = with_sizes(await whole(pieces)) if is_wav else pieces
-        left_s = exchange.started_s + ANSWER_S - world.clock.monotonic_s()
+        left_s = exchange.answer_by_s - world.clock.monotonic_s()
         return await keep_media(tenant_id, origin, media, planned.content_type, world, left_s)
 
 

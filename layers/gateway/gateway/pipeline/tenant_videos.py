@@ -16,11 +16,11 @@ from gateway.model.errors import (
 )
 from gateway.model.file import Link
 from gateway.model.job import LONGEST_S, Job, is_job_id
+from gateway.pipeline.exchange import ANSWER_S
 from gateway.pipeline.video_check import usage_kept
 from gateway.pipeline.video_end import Ending, end, finish
 from gateway.pipeline.video_look import Look, is_on_the_way
 from gateway.pipeline.video_stop import stop
-from gateway.pipeline.watch import ANSWER_S
 from gateway.ports import World
 
 DELETE_TRIES = 5

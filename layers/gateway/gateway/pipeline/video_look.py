@@ -29,11 +29,11 @@ from gateway.model.provider_errors import (
 from gateway.model.usage import TokenUsage
 from gateway.model.video import VideoState
 from gateway.pipeline.contact import Contact, contact
+from gateway.pipeline.exchange import ANSWER_S
 from gateway.pipeline.generated_media import keep_media
 from gateway.pipeline.video_check import usage_kept, usage_of
 from gateway.pipeline.video_download import opened
 from gateway.pipeline.video_end import Ending, attempt_of, end, finish
-from gateway.pipeline.watch import ANSWER_S
 from gateway.ports import World
 
 LOOK_TIMEOUT_S = 20.0

@@ -36,7 +36,7 @@ from gateway.pipeline.video_look import Look
 from gateway.pipeline.video_picture import picture_of
 from gateway.pipeline.video_read import VideoRequest, read_video_request
 from gateway.pipeline.video_stop import stop
-from gateway.pipeline.watch import ANSWER_S, Watch, total_s
+from gateway.pipeline.watch import Watch, total_s
 from gateway.ports import World
 from gateway.providers.contract import VideoWire
 
@@ -44,7 +44,7 @@ ENDPOINT, OPERATION = "/v1/videos", "videos"
 BEGIN_MS = 60_000
 GRACE_S = 300
 WAIT_MS = 210_000
-"""From the arrival of who waits for a video until the last look at it; what is left to ANSWER_S is for storing it."""
+"""From the arrival of who waits for a video until the last look; what is left of the answer's time is to store it."""
 BACK_OFF, MAX_PAUSE_S = 1.5, 20.0
 TAKE_TRIES = 5
 
@@ -81,15 +81,15 @@ async def run(inbound: Inbound, exchange: Exchange, world: World, every_s: float
     attempt = begin(planned.route, exchange, world.clock)
     try:
         with account_interrupted(lambda: Counted(usage_kept(job.facts)), exchange), ending(attempt, world.clock):
-            order, until_s = replace(planned.order, picture=picture), exchange.started_s + ANSWER_S
-            remote_id = await _begun(order, planned, attempt, until_s, world)
+            order = replace(planned.order, picture=picture)
+            remote_id = await _begun(order, planned, attempt, exchange.answer_by_s, world)
     except GatewayError as error:
         await _given_up(job, error, exchange, world)
         raise
     job = await _taken(job, remote_id, exchange, world, every_s)
     if planned.request.call.async_ is not False:
         return job
-    look = Look(await caller_of(inbound.authorization, world), world, every_s, until_s)
+    look = Look(await caller_of(inbound.authorization, world), world, every_s, exchange.answer_by_s)
     return await _waited(job, look, exchange.started_s + total_s(planned.request.call, WAIT_MS))
 
 

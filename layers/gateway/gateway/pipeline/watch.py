@@ -14,10 +14,6 @@ from gateway.ports import World
 
 T = TypeVar("T")
 
-ANSWER_S = MAX_BEGIN_MS / 1000
-"""From its arrival until a request's whole answer begins, whatever is waited for and stored. API Gateway ends a stream
-that has had no byte for 300 s: https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html
-"""
 BEFORE_AND_AFTER_S = 75.0
 """What a request may take besides its attempt: media that have to be fetched, hooks, settling."""
 
