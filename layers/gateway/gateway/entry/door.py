@@ -49,29 +49,52 @@ def inference_app(world: World, *operations: Operation) -> App:
         if scope["type"] == "lifespan":
             return await answer_lifespan(receive, send)
         arrival = Arrival.of(scope)
-        name_the_lines(arrival.ids)
-        responder = Responder(arrival, send)
         operation = by_path.get(scope["path"], operations[0])
-        exchange = _exchange(operation, arrival, world.clock)
-        try:
+        exchange = begun(operation.name, arrival, world.clock)
+
+        async def handle(responder: Responder) -> None:
             _check_route(scope, by_path)
             await operation.answer(await _inbound(arrival, receive), exchange, responder)
-        except GatewayError as error:
-            exchange.error = error
-            await _refuse(error, responder, arrival, exchange)
-        except asyncio.CancelledError:
-            exchange.error = ProviderTimeout("The function's own deadline came first.", phase="total")
-            for observer in exchange.observers:
-                observer.cancel()
-            raise
-        except Exception as defect:  # the last resort: whatever it is, the client gets an answer and the log the place
-            exchange.error = _unforeseen(defect, exchange)
-            await _refuse(exchange.error, responder, arrival, exchange)
-        finally:
-            exchange.status = responder.status
-            await conclude(exchange, world)
+
+        await attend(exchange, arrival, send, handle, world)
 
     return app
+
+
+def begun(operation: str, arrival: Arrival, clock: Clock, *, asks_model: bool = True) -> Exchange:
+    return Exchange(
+        arrival.request_id,
+        operation,
+        started_s=clock.monotonic_s(),
+        trace=arrival.trace,
+        lambda_request_id=arrival.lambda_request_id,
+        arrived_s=clock.now_s(),
+        asks_model=asks_model,
+    )
+
+
+async def attend(
+    exchange: Exchange, arrival: Arrival, send: Send, handle: Callable[[Responder], Awaitable[None]], world: World
+) -> None:
+    """One request that `handle` answers, until it is concluded, whatever becomes of it."""
+    name_the_lines(arrival.ids)
+    responder = Responder(arrival, send)
+    try:
+        await handle(responder)
+    except GatewayError as error:
+        exchange.error = error
+        await _refuse(error, responder, arrival, exchange)
+    except asyncio.CancelledError:
+        exchange.error = ProviderTimeout("The function's own deadline came first.", phase="total")
+        for observer in exchange.observers:
+            observer.cancel()
+        raise
+    except Exception as defect:  # the last resort: whatever it is, the client gets an answer and the log the place
+        exchange.error = _unforeseen(defect, exchange)
+        await _refuse(exchange.error, responder, arrival, exchange)
+    finally:
+        exchange.status = responder.status
+        await conclude(exchange, world)
 
 
 def _unforeseen(defect: Exception, exchange: Exchange) -> GatewayError:
@@ -80,17 +103,6 @@ def _unforeseen(defect: Exception, exchange: Exchange) -> GatewayError:
         return UnreadableBody("The request body is nested too deeply.")
     log_defect(defect, exchange.request_id)
     return InternalError("The gateway failed. Quote the request id when you report this.")
-
-
-def _exchange(operation: Operation, arrival: Arrival, clock: Clock) -> Exchange:
-    return Exchange(
-        arrival.request_id,
-        operation.name,
-        started_s=clock.monotonic_s(),
-        trace=arrival.trace,
-        lambda_request_id=arrival.lambda_request_id,
-        arrived_s=clock.now_s(),
-    )
 
 
 def _check_route(scope: Scope, by_path: dict[str, Operation]) -> None:

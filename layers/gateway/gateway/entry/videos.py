@@ -7,16 +7,14 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 from urllib.parse import parse_qsl
 
-from gateway.adapters.telemetry import log_defect, name_the_lines
-from gateway.entry.door import Operation, inference_app
+from gateway.entry.door import Operation, attend, begun, inference_app
 from gateway.entry.http import App, Arrival, Receive, Responder, Scope, Send
 from gateway.entry.limit_headers import limit_headers
-from gateway.model.errors import GatewayError, InternalError, InvalidRequest, MethodNotAllowed, RouteNotFound
+from gateway.model.errors import InvalidRequest, MethodNotAllowed, RouteNotFound
 from gateway.model.job import Job, is_job_id
 from gateway.model.video import VideoDeleted
 from gateway.pipeline import videos
 from gateway.pipeline.authenticate import attributed, caller_of, usable
-from gateway.pipeline.conclude import conclude
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.tenant_videos import TenantVideos
@@ -46,36 +44,15 @@ def videos_app(world: World, every_s: float = EVERY_S) -> App:
         if scope["type"] == "lifespan" or (scope["path"], scope["method"]) == (ROUTE, "POST"):
             return await creating(scope, receive, send)
         arrival = Arrival.of(scope)
-        name_the_lines(arrival.ids)
-        responder = Responder(arrival, send)
-        exchange = _exchange(arrival, world)
-        try:
+        # It counts in no limit: a video that runs takes a place itself, and looking at it must not need another.
+        exchange = begun("videos", arrival, world.clock, asks_model=False)
+
+        async def handle(responder: Responder) -> None:
             await _handled(scope, arrival, exchange, responder, world, every_s)
-        except GatewayError as error:
-            exchange.error = error
-            await responder.error(error)
-        except Exception as defect:  # the last resort, as where videos are begun
-            log_defect(defect, arrival.request_id)
-            exchange.error = InternalError("The gateway failed. Quote the request id when you report this.")
-            await responder.error(exchange.error)
-        finally:
-            exchange.status = responder.status
-            await conclude(exchange, world)
+
+        await attend(exchange, arrival, send, handle, world)
 
     return app
-
-
-def _exchange(arrival: Arrival, world: World) -> Exchange:
-    """It counts in no limit: a video that runs takes a place itself, and looking at it must not need another."""
-    return Exchange(
-        arrival.request_id,
-        "videos",
-        started_s=world.clock.monotonic_s(),
-        trace=arrival.trace,
-        lambda_request_id=arrival.lambda_request_id,
-        arrived_s=world.clock.now_s(),
-        asks_model=False,
-    )
 
 
 async def _handled(
