@@ -78,6 +78,7 @@ class Package:
             "GATEWAY_TENANTS_TABLE": TABLE,
             "GATEWAY_LEDGER_TABLE": LEDGER,
             "GATEWAY_JOBS_TABLE": "bench-jobs",
+            "GATEWAY_JOB_MACHINE": "arn:aws:states:us-east-1:000000000000:stateMachine:bench-job",
             "GATEWAY_EVENT_BUS": "bench",
             "GATEWAY_RECORDS_QUEUE_URL": f"{aws_url}/queue",
             "GATEWAY_FILES_BUCKET": "bench-files",

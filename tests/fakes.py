@@ -13,7 +13,7 @@ from typing import Any
 from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.adapters.no_tokens import NoTokens
 from gateway.gts.ids import newest_minor, parse
-from gateway.job_ports import JobPage
+from gateway.job_ports import LAST, ExecutionPlace, JobPage
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
@@ -40,7 +40,7 @@ from gateway.model.file import (
 )
 from gateway.model.hook import HookFailed, HookMessage, RemoteHook
 from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
-from gateway.model.job import Job, Status
+from gateway.model.job import Claim, Job, Status
 from gateway.model.provider_errors import ProviderError, ProviderGone
 from gateway.model.record import Told
 from gateway.model.secret import Secret
@@ -72,7 +72,7 @@ class MemoryAccess:
         self.reads += 1
         if self.is_down:
             raise AdmissionUnavailable("API keys cannot be checked at the moment (Unreachable).")
-        found = self.held.get(caller.key_hash)
+        found = self.held.get(caller.key_hash) if caller.token_key is None else self._holder(caller.token_key)
         self.known.pop(caller, None)
         if found is not None:
             user_id = caller.user_id or found.key.user_id
@@ -81,6 +81,15 @@ class MemoryAccess:
             )
             found = self.known[caller] = Principal(key=found.key, tenant=found.tenant, user=user)
         return found
+
+    def _holder(self, key: ApiKey) -> Principal | None:
+        """Of a key that is not stored; tenants and users are those of the ones that are."""
+        tenants = {held.tenant.id: held for held in self.held.values()}
+        held = tenants.get(key.tenant_id)
+        if held is None:
+            return None
+        user = held.user if held.user.id == key.user_id else User(id=key.user_id)
+        return Principal(key=key, tenant=held.tenant, user=user)
 
 
 def key_hash(key: str) -> str:
@@ -331,9 +340,17 @@ class MemoryJobs:
     """Jobs by (tenant id, job id), with when they are due."""
 
     held: dict[tuple[str, str], tuple[Job, int | None]] = field(default_factory=dict)
+    claims: dict[tuple[str, str], Claim] = field(default_factory=dict)
+
+    async def claim(self, tenant_id: str, key_hash: str, claim: Claim, _ends_at_s: int) -> Claim:
+        return self.claims.setdefault((tenant_id, key_hash), claim)
+
+    async def claimed(self, tenant_id: str, key_hash: str) -> Claim | None:
+        return self.claims.get((tenant_id, key_hash))
 
     async def create(self, job: Job, due_at_s: int) -> None:
-        self.held.setdefault((job.tenant_id, job.id), (job, due_at_s))
+        if self.held.setdefault((job.tenant_id, job.id), (job, due_at_s))[0] != job:
+            raise StorageUnavailable("Jobs cannot be stored at the moment.")
 
     async def get(self, tenant_id: str, job_id: str) -> Job:
         if (tenant_id, job_id) not in self.held:
@@ -342,23 +359,73 @@ class MemoryJobs:
 
     async def change(self, job: Job, due_at_s: int | None = None) -> bool:
         last, _ = self.held.get((job.tenant_id, job.id), (None, None))
-        if last is None or last.revision != job.revision - 1:
+        if last is None or last.revision != job.revision - 1 or (last.has_ended and job.status != last.status):
             return last == job
         self.held[job.tenant_id, job.id] = (job, due_at_s)
         return True
 
-    async def page(self, tenant_id: str, limit: int, after: str | None, status: Status | None) -> JobPage:
+    async def page(
+        self, tenant_id: str, limit: int, after: str | None, status: Status | None, until: str = LAST
+    ) -> JobPage:
         jobs = [
             job
             for (owner, job_id), (job, _) in sorted(self.held.items())
-            if owner == tenant_id and job_id > (after or "") and status in (None, job.status)
+            if owner == tenant_id and (after or "") < job_id <= until and status in (None, job.status)
         ]
         return JobPage(jobs[:limit], has_more=len(jobs) > limit)
 
     async def due(self, now_s: float) -> AsyncIterator[Job]:
         for job, due_at_s in list(self.held.values()):
-            if due_at_s is not None and due_at_s <= now_s and not job.has_ended:
+            if due_at_s is not None and due_at_s <= now_s:
                 yield job
+
+
+@dataclass
+class MemoryPayloads:
+    """Bodies by job id; one that is `broken` keeps and finds nothing."""
+
+    held: dict[str, bytes] = field(default_factory=dict)
+    is_broken: bool = False
+
+    async def put(self, job: Job, body: bytes) -> None:
+        self._check()
+        self.held[job.id] = body
+
+    async def get(self, job: Job) -> bytes:
+        self._check()
+        return self.held[job.id]
+
+    async def drop(self, job: Job) -> None:
+        self._check()
+        self.held.pop(job.id, None)
+
+    def _check(self) -> None:
+        if self.is_broken:
+            raise StorageUnavailable("The job's request cannot be stored or read at the moment.")
+
+
+@dataclass
+class ListExecutions:
+    """`started`: jobs by id, whether their execution still runs. `owners`: their tenants."""
+
+    started: dict[str, bool] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    is_throttled: bool = False
+
+    async def start(self, job: Job) -> bool:
+        if self.is_throttled:
+            raise StorageUnavailable("The job cannot be started at the moment.")
+        self.owners[job.id] = job.tenant_id
+        return self.started.setdefault(job.id, True)
+
+    async def is_running(self, job: Job) -> bool:
+        return self.started.get(job.id, False)
+
+    async def tenant_of(self, job_id: str) -> str | None:
+        return self.owners.get(job_id)
+
+    def place(self, job_id: str) -> ExecutionPlace:
+        return ExecutionPlace(f"arn:aws:states:eu-central-1:1:execution:job:{job_id}", "https://console.example/")
 
 
 @dataclass
@@ -413,6 +480,8 @@ def world_of(outbound: ScriptedOutbound, access: MemoryAccess, catalog: MemoryCa
         fetcher=FixedFetcher(),
         downloads=FixedDownloads(),
         jobs=MemoryJobs(),
+        payloads=MemoryPayloads(),
+        executions=ListExecutions(),
         types=MemoryTypes(),
         hooks=ScriptedHooks(),
         records=ListRecords(),

@@ -62,6 +62,8 @@ def translate(template: dict[str, Any]) -> Translate:
                 resource["Properties"]["ContentUri"] = {**_DEFAULTS, **(artifacts or {})}[name]
             if resource["Type"] == "AWS::Serverless::Function":
                 resource["Properties"]["CodeUri"] = f"s3://artifacts/{name}"
+            if resource["Type"] == "AWS::Serverless::StateMachine":
+                resource["Properties"]["DefinitionUri"] = f"s3://artifacts/{name}"
         request = json.dumps({"template": packed, "parameters": parameters or {}})
         done = subprocess.run(  # noqa: S603 - SAM's own environment, made above
             [str(venvs.SAM.python), str(Path(__file__).with_name("translate.py"))],

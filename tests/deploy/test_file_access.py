@@ -17,6 +17,7 @@ import pytest
 from gateway.adapters.aws.fetcher import LambdaMediaFetcher
 from gateway.adapters.aws.files import S3Files
 from gateway.adapters.aws.multipart import PART_BYTES
+from gateway.adapters.aws.payloads import S3Payloads
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.guarded_fetch.fetch import Fetched
 from gateway.entry.media_fetch import MediaFetch
@@ -27,6 +28,7 @@ from gateway.model.http import HttpRequest, HttpResponse
 from tests.deploy.conftest import Resources, of_type
 from tests.deploy.test_template import statements
 from tests.fakes import ManualClock
+from tests.ports.test_jobs import job
 
 Access = tuple[str, str]
 """An action, and the first part of the keys that it is for; "" for the bucket itself."""
@@ -141,6 +143,18 @@ async def manage(bucket: WatchedBucket) -> None:
     await files.head("acme", mine.id)
 
 
+async def keep_request(bucket: WatchedBucket) -> None:
+    await S3Payloads(bucket).put(job(), b"{}")
+
+
+async def drop_request(bucket: WatchedBucket) -> None:
+    await S3Payloads(bucket).drop(job())
+
+
+async def take_request(bucket: WatchedBucket) -> None:
+    await S3Payloads(bucket).get(job())
+
+
 class Internet:
     async def fetch(self, *_: object) -> Fetched:
         return Fetched("image/png", "0", b"a")
@@ -154,11 +168,17 @@ async def put_fetched(bucket: WatchedBucket) -> None:
 
 
 USED: dict[str, tuple[Callable[[WatchedBucket], Awaitable[None]], ...]] = {
-    "ChatRole": (read, measure, read_fetched, keep),
-    "ImagesRole": (read_fetched, keep),
-    "SpeechRole": (keep_stream,),
-    "TranscriptionsRole": (read, measure, read_fetched),
-    "VideosRole": (read, read_fetched, keep_stream, find_made, delete_made),
+    "ChatRole": (read, measure, read_fetched, keep, keep_request),
+    "EmbeddingsRole": (keep_request,),
+    "ImagesRole": (read_fetched, keep, keep_request),
+    "SpeechRole": (keep_stream, keep_request),
+    "TranscriptionsRole": (read, measure, read_fetched, keep_request),
+    "VideosRole": (read, read_fetched, keep_stream, find_made, delete_made, keep_request),
+    "JobsRole": (measure, find_made, keep_request, drop_request),
+    "JobTaskRole": (
+        *(read, measure, read_fetched, keep, keep_stream, find_made, delete_made),
+        *(take_request, drop_request),
+    ),
     "FilesRole": (manage,),
     "MediaFetchRole": (put_fetched,),
 }

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.model.call import MAX_BEGIN_MS
-from gateway.pipeline.exchange import ANSWER_S
+from gateway.model.call import MAX_BEGIN_MS, MAX_JOB_MS
+from gateway.pipeline.exchange import ANSWER_S, RESULT_S
 from gateway.pipeline.video_look import LEASE_S, LOOK_TIMEOUT_S
 from gateway.pipeline.videos import WAIT_MS
 from gateway.pipeline.watch import BEFORE_AND_AFTER_S
@@ -19,9 +19,11 @@ from tests.deploy.conftest import Resources, of_type
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 TENANTS = {"dynamodb:GetItem", "dynamodb:BatchGetItem"}
 METERED = {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
+ACCEPTS_JOBS = {"dynamodb:PutItem", "s3:PutObject", "kms:GenerateDataKey", "states:StartExecution"}
 ALLOWED = {
     "ChatRole": LOGS
     | TENANTS
+    | ACCEPTS_JOBS
     | {"dynamodb:Query", "secretsmanager:GetSecretValue", "kms:Decrypt"}
     | {"s3:GetObject", "s3:ListBucket", "lambda:InvokeFunction"}  # media: files, and what was fetched
     | {"s3:PutObject", "s3:PutObjectTagging", "kms:GenerateDataKey"}  # media that a model made
@@ -30,11 +32,13 @@ ALLOWED = {
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # the ledger; what is told, and where else
     "EmbeddingsRole": LOGS
     | TENANTS
+    | ACCEPTS_JOBS
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "bedrock:InvokeModel"}
     | {"lambda:InvokeFunction", "bedrock:ApplyGuardrail"}  # hooks
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
     "ImagesRole": LOGS
     | TENANTS
+    | ACCEPTS_JOBS
     | {
         "secretsmanager:GetSecretValue",
         "kms:Decrypt",
@@ -46,6 +50,7 @@ ALLOWED = {
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
     "VideosRole": LOGS
     | TENANTS
+    | ACCEPTS_JOBS
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "bedrock:ApplyGuardrail"}
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}  # as chat
     | {"dynamodb:PutItem", "dynamodb:Query"}  # jobs
@@ -53,15 +58,38 @@ ALLOWED = {
     | {"s3:AbortMultipartUpload", "lambda:InvokeFunction"},  # of one that broke off; pictures to begin with
     "SpeechRole": LOGS
     | TENANTS
+    | ACCEPTS_JOBS
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "bedrock:ApplyGuardrail"}
     | {"s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"}  # kept and linked
     | {"lambda:InvokeFunction"}  # hooks
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
     "TranscriptionsRole": LOGS
     | TENANTS
+    | ACCEPTS_JOBS
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "bedrock:ApplyGuardrail"}
     | {"s3:GetObject", "s3:ListBucket", "lambda:InvokeFunction"}  # recordings, fetched and hooks
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
+    "JobsRole": LOGS
+    | TENANTS
+    | ACCEPTS_JOBS
+    | {"dynamodb:Query", "dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
+    | {"s3:GetObject", "s3:ListBucket", "s3:DeleteObject"}  # links to results; requests of cancelled jobs
+    | {"secretsmanager:GetSecretValue", "kms:Decrypt"},  # to stop a provider
+    "JobTaskRole": LOGS
+    | TENANTS
+    | {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
+    | {"states:StartExecution", "states:DescribeExecution"}  # the sweep
+    | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "lambda:InvokeFunction"}
+    | {
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:PutObject",
+        "s3:PutObjectTagging",
+        "s3:AbortMultipartUpload",
+        "s3:DeleteObject",
+    }
+    | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "bedrock:ApplyGuardrail"},
+    "JobMachineRole": {"lambda:InvokeFunction"},
     "ModelsRole": LOGS | TENANTS | METERED | {"kms:Decrypt"},
     "FilesRole": LOGS
     | TENANTS
@@ -88,6 +116,7 @@ ALLOWED = {
     | TENANTS
     | {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"}  # a tenant, all of it
     | {"dynamodb:UpdateItem"}  # the ledger, when a tenant is spread over more or fewer accounts
+    | {"states:DescribeExecution"}  # where a job is carried on
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "events:PutEvents", "sqs:SendMessage"},
     "TypesRole": LOGS
     | TENANTS
@@ -100,6 +129,7 @@ ALLOWED = {
 BELOW = (
     *("/usage/*", "/audit/*", "/alerts/*"),
     *("/providers/*", "/files/*", "/pending/*", "/uploads/*", "/idempotency/*", "/fetched/*"),
+    *("/jobs/*", ":execution:${AWS::StackName}-job:*"),
     *(":function:gateway-hook-*", "/hooks/*", ":guardrail/*"),
     *(":foundation-model/*", ":inference-profile/*", ":application-inference-profile/*"),
 )
@@ -140,6 +170,10 @@ def test_embeddings_may_be_larger_than_a_buffered_answer(deployed: Resources) ->
     assert deployed["EmbeddingsFunction"]["Properties"]["Timeout"] == MAX_BEGIN_MS / 1000 + BEFORE_AND_AFTER_S
 
 
+def test_a_job_has_its_result_before_lambda_kills_its_worker(deployed: Resources) -> None:
+    assert MAX_JOB_MS / 1000 < RESULT_S <= deployed["JobTaskFunction"]["Properties"]["Timeout"] - 30
+
+
 def test_a_video_is_answered_before_api_gateway_gives_up_and_lambda_kills(deployed: Resources) -> None:
     """300 s without a byte: https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html"""
     assert ANSWER_S <= 300 - 15
@@ -161,6 +195,9 @@ def test_the_routes_are_the_published_ones(deployed: Resources) -> None:
         "/v1/videos": ["get", "post"],
         "/v1/videos/{id}": ["delete", "get"],
         "/v1/videos/{id}/content": ["get"],
+        "/v1/jobs": ["get", "post"],
+        "/v1/jobs/{id}": ["delete", "get"],
+        "/v1/jobs/{id}/cancel": ["post"],
         "/v1/audio/speech": ["post"],
         "/v1/audio/transcriptions": ["post"],
         "/v1/models": ["get"],
@@ -206,7 +243,7 @@ def test_inference_may_invoke_hooks_and_chat_the_media_fetcher_too(deployed: Res
 def test_every_function_has_a_role_of_its_own(deployed: Resources) -> None:
     functions = of_type(deployed, "AWS::Lambda::Function")
     roles = [function["Properties"]["Role"]["Fn::GetAtt"][0] for function in functions.values()]
-    assert sorted(roles) == sorted(ALLOWED)
+    assert sorted([*roles, "JobMachineRole"]) == sorted(ALLOWED)
 
 
 def test_no_statement_is_about_every_resource(deployed: Resources) -> None:
@@ -256,6 +293,7 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_FETCH_EXCEPTIONS",
             "GATEWAY_FILES_BUCKET",
             "GATEWAY_JOBS_TABLE",
+            "GATEWAY_JOB_MACHINE",
             "GATEWAY_LEDGER_TABLE",
             "GATEWAY_LOCAL_ENDPOINT",
             "GATEWAY_LOG_LEVEL",

@@ -36,26 +36,33 @@ def check(schema: str, value: Any) -> None:
     assert not violations, violations
 
 
+_REPLIES = {
+    r"/chat/completions": "ChatCompletion",
+    r"/embeddings": "EmbeddingList",
+    r"/images/generations": "ImageList",
+    r"/models": "ModelList",
+    r"/models/.+": "Model",
+    r"/jobs": "JobList",
+    r"/jobs/[^/]+(?:/cancel)?": "Job",
+}
+
+
 def check_answer(path: str, status: int, content_type: str, body: bytes) -> None:
     """Any answer of the gateway: an error has the one envelope, a reply the schema of its route."""
     if status >= 400:
         check("ErrorEnvelope", json.loads(body))
+    elif status == 202:
+        check("Job", json.loads(body))
     elif path.endswith("/audio/speech"):
         check_speech(content_type, body)
     elif path.endswith("/audio/transcriptions"):
         check_transcript(content_type, body)
     elif content_type.startswith("text/event-stream"):
         check_stream(body)
-    elif path.endswith("/chat/completions"):
-        check("ChatCompletion", json.loads(body))
-    elif path.endswith("/embeddings"):
-        check("EmbeddingList", json.loads(body))
-    elif path.endswith("/images/generations"):
-        check("ImageList", json.loads(body))
-    elif path.endswith("/models"):
-        check("ModelList", json.loads(body))
-    elif "/models/" in path:
-        check("Model", json.loads(body))
+    else:
+        for route, schema in _REPLIES.items():
+            if re.fullmatch(f"(?:/v1)?{route}", path):
+                check(schema, json.loads(body))
 
 
 def check_admin_answer(method: str, target: str, status: int, answer: Any) -> None:

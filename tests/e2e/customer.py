@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
@@ -37,6 +38,23 @@ def aws(local: Gateway, service: str) -> Any:
         aws_access_key_id="test",
         aws_secret_access_key="test",  # noqa: S106 - the local stack takes any
     )
+
+
+def processes_of(local: Gateway, function: str) -> list[int]:
+    """Of a function of this stack, which this test run started."""
+    name, endpoint = f"AWS_LAMBDA_FUNCTION_NAME=llm-gateway-{function}", f"AWS_ENDPOINT_URL={local.aws_endpoint_url}"
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            environment = (folder / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue  # somebody else's, or gone
+        if {name.encode(), endpoint.encode()} <= set(environment):
+            found.append(int(folder.name))
+    assert found
+    return found
 
 
 def queue_url(local: Gateway) -> str:

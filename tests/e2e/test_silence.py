@@ -25,6 +25,7 @@ from tests.e2e.tenants import put_key
 pytestmark = pytest.mark.stack
 FUNCTIONS = {
     *("chat", "embeddings", "images", "videos", "speech", "transcriptions", "models", "files", "media-fetch", "types"),
+    *("jobs", "job-task"),
     *("records", "sweep", "usage", "admin"),
 }
 SIGNED = re.compile(r"X-Amz-Signature=([0-9a-f]{64})")
@@ -136,6 +137,17 @@ class Whisper:
     def _has_ended(self, video: str) -> bool | None:
         return True if self.ask("GET", f"/videos/{video}").json()["status"] in ("completed", "failed") else None
 
+    def jobs(self) -> None:
+        for switch in ("", "[[status=500]]"):
+            body = {"model": "openai/text-embedding-3-small", "input": f"{switch} {self.secret}"}
+            job = self.ask("POST", "/jobs", json={"endpoint": "/v1/embeddings", "body": body}).json()["id"]
+            eventually(lambda job=job: self._has_run(job))  # type: ignore[misc]
+        self.ask("GET", f"/jobs/{self.secret}")
+        self.ask("DELETE", f"/jobs/{job}")
+
+    def _has_run(self, job: str) -> bool | None:
+        return True if self.ask("GET", f"/jobs/{job}").json()["status"] in ("completed", "failed") else None
+
     def files_and_types(self) -> None:
         form = {"file": (f"{self.secret}.txt", self.secret.encode())}
         file = self.ask("POST", "/files", files=form, data={"purpose": "user_data"}).json()["id"]
@@ -177,6 +189,7 @@ def test_no_prompt_reply_or_key_is_logged(local: Gateway, http: httpx.Client, ad
     whisper = Whisper(local, http, admin)
     whisper.chats()
     whisper.media()
+    whisper.jobs()
     whisper.files_and_types()
     whisper.hooks()
     issued = whisper.administration()

@@ -12,7 +12,6 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,7 +23,7 @@ from gateway.model.ledger import Hold, hold_name
 from gateway.model.record import TERMINAL
 from tests.e2e.conftest import Gateway
 from tests.e2e.contract import check
-from tests.e2e.customer import Customer, aws, eventually, queue_url, sweep, waiting
+from tests.e2e.customer import Customer, aws, eventually, processes_of, queue_url, sweep, waiting
 from tests.e2e.tenants import put_key, put_tenant, table
 
 MODELS = ["openai/gpt-4o-mini", "anthropic/claude-haiku-4-5", "google/gemini-2.5-flash", "ollama/llama3.2"]
@@ -144,7 +143,7 @@ def test_a_function_that_is_killed_leaves_no_hold_and_no_gap(customer: Customer)
     with customer.http.stream("POST", "/chat/completions", json=body) as answer:
         lines = answer.iter_lines()
         assert next(lines).startswith("data: ")
-        for pid in chat_processes(customer.local):
+        for pid in processes_of(customer.local, "chat"):
             os.kill(pid, signal.SIGKILL)
         rest: list[str] = []
         with suppress(httpx.HTTPError):
@@ -181,23 +180,6 @@ def test_a_function_that_is_killed_leaves_no_hold_and_no_gap(customer: Customer)
     found = customer.http.get(f"/usage/requests/{facts['request_id']}").json()
     check("RequestUsage", found)
     assert (found["status"], found["cost_nano_usd"]) == ("lost", held_nano_usd)
-
-
-def chat_processes(local: Gateway) -> list[int]:
-    """Of this stack, which this test run started."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            environment = (folder / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue  # somebody else's, or gone
-        wanted = {b"AWS_LAMBDA_FUNCTION_NAME=llm-gateway-chat", f"AWS_ENDPOINT_URL={local.aws_endpoint_url}".encode()}
-        if wanted <= set(environment):
-            found.append(int(folder.name))
-    assert found
-    return found
 
 
 def age(customer: Customer, holds: dict[str, list[tuple[str, Hold]]]) -> None:

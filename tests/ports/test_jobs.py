@@ -14,7 +14,7 @@ from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.jobs import DynamoJobs
 from gateway.job_ports import Jobs
 from gateway.model.errors import JobNotFound, StorageUnavailable
-from gateway.model.job import Job, JobResult, RemoteWork, is_job_id, new_job_id
+from gateway.model.job import Claim, Job, JobResult, RemoteWork, is_job_id, new_job_id, oldest_id
 from tests.fakes import MemoryJobs
 from tests.ports.conftest import REGION
 
@@ -106,6 +106,17 @@ async def test_what_was_cancelled_never_becomes_completed(jobs: Jobs) -> None:
     assert await jobs.get("acme", made.id) == cancelled
 
 
+async def test_nothing_leaves_an_end(jobs: Jobs) -> None:
+    made = job()
+    await jobs.create(made, NOW_S)
+    cancelled = made.ended("cancelled", NOW_S, 60)
+    await jobs.change(cancelled)
+    for revived in (cancelled.changed(status="running"), cancelled.changed(status="completed")):
+        assert not await jobs.change(revived, NOW_S)
+    assert await jobs.get("acme", made.id) == cancelled
+    assert await jobs.change(cancelled.changed(held=None), NOW_S)
+
+
 async def test_of_many_who_end_a_job_one_does(jobs: Jobs) -> None:
     made = job()
     await jobs.create(made, NOW_S)
@@ -136,6 +147,35 @@ async def test_pages_go_from_new_to_old_and_by_status(jobs: Jobs) -> None:
     assert [each.request_id for each in running.jobs] == ["req_2"]
 
 
+async def test_a_page_ends_where_nothing_older_is_asked_for(jobs: Jobs) -> None:
+    for number in range(5):
+        await jobs.create(job(number), NOW_S)
+    page = await jobs.page("acme", 10, None, None, oldest_id(NOW_S + 2, "job"))
+    assert [each.request_id for each in page.jobs] == ["req_4", "req_3", "req_2"]
+    assert not page.has_more
+    for nothing in (("video_", "~"), (job(1).id, oldest_id(NOW_S + 2, "job"))):
+        after, until = nothing
+        assert (await jobs.page("acme", 10, after, None, until)).jobs == []
+
+
+async def test_a_page_reads_no_more_than_it_gives(
+    dynamodb_api: AwsApi, jobs_table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, call, read = DynamoJobs(dynamodb_api, jobs_table), dynamodb_api.call, 0
+    for number in range(30):
+        await jobs.create(job(number), NOW_S)
+
+    async def counted(operation: str, request: dict[str, Any], timeout_s: float, **rest: Any) -> dict[str, Any]:
+        nonlocal read
+        answer = await call(operation, request, timeout_s, **rest)
+        read += answer["ScannedCount"]
+        return answer
+
+    monkeypatch.setattr(dynamodb_api, "call", counted)
+    assert len((await jobs.page("acme", 5, None, None)).jobs) == 5
+    assert read == 6
+
+
 async def test_jobs_are_due_until_they_end(jobs: Jobs) -> None:
     early, late = job(1), job(2)
     await jobs.create(early, NOW_S + 10)
@@ -146,6 +186,19 @@ async def test_jobs_are_due_until_they_end(jobs: Jobs) -> None:
     assert await due(jobs, NOW_S + 10) == {early.id, late.id}
     await jobs.change(early.ended("failed", NOW_S, 60))
     assert await due(jobs, NOW_S + 1_000) == {late.id}
+
+
+async def test_no_shard_is_always_the_last_one(dynamodb_api: AwsApi, jobs_table: str) -> None:
+    """A sweep sees to so many, and has to come to all of them in time."""
+    jobs = DynamoJobs(dynamodb_api, jobs_table)
+    for number in range(20):
+        await jobs.create(job(number), NOW_S)
+    firsts = set()
+    for _ in range(12):
+        found = [each.id async for each in jobs.due(NOW_S)]
+        assert len(set(found)) == 20
+        firsts.add(found[0])
+    assert len(firsts) > 1
 
 
 async def test_an_answer_that_was_lost_is_found_again(
@@ -178,3 +231,25 @@ def test_ids_sort_from_new_to_old_and_know_themselves() -> None:
     assert sorted(ids, reverse=True) == ids
     assert all(is_job_id(job_id) for job_id in ids)
     assert not is_job_id("job_") and not is_job_id("../x")
+
+
+async def test_an_idempotency_key_stands_for_the_first_who_came_with_it(jobs: Jobs) -> None:
+    first, second = (Claim(job_id=job(number).id, request_hash="a") for number in (1, 2))
+    assert await jobs.claimed("acme", "k") is None
+    assert await jobs.claim("acme", "k", first, NOW_S + 60) == first
+    assert (await jobs.claimed("acme", "k"), await jobs.claimed("other", "k")) == (first, None)
+    assert await jobs.claim("acme", "k", second, NOW_S + 60) == first
+    assert await jobs.claim("other", "k", second, NOW_S + 60) == second
+    made = job()
+    await jobs.create(made, NOW_S)
+    assert [one.id for one in (await jobs.page("acme", 10, None, None)).jobs] == [made.id]
+
+
+async def test_an_end_that_is_yet_to_be_told_is_due(jobs: Jobs) -> None:
+    made = job()
+    await jobs.create(made, NOW_S)
+    ended = made.ended("completed", NOW_S, 60)
+    await jobs.change(ended, NOW_S + 30)
+    assert (await due(jobs, NOW_S + 29), await due(jobs, NOW_S + 30)) == (set(), {made.id})
+    await jobs.change(ended.changed())
+    assert await due(jobs, NOW_S + 1_000) == set()

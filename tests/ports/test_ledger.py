@@ -112,6 +112,18 @@ async def test_what_does_not_fit_any_more_is_held_as_it_was(ledger: Ledger) -> N
     assert await ledger.enlarge(tight, "h1", HOLD, LARGER) == Reserved(False, before)
 
 
+async def test_a_hold_is_prolonged_as_it_is_read_and_nothing_is_added(ledger: Ledger) -> None:
+    facts = {"request_id": "req_1", "arrived_s": 1790000000.25, "model": "openai/gpt"}
+    before = (await ledger.reserve(account(), "h1", msgspec.structs.replace(HOLD, request=facts))).reading
+    found = (await ledger.read("T#acme#0")).holds["h1"]
+    longer = msgspec.structs.replace(found, until_s=found.until_s + 86_400)
+    for _ in range(2):
+        prolonged = await ledger.enlarge(Account("T#acme#0", "tenant", ()), "h1", found, longer)
+        assert prolonged == Reserved(True, Reading(before.numbers, {"h1": longer}))
+    gone = await ledger.enlarge(Account("T#acme#0", "tenant", ()), "h2", found, longer)
+    assert (gone.is_held, dict(gone.reading.holds)) == (False, {"h1": longer})
+
+
 async def test_only_the_hold_that_is_meant_is_enlarged(ledger: Ledger) -> None:
     other = msgspec.structs.replace(HOLD, cost_nano_usd=71)
     before = (await ledger.reserve(account(), "h1", HOLD)).reading

@@ -224,7 +224,6 @@ async def test_numbers_are_made_where_the_provider_sends_base64(gateway: Gateway
         ({"input": "a", "dimensions": 0}, "validation_error", "dimensions"),
         ({"input": "a", "encoding_format": "hex"}, "validation_error", "encoding_format"),
         ({"input": "a", "stream": True}, "validation_error", "stream"),
-        ({"input": "a", "async": True}, "capability_not_supported", "async"),
         ({"input": "a", "metadata": {"team": "x"}}, "capability_not_supported", "metadata"),
         ({"input": "a", "metadata": {"conversation_id": "a b"}}, "validation_error", "metadata.conversation_id"),
         ({"input": "a", "provider_options": {"openai": {"input": "b"}}}, "capability_not_supported", None),

@@ -24,6 +24,7 @@ from gateway.model.limits import Allowance, Budget
 from gateway.model.record import UsageRecord
 from gateway.pipeline.exchange import ANSWER_S
 from gateway.pipeline.images_parts import PARTS_AT_ONCE
+from gateway.pipeline.job_work import ask
 from gateway.ports import World
 from local.simulators.pictures import picture
 from tests.asgi import Answer, call
@@ -253,7 +254,6 @@ async def test_any_size_within_the_models_bounds(gateway: Gateway, size: str) ->
         ({"stream": True}, "capability_not_supported", "stream"),
         ({"partial_images": 2}, "capability_not_supported", "partial_images"),
         ({"style": "vivid"}, "validation_error", "style"),
-        ({"async": True}, "capability_not_supported", "async"),
         ({"metadata": {"team": "x"}}, "capability_not_supported", "metadata.team"),
         ({"provider_options": {"openai": {"size": "1x1"}}}, "capability_not_supported", "provider_options.openai.size"),
         ({"model": "openai/speaker"}, "capability_not_supported", "model"),
@@ -543,6 +543,26 @@ async def test_storing_ends_by_the_deadline_of_the_answer(gateway: Gateway) -> N
         answer = await gateway.paint()
     assert (answer.status, answer.json["error"]["code"]) == (503, "storage_unavailable")
     assert [record.cost_nano_usd for record in gateway.usage] == [4 * 5_000 + 100 * 40_000]
+
+
+async def test_a_job_that_waited_and_took_its_time_is_stored_all_the_same(gateway: Gateway) -> None:
+    clock = gateway.world.clock
+    assert isinstance(clock, ManualClock)
+
+    class Slow(MemoryFiles):
+        async def put(self, tenant_id: str, file: File, data: bytes) -> None:
+            await asyncio.sleep(0.01)  # lets a deadline that has come strike
+            await super().put(tenant_id, file, data)
+
+    def slowly(body: Any) -> Whole:
+        clock.running_s += ANSWER_S
+        return openai_says(body)
+
+    gateway.world, gateway.provider.say = replace(gateway.world, files=Slow(clock)), slowly
+    accepted = await gateway.paint(**{"async": True})
+    clock.unix_s, clock.running_s = clock.unix_s + 3_600, clock.running_s + 3_600
+    job = await ask(await gateway.world.jobs.get("acme", accepted.json["id"]), gateway.world)
+    assert (job.status, job.error) == ("completed", None)
 
 
 async def test_a_provider_is_waited_for_until_there_is_just_time_to_store(

@@ -108,7 +108,6 @@ def test_a_charset_does_not_matter() -> None:
 @pytest.mark.parametrize(
     ("changes", "param"),
     [
-        ({"async": True}, "async"),
         ({"fallback": {"models": ["a/b"]}}, "fallback"),
     ],
 )

@@ -18,8 +18,10 @@ from gateway.model.errors import StorageUnavailable
 from gateway.model.limits import Allowance, Budget
 from gateway.model.provider_errors import ProviderError
 from gateway.model.wav import wav_header, with_sizes
+from gateway.pipeline.job_work import ask
 from tests.asgi import Answer, call
 from tests.fakes import (
+    ManualClock,
     MemoryAccess,
     MemoryCatalog,
     world_of,
@@ -168,7 +170,7 @@ async def test_tokens_are_estimated_in_the_header_and_exact_in_the_books(gateway
         ({"provider_options": {"openai": {"voice": "x"}}}, "capability_not_supported", "provider_options.openai.voice"),
         ({"model": "openai/gpt"}, "capability_not_supported", "model"),
         ({"model": "openai/nope"}, "model_not_found", "model"),
-        ({"async": True}, "capability_not_supported", "async"),
+        ({"async": True, "stream_format": "sse"}, "validation_error", "async"),
         ({"pitch": 1}, "validation_error", "pitch"),
     ],
 )
@@ -264,6 +266,27 @@ async def test_an_answer_begins_before_its_connection_is_dropped(
     answer = await gateway.speak("application/json")
     assert (answer.status, answer.json["error"]["code"]) == (503, "storage_unavailable")
     assert answer.headers["x-should-retry"] == "false"
+
+
+async def test_a_job_that_waited_and_took_its_time_is_stored_all_the_same(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted = await gateway.speak("application/json", **{"async": True})
+    clock, put_stream = gateway.world.clock, gateway.files.put_stream
+    assert isinstance(clock, ManualClock)
+
+    async def pass_(seconds: float) -> None:
+        clock.unix_s, clock.running_s = clock.unix_s + seconds, clock.running_s + seconds
+        await asyncio.sleep(0.01)  # lets a deadline that has come strike
+
+    async def slowly(*given: Any) -> int:
+        await pass_(MAX_BEGIN_MS / 1000)
+        return await put_stream(*given)
+
+    monkeypatch.setattr(gateway.files, "put_stream", slowly)
+    await pass_(3_600)
+    job = await ask(await gateway.world.jobs.get("acme", accepted.json["id"]), gateway.world)
+    assert (job.status, job.error) == ("completed", None)
 
 
 async def test_a_recording_that_cannot_be_stored_is_paid_all_the_same(

@@ -69,6 +69,7 @@ JOB_FIELDS = {
     *(f"gateway.sweep.{name}" for name in ("settled", "released", "lost", "failed")),
 }
 TROUBLE_FACTS = {
+    "job_id",
     *("request_id", "reason", "provider", "files", "code", "pk", "sk", "events", "detail_type", "detail"),
     *(
         "id",

@@ -479,7 +479,7 @@ def form(fields: dict[str, str], **files: bytes) -> bytes:
 
 async def test_a_form_says_the_same_as_json(gateway: Gateway) -> None:
     fields = {"model": "xai/film", "prompt": "wäves", "seconds": "8", "size": "1920x1080"}
-    fields |= {"metadata[conversation_id]": "c-1", "async": "true"}
+    fields |= {"metadata[conversation_id]": "c-1"}
     answer = await gateway.post(form(fields, input_reference=PNG), "multipart/form-data; boundary=b")
     assert answer.status == 200, answer.json
     assert (answer.json["seconds"], answer.json["size"]) == ("8", "1920x1080")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.job_ports import Executions, Jobs
 from gateway.model.directory import Answered, Change, Page, Stored
 from gateway.model.record import AuditEvent
 from gateway.model.secret import Secret
@@ -89,4 +90,6 @@ class AdminWorld:
     events: Events
     catalog: Catalog
     webhook_urls: WebhookUrls
+    jobs: Jobs
+    executions: Executions
     clock: Clock

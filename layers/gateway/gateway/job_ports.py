@@ -1,4 +1,4 @@
-"""What keeping jobs needs of the world: one record for each, on which changes follow one another."""
+"""What jobs need of the world: a record for each, its request beside it, and an execution that carries it on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.model.job import Job, Status
+from gateway.model.job import Claim, Job, Status
+
+LAST = "~"
+"""After every job's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,23 +21,71 @@ class JobPage:
 class Jobs(Protocol):
     """Records of jobs. Another tenant's job is not found. Every method raises StorageUnavailable (503).
 
-    `due_at_s`: Unix seconds, when somebody should look whether a job that has not ended is still worked on.
+    `due_at_s`: Unix seconds, when somebody should look whether a job is still worked on; None when nobody need.
     """
 
     async def create(self, job: Job, due_at_s: int) -> None: ...
+
+    async def claim(self, tenant_id: str, key_hash: str, claim: Claim, ends_at_s: int) -> Claim:
+        """The claim of an Idempotency-Key: this one, or the one that came first. It ends at `ends_at_s`, or later."""
+        ...
+
+    async def claimed(self, tenant_id: str, key_hash: str) -> Claim | None:
+        """The claim of an Idempotency-Key, if somebody came with that."""
+        ...
 
     async def get(self, tenant_id: str, job_id: str) -> Job:
         """Raises JobNotFound (404)."""
         ...
 
     async def change(self, job: Job, due_at_s: int | None = None) -> bool:
-        """Stores the next revision; False and nothing when somebody else's next revision came first."""
+        """Stores the next revision; False and nothing when somebody else came first, or when it would leave an end."""
         ...
 
-    async def page(self, tenant_id: str, limit: int, after: str | None, status: Status | None) -> JobPage:
-        """At most `limit` of them, newest first, older than the job id `after`."""
+    async def page(
+        self, tenant_id: str, limit: int, after: str | None, status: Status | None, until: str = LAST
+    ) -> JobPage:
+        """At most `limit` of them whose ids come after `after` and not after `until`, in the order of their ids: one
+        kind after another, newest first.
+        """
         ...
 
     def due(self, now_s: float) -> AsyncIterator[Job]:
-        """Jobs that have not ended and should be looked at by now; perhaps not quite as they are this moment."""
+        """Jobs that should be looked at by now; perhaps not quite as they are this moment."""
         ...
+
+
+class Payloads(Protocol):
+    """Bodies of requests that run as jobs. Every method raises StorageUnavailable (503)."""
+
+    async def put(self, job: Job, body: bytes) -> None: ...
+
+    async def get(self, job: Job) -> bytes: ...
+
+    async def drop(self, job: Job) -> None:
+        """Nothing, when it is gone already."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionPlace:
+    """`console_url`: where a person sees how it gets on."""
+
+    arn: str
+    console_url: str
+
+
+class Executions(Protocol):
+    """What carries jobs on from step to step; one for each job, ever. Both raise StorageUnavailable (503)."""
+
+    async def start(self, job: Job) -> bool:
+        """Whether it runs now, also when it was started before; False when it has ended."""
+        ...
+
+    async def is_running(self, job: Job) -> bool: ...
+
+    async def tenant_of(self, job_id: str) -> str | None:
+        """Whose job it carries on; None when there is no such execution. Raises StorageUnavailable (503)."""
+        ...
+
+    def place(self, job_id: str) -> ExecutionPlace: ...

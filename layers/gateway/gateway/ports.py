@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from gateway.job_ports import Jobs
+from gateway.job_ports import Executions, Jobs, Payloads
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
@@ -282,6 +282,8 @@ class World:
     fetcher: MediaFetcher
     downloads: Downloads
     jobs: Jobs
+    payloads: Payloads
+    executions: Executions
     types: Types
     hooks: RemoteHooks
     records: Records

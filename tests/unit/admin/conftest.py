@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -16,7 +16,7 @@ from gateway.entry.admin import admin_app
 from gateway.model.catalog import ModelFacts
 from gateway.model.record import AuditEvent
 from tests.directory import FixedAdminKey, MemoryDirectory
-from tests.fakes import ListEvents, ManualClock, MemoryCatalog
+from tests.fakes import ListEvents, ListExecutions, ManualClock, MemoryCatalog, MemoryJobs
 from tests.record_fakes import MemoryUsage
 from tests.unit.admin.contract import keeps_the_contract
 
@@ -39,6 +39,8 @@ class Office:
     admin_key: FixedAdminKey
     clock: ManualClock
     usage: MemoryUsage
+    jobs: MemoryJobs = field(default_factory=MemoryJobs)
+    executions: ListExecutions = field(default_factory=ListExecutions)
 
     @property
     def world(self) -> AdminWorld:
@@ -50,6 +52,8 @@ class Office:
             events=self.events,
             catalog=MemoryCatalog(CATALOG),
             webhook_urls=GuardedUrls(),
+            jobs=self.jobs,
+            executions=self.executions,
             clock=self.clock,
         )
 

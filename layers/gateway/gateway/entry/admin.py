@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from mangum import Mangum
 
 from gateway.admin_ports import AdminWorld
+from gateway.entry.admin_jobs import job_routes
 from gateway.entry.admin_keys import key_routes
 from gateway.entry.admin_requests import admitted
 from gateway.entry.admin_tenants import tenant_routes
@@ -24,6 +25,6 @@ def admin_handler() -> Mangum:
 def admin_app(world: AdminWorld, usage: UsageStore) -> FastAPI:
     app = rest_app()
     reports = usage_routes(lambda request: admitted(request, world), usage, world.clock)
-    for router in (reports, key_routes(world), user_routes(world), tenant_routes(world)):
+    for router in (reports, job_routes(world), key_routes(world), user_routes(world), tenant_routes(world)):
         app.include_router(router, prefix="/admin")
     return app

@@ -26,6 +26,8 @@ def admin_world() -> tuple[AdminWorld, UsageStore]:
         events=aws.events(),
         catalog=FileCatalog(shared_folder() / "catalog"),
         webhook_urls=GuardedUrls(local_exempt(os.environ)),
+        jobs=aws.jobs(),
+        executions=aws.executions(),
         clock=aws.clock,
     )
     return world, aws.usage()

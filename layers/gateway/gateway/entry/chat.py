@@ -6,9 +6,11 @@ import contextlib
 
 from gateway.entry.door import Operation, inference_app
 from gateway.entry.http import App, Responder
+from gateway.entry.job_answer import answer_job
 from gateway.entry.limit_headers import limit_headers
 from gateway.entry.sse import KEEP_ALIVE_S, SSE_HEADERS, Patience, Pulse, event
 from gateway.model.completion import Completion, CompletionChunk
+from gateway.model.job import Job
 from gateway.pipeline import chat
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.inbound import Inbound
@@ -22,6 +24,8 @@ def chat_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
         outcome = await chat.run(inbound, exchange, world)
         if isinstance(outcome, Completion):
             await responder.json(200, outcome, limit_headers(exchange.ticket))
+        elif isinstance(outcome, Job):
+            await answer_job(outcome, exchange, responder)
         else:
             head = {**SSE_HEADERS, **limit_headers(exchange.ticket)}
             pulse = Pulse(responder, head, keep_alive_s, begins=exchange.is_held_back)

@@ -25,7 +25,7 @@ from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, 
 from gateway.model.provider_errors import ProviderTimeout
 from gateway.pipeline.conclude import conclude
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.inbound import Inbound
+from gateway.pipeline.inbound import Inbound, as_job, prefers_async
 from gateway.ports import Clock, World
 
 Answering: TypeAlias = Callable[[Inbound, Exchange, Responder], Awaitable[None]]
@@ -34,11 +34,12 @@ Answering: TypeAlias = Callable[[Inbound, Exchange, Responder], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`name`: as records and events call it. `path`: of its route, which takes POST."""
+    """`name`: as records and events call it. `path`: of its route, which takes POST. `is_order`: of a job anyway."""
 
     name: str
     path: str
     answer: Answering
+    is_order: bool = False
 
 
 def inference_app(world: World, *operations: Operation) -> App:
@@ -54,7 +55,9 @@ def inference_app(world: World, *operations: Operation) -> App:
 
         async def handle(responder: Responder) -> None:
             _check_route(scope, by_path)
-            await operation.answer(await _inbound(arrival, receive), exchange, responder)
+            inbound = await _inbound(operation, arrival, receive)
+            exchange.inbound = inbound
+            await operation.answer(inbound, exchange, responder)
 
         await attend(exchange, arrival, send, handle, world)
 
@@ -90,14 +93,14 @@ async def attend(
             observer.cancel()
         raise
     except Exception as defect:  # the last resort: whatever it is, the client gets an answer and the log the place
-        exchange.error = _unforeseen(defect, exchange)
+        exchange.error = unforeseen(defect, exchange)
         await _refuse(exchange.error, responder, arrival, exchange)
     finally:
         exchange.status = responder.status
         await conclude(exchange, world)
 
 
-def _unforeseen(defect: Exception, exchange: Exchange) -> GatewayError:
+def unforeseen(defect: Exception, exchange: Exchange) -> GatewayError:
     """A defect, but for what nests so deeply that reading it went well and going through it did not."""
     if isinstance(defect, RecursionError) and not any(attempt.provider_wait_s for attempt in exchange.attempts):
         return UnreadableBody("The request body is nested too deeply.")
@@ -113,21 +116,24 @@ def _check_route(scope: Scope, by_path: dict[str, Operation]) -> None:
         raise MethodNotAllowed(f"{path} takes POST.")
 
 
-async def _inbound(arrival: Arrival, receive: Receive) -> Inbound:
+async def _inbound(operation: Operation, arrival: Arrival, receive: Receive) -> Inbound:
     headers = arrival.headers
+    content_type, body = headers.get("content-type", ""), await read_body(receive)
+    if not operation.is_order and prefers_async(headers.get("prefer", "")):
+        body = as_job(content_type, body)
     return Inbound(
         headers.get("authorization", ""),
-        headers.get("content-type", ""),
-        await read_body(receive),
+        content_type,
+        body,
         accept=headers.get("accept", ""),
+        path=operation.path,
+        idempotency_key=headers.get("idempotency-key", ""),
     )
 
 
 async def _refuse(error: GatewayError, responder: Responder, arrival: Arrival, exchange: Exchange) -> None:
     """Within a stream as its last event, with what it cost until then; bytes that have begun are broken off."""
-    if exchange.usage_report is not None:
-        error.usage = exchange.usage_report
-        error.retryable &= exchange.cost_nano_usd == 0  # what was paid would be paid again
+    exchange.charge(error)
     if responder.status is None:
         await responder.error(error, limit_headers(exchange.ticket))
         return

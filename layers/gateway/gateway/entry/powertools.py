@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from aws_lambda_powertools import Logger, Metrics
@@ -17,10 +17,20 @@ from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 from gateway.adapters.telemetry import SERVICE_NAME
 from gateway.model.metrics import JOB_METRICS, REST_COLD_START, REST_FAULTS, REST_LATENCY, REST_REQUESTS, UNITS
-from gateway.model.telemetry import FUNCTION, NAMESPACE, KeptLine, RestLine, SweptLine, fields_of
+from gateway.model.telemetry import (
+    FUNCTION,
+    NAMESPACE,
+    JobLine,
+    JobsSweptLine,
+    KeptLine,
+    RestLine,
+    SweptLine,
+    fields_of,
+)
 
-LINE_FIELDS = (
-    fields_of(RestLine) | fields_of(KeptLine) | fields_of(SweptLine) | {"level", "service", "timestamp", "location"}
+Line: TypeAlias = KeptLine | SweptLine | JobLine | JobsSweptLine
+LINE_FIELDS = frozenset({"level", "service", "timestamp", "location"}).union(
+    *(fields_of(line) for line in (RestLine, KeptLine, SweptLine, JobLine, JobsSweptLine))
 )
 
 
@@ -69,11 +79,12 @@ class RestRecords:
         _count(figures)
 
 
-def report(line: KeptLine | SweptLine) -> None:
-    """One line and one set of metrics for each batch or sweep."""
+def report(line: Line) -> None:
+    """One line and one set of metrics for each batch, sweep or step."""
     fields = msgspec.to_builtins(line)
     logger().info(fields.pop("event"), extra=fields)
-    _count({name: fields[name] for name in JOB_METRICS if fields.get(name) is not None})
+    if figures := {name: fields[name] for name in JOB_METRICS if fields.get(name) is not None}:
+        _count(figures)
 
 
 def _count(figures: Mapping[str, float]) -> None:

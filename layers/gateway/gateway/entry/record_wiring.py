@@ -12,6 +12,8 @@ from gateway.adapters.aws.audit_log import CloudWatchAuditLog
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.directory import DynamoDirectory
 from gateway.adapters.aws.events import BusEvents
+from gateway.adapters.aws.executions import JobExecutions
+from gateway.adapters.aws.jobs import DynamoJobs
 from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.aws.outbox import DynamoOutbox
 from gateway.adapters.aws.s3 import Bucket, Place
@@ -82,6 +84,12 @@ class Aws:
     def admin_key(self) -> SecretsManagerAdminKey:
         secrets = self._api("secretsmanager", "secretsmanager", "1.1")
         return SecretsManagerAdminKey(secrets, os.environ["GATEWAY_STACK"], self.clock)
+
+    def jobs(self) -> DynamoJobs:
+        return DynamoJobs(self._dynamodb, os.environ["GATEWAY_JOBS_TABLE"])
+
+    def executions(self) -> JobExecutions:
+        return JobExecutions(self._api("states", "AWSStepFunctions", "1.0"), os.environ["GATEWAY_JOB_MACHINE"])
 
     def holders(self) -> DynamoAccess:
         return DynamoAccess(self._dynamodb, os.environ["GATEWAY_TENANTS_TABLE"], PATIENT_S, self.clock)

@@ -8,8 +8,10 @@ import msgspec
 
 from gateway.entry.door import Operation, inference_app
 from gateway.entry.http import USAGE_HEADER, App, Responder
+from gateway.entry.job_answer import answer_job
 from gateway.entry.limit_headers import limit_headers
 from gateway.entry.sse import KEEP_ALIVE_S, SSE_HEADERS, Patience, Pulse, write_events
+from gateway.model.job import Job
 from gateway.model.speech import Speech, SpeechDone
 from gateway.pipeline import speech
 from gateway.pipeline.exchange import Exchange
@@ -25,6 +27,8 @@ def speech_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
         limits, patience = limit_headers(exchange.ticket), Patience(exchange, world.clock)
         if isinstance(outcome, Speech):
             await responder.json(200, outcome, limits)
+        elif isinstance(outcome, Job):
+            await answer_job(outcome, exchange, responder)
         elif isinstance(outcome, speech.SpokenBytes):
             await _write_bytes(outcome, responder, limits, patience)
         else:

@@ -6,8 +6,10 @@ import msgspec
 
 from gateway.entry.door import Operation, inference_app
 from gateway.entry.http import USAGE_HEADER, App, Responder
+from gateway.entry.job_answer import answer_job
 from gateway.entry.limit_headers import limit_headers
 from gateway.entry.sse import KEEP_ALIVE_S, SSE_HEADERS, Patience, Pulse, write_events
+from gateway.model.job import Job
 from gateway.model.transcription import TranscriptDone, Transcription, TranscriptionVerbose
 from gateway.pipeline import transcription
 from gateway.pipeline.exchange import Exchange
@@ -23,6 +25,8 @@ def transcriptions_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
         limits = limit_headers(exchange.ticket)
         if isinstance(outcome, Transcription | TranscriptionVerbose):
             await responder.json(200, outcome, limits)
+        elif isinstance(outcome, Job):
+            await answer_job(outcome, exchange, responder)
         elif isinstance(outcome, transcription.WrittenText):
             await _write_text(outcome, responder, limits)
         else:

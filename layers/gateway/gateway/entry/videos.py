@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from gateway.entry.door import Operation, attend, begun, inference_app
 from gateway.entry.http import App, Arrival, Receive, Responder, Scope, Send
+from gateway.entry.job_answer import answer_job
 from gateway.entry.limit_headers import limit_headers
 from gateway.model.errors import InvalidRequest, MethodNotAllowed, RouteNotFound
 from gateway.model.job import Job, is_job_id
@@ -19,10 +20,10 @@ from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.tenant_videos import TenantVideos
 from gateway.pipeline.video_respond import video, video_list
+from gateway.pipeline.videos import EVERY_S
 from gateway.ports import World
 
 ROUTE = "/v1/videos"
-EVERY_S = 5.0
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 Handling: TypeAlias = Callable[["_Asked"], Awaitable[None]]
 
@@ -35,6 +36,8 @@ def every_s() -> float:
 def videos_app(world: World, every_s: float = EVERY_S) -> App:
     async def answer(inbound: Inbound, exchange: Exchange, responder: Responder) -> None:
         job = await videos.run(inbound, exchange, world, every_s)
+        if job.request is not None:
+            return await answer_job(job, exchange, responder)
         headers = {**limit_headers(exchange.ticket), **_poll_after(job, every_s)}
         await responder.json(200, await video(job, world.files), headers)
 
@@ -66,7 +69,7 @@ async def _handled(
     known = await world.access.read(caller)
     exchange.principal = attributed(known, caller)
     principal = usable(known, caller, "videos", world.clock.now_s())
-    found = TenantVideos(principal.tenant.id, caller, world, every_s)
+    found = TenantVideos(principal.tenant.id, world, every_s)
     query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
     await handle(_Asked(found, video_id, query, responder, world, every_s))
 

@@ -13,17 +13,20 @@ from gateway.entry.limit_headers import limit_headers
 from gateway.model.tenant import Scope
 from gateway.pipeline.conclude import close
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.visit import Visit, let_in
+from gateway.pipeline.visit import Visit, let_in, recognise
 from gateway.ports import World
 
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """Of one application. `scope`: what a key has to be for. `is_quiet`: whether what it lets in leaves no record."""
+    """Of one application. `scope`: what a key has to be for. `is_quiet`: whether what it lets in leaves no record.
+    `is_limited`: whether that counts in limits.
+    """
 
     world: World
     scope: Scope
     is_quiet: bool = False
+    is_limited: bool = True
 
 
 async def _visit(request: Request) -> Visit:
@@ -40,7 +43,8 @@ async def _visit(request: Request) -> Visit:
         arrived_s=clock.now_s(),
         is_quiet=reception.is_quiet,
     )
-    return await let_in(request.headers.get("authorization"), reception.scope, exchange, reception.world)
+    way_in = let_in if reception.is_limited else recognise
+    return await way_in(request.headers.get("authorization"), reception.scope, exchange, reception.world)
 
 
 Visiting = Annotated[Visit, Depends(_visit)]

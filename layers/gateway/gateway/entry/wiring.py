@@ -11,12 +11,14 @@ from gateway.adapters.aws.access import DynamoAccess
 from gateway.adapters.aws.api import AwsApi, Service
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.events import BusEvents
+from gateway.adapters.aws.executions import JobExecutions
 from gateway.adapters.aws.fetcher import LambdaMediaFetcher
 from gateway.adapters.aws.files import S3Files
 from gateway.adapters.aws.hook_secrets import HookSecrets
 from gateway.adapters.aws.invoke import LambdaApi
 from gateway.adapters.aws.jobs import DynamoJobs
 from gateway.adapters.aws.ledger import DynamoLedger
+from gateway.adapters.aws.payloads import S3Payloads
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.aws.secrets import Role, SecretsManagerCredentials
 from gateway.adapters.aws.types import DynamoTypes
@@ -66,6 +68,7 @@ class Settings:
     tenants_table: str
     ledger_table: str
     jobs_table: str
+    job_machine: str
     event_bus: str
     records_queue_url: str
     files_bucket: str
@@ -84,6 +87,7 @@ class Settings:
             tenants_table=environment["GATEWAY_TENANTS_TABLE"],
             ledger_table=environment["GATEWAY_LEDGER_TABLE"],
             jobs_table=environment["GATEWAY_JOBS_TABLE"],
+            job_machine=environment["GATEWAY_JOB_MACHINE"],
             event_bus=environment["GATEWAY_EVENT_BUS"],
             records_queue_url=environment["GATEWAY_RECORDS_QUEUE_URL"],
             files_bucket=environment["GATEWAY_FILES_BUCKET"],
@@ -152,6 +156,8 @@ def aws_world() -> World:
         fetcher=LambdaMediaFetcher(functions, f"{settings.stack}-media-fetch:live", bucket),
         downloads=GuardedDownloads(settings.fetch_exceptions if settings.local_endpoint else ""),
         jobs=DynamoJobs(dynamodb, settings.jobs_table),
+        payloads=S3Payloads(bucket),
+        executions=JobExecutions(api("states", "AWSStepFunctions", "1.0"), settings.job_machine),
         types=DynamoTypes(
             dynamodb,
             settings.tenants_table,

@@ -16,6 +16,8 @@ Name = Annotated[str, Meta(min_length=1, max_length=256)]
 Count = Annotated[int, Meta(ge=1)]
 MAX_BEGIN_MS, MAX_STREAM_MS = 285_000, 840_000
 """Until an answer begins, which is all of one that is not streamed, and until a stream's end."""
+MAX_JOB_MS = 840_000
+"""Until the end of an answer that nobody waits for."""
 Metadata: TypeAlias = Annotated[
     dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
 ]
@@ -39,7 +41,10 @@ class Fallback(Inbound, frozen=True, kw_only=True):
 
 
 class Call(Inbound, frozen=True, kw_only=True, rename={"async_": "async"}):
-    """`provider_options`: members added to the provider's own request body, by provider name."""
+    """`provider_options`: members added to the provider's own request body, by provider name.
+
+    `async_`: whether the request is to run as a job.
+    """
 
     model: Name
     user: Annotated[str, Meta(max_length=256)] | None = None

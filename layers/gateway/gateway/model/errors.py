@@ -35,6 +35,7 @@ GatewayError                     status code                      retryable
 ├── ReplyBreaksSchema               422 validation_error            no    usage counted, raw text given
 ├── RateLimited                     429 rate_limited                yes   level "tenant" or "user"
 ├── InternalError                   500 internal_error              yes
+├── JobInterrupted                  500 job_interrupted             no    its worker died, a provider may be paid
 ├── ProviderFailure                 (base of what a provider caused: provider_errors.py)
 ├── AdmissionUnavailable            503 admission_unavailable       yes   keys or limits cannot be checked
 ├── HookUnavailable                 503 hook_unavailable            yes   a hook has to agree and did not (no if paid)
@@ -336,6 +337,12 @@ class InternalError(GatewayError):
     """A defect of the gateway; the cause is in its log under the request id, never in the reply."""
 
     retryable = True
+
+
+class JobInterrupted(GatewayError):
+    """A job's worker died while a provider was asked, or nothing more came of it: it may be paid, nobody asks again."""
+
+    code = "job_interrupted"
 
 
 class AdmissionUnavailable(GatewayError):

@@ -11,11 +11,17 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, structs
 
+from gateway.model.limits import Pattern
+from gateway.model.record import AuditEvent, UsageRecord
+from gateway.model.tenant import Scope
+
 Status: TypeAlias = Literal["pending", "running", "completed", "failed", "cancelled"]
 ENDED: tuple[Status, ...] = ("completed", "failed", "cancelled")
 
 LONGEST_S = 24 * 3600
 """After which a job that has not ended fails."""
+KEPT_S = 24 * 3600
+"""How long a result is kept."""
 TOMBSTONE_S = 7 * 24 * 3600
 """How long it is remembered that there was a result, after it is gone."""
 
@@ -30,6 +36,16 @@ def new_job_id(now_s: float, noise: bytes, kind: str = "job") -> str:
     return f"{kind}_{_text(_LAST_MS - int(now_s * 1000), _TIME_DIGITS)}{_text(int.from_bytes(noise), _NOISE_DIGITS)}"
 
 
+def oldest_id(since_s: float, kind: str) -> str:
+    """After all ids of that kind that were made since, and before older ones."""
+    return f"{kind}_{_text(_LAST_MS - int(since_s * 1000), _TIME_DIGITS)}~"
+
+
+def age_of(job_id: str) -> str:
+    """By which ids of all kinds sort from new to old."""
+    return job_id.partition("_")[2]
+
+
 def is_job_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
@@ -39,7 +55,7 @@ def _text(number: int, digits: int) -> str:
 
 
 class RemoteWork(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The provider's side of a job. `sending`: its request is on the way, or nobody knows whether it arrived.
+    """The provider's side of a job.
 
     `id`: how the provider calls it, once it has taken it. `polls`: how often it was asked for.
     `look_at_s`: Unix seconds before which nobody asks the provider: somebody has just done so, or is at it.
@@ -47,11 +63,38 @@ class RemoteWork(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     provider: str
     model: str
-    sending: bool = False
     id: str | None = None
     state: dict[str, Any] | None = None
     polls: int = 0
     look_at_s: float = 0
+
+
+class JobRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How to read the request's body again, which is kept apart from the record and dropped at the job's end.
+
+    `scopes`, `models`: what the key that brought it may be used for; the key itself is nowhere.
+    """
+
+    content_type: str
+    scopes: tuple[Scope, ...] = ("*",)
+    models: tuple[Pattern, ...] = ("*",)
+
+
+class Claim(Struct, frozen=True, kw_only=True):
+    """What an Idempotency-Key stands for: a job, and the request that it was ordered by (SHA-256, hex)."""
+
+    job_id: str
+    request_hash: str
+
+
+class Owed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What has yet to be told of a job that has ended, and to be settled for it."""
+
+    records: tuple[UsageRecord, ...] = ()
+    events: tuple[AuditEvent, ...] = ()
+    cost_nano_usd: int = 0
+    tokens: int = 0
+    was_executed: bool = True
 
 
 class JobResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -73,7 +116,10 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `expires_at_s`: when it fails if it has not ended by then; after its end, when its result is gone.
     `progress`: per cent. `held`: what was taken from the ledger for it, until that is settled.
-    `error`: the wire object of an error. `webhook`: where its end is told.
+    `request`: None for one whose provider was asked before there was a record. `is_asked`: whether a provider was
+    asked, or may have been: then nobody asks again, for it may have been paid. `alive_until_s`: until when its worker
+    is believed to be at it.
+    `error`: the wire object of an error. `owed`: None when nothing is. `webhook`: where its end is yet to be told.
     `facts`: what its record tells besides (`conversation_id`, what was asked for).
     """
 
@@ -93,17 +139,26 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
     finished_at_s: int | None = None
     progress: int | None = None
     held: dict[str, Any] | None = None
+    request: JobRequest | None = None
+    is_asked: bool = False
+    alive_until_s: float = 0
     remote: RemoteWork | None = None
     result: JobResult | None = None
     error: dict[str, Any] | None = None
     usage: dict[str, Any] | None = None
     cost_nano_usd: int | None = None
+    owed: Owed | None = None
     webhook: str | None = None
     facts: dict[str, Any] = {}
 
     @property
     def has_ended(self) -> bool:
         return self.status in ENDED
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a provider has an id for it, by which it is asked for."""
+        return self.remote is not None and self.remote.id is not None
 
     def is_gone(self, now_s: float) -> bool:
         """Whether its result has been kept as long as promised."""

@@ -54,6 +54,11 @@ Trouble: TypeAlias = Literal[
     "hook.failed_closed",
     "hook.failed_open",
     "hook_secrets.unavailable",
+    "job.not_prolonged",
+    "job.not_started",
+    "job.not_swept",
+    "job.result_not_deleted",
+    "job.unsettled",
     "ledger.local",
     "ledger.unsettled",
     "oidc.unavailable",
@@ -181,6 +186,26 @@ class SweptLine(Struct, frozen=True, kw_only=True, tag_field="event", tag="sweep
     lost: int = field(name="gateway.sweep.lost")
     failed: int = field(name="gateway.sweep.failed")
     lag_s: float | None = field(name="gateway.records.lag_s")
+
+
+class JobLine(Struct, frozen=True, kw_only=True, tag_field="event", tag="job.step"):
+    """The log's line of one step of a job's state machine. `status`: of the job after it."""
+
+    lambda_request_id: str
+    job_id: str
+    step: str
+    status: str
+
+
+class JobsSweptLine(Struct, frozen=True, kw_only=True, tag_field="event", tag="jobs.swept"):
+    """The log's line of one sweep over jobs that were due: what it did with each."""
+
+    lambda_request_id: str
+    started: int = field(name="gateway.jobs.started")
+    running: int = field(name="gateway.jobs.running")
+    ended: int = field(name="gateway.jobs.ended")
+    settled: int = field(name="gateway.jobs.settled")
+    failed: int = field(name="gateway.jobs.failed")
 
 
 def fields_of(line: type[Struct]) -> frozenset[str]:

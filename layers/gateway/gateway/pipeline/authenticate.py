@@ -32,8 +32,8 @@ async def caller_of(authorization: str | None, world: World) -> Caller:
     return Caller(key_hash=hashlib.sha256(credential.encode()).hexdigest())
 
 
-def usable(principal: Principal | None, caller: Caller, scope: Scope, now_s: float) -> Principal:
-    """The principal, if it may be used now and for that.
+def usable(principal: Principal | None, caller: Caller, scope: Scope | None, now_s: float) -> Principal:
+    """The principal, if it may be used now and for that; None is for anything at all.
 
     Raises InvalidApiKey (401), TenantDisabled and ScopeMissing (403), InvalidRequest (400) for a user whom nobody
     could administer.
@@ -48,7 +48,7 @@ def usable(principal: Principal | None, caller: Caller, scope: Scope, now_s: flo
     _check_user(principal, caller)
     if principal.user.status != "active":
         raise TenantDisabled("This user is disabled.")
-    if not principal.key.allows(scope):
+    if scope is not None and not principal.key.allows(scope):
         raise ScopeMissing(f"This key is not for {scope}.")
     return principal
 

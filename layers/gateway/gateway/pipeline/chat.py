@@ -12,6 +12,7 @@ from gateway.hooks.chat_request import ChatRequest
 from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion, CompletionChunk
 from gateway.model.estimate import estimated_usage
+from gateway.model.job import Job
 from gateway.model.tenant import Principal
 from gateway.pipeline.account import Counted, account_interrupted
 from gateway.pipeline.agree import agreed
@@ -27,6 +28,7 @@ from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.hooked_stream import HookedStream
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
+from gateway.pipeline.job_accept import accepted
 from gateway.pipeline.media import with_media
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.provider_urls import check_provider_urls
@@ -54,8 +56,8 @@ class ChatPlan:
     demand: Demand
 
 
-async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion | Stream:
-    """The reply, or the stream of it, which does nothing before its first item is asked for.
+async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion | Stream | Job:
+    """The reply, or the stream of it, which does nothing before its first item is asked for; or the job it became.
 
     Raises GatewayError; a stream raises it from its iteration, also in the middle.
     """
@@ -69,6 +71,8 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
         return await _plan(call, principal, world)
 
     planned = await enter(inbound.authorization, "chat", read, plan, exchange, world)
+    if (job := await accepted(planned.asked, inbound, exchange, world)) is not None:
+        return job
     chain = Chain(exchange, world)
     request = ChatRequest(planned.asked, partial(read_chat_call, "application/json"))
     planned = await agreed(planned, request, plan, chain, exchange, world)

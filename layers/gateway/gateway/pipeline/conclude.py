@@ -17,7 +17,7 @@ from gateway.model.ledger import booking
 from gateway.model.money import has_price_for
 from gateway.model.record import Attribution, AuditEvent, AuditName, Told, UsageRecord
 from gateway.model.tenant import Principal
-from gateway.pipeline.admit import Used, give_back, settle
+from gateway.pipeline.admit import Ticket, Used, give_back, settle
 from gateway.pipeline.alerts import settled_of, tell_alerts
 from gateway.pipeline.exchange import Attempt, Exchange, milliseconds
 from gateway.pipeline.request_line import line_of
@@ -71,20 +71,26 @@ async def _go_on(exchange: Exchange, world: World) -> None:
 
 
 async def _settle(exchange: Exchange, world: World) -> None:
-    ticket = exchange.ticket
-    if ticket is None:
+    if exchange.ticket is None:
         return
-    if ticket.stands_for is not None:
-        await give_back(ticket.stands_for)  # an account that did answer; its cost comes with the usage record
-    now_s = world.clock.now_s()
-    tokens = sum(attempt.usage.total_tokens for attempt in exchange.attempts if attempt.usage is not None)
-    used = Used(exchange.cost_nano_usd or 0, tokens, was_executed=exchange.was_executed)
+    if exchange.ticket.stands_for is not None:
+        await give_back(exchange.ticket.stands_for)  # an account that did answer; its cost comes with the usage record
     try:
-        settled = await settle(ticket, used, now_s, world.clock)
+        await settle_and_alert(exchange.ticket, used_of(exchange), world)
     except AdmissionUnavailable as error:
         # The hold stands until its lease ends; then the sweeper settles it by the usage record.
         world.records.trouble("ledger.unsettled", request_id=exchange.request_id, reason=error.message)
-        return
+
+
+def used_of(exchange: Exchange) -> Used:
+    tokens = sum(attempt.usage.total_tokens for attempt in exchange.attempts if attempt.usage is not None)
+    return Used(exchange.cost_nano_usd or 0, tokens, was_executed=exchange.was_executed)
+
+
+async def settle_and_alert(ticket: Ticket, used: Used, world: World) -> None:
+    """Raises AdmissionUnavailable (503)."""
+    now_s = world.clock.now_s()
+    settled = await settle(ticket, used, now_s, world.clock)
     await tell_alerts(settled_of(ticket, settled, used.cost_nano_usd), ticket.ledger, world.events, now_s)
 
 

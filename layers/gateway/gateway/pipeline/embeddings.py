@@ -8,6 +8,7 @@ from functools import partial
 from gateway.hooks.embeddings_reply import EmbeddingsReply
 from gateway.hooks.embeddings_request import EmbeddingsRequest
 from gateway.model.embeddings import EmbeddingList, EmbeddingsCall
+from gateway.model.job import Job
 from gateway.model.tenant import Principal
 from gateway.pipeline.agree import agreed
 from gateway.pipeline.ask import begin
@@ -20,6 +21,7 @@ from gateway.pipeline.enter import enter
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
+from gateway.pipeline.job_accept import accepted
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.route import EMBEDDINGS, Route, resolve
 from gateway.pipeline.split import account_parts, ask_parts
@@ -37,8 +39,8 @@ class EmbeddingsPlan:
     demand: Demand
 
 
-async def run(inbound: Inbound, exchange: Exchange, world: World) -> EmbeddingList:
-    """Raises GatewayError."""
+async def run(inbound: Inbound, exchange: Exchange, world: World) -> EmbeddingList | Job:
+    """The vectors, or the job that the request became. Raises GatewayError."""
 
     def read() -> EmbeddingsCall:
         call = read_embeddings_call(inbound.content_type, inbound.body)
@@ -49,6 +51,8 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> EmbeddingLi
         return _plan(call, principal, world)
 
     planned = await enter(inbound.authorization, "embeddings", read, plan, exchange, world)
+    if (job := await accepted(planned.call, inbound, exchange, world)) is not None:
+        return job
     chain = Chain(exchange, world)
     request = EmbeddingsRequest(planned.call, partial(read_embeddings_call, "application/json"))
     planned = await agreed(planned, request, plan, chain, exchange, world)

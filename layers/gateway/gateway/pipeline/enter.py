@@ -17,6 +17,7 @@ from gateway.model.tenant import Principal, Scope
 from gateway.pipeline.admit import Ticket, give_back, take
 from gateway.pipeline.authenticate import attributed, caller_of, usable
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.job_claim import ordered_before
 from gateway.pipeline.meters import Demand
 from gateway.ports import World
 
@@ -53,8 +54,12 @@ async def enter(
     """The plan of a request that is admitted; its ticket is in the exchange.
 
     `read` reads the body, `plan` resolves and checks the call for a principal; both only look. Raises what they raise,
-    what `usable` does, BudgetExceeded (402), RateLimited (429) and AdmissionUnavailable (503).
+    what `usable` does, BudgetExceeded (402), RateLimited (429) and AdmissionUnavailable (503). A job was admitted when
+    it was accepted, and is only planned. For one that was ordered before nothing is held, as `ordered_before` says.
     """
+    if exchange.job is not None:
+        assert exchange.principal is not None  # noqa: S101 - a job is somebody's
+        return await plan(read(), exchange.principal)
     entrance = _Entrance(await caller_of(authorization, world), scope, exchange, world)
     try:
         call = read()
@@ -62,6 +67,8 @@ async def enter(
         await entrance.identified()  # a stranger is told nothing but that
         raise
     entrance.caller = entrance.caller.naming(call.user)
+    if (known := await entrance.ordered_before(call, plan)) is not None:
+        return known
     remembered = world.access.remembered(entrance.caller)
     if remembered is not None and (planned := await entrance.by_memory(remembered, call, plan)) is not None:
         return planned
@@ -77,6 +84,19 @@ class _Entrance:
 
     async def identified(self) -> Principal:
         return self._usable(await self._world.access.read(self.caller))
+
+    async def ordered_before(self, call: C, plan: Planning[C, P]) -> P | None:
+        """The plan of an order that comes again: its job has all that it needs, so nothing is taken for it."""
+        exchange, inbound = self._exchange, self._exchange.inbound
+        if not exchange.is_async or inbound is None or not inbound.idempotency_key:
+            return None
+        tenant_id = (await self.identified()).tenant.id
+        exchange.ordered = job = await ordered_before(inbound, tenant_id, self._world)
+        if job is None:
+            return None
+        exchange.job_id = job.id
+        assert exchange.principal is not None  # noqa: S101 - it was identified
+        return await plan(call, exchange.principal)
 
     async def by_memory(self, principal: Principal, call: C, plan: Planning[C, P]) -> P | None:
         """None when what is remembered no longer holds. A refusal counts only if it does."""

@@ -7,17 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.model.call import MAX_BEGIN_MS, Call
+from gateway.model.call import MAX_BEGIN_MS, MAX_JOB_MS, Call
 from gateway.model.completion import UsageReport
 from gateway.model.errors import GatewayError
 from gateway.model.hook import HookRun
 from gateway.model.http import Sending
+from gateway.model.job import Job
 from gateway.model.reply import Chunk, Reply
 from gateway.model.tenant import Principal
 from gateway.model.trace import Trace
 from gateway.model.units import UnitName
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.admit import Ticket
+from gateway.pipeline.inbound import Inbound
+from gateway.pipeline.job_record import JobRecord
 from gateway.pipeline.route import AnyRoute
 from gateway.providers.contract import RemoteFile
 
@@ -25,6 +28,8 @@ ANSWER_S = MAX_BEGIN_MS / 1000
 """From its arrival until a request's whole answer begins, whatever is waited for and stored. API Gateway ends a stream
 that has had no byte for 300 s: https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html
 """
+RESULT_S = MAX_JOB_MS / 1000 + 30
+"""From the beginning of a job's worker until its result is stored: time to record that is left to its function."""
 
 
 @dataclass(slots=True)
@@ -75,8 +80,10 @@ class Exchange:
     `hooks`: those that have answered.
     `observers`: hooks that are being told, which nobody waits for before the client has its answer.
     `is_held_back`: whether a stream has to be whole before any of it may be seen.
-    `job_id`: of the job that it became. `goes_on`: whether that job is still to tell of its end, and to settle what is
-    held.
+    `inbound`: the request itself, `is_async`: whether it orders a job, `ordered`: the one that it had ordered before.
+    `job`: the one that is carried out here. `job_id`: of that, or of the one that this request became.
+    `worked_from_s`: since when that job is carried out, of the monotonic clock.
+    `goes_on`: whether that job is still to tell of its end, and to settle what is held.
     `asks_model`: whether it is executed by an attempt. `is_quiet`: leaves no record, unless it is refused.
     `about`, `units`: ids and amounts of what one that asks no model did.
     """
@@ -104,6 +111,11 @@ class Exchange:
     usage_report: UsageReport | None = None
     error: GatewayError | None = None
     status: int | None = None
+    inbound: Inbound | None = None
+    is_async: bool = False
+    ordered: Job | None = None
+    job: JobRecord | None = None
+    worked_from_s: float | None = None
     job_id: str | None = None
     goes_on: bool = False
     asks_model: bool = True
@@ -146,8 +158,16 @@ class Exchange:
 
     @property
     def answer_by_s(self) -> float:
-        """By the monotonic clock: when the whole answer has to begin."""
-        return self.started_s + ANSWER_S
+        """By the monotonic clock: when the whole answer has to begin, or the result of a job, which may have waited for
+        long before its worker began, has to be stored.
+        """
+        return self.started_s + ANSWER_S if self.worked_from_s is None else self.worked_from_s + RESULT_S
+
+    def charge(self, error: GatewayError) -> None:
+        """With what the request has cost all the same: what was paid would be paid again."""
+        if self.usage_report is not None:
+            error.usage = self.usage_report
+            error.retryable &= self.cost_nano_usd == 0
 
     def latency_ms(self, now_s: float) -> float:
         """Since arrival. `now_s`: of the monotonic clock."""
@@ -159,6 +179,7 @@ class Exchange:
     def note(self, call: Call, *, stream: bool = False) -> None:
         """What was asked for."""
         self.model_requested, self.conversation_id, self.stream = call.model, call.conversation_id, stream
+        self.is_async = bool(call.async_)
 
     def facts(self) -> dict[str, Any]:
         """What the hold keeps, for the record of a request that is lost with its function; none of a quiet one."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from gateway.model.errors import AdmissionUnavailable
 from gateway.model.ledger import Hold, Level, Reading
 from gateway.model.tenant import Principal
 from gateway.pipeline.admit import Entry, Ticket
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.meters import Demand, account_of
 from gateway.ports import World
+
+GRACE_S = 300
+"""After the longest time that a job may take, until nobody can be settling it any more."""
 
 
 class HeldEntry(msgspec.Struct, frozen=True):
@@ -63,6 +69,51 @@ def ticket_of(kept: dict[str, Any], principal: Principal, world: World) -> Ticke
         for one in held.entries
     ]
     return Ticket(held.name, demand, principal, world.ledger, held.admitted_s, entries, later=held.later)
+
+
+async def still_held(ticket: Ticket, expires_at_s: int) -> bool:
+    """Whether all that was held for a job still is: then for as long as the job may take. Until there is a job it is
+    held as for any request, so that nothing is held for a day for one that never came to be.
+
+    Raises AdmissionUnavailable (503).
+    """
+    taken = len(ticket.entries)
+    await take_as_it_stands(ticket)
+    if len(ticket.entries) < taken:
+        return False
+    until_s = expires_at_s + GRACE_S
+    ticket.entries = list(await asyncio.gather(*(_prolonged(entry, ticket, until_s) for entry in ticket.entries)))
+    return True
+
+
+async def take_as_it_stands(ticket: Ticket) -> None:
+    """What the ledger holds under the ticket's name counts: of a worker that died nobody knows whether it took more.
+
+    Raises AdmissionUnavailable (503).
+    """
+    readings = await asyncio.gather(*(ticket.ledger.read(entry.account.id) for entry in ticket.entries))
+    paired = zip(ticket.entries, readings, strict=True)
+    found = [(entry, reading.holds.get(ticket.name)) for entry, reading in paired]
+    ticket.entries = [_entry_of(entry, hold, ticket) for entry, hold in found if hold is not None]
+    costs = [entry.hold.cost_nano_usd for entry in ticket.entries]
+    ticket.demand = replace(ticket.demand, cost_nano_usd=min(costs, default=ticket.demand.cost_nano_usd))
+
+
+def _entry_of(entry: Entry, hold: Hold, ticket: Ticket) -> Entry:
+    """Of what is held by now, so that nobody adds again what was added by another."""
+    account, demand = entry.account, replace(ticket.demand, cost_nano_usd=hold.cost_nano_usd)
+    held = account_of(account.level, ticket.principal, demand, ticket.admitted_s, _shard(account.id))
+    return replace(entry, account=held, hold=hold)
+
+
+async def _prolonged(entry: Entry, ticket: Ticket, until_s: int) -> Entry:
+    if entry.hold.until_s >= until_s:
+        return entry
+    longer = msgspec.structs.replace(entry.hold, until_s=until_s)
+    unchanged = replace(entry.account, meters=())
+    if not (await ticket.ledger.enlarge(unchanged, ticket.name, entry.hold, longer)).is_held:
+        raise AdmissionUnavailable("What is held for the job changes at this moment.")
+    return replace(entry, hold=longer)
 
 
 def _shard(account_id: str) -> int:

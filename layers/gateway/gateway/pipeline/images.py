@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.hooks.images import ImagesReply, ImagesRequest
 from gateway.model.images import ImageList, ImagesCall, MadeImage
+from gateway.model.job import Job
 from gateway.model.tenant import Principal
 from gateway.pipeline.agree import agreed
 from gateway.pipeline.ask import begin
@@ -21,6 +22,7 @@ from gateway.pipeline.images_keep import image_list, images_in
 from gateway.pipeline.images_parts import PARTS_AT_ONCE, cut, images_of_each
 from gateway.pipeline.images_usage import usage_at_most, usage_of
 from gateway.pipeline.inbound import Inbound
+from gateway.pipeline.job_accept import accepted
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.read import read_json
 from gateway.pipeline.route import IMAGES, Route, resolve
@@ -45,8 +47,8 @@ class ImagesPlan:
     demand: Demand
 
 
-async def run(inbound: Inbound, exchange: Exchange, world: World) -> ImageList:
-    """Raises GatewayError."""
+async def run(inbound: Inbound, exchange: Exchange, world: World) -> ImageList | Job:
+    """The images, or the job that the request became. Raises GatewayError."""
 
     def read() -> ImagesCall:
         call = read_json(_IMAGES, inbound.content_type, inbound.body)
@@ -57,6 +59,8 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> ImageList:
         return plan_images(call, principal, world)
 
     planned = await enter(inbound.authorization, "images", read, plan, exchange, world)
+    if (job := await accepted(planned.asked, inbound, exchange, world)) is not None:
+        return job
     chain = Chain(exchange, world)
     request = ImagesRequest(planned.asked, partial(read_json, _IMAGES, _JSON))
     planned = await agreed(planned, request, plan, chain, exchange, world)

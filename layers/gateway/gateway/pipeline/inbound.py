@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_RAW_TRUE = msgspec.Raw(b"true")
 
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """Some headers, "" where there is none of that name, and the body as received."""
+    """Some headers, "" where there is none of that name, and the body as received. `path`: of the route."""
 
     authorization: str
     content_type: str
     body: bytes
     accept: str = ""
+    path: str = ""
+    idempotency_key: str = ""
+
+
+def prefers_async(prefer: str) -> bool:
+    """`prefer`: the header. https://www.rfc-editor.org/rfc/rfc7240#section-4.1"""
+    preferences = (one.partition(";")[0].strip().lower() for one in prefer.split(","))
+    return "respond-async" in preferences
+
+
+def as_job(content_type: str, body: bytes) -> bytes:
+    """The body of a request that may run as a job. Streams are not, nor what says itself whether it wants to; a form
+    says so in its field `async`.
+    """
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        return body
+    try:
+        members: dict[str, Any] = _MEMBERS.decode(body)
+    except msgspec.DecodeError:
+        return body  # whoever reads it says what is wrong with it
+    if "async" in members or members.get("stream") == _RAW_TRUE or "stream_format" in members:
+        return body
+    return msgspec.json.encode({**members, "async": True})

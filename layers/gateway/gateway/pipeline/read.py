@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway.model.call import MAX_BEGIN_MS, Call
+from gateway.model.call import MAX_BEGIN_MS, MAX_JOB_MS, Call
 from gateway.model.chat import ChatCall
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.pipeline.decode import check_json_type, decoded
@@ -45,9 +45,10 @@ def check_call(call: Call) -> None:
         )
     _check_timeouts(call)
     _check_providers(call)
-    for param, value in {"fallback": call.fallback, "async": call.async_}.items():
-        if value:
-            raise CapabilityNotSupported(f"'{param}' is not supported by this version of the gateway.", param=param)
+    if call.async_ and call.is_streamed:
+        raise InvalidRequest("A job has its reply when it has ended: it cannot be streamed.", param="async")
+    if call.fallback:
+        raise CapabilityNotSupported("'fallback' is not supported by this version of the gateway.", param="fallback")
 
 
 def _check_together(call: ChatCall) -> None:
@@ -71,10 +72,9 @@ def _check_timeouts(call: Call) -> None:
         return
     if call.timeouts.ttft_ms is not None:
         raise InvalidRequest("timeouts.ttft_ms is only allowed with stream: true.", param="timeouts.ttft_ms")
-    if call.timeouts.total_ms is not None and call.timeouts.total_ms > MAX_BEGIN_MS:
-        raise InvalidRequest(
-            f"timeouts.total_ms is at most {MAX_BEGIN_MS} without stream: true.", param="timeouts.total_ms"
-        )
+    longest_ms, without = (MAX_JOB_MS, "") if call.async_ else (MAX_BEGIN_MS, " without stream or async: true")
+    if call.timeouts.total_ms is not None and call.timeouts.total_ms > longest_ms:
+        raise InvalidRequest(f"timeouts.total_ms is at most {longest_ms}{without}.", param="timeouts.total_ms")
 
 
 def _check_providers(call: Call) -> None:

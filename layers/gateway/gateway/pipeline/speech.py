@@ -14,6 +14,7 @@ import msgspec
 from gateway.hooks.speech import SpeechRequest
 from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS
 from gateway.model.file import Origin
+from gateway.model.job import Job
 from gateway.model.money import cost_nano_usd
 from gateway.model.speech import CONTENT_TYPES, Speech, SpeechCall, SpeechDelta, SpeechDone, SpeechUsage
 from gateway.model.tenant import Principal
@@ -26,6 +27,7 @@ from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.generated_media import KeptMedia, keep_media
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
+from gateway.pipeline.job_accept import accepted
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.read import read_json
 from gateway.pipeline.report import report
@@ -68,8 +70,9 @@ class SpokenBytes:
 SpeechEvents: TypeAlias = AsyncGenerator[SpeechDelta | SpeechDone, None]
 
 
-async def run(inbound: Inbound, exchange: Exchange, world: World) -> Speech | SpokenBytes | SpeechEvents:
-    """The stored recording, or its bytes or events, of which nothing is made before the first is asked for.
+async def run(inbound: Inbound, exchange: Exchange, world: World) -> Speech | SpokenBytes | SpeechEvents | Job:
+    """The stored recording, or its bytes or events, of which nothing is made before the first is asked for; or the job
+    that the request became.
 
     Raises GatewayError; bytes and events raise it from their iteration, also in the middle.
     """
@@ -78,7 +81,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Speech | Sp
     def read() -> SpeechCall:
         nonlocal form
         call = read_json(_SPEECH, inbound.content_type, inbound.body)
-        form = _form(call, inbound.accept)
+        form = "stored" if call.async_ else _form(call, inbound.accept)
         exchange.note(call, stream=form != "stored")
         return call
 
@@ -86,6 +89,8 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Speech | Sp
         return plan_speech(call, principal, world, _longest_ms(form))
 
     planned = await enter(inbound.authorization, "speech", read, plan, exchange, world)
+    if (job := await accepted(planned.asked, inbound, exchange, world)) is not None:
+        return job
     chain = Chain(exchange, world)
     request = SpeechRequest(planned.asked, partial(read_json, _SPEECH, _JSON))
     planned = await agreed(planned, request, plan, chain, exchange, world)

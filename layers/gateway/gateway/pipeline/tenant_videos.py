@@ -5,22 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NoReturn
 
-from gateway.model.caller import Caller
 from gateway.model.errors import (
     CapabilityNotSupported,
     InvalidRequest,
-    JobCancelled,
     JobExpired,
     JobNotFound,
     StorageUnavailable,
 )
 from gateway.model.file import Link
-from gateway.model.job import LONGEST_S, Job, is_job_id
+from gateway.model.job import Job, is_job_id
 from gateway.pipeline.exchange import ANSWER_S
-from gateway.pipeline.video_check import usage_kept
-from gateway.pipeline.video_end import Ending, end, finish
-from gateway.pipeline.video_look import Look, is_on_the_way
-from gateway.pipeline.video_stop import stop
+from gateway.pipeline.job_cancel import cancel
+from gateway.pipeline.job_end import due_of, settled
+from gateway.pipeline.video_look import Look
 from gateway.ports import World
 
 DELETE_TRIES = 5
@@ -40,9 +37,9 @@ class TenantVideos:
     Methods with an id raise JobNotFound (404), JobExpired (410); all StorageUnavailable (503).
     """
 
-    def __init__(self, tenant_id: str, caller: Caller, world: World, every_s: float) -> None:
-        self._tenant_id, self._caller, self._world = tenant_id, caller, world
-        self._look = Look(caller, world, every_s, world.clock.monotonic_s() + ANSWER_S)
+    def __init__(self, tenant_id: str, world: World, every_s: float) -> None:
+        self._tenant_id, self._world = tenant_id, world
+        self._look = Look(world, every_s, world.clock.monotonic_s() + ANSWER_S)
 
     async def find(self, video_id: str) -> Job:
         """As it is now: the provider may be asked for that, and a finished video stored."""
@@ -52,7 +49,7 @@ class TenantVideos:
         """As they were last looked at, newest first."""
         found: list[Job] = []
         while True:
-            page = await self._world.jobs.page(self._tenant_id, limit + 1, after, None)
+            page = await self._world.jobs.page(self._tenant_id, limit + 1, after or "video_", None)
             found += [job for job in page.jobs if _is_listed(job, self._world.clock.now_s())]
             if len(found) > limit or not page.has_more:
                 return VideoPage(found[:limit], has_more=len(found) > limit)
@@ -71,35 +68,20 @@ class TenantVideos:
         return await self._world.files.link(self._tenant_id, file)
 
     async def delete(self, video_id: str) -> None:
+        """One that has not ended is cancelled."""
         for _ in range(DELETE_TRIES):
             job = _alive(await self._known(video_id), self._world)
-            if await (self._removed(job) if job.has_ended else self._cancelled(job)):
+            if await self._removed(await cancel(job, self._world)):
                 return
         raise StorageUnavailable("The video changes all the time. Try again.")
 
     async def _removed(self, job: Job) -> bool:
-        """What has not been told is told before nobody can ask for it any more."""
-        if job.held is not None:
-            job = await finish(job, self._caller, self._world, at_once=True)
+        """What has not been told is told before nobody can ask for it any more, or by the sweeper."""
+        job = await settled(job, self._world)
         for file_id in job.result.files if job.result else ():
             await self._world.files.delete(self._tenant_id, file_id)
-        return await self._world.jobs.change(job.changed(result=None, facts={**job.facts, **_DELETED}))
-
-    async def _cancelled(self, job: Job) -> bool:
-        """The provider goes on where nothing stops it, and is paid in any case: it has begun. Of one that is just being
-        asked for the record says so, and who asks for it stops, tells and settles it.
-        """
-        now_s, error = self._world.clock.now_s(), JobCancelled("The video was deleted before it was finished.")
-        if is_on_the_way(job, now_s):
-            said = {"code": error.code, "message": error.message}
-            found = {"error": said, "facts": {**job.facts, **_DELETED}}
-            return await self._world.jobs.change(job.ended("cancelled", now_s, LONGEST_S, **found))
-        ending = Ending("cancelled", usage_kept(job.facts), error=error)
-        ended = await end(job, ending, self._caller, self._world, facts={**job.facts, **_DELETED})
-        if ended.status != "cancelled":
-            return False
-        await stop(job, self._world)
-        return True
+        deleted = job.changed(result=None, facts={**job.facts, **_DELETED})
+        return await self._world.jobs.change(deleted, due_of(deleted, self._world.clock.now_s()))
 
     async def _known(self, video_id: str) -> Job:
         if is_job_id(video_id) and video_id.startswith("video_"):

@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from gateway.hooks.transcription import TranscriptionRequest
 from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS
+from gateway.model.job import Job
 from gateway.model.tenant import Principal
 from gateway.model.transcription import (
     Transcript,
@@ -28,6 +29,7 @@ from gateway.pipeline.enter import enter
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
+from gateway.pipeline.job_accept import accepted
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.report import report
 from gateway.pipeline.route import TRANSCRIPTIONS, Route, resolve
@@ -68,8 +70,8 @@ TranscriptEvents: TypeAlias = AsyncGenerator[TranscriptDelta | TranscriptDone, N
 Outcome: TypeAlias = Transcription | TranscriptionVerbose | WrittenText | TranscriptEvents
 
 
-async def run(inbound: Inbound, exchange: Exchange, world: World) -> Outcome:
-    """The transcript as it was asked for; events do nothing before the first of them is.
+async def run(inbound: Inbound, exchange: Exchange, world: World) -> Outcome | Job:
+    """The transcript as it was asked for; events do nothing before the first of them is. Or the job it became.
 
     Raises GatewayError; events raise it from their iteration, also in the middle.
     """
@@ -83,6 +85,8 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Outcome:
         return await plan_transcription(asked, principal, world)
 
     planned = await enter(inbound.authorization, "transcriptions", read, plan, exchange, world)
+    if (job := await accepted(planned.asked.call, inbound, exchange, world)) is not None:
+        return job
     chain = Chain(exchange, world)
     asked = planned.asked
 

@@ -1,7 +1,7 @@
 """How a video gets on: whoever asks looks, one at a time and not too often; who finds it finished stores it.
 
 A look is leased in the job's record, so that of many readers one asks the provider and the others are told what is
-known. Nothing looks by itself: a video that nobody asks for is not stored, and its hold is ended by the sweeper.
+known. Its execution is one of them, so that a video that nobody else asks for is stored and paid too.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from gateway.model.caller import Caller
-from gateway.model.errors import GatewayError, StorageUnavailable
+from gateway.model.errors import AdmissionUnavailable, GatewayError, StorageUnavailable
 from gateway.model.file import Origin
 from gateway.model.http import HttpResponse
 from gateway.model.job import Job, JobResult
@@ -31,49 +30,52 @@ from gateway.model.video import VideoState
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import ANSWER_S
 from gateway.pipeline.generated_media import keep_media
+from gateway.pipeline.job_end import FINISHING_S, settled
+from gateway.pipeline.job_sweep import LATER_S
+from gateway.pipeline.remote_attempt import attempt_of
 from gateway.pipeline.video_check import usage_kept, usage_of
 from gateway.pipeline.video_download import opened
-from gateway.pipeline.video_end import Ending, attempt_of, end, finish
+from gateway.pipeline.video_end import Ending, end
 from gateway.ports import World
 
 LOOK_TIMEOUT_S = 20.0
 STORE_TIMEOUT_S = 240.0
 LEASE_S = ANSWER_S + 15.0
-SENDING_S = 600.0
-"""After which nobody can be sending a request any more."""
 _NO_VIDEO = "no_medium"
 
 
 def is_on_the_way(job: Job, now_s: float) -> bool:
-    """Whether its request is just being sent: until that is answered, the record belongs to who sends it."""
-    return job.remote is not None and job.remote.sending and now_s < job.created_at_s + SENDING_S
+    """Whether it is yet to be begun: until then the record belongs to who asks for that, a job's to its worker."""
+    if job.remote is None or job.is_begun:
+        return False
+    return job.request is not None or now_s < job.alive_until_s
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """`caller`: who asks. `every_s`: how long what one of them found is good enough for the next.
+    """`every_s`: how long what one who asks found is good enough for the next.
 
     `until_s`: by when the answer has to begin, by the monotonic clock.
     """
 
-    caller: Caller
     world: World
     every_s: float
     until_s: float = inf
 
     async def at(self, job: Job) -> Job:
-        """The job as it is now. Raises StorageUnavailable (503), also when a finished video cannot be stored: it will
-        be tried again by whoever asks next.
+        """The job as it is now. Raises AdmissionUnavailable and StorageUnavailable (503), also when a finished video
+        cannot be stored: it will be tried again by whoever asks next.
         """
         now_s = self.world.clock.now_s()
         if job.has_ended:
-            return await finish(job, self.caller, self.world) if job.held is not None else job
+            is_left = now_s >= (job.finished_at_s or 0) + FINISHING_S
+            return await settled(job, self.world) if is_left else job
         assert job.remote is not None  # noqa: S101 - no video is without
         if now_s < job.remote.look_at_s or is_on_the_way(job, now_s):
             return job
         remote = replace(job.remote, polls=job.remote.polls + 1, look_at_s=now_s + LEASE_S)
         leased = job.changed(remote=remote)
-        if not await self.world.jobs.change(leased, leased.expires_at_s):
+        if not await self.world.jobs.change(leased, int(now_s) + LATER_S):
             return await self.world.jobs.get(job.tenant_id, job.id)
         return await self._looked(leased)
 
@@ -134,7 +136,11 @@ class Look:
         file = kept.file
         body = {"filename": file.filename, "content_type": file.content_type, "size_bytes": file.size_bytes}
         result = JobResult(body=body, file_id=file.id, files=(file.id,))
-        ended = await end(job, Ending("completed", usage, result=result), self.caller, self.world)
+        try:
+            ended = await end(job, Ending("completed", usage, result=result), self.world)
+        except AdmissionUnavailable:  # before anything was recorded; the next look stores it again
+            await self.world.files.delete(job.tenant_id, file.id)
+            raise
         if ended.result is None or ended.result.file_id != file.id:
             await self.world.files.delete(job.tenant_id, file.id)  # somebody cancelled it meanwhile
         return ended
@@ -144,16 +150,16 @@ class Look:
         return await self._ended(job, error, usage_kept(job.facts))
 
     async def _ended(self, job: Job, error: GatewayError, usage: TokenUsage | None) -> Job:
-        return await end(job, Ending("failed", usage, error=error), self.caller, self.world)
+        return await end(job, Ending("failed", usage, error=error), self.world)
 
     async def _later(self, job: Job, known: Job | None = None) -> Job:
         """Gives the lease back. What cannot be written now ends by itself."""
         changed = known or job.changed()
         assert changed.remote is not None  # noqa: S101 - as above
-        look_at_s = self.world.clock.now_s() + self.every_s
-        changed = replace(changed, remote=replace(changed.remote, look_at_s=look_at_s))
+        now_s = self.world.clock.now_s()
+        changed = replace(changed, remote=replace(changed.remote, look_at_s=now_s + self.every_s))
         try:
-            if not await self.world.jobs.change(changed, changed.expires_at_s):
+            if not await self.world.jobs.change(changed, int(now_s) + LATER_S):
                 return await self.world.jobs.get(job.tenant_id, job.id)
         except StorageUnavailable:
             return job

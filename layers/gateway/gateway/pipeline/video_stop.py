@@ -7,7 +7,7 @@ import asyncio
 from gateway.model.errors import GatewayError
 from gateway.model.job import Job
 from gateway.pipeline.contact import contact
-from gateway.pipeline.video_end import attempt_of
+from gateway.pipeline.remote_attempt import attempt_of
 from gateway.ports import World
 
 STOP_TIMEOUT_S = 10.0

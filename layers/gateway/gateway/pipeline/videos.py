@@ -9,11 +9,12 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import msgspec
 
 from gateway.hooks.videos import VideoPrompt
-from gateway.model.errors import GatewayError, JobCancelled, StorageUnavailable
+from gateway.model.errors import AdmissionUnavailable, GatewayError, JobCancelled, StorageUnavailable
 from gateway.model.job import LONGEST_S, Job, RemoteWork, new_job_id
 from gateway.model.tenant import Principal
 from gateway.model.usage import TokenUsage
@@ -21,7 +22,6 @@ from gateway.model.video import VideoCall, VideoOrder
 from gateway.pipeline.account import Counted, account, account_interrupted
 from gateway.pipeline.agree import agreed
 from gateway.pipeline.ask import ask, begin, ending
-from gateway.pipeline.authenticate import caller_of
 from gateway.pipeline.contact import contact
 from gateway.pipeline.demand import demand_at_most
 from gateway.pipeline.enter import enter
@@ -29,6 +29,8 @@ from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.handed_over import held_of
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
+from gateway.pipeline.job_accept import START_AGAIN_S, accepted, started
+from gateway.pipeline.job_sweep import LATER_S
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.route import VIDEOS, Route, resolve
 from gateway.pipeline.video_check import ordered, usage_kept, usage_of
@@ -36,13 +38,17 @@ from gateway.pipeline.video_look import Look
 from gateway.pipeline.video_picture import picture_of
 from gateway.pipeline.video_read import VideoRequest, read_video_request
 from gateway.pipeline.video_stop import stop
-from gateway.pipeline.watch import Watch, total_s
+from gateway.pipeline.watch import Watch, lease_s, total_s
 from gateway.ports import World
 from gateway.providers.contract import VideoWire
 
 ENDPOINT, OPERATION = "/v1/videos", "videos"
 BEGIN_MS = 60_000
+EVERY_S = 5.0
+"""How long what was found of a video is good enough for whoever asks next."""
 GRACE_S = 300
+SENDING_S = 600
+"""After which nobody can be sending a request any more."""
 WAIT_MS = 210_000
 """From the arrival of who waits for a video until the last look; what is left of the answer's time is to store it."""
 BACK_OFF, MAX_PAUSE_S = 1.5, 20.0
@@ -73,23 +79,28 @@ async def run(inbound: Inbound, exchange: Exchange, world: World, every_s: float
         return _plan(request, principal, world)
 
     planned = await enter(inbound.authorization, "videos", read, plan, exchange, world)
+    if (
+        accepted_job := await accepted(planned.request.call, inbound, exchange, world, **_kept_of(planned))
+    ) is not None:
+        return accepted_job
     prompt, chain = VideoPrompt(planned.request.call, _read_again), Chain(exchange, world)
     planned = await agreed(planned, prompt, partial(_replanned, planned, world), chain, exchange, world)
     picture = await picture_of(planned.request, exchange, world)
-    job = _opened(planned, exchange, world)
-    await world.jobs.create(job, job.expires_at_s)
+    job = await _opened(planned, exchange, world)
     attempt = begin(planned.route, exchange, world.clock)
     try:
         with account_interrupted(lambda: Counted(usage_kept(job.facts)), exchange), ending(attempt, world.clock):
-            order = replace(planned.order, picture=picture)
-            remote_id = await _begun(order, planned, attempt, exchange.answer_by_s, world)
+            order, until_s = replace(planned.order, picture=picture), exchange.answer_by_s
+            remote_id = await _begun(order, planned, attempt, until_s, world)
     except GatewayError as error:
         await _given_up(job, error, exchange, world)
         raise
     job = await _taken(job, remote_id, exchange, world, every_s)
+    if exchange.job is None:
+        await started(job, world)
     if planned.request.call.async_ is not False:
         return job
-    look = Look(await caller_of(inbound.authorization, world), world, every_s, exchange.answer_by_s)
+    look = Look(world, every_s, until_s)
     return await _waited(job, look, exchange.started_s + total_s(planned.request.call, WAIT_MS))
 
 
@@ -101,7 +112,7 @@ async def _waited(job: Job, look: Look, until_s: float) -> Job:
     while not job.has_ended and clock.monotonic_s() + pause_s < until_s:
         await clock.sleep(pause_s)
         pause_s = min(pause_s * BACK_OFF, MAX_PAUSE_S)
-        with suppress(StorageUnavailable):
+        with suppress(AdmissionUnavailable, StorageUnavailable):
             job = await look.at(job)
     if job.status == "cancelled":
         raise JobCancelled("The video was deleted before it was finished.")
@@ -115,7 +126,8 @@ def _read_again(body: bytes) -> VideoCall:
 def _plan(request: VideoRequest, principal: Principal, world: World) -> VideoPlan:
     route = resolve(VIDEOS, request.call.model, principal, world.catalog, world.clock.now_s())
     order = ordered(request, route)
-    demand = demand_at_most(_usage(request, order, route), route, principal, LONGEST_S + GRACE_S)
+    lease = lease_s(request.call) if request.call.async_ else LONGEST_S + GRACE_S
+    demand = demand_at_most(_usage(request, order, route), route, principal, lease)
     return VideoPlan(request, order, route, demand)
 
 
@@ -129,11 +141,31 @@ def _usage(request: VideoRequest, order: VideoOrder, route: Route[VideoWire]) ->
     return usage_of(order.seconds, order.resolution, route.facts, has_picture=has_picture)
 
 
-def _opened(planned: VideoPlan, exchange: Exchange, world: World) -> Job:
+async def _opened(planned: VideoPlan, exchange: Exchange, world: World) -> Job:
     """Recorded before anybody is asked, so that what is paid for is never without a record."""
-    principal, order, now_s = exchange.principal, planned.order, int(world.clock.now_s())
+    if exchange.job is None:
+        job = _job(planned, exchange, world)
+        await world.jobs.create(job, job.created_at_s + LATER_S)
+        return job
+    kept = _kept_of(planned)
+    facts = {**exchange.job.now.facts, **kept["facts"]}
+    await exchange.job.change(is_asked=True, remote=kept["remote"], facts=facts, held=held_of(exchange, world))
+    return exchange.job.now
+
+
+def _kept_of(planned: VideoPlan) -> dict[str, Any]:
+    """What a job's record has of its video."""
+    order = planned.order
+    units = _usage(planned.request, order, planned.route).units
+    return {
+        "remote": RemoteWork(provider=planned.route.provider.name, model=planned.route.facts.id),
+        "facts": {"seconds": order.seconds, "size": order.size, "resolution": order.resolution, "units": units},
+    }
+
+
+def _job(planned: VideoPlan, exchange: Exchange, world: World) -> Job:
+    principal, now_s, kept = exchange.principal, int(world.clock.now_s()), _kept_of(planned)
     assert principal is not None  # noqa: S101 - it was admitted
-    usage = _usage(planned.request, order, planned.route)
     return Job(
         id=new_job_id(world.clock.now_s(), secrets.token_bytes(10), "video"),
         tenant_id=principal.tenant.id,
@@ -146,15 +178,10 @@ def _opened(planned: VideoPlan, exchange: Exchange, world: World) -> Job:
         status="pending",
         created_at_s=now_s,
         expires_at_s=now_s + LONGEST_S,
-        remote=RemoteWork(provider=planned.route.provider.name, model=planned.route.facts.id, sending=True),
-        facts={
-            "seconds": order.seconds,
-            "size": order.size,
-            "resolution": order.resolution,
-            "units": usage.units,
-            "conversation_id": exchange.conversation_id,
-            "trace_id": exchange.trace.id,
-        },
+        is_asked=True,
+        alive_until_s=now_s + SENDING_S,
+        remote=kept["remote"],
+        facts={**kept["facts"], "conversation_id": exchange.conversation_id, "trace_id": exchange.trace.id},
     )
 
 
@@ -167,7 +194,9 @@ async def _begun(order: VideoOrder, planned: VideoPlan, attempt: Attempt, until_
 
 
 async def _given_up(job: Job, error: GatewayError, exchange: Exchange, world: World) -> None:
-    """The request tells and settles itself; the record only says that nothing comes of it."""
+    """The request tells and settles itself; the record only says that nothing comes of it. A job's worker ends it."""
+    if exchange.job is not None:
+        return
     found = {"error": {"code": error.code, "message": error.message}, "cost_nano_usd": exchange.cost_nano_usd or 0}
     try:
         await world.jobs.change(job.ended("failed", world.clock.now_s(), LONGEST_S, **found))
@@ -183,11 +212,12 @@ async def _taken(job: Job, remote_id: str, exchange: Exchange, world: World, eve
     """
     assert job.remote is not None  # noqa: S101 - it was opened with it
     now_s = world.clock.now_s()
-    remote = msgspec.structs.replace(job.remote, sending=False, id=remote_id, look_at_s=now_s + every_s)
+    remote = msgspec.structs.replace(job.remote, id=remote_id, look_at_s=now_s + every_s)
+    due_at_s = int(now_s) + (START_AGAIN_S if exchange.job is None else LATER_S)
     try:
         for _ in range(TAKE_TRIES):
-            taken = job.changed(remote=remote, held=held_of(exchange, world))
-            if await world.jobs.change(taken, taken.expires_at_s):
+            taken = job.changed(remote=remote, held=held_of(exchange, world), alive_until_s=0)
+            if await world.jobs.change(taken, due_at_s):
                 exchange.job_id, exchange.goes_on = job.id, True
                 return taken
             job = await world.jobs.get(job.tenant_id, job.id)

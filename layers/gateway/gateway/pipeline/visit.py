@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.model.caller import Caller
 from gateway.model.tenant import Principal, Scope
 from gateway.model.units import FILE_BYTES
+from gateway.pipeline.authenticate import attributed, caller_of, usable
 from gateway.pipeline.enter import enter
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.meters import Demand
@@ -51,3 +53,19 @@ async def let_in(authorization: str | None, scope: Scope, exchange: Exchange, wo
 
     exchange.asks_model = False
     return await enter(authorization, scope, _Nothing, plan, exchange, world)
+
+
+async def recognise(authorization: str | None, scope: Scope, exchange: Exchange, world: World) -> Visit:
+    """For what counts in no limit: a job that runs takes a place itself, and looking at it must not need another.
+
+    Raises what `usable` does, AdmissionUnavailable (503).
+    """
+    exchange.asks_model = False
+    return Visit(await identified(await caller_of(authorization, world), scope, exchange, world), exchange)
+
+
+async def identified(caller: Caller, scope: Scope | None, exchange: Exchange, world: World) -> Principal:
+    """Whoever it is, the exchange is his. Raises what `usable` does, AdmissionUnavailable (503)."""
+    known = await world.access.read(caller)
+    exchange.principal = attributed(known, caller)
+    return usable(known, caller, scope, world.clock.now_s())

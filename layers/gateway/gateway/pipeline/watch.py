@@ -7,9 +7,9 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from gateway.model.call import MAX_BEGIN_MS, Call
+from gateway.model.call import MAX_BEGIN_MS, MAX_JOB_MS, Call
 from gateway.model.provider_errors import ProviderTimeout
-from gateway.pipeline.exchange import Attempt
+from gateway.pipeline.exchange import ANSWER_S, Attempt
 from gateway.ports import World
 
 T = TypeVar("T")
@@ -20,12 +20,13 @@ BEFORE_AND_AFTER_S = 75.0
 
 def total_s(call: Call, longest_ms: int = MAX_BEGIN_MS, spare_s: float = 0.0) -> float:
     """How long an attempt may take. `spare_s`: how much of the longest time is needed for something else."""
+    longest_ms = MAX_JOB_MS if call.async_ else longest_ms
     return seconds(call.timeouts.total_ms if call.timeouts else None, longest_ms, spare_s)
 
 
 def lease_s(call: Call, longest_ms: int = MAX_BEGIN_MS) -> float:
-    """After which nobody can be working on a call any more."""
-    return total_s(call, longest_ms) + BEFORE_AND_AFTER_S
+    """After which nobody can be working on a call any more; on one that is to run as a job, on making it one."""
+    return (ANSWER_S if call.async_ else total_s(call, longest_ms)) + BEFORE_AND_AFTER_S
 
 
 def seconds(milliseconds: int | None, longest_ms: int, spare_s: float = 0.0) -> float:

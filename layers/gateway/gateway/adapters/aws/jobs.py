@@ -1,27 +1,34 @@
 """Job records in DynamoDB, one item each; every change is on condition that it is the last one's successor.
 
 Item pk T#<tenant>, sk <job id>: `document` (JSON text), `revision`, `status`, and `ends_at_s`, when DynamoDB may remove
-it. A job that has not ended is in the index `due` besides, by `due_shard` and `due_at_s`: when somebody should look.
+it. A job on which there is still work is in the index `due` besides, by `due_shard` and `due_at_s`: when somebody
+should look.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from secrets import randbelow
 from typing import Any
 from zlib import crc32
 
 import msgspec
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
-from gateway.job_ports import JobPage
+from gateway.job_ports import LAST, JobPage
 from gateway.model.errors import JobNotFound, StorageUnavailable
-from gateway.model.job import TOMBSTONE_S, Job, Status
+from gateway.model.job import TOMBSTONE_S, Claim, Job, Status
 
 TIMEOUT_S = 2.0
 DUE_SHARDS = 8
+FILTERED_AT_ONCE = 200
+"""How many are read at a time where only those of one status are wanted."""
 _REFUSED = "ConditionalCheckFailedException"
 _decode = msgspec.json.Decoder(Job).decode
+_decode_claim = msgspec.json.Decoder(Claim).decode
+_CLAIM = "~key#"
+"""What a claim's sort key begins with: after every job's, so that lists of jobs end before it."""
 
 
 class DynamoJobs:
@@ -38,6 +45,28 @@ class DynamoJobs:
                 if failure.code != _REFUSED or await self._find(job.tenant_id, job.id) != job:
                     raise  # else a first try came through without an answer
 
+    async def claim(self, tenant_id: str, key_hash: str, claim: Claim, ends_at_s: int) -> Claim:
+        document, ends = {"S": msgspec.json.encode(claim).decode()}, {"N": str(ends_at_s)}
+        item = {**_claim_key(tenant_id, key_hash), "document": document, "ends_at_s": ends}
+        request = {"TableName": self._table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}
+        with _translated():
+            try:
+                await self._dynamodb.call("PutItem", request, TIMEOUT_S)
+            except AwsFailure as failure:
+                if failure.code != _REFUSED:
+                    raise
+                return await self._find_claim(tenant_id, key_hash) or claim
+        return claim
+
+    async def claimed(self, tenant_id: str, key_hash: str) -> Claim | None:
+        with _translated():
+            return await self._find_claim(tenant_id, key_hash)
+
+    async def _find_claim(self, tenant_id: str, key_hash: str) -> Claim | None:
+        request = {"TableName": self._table, "Key": _claim_key(tenant_id, key_hash), "ConsistentRead": True}
+        answer = await self._dynamodb.call("GetItem", request, TIMEOUT_S)
+        return _decode_claim(answer["Item"]["document"]["S"]) if "Item" in answer else None
+
     async def get(self, tenant_id: str, job_id: str) -> Job:
         with _translated():
             job = await self._find(tenant_id, job_id)
@@ -47,8 +76,14 @@ class DynamoJobs:
 
     async def change(self, job: Job, due_at_s: int | None = None) -> bool:
         request = self._put(job, due_at_s)
-        request["ConditionExpression"] = "revision = :last"
-        request["ExpressionAttributeValues"] = {":last": {"N": str(job.revision - 1)}}
+        request["ConditionExpression"] = "revision = :last AND #status IN (:pending, :running, :status)"
+        request["ExpressionAttributeNames"] = {"#status": "status"}
+        request["ExpressionAttributeValues"] = {
+            ":last": {"N": str(job.revision - 1)},
+            ":pending": {"S": "pending"},
+            ":running": {"S": "running"},
+            ":status": {"S": job.status},
+        }
         with _translated():
             try:
                 await self._dynamodb.call("PutItem", request, TIMEOUT_S)
@@ -58,12 +93,22 @@ class DynamoJobs:
                 return await self._find(job.tenant_id, job.id) == job
         return True
 
-    async def page(self, tenant_id: str, limit: int, after: str | None, status: Status | None) -> JobPage:
+    async def page(
+        self, tenant_id: str, limit: int, after: str | None, status: Status | None, until: str = LAST
+    ) -> JobPage:
+        first = f"{after or ''}!"
+        if first > until:
+            return JobPage([], has_more=False)  # DynamoDB refuses a range that is none
         request: dict[str, Any] = {
             "TableName": self._table,
-            "KeyConditionExpression": "pk = :pk AND sk > :after",
-            "ExpressionAttributeValues": {":pk": {"S": f"T#{tenant_id}"}, ":after": {"S": after or "!"}},
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :after AND :end",
+            "ExpressionAttributeValues": {
+                ":pk": {"S": f"T#{tenant_id}"},
+                ":after": {"S": first},
+                ":end": {"S": until},
+            },
             "ConsistentRead": True,
+            "Limit": limit + 1 if status is None else FILTERED_AT_ONCE,
         }
         if status is not None:
             request["FilterExpression"] = "#status = :status"
@@ -79,7 +124,8 @@ class DynamoJobs:
 
     async def due(self, now_s: float) -> AsyncIterator[Job]:
         with _translated():
-            for shard in range(DUE_SHARDS):
+            first = randbelow(DUE_SHARDS)  # whoever sees to so many only comes to all of them in turn
+            for shard in (*range(first, DUE_SHARDS), *range(first)):
                 request = {
                     "TableName": self._table,
                     "IndexName": "due",
@@ -113,9 +159,13 @@ class DynamoJobs:
             "status": {"S": job.status},
             "ends_at_s": {"N": str(job.expires_at_s + TOMBSTONE_S)},
         }
-        if due_at_s is not None and not job.has_ended:
+        if due_at_s is not None:
             item |= {"due_shard": {"S": str(crc32(job.id.encode()) % DUE_SHARDS)}, "due_at_s": {"N": str(due_at_s)}}
         return {"TableName": self._table, "Item": item}
+
+
+def _claim_key(tenant_id: str, key_hash: str) -> dict[str, Any]:
+    return {"pk": {"S": f"T#{tenant_id}"}, "sk": {"S": f"{_CLAIM}{key_hash}"}}
 
 
 def _job(item: dict[str, Any]) -> Job:

@@ -1,0 +1,46 @@
+"""Bodies of requests that run as jobs, in the bucket of files under jobs/<tenant>/<job>; dropped at the job's end.
+
+What is not dropped the bucket's lifecycle removes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gateway.adapters.aws.api import AwsFailure
+from gateway.adapters.aws.s3 import Bucket
+from gateway.model.errors import StorageUnavailable
+from gateway.model.http import HttpRequest
+from gateway.model.job import Job
+
+
+class S3Payloads:
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    async def put(self, job: Job, body: bytes) -> None:
+        with _translated():
+            await self._bucket.send(HttpRequest("PUT", self._url(job), {}, body))
+
+    async def get(self, job: Job) -> bytes:
+        with _translated():
+            answer = await self._bucket.send(HttpRequest("GET", self._url(job), {}, b""))
+            return answer.body
+
+    async def drop(self, job: Job) -> None:
+        with _translated():
+            await self._bucket.send(HttpRequest("DELETE", self._url(job), {}, b""), also=(404,))
+
+    def _url(self, job: Job) -> str:
+        return self._bucket.url(f"jobs/{job.tenant_id}/{job.id}")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except AwsFailure as failure:
+        raise StorageUnavailable(
+            f"The job's request cannot be stored or read at the moment ({failure.code})."
+        ) from failure

@@ -1,0 +1,81 @@
+"""The job task function: one step of a job's state machine (`statemachines/job.asl.json`), or the sweep over all jobs.
+
+Event:  {"step": "ask" | "look" | "settle" | "give_up", "tenant_id", "job_id"}, {"step": "sweep"}, or the bus's
+        news of an execution that ended badly: {"detail": {"input": '{"tenant_id", "job_id"}'}}
+Result: {"status": of the job, "waiting": whether it has not ended}; of a sweep how many jobs it did what with.
+
+A step that raises is repeated by the state machine: it may be, as often as it takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgspec
+
+from gateway.adapters.telemetry import name_the_lines
+from gateway.entry.door import unforeseen
+from gateway.entry.powertools import report
+from gateway.entry.runtime.client import Invocation
+from gateway.entry.runtime.handler import EventHandler
+from gateway.entry.videos import every_s
+from gateway.entry.wiring import aws_world
+from gateway.model.errors import JobInterrupted
+from gateway.model.job import Job
+from gateway.model.telemetry import JobLine, JobsSweptLine
+from gateway.pipeline.job_end import settle
+from gateway.pipeline.job_sweep import sweep_jobs
+from gateway.pipeline.job_work import JobBusy, ask, close, look
+from gateway.ports import World
+
+AT_MOST = 1_000
+TO_END_S = 30.0
+"""What the last job that a sweep begins with may take."""
+_ENDED = "The job's execution ended before the job did."
+
+
+@dataclass(frozen=True, slots=True)
+class JobTask:
+    world: World
+    every_s: float
+
+    async def handle(self, event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
+        """Raises GatewayError, JobBusy, JobPending."""
+        name_the_lines({"lambda_request_id": invocation.request_id})
+        if event.get("step") == "sweep":
+            return await self._sweep(invocation)
+        is_news = "detail" in event
+        if is_news:
+            event = {"step": "give_up", **msgspec.json.decode(event["detail"]["input"])}
+        job = await self.world.jobs.get(event["tenant_id"], event["job_id"])
+        try:
+            job = await self._step(event["step"], job)
+        except JobBusy:
+            if not is_news:
+                raise  # else nobody repeats it: its worker ends the job, or the sweep does
+        report(JobLine(lambda_request_id=invocation.request_id, job_id=job.id, step=event["step"], status=job.status))
+        return {"status": job.status, "waiting": not job.has_ended}
+
+    async def _step(self, step: str, job: Job) -> Job:
+        match step:
+            case "ask":
+                return await ask(job, self.world, unforeseen)
+            case "look":
+                return await look(job, self.world, self.every_s)
+            case "settle":
+                return await settle(job, self.world)
+            case "give_up":
+                return await settle(await close(job, JobInterrupted(_ENDED), self.world), self.world)
+        raise ValueError(f"there is no step {step!r}")
+
+    async def _sweep(self, invocation: Invocation) -> dict[str, Any]:
+        until_s = invocation.deadline_s - TO_END_S
+        told = asdict(await sweep_jobs(self.world, at_most=AT_MOST, until_s=until_s))
+        report(JobsSweptLine(lambda_request_id=invocation.request_id, **told))
+        return told
+
+
+def job_task_handler() -> EventHandler:
+    """What Lambda calls."""
+    return EventHandler(JobTask(aws_world(), every_s()).handle)

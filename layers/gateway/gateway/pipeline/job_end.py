@@ -1,0 +1,223 @@
+"""The end of a job: recorded, told, settled, in this order, and each of it once whatever dies in between.
+
+The record decides how a job ends. What is to be told and settled stands in the record from then on until it is done, so
+whoever comes next finishes it; what is told twice has the same id, and a hold is settled once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from gateway.model.caller import Caller
+from gateway.model.errors import AdmissionUnavailable, GatewayError, JobCancelled, JobInterrupted, StorageUnavailable
+from gateway.model.job import KEPT_S, Job, JobResult, Owed, Status
+from gateway.model.record import AuditEvent, UsageRecord
+from gateway.model.tenant import ApiKey, Principal
+from gateway.model.trace import Trace
+from gateway.model.usage import TokenUsage
+from gateway.pipeline.admit import Used
+from gateway.pipeline.conclude import settle_and_alert, told_of, used_of
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.handed_over import held_of, take_as_it_stands, ticket_of
+from gateway.pipeline.job_record import BUSY, TRIES, WORK_S, JobRecord
+from gateway.pipeline.request_line import line_of
+from gateway.pipeline.upload import delete_uploads
+from gateway.pipeline.video_stop import stop
+from gateway.ports import World
+
+FINISHING_S = 60
+"""After which somebody else tells and settles an end."""
+
+
+async def exchange_of(job: Job, world: World) -> Exchange:
+    """The request as if it had lasted until now. Raises AdmissionUnavailable (503)."""
+    principal, clock = await principal_of(job, world), world.clock
+    lasted_s = max(0.0, clock.now_s() - job.created_at_s)
+    exchange = Exchange(
+        job.request_id,
+        job.operation,
+        clock.monotonic_s() - lasted_s,
+        trace=Trace(job.facts["trace_id"], is_sampled=False),
+        arrived_s=float(job.created_at_s),
+        principal=principal,
+        model_requested=job.model,
+        conversation_id=job.facts.get("conversation_id"),
+        job=JobRecord(job, world.jobs, clock),
+        worked_from_s=clock.monotonic_s(),
+        job_id=job.id,
+    )
+    if job.held is not None:
+        exchange.ticket = ticket_of(job.held, principal, world)
+    return exchange
+
+
+async def principal_of(job: Job, world: World) -> Principal:
+    """Whom it is made for, as tenant and user are set now, with what the key was allowed that brought it."""
+    key = ApiKey(id=job.key_id, tenant_id=job.tenant_id, user_id=job.user_id)
+    if job.request is not None:
+        key = msgspec.structs.replace(key, scopes=job.request.scopes, models=job.request.models)
+    principal = await world.access.read(Caller(token_key=key))
+    if principal is None:
+        raise AdmissionUnavailable("The job's tenant is not there.")
+    return principal
+
+
+async def end_by(exchange: Exchange, result: JobResult | None, world: World) -> Job:
+    """The end that the exchange has come to; of a job that was cancelled meanwhile only what it cost is kept.
+
+    Raises StorageUnavailable (503): then nobody knows how it ended.
+    """
+    exchange.ended_s = world.clock.monotonic_s()
+    await asyncio.gather(*exchange.observers, return_exceptions=True)
+    assert exchange.job is not None  # noqa: S101 - it runs here
+    job = exchange.job.now
+    for _ in range(TRIES):
+        ended = _ended(job, exchange, result, world)
+        if ended is None:
+            break
+        if await world.jobs.change(ended, int(world.clock.now_s()) + FINISHING_S):
+            job = ended
+            break
+        job = await world.jobs.get(job.tenant_id, job.id)
+    else:
+        raise StorageUnavailable(BUSY)
+    if result is not None and job.result != result:
+        await _discard(result, job, world)
+    world.records.write(line_of(exchange, exchange.ended_s))
+    await delete_uploads(exchange, world)
+    return job
+
+
+def _ended(job: Job, exchange: Exchange, result: JobResult | None, world: World) -> Job | None:
+    """None when somebody else has ended it and accounts for it."""
+    found: dict[str, Any] = {
+        "usage": None if exchange.usage_report is None else msgspec.to_builtins(exchange.usage_report),
+        "cost_nano_usd": exchange.cost_nano_usd,
+    }
+    if exchange.ticket is not None:
+        found["held"] = held_of(exchange, world)
+    if job.has_ended:
+        if job.owed is not None or job.held is None:
+            return None
+        exchange.error = JobCancelled("The job was cancelled before it had a result.")
+        return job.changed(owed=owed_of(exchange, world), **found)
+    error = exchange.error
+    if error is not None:
+        exchange.charge(error)
+        found["error"] = msgspec.to_builtins(error.wire(exchange.request_id)["error"])
+    status: Status = "completed" if error is None else "failed"
+    now_s = world.clock.now_s()
+    return job.ended(status, now_s, KEPT_S, result=result, request=None, owed=owed_of(exchange, world), **found)
+
+
+def owed_of(exchange: Exchange, world: World) -> Owed:
+    told, used = [*told_of(exchange, world)], used_of(exchange)
+    return Owed(
+        records=tuple(one for one in told if isinstance(one, UsageRecord)),
+        events=tuple(one for one in told if isinstance(one, AuditEvent)),
+        cost_nano_usd=used.cost_nano_usd,
+        tokens=used.tokens,
+        was_executed=used.was_executed,
+    )
+
+
+async def _discard(result: JobResult, job: Job, world: World) -> None:
+    for file_id in result.files:
+        try:
+            await world.files.delete(job.tenant_id, file_id)
+        except StorageUnavailable as error:
+            world.records.trouble("job.result_not_deleted", request_id=job.request_id, reason=error.message)
+
+
+async def give_up(job: Job, error: GatewayError, world: World) -> Job:
+    """The end of a job of which nothing more comes. Where a provider was asked it costs what its tenant's policy says;
+    one that is cancelled meanwhile is accounted for by the worker that asked, and one of which nothing is held here by
+    the request that asked, or by the sweeper of its hold. A provider that has begun it is told to stop.
+    """
+    exchange = await exchange_of(job, world)
+    exchange.error, exchange.ended_s = error, world.clock.monotonic_s()
+    while not job.has_ended:
+        is_cancelled = isinstance(error, JobCancelled)
+        is_watched = job.is_asked and (is_cancelled or job.held is None)
+        owed = None if is_watched else lost(exchange, world) if job.is_asked else owed_of(exchange, world)
+        ended = job.ended(
+            "cancelled" if is_cancelled else "failed",
+            world.clock.now_s(),
+            KEPT_S,
+            request=None,
+            error=error.wire(job.request_id)["error"],
+            owed=owed,
+            cost_nano_usd=owed.cost_nano_usd if owed else None,
+        )
+        if await world.jobs.change(ended, due_of(ended, world.clock.now_s())):
+            if not is_watched:
+                world.records.write(line_of(exchange, exchange.ended_s))
+            await stop(ended, world)
+            return ended
+        job = await world.jobs.get(job.tenant_id, job.id)
+    return job
+
+
+def lost(exchange: Exchange, world: World) -> Owed:
+    """Of a job whose worker died while a provider was asked."""
+    principal, ticket = exchange.principal, exchange.ticket
+    assert principal is not None  # noqa: S101 - a job is somebody's
+    owed = owed_of(exchange, world)
+    is_charged = principal.tenant.lost_requests == "charge" and ticket is not None
+    cost_nano_usd = ticket.demand.cost_nano_usd if is_charged and ticket is not None else 0
+    records = tuple(
+        msgspec.structs.replace(record, outcome="lost", cost_nano_usd=cost_nano_usd, usage=TokenUsage(estimated=True))
+        for record in owed.records
+    )
+    return msgspec.structs.replace(owed, records=records, cost_nano_usd=cost_nano_usd, was_executed=True)
+
+
+async def settled(job: Job, world: World) -> Job:
+    """As `settle`, for whoever has something else to answer: what cannot be settled now is settled by the job's state
+    machine or the sweeper.
+    """
+    if job.owed is None:
+        return job
+    try:
+        return await settle(job, world)
+    except (AdmissionUnavailable, StorageUnavailable) as error:
+        world.records.trouble("job.unsettled", request_id=job.request_id, reason=error.message)
+        return job
+
+
+async def settle(job: Job, world: World) -> Job:
+    """An end that is recorded, told and settled. Raises StorageUnavailable and AdmissionUnavailable (503): it may be
+    repeated as often as it takes.
+    """
+    if not job.has_ended or (job.held is None and job.owed is None):
+        return job
+    exchange = await exchange_of(job, world)
+    owed = job.owed
+    if owed is None:
+        kind = JobCancelled if job.status == "cancelled" else JobInterrupted
+        exchange.error, exchange.ended_s = kind(""), world.clock.monotonic_s()
+        owed = lost(exchange, world) if job.is_asked else owed_of(exchange, world)
+    await world.events.send([*owed.records, *owed.events])
+    if exchange.ticket is not None:
+        await take_as_it_stands(exchange.ticket)
+        await settle_and_alert(exchange.ticket, Used(owed.cost_nano_usd, owed.tokens, owed.was_executed), world)
+    await world.payloads.drop(job)
+    done = job.changed(held=None, owed=None)
+    if not await world.jobs.change(done, due_of(done, world.clock.now_s())):
+        return await world.jobs.get(job.tenant_id, job.id)
+    return done
+
+
+def due_of(job: Job, now_s: float) -> int | None:
+    """When somebody should see to a job that has ended; None when nothing is left to do. What is held and not owed is
+    accounted for by the worker that asked, as long as there can be one; a reply in the record is dropped in its time.
+    """
+    if job.owed is not None or job.webhook is not None:
+        return int(now_s) + FINISHING_S
+    if job.held is not None:
+        return int(now_s) + WORK_S
+    has_reply = job.result is not None and job.result.file_id is None
+    return job.expires_at_s if has_reply and not job.is_gone(now_s) else None

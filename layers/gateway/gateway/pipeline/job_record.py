@@ -1,0 +1,73 @@
+"""A job's record in the hands of the worker that carries it out, while others may change it too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from gateway.job_ports import Jobs
+from gateway.model.errors import GatewayError, JobCancelled, StorageUnavailable
+from gateway.model.job import Job
+from gateway.ports import Clock
+
+TRIES = 5
+BEAT_S, BELIEVED_S = 15.0, 45.0
+"""How often a worker says that it is at it, and how long it is believed."""
+WORK_S = 1_000
+"""After which nobody can be at it any more: longer than a function of Lambda may run."""
+BUSY = "The job changes all the time. Try again."
+
+
+class Overtaken(Exception):
+    """Another worker has the job."""
+
+
+class JobRecord:
+    """`now`: as it was last read or written here."""
+
+    def __init__(self, job: Job, jobs: Jobs, clock: Clock) -> None:
+        self.now, self._jobs, self._clock = job, jobs, clock
+        self._lock = asyncio.Lock()
+
+    async def change(self, **changes: Any) -> None:
+        """Raises JobCancelled (409) when it has ended meanwhile, Overtaken, StorageUnavailable (503)."""
+        async with self._lock:
+            for _ in range(TRIES):
+                if self.now.has_ended:
+                    raise JobCancelled("The job was cancelled before it had a result.")
+                now_s = self._clock.now_s()
+                changed = self.now.changed(alive_until_s=now_s + BELIEVED_S, **changes)
+                if await self._jobs.change(changed, int(now_s) + WORK_S):
+                    self.now = changed
+                    return
+                self._take(await self._jobs.get(self.now.tenant_id, self.now.id))
+        raise StorageUnavailable(BUSY)
+
+    def _take(self, found: Job) -> None:
+        is_anothers = found.alive_until_s > self.now.alive_until_s
+        if is_anothers and not found.has_ended:
+            raise Overtaken
+        self.now = found
+
+    @asynccontextmanager
+    async def beating(self) -> AsyncIterator[None]:
+        """While it is worked on the record says so again and again."""
+        beats = asyncio.create_task(self._beat())
+        try:
+            yield
+        finally:
+            beats.cancel()
+            await asyncio.gather(beats, return_exceptions=True)
+
+    async def _beat(self) -> None:
+        """Whoever finds that it is too late for a beat finds it at his next change as well."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            try:
+                await self.change()
+            except (JobCancelled, Overtaken):
+                return
+            except GatewayError:
+                continue

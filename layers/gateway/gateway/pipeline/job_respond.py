@@ -1,0 +1,46 @@
+"""From a job's record to the object that its tenant receives."""
+
+from __future__ import annotations
+
+from gateway.job_ports import JobPage
+from gateway.model.job import Job
+from gateway.model.job_view import JobList, JobView
+from gateway.model.money import NANO_PER_USD
+
+FIRST_LOOK_S = 2
+"""What a client is told to wait before it asks how its job gets on."""
+
+
+def poll_headers(job: Job) -> dict[str, str]:
+    return {} if job.has_ended else {"retry-after": str(FIRST_LOOK_S)}
+
+
+def place_headers(job: Job) -> dict[str, str]:
+    """Of the answer that a request has become a job."""
+    return {"location": f"/v1/jobs/{job.id}", "preference-applied": "respond-async", **poll_headers(job)}
+
+
+def job_list(page: JobPage) -> JobList:
+    """Without results, which are asked for one by one."""
+    data = [without_result(job) for job in page.jobs]
+    first_id, last_id = (data[0].id, data[-1].id) if data else (None, None)
+    return JobList(data=data, first_id=first_id, last_id=last_id, has_more=page.has_more)
+
+
+def without_result(job: Job) -> JobView:
+    cost = job.cost_nano_usd if job.has_ended else None
+    return JobView(
+        id=job.id,
+        status=job.status,
+        endpoint=job.endpoint,
+        model=job.model,
+        request_id=job.request_id,
+        created_at=job.created_at_s,
+        started_at=job.started_at_s,
+        finished_at=job.finished_at_s,
+        expires_at=job.expires_at_s,
+        progress=job.progress,
+        error=job.error,
+        usage=job.usage,
+        cost_estimate=None if cost is None else cost / NANO_PER_USD,
+    )

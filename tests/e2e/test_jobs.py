@@ -1,0 +1,158 @@
+"""Jobs through the deployed stack: every capability, carried on by its state machine, cancelled, killed, never told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Gateway
+from tests.e2e.contract import check_answer
+from tests.e2e.customer import Customer, aws, eventually, processes_of
+from tests.e2e.tenants import put_key, put_tenant
+
+MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:llm-gateway-job"
+WORDS = "the very own words of a prompt"
+ENDED = ("completed", "failed", "cancelled")
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": WORDS}]},
+    "/v1/embeddings": {"model": "openai/text-embedding-3-small", "input": WORDS},
+    "/v1/images/generations": {"model": "openai/gpt-image-1-mini", "prompt": WORDS, "quality": "low"},
+    "/v1/audio/speech": {"model": "openai/tts-1", "input": WORDS, "voice": "alloy"},
+    "/v1/videos": {"model": "xai/grok-imagine-video", "seconds": 2, "size": "480x480", "prompt": WORDS},
+}
+pytestmark = pytest.mark.stack
+
+
+def _check(response: httpx.Response) -> None:
+    response.read()
+    kind = response.headers.get("content-type", "")
+    check_answer(response.request.url.path, response.status_code, kind, response.content)
+
+
+@pytest.fixture
+def customer(local: Gateway) -> Iterator[Customer]:
+    tenant_id = f"jobs-{uuid.uuid4().hex[:12]}"
+    put_tenant(local.aws_endpoint_url, tenant_id)
+    key = put_key(local.aws_endpoint_url, tenant_id, "alice")
+    headers = {"authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=local.http, headers=headers, timeout=90, event_hooks={"response": [_check]}) as http:
+        yield Customer(local, tenant_id, key, http)
+
+
+@pytest.fixture
+def gate(local: Gateway) -> Iterator[str]:
+    """A provider that is asked holds its answer until this is opened."""
+    name = f"jobs-{uuid.uuid4().hex}"
+    yield name
+    httpx.post(f"{local.simulators}/_sim/gates/{name}").raise_for_status()
+
+
+def ordered(http: httpx.Client, endpoint: str, **body: Any) -> Any:
+    answer = http.post("/jobs", json={"endpoint": endpoint, "body": {**BODIES[endpoint], **body}})
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+def held(customer: Customer, gate: str) -> str:
+    """A job whose provider is at work until the gate opens."""
+    said = [{"role": "user", "content": f"[[gate={gate}]] {WORDS}"}]
+    job_id: str = ordered(customer.http, "/v1/chat/completions", messages=said, max_tokens=50)["id"]
+    url = f"{customer.local.simulators}/_sim/gates/{gate}"
+    eventually(lambda: True if httpx.get(url).json()["waiting"] else None)
+    return job_id
+
+
+def ended(customer: Customer, job_id: str, within_s: float = 60) -> Any:
+    """The job, and its execution, when both have ended."""
+
+    def look() -> Any:
+        job = customer.http.get(f"/jobs/{job_id}").raise_for_status().json()
+        return job if job["status"] in ENDED and execution(customer.local, job_id)["status"] != "RUNNING" else None
+
+    return eventually(look, within_s)
+
+
+def execution(local: Gateway, job_id: str) -> Any:
+    arn = MACHINE.replace(":stateMachine:", ":execution:") + f":{job_id}"
+    return aws(local, "stepfunctions").describe_execution(executionArn=arn)
+
+
+def history(local: Gateway, job_id: str) -> str:
+    arn = MACHINE.replace(":stateMachine:", ":execution:") + f":{job_id}"
+    return json.dumps(aws(local, "stepfunctions").get_execution_history(executionArn=arn)["events"], default=str)
+
+
+@pytest.mark.parametrize("endpoint", BODIES)
+def test_every_capability_runs_as_a_job(customer: Customer, endpoint: str) -> None:
+    told = ordered(customer.http, endpoint)
+    assert (told["status"], told["endpoint"]) == ("pending", endpoint)
+    job = ended(customer, told["id"])
+    assert (job["status"], job["result"]["status_code"]) == ("completed", 200), job
+    assert execution(customer.local, told["id"])["status"] == "SUCCEEDED"
+    total = customer.used(1)
+    assert total["cost_nano_usd"] / 1e9 == job["cost_estimate"] > 0
+    assert set(customer.settled_nano_usd().values()) == {total["cost_nano_usd"]}
+    asked = [line for line in customer.audit() if not line["of"]["operation"].startswith("jobs.")]
+    assert {line["of"].get("job_id") for line in asked} == {told["id"]}
+    assert WORDS not in history(customer.local, told["id"])
+
+
+def test_a_preference_and_a_key_that_comes_again(customer: Customer) -> None:
+    headers = {"prefer": "respond-async", "idempotency-key": uuid.uuid4().hex}
+    body = BODIES["/v1/embeddings"]
+    first = customer.http.post("/embeddings", json=body, headers=headers)
+    again = customer.http.post("/embeddings", json=body, headers=headers)
+    assert (first.status_code, again.status_code, again.json()["id"]) == (202, 202, first.json()["id"])
+    assert first.headers["location"] == f"/v1/jobs/{first.json()['id']}"
+    assert ended(customer, first.json()["id"])["status"] == "completed"
+    assert [job["id"] for job in customer.http.get("/jobs?status=completed").json()["data"]] == [first.json()["id"]]
+
+
+def test_a_provider_that_fails_fails_the_job(customer: Customer) -> None:
+    said = [{"role": "user", "content": "[[status=500]] Hello"}]
+    job = ended(customer, ordered(customer.http, "/v1/chat/completions", messages=said)["id"])
+    assert (job["status"], job["error"]["code"], job["result"]) == ("failed", "provider_error", None)
+    assert execution(customer.local, job["id"])["status"] == "FAILED"
+    assert set(customer.settled_nano_usd().values()) == {0}
+
+
+def test_a_job_that_is_cancelled_while_its_provider_works(customer: Customer, gate: str) -> None:
+    job_id = held(customer, gate)
+    cancelled = customer.http.delete(f"/jobs/{job_id}").json()
+    assert (cancelled["status"], cancelled["error"]["code"]) == ("cancelled", "job_cancelled")
+    httpx.post(f"{customer.local.simulators}/_sim/gates/{gate}").raise_for_status()
+    job = ended(customer, job_id)
+    assert (job["status"], job["result"]) == ("cancelled", None)
+    total = customer.used(1)
+    assert set(customer.settled_nano_usd().values()) == {total["cost_nano_usd"]}
+    assert total["cost_nano_usd"] / 1e9 == job["cost_estimate"] > 0
+
+
+def test_a_worker_that_is_killed_while_its_provider_works(customer: Customer, gate: str) -> None:
+    job_id = held(customer, gate)
+    for pid in processes_of(customer.local, "job-task"):
+        os.kill(pid, signal.SIGKILL)
+    job = ended(customer, job_id, 180)
+    assert (job["status"], job["error"]["code"]) == ("failed", "job_interrupted")
+    total = customer.used(1)
+    assert (total["lost"], total["cost_nano_usd"] / 1e9) == (1, job["cost_estimate"])
+    assert set(customer.settled_nano_usd().values()) == {total["cost_nano_usd"]}
+    ends = [line["event"] for line in customer.audit() if line["event"] != "request.started"]
+    assert ends == ["request.failed"]
+
+
+def test_many_at_once_all_end(customer: Customer) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [*pool.map(lambda _: ordered(customer.http, "/v1/embeddings")["id"], range(40))]
+    assert len(set(jobs)) == 40
+    assert {ended(customer, job_id, 240)["status"] for job_id in jobs} == {"completed"}
+    total = customer.used(40)
+    assert set(customer.settled_nano_usd().values()) == {total["cost_nano_usd"]}

@@ -1,0 +1,63 @@
+"""The page of jobs against the state machine that it describes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gateway.model.errors import AdmissionUnavailable, StorageUnavailable
+from gateway.pipeline.job_record import WORK_S
+from gateway.pipeline.job_work import JobBusy, JobPending
+from scripts.draw_machine import MACHINE, PAGE, page
+
+STEPS = {"ask", "look", "settle", "give_up"}
+MOMENTARY = {
+    "Lambda.TooManyRequestsException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    StorageUnavailable.__name__,
+    AdmissionUnavailable.__name__,
+}
+MAX_EVENTS, EVENTS_A_TRY = 25_000, 4
+"""https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
+
+
+def test_the_picture_is_of_the_machine() -> None:
+    """`python scripts/draw_machine.py` draws it."""
+    text = PAGE.read_text()
+    assert page(text, json.loads(MACHINE.read_text())) == text
+
+
+def test_the_machine_asks_for_steps_that_there_are_and_knows_the_errors_by_name() -> None:
+    states = json.loads(MACHINE.read_text())["States"]
+    tasks = {name: state for name, state in states.items() if state["Type"] == "Task"}
+    assert {task["Parameters"]["Payload"]["step"] for task in tasks.values()} == STEPS
+    named = {error for task in tasks.values() for retry in task["Retry"] for error in retry["ErrorEquals"]}
+    assert named == {"States.ALL", JobBusy.__name__, JobPending.__name__, *MOMENTARY}
+    assert all(f"| {name} |" in PAGE.read_text() for name in tasks)
+
+
+@pytest.mark.parametrize("state", ["Ask the provider", "Wait for the provider", "Settle the bill", "Give up"])
+def test_a_step_outlasts_what_passes_and_its_history_has_room_for_it(state: str) -> None:
+    """A function that is throttled for an hour fails no job."""
+    retries = json.loads(MACHINE.read_text())["States"][state]["Retry"]
+    assert all(retry["JitterStrategy"] == "FULL" for retry in retries)
+    [passing] = [retry for retry in retries if set(retry["ErrorEquals"]) == MOMENTARY]
+    assert passing["MaxAttempts"] * passing["MaxDelaySeconds"] / 2 > 3_600
+    assert retries.index(passing) < len(retries) - 1
+    assert sum(retry["MaxAttempts"] for retry in retries) * EVENTS_A_TRY < MAX_EVENTS
+
+
+def test_nobody_gives_up_on_a_worker_before_it_must_have_ended() -> None:
+    states = json.loads(MACHINE.read_text())["States"]
+    for state in ("Ask the provider", "Give up"):
+        [busy] = [retry for retry in states[state]["Retry"] if retry["ErrorEquals"] == [JobBusy.__name__]]
+        assert busy["MaxAttempts"] * busy["IntervalSeconds"] / 2 > 2 * WORK_S
+
+
+def test_nothing_but_names_goes_through_the_machine() -> None:
+    for state in json.loads(MACHINE.read_text())["States"].values():
+        assert set(state.get("Parameters", {}).get("Payload", {})) <= {"step", "tenant_id.$", "job_id.$"}
+        assert set(state.get("ResultSelector", {})) <= {"status.$", "waiting.$"}
