@@ -5,6 +5,8 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import time
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -67,9 +69,11 @@ def test_an_environment_that_settles_is_waited_for_a_little(patched: Stack) -> N
     assert first.elapsed.total_seconds() < 0.1  # the answer does not wait for what comes after it
 
 
-def test_concurrent_calls_have_a_process_each(patched: Stack) -> None:
+def test_concurrent_calls_have_a_process_each(patched: Stack, tmp_path: Path) -> None:
+    """None of them comes back before all have begun."""
     with concurrent.futures.ThreadPoolExecutor(3) as threads:
-        calls = [threads.submit(patched.invoke, "plain", action="sleep", seconds=0.8) for _ in range(3)]
+        meeting = {"action": "meet", "place": str(tmp_path), "expected": 3}
+        calls = [threads.submit(partial(patched.invoke, "plain", **meeting)) for _ in range(3)]
         assert len({call.result()[0]["pid"] for call in calls}) == 3
 
 
