@@ -167,6 +167,13 @@ def test_chat_streams_through_the_alias(deployed: Resources) -> None:
     assert deployed["ChatFunction"]["Properties"]["Timeout"] == 900
 
 
+def test_what_everybody_may_send_leaves_room_for_clients(deployed: Resources) -> None:
+    everywhere, strangers = deployed["ApiStage"]["Properties"]["MethodSettings"]
+    assert (everywhere["ResourcePath"], strangers["ResourcePath"]) == ("/*", "/~1webhooks~1{provider}")
+    assert (strangers["HttpMethod"], strangers["MetricsEnabled"]) == ("POST", True)
+    assert strangers["ThrottlingRateLimit"] == 50
+
+
 def test_embeddings_may_be_larger_than_a_buffered_answer(deployed: Resources) -> None:
     """2,048 vectors of 3,072 numbers are some 80 MB; the function outlives the longest wait for a provider."""
     embeddings = integration(deployed, "/v1/embeddings", "post")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.entry.provider_webhooks import ROUTE
 from gateway.hooks.signature import signed_headers
 from gateway.model.callback import News
 from gateway.model.errors import InvalidSignature, UnreadableBody
@@ -16,6 +17,8 @@ from gateway.model.standard_webhooks import signature_of
 from gateway.providers.contract import Callback
 from gateway.providers.lookup import provider_named, provider_names
 from gateway.providers.wire.standard_callback import TOLERANCE_S, StandardCallback, last_part
+from scripts.draw_machine import PAGE
+from tests.unit.facts.contract import document
 
 # Published by Svix, whose scheme became the standard: https://docs.svix.com/receiving/verifying-payloads/how-manual
 VECTOR_KEY = Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
@@ -151,3 +154,9 @@ def test_who_calls_back_for_what() -> None:
     calling = {name: provider_named(name).callback for name in sorted(provider_names())}
     waits = {name: set(found.waits_s) for name, found in calling.items() if found is not None}
     assert waits == {"google": {"videos"}, "openai": {"chat"}}
+    [named] = [one for one in document()["paths"][ROUTE]["post"]["parameters"] if one["in"] == "path"]
+    assert named["schema"]["enum"] == sorted(waits)
+    for name, found in calling.items():
+        if isinstance(found, StandardCallback):
+            [row] = [line for line in PAGE.read_text().splitlines() if line.startswith(f"| `{name}` |")]
+            assert row.endswith(f"| {', '.join(f'`{event}`' for event in found.ends)} |")
