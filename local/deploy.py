@@ -53,6 +53,7 @@ def ensure(aws: Aws, built: str, simulators: str, record: Path, progress: Progre
         "DeletionProtection": "false",
         "LostAfterSeconds": "10",
         "VideoLookSeconds": "1",
+        "CallbackSeconds": "15",
         "AdmissionTimeoutMs": "5000",  # the emulator is one process; its answers take their time under load
     }
     parameters["CodeSha"] = fingerprint.of_text(built, json.dumps(parameters, sort_keys=True))

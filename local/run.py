@@ -108,6 +108,7 @@ class Run:
                 aws, built, f"{HOST}:{chosen.simulators}", self._state / "deployed.txt", self._progress
             )
         seed.store_credentials(aws, seed.credentials(self._real, simulators))
+        seed.store_callback_secrets(aws, self._real)
         front.set_routes(deployment.routes())
         admin_key = seed.admin_key(aws, deployment.outputs["AdminKeySecretName"])
         keys = seed.demo_keys(AdminClient(chosen.front, admin_key), self._state / "demo-keys.json")

@@ -17,6 +17,7 @@ from local.simulators.app import APIS
 TENANT = "demo"
 USERS = ("alice", "bob")
 KEYS = f"/tenants/{TENANT}/keys"
+CALLBACK_SECRETS = {"google": "whsec_c2ltdWxhdGVkLXByb3ZpZGVycy1zaWduLXNvIQ=="}
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,19 @@ def store_credentials(aws: Aws, wanted: Mapping[str, Credential]) -> None:
             client.create_secret(Name=name, SecretString=value)
     for name in stored - {prefix + provider for provider in wanted}:
         client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+
+
+def store_callback_secrets(aws: Aws, real: Mapping[str, Credential]) -> None:
+    """What simulated providers sign with that call back: of a real one only its owner knows that."""
+    client = aws.client("secretsmanager")
+    for provider, secret in CALLBACK_SECRETS.items():
+        if provider in real:
+            continue
+        name = f"{STACK_NAME}/callbacks/{provider}"
+        try:
+            client.create_secret(Name=name, SecretString=secret)
+        except client.exceptions.ResourceExistsException:
+            client.put_secret_value(SecretId=name, SecretString=secret)
 
 
 def admin_key(aws: Aws, name: str) -> str:

@@ -12,6 +12,8 @@ REPOSITORY = Path(__file__).parents[1]
 MACHINE, PAGE = REPOSITORY / "statemachines" / "job.asl.json", REPOSITORY / "docs" / "jobs.md"
 _PLACE = re.compile(r"(?<=<!-- machine -->\n).*?(?=<!-- /machine -->)", re.DOTALL)
 
+_MEANINGS = {"$.job.waiting": "not yet", "$.job.callback_s": "not yet, the provider calls back"}
+
 
 def drawn(machine: dict[str, Any]) -> str:
     """A diagram that GitHub shows: https://mermaid.js.org/syntax/stateDiagram.html"""
@@ -31,14 +33,14 @@ def _name(state: str, names: dict[str, str]) -> str:
 def _ways(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Where a state leads to, and when."""
     for choice in body.get("Choices", ()):
-        wanted = choice.get("StringEquals") or "not yet"
+        wanted = choice.get("StringEquals") or _MEANINGS[choice["Variable"]]
         yield choice["Next"], f": {wanted}"
     if "Default" in body:
         yield body["Default"], ": else"
     if "Next" in body:
         yield body["Next"], ""
     for caught in body.get("Catch", ()):
-        yield caught["Next"], ": fails for good"
+        yield caught["Next"], ": is not called" if "TimeoutSecondsPath" in body else ": fails for good"
     if body["Type"] in ("Succeed", "Fail"):
         yield "[*]", ""
 

@@ -14,6 +14,7 @@ from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.adapters.no_tokens import NoTokens
 from gateway.gts.ids import newest_minor, parse
 from gateway.job_ports import LAST, ExecutionPlace, JobPage
+from gateway.model.callback import RemoteName
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
@@ -429,6 +430,48 @@ class ListExecutions:
 
 
 @dataclass
+class MemoryCallbacks:
+    """`providers`: whose webhooks are set up. `tokens`: of executions that wait. `woken`: those that went on."""
+
+    providers: set[str] = field(default_factory=set)
+    tokens: dict[RemoteName, str] = field(default_factory=dict)
+    told: set[RemoteName] = field(default_factory=set)
+    woken: list[str] = field(default_factory=list)
+    is_broken: bool = False
+
+    async def are_set_up(self, provider: str) -> bool:
+        return provider in self.providers
+
+    async def wait(self, work: RemoteName, token: str, _until_s: int) -> None:
+        self._check()
+        self.tokens[work] = token
+        if work in self.told:
+            self.woken.append(token)
+
+    async def tell(self, work: RemoteName) -> bool:
+        self._check()
+        self.told.add(work)
+        return self._woken(work)
+
+    async def wake(self, work: RemoteName) -> None:
+        self._check()
+        self._woken(work)
+
+    async def forget(self, work: RemoteName) -> None:
+        self._check()
+        self.tokens.pop(work, None)
+        self.told.discard(work)
+
+    def _woken(self, work: RemoteName) -> bool:
+        self.woken += [self.tokens[work]] if work in self.tokens else []
+        return work in self.tokens
+
+    def _check(self) -> None:
+        if self.is_broken:
+            raise StorageUnavailable("Calls of providers cannot be kept at the moment.")
+
+
+@dataclass
 class ListEvents:
     told: list[Told] = field(default_factory=list)
 
@@ -482,6 +525,7 @@ def world_of(outbound: ScriptedOutbound, access: MemoryAccess, catalog: MemoryCa
         jobs=MemoryJobs(),
         payloads=MemoryPayloads(),
         executions=ListExecutions(),
+        callbacks=MemoryCallbacks(),
         types=MemoryTypes(),
         hooks=ScriptedHooks(),
         records=ListRecords(),

@@ -15,6 +15,7 @@ from local.patches import (
     reserved_concurrency,
     response_streaming,
     table_ttl,
+    task_timeout,
     websocket_functions,
 )
 from local.patches.functions import FunctionRunner
@@ -35,3 +36,4 @@ def apply(runner: FunctionRunner) -> None:
     api_update.apply()
     table_ttl.apply()
     bucket_lifecycle.apply()
+    task_timeout.apply()

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from local.simulators.armed import ArmedFaults, Gates
+from local.simulators.callbacks import CALLBACKS, Destination
 from local.simulators.http1 import Request
 from local.simulators.journal import MAX_ENTRIES, Journal
 from local.simulators.switches import SwitchError
@@ -47,6 +48,7 @@ class Control:
             "faults": self._fault,
             "gates": self._gate,
             "hooks": self._hook,
+            "callbacks": self._callback,
         }
 
     async def answer(self, request: Request) -> Answered:
@@ -102,6 +104,12 @@ class Control:
             self._webhooks.set_up(name, msgspec.json.decode(body, type=Behaviour))
         received = self._webhooks.received(name)
         return NOT_FOUND if received is None else (200, {"hook": name, "received": received})
+
+    async def _callback(self, method: str, name: str, _query: dict[str, str], body: bytes) -> Answered:
+        if method != "POST" or name not in self._providers:
+            return NOT_FOUND
+        CALLBACKS.set_up(name, msgspec.json.decode(body, type=Destination))
+        return 200, {"callbacks": name}
 
     async def _gate(self, method: str, name: str, _query: dict[str, str], _body: bytes) -> Answered:
         held = self._gates.waiting.get(name, 0)

@@ -52,6 +52,7 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     looks: Count = 1
     video: Literal["failed", "moderated", "gone", "page", "stuck"] | None = None
     video_kb: Count = 0
+    calls_s: Seconds | None = None  # after so long it is finished, and its provider calls back; no look counts before
 
     # what is counted
     usage: Literal["none"] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -19,7 +20,9 @@ State = Literal["waiting", "running", "done", "failed", "moderated"]
 
 @dataclass(slots=True)
 class MadeVideo:
-    """`looks`: how many more find it unfinished. `ends`: what becomes of it, None for a video."""
+    """`looks`: how many more find it unfinished. `ends`: what becomes of it, None for a video. `calls_s`: after so long
+    it is finished, however often it is looked at, and its provider says so.
+    """
 
     id: str
     width: int
@@ -30,6 +33,7 @@ class MadeVideo:
     padding_bytes: int = 0
     ends: str | None = None
     cancelled: bool = False
+    calls_s: float | None = None
 
     @property
     def percent(self) -> int:
@@ -37,10 +41,17 @@ class MadeVideo:
 
     def looked_at(self) -> State:
         """A look may find that it is finished."""
+        if self.calls_s is not None:
+            return "running"
         if self.looks > 0 or self.ends == "stuck":
             self.looks -= self.ends != "stuck"
             return "waiting" if self.looks + 1 == self.all_looks and self.all_looks > 1 else "running"
         return "failed" if self.ends == "failed" else "moderated" if self.ends == "moderated" else "done"
+
+    async def finished(self) -> None:
+        """When it is time to say so."""
+        await asyncio.sleep(self.calls_s or 0)
+        self.calls_s, self.looks = None, 0
 
     def content(self) -> tuple[int, Headers, bytes]:
         if self.ends == "gone":
@@ -61,6 +72,7 @@ class VideoStore:
     def add(self, width: int, height: int, seconds: int, switches: Switches) -> MadeVideo:
         name, padding = f"simvideo{next(self.numbers):08d}", switches.video_kb * 1024
         made = MadeVideo(name, width, height, seconds, switches.looks, switches.looks, padding, switches.video)
+        made.calls_s = switches.calls_s
         self.videos[name] = made
         while len(self.videos) > MAX_VIDEOS:
             self.videos.popitem(last=False)

@@ -89,9 +89,13 @@ def _problem(request: Request, secret: str) -> str | None:
         return "a header is missing"
     if not timestamp.isdecimal() or abs(time.time() - int(timestamp)) > TOLERANCE_S:
         return "the timestamp is not of now"
-    key = base64.b64decode(secret.removeprefix(PREFIX))
-    content = f"{message_id}.{timestamp}.".encode() + request.body
-    good = "v1," + base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode()
+    good = signature_of(secret, message_id, timestamp, request.body)
     if not any(hmac.compare_digest(good, signature) for signature in signatures.split(" ")):
         return "no signature is good"
     return None
+
+
+def signature_of(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
+    key = base64.b64decode(secret.removeprefix(PREFIX))
+    content = f"{message_id}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode()

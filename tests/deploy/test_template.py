@@ -54,6 +54,7 @@ ALLOWED = {
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "bedrock:ApplyGuardrail"}
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}  # as chat
     | {"dynamodb:PutItem", "dynamodb:Query"}  # jobs
+    | {"states:SendTaskSuccess"}  # of a cancelled one, whose execution waits for its provider's call
     | {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:DeleteObject"}  # videos are files
     | {"s3:AbortMultipartUpload", "lambda:InvokeFunction"},  # of one that broke off; pictures to begin with
     "SpeechRole": LOGS
@@ -74,11 +75,13 @@ ALLOWED = {
     | ACCEPTS_JOBS
     | {"dynamodb:Query", "dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
     | {"s3:GetObject", "s3:ListBucket", "s3:DeleteObject"}  # links to results; requests of cancelled jobs
+    | {"states:SendTaskSuccess"}  # as videos
     | {"secretsmanager:GetSecretValue", "kms:Decrypt"},  # to stop a provider
     "JobTaskRole": LOGS
     | TENANTS
     | {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
     | {"states:StartExecution", "states:DescribeExecution"}  # the sweep
+    | {"dynamodb:DeleteItem", "states:SendTaskSuccess", "secretsmanager:DescribeSecret"}  # who waits for a call
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "lambda:InvokeFunction"}
     | {
         "s3:GetObject",
@@ -89,6 +92,8 @@ ALLOWED = {
         "s3:DeleteObject",
     }
     | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "bedrock:ApplyGuardrail"},
+    "ProviderWebhooksRole": LOGS  # it reads strangers' messages: no job, no tenant, no key of a provider
+    | {"dynamodb:UpdateItem", "states:SendTaskSuccess", "secretsmanager:GetSecretValue", "kms:Decrypt"},
     "JobMachineRole": {"lambda:InvokeFunction"},
     "ModelsRole": LOGS | TENANTS | METERED | {"kms:Decrypt"},
     "FilesRole": LOGS
@@ -129,7 +134,7 @@ ALLOWED = {
 BELOW = (
     *("/usage/*", "/audit/*", "/alerts/*"),
     *("/providers/*", "/files/*", "/pending/*", "/uploads/*", "/idempotency/*", "/fetched/*"),
-    *("/jobs/*", ":execution:${AWS::StackName}-job:*"),
+    *("/jobs/*", ":execution:${AWS::StackName}-job:*", "/callbacks/*"),
     *(":function:gateway-hook-*", "/hooks/*", ":guardrail/*"),
     *(":foundation-model/*", ":inference-profile/*", ":application-inference-profile/*"),
 )
@@ -160,6 +165,13 @@ def test_chat_streams_through_the_alias(deployed: Resources) -> None:
     assert "2021-11-15" in uri
     assert uri.endswith("${ChatFunction.Alias}/response-streaming-invocations") or "ChatFunctionAliaslive" in uri
     assert deployed["ChatFunction"]["Properties"]["Timeout"] == 900
+
+
+def test_what_everybody_may_send_leaves_room_for_clients(deployed: Resources) -> None:
+    everywhere, strangers = deployed["ApiStage"]["Properties"]["MethodSettings"]
+    assert (everywhere["ResourcePath"], strangers["ResourcePath"]) == ("/*", "/~1webhooks~1{provider}")
+    assert (strangers["HttpMethod"], strangers["MetricsEnabled"]) == ("POST", True)
+    assert strangers["ThrottlingRateLimit"] == 50
 
 
 def test_embeddings_may_be_larger_than_a_buffered_answer(deployed: Resources) -> None:
@@ -198,6 +210,7 @@ def test_the_routes_are_the_published_ones(deployed: Resources) -> None:
         "/v1/jobs": ["get", "post"],
         "/v1/jobs/{id}": ["delete", "get"],
         "/v1/jobs/{id}/cancel": ["post"],
+        "/webhooks/{provider}": ["post"],
         "/v1/audio/speech": ["post"],
         "/v1/audio/transcriptions": ["post"],
         "/v1/models": ["get"],
@@ -289,6 +302,7 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_ALLOWED_ORIGIN",
             "GATEWAY_ARCHIVE_BUCKET",
             "GATEWAY_AUDIT_LOG_GROUP",
+            "GATEWAY_CALLBACK_SECONDS",
             "GATEWAY_EVENT_BUS",
             "GATEWAY_FETCH_EXCEPTIONS",
             "GATEWAY_FILES_BUCKET",

@@ -386,3 +386,35 @@ def test_parallel_streams_have_an_environment_each(patched: Stack) -> None:
 
     with concurrent.futures.ThreadPoolExecutor(4) as threads:
         assert len(set(threads.map(pid, range(4)))) == 4
+
+
+# -- task_timeout.py -----------------------------------------------------------------------------------------------
+
+
+def test_a_task_that_waits_for_its_token_takes_its_time_out_from_its_input(stock: Stack, patched: Stack) -> None:
+    waiting = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "Parameters": {"FunctionName": "plain", "Payload": {"action": "pid"}},
+        "TimeoutSecondsPath": "$.limits.wait_s",
+        "End": True,
+    }
+    definition = json.dumps({"StartAt": "wait", "States": {"wait": waiting}})
+
+    def ends(stack: Stack) -> str:
+        client = stack.client("stepfunctions")
+        role = "arn:aws:iam::000000000000:role/any"
+        machine = client.create_state_machine(name="waiting", definition=definition, roleArn=role)["stateMachineArn"]
+        told = json.dumps({"limits": {"wait_s": 1}})
+        execution = client.start_execution(stateMachineArn=machine, input=told)["executionArn"]
+        deadline_s = time.monotonic() + 4
+        while (found := client.describe_execution(executionArn=execution))["status"] == "RUNNING":
+            if time.monotonic() > deadline_s:
+                client.stop_execution(executionArn=execution)
+                return "RUNNING"
+            time.sleep(0.1)
+        error: str = found["error"]
+        return error
+
+    assert ends(stock) == "RUNNING"
+    assert ends(patched) == "States.Timeout"

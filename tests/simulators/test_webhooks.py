@@ -10,7 +10,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from tests.simulators.process import Simulator
+from tests.simulators.process import KEY, Simulator
 
 SECRET = f"whsec_{base64.b64encode(b's' * 24).decode()}"
 BODY = '{"stage": "pre_call"}'
@@ -67,3 +67,24 @@ def test_one_that_nobody_set_up_is_not_there(simulator: Simulator) -> None:
     assert post(simulator, "nobody").status_code == 404
     assert simulator.http.get("/_sim/hooks/nobody").status_code == 404
     assert simulator.http.post("/_sim/hooks/x", content=json.dumps({"answer": 1})).status_code == 400
+
+
+def test_a_provider_says_that_a_video_is_finished_when_it_is(simulator: Simulator) -> None:
+    simulator.control("POST", "hooks/calls", json={"secret": SECRET})
+    told = {"url": f"{simulator.url}/_hooks/calls", "secret": SECRET}
+    simulator.control("POST", "callbacks/google", json=told)
+    asked = {"instances": [{"prompt": "[[calls_s=0.3]] a harbour"}], "parameters": {"durationSeconds": 4}}
+    headers = {"x-goog-api-key": KEY}
+    begun = simulator.http.post("/google/v1beta/models/veo:predictLongRunning", json=asked, headers=headers).json()
+    look = f"/google/v1beta/{begun['name']}"
+    assert [simulator.http.get(look, headers=headers).json().get("done") for _ in range(3)] == [None] * 3
+    deadline_s = time.monotonic() + 10
+    while not (received := simulator.control("GET", "hooks/calls")["received"]):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+    [message] = received
+    assert message["problem"] is None
+    event = Webhook(SECRET).verify(message["body"], message["headers"])
+    assert (event["type"], event["data"]) == ("video.generated", {"id": begun["name"].rpartition("/")[2]})
+    assert simulator.http.get(look, headers=headers).json()["done"]
+    assert simulator.http.post("/_sim/callbacks/nobody", json=told).status_code == 404

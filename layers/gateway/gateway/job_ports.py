@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.model.callback import RemoteName
 from gateway.model.job import Claim, Job, Status
+from gateway.model.secret import Secret
 
 LAST = "~"
 """After every job's id."""
@@ -89,3 +91,38 @@ class Executions(Protocol):
         ...
 
     def place(self, job_id: str) -> ExecutionPlace: ...
+
+
+class Callbacks(Protocol):
+    """Where executions that wait for their providers, and what providers say by themselves, find each other: whichever
+    comes first is kept for the other. All but `are_set_up` raise StorageUnavailable (503), and may be repeated.
+    """
+
+    async def are_set_up(self, provider: str) -> bool:
+        """Whether the owner has stored what this provider's webhooks are signed with. What cannot be told is False."""
+        ...
+
+    async def wait(self, work: RemoteName, token: str, until_s: int) -> None:
+        """An execution waits for this work, by its task token; where news came before it goes on at once."""
+        ...
+
+    async def tell(self, work: RemoteName) -> bool:
+        """News came of this work: whether an execution waited, which goes on. It may have gone on before."""
+        ...
+
+    async def wake(self, work: RemoteName) -> None:
+        """An execution that waits for this work goes on, without news."""
+        ...
+
+    async def forget(self, work: RemoteName) -> None:
+        """The token, and what was told: the work has ended."""
+        ...
+
+
+class CallbackSecrets(Protocol):
+    async def find(self, provider: str) -> list[Secret]:
+        """What a provider's webhooks are signed with: several while one takes over, none where nothing is set up.
+
+        Raises StorageUnavailable (503).
+        """
+        ...

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from gateway.job_ports import Executions, Jobs, Payloads
+from gateway.job_ports import Callbacks, Executions, Jobs, Payloads
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
@@ -284,6 +284,7 @@ class World:
     jobs: Jobs
     payloads: Payloads
     executions: Executions
+    callbacks: Callbacks
     types: Types
     hooks: RemoteHooks
     records: Records

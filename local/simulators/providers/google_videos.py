@@ -2,10 +2,11 @@
 
 import re
 
+from local.simulators.callbacks import CALLBACKS
 from local.simulators.http1 import Request
 from local.simulators.providers.google_files import JSON_UTF8
 from local.simulators.providers.videos import VideoAsked
-from local.simulators.videos import VIDEOS, noted, public_url
+from local.simulators.videos import VIDEOS, MadeVideo, noted, public_url
 from local.simulators.wire import Filed, Json, Refused, Reply, encode
 
 OPERATION = re.compile(r"models/(?P<model>[^/]+)/operations/(?P<name>[^/]+)")
@@ -15,6 +16,8 @@ PARAMETERS = {
     *("aspectRatio", "durationSeconds", "resolution", "negativePrompt", "personGeneration", "seed"),
     *("sampleCount", "numberOfVideos", "enhancePrompt", "generateAudio"),
 }
+GENERATED: Json = {"type": "video.generated", "version": "v1"}
+"""https://ai.google.dev/gemini-api/docs/webhooks"""
 RESPONSE = "type.googleapis.com/google.ai.generativelanguage.v1beta.PredictLongRunningResponse"
 
 
@@ -34,8 +37,13 @@ def begin(model: str, body: Json) -> VideoAsked:
         raise Refused("out_of_range", "`aspectRatio` is 16:9 or 9:16.", param="parameters")
     short = HEIGHTS[resolution]
     place = (short * 16 // 9, short) if ratio == "16:9" else (short, short * 16 // 9)
-    name = f"models/{model}/operations/"
-    return VideoAsked(model, instances[0]["prompt"], place, seconds, lambda made: {"name": name + made.id})
+
+    def begun(made: MadeVideo) -> Json:
+        if made.calls_s is not None:
+            CALLBACKS.when("google", made.finished(), {**GENERATED, "data": {"id": made.id}})
+        return {"name": f"models/{model}/operations/{made.id}"}
+
+    return VideoAsked(model, instances[0]["prompt"], place, seconds, begun)
 
 
 def read(request: Request, path: str) -> Filed | None:

@@ -11,7 +11,7 @@ from gateway.pipeline.job_record import WORK_S
 from gateway.pipeline.job_work import JobBusy, JobPending
 from scripts.draw_machine import MACHINE, PAGE, page
 
-STEPS = {"ask", "look", "settle", "give_up"}
+STEPS = {"ask", "wait", "look", "settle", "give_up"}
 MOMENTARY = {
     "Lambda.TooManyRequestsException",
     "Lambda.ServiceException",
@@ -59,5 +59,21 @@ def test_nobody_gives_up_on_a_worker_before_it_must_have_ended() -> None:
 
 def test_nothing_but_names_goes_through_the_machine() -> None:
     for state in json.loads(MACHINE.read_text())["States"].values():
-        assert set(state.get("Parameters", {}).get("Payload", {})) <= {"step", "tenant_id.$", "job_id.$"}
-        assert set(state.get("ResultSelector", {})) <= {"status.$", "waiting.$"}
+        assert set(state.get("Parameters", {}).get("Payload", {})) - {"task_token.$"} <= {
+            "step",
+            "tenant_id.$",
+            "job_id.$",
+        }
+        assert set(state.get("ResultSelector", {})) <= {"status.$", "waiting.$", "callback_s.$"}
+
+
+def test_whoever_is_not_called_back_asks() -> None:
+    states = json.loads(MACHINE.read_text())["States"]
+    waiting = states["Wait to be called back"]
+    [caught] = waiting["Catch"]
+    assert (caught["ErrorEquals"], caught["Next"], waiting["Next"]) == (["States.ALL"], *["Wait for the provider"] * 2)
+    [retry] = waiting["Retry"]
+    assert set(retry["ErrorEquals"]) == MOMENTARY  # a time-out is none of them, and is waited for once
+    assert waiting["TimeoutSecondsPath"] == states["Has it ended?"]["Choices"][0]["Variable"] == "$.job.callback_s"
+    with_tokens = [name for name, state in states.items() if "$$.Task.Token" in json.dumps(state)]
+    assert with_tokens == ["Wait to be called back"]

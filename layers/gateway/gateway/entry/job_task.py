@@ -1,14 +1,16 @@
 """The job task function: one step of a job's state machine (`statemachines/job.asl.json`), or the sweep over all jobs.
 
-Event:  {"step": "ask" | "look" | "settle" | "give_up", "tenant_id", "job_id"}, {"step": "sweep"}, or the bus's
-        news of an execution that ended badly: {"detail": {"input": '{"tenant_id", "job_id"}'}}
-Result: {"status": of the job, "waiting": whether it has not ended}; of a sweep how many jobs it did what with.
+Event:  {"step": "ask" | "wait" | "look" | "settle" | "give_up", "tenant_id", "job_id"}, with "task_token" to wait;
+        {"step": "sweep"}, or the bus's news of an execution that ended badly: {"detail": {"input": '{"tenant_id", …}'}}
+Result: {"status": of the job, "waiting": whether it has not ended}; having asked, "callback_s" too: for how long its
+        provider's call is worth waiting for, 0 where none comes. Of a sweep how many jobs it did what with.
 
 A step that raises is repeated by the state machine: it may be, as often as it takes.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,12 +26,15 @@ from gateway.entry.wiring import aws_world
 from gateway.model.errors import JobInterrupted
 from gateway.model.job import Job
 from gateway.model.telemetry import JobLine, JobsSweptLine
+from gateway.pipeline.callbacks import callback_s, forget, wait_for_call
 from gateway.pipeline.job_end import settle
 from gateway.pipeline.job_sweep import sweep_jobs
 from gateway.pipeline.job_work import JobBusy, ask, close, look
 from gateway.ports import World
 
 AT_MOST = 1_000
+CALLBACK_S = 3_600
+"""For how long an execution waits at most to be called back."""
 TO_END_S = 30.0
 """What the last job that a sweep begins with may take."""
 _ENDED = "The job's execution ended before the job did."
@@ -39,6 +44,7 @@ _ENDED = "The job's execution ended before the job did."
 class JobTask:
     world: World
     every_s: float
+    callback_s: int = CALLBACK_S
 
     async def handle(self, event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
         """Raises GatewayError, JobBusy, JobPending."""
@@ -50,19 +56,26 @@ class JobTask:
             event = {"step": "give_up", **msgspec.json.decode(event["detail"]["input"])}
         job = await self.world.jobs.get(event["tenant_id"], event["job_id"])
         try:
-            job = await self._step(event["step"], job)
+            job = await self._step(event["step"], job, event.get("task_token", ""))
         except JobBusy:
             if not is_news:
                 raise  # else nobody repeats it: its worker ends the job, or the sweep does
         report(JobLine(lambda_request_id=invocation.request_id, job_id=job.id, step=event["step"], status=job.status))
-        return {"status": job.status, "waiting": not job.has_ended}
+        result: dict[str, Any] = {"status": job.status, "waiting": not job.has_ended}
+        if event["step"] == "ask":
+            result["callback_s"] = await callback_s(job, self.world, self.callback_s)
+        return result
 
-    async def _step(self, step: str, job: Job) -> Job:
+    async def _step(self, step: str, job: Job, task_token: str) -> Job:
         match step:
             case "ask":
                 return await ask(job, self.world, unforeseen)
+            case "wait":
+                return await wait_for_call(job, task_token, self.world)
             case "look":
-                return await look(job, self.world, self.every_s)
+                job = await look(job, self.world, self.every_s)
+                await forget(job, self.world)
+                return job
             case "settle":
                 return await settle(job, self.world)
             case "give_up":
@@ -78,4 +91,5 @@ class JobTask:
 
 def job_task_handler() -> EventHandler:
     """What Lambda calls."""
-    return EventHandler(JobTask(aws_world(), every_s()).handle)
+    longest_s = int(os.environ.get("GATEWAY_CALLBACK_SECONDS", CALLBACK_S))
+    return EventHandler(JobTask(aws_world(), every_s(), longest_s).handle)

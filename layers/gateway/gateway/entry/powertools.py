@@ -20,6 +20,7 @@ from gateway.model.metrics import JOB_METRICS, REST_COLD_START, REST_FAULTS, RES
 from gateway.model.telemetry import (
     FUNCTION,
     NAMESPACE,
+    CallbackLine,
     JobLine,
     JobsSweptLine,
     KeptLine,
@@ -28,9 +29,9 @@ from gateway.model.telemetry import (
     fields_of,
 )
 
-Line: TypeAlias = KeptLine | SweptLine | JobLine | JobsSweptLine
+Line: TypeAlias = KeptLine | SweptLine | JobLine | JobsSweptLine | CallbackLine
 LINE_FIELDS = frozenset({"level", "service", "timestamp", "location"}).union(
-    *(fields_of(line) for line in (RestLine, KeptLine, SweptLine, JobLine, JobsSweptLine))
+    *(fields_of(line) for line in (RestLine, KeptLine, SweptLine, JobLine, JobsSweptLine, CallbackLine))
 )
 
 

@@ -9,6 +9,8 @@ from gateway.adapters.aws.admin_key import SecretsManagerAdminKey
 from gateway.adapters.aws.api import AwsApi, Service
 from gateway.adapters.aws.archive import S3Archive
 from gateway.adapters.aws.audit_log import CloudWatchAuditLog
+from gateway.adapters.aws.callback_secrets import SecretsManagerCallbackSecrets
+from gateway.adapters.aws.callbacks import DynamoCallbacks
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.directory import DynamoDirectory
 from gateway.adapters.aws.events import BusEvents
@@ -22,7 +24,8 @@ from gateway.adapters.aws.usage_writes import Tables
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.telemetry import StdoutRecords
-from gateway.entry.runtime.snapshot import after_restore
+from gateway.entry.runtime.snapshot import after_restore, before_snapshot
+from gateway.pipeline.callbacks import CallbackWorld
 from gateway.record_ports import RecordsWorld, SweepWorld
 
 PATIENT_S = 5.0
@@ -44,6 +47,9 @@ class Aws:
         endpoint = self._local_endpoint or f"https://{name}.{self._region}.amazonaws.com"
         service = Service(name, target, version, f"{endpoint}/")
         return AwsApi(service, self._region, keys=self._keys, client=self._client, clock=self.clock)
+
+    def _secrets(self) -> AwsApi:
+        return self._api("secretsmanager", "secretsmanager", "1.1")
 
     @property
     def _life_s(self) -> float:
@@ -82,8 +88,7 @@ class Aws:
         return DynamoOutbox(self._dynamodb, os.environ["GATEWAY_TENANTS_TABLE"])
 
     def admin_key(self) -> SecretsManagerAdminKey:
-        secrets = self._api("secretsmanager", "secretsmanager", "1.1")
-        return SecretsManagerAdminKey(secrets, os.environ["GATEWAY_STACK"], self.clock)
+        return SecretsManagerAdminKey(self._secrets(), os.environ["GATEWAY_STACK"], self.clock)
 
     def jobs(self) -> DynamoJobs:
         return DynamoJobs(self._dynamodb, os.environ["GATEWAY_JOBS_TABLE"])
@@ -91,8 +96,23 @@ class Aws:
     def executions(self) -> JobExecutions:
         return JobExecutions(self._api("states", "AWSStepFunctions", "1.0"), os.environ["GATEWAY_JOB_MACHINE"])
 
+    def callbacks(self) -> DynamoCallbacks:
+        states, secrets = self._api("states", "AWSStepFunctions", "1.0"), self._secrets()
+        stack, table = os.environ["GATEWAY_STACK"], os.environ["GATEWAY_JOBS_TABLE"]
+        return DynamoCallbacks(self._dynamodb, states, secrets, table=table, stack=stack, clock=self.clock)
+
+    def callback_secrets(self) -> SecretsManagerCallbackSecrets:
+        return SecretsManagerCallbackSecrets(self._secrets(), os.environ["GATEWAY_STACK"], self.clock)
+
     def holders(self) -> DynamoAccess:
         return DynamoAccess(self._dynamodb, os.environ["GATEWAY_TENANTS_TABLE"], PATIENT_S, self.clock)
+
+
+def callback_world() -> CallbackWorld:
+    aws = Aws()
+    secrets = aws.callback_secrets()
+    before_snapshot(secrets.forget)
+    return CallbackWorld(secrets, aws.callbacks(), aws.clock)
 
 
 def records_world() -> RecordsWorld:

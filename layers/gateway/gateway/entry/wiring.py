@@ -9,6 +9,7 @@ from pathlib import Path
 import gateway
 from gateway.adapters.aws.access import DynamoAccess
 from gateway.adapters.aws.api import AwsApi, Service
+from gateway.adapters.aws.callbacks import DynamoCallbacks
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.events import BusEvents
 from gateway.adapters.aws.executions import JobExecutions
@@ -129,6 +130,7 @@ def aws_world() -> World:
 
     dynamodb = api("dynamodb", "DynamoDB_20120810", "1.0")
     secrets = api("secretsmanager", "secretsmanager", "1.1")
+    states = api("states", "AWSStepFunctions", "1.0")
     bus, queue = api("events", "AWSEvents", "1.1"), api("sqs", "AmazonSQS", "1.0")
     stored = SecretsManagerCredentials(secrets, settings.stack, clock, Role(keys, settings.region))
     credentials = GoogleCredentials(stored, GoogleTokens(client, clock))
@@ -157,7 +159,10 @@ def aws_world() -> World:
         downloads=GuardedDownloads(settings.fetch_exceptions if settings.local_endpoint else ""),
         jobs=DynamoJobs(dynamodb, settings.jobs_table),
         payloads=S3Payloads(bucket),
-        executions=JobExecutions(api("states", "AWSStepFunctions", "1.0"), settings.job_machine),
+        executions=JobExecutions(states, settings.job_machine),
+        callbacks=DynamoCallbacks(
+            dynamodb, states, secrets, table=settings.jobs_table, stack=settings.stack, clock=clock
+        ),
         types=DynamoTypes(
             dynamodb,
             settings.tenants_table,

@@ -5,14 +5,10 @@ Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/st
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
-
 from gateway.model.secret import Secret
+from gateway.model.standard_webhooks import PREFIX, key_of, signature_of
 
-PREFIX = "whsec_"
+__all__ = ["PREFIX", "read_secrets", "signed_headers"]
 
 
 def read_secrets(text: str) -> list[Secret]:
@@ -21,26 +17,16 @@ def read_secrets(text: str) -> list[Secret]:
     Raises ValueError for anything else.
     """
     secrets = [Secret(secret) for secret in text.split()]
-    if not secrets or not all(_key(secret) for secret in secrets):
+    if not secrets or not all(key_of(secret) for secret in secrets):
         raise ValueError("not a list of whsec_ secrets")
     return secrets
 
 
 def signed_headers(message_id: str, sent_s: int, body: bytes, secrets: list[Secret]) -> dict[str, str]:
     """A signature by each secret."""
-    content = f"{message_id}.{sent_s}.".encode() + body
-    signatures = [base64.b64encode(hmac.digest(_key(secret), content, hashlib.sha256)).decode() for secret in secrets]
+    signatures = [signature_of(message_id, str(sent_s), body, secret) for secret in secrets]
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(sent_s),
-        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
+        "webhook-signature": " ".join(signatures),
     }
-
-
-def _key(secret: Secret) -> bytes:
-    """Raises ValueError."""
-    text = secret.reveal()
-    try:
-        return base64.b64decode(text.removeprefix(PREFIX), validate=True) if text.startswith(PREFIX) else b""
-    except binascii.Error:
-        raise ValueError("a whsec_ secret is base64") from None

@@ -6,6 +6,7 @@ GatewayError                     status code                      retryable
 │   ├── PriceUnknown                400 price_unknown               no    money is limited, the model has no known price
 │   └── UnreadableBody              400 validation_error            no
 ├── InvalidApiKey                   401 invalid_api_key             no
+├── InvalidSignature                401 invalid_signature           no
 ├── BudgetExceeded                  402 budget_exceeded             no    level, window, what is left
 ├── ModelNotApproved                403 model_not_approved          no
 ├── RequestBlocked                  403 request_blocked             no    a hook said no
@@ -141,6 +142,15 @@ class InvalidApiKey(GatewayError):
     def __init__(self, message: str, *, reason: str | None = None) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class InvalidSignature(GatewayError):
+    """Whoever sent a message did not sign it as its provider does, or did so long ago. Why is not told."""
+
+    status, code, type = 401, "invalid_signature", "authentication_error"
+
+    def __init__(self) -> None:
+        super().__init__("The message is not signed by the provider, or not now.")
 
 
 class BudgetExceeded(GatewayError):

@@ -46,6 +46,9 @@ Trouble: TypeAlias = Literal[
     "access.by_memory",
     "admin_key.empty",
     "admin_key.unavailable",
+    "callback.not_forgotten",
+    "callback.not_woken",
+    "callback_secrets.unavailable",
     "credentials.unavailable",
     "events.bus_failed",
     "events.bus_refused",
@@ -195,6 +198,17 @@ class JobLine(Struct, frozen=True, kw_only=True, tag_field="event", tag="job.ste
     job_id: str
     step: str
     status: str
+
+
+class CallbackLine(Struct, frozen=True, kw_only=True, tag_field="event", tag="callback.heard"):
+    """The log's line of what a provider said by itself. `provider`: as the conventions call it. `kind`: how its work
+    ended, as it says. `was_awaited`: whether an execution waited for that, or had until a moment ago.
+    """
+
+    lambda_request_id: str | None
+    provider: str = field(name=PROVIDER)
+    kind: str
+    was_awaited: bool
 
 
 class JobsSweptLine(Struct, frozen=True, kw_only=True, tag_field="event", tag="jobs.swept"):

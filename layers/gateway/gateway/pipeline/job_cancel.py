@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.model.errors import JobCancelled
 from gateway.model.job import Job
+from gateway.pipeline.callbacks import wake
 from gateway.pipeline.job_end import give_up, settled
 from gateway.pipeline.video_check import usage_kept
 from gateway.pipeline.video_end import Ending, end
@@ -25,4 +26,5 @@ async def cancel(job: Job, world: World) -> Job:
     ended = await end(job, Ending("cancelled", usage_kept(job.facts), error=error), world)
     if ended.status == "cancelled":
         await stop(job, world)
+        await wake(job, world)
     return ended

@@ -11,6 +11,7 @@ from gateway.providers.wire.gemini_media import READS, YOUTUBE
 from gateway.providers.wire.gemini_speech import GeminiSpeech
 from gateway.providers.wire.gemini_transcript import GeminiTranscript
 from gateway.providers.wire.imagen import Imagen
+from gateway.providers.wire.standard_callback import StandardCallback, last_part
 from gateway.providers.wire.veo import Veo
 
 # Objects that were registered with the account: https://ai.google.dev/gemini-api/docs/file-input-methods. Files that
@@ -21,6 +22,9 @@ OWN_URLS = ("gs://",)
 # 100 MB (50 MB with a PDF): what is between the two is uploaded.
 INLINE = InlineLimits(request_bytes=20 * 10**6, reads=READS)
 
+# Of a video that fails nothing is told, so nobody waits longer than the six minutes that Veo says it takes at most:
+# https://ai.google.dev/gemini-api/docs/webhooks, https://ai.google.dev/gemini-api/docs/veo
+CALLBACK = StandardCallback(waits_s={"videos": 360}, ends={"video.generated": "completed"}, name_of=last_part)
 
 PROVIDER = Provider(
     name="google",
@@ -36,4 +40,5 @@ PROVIDER = Provider(
     public_urls=YOUTUBE,
     inline=for_every_model(INLINE),
     files=GeminiFiles(),
+    callback=CALLBACK,
 )

@@ -10,6 +10,7 @@ from gateway.providers.wire.openai_images import OpenAiImages
 from gateway.providers.wire.openai_responses import OpenAiResponses
 from gateway.providers.wire.openai_speech import OpenAiSpeech
 from gateway.providers.wire.openai_transcriptions import OpenAiTranscriptions
+from gateway.providers.wire.standard_callback import StandardCallback
 
 CHAT = Quirks(
     developer_role=True,
@@ -29,6 +30,17 @@ INLINE = InlineLimits(
     }
 )
 
+# Of responses in the background: https://platform.openai.com/docs/api-reference/webhook-events
+CALLBACK = StandardCallback(
+    waits_s={"chat": 900},
+    ends={
+        "response.completed": "completed",
+        "response.incomplete": "completed",
+        "response.failed": "failed",
+        "response.cancelled": "cancelled",
+    },
+)
+
 PROVIDER = Provider(
     name="openai",
     base_url="https://api.openai.com/v1",
@@ -39,4 +51,5 @@ PROVIDER = Provider(
     speech={"speech": OpenAiSpeech()},
     inline=for_every_model(INLINE),
     documents_api="responses",
+    callback=CALLBACK,
 )

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from gateway.model.http import Credential, HttpRequest
 from gateway.model.provider_errors import ProviderError
+from gateway.providers.contract.callback import Callback
 from gateway.providers.contract.chat import ChatWire
 from gateway.providers.contract.embeddings import EmbeddingsWire
 from gateway.providers.contract.images import ImagesWire
@@ -46,6 +47,7 @@ class Provider:
     where the tenant may have them read. `public_urls`: that it reads itself, as anybody could.
     `inline`: what a request to a model may carry in itself. `files`: where larger media go, None: nowhere.
     `documents_api`: the wire of chat that takes documents which are neither PDF nor text, where others do not.
+    `callback`: how it says by itself that what it has begun has ended, None where it has to be asked.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Provider:
     inline: InlineFor = NO_LIMITS
     files: FileApi | None = None
     documents_api: str | None = None
+    callback: Callback | None = None
 
 
 _PLACE = re.compile(r"\{(\w+)\}")
