@@ -31,7 +31,12 @@ async def handled(gateway: Gateway, event: dict[str, Any]) -> Any:
 async def test_a_job_goes_from_step_to_step(gateway: Gateway) -> None:
     job_id = await gateway.accepted()
     for name in ("ask", "settle"):
-        assert await step(gateway, name, job_id) == {"status": "completed", "waiting": False}
+        assert await step(gateway, name, job_id) == {
+            "status": "completed",
+            "waiting": False,
+            "to_do": "nothing",
+            "wait_s": 0,
+        }
     assert (gateway.holds, list(gateway.costs.values())) == (0, [COST])
 
 
@@ -43,7 +48,8 @@ async def test_nobody_gives_a_job_up_while_a_worker_is_at_it(gateway: Gateway) -
         with pytest.raises(JobBusy):
             await step(gateway, "give_up", job_id)
         stopped = {"detail": {"input": json.dumps({"tenant_id": "acme", "job_id": job_id})}}
-        assert await handled(gateway, stopped) == {"status": "running", "waiting": True}
+        told = await handled(gateway, stopped)
+        assert (told["status"], told["waiting"]) == ("running", True)
 
     gateway.provider.meanwhile = given_up
     assert (await step(gateway, "ask", job_id))["status"] == "completed"
@@ -62,7 +68,7 @@ async def test_a_job_whose_worker_died_is_given_up_when_it_is_believed_no_more(g
     with pytest.raises(JobBusy):
         await step(gateway, "give_up", job_id)
     gateway.clock.unix_s += BELIEVED_S
-    assert await step(gateway, "give_up", job_id) == {"status": "failed", "waiting": False}
+    assert (await step(gateway, "give_up", job_id))["status"] == "failed"
     assert gateway.holds == 0
 
 
@@ -76,7 +82,7 @@ async def test_a_defect_after_a_provider_answered_ends_the_job_at_its_cost(
 
     monkeypatch.setattr(job_work, "kept_result", fails)
     job_id = await gateway.accepted()
-    assert await step(gateway, "ask", job_id) == {"status": "failed", "waiting": False}
+    assert (await step(gateway, "ask", job_id))["status"] == "failed"
     await step(gateway, "settle", job_id)
     shown = await gateway.shown(job_id)
     assert (shown["error"]["code"], shown["cost_estimate"]) == ("internal_error", COST / 1e9)

@@ -1,8 +1,9 @@
 """The job task function: one step of a job's state machine (`statemachines/job.asl.json`), or the sweep over all jobs.
 
-Event:  {"step": "ask" | "look" | "settle" | "give_up", "tenant_id", "job_id"}, {"step": "sweep"}, or the bus's
-        news of an execution that ended badly: {"detail": {"input": '{"tenant_id", "job_id"}'}}
-Result: {"status": of the job, "waiting": whether it has not ended}; of a sweep how many jobs it did what with.
+Event:  {"step": "ask" | "look" | "settle" | "tell" | "give_up", "tenant_id", "job_id"}, {"step": "sweep"}, or the
+        bus's news of an execution that ended badly: {"detail": {"input": '{"tenant_id", "job_id"}'}}
+Result: {"status": of the job, "waiting": whether it has not ended, "to_do": "tell" | "tell later" | "nothing",
+        "wait_s": until then}; of a sweep how many jobs it did what with.
 
 A step that raises is repeated by the state machine: it may be, as often as it takes.
 """
@@ -26,6 +27,7 @@ from gateway.model.job import Job
 from gateway.model.telemetry import JobLine, JobsSweptLine
 from gateway.pipeline.job_end import settle
 from gateway.pipeline.job_sweep import sweep_jobs
+from gateway.pipeline.job_tell import tell, to_do
 from gateway.pipeline.job_work import JobBusy, ask, close, look
 from gateway.ports import World
 
@@ -55,7 +57,8 @@ class JobTask:
             if not is_news:
                 raise  # else nobody repeats it: its worker ends the job, or the sweep does
         report(JobLine(lambda_request_id=invocation.request_id, job_id=job.id, step=event["step"], status=job.status))
-        return {"status": job.status, "waiting": not job.has_ended}
+        left, wait_s = to_do(job, self.world.clock.now_s())
+        return {"status": job.status, "waiting": not job.has_ended, "to_do": left, "wait_s": wait_s}
 
     async def _step(self, step: str, job: Job) -> Job:
         match step:
@@ -65,6 +68,8 @@ class JobTask:
                 return await look(job, self.world, self.every_s)
             case "settle":
                 return await settle(job, self.world)
+            case "tell":
+                return await tell(job, self.world)
             case "give_up":
                 return await settle(await close(job, JobInterrupted(_ENDED), self.world), self.world)
         raise ValueError(f"there is no step {step!r}")
