@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from . import keys, ledger, tenants, usage, users
+from . import keys, ledger, tenants, usage, users, webhooks
 from .client import Refused, Unreachable
 from .output import complain
 from .settings import BadSetting
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.add_typer(tenants.app, name="tenant")
 app.add_typer(users.app, name="user")
 app.add_typer(keys.app, name="key")
+app.add_typer(webhooks.app, name="webhook-secret")
 app.command("ledger")(ledger.show)
 app.command("usage")(usage.show)
 

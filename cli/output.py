@@ -13,7 +13,7 @@ from rich.table import Table
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the gateway's answer as JSON.")]
 Row = dict[str, Any]
-_TIMES = ("created_at", "changed_at", "expires_at", "resets_at", "at")
+_TIMES = ("created_at", "changed_at", "expires_at", "resets_at", "previous_until", "at")
 _LEFT_OUT = ("object", "warnings", "etag")
 MIN_WIDTH = 100
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.adapters.no_tokens import NoTokens
+from gateway.adapters.webhook_urls import GuardedUrls
 from gateway.gts.ids import newest_minor, parse
+from gateway.hooks.signature import derived_secret
 from gateway.job_ports import LAST, ExecutionPlace, JobPage
 from gateway.model.callback import RemoteName
 from gateway.model.caller import Caller
@@ -47,6 +49,7 @@ from gateway.model.record import Told
 from gateway.model.secret import Secret
 from gateway.model.telemetry import RequestLine
 from gateway.model.tenant import ApiKey, Principal, Tenant, User
+from gateway.model.webhook import WebhookMessage, WebhookReceipt
 from gateway.ports import Clock, Origin, World
 
 
@@ -506,6 +509,34 @@ class ScriptedHooks:
         return [json.loads(message.body) for _, message in self.asked]
 
 
+@dataclass
+class ListWebhookSender:
+    """`sent`: every message. `receipts`: what comes of the next ones, then all are taken; an error is raised."""
+
+    sent: list[WebhookMessage] = field(default_factory=list)
+    receipts: list[WebhookReceipt | GatewayError] = field(default_factory=list)
+
+    async def send(self, message: WebhookMessage) -> WebhookReceipt:
+        receipt = self.receipts.pop(0) if self.receipts else WebhookReceipt()
+        if isinstance(receipt, GatewayError):
+            raise receipt
+        self.sent.append(message)
+        return receipt
+
+
+@dataclass
+class RootedWebhookSecrets:
+    """`roots`: what they are derived from. `is_broken`: whether nobody can read these."""
+
+    roots: list[str] = field(default_factory=lambda: ["r" * 48])
+    is_broken: bool = False
+
+    async def find(self, tenant_id: str, version: int) -> list[Secret]:
+        if self.is_broken:
+            raise StorageUnavailable("Webhooks cannot be signed at the moment.")
+        return [derived_secret(Secret(root), tenant_id, version) for root in self.roots]
+
+
 def world_of(outbound: ScriptedOutbound, access: MemoryAccess, catalog: MemoryCatalog) -> World:
     """A world whose only provider is reached through `outbound`."""
     credential = Credential(Secret("provider-key"))
@@ -528,6 +559,8 @@ def world_of(outbound: ScriptedOutbound, access: MemoryAccess, catalog: MemoryCa
         callbacks=MemoryCallbacks(),
         types=MemoryTypes(),
         hooks=ScriptedHooks(),
+        webhook_urls=GuardedUrls(),
+        webhook_sender=ListWebhookSender(),
         records=ListRecords(),
         clock=clock,
     )

@@ -24,16 +24,21 @@ TOLERANCE_S = 300
 PREFIX = "whsec_"
 
 
+Status = Annotated[int, Meta(ge=200, le=599)]
+
+
 class Behaviour(msgspec.Struct, forbid_unknown_fields=True):
     """Body of POST /_sim/hooks/NAME. `answers`: by the stage that is asked about, else `answer`.
 
-    `raw`: the body of the answer as it is. `location`: where a redirect leads.
+    `statuses`: of the first answers, before `status`. `raw`: the body of the answer as it is. `location`: where a
+    redirect leads.
     """
 
     secret: str
     answer: Any = msgspec.field(default_factory=lambda: {"action": "allow"})
     answers: dict[str, Any] = {}
-    status: Annotated[int, Meta(ge=200, le=599)] = 200
+    status: Status = 200
+    statuses: list[Status] = []
     delay_s: Annotated[float, Meta(ge=0, le=60)] = 0
     raw: str | None = None
     location: str | None = None
@@ -41,9 +46,10 @@ class Behaviour(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(slots=True)
 class Receiver:
-    """`received`: the last messages, with what their signatures are worth."""
+    """`received`: the last messages, with what their signatures are worth. `answered`: how many were good."""
 
     behaviour: Behaviour
+    answered: int = 0
     received: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MAX_KEPT))
 
 
@@ -75,10 +81,13 @@ class Webhooks:
         receiver.received.append({"headers": request.headers, "body": body, "problem": problem})
         if problem is not None:
             return 401, JSON_HEADERS, msgspec.json.encode({"problem": problem})
+        receiver.answered += 1
+        first = behaviour.statuses[receiver.answered - 1 : receiver.answered]
         await asyncio.sleep(behaviour.delay_s)
         headers = [*JSON_HEADERS, *([("location", behaviour.location)] if behaviour.location else [])]
         said = behaviour.answers.get(msgspec.json.decode(request.body).get("stage"), behaviour.answer)
-        return behaviour.status, headers, msgspec.json.encode(said) if behaviour.raw is None else behaviour.raw.encode()
+        [status] = first or [behaviour.status]
+        return status, headers, msgspec.json.encode(said) if behaviour.raw is None else behaviour.raw.encode()
 
 
 def _problem(request: Request, secret: str) -> str | None:

@@ -102,6 +102,7 @@ ALLOWED = {
     | {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:PutObjectTagging"}
     | {"kms:Decrypt", "kms:GenerateDataKey"},
     "MediaFetchRole": LOGS | {"s3:PutObject", "kms:GenerateDataKey"},  # it reads strangers' URLs: nothing else
+    "WebhookSendRole": LOGS,  # as well
     "RecordsRole": LOGS
     | {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
     | {
@@ -251,6 +252,21 @@ def test_inference_may_invoke_hooks_and_chat_the_media_fetcher_too(deployed: Res
     assert all(
         function["Properties"]["FunctionName"]["Fn::Sub"].startswith("${AWS::StackName}-") for function in functions
     )
+
+
+def test_what_callers_are_told_is_signed_by_one_function_and_sent_by_another(deployed: Resources) -> None:
+    """Who speaks to strangers knows no secret, and who signs may invoke nobody but him, the fetcher and hooks."""
+    job_task = [one for one in statements(deployed["JobTaskRole"]) if "lambda:InvokeFunction" in one["Action"]]
+    invoked = json.dumps([statement["Resource"] for statement in job_task])
+    assert invoked.count("Aliaslive") == 2
+    assert '{"Ref": "WebhookSendFunctionAliaslive"}' in invoked
+    readers = {
+        name
+        for name in of_type(deployed, "AWS::IAM::Role")
+        for statement in statements(deployed[name])
+        if statement["Resource"] == {"Ref": "WebhookRoot"}
+    }
+    assert readers == {"JobTaskRole", "AdminRole"}
 
 
 def test_every_function_has_a_role_of_its_own(deployed: Resources) -> None:

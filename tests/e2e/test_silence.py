@@ -25,7 +25,7 @@ from tests.e2e.tenants import put_key
 pytestmark = pytest.mark.stack
 FUNCTIONS = {
     *("chat", "embeddings", "images", "videos", "speech", "transcriptions", "models", "files", "media-fetch", "types"),
-    *("jobs", "job-task"),
+    *("jobs", "job-task", "webhook-send"),
     *("records", "sweep", "usage", "admin"),
 }
 SIGNED = re.compile(r"X-Amz-Signature=([0-9a-f]{64})")
@@ -138,15 +138,22 @@ class Whisper:
         return True if self.ask("GET", f"/videos/{video}").json()["status"] in ("completed", "failed") else None
 
     def jobs(self) -> None:
+        told = Receiver(self._local, secret=self.signing_secret()).hook()["url"]
         for switch in ("", "[[status=500]]"):
             body = {"model": "openai/text-embedding-3-small", "input": f"{switch} {self.secret}"}
-            job = self.ask("POST", "/jobs", json={"endpoint": "/v1/embeddings", "body": body}).json()["id"]
+            order = {"endpoint": "/v1/embeddings", "body": body, "webhook_url": f"{told}?token={self.secret}"}
+            job = self.ask("POST", "/jobs", json=order).json()["id"]
             eventually(lambda job=job: self._has_run(job))  # type: ignore[misc]
         self.ask("GET", f"/jobs/{self.secret}")
         self.ask("DELETE", f"/jobs/{job}")
 
     def _has_run(self, job: str) -> bool | None:
-        return True if self.ask("GET", f"/jobs/{job}").json()["status"] in ("completed", "failed") else None
+        webhook = self.ask("GET", f"/jobs/{job}").json()["webhook"]
+        return True if webhook["status"] == "delivered" else None
+
+    def signing_secret(self) -> str:
+        found: str = self._admin.get("/tenants/demo/webhook-secret").json()["secret"]
+        return found
 
     def files_and_types(self) -> None:
         form = {"file": (f"{self.secret}.txt", self.secret.encode())}
@@ -198,7 +205,20 @@ def test_no_prompt_reply_or_key_is_logged(local: Gateway, http: httpx.Client, ad
     logs = everything(local)
     for told in (b"request.completed", b"request.failed", b"request.started", b"admin.key.issued", b"records.kept"):
         assert told in logs
-    secrets = [whisper.secret, issued, local.api_key, local.admin_key, "sim-openai", WEBHOOK_SECRET, *signatures]
+    signing = whisper.signing_secret()
+    root = aws(local, "secretsmanager").get_secret_value(SecretId="llm-gateway/webhook-root")["SecretString"]
+    secrets = [
+        whisper.secret,
+        issued,
+        signing,
+        signing.removeprefix("whsec_"),
+        root,
+        local.api_key,
+        local.admin_key,
+        "sim-openai",
+        WEBHOOK_SECRET,
+        *signatures,
+    ]
     assert [secret for secret in secrets if secret.encode() in logs] == []
 
 

@@ -63,6 +63,12 @@ def test_it_answers_as_it_is_told(simulator: Simulator) -> None:
     assert (answer.status_code, answer.text, answer.headers["location"]) == (302, "<html>", "http://127.0.0.1:1/")
 
 
+def test_its_first_answers_may_be_others(simulator: Simulator) -> None:
+    simulator.control("POST", "hooks/d", json={"secret": SECRET, "statuses": [500, 503]})
+    assert post(simulator, "d", content="{}").status_code == 401
+    assert [post(simulator, "d").status_code for _ in range(3)] == [500, 503, 200]
+
+
 def test_one_that_nobody_set_up_is_not_there(simulator: Simulator) -> None:
     assert post(simulator, "nobody").status_code == 404
     assert simulator.http.get("/_sim/hooks/nobody").status_code == 404

@@ -15,6 +15,7 @@ from gateway.model.errors import AdmissionUnavailable, JobInterrupted, StorageUn
 from gateway.model.http import HttpRequest
 from gateway.model.limits import Allowance, Budget
 from gateway.model.record import BudgetAlert
+from gateway.model.webhook import Webhook
 from gateway.pipeline.job_accept import START_AGAIN_S
 from gateway.pipeline.job_end import FINISHING_S, give_up, settle
 from gateway.pipeline.job_record import WORK_S
@@ -155,17 +156,20 @@ async def test_wherever_who_ends_a_video_dies_it_is_told_and_settled_once(
     assert (job.held, job.owed, due_at_s) == (None, None, None)
 
 
+TOLD = Webhook(url="https://a.example")
+
+
 async def test_an_end_is_recorded_on_top_of_what_others_write_meanwhile(gateway: Gateway) -> None:
     video_id = await gateway.begun()
     gateway.provider.looks = [DONE]
 
     async def write(_: HttpRequest) -> None:
         job = await gateway.jobs.get("acme", video_id)
-        await gateway.jobs.change(job.changed(webhook="https://a.example"))
+        await gateway.jobs.change(job.changed(webhook=TOLD))
 
     gateway.provider.before = write
     assert (await gateway.get(f"/{video_id}")).json["status"] == "completed"
-    assert (await gateway.jobs.get("acme", video_id)).webhook == "https://a.example"
+    assert (await gateway.jobs.get("acme", video_id)).webhook == TOLD
 
 
 async def test_a_bill_that_cannot_be_settled_now_keeps_nobody_from_the_video(gateway: Gateway) -> None:

@@ -25,6 +25,7 @@ from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.provider_errors import ProviderError
 from gateway.model.record import AuditEvent, BudgetAlert, UsageRecord
 from gateway.model.tenant import Tenant, User
+from gateway.model.webhook import Webhook
 from gateway.ports import World
 from tests.asgi import Answer, call
 from tests.fakes import (
@@ -887,13 +888,13 @@ async def test_what_somebody_else_wrote_while_it_was_begun_stays(gateway: Gatewa
     async def write(request: HttpRequest) -> None:
         if request.method == "POST":
             ((job, _),) = gateway.jobs.held.values()
-            await gateway.jobs.change(job.changed(webhook="https://a.example"))
+            await gateway.jobs.change(job.changed(webhook=Webhook(url="https://a.example")))
 
     gateway.provider.before = write
     video_id = await gateway.begun()
     job = await gateway.jobs.get("acme", video_id)
     assert job.remote is not None
-    assert (job.webhook, job.remote.id, job.held is None) == ("https://a.example", "r-1", False)
+    assert (job.webhook, job.remote.id, job.held is None) == (Webhook(url="https://a.example"), "r-1", False)
 
 
 async def test_a_video_that_is_deleted_while_it_is_begun_is_stopped_and_paid_once(gateway: Gateway) -> None:

@@ -11,6 +11,7 @@ from gateway.model.record import AuditEvent
 from gateway.model.secret import Secret
 from gateway.model.tenant import ApiKey, Tenant, User
 from gateway.ports import Catalog, Clock, Events, Ledger
+from gateway.webhook_ports import WebhookSecrets, WebhookUrls
 
 
 class Directory(Protocol):
@@ -73,12 +74,6 @@ class AdminKey(Protocol):
         ...
 
 
-class WebhookUrls(Protocol):
-    def refusal(self, url: str) -> str | None:
-        """Why it may not be called, in a sentence; None where it may, as far as the URL itself says."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class AdminWorld:
     """What the administration needs."""
@@ -90,6 +85,7 @@ class AdminWorld:
     events: Events
     catalog: Catalog
     webhook_urls: WebhookUrls
+    webhook_secrets: WebhookSecrets
     jobs: Jobs
     executions: Executions
     clock: Clock

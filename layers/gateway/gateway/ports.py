@@ -19,6 +19,7 @@ from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.record import Told
 from gateway.model.telemetry import RequestLine, Trouble
 from gateway.model.tenant import Principal
+from gateway.webhook_ports import WebhookSender, WebhookUrls
 
 RECENT_S = 300
 """How long what was read of a key, its tenant and its user is good enough while they cannot be read."""
@@ -287,6 +288,8 @@ class World:
     callbacks: Callbacks
     types: Types
     hooks: RemoteHooks
+    webhook_urls: WebhookUrls
+    webhook_sender: WebhookSender
     records: Records
     clock: Clock
     denials: Denials = field(default_factory=Denials)

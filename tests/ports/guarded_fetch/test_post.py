@@ -75,6 +75,27 @@ async def test_the_receiver_gets_the_body_and_the_headers(post: GuardedPost, sit
         assert f"\r\n{header}\r\n" in head
 
 
+async def delivered(post: GuardedPost) -> HttpResponse:
+    async with asyncio.timeout(5):
+        return await post.deliver(URL, {"webhook-id": "m1"}, BODY)
+
+
+async def test_of_what_is_only_delivered_the_head_counts(post: GuardedPost, site: Site) -> None:
+    """However large the rest is, and if it never ends."""
+    endless = answer("202 Accepted", "Content-Length: 99999999999", "Content-Encoding: gzip", "Retry-After: 7")
+    site.answers["/hook?a=b"] = hook = Hook(endless)
+    response = await delivered(post)
+    assert (response.status, response.headers["retry-after"], response.body) == (202, "7", b"")
+    assert hook.bodies == [BODY]
+
+
+async def test_what_is_only_delivered_goes_nowhere_inside(post: GuardedPost, names: Names) -> None:
+    names.answers["site.example"] = [["10.0.0.7"]]
+    with pytest.raises(Refused) as refused:
+        await delivered(post)
+    assert refused.value.code == "address_not_public"
+
+
 async def test_a_connection_is_kept_for_the_next(post: GuardedPost, site: Site, names: Names) -> None:
     site.answers["/hook?a=b"] = hook = Hook(said("200 OK"), said("200 OK"))
     for _ in range(2):

@@ -16,7 +16,7 @@ from gateway.entry.admin import admin_app
 from gateway.model.catalog import ModelFacts
 from gateway.model.record import AuditEvent
 from tests.directory import FixedAdminKey, MemoryDirectory
-from tests.fakes import ListEvents, ListExecutions, ManualClock, MemoryCatalog, MemoryJobs
+from tests.fakes import ListEvents, ListExecutions, ManualClock, MemoryCatalog, MemoryJobs, RootedWebhookSecrets
 from tests.record_fakes import MemoryUsage
 from tests.unit.admin.contract import keeps_the_contract
 
@@ -41,6 +41,7 @@ class Office:
     usage: MemoryUsage
     jobs: MemoryJobs = field(default_factory=MemoryJobs)
     executions: ListExecutions = field(default_factory=ListExecutions)
+    webhook_secrets: RootedWebhookSecrets = field(default_factory=RootedWebhookSecrets)
 
     @property
     def world(self) -> AdminWorld:
@@ -52,6 +53,7 @@ class Office:
             events=self.events,
             catalog=MemoryCatalog(CATALOG),
             webhook_urls=GuardedUrls(),
+            webhook_secrets=self.webhook_secrets,
             jobs=self.jobs,
             executions=self.executions,
             clock=self.clock,

@@ -38,6 +38,7 @@ async def test_a_tenant_is_made_with_defaults_for_all_that_is_not_said(
         "without_ledger": "refuse",
         "lost_requests": "charge",
         "provider_urls": [],
+        "webhooks": {"url": None, "secret_version": 1, "previous_until_s": 0},
         "created_at": int(office.clock.unix_s),
         "changed_at": int(office.clock.unix_s),
         "warnings": [],

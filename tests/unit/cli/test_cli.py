@@ -158,6 +158,18 @@ def test_keys(run: Run) -> None:
     assert "revoked" in run("key", "revoke", "acme", key["id"]).out
 
 
+def test_what_webhooks_are_signed_with(run: Run) -> None:
+    run("tenant", "create", "acme", "--set", "webhooks.url=https://acme.example.com/jobs")
+    old = run("webhook-secret", "show", "acme", "--plain").out.strip()
+    assert old.startswith("whsec_")
+    assert old in run("webhook-secret", "show", "acme").out
+    new = json.loads(run("webhook-secret", "rotate", "acme", "--overlap", "1h", "--json").out)
+    assert (new["version"], new["secret"] != old) == (2, True)
+    assert abs(new["previous_until"] - time.time() - 3_600) < 60
+    assert run("webhook-secret", "show", "acme", "--plain").out.strip() == new["secret"]
+    assert json.loads(run("tenant", "show", "acme", "--json").out)["webhooks"]["url"] == "https://acme.example.com/jobs"
+
+
 def test_the_ledger(run: Run, office: Office) -> None:
     run(
         "tenant",

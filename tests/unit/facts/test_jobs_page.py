@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 
 from gateway.model.errors import AdmissionUnavailable, StorageUnavailable
 from gateway.pipeline.job_record import WORK_S
+from gateway.pipeline.job_tell import ToDo
 from gateway.pipeline.job_work import JobBusy, JobPending
 from scripts.draw_machine import MACHINE, PAGE, page
 
-STEPS = {"ask", "wait", "look", "settle", "give_up"}
+STEPS = {"ask", "wait", "look", "settle", "tell", "give_up"}
 MOMENTARY = {
     "Lambda.TooManyRequestsException",
     "Lambda.ServiceException",
@@ -39,7 +41,9 @@ def test_the_machine_asks_for_steps_that_there_are_and_knows_the_errors_by_name(
     assert all(f"| {name} |" in PAGE.read_text() for name in tasks)
 
 
-@pytest.mark.parametrize("state", ["Ask the provider", "Wait for the provider", "Settle the bill", "Give up"])
+@pytest.mark.parametrize(
+    "state", ["Ask the provider", "Wait for the provider", "Settle the bill", "Give up", "Tell the caller"]
+)
 def test_a_step_outlasts_what_passes_and_its_history_has_room_for_it(state: str) -> None:
     """A function that is throttled for an hour fails no job."""
     retries = json.loads(MACHINE.read_text())["States"][state]["Retry"]
@@ -64,7 +68,7 @@ def test_nothing_but_names_goes_through_the_machine() -> None:
             "tenant_id.$",
             "job_id.$",
         }
-        assert set(state.get("ResultSelector", {})) <= {"status.$", "waiting.$", "callback_s.$"}
+        assert set(state.get("ResultSelector", {})) <= {"status.$", "waiting.$", "callback_s.$", "to_do.$", "wait_s.$"}
 
 
 def test_whoever_is_not_called_back_asks() -> None:
@@ -77,3 +81,15 @@ def test_whoever_is_not_called_back_asks() -> None:
     assert waiting["TimeoutSecondsPath"] == states["Has it ended?"]["Choices"][0]["Variable"] == "$.job.callback_s"
     with_tokens = [name for name, state in states.items() if "$$.Task.Token" in json.dumps(state)]
     assert with_tokens == ["Wait to be called back"]
+
+
+def test_whoever_cannot_be_told_keeps_no_job_from_its_end() -> None:
+    """What is to be told is told after the bill, and what fails there leads to no other state than the end."""
+    states = json.loads(MACHINE.read_text())["States"]
+    assert states["Settle the bill"]["Next"] == states["Give up"]["Next"] == "How did it end?"
+    told = {choice["StringEquals"] for choice in states["How did it end?"]["Choices"]}
+    assert set(get_args(ToDo)) - {"nothing"} == told & set(get_args(ToDo))
+    [caught] = states["Tell the caller"]["Catch"]
+    left = states[caught["Next"]]
+    assert (caught["ErrorEquals"], left["Result"], left["ResultPath"]) == (["States.ALL"], "nothing", "$.job.to_do")
+    assert left["Next"] == states["Tell the caller"]["Next"] == "How did it end?"

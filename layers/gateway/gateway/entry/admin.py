@@ -12,6 +12,7 @@ from gateway.entry.admin_requests import admitted
 from gateway.entry.admin_tenants import tenant_routes
 from gateway.entry.admin_usage import usage_routes
 from gateway.entry.admin_users import user_routes
+from gateway.entry.admin_webhooks import webhook_routes
 from gateway.entry.admin_wiring import admin_world
 from gateway.entry.rest import rest_app
 from gateway.record_ports import UsageStore
@@ -25,6 +26,7 @@ def admin_handler() -> Mangum:
 def admin_app(world: AdminWorld, usage: UsageStore) -> FastAPI:
     app = rest_app()
     reports = usage_routes(lambda request: admitted(request, world), usage, world.clock)
-    for router in (reports, job_routes(world), key_routes(world), user_routes(world), tenant_routes(world)):
+    routes = (job_routes, key_routes, user_routes, webhook_routes, tenant_routes)
+    for router in (reports, *(routes_of(world) for routes_of in routes)):
         app.include_router(router, prefix="/admin")
     return app

@@ -17,7 +17,9 @@ from gateway.record_ports import UsageStore
 def admin_world() -> tuple[AdminWorld, UsageStore]:
     aws = Aws()
     admin_key = aws.admin_key()
+    webhook_secrets = aws.webhook_secrets()
     before_snapshot(admin_key.forget)
+    before_snapshot(webhook_secrets.forget)
     world = AdminWorld(
         admin_key=admin_key,
         directory=aws.directory(),
@@ -26,6 +28,7 @@ def admin_world() -> tuple[AdminWorld, UsageStore]:
         events=aws.events(),
         catalog=FileCatalog(shared_folder() / "catalog"),
         webhook_urls=GuardedUrls(local_exempt(os.environ)),
+        webhook_secrets=webhook_secrets,
         jobs=aws.jobs(),
         executions=aws.executions(),
         clock=aws.clock,

@@ -1,9 +1,11 @@
 """The job task function: one step of a job's state machine (`statemachines/job.asl.json`), or the sweep over all jobs.
 
-Event:  {"step": "ask" | "wait" | "look" | "settle" | "give_up", "tenant_id", "job_id"}, with "task_token" to wait;
-        {"step": "sweep"}, or the bus's news of an execution that ended badly: {"detail": {"input": '{"tenant_id", …}'}}
-Result: {"status": of the job, "waiting": whether it has not ended}; having asked, "callback_s" too: for how long its
-        provider's call is worth waiting for, 0 where none comes. Of a sweep how many jobs it did what with.
+Event:  {"step": "ask" | "wait" | "look" | "settle" | "tell" | "give_up", "tenant_id", "job_id"}, with "task_token" to
+        wait; {"step": "sweep"}, or the bus's news of an execution that ended badly: {"detail": {"input": '{"tenant_id",
+        "job_id"}'}}
+Result: {"status": of the job, "waiting": whether it has not ended, "to_do": "tell" | "tell later" | "nothing",
+        "wait_s": until then}; having asked, "callback_s" too: for how long its provider's call is worth waiting for, 0
+        where none comes. Of a sweep how many jobs it did what with.
 
 A step that raises is repeated by the state machine: it may be, as often as it takes.
 """
@@ -29,6 +31,7 @@ from gateway.model.telemetry import JobLine, JobsSweptLine
 from gateway.pipeline.callbacks import callback_s, forget, wait_for_call
 from gateway.pipeline.job_end import settle
 from gateway.pipeline.job_sweep import sweep_jobs
+from gateway.pipeline.job_tell import tell, to_do
 from gateway.pipeline.job_work import JobBusy, ask, close, look
 from gateway.ports import World
 
@@ -61,7 +64,8 @@ class JobTask:
             if not is_news:
                 raise  # else nobody repeats it: its worker ends the job, or the sweep does
         report(JobLine(lambda_request_id=invocation.request_id, job_id=job.id, step=event["step"], status=job.status))
-        result: dict[str, Any] = {"status": job.status, "waiting": not job.has_ended}
+        left, wait_s = to_do(job, self.world.clock.now_s())
+        result = {"status": job.status, "waiting": not job.has_ended, "to_do": left, "wait_s": wait_s}
         if event["step"] == "ask":
             result["callback_s"] = await callback_s(job, self.world, self.callback_s)
         return result
@@ -78,6 +82,8 @@ class JobTask:
                 return job
             case "settle":
                 return await settle(job, self.world)
+            case "tell":
+                return await tell(job, self.world)
             case "give_up":
                 return await settle(await close(job, JobInterrupted(_ENDED), self.world), self.world)
         raise ValueError(f"there is no step {step!r}")

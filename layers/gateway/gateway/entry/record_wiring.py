@@ -21,6 +21,7 @@ from gateway.adapters.aws.outbox import DynamoOutbox
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.aws.usage import DynamoUsage
 from gateway.adapters.aws.usage_writes import Tables
+from gateway.adapters.aws.webhook_secrets import DerivedWebhookSecrets
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.telemetry import StdoutRecords
@@ -89,6 +90,10 @@ class Aws:
 
     def admin_key(self) -> SecretsManagerAdminKey:
         return SecretsManagerAdminKey(self._secrets(), os.environ["GATEWAY_STACK"], self.clock)
+
+    def webhook_secrets(self) -> DerivedWebhookSecrets:
+        secrets = self._api("secretsmanager", "secretsmanager", "1.1")
+        return DerivedWebhookSecrets(secrets, os.environ["GATEWAY_STACK"], self.clock)
 
     def jobs(self) -> DynamoJobs:
         return DynamoJobs(self._dynamodb, os.environ["GATEWAY_JOBS_TABLE"])

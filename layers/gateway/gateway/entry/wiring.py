@@ -23,6 +23,8 @@ from gateway.adapters.aws.payloads import S3Payloads
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.aws.secrets import Role, SecretsManagerCredentials
 from gateway.adapters.aws.types import DynamoTypes
+from gateway.adapters.aws.webhook_secrets import DerivedWebhookSecrets
+from gateway.adapters.aws.webhook_sender import LambdaWebhookSender
 from gateway.adapters.catalog import FileCatalog
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.downloads import GuardedDownloads
@@ -36,6 +38,7 @@ from gateway.adapters.outbound import PooledOutbound
 from gateway.adapters.remote_hooks import Functions, Guardrails, RemoteHooksByKind, Webhooks
 from gateway.adapters.telemetry import StdoutRecords
 from gateway.adapters.types import DeployedTypes
+from gateway.adapters.webhook_urls import GuardedUrls
 from gateway.entry.runtime.snapshot import after_restore, before_snapshot
 from gateway.hooks.deny_list import has_phrase
 from gateway.hooks.personal import PATTERNS, find
@@ -137,12 +140,15 @@ def aws_world() -> World:
     catalog = FileCatalog(settings.shared / "catalog")
     bucket = Bucket(settings.files_place, keys=keys, client=client, clock=clock)
     functions = LambdaApi(settings.endpoint("lambda"), settings.region, keys, client, clock)
-    post = GuardedPost(client, clock, exempt=local_exempt(os.environ))
+    exempt = local_exempt(os.environ)
+    post = GuardedPost(client, clock, exempt=exempt)
     hook_secrets = HookSecrets(secrets, settings.stack, clock)
+    webhook_secrets = DerivedWebhookSecrets(secrets, settings.stack, clock)
     before_snapshot(lambda: warm_up(catalog))
     before_snapshot(stored.forget)
     before_snapshot(credentials.forget)
     before_snapshot(hook_secrets.forget)
+    before_snapshot(webhook_secrets.forget)
     before_snapshot(post.forget)
     after_restore(client.aclose)
     return World(
@@ -172,6 +178,8 @@ def aws_world() -> World:
         hooks=RemoteHooksByKind(
             Functions(functions), Webhooks(post, hook_secrets, clock), Guardrails(credentials, client, clock)
         ),
+        webhook_urls=GuardedUrls(exempt),
+        webhook_sender=LambdaWebhookSender(functions, f"{settings.stack}-webhook-send:live", webhook_secrets, clock),
         records=StdoutRecords(),
         clock=clock,
     )

@@ -58,8 +58,7 @@ class CallSubject(Generic[C]):
         yield msgspec.json.encode(self.body())
 
     def body(self) -> Json:
-        body: Json = msgspec.to_builtins(self.call)
-        return body
+        return shown(self.call)
 
     def patched(self, patch: Json) -> Self:
         """Raises HookFailed for members that no hook may change, and for a request that would be refused."""
@@ -83,6 +82,12 @@ class CallSubject(Generic[C]):
 
     def _check(self, call: C) -> None:
         """Raises HookFailed for a patch that this kind of request cannot take."""
+
+
+def shown(call: Call) -> Json:
+    """As its client sent it, but for where the client is told of its end: that URL may open something."""
+    body: Json = msgspec.to_builtins(msgspec.structs.replace(call, webhook_url=None))
+    return body
 
 
 class WordlessReply:

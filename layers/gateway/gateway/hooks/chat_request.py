@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace as with_members
 
-from gateway.hooks.call_subject import CallSubject
+from gateway.hooks.call_subject import CallSubject, shown
 from gateway.hooks.chat_names import fixed_of
 from gateway.hooks.media import with_media, without_media
 from gateway.hooks.replayed import replayable
@@ -105,7 +105,7 @@ class ChatRequest(CallSubject[ChatCall]):
         return {**patch, "messages": _each_part(patch["messages"], partial(with_media, taken=taken))}
 
     def _shown(self, taken: list[str]) -> Json:
-        body: Json = msgspec.to_builtins(self.call)
+        body = shown(self.call)
         return {**body, "messages": _each_part(body["messages"], partial(without_media, taken=taken))}
 
 

@@ -5,10 +5,14 @@ Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/st
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+
 from gateway.model.secret import Secret
 from gateway.model.standard_webhooks import PREFIX, key_of, signature_of
 
-__all__ = ["PREFIX", "read_secrets", "signed_headers"]
+__all__ = ["PREFIX", "derived_secret", "read_secrets", "signed_headers"]
 
 
 def read_secrets(text: str) -> list[Secret]:
@@ -20,6 +24,12 @@ def read_secrets(text: str) -> list[Secret]:
     if not secrets or not all(key_of(secret) for secret in secrets):
         raise ValueError("not a list of whsec_ secrets")
     return secrets
+
+
+def derived_secret(root: Secret, tenant_id: str, version: int) -> Secret:
+    """A secret of 32 bytes that nobody finds from another, by HMAC-SHA256: without the root they all look random."""
+    key = hmac.digest(root.reveal().encode(), f"webhooks/{tenant_id}/{version}".encode(), hashlib.sha256)
+    return Secret(PREFIX + base64.b64encode(key).decode())
 
 
 def signed_headers(message_id: str, sent_s: int, body: bytes, secrets: list[Secret]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace as with_members
 
-from gateway.hooks.call_subject import CallSubject
+from gateway.hooks.call_subject import CallSubject, shown
 from gateway.hooks.media import without_media
 from gateway.hooks.subject import Change, Fixed
 from gateway.model.chat import Json
@@ -30,10 +30,10 @@ class TranscriptionRequest(CallSubject[TranscriptionCall]):
 
     def body(self) -> Json:
         """Where the recording is, unless that is the recording itself."""
-        shown: Json = msgspec.to_builtins(self.call)
-        if (file := shown.get("file")) is not None:
-            shown["file"] = without_media({"url": file}, [])["url"]
-        return shown
+        body = shown(self.call)
+        if (file := body.get("file")) is not None:
+            body["file"] = without_media({"url": file}, [])["url"]
+        return body
 
 
 @dataclass(frozen=True, slots=True)

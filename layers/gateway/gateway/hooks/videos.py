@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import msgspec
 from msgspec.structs import replace as with_members
 
-from gateway.hooks.call_subject import CallSubject
+from gateway.hooks.call_subject import CallSubject, shown
 from gateway.hooks.media import without_media
 from gateway.hooks.subject import Change
 from gateway.model.chat import Json
@@ -23,8 +22,8 @@ class VideoPrompt(CallSubject[VideoCall]):
         return self.of(with_members(self.call, prompt=change(self.call.prompt), **self.common_with(change)))
 
     def body(self) -> Json:
-        shown: Json = msgspec.to_builtins(self.call)
-        reference = shown.get("input_reference") or {}
+        body = shown(self.call)
+        reference = body.get("input_reference") or {}
         if (url := reference.get("image_url")) is not None:
-            shown["input_reference"] = {**reference, "image_url": without_media({"url": url}, [])["url"]}
-        return shown
+            body["input_reference"] = {**reference, "image_url": without_media({"url": url}, [])["url"]}
+        return body

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from gateway.model.webhook import WebhookUrl
 from gateway.model.wire import Inbound
 
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -43,7 +44,7 @@ class Fallback(Inbound, frozen=True, kw_only=True):
 class Call(Inbound, frozen=True, kw_only=True, rename={"async_": "async"}):
     """`provider_options`: members added to the provider's own request body, by provider name.
 
-    `async_`: whether the request is to run as a job.
+    `async_`: whether the request is to run as a job. `webhook_url`: where its end is told.
     """
 
     model: Name
@@ -53,6 +54,7 @@ class Call(Inbound, frozen=True, kw_only=True, rename={"async_": "async"}):
     timeouts: Timeouts | None = None
     provider_options: dict[str, dict[str, Any]] | None = None
     async_: bool | None = None
+    webhook_url: WebhookUrl | None = None
 
     def options_for(self, provider: str) -> dict[str, Any]:
         """What the client adds to this provider's request body; not to be changed."""

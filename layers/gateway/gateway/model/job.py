@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from gateway.model.limits import Pattern
 from gateway.model.record import AuditEvent, UsageRecord
 from gateway.model.tenant import Scope
+from gateway.model.webhook import Webhook
 
 Status: TypeAlias = Literal["pending", "running", "completed", "failed", "cancelled"]
 ENDED: tuple[Status, ...] = ("completed", "failed", "cancelled")
@@ -119,7 +120,8 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `request`: None for one whose provider was asked before there was a record. `is_asked`: whether a provider was
     asked, or may have been: then nobody asks again, for it may have been paid. `alive_until_s`: until when its worker
     is believed to be at it.
-    `error`: the wire object of an error. `owed`: None when nothing is. `webhook`: where its end is yet to be told.
+    `error`: the wire object of an error. `owed`: None when nothing is. `webhook`: where its end is told,
+    and whether it is.
     `facts`: what its record tells besides (`conversation_id`, what was asked for).
     """
 
@@ -148,7 +150,7 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
     usage: dict[str, Any] | None = None
     cost_nano_usd: int | None = None
     owed: Owed | None = None
-    webhook: str | None = None
+    webhook: Webhook | None = None
     facts: dict[str, Any] = {}
 
     @property
@@ -159,6 +161,11 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def is_begun(self) -> bool:
         """Whether a provider has an id for it, by which it is asked for."""
         return self.remote is not None and self.remote.id is not None
+
+    @property
+    def is_to_be_told(self) -> bool:
+        """Whether somebody waits to be told of its end, or will."""
+        return self.webhook is not None and self.webhook.url is not None
 
     def is_gone(self, now_s: float) -> bool:
         """Whether its result has been kept as long as promised."""

@@ -20,6 +20,14 @@ class ResultView(Struct, kw_only=True):
     url_expires_at: int | UnsetType = UNSET
 
 
+class JobWebhook(Struct, kw_only=True):
+    """Whether the job's end is told. `attempts`: so far. `last_failure`: a code; null where the last one was taken."""
+
+    status: Literal["pending", "delivered", "failed"]
+    attempts: int
+    last_failure: str | None
+
+
 class JobView(Struct, kw_only=True):
     """Times in Unix seconds. `expires_at`: when it fails if it has not ended by then, later when its result is gone.
 
@@ -41,6 +49,7 @@ class JobView(Struct, kw_only=True):
     error: dict[str, Any] | None = None
     usage: dict[str, Any] | None = None
     cost_estimate: float | None = None
+    webhook: JobWebhook | None = None
 
 
 class JobList(Struct, kw_only=True):
@@ -49,3 +58,15 @@ class JobList(Struct, kw_only=True):
     first_id: str | None
     last_id: str | None
     has_more: bool
+
+
+class JobEvent(Struct, kw_only=True):
+    """The body of a webhook. `type`: "job.completed", "job.failed", "job.cancelled". `timestamp`: of the end, ISO 8601.
+    `data`: the job, without anything that was asked or answered.
+
+    Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+    """
+
+    type: str
+    timestamp: str
+    data: dict[str, Any]

@@ -82,6 +82,9 @@ Trouble: TypeAlias = Literal[
     "video.not_looked_at",
     "video.not_stored",
     "video.unrecorded",
+    "webhook.failed",
+    "webhook.given_up",
+    "webhook_root.unavailable",
 ]
 """What went on all the same, of which the operator should know: a line, and a count named `gateway.<trouble>`."""
 
@@ -219,6 +222,7 @@ class JobsSweptLine(Struct, frozen=True, kw_only=True, tag_field="event", tag="j
     running: int = field(name="gateway.jobs.running")
     ended: int = field(name="gateway.jobs.ended")
     settled: int = field(name="gateway.jobs.settled")
+    told: int = field(name="gateway.jobs.told")
     failed: int = field(name="gateway.jobs.failed")
 
 

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct, field
 
 from gateway.model.hook import Hook
 from gateway.model.limits import Allowance, Count, Pattern
+from gateway.model.webhook import WebhookSettings
 
 TenantId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 USER_ID = r"^[!-~]{1,256}$"
@@ -56,6 +57,7 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     charged, because its function died or its answer broke off: all that was held for it, or what was counted, which is
     nothing where the function died. `provider_urls`: how addresses begin that its requests may have a
     provider read in its own storage, with the owner's rights ("gs://bucket/"); none by default.
+    `webhooks`: where the ends of its jobs are told, and signed with what.
     """
 
     id: TenantId
@@ -72,6 +74,7 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     without_ledger: Literal["refuse", "local"] = "refuse"
     lost_requests: Literal["charge", "release"] = "charge"
     provider_urls: Annotated[tuple[UrlPrefix, ...], Meta(max_length=64)] = ()
+    webhooks: WebhookSettings = WebhookSettings()
 
     def approves(self, model_id: str) -> bool:
         return any(fnmatchcase(model_id, pattern) for pattern in self.approvals)

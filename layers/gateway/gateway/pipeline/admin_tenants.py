@@ -12,10 +12,18 @@ from gateway.admin_ports import AdminWorld
 from gateway.model.admin_errors import Conflict, TenantNotFound
 from gateway.model.directory import Change, Stored, Transfer, Write
 from gateway.model.tenant import Status, Tenant, User
+from gateway.model.webhook import WebhookSettings
 from gateway.pipeline.administrator import Act
 from gateway.pipeline.carry_out import Answer, Plan, carry_out, listing, tell, told
 from gateway.pipeline.reshard import Accounts, Spread, accounts_moved, transfers
-from gateway.pipeline.settings import changed_members, check_together, read_part, read_whole, warnings_of
+from gateway.pipeline.settings import (
+    changed_members,
+    check_together,
+    read_part,
+    read_whole,
+    warnings_of,
+    with_secret_of,
+)
 
 Making = Callable[[Stored[Tenant]], Tenant]
 USERS_PER_READ = 1_000
@@ -32,7 +40,7 @@ class Tenants:
 
     async def create(self, act: Act) -> Answer:
         """Raises InvalidRequest (400), Conflict (409)."""
-        tenant = read_whole(act.body, Tenant)
+        tenant = with_secret_of(WebhookSettings(), read_whole(act.body, Tenant))
         check_together(tenant, self._world.webhook_urls)
 
         async def planning() -> Plan:
@@ -49,15 +57,19 @@ class Tenants:
     async def replace(self, tenant_id: str, act: Act) -> Answer:
         """Raises InvalidRequest (400), PreconditionFailed (412)."""
         tenant = read_whole(act.body, Tenant, {"id": tenant_id})
-        return await self._change(tenant_id, act, lambda _: tenant)
+        return await self.change(tenant_id, act, lambda was: with_secret_of(was.value.webhooks, tenant))
 
     async def patch(self, tenant_id: str, act: Act) -> Answer:
         """Raises InvalidRequest (400), PreconditionFailed (412)."""
-        return await self._change(tenant_id, act, lambda was: read_part(act.body, was.text, Tenant))
+
+        def making(was: Stored[Tenant]) -> Tenant:
+            return with_secret_of(was.value.webhooks, read_part(act.body, was.text, Tenant))
+
+        return await self.change(tenant_id, act, making)
 
     async def set_status(self, tenant_id: str, status: Status, act: Act) -> Answer:
         verb = "disabled" if status == "disabled" else "enabled"
-        return await self._change(
+        return await self.change(
             tenant_id, act, lambda was: msgspec.structs.replace(was.value, status=status), verb=verb
         )
 
@@ -83,7 +95,9 @@ class Tenants:
         await tell(event, self._world)
         return Answer(200, {"id": tenant_id, "object": "tenant", "deleted": True})
 
-    async def _change(self, tenant_id: str, act: Act, making: Making, verb: str = "changed") -> Answer:
+    async def change(self, tenant_id: str, act: Act, making: Making, verb: str = "changed") -> Answer:
+        """Raises InvalidRequest (400), PreconditionFailed (412)."""
+
         async def planning() -> Plan:
             was = await existing_tenant(tenant_id, self._world)
             act.check_version(was.etag)

@@ -18,6 +18,7 @@ from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of, still_held
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_claim import claimed
+from gateway.pipeline.job_webhook import check_webhook, webhook_of
 from gateway.ports import World
 
 START_AGAIN_S = 30
@@ -28,9 +29,12 @@ async def accepted(call: Call, inbound: Inbound, exchange: Exchange, world: Worl
     """The job that an admitted request becomes; None for one that is to be answered now, or that runs as a job here.
 
     What is held for the request is the job's from then on. `kept`: what else the capability has in its record.
-    Raises StorageUnavailable (503): then there is no job.
+    Raises StorageUnavailable (503), and InvalidRequest (400) for a webhook's URL: then there is no job.
     """
-    if not call.async_ or exchange.job is not None:
+    if exchange.job is not None:
+        return None
+    check_webhook(call, world)
+    if not call.async_:
         return None
     if exchange.ordered is not None:
         return exchange.ordered
@@ -106,5 +110,6 @@ def _job(
         held=held_of(exchange, world),
         remote=remote,
         request=JobRequest(content_type=inbound.content_type, scopes=principal.key.scopes, models=principal.key.models),
+        webhook=webhook_of(call, principal.tenant),
         facts={"conversation_id": exchange.conversation_id, "trace_id": exchange.trace.id, **(facts or {})},
     )

@@ -215,8 +215,10 @@ def due_of(job: Job, now_s: float) -> int | None:
     """When somebody should see to a job that has ended; None when nothing is left to do. What is held and not owed is
     accounted for by the worker that asked, as long as there can be one; a reply in the record is dropped in its time.
     """
-    if job.owed is not None or job.webhook is not None:
+    if job.owed is not None:
         return int(now_s) + FINISHING_S
+    if job.webhook is not None and job.webhook.url is not None:
+        return int(max(now_s, job.webhook.again_at_s)) + FINISHING_S
     if job.held is not None:
         return int(now_s) + WORK_S
     has_reply = job.result is not None and job.result.file_id is None

@@ -8,21 +8,24 @@ from typing import Any
 import msgspec
 
 from gateway.model.errors import GatewayError, InvalidRequest
+from gateway.model.webhook import WebhookUrl
 from gateway.model.wire import Inbound as Wire
 from gateway.pipeline.authenticate import caller_of
 from gateway.pipeline.decode import check_json_type, decoded
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_endpoints import ENDPOINTS
+from gateway.pipeline.job_webhook import PARAM as WEBHOOK
 from gateway.pipeline.visit import identified
 from gateway.ports import World
 
 
 class JobOrder(Wire, frozen=True, kw_only=True):
-    """`endpoint`: the route that takes `body`, which is JSON."""
+    """`endpoint`: the route that takes `body`, which is JSON. `webhook_url`: as a member of the body."""
 
     endpoint: str
     body: dict[str, Any]
+    webhook_url: WebhookUrl | None = None
 
 
 _ORDER = msgspec.json.Decoder(JobOrder)
@@ -47,4 +50,9 @@ def _ordered(inbound: Inbound) -> Inbound:
         raise InvalidRequest(f"endpoint is one of {', '.join(ENDPOINTS)}.", param="endpoint")
     if order.body.get("async") is False:
         raise InvalidRequest("What is asked for here runs as a job.", param="async")
-    return replace(inbound, path=order.endpoint, body=msgspec.json.encode({**order.body, "async": True}))
+    body = {**order.body, "async": True}
+    if order.webhook_url is not None:
+        if body.get(WEBHOOK) not in (None, order.webhook_url):
+            raise InvalidRequest(f"{WEBHOOK} and body.{WEBHOOK} differ; send one.", param=WEBHOOK)
+        body[WEBHOOK] = order.webhook_url
+    return replace(inbound, path=order.endpoint, body=msgspec.json.encode(body))

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from gateway.job_ports import JobPage
 from gateway.model.job import Job
-from gateway.model.job_view import JobList, JobView
+from gateway.model.job_view import JobList, JobView, JobWebhook
 from gateway.model.money import NANO_PER_USD
+from gateway.model.webhook import Webhook
 
 FIRST_LOOK_S = 2
 """What a client is told to wait before it asks how its job gets on."""
+
+
+TOLD = ("id", "object", "status", "endpoint", "model", "request_id", "created_at", "finished_at", "expires_at")
+"""Of a job, by its webhook."""
 
 
 def poll_headers(job: Job) -> dict[str, str]:
@@ -43,4 +52,17 @@ def without_result(job: Job) -> JobView:
         error=job.error,
         usage=job.usage,
         cost_estimate=None if cost is None else cost / NANO_PER_USD,
+        webhook=None if job.webhook is None else _webhook(job.webhook),
     )
+
+
+def _webhook(webhook: Webhook) -> JobWebhook:
+    """Without the URL, which may open something."""
+    return JobWebhook(status=webhook.status, attempts=webhook.tries, last_failure=webhook.failure)
+
+
+def event_data(job: Job) -> dict[str, Any]:
+    """What is told of a job that has ended: of its error the code, for the message may quote what was asked."""
+    shown = msgspec.to_builtins(without_result(job))
+    error = None if job.error is None else {"code": job.error["code"]}
+    return {**{name: shown[name] for name in TOLD}, "error": error}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gateway.model.errors import AdmissionUnavailable, GatewayError, JobInterrupted
 from gateway.model.job import Job
 from gateway.pipeline.job_end import due_of, give_up, settle
+from gateway.pipeline.job_tell import tell
 from gateway.ports import World
 
 LATER_S = 300
@@ -14,17 +15,20 @@ SELDOM_S = 3_600
 STARTS = 300
 """In one sweep. Step Functions' bucket for them holds 800 in a small region, which ordinary requests use as well:
 https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
+TELLS = 30
+"""In one sweep: a receiver may take its time, and the others wait. Usually a job's execution tells its end."""
 _ENDED = "The job's execution ended before the job did."
 
 
 @dataclass(slots=True)
 class SweptJobs:
-    """How many were started, found running, ended, settled; `failed`: those that the next sweep has to see to."""
+    """How many were started, found running, ended, settled, told; `failed`: those that the next sweep has to see to."""
 
     started: int = 0
     running: int = 0
     ended: int = 0
     settled: int = 0
+    told: int = 0
     failed: int = 0
 
 
@@ -38,6 +42,8 @@ async def sweep_jobs(world: World, *, at_most: int, until_s: float, starts: int 
         if seen >= at_most or world.clock.now_s() >= until_s:
             break
         if found.status == "pending" and swept.started >= starts:
+            continue
+        if found.is_to_be_told and found.held is None and swept.told >= TELLS:
             continue
         seen += 1
         outcome = await _seen_to_or_later(found, world)
@@ -62,6 +68,8 @@ async def _seen_to(job: Job, world: World) -> str:
     """Where an execution runs it sees to the job itself."""
     if job.has_ended:
         settled = await settle(job, world)
+        if settled.is_to_be_told:
+            return await _told(settled, world)
         if settled.revision == job.revision:
             await _put_away(job, world)
         return "settled"
@@ -73,6 +81,14 @@ async def _seen_to(job: Job, world: World) -> str:
         return "started"
     await settle(await give_up(job, JobInterrupted(_ENDED), world), world)
     return "ended"
+
+
+async def _told(job: Job, world: World) -> str:
+    if await world.executions.is_running(job):
+        await _later(job, world)
+        return "running"
+    await tell(job, world)
+    return "told"
 
 
 async def _put_away(job: Job, world: World) -> None:

@@ -47,6 +47,8 @@ def check_call(call: Call) -> None:
     _check_providers(call)
     if call.async_ and call.is_streamed:
         raise InvalidRequest("A job has its reply when it has ended: it cannot be streamed.", param="async")
+    if call.webhook_url is not None and not call.async_:
+        raise InvalidRequest("Only a job's end is told: webhook_url needs async: true.", param="webhook_url")
     if call.fallback:
         raise CapabilityNotSupported("'fallback' is not supported by this version of the gateway.", param="fallback")
 

@@ -14,14 +14,15 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw
 
-from gateway.admin_ports import WebhookUrls
 from gateway.hooks.settings import problems_of
 from gateway.model.errors import Detail, InvalidRequest, PayloadTooLarge
 from gateway.model.limits import ALL_MODELS, MAX_NUMBERS, Allowance
 from gateway.model.tenant import Tenant, User
+from gateway.model.webhook import WebhookSettings
 from gateway.pipeline.decode import decoded
 from gateway.ports import Catalog
 from gateway.providers.lookup import provider_named, provider_names
+from gateway.webhook_ports import WebhookUrls
 
 T = TypeVar("T")
 MAX_BODY_BYTES = 64 * 1024
@@ -65,7 +66,24 @@ def check_together(settings: Tenant, webhook_urls: WebhookUrls, was: Tenant | No
     """What one member's type cannot say, of the members that are not as they were. Raises InvalidRequest (400)."""
     new = changed_members(was, settings)
     hooks = _of_hooks(settings, webhook_urls) if "hooks" in new else ()
-    _refuse_for(*_of_numbers(settings, new), *hooks)
+    webhooks = _of_webhooks(settings.webhooks, webhook_urls) if "webhooks" in new else ()
+    _refuse_for(*_of_numbers(settings, new), *hooks, *webhooks)
+
+
+def with_secret_of(was: WebhookSettings, settings: Tenant) -> Tenant:
+    """Settings say where a tenant is told, and change nothing about what that is signed with; they may repeat it.
+
+    Raises InvalidRequest (400).
+    """
+    given, fresh = settings.webhooks, WebhookSettings(url=settings.webhooks.url)
+    kept = msgspec.structs.replace(was, url=given.url)
+    if given not in (kept, fresh):
+        name = "secret_version" if given.secret_version != was.secret_version else "previous_until_s"
+        raise InvalidRequest(
+            f"The {name} is not set but made: POST /admin/tenants/{{id}}/webhook-secret/rotate.",
+            param=f"webhooks.{name}",
+        )
+    return msgspec.structs.replace(settings, webhooks=kept)
 
 
 def check_user(settings: User) -> None:
@@ -96,6 +114,11 @@ def _of_hooks(settings: Tenant, webhook_urls: WebhookUrls) -> Iterator[Detail]:
         seen.add(hook.id)
         for problem in problems_of(hook, webhook_urls.refusal):
             yield Detail(f"/hooks/{number}{problem.pointer}", problem.reason)
+
+
+def _of_webhooks(webhooks: WebhookSettings, webhook_urls: WebhookUrls) -> Iterator[Detail]:
+    if webhooks.url is not None and (refusal := webhook_urls.refusal(webhooks.url)):
+        yield Detail("/webhooks/url", refusal.removesuffix("."))
 
 
 def warnings_of(settings: Tenant | User, catalog: Catalog) -> list[dict[str, str]]:

@@ -32,7 +32,7 @@ def read_video_request(content_type: str, body: bytes) -> VideoRequest:
     """Raises UnsupportedMediaType (415), UnreadableBody, InvalidRequest, CapabilityNotSupported (400)."""
     is_form = content_type.partition(";")[0].strip().lower() == "multipart/form-data"
     request = _read_form(content_type, body) if is_form else _read_json(content_type, body)
-    check_call(msgspec.structs.replace(request.call, async_=None))
+    check_call(msgspec.structs.replace(request.call, async_=None, webhook_url=None))  # every video is a job
     _check_reference(request)
     return request
 

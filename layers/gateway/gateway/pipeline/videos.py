@@ -31,6 +31,7 @@ from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_accept import START_AGAIN_S, accepted, started
 from gateway.pipeline.job_sweep import LATER_S
+from gateway.pipeline.job_webhook import webhook_of
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.route import VIDEOS, Route, resolve
 from gateway.pipeline.video_check import ordered, usage_kept, usage_of
@@ -181,6 +182,7 @@ def _job(planned: VideoPlan, exchange: Exchange, world: World) -> Job:
         is_asked=True,
         alive_until_s=now_s + SENDING_S,
         remote=kept["remote"],
+        webhook=webhook_of(planned.request.call, principal.tenant),
         facts={**kept["facts"], "conversation_id": exchange.conversation_id, "trace_id": exchange.trace.id},
     )
 
@@ -197,7 +199,8 @@ async def _given_up(job: Job, error: GatewayError, exchange: Exchange, world: Wo
     """The request tells and settles itself; the record only says that nothing comes of it. A job's worker ends it."""
     if exchange.job is not None:
         return
-    found = {"error": {"code": error.code, "message": error.message}, "cost_nano_usd": exchange.cost_nano_usd or 0}
+    told = {"code": error.code, "message": error.message}
+    found = {"error": told, "cost_nano_usd": exchange.cost_nano_usd or 0, "webhook": None}
     try:
         await world.jobs.change(job.ended("failed", world.clock.now_s(), LONGEST_S, **found))
     except StorageUnavailable as unavailable:

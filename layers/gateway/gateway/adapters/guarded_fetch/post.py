@@ -1,24 +1,25 @@
-"""POST to a URL that a tenant's administrator chose: checked and pinned as a fetch is, no redirect is followed.
+"""POST to a URL that somebody else chose: checked and pinned as a fetch is, no redirect is followed.
 
 Connections are kept, for the checked address and the name that its certificate was checked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.adapters.guarded_fetch.address import NONE_EXEMPT, Address, Exempt
 from gateway.adapters.guarded_fetch.pin import checked_addresses, url_at
 from gateway.adapters.guarded_fetch.refusal import Failed, Refused
 from gateway.adapters.guarded_fetch.resolve import Resolve, system_resolve
 from gateway.adapters.guarded_fetch.target import Target, read_target
-from gateway.adapters.http_client import HttpClient, HttpFailure
+from gateway.adapters.http_client import HttpClient, HttpFailure, HttpIncoming
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.ports import Clock
 
 ADDRESSES_KEPT_S = 30.0
 MAX_NAMES_KEPT = 256
 USER_AGENT = "llm-gateway"
+Taking = Callable[[HttpIncoming], Awaitable[HttpResponse]]
 _NOT_CONNECTED = ("ClientConnectorError", "ClientConnectorDNSError", "ConnectionTimeoutError")
 _TLS_FAILED = ("ClientConnectorCertificateError", "ClientConnectorSSLError")
 
@@ -33,31 +34,41 @@ class GuardedPost:
         self._kept: dict[str, tuple[float, Sequence[Address]]] = {}
 
     async def send(self, url: str, headers: dict[str, str], body: bytes, max_bytes: int) -> HttpResponse:
-        """The answer, whatever its status; a redirect is one too. Raises Refused and Failed.
+        """The answer, whatever its status; a redirect is one too. Raises Refused and Failed."""
 
-        The next address is tried only when there was no connection to the one before.
-        """
-        target = read_target(url, self._exempt)
-        failure, cause = Failed("name_not_resolved", "The host's name has no address."), None
-        for address in await self._addresses(target):
-            request = HttpRequest("POST", url_at(target, address), _with_basics(headers, target), body)
-            try:
-                return await self._sent(request, target, max_bytes)
-            except HttpFailure as error:
-                if error.kind not in _NOT_CONNECTED:
-                    raise _meaning(error) from error
-                failure, cause = Failed("connect_failed", "The site cannot be connected to."), error
-        raise failure from cause
+        async def whole(incoming: HttpIncoming) -> HttpResponse:
+            if incoming.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+                raise Refused("content_encoding", "The site compresses its answer although it was asked not to.")
+            return await incoming.whole(max_bytes)
+
+        return await self._sent(url, headers, body, whole)
+
+    async def deliver(self, url: str, headers: dict[str, str], body: bytes) -> HttpResponse:
+        """As `send`, for whom nothing but the head of the answer matters; the rest is not read."""
+
+        async def head(incoming: HttpIncoming) -> HttpResponse:
+            return HttpResponse(incoming.status, incoming.headers, b"")
+
+        return await self._sent(url, headers, body, head)
 
     def forget(self) -> None:
         """Addresses may be others after a snapshot is restored."""
         self._kept.clear()
 
-    async def _sent(self, request: HttpRequest, target: Target, max_bytes: int) -> HttpResponse:
-        async with self._client.open(request, server_hostname=target.host) as incoming:
-            if incoming.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-                raise Refused("content_encoding", "The site compresses its answer although it was asked not to.")
-            return await incoming.whole(max_bytes)
+    async def _sent(self, url: str, headers: dict[str, str], body: bytes, taken: Taking) -> HttpResponse:
+        """The next address is tried only when there was no connection to the one before."""
+        target = read_target(url, self._exempt)
+        failure, cause = Failed("name_not_resolved", "The host's name has no address."), None
+        for address in await self._addresses(target):
+            request = HttpRequest("POST", url_at(target, address), _with_basics(headers, target), body)
+            try:
+                async with self._client.open(request, server_hostname=target.host) as incoming:
+                    return await taken(incoming)
+            except HttpFailure as error:
+                if error.kind not in _NOT_CONNECTED:
+                    raise _meaning(error) from error
+                failure, cause = Failed("connect_failed", "The site cannot be connected to."), error
+        raise failure from cause
 
     async def _addresses(self, target: Target) -> Sequence[Address]:
         """Kept for a moment: the same address is the same connection."""
