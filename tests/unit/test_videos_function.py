@@ -146,9 +146,9 @@ class Gateway:
         sent = json.dumps({"model": "xai/film", "prompt": "waves", **body}).encode()
         return await self.post(sent, content_type)
 
-    async def post(self, body: bytes, content_type: str) -> Answer:
-        headers = {"authorization": f"Bearer {KEY}", "content-type": content_type}
-        return await call(self.app, body, headers, path=ROUTE)
+    async def post(self, body: bytes, content_type: str, headers: dict[str, str] | None = None) -> Answer:
+        sent = {"authorization": f"Bearer {KEY}", "content-type": content_type, **(headers or {})}
+        return await call(self.app, body, sent, path=ROUTE)
 
     async def begun(self, **body: Any) -> str:
         answer = await self.create(**body)
@@ -210,6 +210,10 @@ def _schema(path: str, method: str) -> str:
 
 @pytest.fixture
 def gateway() -> Gateway:
+    return gateway_of_videos()
+
+
+def gateway_of_videos() -> Gateway:
     access, provider = MemoryAccess(), Provider()
     world = world_of(provider, access, MemoryCatalog(MODELS))  # type: ignore[arg-type]  # it answers by what it is asked
     files, jobs, downloads, clock = world.files, world.jobs, world.downloads, world.clock

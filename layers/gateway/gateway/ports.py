@@ -7,10 +7,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from gateway.job_ports import Executions, Jobs, Payloads
+from gateway.job_ports import Claims, Executions, Jobs, Payloads
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
+from gateway.model.claim import Claim, Claimed
 from gateway.model.denials import Denials
 from gateway.model.file import File, FilePage, Link, Purpose, StoredFile, Uploaded
 from gateway.model.hook import HookMessage, RemoteHook
@@ -282,6 +283,7 @@ class World:
     fetcher: MediaFetcher
     downloads: Downloads
     jobs: Jobs
+    claims: Claims
     payloads: Payloads
     executions: Executions
     types: Types
@@ -315,9 +317,19 @@ class Types(Protocol):
         ...
 
     async def put(
-        self, tenant_id: str, documents: Mapping[str, Json], depends_on: Mapping[str, Collection[str]]
-    ) -> None:
-        """Makes all of them the tenant's own, or none: at most 100, and 4 MB."""
+        self,
+        tenant_id: str,
+        documents: Mapping[str, Json],
+        depends_on: Mapping[str, Collection[str]],
+        claimed: Claimed | None = None,
+    ) -> Claim | None:
+        """Makes all of them the tenant's own, or none: at most 100, and 4 MB. What is `claimed` for an Idempotency-Key
+        goes with them, as one more; where the key stands for another request, its claim is given and nothing changes.
+        """
+        ...
+
+    async def claimed(self, tenant_id: str, key_hash: str, now_s: float) -> Claim | None:
+        """What an Idempotency-Key stands for."""
         ...
 
     async def delete(self, tenant_id: str, type_id: str) -> None:

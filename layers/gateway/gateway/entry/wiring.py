@@ -9,6 +9,7 @@ from pathlib import Path
 import gateway
 from gateway.adapters.aws.access import DynamoAccess
 from gateway.adapters.aws.api import AwsApi, Service
+from gateway.adapters.aws.claims import DynamoClaims
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.events import BusEvents
 from gateway.adapters.aws.executions import JobExecutions
@@ -156,6 +157,7 @@ def aws_world() -> World:
         fetcher=LambdaMediaFetcher(functions, f"{settings.stack}-media-fetch:live", bucket),
         downloads=GuardedDownloads(settings.fetch_exceptions if settings.local_endpoint else ""),
         jobs=DynamoJobs(dynamodb, settings.jobs_table),
+        claims=DynamoClaims(dynamodb, settings.jobs_table, settings.admission_timeout_s),
         payloads=S3Payloads(bucket),
         executions=JobExecutions(api("states", "AWSStepFunctions", "1.0"), settings.job_machine),
         types=DynamoTypes(

@@ -80,13 +80,6 @@ class JobRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     models: tuple[Pattern, ...] = ("*",)
 
 
-class Claim(Struct, frozen=True, kw_only=True):
-    """What an Idempotency-Key stands for: a job, and the request that it was ordered by (SHA-256, hex)."""
-
-    job_id: str
-    request_hash: str
-
-
 class Owed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What has yet to be told of a job that has ended, and to be settled for it."""
 

@@ -46,6 +46,7 @@ Trouble: TypeAlias = Literal[
     "access.by_memory",
     "admin_key.empty",
     "admin_key.unavailable",
+    "claim.not_ended",
     "credentials.unavailable",
     "events.bus_failed",
     "events.bus_refused",

@@ -30,10 +30,10 @@ async def accepted(call: Call, inbound: Inbound, exchange: Exchange, world: Worl
     What is held for the request is the job's from then on. `kept`: what else the capability has in its record.
     Raises StorageUnavailable (503): then there is no job.
     """
-    if not call.async_ or exchange.job is not None:
-        return None
     if exchange.ordered is not None:
         return exchange.ordered
+    if not call.async_ or exchange.job is not None:
+        return None
     job = _job(call, inbound, exchange, world, **kept)
     if inbound.idempotency_key:
         known = await claimed(job, inbound, world)

@@ -18,7 +18,7 @@ import msgspec
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.job_ports import LAST, JobPage
 from gateway.model.errors import JobNotFound, StorageUnavailable
-from gateway.model.job import TOMBSTONE_S, Claim, Job, Status
+from gateway.model.job import TOMBSTONE_S, Job, Status
 
 TIMEOUT_S = 2.0
 DUE_SHARDS = 8
@@ -26,9 +26,6 @@ FILTERED_AT_ONCE = 200
 """How many are read at a time where only those of one status are wanted."""
 _REFUSED = "ConditionalCheckFailedException"
 _decode = msgspec.json.Decoder(Job).decode
-_decode_claim = msgspec.json.Decoder(Claim).decode
-_CLAIM = "~key#"
-"""What a claim's sort key begins with: after every job's, so that lists of jobs end before it."""
 
 
 class DynamoJobs:
@@ -44,28 +41,6 @@ class DynamoJobs:
             except AwsFailure as failure:
                 if failure.code != _REFUSED or await self._find(job.tenant_id, job.id) != job:
                     raise  # else a first try came through without an answer
-
-    async def claim(self, tenant_id: str, key_hash: str, claim: Claim, ends_at_s: int) -> Claim:
-        document, ends = {"S": msgspec.json.encode(claim).decode()}, {"N": str(ends_at_s)}
-        item = {**_claim_key(tenant_id, key_hash), "document": document, "ends_at_s": ends}
-        request = {"TableName": self._table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}
-        with _translated():
-            try:
-                await self._dynamodb.call("PutItem", request, TIMEOUT_S)
-            except AwsFailure as failure:
-                if failure.code != _REFUSED:
-                    raise
-                return await self._find_claim(tenant_id, key_hash) or claim
-        return claim
-
-    async def claimed(self, tenant_id: str, key_hash: str) -> Claim | None:
-        with _translated():
-            return await self._find_claim(tenant_id, key_hash)
-
-    async def _find_claim(self, tenant_id: str, key_hash: str) -> Claim | None:
-        request = {"TableName": self._table, "Key": _claim_key(tenant_id, key_hash), "ConsistentRead": True}
-        answer = await self._dynamodb.call("GetItem", request, TIMEOUT_S)
-        return _decode_claim(answer["Item"]["document"]["S"]) if "Item" in answer else None
 
     async def get(self, tenant_id: str, job_id: str) -> Job:
         with _translated():
@@ -162,10 +137,6 @@ class DynamoJobs:
         if due_at_s is not None:
             item |= {"due_shard": {"S": str(crc32(job.id.encode()) % DUE_SHARDS)}, "due_at_s": {"N": str(due_at_s)}}
         return {"TableName": self._table, "Item": item}
-
-
-def _claim_key(tenant_id: str, key_hash: str) -> dict[str, Any]:
-    return {"pk": {"S": f"T#{tenant_id}"}, "sk": {"S": f"{_CLAIM}{key_hash}"}}
 
 
 def _job(item: dict[str, Any]) -> Job:
