@@ -192,10 +192,10 @@ class Gateway:
         return list({told.id: told.event for told in events if told.of and told.of.operation == "videos"}.values())
 
     async def held(self) -> tuple[int, int, int]:
-        """Of the tenant: requests that run, nano-USD that are committed this month, and those that are settled."""
+        """Of the tenant: videos that are made, nano-USD that are committed this month, and those that are settled."""
         numbers = (await self.world.ledger.read("T#acme#0")).numbers
         found = {name[0]: value for name, value in numbers.items() if len(name) in (1, 8)}
-        return found.get("n", 0), found.get("c", 0), found.get("s", 0)
+        return found.get("j", 0), found.get("c", 0), found.get("s", 0)
 
     @property
     def app(self) -> Any:
@@ -514,8 +514,8 @@ async def test_a_budget_that_does_not_cover_it_refuses_it(gateway: Gateway) -> N
     assert (unpriced.status, unpriced.json["error"]["code"]) == (400, "price_unknown")
 
 
-async def test_videos_that_are_made_count_as_running(gateway: Gateway) -> None:
-    gateway.allow(allowance=Allowance(limits=(Limits(models="*", concurrent_requests=1),)))
+async def test_videos_that_are_made_count_as_jobs(gateway: Gateway) -> None:
+    gateway.allow(allowance=Allowance(limits=(Limits(models="*", concurrent_jobs=1),)))
     video_id = await gateway.begun()
     assert (await gateway.create()).status == 429
     await gateway.finished(video_id)

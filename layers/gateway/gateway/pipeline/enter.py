@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from gateway.model.caller import Caller
@@ -155,7 +156,8 @@ class _Entrance:
 
     async def _take(self, planned: Plan, principal: Principal, admission: int = 0) -> Ticket:
         exchange = self._exchange
-        return await take(exchange.request_id, planned.demand, principal, exchange.facts(), self._world, admission)
+        demand = replace(planned.demand, is_job=exchange.becomes_job)
+        return await take(exchange.request_id, demand, principal, exchange.facts(), self._world, admission)
 
     async def _claim(self, planned: Plan, principal: Principal) -> None:
         await claim_once(principal, planned.demand.lease_s, self._exchange, self._world)

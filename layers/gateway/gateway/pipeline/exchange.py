@@ -127,6 +127,11 @@ class Exchange:
     units: dict[UnitName, int] = field(default_factory=dict)
 
     @property
+    def becomes_job(self) -> bool:
+        """A video is one even where it is answered at once."""
+        return self.is_async or self.operation == "videos"
+
+    @property
     def was_executed(self) -> bool:
         """Whether anything was done beyond finding out whether it may be."""
         let_in = self.ticket is not None and self.ticket.refusal is None
