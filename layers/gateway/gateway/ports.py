@@ -16,6 +16,7 @@ from gateway.model.denials import Denials
 from gateway.model.file import File, FilePage, Link, Purpose, StoredFile, Uploaded
 from gateway.model.hook import HookMessage, RemoteHook
 from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
+from gateway.model.job import KEPT_S
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.record import Told
 from gateway.model.telemetry import RequestLine, Trouble
@@ -269,7 +270,9 @@ class Files(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """`local_ledger`: of this environment alone, for tenants that want it while `ledger` does not answer."""
+    """`local_ledger`: of this environment alone, for tenants that want it while `ledger` does not answer.
+    `job_kept_s`: how long a job's result is kept.
+    """
 
     access: Access
     tokens: Tokens
@@ -291,6 +294,7 @@ class World:
     records: Records
     clock: Clock
     denials: Denials = field(default_factory=Denials)
+    job_kept_s: int = KEPT_S
 
 
 Origin: TypeAlias = Literal["gateway", "tenant"]

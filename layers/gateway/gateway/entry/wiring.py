@@ -77,6 +77,7 @@ class Settings:
     local_endpoint: str
     fetch_exceptions: str
     admission_timeout_s: float
+    job_kept_s: int
     shared: Path
     oidc: OidcSettings
 
@@ -96,6 +97,7 @@ class Settings:
             local_endpoint=environment.get("GATEWAY_LOCAL_ENDPOINT", ""),
             fetch_exceptions=environment.get("GATEWAY_FETCH_EXCEPTIONS", ""),
             admission_timeout_s=int(environment.get("GATEWAY_ADMISSION_TIMEOUT_MS", "100")) / 1000,
+            job_kept_s=int(environment.get("GATEWAY_JOB_RESULT_HOURS", "24")) * 3600,
             shared=shared_folder(),
             oidc=OidcSettings.from_environment(),
         )
@@ -171,6 +173,7 @@ def aws_world() -> World:
         ),
         records=StdoutRecords(),
         clock=clock,
+        job_kept_s=settings.job_kept_s,
     )
 
 

@@ -21,7 +21,7 @@ ENDED: tuple[Status, ...] = ("completed", "failed", "cancelled")
 LONGEST_S = 24 * 3600
 """After which a job that has not ended fails."""
 KEPT_S = 24 * 3600
-"""How long a result is kept."""
+"""How long a result is kept where nothing else is set."""
 TOMBSTONE_S = 7 * 24 * 3600
 """How long it is remembered that there was a result, after it is gone."""
 
