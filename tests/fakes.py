@@ -369,8 +369,9 @@ class MemoryJobs:
         return JobPage(jobs[:limit], has_more=len(jobs) > limit)
 
     async def due(self, now_s: float) -> AsyncIterator[Job]:
-        for job, due_at_s in list(self.held.values()):
-            if due_at_s is not None and due_at_s <= now_s:
+        waiting = [(due_at_s, job) for job, due_at_s in self.held.values() if due_at_s is not None]
+        for due_at_s, job in sorted(waiting, key=lambda one: one[0]):
+            if due_at_s <= now_s:
                 yield job
 
 

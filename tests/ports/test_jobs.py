@@ -201,6 +201,13 @@ async def test_no_shard_is_always_the_last_one(dynamodb_api: AwsApi, jobs_table:
     assert len(firsts) > 1
 
 
+async def test_what_is_due_for_longest_comes_first(jobs: Jobs) -> None:
+    for number in (5, 0, 9, 3, 7, 1, 8, 2, 6, 4, *range(10, 40)):
+        await jobs.create(job(number), NOW_S + number)
+    found = [each.id async for each in jobs.due(NOW_S + 34)]
+    assert found == [job(number).id for number in range(35)]
+
+
 async def test_an_answer_that_was_lost_is_found_again(
     dynamodb_api: AwsApi, jobs_table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,7 +44,9 @@ class Jobs(Protocol):
         ...
 
     def due(self, now_s: float) -> AsyncIterator[Job]:
-        """Jobs that should be looked at by now; perhaps not quite as they are this moment."""
+        """Jobs that should be looked at by now, those first that have been due for longest; perhaps not quite as they
+        are this moment.
+        """
         ...
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from heapq import heapify, heappop, heappush
 from secrets import randbelow
 from typing import Any
 from zlib import crc32
@@ -99,16 +100,26 @@ class DynamoJobs:
 
     async def due(self, now_s: float) -> AsyncIterator[Job]:
         with _translated():
-            first = randbelow(DUE_SHARDS)  # whoever sees to so many only comes to all of them in turn
-            for shard in (*range(first, DUE_SHARDS), *range(first)):
-                request = {
-                    "TableName": self._table,
-                    "IndexName": "due",
-                    "KeyConditionExpression": "due_shard = :shard AND due_at_s <= :now",
-                    "ExpressionAttributeValues": {":shard": {"S": str(shard)}, ":now": {"N": str(int(now_s))}},
-                }
-                async for item in self._items("Query", request):
-                    yield _job(item)
+            first = randbelow(DUE_SHARDS)  # of what is due at the same time no shard's is always the last
+            shards = [self._due_in(shard, now_s) for shard in (*range(first, DUE_SHARDS), *range(first))]
+            heads = [(turn, await anext(items, None)) for turn, items in enumerate(shards)]
+            waiting = [(_due_at_s(item), turn, item) for turn, item in heads if item is not None]
+            heapify(waiting)
+            while waiting:
+                _, turn, item = heappop(waiting)
+                yield _job(item)
+                if (following := await anext(shards[turn], None)) is not None:
+                    heappush(waiting, (_due_at_s(following), turn, following))
+
+    def _due_in(self, shard: int, now_s: float) -> AsyncIterator[dict[str, Any]]:
+        """In the order of when they are due."""
+        request = {
+            "TableName": self._table,
+            "IndexName": "due",
+            "KeyConditionExpression": "due_shard = :shard AND due_at_s <= :now",
+            "ExpressionAttributeValues": {":shard": {"S": str(shard)}, ":now": {"N": str(int(now_s))}},
+        }
+        return self._items("Query", request)
 
     async def _find(self, tenant_id: str, job_id: str) -> Job | None:
         key = {"pk": {"S": f"T#{tenant_id}"}, "sk": {"S": job_id}}
@@ -137,6 +148,10 @@ class DynamoJobs:
         if due_at_s is not None:
             item |= {"due_shard": {"S": str(crc32(job.id.encode()) % DUE_SHARDS)}, "due_at_s": {"N": str(due_at_s)}}
         return {"TableName": self._table, "Item": item}
+
+
+def _due_at_s(item: dict[str, Any]) -> int:
+    return int(item["due_at_s"]["N"])
 
 
 def _job(item: dict[str, Any]) -> Job:
