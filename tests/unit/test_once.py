@@ -10,6 +10,7 @@ import pytest
 
 from gateway.model.claim import KEPT_S, Claim
 from gateway.model.errors import StorageUnavailable
+from gateway.model.ledger import Account, Hold, Reserved
 from gateway.model.limits import Allowance, Limits
 from gateway.model.record import UsageRecord
 from gateway.pipeline.idempotency_key import request_hash
@@ -110,6 +111,32 @@ async def test_while_the_first_runs_whoever_comes_is_to_come_later(gateway: Gate
     assert int(answers[0].headers["retry-after"]) > 0
     assert "x-should-retry" not in answers[0].headers
     assert (gateway.provider.asked, gateway.holds) == (1, 0)
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["unknown", "known"])
+async def test_a_key_is_claimed_while_the_request_is_admitted(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, is_known: bool
+) -> None:
+    """So that it costs no time of its own: each waits here until the other has begun."""
+    if is_known:
+        await gateway.post(**CHAT)
+    begun = {"claim": asyncio.Event(), "reserve": asyncio.Event()}
+    claim, reserve = claims_of(gateway).claim, gateway.world.ledger.reserve
+
+    async def claiming(tenant_id: str, key_hash: str, claimed: Claim, now_s: float) -> Claim:
+        begun["claim"].set()
+        await begun["reserve"].wait()
+        return await claim(tenant_id, key_hash, claimed, now_s)
+
+    async def reserving(account: Account, name: str, hold: Hold) -> Reserved:
+        begun["reserve"].set()
+        await begun["claim"].wait()
+        return await reserve(account, name, hold)
+
+    monkeypatch.setattr(gateway.world.claims, "claim", claiming)
+    monkeypatch.setattr(gateway.world.ledger, "reserve", reserving)
+    async with asyncio.timeout(5):
+        assert (await gateway.post(headers=KEYED, **CHAT)).status == 200
 
 
 async def test_of_two_at_once_one_is_executed(gateway: Gateway) -> None:
