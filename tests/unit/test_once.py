@@ -284,6 +284,28 @@ async def test_a_key_that_cannot_be_claimed_lets_nothing_pass_and_is_freed(gatew
     assert (await gateway.post(headers=KEYED, **CHAT)).status == 200
 
 
+@pytest.mark.parametrize("failures", [[], [UNAVAILABLE], [UNAVAILABLE, UNAVAILABLE]], ids=["good", "one", "both"])
+async def test_a_key_is_claimed_once_where_what_was_remembered_is_outdated(
+    gateway: Gateway, failures: list[StorageUnavailable]
+) -> None:
+    """The request is admitted anew, and is not let in by a claim of which nobody knows whether it stands."""
+    await gateway.post(**CHAT)
+    settings(gateway, name="Acme")
+    claims_of(gateway).failures = [*failures]
+    answer = await gateway.post(headers=KEYED, **CHAT)
+    assert answer.status == (503 if len(failures) == 2 else 200)
+    assert (gateway.provider.asked, gateway.holds) == (2 if answer.status == 200 else 1, 0)
+    assert (claim_of(gateway).is_over, claim_of(gateway).is_freed) == (answer.status == 200, answer.status == 503)
+
+
+async def test_a_key_that_is_revoked_meanwhile_claims_nothing(gateway: Gateway) -> None:
+    await gateway.post(**CHAT)
+    held = gateway.access.held.pop(key_hash(KEY))
+    assert (await gateway.post(headers=KEYED, **CHAT)).status == 401
+    gateway.access.held[key_hash(KEY)] = held
+    assert (await gateway.post(headers=KEYED, **CHAT)).status == 200
+
+
 async def test_an_end_that_cannot_be_written_is_told(gateway: Gateway) -> None:
     async def failing() -> None:
         claims_of(gateway).failures = [UNAVAILABLE, UNAVAILABLE]

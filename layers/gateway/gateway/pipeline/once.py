@@ -38,16 +38,16 @@ async def claim_once(principal: Principal, lease_s: float, exchange: Exchange, w
     Raises IdempotencyConflict, RequestRunning (409), InvalidRequest (400) for the key, StorageUnavailable (503), and as
     `job_of`.
     """
-    inbound = exchange.inbound
-    if inbound is None or not inbound.idempotency_key or exchange.is_async or exchange.claimed is not None:
+    inbound, claimed, now_s = exchange.inbound, exchange.claimed, world.clock.now_s()
+    if inbound is None or not inbound.idempotency_key or exchange.is_async or (claimed and claimed.is_sure):
         return
-    now_s = world.clock.now_s()
-    first = claim_of(inbound, principal.tenant.id, exchange.request_id, now_s)
-    until_s = int(now_s + min(lease_s, WORK_S)) + 1
-    own = with_members(first.claim, until_s=until_s, is_asked=not principal.tenant.hooks)
-    exchange.claimed = claimed = replace(first, claim=own, is_sure=False)
-    stands = await world.claims.claim(claimed.tenant_id, claimed.key_hash, own, now_s)
-    if stands == own:
+    if claimed is None:
+        claimed = claim_of(inbound, principal.tenant.id, exchange.request_id, now_s)
+        until_s = int(now_s + min(lease_s, WORK_S)) + 1
+        own = with_members(claimed.claim, until_s=until_s, is_asked=not principal.tenant.hooks)
+        exchange.claimed = claimed = replace(claimed, claim=own, is_sure=False)
+    stands = await world.claims.claim(claimed.tenant_id, claimed.key_hash, claimed.claim, now_s)
+    if stands == claimed.claim:
         exchange.claimed = replace(claimed, is_sure=True)
         return
     exchange.claimed = None
