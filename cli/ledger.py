@@ -28,7 +28,7 @@ def show(
     if as_json:
         show_answer(books, as_json)
         return
-    head = {name: books[name] for name in ("tenant_id", "user_id", "running_requests", "at")}
+    head = {name: books[name] for name in ("tenant_id", "user_id", "running_requests", "running_jobs", "at")}
     tables = [table_of([head], list(head)), table_of(books["spending"], SPENDING)]
     if books["budgets"]:
         tables.append(table_of(books["budgets"], BUDGETS))

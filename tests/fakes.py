@@ -20,11 +20,11 @@ from gateway.model.callback import RemoteName
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
+from gateway.model.claim import KEPT_S, Claim, Claimed
 from gateway.model.errors import (
     AdmissionUnavailable,
     FileNotFound,
     GatewayError,
-    IdempotencyConflict,
     JobNotFound,
     MediaNotFound,
     PayloadTooLarge,
@@ -43,7 +43,8 @@ from gateway.model.file import (
 )
 from gateway.model.hook import HookFailed, HookMessage, RemoteHook
 from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
-from gateway.model.job import Claim, Job, Status
+from gateway.model.idempotency_errors import IdempotencyConflict
+from gateway.model.job import Job, Status
 from gateway.model.provider_errors import ProviderError, ProviderGone
 from gateway.model.record import Told
 from gateway.model.secret import Secret
@@ -293,7 +294,7 @@ class MemoryFiles:
         if is_forgotten(claimed_id, self.clock.now_s()):
             claimed, claimed_id = fingerprint, file_id
         if claimed != fingerprint:
-            raise IdempotencyConflict("This Idempotency-Key came before with another request.")
+            raise IdempotencyConflict
         self.claims[tenant_id, key] = (claimed, claimed_id)
         return claimed_id
 
@@ -344,13 +345,6 @@ class MemoryJobs:
     """Jobs by (tenant id, job id), with when they are due."""
 
     held: dict[tuple[str, str], tuple[Job, int | None]] = field(default_factory=dict)
-    claims: dict[tuple[str, str], Claim] = field(default_factory=dict)
-
-    async def claim(self, tenant_id: str, key_hash: str, claim: Claim, _ends_at_s: int) -> Claim:
-        return self.claims.setdefault((tenant_id, key_hash), claim)
-
-    async def claimed(self, tenant_id: str, key_hash: str) -> Claim | None:
-        return self.claims.get((tenant_id, key_hash))
 
     async def create(self, job: Job, due_at_s: int) -> None:
         if self.held.setdefault((job.tenant_id, job.id), (job, due_at_s))[0] != job:
@@ -379,9 +373,39 @@ class MemoryJobs:
         return JobPage(jobs[:limit], has_more=len(jobs) > limit)
 
     async def due(self, now_s: float) -> AsyncIterator[Job]:
-        for job, due_at_s in list(self.held.values()):
-            if due_at_s is not None and due_at_s <= now_s:
+        waiting = [(due_at_s, job) for job, due_at_s in self.held.values() if due_at_s is not None]
+        for due_at_s, job in sorted(waiting, key=lambda one: one[0]):
+            if due_at_s <= now_s:
                 yield job
+
+
+@dataclass
+class MemoryClaims:
+    """Claims by (tenant id, hash of the key). `failures`: what the next calls fail with, after they have written."""
+
+    held: dict[tuple[str, str], Claim] = field(default_factory=dict)
+    failures: list[StorageUnavailable] = field(default_factory=list)
+
+    async def claim(self, tenant_id: str, key_hash: str, claim: Claim, now_s: float) -> Claim:
+        if await self.find(tenant_id, key_hash, now_s) is None:
+            self.held[tenant_id, key_hash] = claim
+        self._fail()
+        return self.held[tenant_id, key_hash]
+
+    async def find(self, tenant_id: str, key_hash: str, now_s: float) -> Claim | None:
+        claim = self.held.get((tenant_id, key_hash))
+        return claim if claim is not None and claim.free_at_s > now_s else None
+
+    async def change(self, tenant_id: str, key_hash: str, claim: Claim, changed: Claim) -> bool:
+        found = self.held.get((tenant_id, key_hash))
+        if found == claim:
+            self.held[tenant_id, key_hash] = changed
+        self._fail()
+        return found in (claim, changed)
+
+    def _fail(self) -> None:
+        if self.failures:
+            raise self.failures.pop()
 
 
 @dataclass
@@ -554,6 +578,7 @@ def world_of(outbound: ScriptedOutbound, access: MemoryAccess, catalog: MemoryCa
         fetcher=FixedFetcher(),
         downloads=FixedDownloads(),
         jobs=MemoryJobs(),
+        claims=MemoryClaims(),
         payloads=MemoryPayloads(),
         executions=ListExecutions(),
         callbacks=MemoryCallbacks(),
@@ -573,6 +598,7 @@ class MemoryTypes:
     deployed: dict[str, Json] = field(default_factory=dict)
     own: dict[tuple[str, str], tuple[Json, frozenset[str]]] = field(default_factory=dict)
     finds: list[set[str]] = field(default_factory=list)
+    claims: MemoryClaims = field(default_factory=MemoryClaims)
 
     async def find(self, tenant_id: str, ids: Collection[str]) -> dict[str, Json]:
         self.finds.append(set(ids))
@@ -590,10 +616,24 @@ class MemoryTypes:
         return sorted(own for (owner, own), (_, needs) in self.own.items() if owner == tenant_id and type_id in needs)
 
     async def put(
-        self, tenant_id: str, documents: Mapping[str, Json], depends_on: Mapping[str, Collection[str]]
-    ) -> None:
+        self,
+        tenant_id: str,
+        documents: Mapping[str, Json],
+        depends_on: Mapping[str, Collection[str]],
+        claimed: Claimed | None = None,
+    ) -> Claim | None:
+        if claimed is not None:
+            stands = await self.claims.claim(
+                tenant_id, claimed.key_hash, claimed.claim, claimed.claim.ends_at_s - KEPT_S
+            )
+            if stands != claimed.claim:
+                return stands
         for type_id, document in documents.items():
             self.own[tenant_id, type_id] = (document, frozenset(depends_on.get(type_id, ())))
+        return None
+
+    async def claimed(self, tenant_id: str, key_hash: str, now_s: float) -> Claim | None:
+        return await self.claims.find(tenant_id, key_hash, now_s)
 
     async def delete(self, tenant_id: str, type_id: str) -> None:
         self.own.pop((tenant_id, type_id), None)

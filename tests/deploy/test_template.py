@@ -324,6 +324,7 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_FILES_BUCKET",
             "GATEWAY_JOBS_TABLE",
             "GATEWAY_JOB_MACHINE",
+            "GATEWAY_JOB_RESULT_HOURS",
             "GATEWAY_LEDGER_TABLE",
             "GATEWAY_LOCAL_ENDPOINT",
             "GATEWAY_LOG_LEVEL",

@@ -71,11 +71,13 @@ def held(customer: Customer, gate: str) -> str:
 
 
 def ended(customer: Customer, job_id: str, within_s: float = 60) -> Any:
-    """The job, and its execution, when both have ended."""
+    """The job as it is once its execution has ended: what one that was cancelled has cost is known only then."""
 
     def look() -> Any:
+        if execution(customer.local, job_id)["status"] == "RUNNING":
+            return None
         job = customer.http.get(f"/jobs/{job_id}").raise_for_status().json()
-        return job if job["status"] in ENDED and execution(customer.local, job_id)["status"] != "RUNNING" else None
+        return job if job["status"] in ENDED else None
 
     return eventually(look, within_s)
 

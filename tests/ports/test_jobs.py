@@ -14,7 +14,7 @@ from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.jobs import DynamoJobs
 from gateway.job_ports import Jobs
 from gateway.model.errors import JobNotFound, StorageUnavailable
-from gateway.model.job import Claim, Job, JobResult, RemoteWork, is_job_id, new_job_id, oldest_id
+from gateway.model.job import Job, JobResult, RemoteWork, is_job_id, new_job_id, oldest_id
 from tests.fakes import MemoryJobs
 from tests.ports.conftest import REGION
 
@@ -201,6 +201,13 @@ async def test_no_shard_is_always_the_last_one(dynamodb_api: AwsApi, jobs_table:
     assert len(firsts) > 1
 
 
+async def test_what_is_due_for_longest_comes_first(jobs: Jobs) -> None:
+    for number in (5, 0, 9, 3, 7, 1, 8, 2, 6, 4, *range(10, 40)):
+        await jobs.create(job(number), NOW_S + number)
+    found = [each.id async for each in jobs.due(NOW_S + 34)]
+    assert found == [job(number).id for number in range(35)]
+
+
 async def test_an_answer_that_was_lost_is_found_again(
     dynamodb_api: AwsApi, jobs_table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,18 +238,6 @@ def test_ids_sort_from_new_to_old_and_know_themselves() -> None:
     assert sorted(ids, reverse=True) == ids
     assert all(is_job_id(job_id) for job_id in ids)
     assert not is_job_id("job_") and not is_job_id("../x")
-
-
-async def test_an_idempotency_key_stands_for_the_first_who_came_with_it(jobs: Jobs) -> None:
-    first, second = (Claim(job_id=job(number).id, request_hash="a") for number in (1, 2))
-    assert await jobs.claimed("acme", "k") is None
-    assert await jobs.claim("acme", "k", first, NOW_S + 60) == first
-    assert (await jobs.claimed("acme", "k"), await jobs.claimed("other", "k")) == (first, None)
-    assert await jobs.claim("acme", "k", second, NOW_S + 60) == first
-    assert await jobs.claim("other", "k", second, NOW_S + 60) == second
-    made = job()
-    await jobs.create(made, NOW_S)
-    assert [one.id for one in (await jobs.page("acme", 10, None, None)).jobs] == [made.id]
 
 
 async def test_an_end_that_is_yet_to_be_told_is_due(jobs: Jobs) -> None:

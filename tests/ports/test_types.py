@@ -14,6 +14,7 @@ from gateway.adapters.aws.api import AwsApi
 from gateway.adapters.aws.types import KEYS_PER_READ, DynamoTypes
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.types import DeployedTypes
+from gateway.model.claim import Claim, Claimed
 from gateway.model.errors import StorageUnavailable
 from gateway.ports import Types
 from tests.fakes import MemoryTypes
@@ -26,6 +27,13 @@ DEPLOYED = {
     OUR_FUNCTION: {"id": OUR_FUNCTION},
     "gts.gateway.api.core.edition.v1.4~": {"title": "4"},
 }
+
+
+NOW_S = 1_790_000_000
+
+
+def claim(number: int, ends_at_s: int = NOW_S + 86_400) -> Claim:
+    return Claim(request_hash="a", request_id=f"req_{number}", ends_at_s=ends_at_s, is_asked=True)
 
 
 def an_id(name: str, version: str = "v1") -> str:
@@ -64,6 +72,21 @@ async def test_a_tenant_sees_its_own_and_the_gateways(types: Types) -> None:
         an_id("order"): {"of": "acme"},
     }
     assert await types.ids("acme", "") == {an_id("order"): "tenant", **dict.fromkeys(DEPLOYED, "gateway")}
+
+
+async def test_an_idempotency_key_goes_with_what_is_put(types: Types) -> None:
+    first = Claimed("acme", "k", claim(1))
+    assert await types.claimed("acme", "k", NOW_S) is None
+    assert await types.put("acme", {an_id("order"): {"by": 1}}, {}, first) is None
+    assert await types.claimed("acme", "k", NOW_S) == claim(1)
+    assert await types.claimed("other", "k", NOW_S) is None
+    assert await types.put("acme", {an_id("order"): {"by": 2}}, {}, Claimed("acme", "k", claim(2))) == claim(1)
+    assert await types.find("acme", [an_id("order")]) == {an_id("order"): {"by": 1}}
+    assert await types.put("acme", {an_id("order"): {"by": 1}}, {}, first) is None  # the answer to the first was lost
+    assert await types.claimed("acme", "k", NOW_S + 86_400) is None
+    later = claim(2, ends_at_s=NOW_S + 2 * 86_400)
+    assert await types.put("acme", {an_id("order"): {"by": 2}}, {}, Claimed("acme", "k", later)) is None
+    assert list(await types.ids("acme", "gts.acme.")) == [an_id("order")]
 
 
 async def test_ids_are_listed_in_order_by_how_they_begin(types: Types) -> None:

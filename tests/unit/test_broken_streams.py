@@ -126,3 +126,17 @@ async def test_a_credential_that_does_not_come_is_inside_the_limit(gateway: Gate
     async with asyncio.timeout(5):
         answer = await gateway.chat({**HELLO, "timeouts": {"total_ms": 30}})
     assert (answer.status, answer.json["error"]["phase"]) == (504, "total")
+
+
+async def test_a_stream_that_broke_off_keeps_its_idempotency_key_if_it_was_paid(gateway: Gateway) -> None:
+    keyed = {"idempotency-key": "k-1"}
+    gateway.answers(500, b"{}")
+    assert (await gateway.chat(ASK, headers=keyed)).status == 502
+    gateway.answers(200, STREAM[0], TEXT, ProviderError("cut"))
+    broken = await gateway.chat(ASK, headers=keyed)
+    assert broken.status == 200
+    gateway.answers(200, *STREAM)
+    again = await gateway.chat(ASK, headers=keyed)
+    assert (again.status, again.json["error"]["code"]) == (409, "idempotency_conflict")
+    assert again.json["error"]["first_request_id"] == broken.headers["x-gateway-request-id"]
+    assert (await gateway.chat(ASK, headers={"idempotency-key": "k-2"})).events[-1] == "[DONE]"

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.adapters.aws.api import AwsFailure
@@ -28,6 +30,7 @@ NOW_S = 1_790_000_000.0
 MAX_BYTES, MAX_OPERATORS = 4_096, 300
 _OPERATORS = re.compile(r"<=|>=|<>|[=<>+-]|\b(?:AND|OR|NOT|attribute_exists|attribute_not_exists|if_not_exists)\b")
 DEMAND = Demand("openai/gpt-4o", tokens=10**9, cost_nano_usd=10**15, lease_s=60)
+JOB = replace(DEMAND, is_job=True)
 
 
 def patterns(dice: random.Random) -> list[str]:
@@ -48,6 +51,7 @@ def allowance(dice: random.Random, *, is_full: bool) -> Allowance:
             requests_per_minute=perhaps(10**15),
             tokens_per_minute=perhaps(10**15),
             concurrent_requests=perhaps(10**15),
+            concurrent_jobs=perhaps(10**15),
             burst=perhaps(Burst(requests=10**15, seconds=1 + number)),
         )
         for number in range(many)
@@ -87,13 +91,13 @@ class Listening:
         raise AwsFailure("Unreachable", is_fault=True)
 
 
-async def written(wanted: Allowance) -> list[dict[str, Any]]:
+async def written(wanted: Allowance, demand: Demand = DEMAND) -> list[dict[str, Any]]:
     """For one request: what admits it, gives it more, ends it and undoes it, with as much stale as is removed."""
     api = Listening()
     ledger: Any = DynamoLedger(api, "ledger", timeout_s=1.0)  # type: ignore[arg-type]
     holder = principal(Tenant(id="acme", allowance=wanted))
-    ticket = Ticket(hold_name("req_" + "f" * 32), DEMAND, holder, ledger, NOW_S)
-    account, hold = account_of("tenant", holder, DEMAND, NOW_S, 0), _hold("tenant", ticket, {})
+    ticket = Ticket(hold_name("req_" + "f" * 32), demand, holder, ledger, NOW_S)
+    account, hold = account_of("tenant", holder, demand, NOW_S, 0), _hold("tenant", ticket, {})
     stale = Reading({f"b10.{number}": 1 for number in range(2 * STALE_AT_ONCE)})
     entry = Entry(account, stale, hold)
     steps = [
@@ -126,7 +130,8 @@ async def test_everything_that_is_accepted_can_be_written() -> None:
         wanted = allowance(dice, is_full=False)
         if accepted(wanted):
             taken += 1
-            assert [excesses(request) for request in await written(wanted)] == [[]] * 4
+            for demand in (DEMAND, JOB):
+                assert [excesses(request) for request in await written(wanted, demand)] == [[]] * 4
     assert taken > 100
 
 
@@ -135,6 +140,14 @@ async def test_the_most_that_is_accepted_can_be_written_and_one_more_is_refused(
     most = Allowance(limits=full.limits, budgets=full.budgets[: MAX_NUMBERS - 64])
     assert (most.numbers, accepted(most)) == (MAX_NUMBERS, True)
     assert [excesses(request) for request in await written(most)] == [[]] * 4
+    assert [excesses(request) for request in await written(most, JOB)] == [[]] * 4
+    but_all = (
+        msgspec.structs.replace(full.limits[0], concurrent_requests=None, concurrent_jobs=None),
+        *full.limits[1:],
+    )
+    one_more = Allowance(limits=but_all, budgets=full.budgets[: MAX_NUMBERS - 63])
+    assert (one_more.numbers, Tenant(id="acme", allowance=one_more).full_allowance.numbers) == (72, 73)
+    assert [excesses(request) for request in await written(one_more, JOB)] == [[]] * 4
     assert not accepted(Allowance(limits=full.limits, budgets=full.budgets[: MAX_NUMBERS - 63]))
     many_budgets = Allowance(limits=full.limits[:14], budgets=full.budgets)
     assert (many_budgets.numbers, accepted(many_budgets)) == (MAX_NUMBERS, True)

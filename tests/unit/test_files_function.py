@@ -345,9 +345,13 @@ async def test_an_idempotency_key_replays_its_answer(
     again = (await post_form(client, ("a", b"a"), key)).json()
     assert (again["id"], again["created_at"], len(files.whole)) == (first["id"], first["created_at"], 1)
     for changed in (("a", b"b"), ("b", b"a"), ("a", b"a", "image/png")):
-        assert refusal(await post_form(client, changed, key)) == (409, "idempotency_conflict", None)
-    assert refusal(await post_form(client, ("a", b"a"), key, purpose="batch")) == (409, "idempotency_conflict", None)
-    assert refusal(await announce(client, key)) == (409, "idempotency_conflict", None)
+        assert refusal(await post_form(client, changed, key)) == (409, "idempotency_conflict", "Idempotency-Key")
+    assert refusal(await post_form(client, ("a", b"a"), key, purpose="batch")) == (
+        409,
+        "idempotency_conflict",
+        "Idempotency-Key",
+    )
+    assert refusal(await announce(client, key)) == (409, "idempotency_conflict", "Idempotency-Key")
 
 
 async def test_an_idempotency_key_replays_an_announcement(
@@ -361,7 +365,7 @@ async def test_an_idempotency_key_replays_an_announcement(
     files.uploads[TENANT, first["id"]] = PNG
     await client.post(f"/v1/files/{first['id']}/complete", headers=key)
     assert (await announce(client, key)).json()["status"] == "processed"
-    assert refusal(await announce(client, key, bytes=1)) == (409, "idempotency_conflict", None)
+    assert refusal(await announce(client, key, bytes=1)) == (409, "idempotency_conflict", "Idempotency-Key")
 
 
 async def test_a_first_try_that_broke_off_is_finished(

@@ -51,6 +51,8 @@ def size(hold: Hold) -> int:
         HOLD,
         msgspec.structs.replace(HOLD, rules=("", "/ab12cd34"), admission=1, cost_nano_usd=10**13),
         msgspec.structs.replace(HOLD, request={}, runs=False),
+        msgspec.structs.replace(HOLD, is_job=True),
+        msgspec.structs.replace(HOLD, request=FACTS, is_job=True, runs=False),
         msgspec.structs.replace(HOLD, request=FACTS),
         msgspec.structs.replace(HOLD, request={**FACTS, "conversation_id": None, "stream": False}),
         msgspec.structs.replace(HOLD, request={"key_id": "jwt", "trace_id": "", "request_id": "req_XYZ", "new": [1]}),

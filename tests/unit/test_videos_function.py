@@ -147,9 +147,9 @@ class Gateway:
         sent = json.dumps({"model": "xai/film", "prompt": "waves", **body}).encode()
         return await self.post(sent, content_type)
 
-    async def post(self, body: bytes, content_type: str) -> Answer:
-        headers = {"authorization": f"Bearer {KEY}", "content-type": content_type}
-        return await call(self.app, body, headers, path=ROUTE)
+    async def post(self, body: bytes, content_type: str, headers: dict[str, str] | None = None) -> Answer:
+        sent = {"authorization": f"Bearer {KEY}", "content-type": content_type, **(headers or {})}
+        return await call(self.app, body, sent, path=ROUTE)
 
     async def begun(self, **body: Any) -> str:
         answer = await self.create(**body)
@@ -193,10 +193,10 @@ class Gateway:
         return list({told.id: told.event for told in events if told.of and told.of.operation == "videos"}.values())
 
     async def held(self) -> tuple[int, int, int]:
-        """Of the tenant: requests that run, nano-USD that are committed this month, and those that are settled."""
+        """Of the tenant: videos that are made, nano-USD that are committed this month, and those that are settled."""
         numbers = (await self.world.ledger.read("T#acme#0")).numbers
         found = {name[0]: value for name, value in numbers.items() if len(name) in (1, 8)}
-        return found.get("n", 0), found.get("c", 0), found.get("s", 0)
+        return found.get("j", 0), found.get("c", 0), found.get("s", 0)
 
     @property
     def app(self) -> Any:
@@ -211,6 +211,10 @@ def _schema(path: str, method: str) -> str:
 
 @pytest.fixture
 def gateway() -> Gateway:
+    return gateway_of_videos()
+
+
+def gateway_of_videos() -> Gateway:
     access, provider = MemoryAccess(), Provider()
     world = world_of(provider, access, MemoryCatalog(MODELS))  # type: ignore[arg-type]  # it answers by what it is asked
     files, jobs, downloads, clock = world.files, world.jobs, world.downloads, world.clock
@@ -511,8 +515,8 @@ async def test_a_budget_that_does_not_cover_it_refuses_it(gateway: Gateway) -> N
     assert (unpriced.status, unpriced.json["error"]["code"]) == (400, "price_unknown")
 
 
-async def test_videos_that_are_made_count_as_running(gateway: Gateway) -> None:
-    gateway.allow(allowance=Allowance(limits=(Limits(models="*", concurrent_requests=1),)))
+async def test_videos_that_are_made_count_as_jobs(gateway: Gateway) -> None:
+    gateway.allow(allowance=Allowance(limits=(Limits(models="*", concurrent_jobs=1),)))
     video_id = await gateway.begun()
     assert (await gateway.create()).status == 429
     await gateway.finished(video_id)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.model.callback import RemoteName
-from gateway.model.job import Claim, Job, Status
+from gateway.model.claim import Claim
+from gateway.model.job import Job, Status
 from gateway.model.secret import Secret
 
 LAST = "~"
@@ -28,14 +29,6 @@ class Jobs(Protocol):
 
     async def create(self, job: Job, due_at_s: int) -> None: ...
 
-    async def claim(self, tenant_id: str, key_hash: str, claim: Claim, ends_at_s: int) -> Claim:
-        """The claim of an Idempotency-Key: this one, or the one that came first. It ends at `ends_at_s`, or later."""
-        ...
-
-    async def claimed(self, tenant_id: str, key_hash: str) -> Claim | None:
-        """The claim of an Idempotency-Key, if somebody came with that."""
-        ...
-
     async def get(self, tenant_id: str, job_id: str) -> Job:
         """Raises JobNotFound (404)."""
         ...
@@ -53,7 +46,26 @@ class Jobs(Protocol):
         ...
 
     def due(self, now_s: float) -> AsyncIterator[Job]:
-        """Jobs that should be looked at by now; perhaps not quite as they are this moment."""
+        """Jobs that should be looked at by now, those first that have been due for longest; perhaps not quite as they
+        are this moment.
+        """
+        ...
+
+
+class Claims(Protocol):
+    """What Idempotency-Keys stand for, each tenant's its own. Every method raises StorageUnavailable (503).
+
+    `key_hash`: of the key. A claim that is free by `now_s` (Unix seconds) is as good as none.
+    """
+
+    async def claim(self, tenant_id: str, key_hash: str, claim: Claim, now_s: float) -> Claim:
+        """The key's claim from now on: this one, or the one that stands in its way."""
+        ...
+
+    async def find(self, tenant_id: str, key_hash: str, now_s: float) -> Claim | None: ...
+
+    async def change(self, tenant_id: str, key_hash: str, claim: Claim, changed: Claim) -> bool:
+        """Puts `changed` in the claim's place; False and nothing where that is not as it was."""
         ...
 
 

@@ -7,14 +7,16 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from gateway.job_ports import Callbacks, Executions, Jobs, Payloads
+from gateway.job_ports import Callbacks, Claims, Executions, Jobs, Payloads
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
+from gateway.model.claim import Claim, Claimed
 from gateway.model.denials import Denials
 from gateway.model.file import File, FilePage, Link, Purpose, StoredFile, Uploaded
 from gateway.model.hook import HookMessage, RemoteHook
 from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
+from gateway.model.job import KEPT_S
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.record import Told
 from gateway.model.telemetry import RequestLine, Trouble
@@ -269,7 +271,9 @@ class Files(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """`local_ledger`: of this environment alone, for tenants that want it while `ledger` does not answer."""
+    """`local_ledger`: of this environment alone, for tenants that want it while `ledger` does not answer.
+    `job_kept_s`: how long a job's result is kept.
+    """
 
     access: Access
     tokens: Tokens
@@ -283,6 +287,7 @@ class World:
     fetcher: MediaFetcher
     downloads: Downloads
     jobs: Jobs
+    claims: Claims
     payloads: Payloads
     executions: Executions
     callbacks: Callbacks
@@ -293,6 +298,7 @@ class World:
     records: Records
     clock: Clock
     denials: Denials = field(default_factory=Denials)
+    job_kept_s: int = KEPT_S
 
 
 Origin: TypeAlias = Literal["gateway", "tenant"]
@@ -319,9 +325,19 @@ class Types(Protocol):
         ...
 
     async def put(
-        self, tenant_id: str, documents: Mapping[str, Json], depends_on: Mapping[str, Collection[str]]
-    ) -> None:
-        """Makes all of them the tenant's own, or none: at most 100, and 4 MB."""
+        self,
+        tenant_id: str,
+        documents: Mapping[str, Json],
+        depends_on: Mapping[str, Collection[str]],
+        claimed: Claimed | None = None,
+    ) -> Claim | None:
+        """Makes all of them the tenant's own, or none: at most 100, and 4 MB. What is `claimed` for an Idempotency-Key
+        goes with them, as one more; where the key stands for another request, its claim is given and nothing changes.
+        """
+        ...
+
+    async def claimed(self, tenant_id: str, key_hash: str, now_s: float) -> Claim | None:
+        """What an Idempotency-Key stands for."""
         ...
 
     async def delete(self, tenant_id: str, type_id: str) -> None:

@@ -27,12 +27,13 @@ async def test_an_idle_tenant_has_all_left(client: httpx.AsyncClient, acme: str,
         "user_id": None,
         "at": int(office.clock.unix_s),
         "running_requests": 0,
+        "running_jobs": 0,
         "spending": [
             {"window": "day", **spending, "resets_at": 1_790_035_200},
             {"window": "month", **spending, "resets_at": 1_790_812_800},
         ],
         "budgets": [],
-        "limits": [],
+        "limits": [{"kind": "concurrent_jobs", "models": "*", "limit": 250, "used": 0, "left": 250}],
     }
 
 
@@ -41,6 +42,7 @@ async def test_every_rule_says_what_is_gone_and_what_is_left(client: httpx.Async
     openai = suffix("openai/*")
     numbers = {
         "n": 1,
+        "j": 2,
         f"r{MINUTE}": 2,
         f"r{MINUTE}{openai}": 1,
         f"t{MINUTE}": 300,
@@ -54,13 +56,14 @@ async def test_every_rule_says_what_is_gone_and_what_is_left(client: httpx.Async
     for shard in range(2):
         await office.ledger.add(f"T#acme#{shard}", numbers)
     books = (await client.get("/tenants/acme/ledger")).json()
-    assert books["running_requests"] == 2
+    assert (books["running_requests"], books["running_jobs"]) == (2, 4)
     assert [(row["kind"], row["models"], row["used"], row["left"]) for row in books["limits"]] == [
         ("requests_per_minute", "*", 4, 6),
         ("tokens_per_minute", "*", 600, 400),
         ("concurrent_requests", "*", 2, 1),
         ("burst", "*", 2, 3),
         ("requests_per_minute", "openai/*", 2, 2),
+        ("concurrent_jobs", "*", 4, 496),
     ]
     day, month = books["budgets"]
     assert (day["spent_usd"], day["held_usd"], day["left_usd"]) == ("0.000001", "0.0000002", "0")

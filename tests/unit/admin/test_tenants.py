@@ -114,14 +114,15 @@ async def test_a_change_that_changes_nothing_is_told_to_nobody(
     assert [name for name, _ in office.told()] == ["admin.tenant.created"]
 
 
-ALL_FOUR = {
+ALL_KINDS = {
     "requests_per_minute": 1,
     "tokens_per_minute": 1,
     "concurrent_requests": 1,
+    "concurrent_jobs": 1,
     "burst": {"requests": 1, "seconds": 1},
 }
 TOO_MANY = {
-    "limits": [{**ALL_FOUR, "models": f"m{number}"} for number in range(16)],
+    "limits": [{**ALL_KINDS, "models": f"m{number}"} for number in range(16)],
     "budgets": [{"window": "day", "usd": 1, "models": f"m{number}"} for number in range(9)],
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.model import admin_errors, errors, provider_errors
+from gateway.model import admin_errors, errors, idempotency_errors, provider_errors
 from tests.unit.facts.facts import ROOT, error_rows
 
 STEPS_BUILT = 5
@@ -33,7 +33,7 @@ def edge_answers() -> dict[str, tuple[int, dict[str, object]]]:
 
 
 def test_leaves_that_stand_elsewhere_are_of_the_tree() -> None:
-    assert {admin_errors.TenantNotFound, admin_errors.Conflict} <= set(CLASSES)
+    assert {admin_errors.TenantNotFound, admin_errors.Conflict, idempotency_errors.RequestRunning} <= set(CLASSES)
 
 
 def test_a_row_is_complete_and_unique() -> None:

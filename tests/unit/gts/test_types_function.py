@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -66,6 +67,51 @@ async def test_what_is_registered_can_be_read(client: httpx.AsyncClient) -> None
     }
     described = (await client.get(f"/v1/types/{LOOKUP}")).json()
     assert (described["kind"], described["document"]) == ("instance", lookup)
+
+
+async def test_what_was_registered_with_an_idempotency_key_is_not_again(
+    client: httpx.AsyncClient, types: MemoryTypes
+) -> None:
+    async def keyed(*documents: Any, key: str = "k-1") -> httpx.Response:
+        return await client.post("/v1/types", json={"types": list(documents)}, headers={"idempotency-key": key})
+
+    old, new = a_type(POINT, description="old"), a_type(POINT, description="new")
+    first = await keyed(old)
+    await register(client, new)
+    again = await keyed(old)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert types.own["acme", POINT][0] == new
+    other = await keyed(new)
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_conflict")
+    assert other.json()["error"]["first_request_id"] == first.headers["x-gateway-request-id"]
+    assert (await keyed(old, key="k-2")).status_code == 201
+    assert types.own["acme", POINT][0] == old
+    refused = await keyed(a_type(PLACE, properties={"at": {"$ref": "gts://gts.acme.app.geo.no.v1~"}}), key="k-3")
+    assert refused.status_code == 422
+    assert (await keyed(a_type(PLACE), key="k-3")).status_code == 201  # a refusal is nobody's first request
+    too_long = await keyed(old, key="k" * 256)
+    assert (too_long.status_code, too_long.json()["error"]["param"]) == (400, "Idempotency-Key")
+
+
+async def test_of_two_at_once_with_one_idempotency_key_one_registers(
+    client: httpx.AsyncClient, types: MemoryTypes
+) -> None:
+    documents = [a_type(POINT, description=text) for text in ("old", "new")]
+    sent = [
+        client.post("/v1/types", json={"types": [document]}, headers={"idempotency-key": "k-1"})
+        for document in documents
+    ]
+    statuses = sorted(answer.status_code for answer in await asyncio.gather(*sent))
+    assert statuses == [201, 409]
+
+
+async def test_an_idempotency_key_takes_a_place_in_the_transaction(client: httpx.AsyncClient) -> None:
+    types = [a_type(f"gts.acme.app.geo.point{number}.v1~") for number in range(100)]
+    keyed = {"idempotency-key": "k-1"}
+    answer = await client.post("/v1/types", json={"types": types}, headers=keyed)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "types")
+    assert (await client.post("/v1/types", json={"types": types[1:]}, headers=keyed)).status_code == 201
+    assert (await register(client, *types)).status_code == 201
 
 
 async def test_an_open_minor_version_is_read_as_the_newest(client: httpx.AsyncClient) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Header, Query, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.responses import RedirectResponse
 from mangum import Mangum
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.entry.file_requests import read_announcement, read_form
-from gateway.entry.rest import rest_app
+from gateway.entry.rest import IdempotencyKey, rest_app
 from gateway.entry.visits import Reception, Visiting
 from gateway.entry.wiring import aws_world
 from gateway.model.errors import InvalidRequest, UnsupportedMediaType
@@ -18,8 +18,6 @@ from gateway.model.file import Purpose, is_file_id
 from gateway.pipeline.store_files import TenantFiles, described
 from gateway.pipeline.visit import Visit
 from gateway.ports import World
-
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
 
 
 class Listing(BaseModel):

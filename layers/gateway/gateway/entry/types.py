@@ -9,10 +9,12 @@ from fastapi import FastAPI, Query, Request
 from mangum import Mangum
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.entry.rest import rest_app, validated
+from gateway.entry.rest import IdempotencyKey, rest_app, validated
 from gateway.entry.visits import Reception, Visiting
 from gateway.entry.wiring import aws_world
 from gateway.model.errors import PayloadTooLarge, UnreadableBody, UnsupportedMediaType
+from gateway.pipeline.idempotency_key import claim_of
+from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.tenant_types import TenantTypes
 from gateway.pipeline.visit import Visit
 from gateway.ports import World
@@ -45,9 +47,14 @@ def types_app(world: World) -> FastAPI:
         return TenantTypes(visit.tenant_id, world.types)
 
     @app.post("/v1/types", status_code=201, name="register")
-    async def register(request: Request, visit: Visiting) -> dict[str, Any]:
-        registration = read_registration(request.headers.get("content-type", ""), await request.body())
-        registered = await types_of(visit).register(registration.types)
+    async def register(request: Request, visit: Visiting, idempotency_key: IdempotencyKey = None) -> dict[str, Any]:
+        content_type, body = request.headers.get("content-type", ""), await request.body()
+        registration, now_s = read_registration(content_type, body), world.clock.now_s()
+        claimed = None
+        if idempotency_key is not None:
+            inbound = Inbound("", content_type, body, path="/v1/types", idempotency_key=idempotency_key)
+            claimed = claim_of(inbound, visit.tenant_id, visit.exchange.request_id, now_s)
+        registered = await types_of(visit).register(registration.types, claimed, now_s)
         visit.note(type_ids=[each["id"] for each in registered])
         return {"object": "list", "data": registered}
 

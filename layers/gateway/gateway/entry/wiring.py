@@ -10,6 +10,7 @@ import gateway
 from gateway.adapters.aws.access import DynamoAccess
 from gateway.adapters.aws.api import AwsApi, Service
 from gateway.adapters.aws.callbacks import DynamoCallbacks
+from gateway.adapters.aws.claims import DynamoClaims
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.events import BusEvents
 from gateway.adapters.aws.executions import JobExecutions
@@ -80,6 +81,7 @@ class Settings:
     local_endpoint: str
     fetch_exceptions: str
     admission_timeout_s: float
+    job_kept_s: int
     shared: Path
     oidc: OidcSettings
 
@@ -99,6 +101,7 @@ class Settings:
             local_endpoint=environment.get("GATEWAY_LOCAL_ENDPOINT", ""),
             fetch_exceptions=environment.get("GATEWAY_FETCH_EXCEPTIONS", ""),
             admission_timeout_s=int(environment.get("GATEWAY_ADMISSION_TIMEOUT_MS", "100")) / 1000,
+            job_kept_s=int(environment.get("GATEWAY_JOB_RESULT_HOURS", "24")) * 3600,
             shared=shared_folder(),
             oidc=OidcSettings.from_environment(),
         )
@@ -164,6 +167,7 @@ def aws_world() -> World:
         fetcher=LambdaMediaFetcher(functions, f"{settings.stack}-media-fetch:live", bucket),
         downloads=GuardedDownloads(settings.fetch_exceptions if settings.local_endpoint else ""),
         jobs=DynamoJobs(dynamodb, settings.jobs_table),
+        claims=DynamoClaims(dynamodb, settings.jobs_table, settings.admission_timeout_s),
         payloads=S3Payloads(bucket),
         executions=JobExecutions(states, settings.job_machine),
         callbacks=DynamoCallbacks(
@@ -182,6 +186,7 @@ def aws_world() -> World:
         webhook_sender=LambdaWebhookSender(functions, f"{settings.stack}-webhook-send:live", webhook_secrets, clock),
         records=StdoutRecords(),
         clock=clock,
+        job_kept_s=settings.job_kept_s,
     )
 
 

@@ -23,7 +23,8 @@ GatewayError                     status code                      retryable
 ├── KeyNotFound                     404 key_not_found               no
 ├── RouteNotFound                   404 not_found                   no
 ├── MethodNotAllowed                405 method_not_allowed          no
-├── IdempotencyConflict             409 idempotency_conflict        no
+├── IdempotencyConflict             409 idempotency_conflict        no    these two: idempotency_errors.py
+│   └── RequestRunning              409 idempotency_conflict        yes   the first request with that key still runs
 ├── Conflict                        409 conflict                    no    it is there already, or not in that state
 ├── JobCancelled                    409 job_cancelled               no
 ├── JobExpired                      410 job_expired                 no
@@ -63,7 +64,7 @@ class Detail:
 class GatewayError(Exception):
     """Base of the tree; `status`, `code`, `type` and `retryable` are facts of the class.
 
-    A single error may not be retryable although its class is. `usage`: what the request cost all the same.
+    A single error may differ from its class in `retryable`. `usage`: what the request cost all the same.
     `provider_code` is the provider's own short code (never its message, host or body).
     `retry_after_s` becomes the Retry-After header.
     """
@@ -264,12 +265,6 @@ class MethodNotAllowed(GatewayError):
     """The path exists, the method does not."""
 
     status, code, type = 405, "method_not_allowed", "invalid_request_error"
-
-
-class IdempotencyConflict(GatewayError):
-    """The Idempotency-Key came before with another body."""
-
-    status, code, type = 409, "idempotency_conflict", "invalid_request_error"
 
 
 class JobExpired(GatewayError):

@@ -22,7 +22,7 @@ ENDED: tuple[Status, ...] = ("completed", "failed", "cancelled")
 LONGEST_S = 24 * 3600
 """After which a job that has not ended fails."""
 KEPT_S = 24 * 3600
-"""How long a result is kept."""
+"""How long a result is kept where nothing else is set."""
 TOMBSTONE_S = 7 * 24 * 3600
 """How long it is remembered that there was a result, after it is gone."""
 
@@ -79,13 +79,6 @@ class JobRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     content_type: str
     scopes: tuple[Scope, ...] = ("*",)
     models: tuple[Pattern, ...] = ("*",)
-
-
-class Claim(Struct, frozen=True, kw_only=True):
-    """What an Idempotency-Key stands for: a job, and the request that it was ordered by (SHA-256, hex)."""
-
-    job_id: str
-    request_hash: str
 
 
 class Owed(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -3,7 +3,7 @@
 An account is one record. Its numbers are named by what they count, the window they count in and the models they count:
 
     r<minute>        requests admitted in that minute          b<seconds>.<n>   in the n-th stretch of so many seconds
-    t<minute>        tokens, as below                          n                requests that run now
+    t<minute>        tokens, as below                          n, j             requests that run now; jobs
     c<day> c<month>  nano-USD committed: settled and held      s<day> s<month>  nano-USD settled
     a<day>.<nano-USD> a<month>.<nano-USD>                      how often it was told that so much is settled
 
@@ -25,7 +25,7 @@ import msgspec
 from gateway.model.limits import ALL_MODELS
 
 Level: TypeAlias = Literal["tenant", "user"]
-Kind: TypeAlias = Literal["requests", "burst", "tokens", "concurrent", "spend"]
+Kind: TypeAlias = Literal["requests", "burst", "tokens", "concurrent", "jobs", "spend"]
 
 DAYS_KEPT = 3
 MONTHS_KEPT = 2
@@ -70,7 +70,7 @@ class Hold(msgspec.Struct, frozen=True, array_like=True):
     `until_s`: when nobody can be working on it any more. `rules`: the suffixes of the numbers it stands in.
     `request`: what is known of the request, for the record of it that another has to write; the user's account only.
     `admission`: of several holds that one request takes in turn, because the first was undone, the number of this one.
-    `runs`: whether it counts among those that run at once; no more once its lease has ended.
+    `runs`: whether it counts among those that run at once; no more once its lease has ended. `is_job`: among jobs.
     """
 
     until_s: int
@@ -80,6 +80,12 @@ class Hold(msgspec.Struct, frozen=True, array_like=True):
     request: dict[str, Any] | None = None
     admission: int = 0
     runs: bool = True
+    is_job: bool = False
+
+    @property
+    def counter(self) -> str:
+        """The number of those that run at once in which it stands."""
+        return "j" if self.is_job else "n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +139,7 @@ def settling(hold: Hold, actual_nano_usd: int) -> dict[str, int]:
     changes: dict[str, int] = {}
     for rule in hold.rules:
         if hold.runs:
-            changes[f"n{rule}"] = -1
+            changes[f"{hold.counter}{rule}"] = -1
         for window in (day_of(hold.admitted_s), month_of(hold.admitted_s)):
             changes[f"c{window}{rule}"] = actual_nano_usd - hold.cost_nano_usd
             changes[f"s{window}{rule}"] = actual_nano_usd
@@ -142,7 +148,9 @@ def settling(hold: Hold, actual_nano_usd: int) -> dict[str, int]:
 
 def leaving(hold: Hold) -> tuple[tuple[Meter, ...], Hold]:
     """What to add to an account, and the hold in its place, when nobody can be working on it any more."""
-    return tuple(Meter(f"n{rule}", "concurrent", -1) for rule in hold.rules), msgspec.structs.replace(hold, runs=False)
+    kind: Kind = "jobs" if hold.is_job else "concurrent"
+    meters = tuple(Meter(f"{hold.counter}{rule}", kind, -1) for rule in hold.rules)
+    return meters, msgspec.structs.replace(hold, runs=False)
 
 
 def booking(hold: Hold, cost_nano_usd: int) -> dict[str, int]:

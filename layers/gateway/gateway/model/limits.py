@@ -33,13 +33,15 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """None: no limit. `models`: which models count towards it. Minutes and bursts are fixed windows of the clock.
 
     `tokens_per_minute` counts prompt and reply: the most it can be while a request runs, what it was from its end on.
-    `concurrent_requests`: running at the same time; jobs and sessions are requests that run long.
+    `concurrent_requests`: running at the same time; sessions are requests that run long. `concurrent_jobs`: jobs and
+    videos that have not ended, which count among no requests, so that neither takes the other's places.
     """
 
     models: Pattern = ALL_MODELS
     requests_per_minute: Count | None = None
     tokens_per_minute: Count | None = None
     concurrent_requests: Count | None = None
+    concurrent_jobs: Count | None = None
     burst: Burst | None = None
 
 
@@ -75,8 +77,10 @@ class Allowance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """How many numbers a request may have to stay within, if its model falls under every pattern."""
         names: set[tuple[object, ...]] = {(budget.window, budget.models) for budget in self.budgets}
         for limits in self.limits:
-            kinds = ("requests_per_minute", "tokens_per_minute", "concurrent_requests")
+            kinds = ("requests_per_minute", "tokens_per_minute")
             names |= {(kind, limits.models) for kind in kinds if getattr(limits, kind) is not None}
+            if limits.concurrent_requests is not None or limits.concurrent_jobs is not None:
+                names.add(("at once", limits.models))  # a request is in one of both
             if limits.burst is not None:
                 names.add((limits.burst.seconds, limits.models))
         return len(names)

@@ -49,6 +49,7 @@ Trouble: TypeAlias = Literal[
     "callback.not_forgotten",
     "callback.not_woken",
     "callback_secrets.unavailable",
+    "claim.not_ended",
     "credentials.unavailable",
     "events.bus_failed",
     "events.bus_refused",

@@ -9,9 +9,10 @@ from fnmatch import fnmatchcase
 from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from gateway.model.hook import Hook
-from gateway.model.limits import Allowance, Count, Pattern
+from gateway.model.limits import ALL_MODELS, Allowance, Count, Limits, Pattern
 from gateway.model.webhook import WebhookSettings
 
 TenantId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -42,6 +43,10 @@ UrlPrefix = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[!-.0-~]+/[!-~]*$
 
 Status: TypeAlias = Literal["active", "disabled"]
 MAX_SHARDS = 64
+JOBS_OF_A_SHARD = 250
+"""Of a tenant that says nothing else. A job is held for in its user's record until it ends, and adds some 160 bytes to
+each write of that: docs/admin.md has figures.
+"""
 
 
 class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,6 +80,14 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lost_requests: Literal["charge", "release"] = "charge"
     provider_urls: Annotated[tuple[UrlPrefix, ...], Meta(max_length=64)] = ()
     webhooks: WebhookSettings = WebhookSettings()
+
+    @property
+    def full_allowance(self) -> Allowance:
+        """With the limit of jobs that holds where `allowance` has none for all models."""
+        if any(limits.models == ALL_MODELS and limits.concurrent_jobs is not None for limits in self.allowance.limits):
+            return self.allowance
+        jobs = Limits(concurrent_jobs=JOBS_OF_A_SHARD * self.shards)
+        return replace(self.allowance, limits=(*self.allowance.limits, jobs))
 
     def approves(self, model_id: str) -> bool:
         return any(fnmatchcase(model_id, pattern) for pattern in self.approvals)

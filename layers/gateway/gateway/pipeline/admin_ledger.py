@@ -22,7 +22,7 @@ async def tenant_ledger(tenant_id: str, world: AdminWorld) -> Answer:
     """Raises TenantNotFound (404), AdmissionUnavailable (503)."""
     tenant = (await existing_tenant(tenant_id, world)).value
     books = await _books(Accounts("tenant", tenant_id), tenant.shards, world)
-    return Answer(200, {**_head("tenant", tenant_id, None), **_described(books, tenant.allowance)})
+    return Answer(200, {**_head("tenant", tenant_id, None), **_described(books, tenant.full_allowance)})
 
 
 async def user_ledger(tenant_id: str, user_id: str, world: AdminWorld) -> Answer:
@@ -63,6 +63,7 @@ def _described(books: _Books, allowance: Allowance) -> dict[str, Any]:
     return {
         "at": int(books.now_s),
         "running_requests": books.number("n"),
+        "running_jobs": books.number("j"),
         "spending": [_spending(books, "day"), _spending(books, "month")],
         "budgets": [_budget(books, budget) for budget in allowance.budgets],
         "limits": [rule for limits in allowance.limits for rule in _limits(books, limits)],
@@ -104,6 +105,8 @@ def _limits(books: _Books, limits: Limits) -> Iterator[dict[str, Any]]:
         yield row("tokens_per_minute", limits.tokens_per_minute, f"t{minute}{rule}")
     if limits.concurrent_requests is not None:
         yield row("concurrent_requests", limits.concurrent_requests, f"n{rule}")
+    if limits.concurrent_jobs is not None:
+        yield row("concurrent_jobs", limits.concurrent_jobs, f"j{rule}")
     if (burst := limits.burst) is not None:
         number = int(books.now_s) // burst.seconds
         yield row("burst", burst.requests, f"b{burst.seconds}.{number}{rule}")

@@ -25,7 +25,10 @@ _UNITS = {
     "tokens": "tokens_per_minute",
     "burst": "requests_in_a_burst",
     "concurrent": "concurrent_requests",
+    "jobs": "concurrent_jobs",
 }
+RETRY_S = {"concurrent": 1, "jobs": 10}
+"""Of what has no window: about how soon one of them may end."""
 
 STALE_AT_ONCE = 100
 """Numbers that one settling removes at most: an expression has 4 KB, and what is left the next one removes.
@@ -151,6 +154,7 @@ def _hold(level: Level, ticket: Ticket, facts: Facts) -> Hold:
         rules=tuple(suffix(models) for models in rules_of(allowance, demand.model_id)),
         request=_known(facts, demand.model_id) if facts and level == "user" else None,
         admission=ticket.admission,
+        is_job=demand.is_job,
     )
 
 
@@ -183,7 +187,7 @@ def refusal_of(
             needed=meter.amount,
             resets_at_s=meter.ends_s or 0,
         )
-    retry_after_s = 1 if meter.ends_s is None else max(1, meter.ends_s - int(now_s))
+    retry_after_s = RETRY_S[meter.kind] if meter.ends_s is None else max(1, meter.ends_s - int(now_s))
     kind = _UNITS[meter.kind]
     return RateLimited(account.level, kind, meter.models, limit=limit, remaining=remaining, retry_after_s=retry_after_s)
 

@@ -9,6 +9,7 @@ from gateway.model.errors import GatewayError
 from gateway.pipeline.enter import P, Planning
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.hooks import Chain
+from gateway.pipeline.once import asks_now
 from gateway.pipeline.top_up import top_up
 from gateway.ports import World
 
@@ -26,9 +27,10 @@ A = TypeVar("A", bound=Asking)
 async def agreed(planned: P, request: A, plan: Planning[Any, P], chain: Chain, exchange: Exchange, world: World) -> P:
     """The plan as the hooks leave it, and enough held for it. What they change is planned anew.
 
-    Raises as `Chain.before`, `plan` and `top_up`.
+    Raises as `Chain.before`, `asks_now`, `plan` and `top_up`.
     """
     found = await chain.before(request)
+    await asks_now(exchange, world)
     if found is request:
         return planned
     assert exchange.principal is not None  # noqa: S101 - it was admitted

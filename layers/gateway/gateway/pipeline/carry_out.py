@@ -17,7 +17,8 @@ import msgspec
 from gateway.admin_ports import AdminWorld
 from gateway.model.admin_errors import Conflict
 from gateway.model.directory import Answered, Change, NotCommitted
-from gateway.model.errors import IdempotencyConflict, StorageUnavailable
+from gateway.model.errors import StorageUnavailable
+from gateway.model.idempotency_errors import IdempotencyConflict
 from gateway.model.record import AuditEvent
 from gateway.pipeline.administrator import Act, Once
 from gateway.pipeline.reshard import Accounts, Spread, bring_home
@@ -104,7 +105,7 @@ async def tell(event: AuditEvent, world: AdminWorld) -> None:
 
 def _replayed(before: Answered, once: Once, act: Act) -> Answer:
     if before.fingerprint != once.fingerprint:
-        raise IdempotencyConflict("This Idempotency-Key came before with another request.")
+        raise IdempotencyConflict
     try:
         answer = msgspec.json.decode(opened(before.sealed, act.key, before.name), type=Answer)
     except NotOpened:

@@ -20,6 +20,7 @@ from gateway.model.tenant import Principal
 from gateway.pipeline.admit import Ticket, Used, give_back, settle
 from gateway.pipeline.alerts import settled_of, tell_alerts
 from gateway.pipeline.exchange import Attempt, Exchange, milliseconds
+from gateway.pipeline.once import end_claim
 from gateway.pipeline.request_line import line_of
 from gateway.pipeline.upload import delete_uploads
 from gateway.ports import World
@@ -33,6 +34,7 @@ async def conclude(exchange: Exchange, world: World) -> None:
     """Records, tells and settles a finished request, refused ones included. Never raises for what it cannot deliver."""
     exchange.ended_s = world.clock.monotonic_s()
     await asyncio.gather(*exchange.observers, return_exceptions=True)  # each within its own time limit
+    await end_claim(exchange, world)
     if exchange.goes_on:
         await _go_on(exchange, world)
         return

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from gateway.model.caller import Caller
@@ -19,6 +20,7 @@ from gateway.pipeline.authenticate import attributed, caller_of, usable
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.job_claim import ordered_before
 from gateway.pipeline.meters import Demand
+from gateway.pipeline.once import claim_once
 from gateway.ports import World
 
 
@@ -54,8 +56,9 @@ async def enter(
     """The plan of a request that is admitted; its ticket is in the exchange.
 
     `read` reads the body, `plan` resolves and checks the call for a principal; both only look. Raises what they raise,
-    what `usable` does, BudgetExceeded (402), RateLimited (429) and AdmissionUnavailable (503). A job was admitted when
-    it was accepted, and is only planned. For one that was ordered before nothing is held, as `ordered_before` says.
+    what `usable` and `claim_once` do, BudgetExceeded (402), RateLimited (429) and AdmissionUnavailable (503). A job was
+    admitted when it was accepted, and is only planned. For one that was ordered before nothing is held, as
+    `ordered_before` says.
     """
     if exchange.job is not None:
         assert exchange.principal is not None  # noqa: S101 - a job is somebody's
@@ -107,8 +110,11 @@ class _Entrance:
             if await self._read_again(principal) != principal:
                 return None
             raise
-        ticket, found = await asyncio.gather(
-            self._take(planned, principal), self._read_again(principal), return_exceptions=True
+        ticket, found, claimed = await asyncio.gather(
+            self._take(planned, principal),
+            self._read_again(principal),
+            self._claim(planned, principal),
+            return_exceptions=True,
         )
         if isinstance(ticket, BaseException):
             raise ticket
@@ -118,7 +124,7 @@ class _Entrance:
         if found != principal:
             await give_back(ticket)
             return None
-        return self._admitted(planned, ticket)
+        return await self._admitted(planned, ticket, claimed)
 
     async def _read_again(self, remembered: Principal) -> Principal | None:
         """As it is now. Where nobody can tell, as it was a moment ago, if its tenant wants to go on without."""
@@ -135,8 +141,13 @@ class _Entrance:
         self._exchange.principal = self._exchange.ticket = None
         principal = await self.identified()
         planned = await plan(call, principal)
-        self._exchange.ticket = ticket = await self._take(planned, principal, AGAIN)
-        return self._admitted(planned, ticket)
+        ticket, claimed = await asyncio.gather(
+            self._take(planned, principal, AGAIN), self._claim(planned, principal), return_exceptions=True
+        )
+        if isinstance(ticket, BaseException):
+            raise ticket
+        self._exchange.ticket = ticket
+        return await self._admitted(planned, ticket, claimed)
 
     def _usable(self, principal: Principal | None) -> Principal:
         """One that is refused is known all the same, and told of."""
@@ -145,9 +156,19 @@ class _Entrance:
 
     async def _take(self, planned: Plan, principal: Principal, admission: int = 0) -> Ticket:
         exchange = self._exchange
-        return await take(exchange.request_id, planned.demand, principal, exchange.facts(), self._world, admission)
+        demand = replace(planned.demand, is_job=exchange.becomes_job)
+        return await take(exchange.request_id, demand, principal, exchange.facts(), self._world, admission)
 
-    def _admitted(self, planned: P, ticket: Ticket) -> P:
-        if ticket.refusal is not None:
+    async def _claim(self, planned: Plan, principal: Principal) -> None:
+        await claim_once(principal, planned.demand.lease_s, self._exchange, self._world)
+
+    async def _admitted(self, planned: P, ticket: Ticket, claimed: BaseException | None) -> P:
+        """Who comes again is told of the first request, and not that there is no room for another."""
+        if claimed is not None:
+            raise claimed
+        if self._exchange.ordered is not None:
+            self._exchange.job_id, self._exchange.ticket = self._exchange.ordered.id, None
+            await give_back(ticket)
+        elif ticket.refusal is not None:
             raise ticket.refusal
         return planned

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.model.call import MAX_BEGIN_MS, MAX_JOB_MS, Call
+from gateway.model.claim import Claimed
 from gateway.model.completion import UsageReport
 from gateway.model.errors import GatewayError
 from gateway.model.hook import HookRun
@@ -81,6 +82,7 @@ class Exchange:
     `observers`: hooks that are being told, which nobody waits for before the client has its answer.
     `is_held_back`: whether a stream has to be whole before any of it may be seen.
     `inbound`: the request itself, `is_async`: whether it orders a job, `ordered`: the one that it had ordered before.
+    `claimed`: what it has claimed for its Idempotency-Key.
     `job`: the one that is carried out here. `job_id`: of that, or of the one that this request became.
     `worked_from_s`: since when that job is carried out, of the monotonic clock.
     `goes_on`: whether that job is still to tell of its end, and to settle what is held.
@@ -114,6 +116,7 @@ class Exchange:
     inbound: Inbound | None = None
     is_async: bool = False
     ordered: Job | None = None
+    claimed: Claimed | None = None
     job: JobRecord | None = None
     worked_from_s: float | None = None
     job_id: str | None = None
@@ -122,6 +125,11 @@ class Exchange:
     is_quiet: bool = False
     about: dict[str, Any] = field(default_factory=dict)
     units: dict[UnitName, int] = field(default_factory=dict)
+
+    @property
+    def becomes_job(self) -> bool:
+        """A video is one even where it is answered at once."""
+        return self.is_async or self.operation == "videos"
 
     @property
     def was_executed(self) -> bool:

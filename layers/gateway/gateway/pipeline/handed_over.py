@@ -37,6 +37,7 @@ class Held(msgspec.Struct, frozen=True):
     admitted_s: float
     entries: tuple[HeldEntry, ...]
     later: tuple[tuple[str, Hold], ...] = ()
+    is_job: bool = False
 
 
 def held_of(exchange: Exchange, world: World) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def held_of(exchange: Exchange, world: World) -> dict[str, Any]:
         admitted_s=ticket.admitted_s,
         entries=tuple(HeldEntry(entry.account.level, _shard(entry.account.id), entry.hold) for entry in entries),
         later=ticket.later,
+        is_job=ticket.demand.is_job,
     )
     kept: dict[str, Any] = msgspec.to_builtins(held)
     return kept
@@ -63,7 +65,7 @@ def held_of(exchange: Exchange, world: World) -> dict[str, Any]:
 def ticket_of(kept: dict[str, Any], principal: Principal, world: World) -> Ticket:
     """`principal`: whom it was held for, with the limits of today."""
     held = msgspec.convert(kept, Held)
-    demand = Demand(held.model_id, held.tokens, held.cost_nano_usd, held.lease_s)
+    demand = Demand(held.model_id, held.tokens, held.cost_nano_usd, held.lease_s, held.is_job)
     entries = [
         Entry(account_of(one.level, principal, demand, held.admitted_s, one.shard), Reading(), one.hold)
         for one in held.entries

@@ -34,10 +34,10 @@ async def accepted(call: Call, inbound: Inbound, exchange: Exchange, world: Worl
     if exchange.job is not None:
         return None
     check_webhook(call, world)
-    if not call.async_:
-        return None
     if exchange.ordered is not None:
         return exchange.ordered
+    if not call.async_:
+        return None
     job = _job(call, inbound, exchange, world, **kept)
     if inbound.idempotency_key:
         known = await claimed(job, inbound, world)

@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.model.caller import Caller
 from gateway.model.errors import AdmissionUnavailable, GatewayError, JobCancelled, JobInterrupted, StorageUnavailable
-from gateway.model.job import KEPT_S, Job, JobResult, Owed, Status
+from gateway.model.job import Job, JobResult, Owed, Status
 from gateway.model.record import AuditEvent, UsageRecord
 from gateway.model.tenant import ApiKey, Principal
 from gateway.model.trace import Trace
@@ -110,7 +110,8 @@ def _ended(job: Job, exchange: Exchange, result: JobResult | None, world: World)
         found["error"] = msgspec.to_builtins(error.wire(exchange.request_id)["error"])
     status: Status = "completed" if error is None else "failed"
     now_s = world.clock.now_s()
-    return job.ended(status, now_s, KEPT_S, result=result, request=None, owed=owed_of(exchange, world), **found)
+    owed = owed_of(exchange, world)
+    return job.ended(status, now_s, world.job_kept_s, result=result, request=None, owed=owed, **found)
 
 
 def owed_of(exchange: Exchange, world: World) -> Owed:
@@ -146,7 +147,7 @@ async def give_up(job: Job, error: GatewayError, world: World) -> Job:
         ended = job.ended(
             "cancelled" if is_cancelled else "failed",
             world.clock.now_s(),
-            KEPT_S,
+            world.job_kept_s,
             request=None,
             error=error.wire(job.request_id)["error"],
             owed=owed,

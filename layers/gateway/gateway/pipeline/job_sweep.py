@@ -17,6 +17,9 @@ STARTS = 300
 https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
 TELLS = 30
 """In one sweep: a receiver may take its time, and the others wait. Usually a job's execution tells its end."""
+MISSES = 10
+"""Starts in one sweep that come to nothing, after which it tries no more: the bucket is empty, and others want to be
+seen to."""
 _ENDED = "The job's execution ended before the job did."
 
 
@@ -34,20 +37,24 @@ class SweptJobs:
 
 async def sweep_jobs(world: World, *, at_most: int, until_s: float, starts: int = STARTS) -> SweptJobs:
     """Sees to at most so many, and begins none after `until_s` (Unix seconds). Of those that wait for their execution
-    it starts so many: all at once would only be throttled further on. Raises StorageUnavailable (503).
+    it starts so many, the oldest first: all at once would only be throttled further on.
+
+    Raises StorageUnavailable (503).
     """
     swept = SweptJobs()
-    seen = 0
+    seen = missed = 0
     async for found in world.jobs.due(world.clock.now_s()):
         if seen >= at_most or world.clock.now_s() >= until_s:
             break
-        if found.status == "pending" and swept.started >= starts:
+        is_waiting = found.status == "pending"
+        if is_waiting and (swept.started >= starts or missed >= MISSES):
             continue
         if found.is_to_be_told and found.held is None and swept.told >= TELLS:
             continue
         seen += 1
         outcome = await _seen_to_or_later(found, world)
         setattr(swept, outcome, getattr(swept, outcome) + 1)
+        missed += is_waiting and outcome == "failed"
     return swept
 
 

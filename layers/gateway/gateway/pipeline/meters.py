@@ -18,19 +18,20 @@ class Demand:
     """The most one request can use. `model_id`: "provider/model", empty for one that asks no model: nothing of it is
     charged or counted in tokens. `cost_nano_usd`: 0 where no price is known.
 
-    `lease_s`: how long it can run.
+    `lease_s`: how long it can run. `is_job`: whether it counts among jobs, and not among requests at once.
     """
 
     model_id: str
     tokens: int
     cost_nano_usd: int
     lease_s: float
+    is_job: bool = False
 
 
 def account_of(level: Level, principal: Principal, demand: Demand, now_s: float, shard: int) -> Account:
     """The record of that shard, with its share of every limit."""
     is_tenant = level == "tenant"
-    allowance = principal.tenant.allowance if is_tenant else principal.allowance
+    allowance = principal.tenant.full_allowance if is_tenant else principal.allowance
     shards = principal.tenant.shards if is_tenant else principal.user.shards
     share = Share(shards, shard)
     meters = _meters(allowance, demand, now_s, share)
@@ -84,7 +85,10 @@ def _meters(allowance: Allowance, demand: Demand, now_s: float, share: Share) ->
 
 def _always_counted(models: str, demand: Demand, now_s: float) -> Iterator[Meter]:
     """So that a limit that is set later knows what runs already, and a budget what was spent before."""
-    yield Meter(f"n{suffix(models)}", "concurrent", 1, models=models)
+    if demand.is_job:
+        yield Meter(f"j{suffix(models)}", "jobs", 1, models=models)
+    else:
+        yield Meter(f"n{suffix(models)}", "concurrent", 1, models=models)
     if not demand.model_id:
         return
     for window in (day_of(now_s), month_of(now_s)):
@@ -119,8 +123,10 @@ def _by_rules(allowance: Allowance, demand: Demand, now_s: float) -> Iterator[Me
             yield meter(f"r{minute}{rule}", "requests", 1, limits.requests_per_minute, minute_ends_s)
         if limits.tokens_per_minute is not None and demand.model_id:
             yield meter(f"t{minute}{rule}", "tokens", demand.tokens, limits.tokens_per_minute, minute_ends_s)
-        if limits.concurrent_requests is not None:
+        if limits.concurrent_requests is not None and not demand.is_job:
             yield meter(f"n{rule}", "concurrent", 1, limits.concurrent_requests, None)
+        if limits.concurrent_jobs is not None and demand.is_job:
+            yield meter(f"j{rule}", "jobs", 1, limits.concurrent_jobs, None)
         if (burst := limits.burst) is not None:
             number = int(now_s) // burst.seconds
             name, ends_s = f"b{burst.seconds}.{number}{rule}", (number + 1) * burst.seconds

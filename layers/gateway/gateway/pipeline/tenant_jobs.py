@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from gateway.job_ports import JobPage
 from gateway.model.errors import JobNotFound
 from gateway.model.file import GENERATED_KEPT_S
-from gateway.model.job import KEPT_S, LONGEST_S, Job, Status, age_of, is_job_id, oldest_id
+from gateway.model.job import LONGEST_S, Job, Status, age_of, is_job_id, oldest_id
 from gateway.pipeline.job_cancel import cancel
 from gateway.pipeline.job_found import found, not_found
 from gateway.ports import World
 
 LATE_S = 3_600
-LISTED_S = {"job": LONGEST_S + KEPT_S + LATE_S, "video": LONGEST_S + GENERATED_KEPT_S + LATE_S}
-"""By kind, after which nothing is left of one, also when it ended late."""
-
 MOST_AT_ONCE = 1_000
 
 
@@ -38,7 +35,7 @@ class TenantJobs:
 
     async def page(self, limit: int, after: str | None, status: Status | None) -> JobPage:
         """Newest first, of all kinds, without those whose result is gone."""
-        of_kinds = await asyncio.gather(*(self._of_kind(kind, limit + 1, after, status) for kind in LISTED_S))
+        of_kinds = await asyncio.gather(*(self._of_kind(kind, limit + 1, after, status) for kind in self._kept_s))
         listed = sorted((job for jobs in of_kinds for job in jobs), key=lambda job: age_of(job.id))
         return JobPage(listed[:limit], has_more=len(listed) > limit)
 
@@ -46,13 +43,21 @@ class TenantJobs:
         """As many, if there are as many; nothing that is so old that it must be gone is read."""
         listed: list[Job] = []
         after = f"{kind}_{age_of(after) if after else ''}"
-        until, at_once = oldest_id(self.world.clock.now_s() - LISTED_S[kind], kind), limit
+        until, at_once = oldest_id(self.world.clock.now_s() - self._oldest_s(kind), kind), limit
         while True:
             page = await self.world.jobs.page(self.tenant_id, at_once, after, status, until)
             listed += [job for job in page.jobs if self._is_listed(job)]
             if len(listed) >= limit or not page.has_more:
                 return listed[:limit]
             after, at_once = page.jobs[-1].id, min(4 * at_once, MOST_AT_ONCE)  # among many that are gone
+
+    @property
+    def _kept_s(self) -> dict[str, int]:
+        return {"job": self.world.job_kept_s, "video": GENERATED_KEPT_S}
+
+    def _oldest_s(self, kind: str) -> int:
+        """After which nothing is left of one, also when it ended late."""
+        return LONGEST_S + self._kept_s[kind] + LATE_S
 
     async def cancel(self, job_id: str) -> Job:
         """Cancelled, or as it had ended before."""

@@ -11,11 +11,14 @@ from gateway.gts.ids import GtsId, MalformedId, Pattern, parse, parse_pattern
 from gateway.gts.refusal import refusal
 from gateway.gts.registration import Candidate, check, needed_types, read_candidates
 from gateway.model.chat import Json
+from gateway.model.claim import Claim, Claimed
 from gateway.model.cpu_limit import CpuLimitExceeded, within_cpu
 from gateway.model.errors import Detail, InvalidRequest, TypeNotFound
+from gateway.model.idempotency_errors import IdempotencyConflict
 from gateway.ports import Origin, Types
 
 MAX_OWN_TYPES = 1000
+MAX_KEYED = 99
 CPU_LIMIT_S = 10.0
 """For everything that is registered at once. 512 KB of schemas take some seconds, and there are 29 of them."""
 RESERVED_VENDOR = "gateway"  # of what is deployed; a tenant derives its own from it
@@ -34,12 +37,17 @@ class TenantTypes:
     tenant_id: str
     types: Types
 
-    async def register(self, documents: Sequence[Json]) -> list[dict[str, Any]]:
-        """All or none; an id that the tenant has registered before gets the new document.
+    async def register(
+        self, documents: Sequence[Json], claimed: Claimed | None = None, now_s: float = 0.0
+    ) -> list[dict[str, Any]]:
+        """All or none; an id that the tenant has registered before gets the new document. What was registered with an
+        Idempotency-Key is not again, whatever it has become since: that is answered as it was.
 
-        Raises InvalidRequest (400) and SchemaNotFound (422), with everything that is wrong.
+        Raises InvalidRequest (400) and SchemaNotFound (422), with everything that is wrong; IdempotencyConflict (409).
         """
         candidates, unusable = read_candidates(documents, "/types")
+        if claimed is not None and await self._is_answered(claimed, len(documents), now_s):
+            return _answer(candidates)
         registered = await self.types.ids(self.tenant_id, "")
         unusable += _not_free(candidates, registered)
         known = await gather(
@@ -51,12 +59,24 @@ class TenantTypes:
             raise InvalidRequest("The types take too long to be checked.", param="types") from None
         if (error := refusal([*unusable, *wrong], missing)) is not None:
             raise error
-        await self.types.put(
+        stands = await self.types.put(
             self.tenant_id,
             {candidate.id.text: candidate.document for candidate in candidates},
             {candidate.id.text: candidate.depends_on for candidate in candidates},
+            claimed,
         )
-        return [described(candidate.id, candidate.document, "tenant") for candidate in candidates]
+        if stands is not None and claimed is not None:
+            _check_same(stands, claimed)
+        return _answer(candidates)
+
+    async def _is_answered(self, claimed: Claimed, types: int, now_s: float) -> bool:
+        if types > MAX_KEYED:
+            said = f"With an Idempotency-Key, which takes a place in their transaction, at most {MAX_KEYED} at once."
+            raise InvalidRequest(said, param="types")
+        stands = await self.types.claimed(self.tenant_id, claimed.key_hash, now_s)
+        if stands is not None:
+            _check_same(stands, claimed)
+        return stands is not None
 
     async def page(self, pattern: str | None, after: str | None, limit: int) -> TypePage:
         """In the order of the ids. Raises InvalidRequest (400)."""
@@ -96,6 +116,16 @@ class TenantTypes:
             details = tuple(Detail("", f"{dependent} needs it") for dependent in dependents)
             raise InvalidRequest(f"Other types need {type_id}.", param="id", details=details)
         await self.types.delete(self.tenant_id, type_id)
+
+
+def _check_same(stands: Claim, claimed: Claimed) -> None:
+    if stands.request_hash != claimed.claim.request_hash:
+        raise IdempotencyConflict(first_request_id=stands.request_id)
+
+
+def _answer(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
+    """By what was asked alone, so that it is the same again."""
+    return [described(candidate.id, candidate.document, "tenant") for candidate in candidates]
 
 
 def described(gts_id: GtsId, document: Json, origin: Origin) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from gateway.pipeline.job_accept import START_AGAIN_S, accepted, started
 from gateway.pipeline.job_sweep import LATER_S
 from gateway.pipeline.job_webhook import webhook_of
 from gateway.pipeline.meters import Demand
+from gateway.pipeline.once import stands_for
 from gateway.pipeline.route import VIDEOS, Route, resolve
 from gateway.pipeline.video_check import ordered, usage_kept, usage_of
 from gateway.pipeline.video_look import Look
@@ -91,6 +92,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World, every_s: float
     attempt = begin(planned.route, exchange, world.clock)
     try:
         with account_interrupted(lambda: Counted(usage_kept(job.facts)), exchange), ending(attempt, world.clock):
+            await stands_for(job, exchange, world)
             order, until_s = replace(planned.order, picture=picture), exchange.answer_by_s
             remote_id = await _begun(order, planned, attempt, until_s, world)
     except GatewayError as error:

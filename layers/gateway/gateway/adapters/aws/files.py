@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote
 from gateway.adapters.aws.api import AwsFailure
 from gateway.adapters.aws.multipart import put_in_parts
 from gateway.adapters.aws.s3 import Bucket, failure_of, text_of
-from gateway.model.errors import FileNotFound, IdempotencyConflict, PayloadTooLarge, StorageUnavailable
+from gateway.model.errors import FileNotFound, PayloadTooLarge, StorageUnavailable
 from gateway.model.file import (
     MAX_CHECKED_BYTES,
     File,
@@ -37,6 +37,7 @@ from gateway.model.file import (
     purpose_of,
 )
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.idempotency_errors import IdempotencyConflict
 from gateway.ports import Clock
 
 DOWNLOAD_S = 600
@@ -169,7 +170,7 @@ class S3Files:
                 await self._bucket.send(HttpRequest("PUT", url, told))
                 return file_id
         if claimed["x-amz-meta-fingerprint"] != fingerprint:
-            raise IdempotencyConflict("This Idempotency-Key came before with another request.")
+            raise IdempotencyConflict
         return claimed_id
 
     async def _known(self, folder: str, tenant_id: str, file_id: str) -> File | None:

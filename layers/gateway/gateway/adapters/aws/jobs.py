@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from heapq import heapify, heappop, heappush
 from secrets import randbelow
 from typing import Any
 from zlib import crc32
@@ -18,7 +19,7 @@ import msgspec
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.job_ports import LAST, JobPage
 from gateway.model.errors import JobNotFound, StorageUnavailable
-from gateway.model.job import TOMBSTONE_S, Claim, Job, Status
+from gateway.model.job import TOMBSTONE_S, Job, Status
 
 TIMEOUT_S = 2.0
 DUE_SHARDS = 8
@@ -26,9 +27,6 @@ FILTERED_AT_ONCE = 200
 """How many are read at a time where only those of one status are wanted."""
 _REFUSED = "ConditionalCheckFailedException"
 _decode = msgspec.json.Decoder(Job).decode
-_decode_claim = msgspec.json.Decoder(Claim).decode
-_CLAIM = "~key#"
-"""What a claim's sort key begins with: after every job's, so that lists of jobs end before it."""
 
 
 class DynamoJobs:
@@ -44,28 +42,6 @@ class DynamoJobs:
             except AwsFailure as failure:
                 if failure.code != _REFUSED or await self._find(job.tenant_id, job.id) != job:
                     raise  # else a first try came through without an answer
-
-    async def claim(self, tenant_id: str, key_hash: str, claim: Claim, ends_at_s: int) -> Claim:
-        document, ends = {"S": msgspec.json.encode(claim).decode()}, {"N": str(ends_at_s)}
-        item = {**_claim_key(tenant_id, key_hash), "document": document, "ends_at_s": ends}
-        request = {"TableName": self._table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}
-        with _translated():
-            try:
-                await self._dynamodb.call("PutItem", request, TIMEOUT_S)
-            except AwsFailure as failure:
-                if failure.code != _REFUSED:
-                    raise
-                return await self._find_claim(tenant_id, key_hash) or claim
-        return claim
-
-    async def claimed(self, tenant_id: str, key_hash: str) -> Claim | None:
-        with _translated():
-            return await self._find_claim(tenant_id, key_hash)
-
-    async def _find_claim(self, tenant_id: str, key_hash: str) -> Claim | None:
-        request = {"TableName": self._table, "Key": _claim_key(tenant_id, key_hash), "ConsistentRead": True}
-        answer = await self._dynamodb.call("GetItem", request, TIMEOUT_S)
-        return _decode_claim(answer["Item"]["document"]["S"]) if "Item" in answer else None
 
     async def get(self, tenant_id: str, job_id: str) -> Job:
         with _translated():
@@ -124,16 +100,26 @@ class DynamoJobs:
 
     async def due(self, now_s: float) -> AsyncIterator[Job]:
         with _translated():
-            first = randbelow(DUE_SHARDS)  # whoever sees to so many only comes to all of them in turn
-            for shard in (*range(first, DUE_SHARDS), *range(first)):
-                request = {
-                    "TableName": self._table,
-                    "IndexName": "due",
-                    "KeyConditionExpression": "due_shard = :shard AND due_at_s <= :now",
-                    "ExpressionAttributeValues": {":shard": {"S": str(shard)}, ":now": {"N": str(int(now_s))}},
-                }
-                async for item in self._items("Query", request):
-                    yield _job(item)
+            first = randbelow(DUE_SHARDS)  # of what is due at the same time no shard's is always the last
+            shards = [self._due_in(shard, now_s) for shard in (*range(first, DUE_SHARDS), *range(first))]
+            heads = [(turn, await anext(items, None)) for turn, items in enumerate(shards)]
+            waiting = [(_due_at_s(item), turn, item) for turn, item in heads if item is not None]
+            heapify(waiting)
+            while waiting:
+                _, turn, item = heappop(waiting)
+                yield _job(item)
+                if (following := await anext(shards[turn], None)) is not None:
+                    heappush(waiting, (_due_at_s(following), turn, following))
+
+    def _due_in(self, shard: int, now_s: float) -> AsyncIterator[dict[str, Any]]:
+        """In the order of when they are due."""
+        request = {
+            "TableName": self._table,
+            "IndexName": "due",
+            "KeyConditionExpression": "due_shard = :shard AND due_at_s <= :now",
+            "ExpressionAttributeValues": {":shard": {"S": str(shard)}, ":now": {"N": str(int(now_s))}},
+        }
+        return self._items("Query", request)
 
     async def _find(self, tenant_id: str, job_id: str) -> Job | None:
         key = {"pk": {"S": f"T#{tenant_id}"}, "sk": {"S": job_id}}
@@ -164,8 +150,8 @@ class DynamoJobs:
         return {"TableName": self._table, "Item": item}
 
 
-def _claim_key(tenant_id: str, key_hash: str) -> dict[str, Any]:
-    return {"pk": {"S": f"T#{tenant_id}"}, "sk": {"S": f"{_CLAIM}{key_hash}"}}
+def _due_at_s(item: dict[str, Any]) -> int:
+    return int(item["due_at_s"]["N"])
 
 
 def _job(item: dict[str, Any]) -> Job:

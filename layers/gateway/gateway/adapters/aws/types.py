@@ -1,6 +1,7 @@
 """Types that tenants register, in DynamoDB beside what else is known of the tenant; those of the gateway on disk.
 
 Item pk T#<tenant>, sk TYPE#<id>: `document` (JSON text) and `depends_on` (the ids it needs).
+Item pk T#<tenant>, sk ONCE#<hash of an Idempotency-Key>: `document`, `free_at_s` and `expires_at_s` of its claim.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.types import DeployedTypes
 from gateway.gts.ids import minor_prefix, newest_minor, parse
 from gateway.model.chat import Json
+from gateway.model.claim import KEPT_S, Claim, Claimed
 from gateway.model.errors import StorageUnavailable
 from gateway.ports import Origin
 
@@ -22,6 +24,7 @@ KEYS_PER_READ = 100
 READS_OF_THE_REST = 5
 _SORT_KEY = "TYPE#"
 _decode = msgspec.json.Decoder(Json).decode
+_decode_claim = msgspec.json.Decoder(Claim).decode
 
 
 class DynamoTypes:
@@ -46,12 +49,34 @@ class DynamoTypes:
             return await self._own_ids(tenant_id, "", dependency=type_id)
 
     async def put(
-        self, tenant_id: str, documents: Mapping[str, Json], depends_on: Mapping[str, Collection[str]]
-    ) -> None:
+        self,
+        tenant_id: str,
+        documents: Mapping[str, Json],
+        depends_on: Mapping[str, Collection[str]],
+        claimed: Claimed | None = None,
+    ) -> Claim | None:
         items = [_item(tenant_id, type_id, held, depends_on.get(type_id, ())) for type_id, held in documents.items()]
         puts = [{"Put": {"TableName": self._table, "Item": item}} for item in items]
+        claims = [] if claimed is None else [_claiming(self._table, claimed)]
         with _translated():
-            await self._dynamodb.call("TransactWriteItems", {"TransactItems": puts}, self._timeout_s)
+            try:
+                await self._dynamodb.call("TransactWriteItems", {"TransactItems": [*claims, *puts]}, self._timeout_s)
+            except AwsFailure as failure:
+                if claimed is None or failure.reasons[:1] != ("ConditionalCheckFailed",):
+                    raise
+                stands = await self._claim(tenant_id, claimed.key_hash)
+                return None if stands == claimed.claim else stands  # a first try came through without an answer
+        return None
+
+    async def claimed(self, tenant_id: str, key_hash: str, now_s: float) -> Claim | None:
+        with _translated():
+            claim = await self._claim(tenant_id, key_hash)
+        return claim if claim is not None and claim.free_at_s > now_s else None
+
+    async def _claim(self, tenant_id: str, key_hash: str) -> Claim | None:
+        request = {"TableName": self._table, "Key": _claim_key(tenant_id, key_hash), "ConsistentRead": True}
+        answer = await self._dynamodb.call("GetItem", request, self._timeout_s)
+        return _decode_claim(answer["Item"]["document"]["S"]) if "Item" in answer else None
 
     async def delete(self, tenant_id: str, type_id: str) -> None:
         with _translated():
@@ -116,6 +141,24 @@ def _id_of(item: dict[str, Any]) -> str:
 def _item(tenant_id: str, type_id: str, document: Json, depends_on: Collection[str]) -> Json:
     item = {**_key(tenant_id, type_id), "document": {"S": msgspec.json.encode(document).decode()}}
     return {**item, "depends_on": {"SS": sorted(depends_on)}} if depends_on else item  # a set is never empty
+
+
+def _claim_key(tenant_id: str, key_hash: str) -> Json:
+    return {"pk": {"S": f"T#{tenant_id}"}, "sk": {"S": f"ONCE#{key_hash}"}}
+
+
+def _claiming(table: str, claimed: Claimed) -> Json:
+    claim = claimed.claim
+    item = {
+        **_claim_key(claimed.tenant_id, claimed.key_hash),
+        "document": {"S": msgspec.json.encode(claim).decode()},
+        "free_at_s": {"N": str(claim.free_at_s)},
+        "expires_at_s": {"N": str(claim.ends_at_s)},
+    }
+    condition = "attribute_not_exists(pk) OR free_at_s <= :now"
+    now = {":now": {"N": str(claim.ends_at_s - KEPT_S)}}
+    put = {"TableName": table, "Item": item, "ConditionExpression": condition, "ExpressionAttributeValues": now}
+    return {"Put": put}
 
 
 @contextmanager
