@@ -83,7 +83,8 @@ class Exchange:
     `inbound`: the request itself, `is_async`: whether it orders a job, `ordered`: the one that it had ordered before.
     `job`: the one that is carried out here. `job_id`: of that, or of the one that this request became.
     `worked_from_s`: since when that job is carried out, of the monotonic clock.
-    `goes_on`: whether that job is still to tell of its end, and to settle what is held.
+    `goes_on`: whether that job is still to tell of its end, and to settle what is held. `is_out_of_time`: whether its
+    caller waited for the end in vain.
     `asks_model`: whether it is executed by an attempt. `is_quiet`: leaves no record, unless it is refused.
     `about`, `units`: ids and amounts of what one that asks no model did.
     """
@@ -118,6 +119,7 @@ class Exchange:
     worked_from_s: float | None = None
     job_id: str | None = None
     goes_on: bool = False
+    is_out_of_time: bool = False
     asks_model: bool = True
     is_quiet: bool = False
     about: dict[str, Any] = field(default_factory=dict)

@@ -38,7 +38,7 @@ from gateway.pipeline.video_look import Look
 from gateway.pipeline.video_picture import picture_of
 from gateway.pipeline.video_read import VideoRequest, read_video_request
 from gateway.pipeline.video_stop import stop
-from gateway.pipeline.watch import Watch, lease_s, total_s
+from gateway.pipeline.watch import Watch, lease_s, patience_s, total_s
 from gateway.ports import World
 from gateway.providers.contract import VideoWire
 
@@ -101,7 +101,9 @@ async def run(inbound: Inbound, exchange: Exchange, world: World, every_s: float
     if planned.request.call.async_ is not False:
         return job
     look = Look(world, every_s, until_s)
-    return await _waited(job, look, exchange.started_s + total_s(planned.request.call, WAIT_MS))
+    job = await _waited(job, look, exchange.started_s + patience_s(planned.request.call, WAIT_MS, inbound.wait_s))
+    exchange.is_out_of_time = not job.has_ended
+    return job
 
 
 async def _waited(job: Job, look: Look, until_s: float) -> Job:
