@@ -53,6 +53,10 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     video: Literal["failed", "moderated", "gone", "page", "stuck"] | None = None
     video_kb: Count = 0
 
+    # how long work in the background takes, and what becomes of it
+    works_s: Seconds = 1.0
+    works: Literal["failed", "gone"] | None = None
+
     # what is counted
     usage: Literal["none"] | None = None
     prompt_tokens: Annotated[int, Meta(ge=0, le=100_000_000)] | None = None

@@ -654,7 +654,7 @@ async def test_a_look_that_finds_nothing_out_is_repeated(gateway: Gateway, answe
     video_id = await gateway.begun()
     assert (await gateway.get(f"/{video_id}")).json["status"] == "queued"
     assert isinstance(gateway.world.records, ListRecords)
-    assert [trouble["event"] for trouble in gateway.world.records.troubles] == ["video.not_looked_at"]
+    assert [trouble["event"] for trouble in gateway.world.records.troubles] == ["job.not_looked_at"]
     assert (await gateway.get(f"/{video_id}")).json["status"] == "completed"
 
 

@@ -54,6 +54,9 @@ Trouble: TypeAlias = Literal[
     "hook.failed_closed",
     "hook.failed_open",
     "hook_secrets.unavailable",
+    "job.not_cancelled",
+    "job.not_ended",
+    "job.not_looked_at",
     "job.not_prolonged",
     "job.not_started",
     "job.not_swept",
@@ -75,8 +78,6 @@ Trouble: TypeAlias = Literal[
     "sweep.told",
     "tenants.malformed",
     "upload.left_behind",
-    "video.not_cancelled",
-    "video.not_looked_at",
     "video.not_stored",
     "video.unrecorded",
 ]

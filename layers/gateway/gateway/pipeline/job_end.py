@@ -23,9 +23,9 @@ from gateway.pipeline.conclude import settle_and_alert, told_of, used_of
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of, take_as_it_stands, ticket_of
 from gateway.pipeline.job_record import BUSY, TRIES, WORK_S, JobRecord
+from gateway.pipeline.remote_stop import stop
 from gateway.pipeline.request_line import line_of
 from gateway.pipeline.upload import delete_uploads
-from gateway.pipeline.video_stop import stop
 from gateway.ports import World
 
 FINISHING_S = 60
@@ -132,10 +132,11 @@ async def _discard(result: JobResult, job: Job, world: World) -> None:
             world.records.trouble("job.result_not_deleted", request_id=job.request_id, reason=error.message)
 
 
-async def give_up(job: Job, error: GatewayError, world: World) -> Job:
+async def give_up(job: Job, error: GatewayError, world: World, *, stops: bool = True) -> Job:
     """The end of a job of which nothing more comes. Where a provider was asked it costs what its tenant's policy says;
     one that is cancelled meanwhile is accounted for by the worker that asked, and one of which nothing is held here by
-    the request that asked, or by the sweeper of its hold. A provider that has begun it is told to stop.
+    the request that asked, or by the sweeper of its hold. A provider that has begun it is told to stop, unless whoever
+    gives it up does that himself.
     """
     exchange = await exchange_of(job, world)
     exchange.error, exchange.ended_s = error, world.clock.monotonic_s()
@@ -155,7 +156,8 @@ async def give_up(job: Job, error: GatewayError, world: World) -> Job:
         if await world.jobs.change(ended, due_of(ended, world.clock.now_s())):
             if not is_watched:
                 world.records.write(line_of(exchange, exchange.ended_s))
-            await stop(ended, world)
+            if stops:
+                await stop(ended, world)
             return ended
         job = await world.jobs.get(job.tenant_id, job.id)
     return job

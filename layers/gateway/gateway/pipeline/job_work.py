@@ -23,6 +23,7 @@ from gateway.model.errors import (
 from gateway.model.http import HttpRequest, Sending
 from gateway.model.job import Job
 from gateway.model.tenant import Principal
+from gateway.pipeline.background_look import BackgroundLook
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of, still_held
 from gateway.pipeline.inbound import Inbound
@@ -76,11 +77,12 @@ async def look(job: Job, world: World, every_s: float) -> Job:
     """A job as it is now. Raises JobPending for one that has not ended, also when nobody can see that at the moment:
     what its provider makes goes on meanwhile.
     """
+    looker = Look if job.operation == "videos" else BackgroundLook
     if job.is_begun:
         try:
-            job = await Look(world, every_s).at(job)
+            job = await looker(world, every_s).at(job)
         except _MOMENTARY as error:
-            world.records.trouble("video.not_looked_at", request_id=job.request_id, reason=error.message)
+            world.records.trouble("job.not_looked_at", request_id=job.request_id, reason=error.message)
             raise JobPending from error
     elif not job.has_ended and world.clock.now_s() > (job.started_at_s or job.created_at_s) + WORK_S:
         job = await give_up(job, JobInterrupted(_UNKNOWN), world)
