@@ -44,6 +44,20 @@ def test_who_waits_has_the_completion(customer: Customer) -> None:
     assert customer.http.get("/jobs").json()["data"] == []
 
 
+def test_perplexity_researches_in_the_background(customer: Customer) -> None:
+    model = "perplexity/sonar-deep-research"
+    answer = asked(customer, "works_s=1", model=model, max_completion_tokens=None, max_tokens=100)
+    assert answer.status_code == 200, answer.text
+    message = answer.json()["choices"][0]["message"]
+    assert (message["content"], bool(message["reasoning_content"])) == (f"You said: {WORDS}", True)
+    told = asked(customer, "works_s=6", model=model, timeouts={"total_ms": 3_000}).json()
+    assert told["object"] == "job"
+    job = ended(customer, told["id"], 90)
+    assert job["result"]["body"]["choices"][0]["message"]["content"] == f"You said: {WORDS}"
+    total = customer.used(2)
+    assert set(customer.settled_nano_usd().values()) == {total["cost_nano_usd"]}
+
+
 def test_whose_time_is_up_has_a_job_that_ends_with_the_completion(customer: Customer) -> None:
     answer = asked(customer, "works_s=8", timeouts={"total_ms": 4_000})
     told = answer.json()

@@ -119,3 +119,50 @@ def test_a_recorded_one() -> None:
     said = HttpResponse(200, {}, json.dumps(recording["response"]["body"]).encode())
     assert WIRE.parse(said, target) == recording["response"]["body"]["id"]
     assert not WIRE.state(said, target).is_over
+
+
+RESEARCH = ModelFacts(id="sonar-deep-research", name="", source="x", background=True)
+SONAR = Target("perplexity", RESEARCH, "https://api.perplexity.ai")
+ASYNC = provider_named("perplexity").background["chat_completions"]
+COMPLETION = {
+    "id": "c-1",
+    "object": "chat.completion",
+    "model": "sonar-deep-research",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "4"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "cost": {"total_cost": 0.25}},
+}
+
+
+def told(status: str, response: Any = None) -> HttpResponse:
+    body = {"id": "a/1", "model": "sonar-deep-research", "created_at": 1, "status": status, "response": response}
+    return HttpResponse(200, {}, json.dumps(body).encode())
+
+
+def test_perplexity_is_asked_as_ever_inside_of_an_order() -> None:
+    request = ASYNC.render(CALL, SONAR)
+    plain = provider_named("perplexity").wires["chat_completions"].render(CALL, SONAR)
+    assert (request.method, request.url) == ("POST", "https://api.perplexity.ai/async/chat/completions")
+    assert json.loads(request.body) == {"request": json.loads(plain.body)}
+    looked = ASYNC.look("a/1", SONAR)
+    assert (looked.method, looked.url) == ("GET", "https://api.perplexity.ai/async/chat/completions/a%2F1")
+    assert ASYNC.cancel("a/1", SONAR) is None
+
+
+def test_perplexity_says_how_it_gets_on() -> None:
+    assert ASYNC.parse(told("CREATED"), SONAR) == "a/1"
+    assert not ASYNC.state(told("CREATED"), SONAR).is_over
+    assert not ASYNC.state(told("IN_PROGRESS"), SONAR).is_over
+    reply = ASYNC.state(told("COMPLETED", COMPLETION), SONAR).reply
+    assert reply is not None
+    assert reply.usage is not None
+    assert (reply.choices[0].message.content, reply.usage.stated_cost_nano_usd) == ("4", 250_000_000)
+
+
+def test_perplexity_comes_to_nothing() -> None:
+    for state in (ASYNC.state(told("FAILED"), SONAR), ASYNC.state(told("COMPLETED"), SONAR)):
+        assert type(state.failure) is ProviderError
+    with pytest.raises(ProviderError):
+        ASYNC.parse(told("FAILED"), SONAR)
+    for nothing in (told("SLEEPING"), HttpResponse(200, {}, b"<html>")):
+        with pytest.raises(ProviderError):
+            ASYNC.state(nothing, SONAR)

@@ -12,9 +12,6 @@ from gateway.pipeline.route import AnyRoute, Route
 from gateway.ports import World
 from gateway.providers.lookup import provider_named
 
-_API = {"videos": "videos", "chat": "responses"}
-"""By operation, for a model that the catalog has lost, or has under another one by now."""
-
 
 def attempt_of(job: Job, world: World) -> Attempt:
     """By the model as the catalog has it now, or by its name alone."""
@@ -22,8 +19,7 @@ def attempt_of(job: Job, world: World) -> Attempt:
     provider = provider_named(job.remote.provider)
     wires: dict[str, Any] = provider.videos if job.operation == "videos" else provider.background
     found = world.catalog.find(provider.name, job.remote.model)
-    usual = _API[job.operation]
-    facts = found or ModelFacts(id=job.remote.model, name=job.remote.model, api=usual)
+    facts = found or ModelFacts(id=job.remote.model, name=job.remote.model, api="")
     trace = Trace(job.facts["trace_id"], is_sampled=False)
-    route: AnyRoute = Route(provider, facts, wires.get(facts.api) or wires[usual])
+    route: AnyRoute = Route(provider, facts, wires.get(facts.api) or next(iter(wires.values())))
     return Attempt(route, world.clock.monotonic_s(), trace.headers())
