@@ -13,13 +13,14 @@ import msgspec
 import pytest
 
 from gateway.model.catalog import ModelFacts, Prices
-from gateway.model.errors import StorageUnavailable
+from gateway.model.errors import InternalError, StorageUnavailable
 from gateway.model.hook import DenyListHook, Hook, LambdaHook, MaskPiiHook
 from gateway.model.http import HttpRequest, Sending
 from gateway.model.job import LONGEST_S, Job
 from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.provider_errors import ProviderError
 from gateway.model.tenant import Tenant
+from gateway.pipeline import background_look
 from gateway.pipeline.background import EVERY_S, SEEN_TO_S
 from gateway.pipeline.handed_over import GRACE_S
 from gateway.pipeline.job_end import settle
@@ -516,4 +517,41 @@ async def test_a_reply_whose_end_cannot_be_recorded_is_given_and_paid_all_the_sa
     await _swept(gateway)
     await gateway.looked(gateway.only.id)
     await gateway.step(settle, gateway.only.id)
+    assert gateway.is_settled(COST)
+
+
+@pytest.mark.parametrize("looks", [[WORKING, DONE], [WORKING]])
+async def test_a_sign_of_life_that_crosses_another_write_harms_nothing(gateway: Gateway, looks: list[Any]) -> None:
+    """As of one that was cut off while its answer was on the way."""
+    gateway.remote.looks = looks
+    change, crossed = gateway.world.jobs.change, False
+
+    async def crossing(job: Job, due_at_s: int | None = None) -> bool:
+        nonlocal crossed
+        done = await change(job, due_at_s)
+        if job.is_begun and not crossed:
+            crossed = True
+            await change(job.changed(alive_until_s=gateway.clock.now_s() + BELIEVED_S), due_at_s)
+        return done
+
+    gateway.world.jobs.change = crossing  # type: ignore[method-assign]
+    answer = await gateway.post(**CHAT)
+    assert answer.status == (200 if DONE in looks else 202)
+
+
+async def test_a_defect_while_a_late_reply_is_given_ends_the_job_at_its_cost(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: Any) -> Any:
+        raise KeyError("a prompt")
+
+    job_id = await gateway.handed_over()
+    gateway.remote.looks = [DONE]
+    monkeypatch.setattr(background_look, "kept_result", fails)
+    gateway.clock.unix_s += EVERY_S
+    ended = await look(
+        await gateway.job(job_id), gateway.world, EVERY_S, lambda *_: InternalError("The gateway failed.")
+    )
+    await settle(ended, gateway.world)
+    assert (ended.status, ended.error and ended.error["code"]) == ("failed", "internal_error")
     assert gateway.is_settled(COST)

@@ -62,7 +62,7 @@ class JobTask:
             case "ask":
                 return await ask(job, self.world, unforeseen)
             case "look":
-                return await look(job, self.world, self.every_s)
+                return await look(job, self.world, self.every_s, unforeseen)
             case "settle":
                 return await settle(job, self.world)
             case "give_up":

@@ -18,7 +18,7 @@ from gateway.hooks.masking import Masking, Remembered
 from gateway.model.call import MAX_BEGIN_MS
 from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion
-from gateway.model.errors import AdmissionUnavailable, GatewayError, JobCancelled, StorageUnavailable
+from gateway.model.errors import AdmissionUnavailable, GatewayError, StorageUnavailable
 from gateway.model.estimate import estimated_usage
 from gateway.model.hook import HookRun
 from gateway.model.job import Job, RemoteWork
@@ -33,9 +33,9 @@ from gateway.pipeline.contact import contact
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of, still_held
 from gateway.pipeline.hooks import Chain
-from gateway.pipeline.job_accept import created, job_of, started
+from gateway.pipeline.job_accept import START_AGAIN_S, created, job_of, started
 from gateway.pipeline.job_end import due_of, end_by, settled
-from gateway.pipeline.job_record import BELIEVED_S, JobRecord
+from gateway.pipeline.job_record import BELIEVED_S, BUSY, TRIES, JobRecord, Overtaken
 from gateway.pipeline.remote_look import LOOK_TIMEOUT_S, state_of
 from gateway.pipeline.remote_taken import taken
 from gateway.pipeline.route import ChatRoute, Route
@@ -158,18 +158,19 @@ async def _begun(call: ChatCall, asked: ChatCall, chain: Chain, exchange: Exchan
     with account_interrupted(lambda: Counted(nothing_seen), exchange):
         remote_id = await begun(call, attempt, world, exchange.answer_by_s)
     try:
-        record.now = await taken(record.now, remote_id, exchange, world, EVERY_S)
+        job = await taken(record.now, remote_id, exchange, world, EVERY_S)
     except GatewayError:
         account_unseen(exchange, nothing_seen)
         raise
-    return record.now
+    record.follow(job)
+    return job
 
 
 async def _waited(call: ChatCall, until_s: float, exchange: Exchange, world: World) -> Reply | None:
     """Looks again and again, more and more seldom."""
     record, attempt, clock = exchange.job, exchange.attempts[-1], world.clock
     assert record is not None  # noqa: S101 - it was opened
-    with suppress(StorageUnavailable):  # what it cannot say now it says within seconds
+    with suppress(StorageUnavailable, Overtaken):  # what it cannot say now it says within seconds
         await record.change()
     pause_s = FIRST_PAUSE_S
     while clock.monotonic_s() + pause_s < until_s and not record.now.has_ended:
@@ -202,18 +203,19 @@ async def _looked(job: Job, exchange: Exchange, world: World) -> BackgroundState
 
 async def _handed_over(exchange: Exchange, world: World) -> Job:
     """The job, of which its tenant may know from now on; its execution goes on. Raises StorageUnavailable (503)."""
-    record = exchange.job
-    assert record is not None  # noqa: S101 - it was opened
+    assert exchange.job is not None  # noqa: S101 - it was opened
     exchange.is_out_of_time = True
-    shown = {name: value for name, value in record.now.facts.items() if name not in HIDDEN}
-    try:
-        await record.change(facts=shown, alive_until_s=0)
-    except JobCancelled:  # it has ended meanwhile, however
-        ended = record.now.changed(facts=shown)
-        await world.jobs.change(ended, due_of(ended, world.clock.now_s()))
-        return ended
-    await started(record.now, world)
-    return record.now
+    job, now_s = exchange.job.now, world.clock.now_s()
+    for _ in range(TRIES):
+        facts = {name: value for name, value in job.facts.items() if name not in HIDDEN}
+        shown = job.changed(facts=facts, alive_until_s=0)
+        due_at_s = due_of(shown, now_s) if shown.has_ended else int(now_s) + START_AGAIN_S
+        if await world.jobs.change(shown, due_at_s):
+            if not shown.has_ended:
+                await started(shown, world)
+            return shown
+        job = await world.jobs.get(job.tenant_id, job.id)
+    raise StorageUnavailable(BUSY)
 
 
 async def _ended(exchange: Exchange, world: World) -> None:

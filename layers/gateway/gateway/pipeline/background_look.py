@@ -17,7 +17,7 @@ from gateway.pipeline.background import Begun, raise_failure
 from gateway.pipeline.chat import given_late
 from gateway.pipeline.contact import Contact
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.job_end import end_by, exchange_of, give_up, settled
+from gateway.pipeline.job_end import Unforeseen, end_by, exchange_of, give_up, settled
 from gateway.pipeline.job_result import kept_result
 from gateway.pipeline.remote_attempt import attempt_of
 from gateway.pipeline.remote_look import RemoteLook
@@ -31,6 +31,10 @@ NOTHING_SEEN = TokenUsage(estimated=True)
 
 @dataclass(frozen=True, slots=True)
 class BackgroundLook(RemoteLook):
+    """`unforeseen`: what is made of a defect that would come again each time that the reply is given."""
+
+    unforeseen: Unforeseen | None = None
+
     async def _after(self, job: Job, state: BackgroundState, _reached: Contact, /) -> Job:
         if not state.is_over:
             return await self._later(job)
@@ -63,6 +67,10 @@ class BackgroundLook(RemoteLook):
             raise
         except GatewayError as error:
             exchange.error = error
+        except Exception as defect:  # nobody need try again, and what it has cost is known here
+            if self.unforeseen is None or exchange.usage is None:
+                raise
+            exchange.error = self.unforeseen(defect, exchange)
         return await end_by(exchange, result, self.world)
 
     async def _given(self, job: Job, reply: Reply, exchange: Exchange) -> Any:

@@ -7,7 +7,8 @@ whoever comes next finishes it; what is told twice has the same id, and a hold i
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -28,6 +29,8 @@ from gateway.pipeline.request_line import line_of
 from gateway.pipeline.upload import delete_uploads
 from gateway.ports import World
 
+Unforeseen: TypeAlias = Callable[[Exception, Exchange], GatewayError]
+"""What is made of a defect once a provider was asked, by whoever can tell of it."""
 FINISHING_S = 60
 """After which somebody else tells and settles an end."""
 

@@ -45,6 +45,11 @@ class JobRecord:
                 self._take(await self._jobs.get(self.now.tenant_id, self.now.id))
         raise StorageUnavailable(BUSY)
 
+    def follow(self, written: Job) -> None:
+        """What was written here by another way; a beat may have come after it."""
+        if written.revision > self.now.revision:
+            self.now = written
+
     def _take(self, found: Job) -> None:
         is_anothers = found.alive_until_s > self.now.alive_until_s
         if is_anothers and not found.has_ended:
