@@ -23,7 +23,7 @@ from gateway.model.tenant import Tenant
 from gateway.pipeline import background_look
 from gateway.pipeline.background import EVERY_S, SEEN_TO_S
 from gateway.pipeline.handed_over import GRACE_S
-from gateway.pipeline.job_end import settle
+from gateway.pipeline.job_end import FINISHING_S, settle
 from gateway.pipeline.job_record import BELIEVED_S
 from gateway.pipeline.job_sweep import sweep_jobs
 from gateway.pipeline.job_work import JobPending, ask, look
@@ -400,6 +400,34 @@ async def test_one_that_is_cancelled_is_stopped_and_paid(gateway: Gateway, stopp
     assert gateway.is_settled(paid or 0)
     assert (await gateway.send("DELETE", f"/v1/jobs/{job_id}")).json["status"] == "cancelled"
     assert (await look(await gateway.job(job_id), gateway.world, EVERY_S)).status == "cancelled"
+
+
+async def test_what_a_cancelled_one_cost_is_told_by_who_cancels_it_and_by_nobody_else(gateway: Gateway) -> None:
+    """Its execution may come to settle it while its provider is being told."""
+    job_id = await gateway.handed_over()
+
+    async def settled_too(_: HttpRequest) -> None:
+        with pytest.raises(StorageUnavailable):
+            await gateway.step(settle, job_id)
+
+    gateway.remote.before = settled_too
+    await gateway.send("DELETE", f"/v1/jobs/{job_id}")
+    assert gateway.is_settled(COST)
+
+
+async def test_one_whose_canceller_died_costs_what_was_held(gateway: Gateway) -> None:
+    async def dies(_: HttpRequest) -> None:
+        raise Killed
+
+    job_id = await gateway.handed_over()
+    gateway.remote.before = dies
+    with pytest.raises(Killed):
+        await gateway.send("DELETE", f"/v1/jobs/{job_id}")
+    gateway.clock.unix_s += FINISHING_S
+    ended = await gateway.step(settle, job_id)
+    (paid,) = gateway.costs.values()
+    assert (ended.status, (paid or 0) > COST) == ("cancelled", True)
+    assert gateway.is_settled(paid or 0)
 
 
 async def test_one_that_is_cancelled_while_it_is_looked_at_stays_so(gateway: Gateway) -> None:

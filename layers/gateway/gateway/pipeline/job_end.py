@@ -194,13 +194,15 @@ async def settled(job: Job, world: World) -> Job:
 
 
 async def settle(job: Job, world: World) -> Job:
-    """An end that is recorded, told and settled. Raises StorageUnavailable and AdmissionUnavailable (503): it may be
-    repeated as often as it takes.
+    """An end that is recorded, told and settled. Raises StorageUnavailable and AdmissionUnavailable (503), also while
+    somebody else is finding out what it cost: it may be repeated as often as it takes.
     """
     if not job.has_ended or (job.held is None and job.owed is None):
         return job
     exchange = await exchange_of(job, world)
     owed = job.owed
+    if owed is None and job.is_begun and world.clock.now_s() < (job.finished_at_s or 0) + FINISHING_S:
+        raise StorageUnavailable("Whoever cancelled the job asks its provider what it cost.")
     if owed is None:
         kind = JobCancelled if job.status == "cancelled" else JobInterrupted
         exchange.error, exchange.ended_s = kind(""), world.clock.monotonic_s()
