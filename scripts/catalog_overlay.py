@@ -91,6 +91,7 @@ class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tagged_thoughts: bool | UnsetType = UNSET
     demands_reasoning: bool | UnsetType = UNSET
     tools_api: str | UnsetType = UNSET
+    background: bool | UnsetType = UNSET
     dialect: Literal["anthropic", "nova", "openai"] | UnsetType = UNSET
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()

@@ -421,6 +421,8 @@ class MemoryPayloads:
 
     async def get(self, job: Job) -> bytes:
         self._check()
+        if job.id not in self.held:
+            raise StorageUnavailable("The job's request cannot be stored or read at the moment.")
         return self.held[job.id]
 
     async def drop(self, job: Job) -> None:

@@ -54,6 +54,10 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     video_kb: Count = 0
     calls_s: Seconds | None = None  # after so long it is finished, and its provider calls back; no look counts before
 
+    # how long work in the background takes, and what becomes of it
+    works_s: Seconds = 1.0
+    works: Literal["failed", "gone"] | None = None
+
     # what is counted
     usage: Literal["none"] | None = None
     prompt_tokens: Annotated[int, Meta(ge=0, le=100_000_000)] | None = None

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.model.call import MAX_BEGIN_MS, MAX_JOB_MS
 from gateway.pipeline.exchange import ANSWER_S, RESULT_S
-from gateway.pipeline.video_look import LEASE_S, LOOK_TIMEOUT_S
+from gateway.pipeline.remote_look import LEASE_S, LOOK_TIMEOUT_S
 from gateway.pipeline.videos import WAIT_MS
 from gateway.pipeline.watch import BEFORE_AND_AFTER_S
 from local.places import REPOSITORY
@@ -27,6 +27,7 @@ ALLOWED = {
     | {"dynamodb:Query", "secretsmanager:GetSecretValue", "kms:Decrypt"}
     | {"s3:GetObject", "s3:ListBucket", "lambda:InvokeFunction"}  # media: files, and what was fetched
     | {"s3:PutObject", "s3:PutObjectTagging", "kms:GenerateDataKey"}  # media that a model made
+    | {"s3:DeleteObject"}  # what was kept of a request while it waited for work in the background
     | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"}
     | {"bedrock:ApplyGuardrail"}  # a tenant's hook; functions and signing keys of hooks by the actions above
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # the ledger; what is told, and where else

@@ -125,6 +125,22 @@ def test_it_can_be_waited_for(customer: Customer) -> None:
     assert (video["status"], video["gateway"]["size_bytes"]) == ("completed", len(mp4.video(480, 480, 2)))
 
 
+def test_who_waited_in_vain_goes_on_from_there(sdk: openai.OpenAI) -> None:
+    """By the SDK, which takes the 202 as a video, and by the job that it names."""
+    impatient = {"async": False, "timeouts": {"total_ms": 3_000}}
+    answer = sdk.videos.with_raw_response.create(
+        model=MODELS["xai"][0], prompt="waves [[looks=4]]", seconds="4", extra_body=impatient
+    )
+    video = answer.parse()
+    assert (answer.status_code, video.object) == (202, "video")
+    assert video.status in ("queued", "in_progress")
+    assert answer.headers["location"] == f"/v1/jobs/{video.id}"
+    assert sdk.videos.poll(video.id).status == "completed"
+    job = sdk.get(f"/jobs/{video.id}", cast_to=httpx.Response).json()
+    assert (job["object"], job["status"], job["result"]["body"]["id"]) == ("job", "completed", video.id)
+    sdk.videos.delete(video.id)
+
+
 def test_it_is_told_and_paid_once(customer: Customer) -> None:
     video = create(customer.http, metadata={"conversation_id": "c-1"})
     with ThreadPoolExecutor(8) as pool:

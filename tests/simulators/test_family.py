@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import msgspec
 import openai
 import pytest
@@ -351,3 +352,20 @@ def test_failure_inside_a_stream(simulator: Simulator, name: str) -> None:
     assert found[-1].get("object") == "error" or "error" in found[-1]
     texts = [choice["delta"].get("content") for event in found for choice in event.get("choices", ())]
     assert "".join(text or "" for text in texts) == "You"
+
+
+def test_perplexity_works_in_the_background(simulator: Simulator) -> None:
+    def told(switches: str) -> Any:
+        messages = [{"role": "user", "content": f"Hello [[{switches}]]"}]
+        asked = {"request": {"model": "sonar-deep-research", "messages": messages}}
+        begun = httpx.post(url, json=asked, headers=headers).raise_for_status().json()
+        return begun, httpx.get(f"{url}/{begun['id']}", headers=headers)
+
+    url, headers = f"{simulator.url}/perplexity/async/chat/completions", {"authorization": f"Bearer {KEY}"}
+    begun, looked = told("works_s=60")
+    assert (begun["status"], begun["response"], looked.json()["status"]) == ("CREATED", None, "CREATED")
+    _, looked = told("works_s=0")
+    assert looked.json()["status"] == "COMPLETED"
+    assert looked.json()["response"]["choices"][0]["message"]["content"].endswith("You said: Hello")
+    assert told("works_s=0 works=failed")[1].json()["status"] == "FAILED"
+    assert told("works_s=0 works=gone")[1].status_code == 404

@@ -217,3 +217,19 @@ def test_rate_limit_carries_retry_after(simulator: Simulator, openai_client: ope
     with pytest.raises(openai.RateLimitError) as quota:
         ask(openai_client, "Hello [[status=429 code=insufficient_quota]]")
     assert quota.value.code == "insufficient_quota"
+
+
+def test_responses_in_the_background(openai_client: openai.OpenAI) -> None:
+    responses = openai_client.responses
+    begun = responses.create(model="o3-pro", input="Hello [[works_s=60]]", background=True)
+    assert (begun.status, begun.output) == ("queued", [])
+    assert responses.retrieve(begun.id).status == "queued"
+    assert [responses.cancel(begun.id).status for _ in range(2)] == ["cancelled"] * 2
+    done = responses.create(model="o3-pro", input="Hello [[works_s=0]]", background=True)
+    assert responses.retrieve(done.id, include=["reasoning.encrypted_content"]).output_text == "You said: Hello"
+    assert responses.cancel(done.id).status == "completed"
+    failed = responses.create(model="o3-pro", input="Hello [[works_s=0 works=failed]]", background=True)
+    assert responses.retrieve(failed.id).status == "failed"
+    gone = responses.create(model="o3-pro", input="Hello [[works_s=0 works=gone]]", background=True)
+    with pytest.raises(openai.NotFoundError):
+        responses.retrieve(gone.id)

@@ -96,7 +96,7 @@ async def stack(gateway: Gateway) -> AsyncIterator[Stack]:
 async def test_a_video_whose_provider_calls_back_is_looked_at_once(stack: Stack) -> None:
     video_id = await stack.begun()
     asked = await stack.step("ask", video_id)
-    assert asked == {"status": "pending", "waiting": True, "callback_s": 360}
+    assert asked == {"status": "pending", "waiting": True, "to_do": "nothing", "wait_s": 0, "callback_s": 360}
     assert (await stack.waits(video_id))["waiting"]
     assert stack.callbacks.woken == []
     answer = await stack.call()
@@ -170,7 +170,8 @@ async def test_a_video_that_is_cancelled_while_its_execution_waits_lets_it_go_on
     await stack.waits(video_id)
     assert (await stack.gateway.get(f"/{video_id}", method="DELETE")).status == 200
     assert stack.callbacks.woken == [TASK]
-    assert await stack.step("look", video_id) == {"status": "cancelled", "waiting": False}
+    ended = {"status": "cancelled", "waiting": False, "to_do": "nothing", "wait_s": 0}
+    assert await stack.step("look", video_id) == ended
     assert (stack.gateway.provider.looked, stack.callbacks.tokens) == (0, {})
 
 

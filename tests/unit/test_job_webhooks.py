@@ -89,7 +89,8 @@ async def test_an_end_is_told_without_what_was_said(gateway: Gateway) -> None:
 async def test_a_cancelled_job_is_told_too(gateway: Gateway) -> None:
     job_id = await gateway.accepted(**TOLD)
     await gateway.send("POST", f"/v1/jobs/{job_id}/cancel")
-    assert await step(gateway, "ask", job_id) == {"status": "cancelled", "waiting": False, "to_do": "tell", "wait_s": 0}
+    ended = {"status": "cancelled", "waiting": False, "to_do": "tell", "wait_s": 0, "callback_s": 0}
+    assert await step(gateway, "ask", job_id) == ended
     await step(gateway, "settle", job_id)
     await step(gateway, "tell", job_id)
     [message] = sent(gateway)

@@ -21,8 +21,8 @@ from gateway.pipeline.job_end import FINISHING_S, give_up, settle
 from gateway.pipeline.job_record import WORK_S
 from gateway.pipeline.job_sweep import LATER_S, SweptJobs, sweep_jobs
 from gateway.pipeline.job_work import JobPending, ask, look
+from gateway.pipeline.remote_look import LEASE_S
 from gateway.pipeline.tenant_jobs import TenantJobs
-from gateway.pipeline.video_look import LEASE_S
 from gateway.pipeline.videos import SENDING_S
 from tests.fakes import ListEvents, ListExecutions, MemoryPayloads
 from tests.unit.test_videos_function import DONE, EVERY_S, PENDING, Dying, Gateway, gateway, said

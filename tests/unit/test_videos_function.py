@@ -143,13 +143,13 @@ class Gateway:
     downloads: FixedDownloads
     clock: ManualClock
 
-    async def create(self, content_type: str = "application/json", /, **body: Any) -> Answer:
+    async def create(self, headers: dict[str, str] | None = None, /, **body: Any) -> Answer:
         sent = json.dumps({"model": "xai/film", "prompt": "waves", **body}).encode()
-        return await self.post(sent, content_type)
+        return await self.post(sent, "application/json", headers)
 
-    async def post(self, body: bytes, content_type: str, headers: dict[str, str] | None = None) -> Answer:
-        sent = {"authorization": f"Bearer {KEY}", "content-type": content_type, **(headers or {})}
-        return await call(self.app, body, sent, path=ROUTE)
+    async def post(self, body: bytes, content_type: str, more: dict[str, str] | None = None) -> Answer:
+        headers = {"authorization": f"Bearer {KEY}", "content-type": content_type, **(more or {})}
+        return await call(self.app, body, headers, path=ROUTE)
 
     async def begun(self, **body: Any) -> str:
         answer = await self.create(**body)
@@ -341,10 +341,17 @@ async def test_it_can_be_waited_for(gateway: Gateway) -> None:
 async def test_who_waits_too_long_is_told_how_far_it_is(gateway: Gateway) -> None:
     gateway.provider.looks = [PENDING]
     answer = await gateway.create(**{"async": False})
-    assert (answer.status, answer.json["status"]) == (200, "in_progress")
+    assert (answer.status, answer.json["object"], answer.json["status"]) == (202, "video", "in_progress")
+    assert answer.headers["location"] == f"/v1/jobs/{answer.json['id']}"
+    assert {"retry-after", "openai-poll-after-ms"} <= answer.headers.keys()
+    assert "preference-applied" not in answer.headers
     assert sum(gateway.clock.slept) <= 210
     short = await gateway.create(**{"async": False, "timeouts": {"total_ms": 6000}})
-    assert short.json["status"] == "in_progress"
+    assert (short.status, short.json["status"]) == (202, "in_progress")
+    slept_s = sum(gateway.clock.slept)
+    preferring = await gateway.create({"prefer": "wait=20"}, **{"async": False})
+    assert preferring.status == 202
+    assert sum(gateway.clock.slept) - slept_s <= 20
 
 
 class Endless(FixedDownloads):
@@ -376,7 +383,7 @@ async def test_who_waits_for_a_video_that_cannot_be_stored_in_time_is_told_which
     there, gateway.world = gateway.downloads, replace(gateway.world, downloads=Endless(gateway.downloads.there))
     async with asyncio.timeout(5):
         answer = await gateway.create(**{"async": False})
-    assert (answer.status, answer.json["status"]) == (200, "queued")
+    assert (answer.status, answer.json["status"]) == (202, "queued")
     gateway.world = replace(gateway.world, downloads=there)
     assert (await gateway.finished(answer.json["id"]))["status"] == "completed"
 
@@ -652,7 +659,7 @@ async def test_a_look_that_finds_nothing_out_is_repeated(gateway: Gateway, answe
     video_id = await gateway.begun()
     assert (await gateway.get(f"/{video_id}")).json["status"] == "queued"
     assert isinstance(gateway.world.records, ListRecords)
-    assert [trouble["event"] for trouble in gateway.world.records.troubles] == ["video.not_looked_at"]
+    assert [trouble["event"] for trouble in gateway.world.records.troubles] == ["job.not_looked_at"]
     assert (await gateway.get(f"/{video_id}")).json["status"] == "completed"
 
 

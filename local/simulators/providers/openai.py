@@ -9,6 +9,7 @@ from local.simulators.providers.errors import ErrorStyle, code_of, kind_of
 from local.simulators.providers.images import OPENAI_IMAGES
 from local.simulators.providers.readable import check_openai_media
 from local.simulators.providers.responses import ResponsesCall
+from local.simulators.providers.responses_background import BackgroundCall, asked_for
 from local.simulators.providers.speech import OPENAI_SPEECH
 from local.simulators.providers.transcriptions import OPENAI_TRANSCRIPTIONS
 from local.simulators.script import Answer, Usage
@@ -111,10 +112,14 @@ class OpenAI(ChatApi):
     transcriptions = OPENAI_TRANSCRIPTIONS
 
     def read(self, request: Request, path: str) -> Asked | Json | Filed:
-        if path != "/responses":
+        if not path.startswith("/responses"):
             return super().read(request, path)
         check_key(request.headers.get("authorization", "").removeprefix("Bearer "))
-        return ResponsesCall(decode_object(request.body), self.reply_model)
+        if path != "/responses":
+            return asked_for(request, path)
+        body = decode_object(request.body)
+        kind = BackgroundCall if body.get("background") else ResponsesCall
+        return kind(body, self.reply_model)
 
     def check(self, body: Json) -> None:
         super().check(body)

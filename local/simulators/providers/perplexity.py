@@ -2,11 +2,26 @@
 
 from collections.abc import Iterator
 
+from local.simulators.http1 import Request
 from local.simulators.providers.chat import COMMON, FINISH, ChatApi, ChatCall, without_logprobs
 from local.simulators.providers.embeddings import EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle, kind_of, statuses
+from local.simulators.providers.perplexity_async import PATH, AsyncCall, look
 from local.simulators.script import Answer, Usage
-from local.simulators.wire import ANY, FLAG, LIST, OBJECT, TEXT, Json, Refused, integer
+from local.simulators.wire import (
+    ANY,
+    FLAG,
+    LIST,
+    OBJECT,
+    TEXT,
+    Asked,
+    Filed,
+    Json,
+    Refused,
+    check_key,
+    decode_object,
+    integer,
+)
 
 HTML_401 = "<html>\n<head><title>401 Authorization Required</title></head>\n<body></body>\n</html>\n"
 SOURCE = "https://example.com/simulated-source"
@@ -54,6 +69,14 @@ class Perplexity(ChatApi):
     reply_extras = chunk_extras = SOURCES
     stream_type = "text/event-stream"
     trailer = ()
+
+    def read(self, request: Request, path: str) -> Asked | Json | Filed:
+        if not path.startswith(PATH):
+            return super().read(request, path)
+        check_key(request.headers.get("authorization", "").removeprefix("Bearer "))
+        if path != PATH:
+            return look(request, path.removeprefix(f"{PATH}/"))
+        return AsyncCall(self, decode_object(request.body))
 
     def reasons(self, body: Json) -> bool:
         return body["model"] in self.thinkers

@@ -25,7 +25,7 @@ from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, 
 from gateway.model.provider_errors import ProviderTimeout
 from gateway.pipeline.conclude import conclude
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.inbound import Inbound, as_job, prefers_async
+from gateway.pipeline.inbound import Inbound, as_job, preferred_wait_s, prefers_async
 from gateway.pipeline.once import freed
 from gateway.ports import Clock, World
 
@@ -129,6 +129,7 @@ async def _inbound(operation: Operation, arrival: Arrival, receive: Receive) -> 
         accept=headers.get("accept", ""),
         path=operation.path,
         idempotency_key=headers.get("idempotency-key", ""),
+        wait_s=preferred_wait_s(headers.get("prefer", "")),
     )
 
 

@@ -10,4 +10,5 @@ from gateway.pipeline.job_respond import place_headers, without_result
 
 
 async def answer_job(job: Job, exchange: Exchange, responder: Responder) -> None:
-    await responder.json(202, without_result(job), {**limit_headers(exchange.ticket), **place_headers(job)})
+    place = place_headers(job, is_asked_for=not exchange.is_out_of_time)
+    await responder.json(202, without_result(job), {**limit_headers(exchange.ticket), **place})

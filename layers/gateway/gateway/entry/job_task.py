@@ -77,7 +77,7 @@ class JobTask:
             case "wait":
                 return await wait_for_call(job, task_token, self.world)
             case "look":
-                job = await look(job, self.world, self.every_s)
+                job = await look(job, self.world, self.every_s, unforeseen)
                 await forget(job, self.world)
                 return job
             case "settle":

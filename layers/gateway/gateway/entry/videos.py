@@ -18,6 +18,7 @@ from gateway.pipeline import videos
 from gateway.pipeline.authenticate import attributed, caller_of, usable
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.inbound import Inbound
+from gateway.pipeline.job_respond import place_headers
 from gateway.pipeline.tenant_videos import TenantVideos
 from gateway.pipeline.video_respond import video, video_list
 from gateway.pipeline.videos import EVERY_S
@@ -38,8 +39,11 @@ def videos_app(world: World, every_s: float = EVERY_S) -> App:
         job = await videos.run(inbound, exchange, world, every_s)
         if job.request is not None:
             return await answer_job(job, exchange, responder)
-        headers = {**limit_headers(exchange.ticket), **_poll_after(job, every_s)}
-        await responder.json(200, await video(job, world.files), headers)
+        status, place = 200, {}
+        if exchange.is_out_of_time:
+            status, place = 202, place_headers(job, is_asked_for=False)
+        headers = {**limit_headers(exchange.ticket), **_poll_after(job, every_s), **place}
+        await responder.json(status, await video(job, world.files), headers)
 
     creating = inference_app(world, Operation("videos", ROUTE, answer))
 

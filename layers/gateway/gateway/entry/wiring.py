@@ -148,11 +148,8 @@ def aws_world() -> World:
     hook_secrets = HookSecrets(secrets, settings.stack, clock)
     webhook_secrets = DerivedWebhookSecrets(secrets, settings.stack, clock)
     before_snapshot(lambda: warm_up(catalog))
-    before_snapshot(stored.forget)
-    before_snapshot(credentials.forget)
-    before_snapshot(hook_secrets.forget)
-    before_snapshot(webhook_secrets.forget)
-    before_snapshot(post.forget)
+    for knowing in (stored, credentials, hook_secrets, webhook_secrets, post):
+        before_snapshot(knowing.forget)
     after_restore(client.aclose)
     return World(
         access=DynamoAccess(dynamodb, settings.tenants_table, settings.admission_timeout_s, clock),
@@ -173,12 +170,7 @@ def aws_world() -> World:
         callbacks=DynamoCallbacks(
             dynamodb, states, secrets, table=settings.jobs_table, stack=settings.stack, clock=clock
         ),
-        types=DynamoTypes(
-            dynamodb,
-            settings.tenants_table,
-            DeployedTypes(settings.shared / "schemas" / "gts"),
-            TYPES_TIMEOUT_S,
-        ),
+        types=_types(dynamodb, settings),
         hooks=RemoteHooksByKind(
             Functions(functions), Webhooks(post, hook_secrets, clock), Guardrails(credentials, client, clock)
         ),
@@ -188,6 +180,11 @@ def aws_world() -> World:
         clock=clock,
         job_kept_s=settings.job_kept_s,
     )
+
+
+def _types(dynamodb: AwsApi, settings: Settings) -> DynamoTypes:
+    deployed = DeployedTypes(settings.shared / "schemas" / "gts")
+    return DynamoTypes(dynamodb, settings.tenants_table, deployed, TYPES_TIMEOUT_S)
 
 
 def _tokens(settings: Settings, client: HttpClient, clock: SystemClock) -> Tokens:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from typing import get_args
+from typing import TypeAlias, get_args
 
 import msgspec
 
@@ -25,7 +25,24 @@ _ESCAPE = r"\\(?:u(?:0(?:0(?:3)?)?)?)?"
 _BEGINNING_IN_JSON = re.compile(rf"(?:{_ESCAPE}|(?:<|\\u003c)[A-Z_]{{0,7}}\d{{0,7}}(?:{_ESCAPE})?)\Z", re.IGNORECASE)
 
 
+Remembered: TypeAlias = list[tuple[PiiKind, str, bool, str]]
+"""Kind, value, whether it is put back, token."""
+
+
 class Masking:
+    @classmethod
+    def remembering(cls, known: Remembered) -> Masking:
+        """Of a request of which another environment has the rest."""
+        masking = cls()
+        masking._tokens = {(kind, value, restores): token for kind, value, restores, token in known}
+        masking._values = {token: value for _, value, restores, token in known if restores}
+        masking._taken = {token for *_, token in known}
+        return masking
+
+    def remembered(self) -> Remembered:
+        """As secret as the request itself."""
+        return [(*key, token) for key, token in self._tokens.items()]
+
     def __init__(self) -> None:
         self._tokens: dict[tuple[PiiKind, str, bool], str] = {}
         self._values: dict[str, str] = {}

@@ -220,6 +220,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `tagged_thoughts`: its content begins with what it thinks, in `<think>` tags, unless it can be told otherwise.
     `demands_reasoning`: while it reasons, it refuses earlier calls of tools without the reasoning before them.
     `tools_api`: what is spoken in place of `api` when it has tools and reasons, which `api` refuses together.
+    `background`: whether it may work longer than anybody should be connected, so that it is asked in the background.
     `dialect`: whose words its own parameters have, on a host of many makers that passes them on. `as_of`: date of the
     facts. `shutdown`: ISO date, when past the model is refused as deprecated. `image_tokens`: the most that one image
     of the prompt can count; None: unknown. `service_tiers`: by the name that a reply gives the tier that served it.
@@ -251,6 +252,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tagged_thoughts: bool = False
     demands_reasoning: bool = False
     tools_api: str | None = None
+    background: bool = False
     dialect: Literal["anthropic", "nova", "openai"] | None = None
     prices: Prices | None = None
     price_tiers: tuple[PriceTier, ...] = ()

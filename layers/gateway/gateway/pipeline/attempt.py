@@ -18,6 +18,8 @@ from gateway.pipeline.watch import Watch, lease_s, seconds, total_s
 from gateway.ports import Incoming, World
 from gateway.providers.contract import Target
 
+BEGIN_MS = 60_000
+
 
 def longest_s(call: ChatCall) -> float:
     """After which nobody can be working on a call any more."""
@@ -35,6 +37,16 @@ async def whole(call: ChatCall, attempt: Attempt, world: World, spare_s: float =
         reply: Reply = attempt.route.wire.parse(await ask(request, reached, watch, attempt.sending), reached.target)
         attempt.answered.take(reply)
         return reply
+
+
+async def begun(call: ChatCall, attempt: Attempt, world: World, until_s: float) -> str:
+    """How the provider calls what it has begun in the background. Raises as `whole`."""
+    watch = Watch(attempt, world, min(attempt.started_s + total_s(call, BEGIN_MS), until_s))
+    with ending(attempt, world.clock):
+        request, reached = await _prepare(call, watch)
+        answer = await ask(request, reached, watch, attempt.sending)
+        remote_id: str = attempt.route.wire.parse(answer, reached.target)
+        return remote_id
 
 
 async def streamed(

@@ -9,16 +9,19 @@ from functools import partial
 
 from gateway.hooks.chat_reply import ChatReply
 from gateway.hooks.chat_request import ChatRequest
+from gateway.hooks.masking import Masking
 from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion, CompletionChunk
 from gateway.model.estimate import estimated_usage
 from gateway.model.job import Job
+from gateway.model.reply import Reply
 from gateway.model.tenant import Principal
 from gateway.pipeline.account import Counted, account_interrupted
 from gateway.pipeline.agree import agreed
 from gateway.pipeline.ask import begin
 from gateway.pipeline.at_once import at_once
 from gateway.pipeline.attempt import longest_s, streamed, whole
+from gateway.pipeline.background import Begun, asked_in_the_background, in_the_background
 from gateway.pipeline.by_chat import ByChat, planned_by_chat
 from gateway.pipeline.capabilities import check_capabilities
 from gateway.pipeline.client_places import in_the_clients_places
@@ -42,6 +45,7 @@ from gateway.pipeline.structured import Promise, expect
 from gateway.pipeline.tools import with_functions
 from gateway.ports import World
 
+JSON = "application/json"
 Stream = AsyncGenerator[list[CompletionChunk], None]
 
 
@@ -74,7 +78,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
     if (job := await accepted(planned.asked, inbound, exchange, world)) is not None:
         return job
     chain = Chain(exchange, world)
-    request = ChatRequest(planned.asked, partial(read_chat_call, "application/json"))
+    request = ChatRequest(planned.asked, partial(read_chat_call, JSON))
     planned = await agreed(planned, request, plan, chain, exchange, world)
     if isinstance(planned, ByChat):
         return await _by_chat(planned, chain, exchange, world)
@@ -82,18 +86,48 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
         return await _chat(planned, chain, exchange, world)
 
 
-async def _chat(planned: ChatPlan, chain: Chain, exchange: Exchange, world: World) -> Completion | Stream:
+async def given_late(kept: Begun, reply: Reply, exchange: Exchange, world: World) -> Completion:
+    """The completion that a call would have had whose reply came when nobody waited for it any more.
+
+    Raises GatewayError; what the reply cost is accounted for before.
+    """
+    call, principal = read_chat_call(JSON, bytes(kept.asked)), exchange.principal
+    assert principal is not None  # noqa: S101 - a job is somebody's
+    exchange.attempts[-1].answered.take(reply)
+    account_whole(reply, call, exchange)
+    chain = Chain(exchange, world)
+    chain.masking = Masking.remembering(kept.masked)
+    exchange.hooks, exchange.hook_wait_s = [*kept.hooks], kept.hook_wait_s
+    planned = await _plan(call, principal, world)
+    assert isinstance(planned, ChatPlan)  # noqa: S101 - it was one when it was begun
+    exchange.schemas_used = planned.promise.names.used
+    with in_the_clients_places(planned.promise.messages_added):
+        return await _completed(planned.call, planned, chain, exchange, world, reply)
+
+
+async def _chat(planned: ChatPlan, chain: Chain, exchange: Exchange, world: World) -> Completion | Stream | Job:
     exchange.schemas_used = planned.promise.names.used
     call = await with_earlier_media(planned.call, exchange, world)
     call = await with_media(call, planned.route, exchange, world)
     route = by_the_api_for_documents(call, planned.route)
     check_capabilities(call, route, are_read=True)  # again, for what a file turned out to be
-    attempt = begin(route, exchange, world.clock)
+    background = in_the_background(call, route)
+    attempt = begin(background or route, exchange, world.clock)
+    if background is not None:
+        given = partial(_completed, call, planned, chain, exchange, world)
+        return await asked_in_the_background(call, planned.asked, chain, given, exchange, world)
     if call.stream:
         exchange.is_held_back = chain.enforces_replies
         return _stream(call, planned.promise, chain, exchange, world)
     with account_interrupted(lambda: Counted(estimated_usage(call, 0)), exchange):
         reply = await whole(call, attempt, world, chain.spare_s)
+    return await _completed(call, planned, chain, exchange, world, reply)
+
+
+async def _completed(
+    call: ChatCall, planned: ChatPlan, chain: Chain, exchange: Exchange, world: World, reply: Reply
+) -> Completion:
+    exchange.attempts[-1].answered.take(reply)
     usage = account_whole(reply, call, exchange)
     said = await chain.after(ChatReply(planned.promise.shaped(reply), planned.route.model_id))
     planned.promise.check(said.reply)

@@ -34,6 +34,8 @@ async def conclude(exchange: Exchange, world: World) -> None:
     """Records, tells and settles a finished request, refused ones included. Never raises for what it cannot deliver."""
     exchange.ended_s = world.clock.monotonic_s()
     await asyncio.gather(*exchange.observers, return_exceptions=True)  # each within its own time limit
+    if exchange.closing is not None:
+        await exchange.closing()
     await end_claim(exchange, world)
     if exchange.goes_on:
         await _go_on(exchange, world)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,7 +85,8 @@ class Exchange:
     `claimed`: what it has claimed for its Idempotency-Key.
     `job`: the one that is carried out here. `job_id`: of that, or of the one that this request became.
     `worked_from_s`: since when that job is carried out, of the monotonic clock.
-    `goes_on`: whether that job is still to tell of its end, and to settle what is held.
+    `goes_on`: whether that job is still to tell of its end, and to settle what is held. `is_out_of_time`: whether its
+    caller waited for the end in vain. `closing`: ends that job, once the client has its answer.
     `asks_model`: whether it is executed by an attempt. `is_quiet`: leaves no record, unless it is refused.
     `about`, `units`: ids and amounts of what one that asks no model did.
     """
@@ -121,6 +122,8 @@ class Exchange:
     worked_from_s: float | None = None
     job_id: str | None = None
     goes_on: bool = False
+    is_out_of_time: bool = False
+    closing: Callable[[], Awaitable[None]] | None = None
     asks_model: bool = True
     is_quiet: bool = False
     about: dict[str, Any] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,15 @@ import msgspec
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RAW_TRUE = msgspec.Raw(b"true")
+_WAIT = re.compile(r'wait\s*=\s*"?(\d{1,6})"?')
 
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """Some headers, "" where there is none of that name, and the body as received. `path`: of the route."""
+    """Some headers, "" where there is none of that name, and the body as received. `path`: of the route.
+
+    `wait_s`: how long the caller would wait for what takes long, None when it does not say.
+    """
 
     authorization: str
     content_type: str
@@ -21,12 +26,22 @@ class Inbound:
     accept: str = ""
     path: str = ""
     idempotency_key: str = ""
+    wait_s: int | None = None
 
 
 def prefers_async(prefer: str) -> bool:
     """`prefer`: the header. https://www.rfc-editor.org/rfc/rfc7240#section-4.1"""
-    preferences = (one.partition(";")[0].strip().lower() for one in prefer.split(","))
-    return "respond-async" in preferences
+    return "respond-async" in _preferences(prefer)
+
+
+def preferred_wait_s(prefer: str) -> int | None:
+    """`prefer`: the header. https://www.rfc-editor.org/rfc/rfc7240#section-4.3"""
+    waits = (_WAIT.fullmatch(one) for one in _preferences(prefer))
+    return next((int(wait[1]) for wait in waits if wait is not None), None)
+
+
+def _preferences(prefer: str) -> list[str]:
+    return [one.partition(";")[0].strip().lower() for one in prefer.split(",")]
 
 
 def as_job(content_type: str, body: bytes) -> bytes:

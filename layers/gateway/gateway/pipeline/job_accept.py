@@ -38,14 +38,14 @@ async def accepted(call: Call, inbound: Inbound, exchange: Exchange, world: Worl
         return exchange.ordered
     if not call.async_:
         return None
-    job = _job(call, inbound, exchange, world, **kept)
+    job = job_of(call, inbound, exchange, world, **kept)
     if inbound.idempotency_key:
         known = await claimed(job, inbound, world)
         if isinstance(known, Job):
             return known
         job = with_members(job, id=known)
     await world.payloads.put(job, inbound.body)
-    made = await _created(job, world)
+    made = await created(job, job.created_at_s + START_AGAIN_S, world)
     if made.request_id != job.request_id:
         return made  # of another who came with the same key at the same time
     exchange.job_id, exchange.goes_on = job.id, True
@@ -54,14 +54,14 @@ async def accepted(call: Call, inbound: Inbound, exchange: Exchange, world: Worl
     return job
 
 
-async def _created(job: Job, world: World) -> Job:
+async def created(job: Job, due_at_s: int, world: World) -> Job:
     """The job that there is now: where no answer came the record says it.
 
     Raises StorageUnavailable (503) also when nobody can tell: then what is held is given back, without which no worker
     asks a provider.
     """
     try:
-        await world.jobs.create(job, job.created_at_s + START_AGAIN_S)
+        await world.jobs.create(job, due_at_s)
     except StorageUnavailable as unanswered:
         try:
             return await world.jobs.get(job.tenant_id, job.id)
@@ -89,7 +89,7 @@ async def started(job: Job, world: World) -> None:
         world.records.trouble("job.not_started", request_id=job.request_id, job_id=job.id, reason=error.message)
 
 
-def _job(
+def job_of(
     call: Call, inbound: Inbound, exchange: Exchange, world: World, remote: RemoteWork | None = None, facts: Any = None
 ) -> Job:
     principal, now_s = exchange.principal, world.clock.now_s()

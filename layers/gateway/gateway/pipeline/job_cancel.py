@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from gateway.model.errors import JobCancelled
 from gateway.model.job import Job
+from gateway.pipeline.background_look import cancelled_in_the_background
 from gateway.pipeline.callbacks import wake
 from gateway.pipeline.job_end import give_up, settled
+from gateway.pipeline.remote_stop import stop
 from gateway.pipeline.video_check import usage_kept
 from gateway.pipeline.video_end import Ending, end
-from gateway.pipeline.video_stop import stop
 from gateway.ports import World
 
 
@@ -23,8 +24,12 @@ async def cancel(job: Job, world: World) -> Job:
     error = JobCancelled("The job was cancelled before it had a result.")
     if not job.is_begun:
         return await settled(await give_up(job, error, world), world)
-    ended = await end(job, Ending("cancelled", usage_kept(job.facts), error=error), world)
+    if job.operation != "videos":
+        ended = await cancelled_in_the_background(job, error, world)
+    else:
+        ended = await end(job, Ending("cancelled", usage_kept(job.facts), error=error), world)
+        if ended.status == "cancelled":
+            await stop(job, world)
     if ended.status == "cancelled":
-        await stop(job, world)
         await wake(job, world)
     return ended

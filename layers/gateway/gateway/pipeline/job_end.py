@@ -7,7 +7,8 @@ whoever comes next finishes it; what is told twice has the same id, and a hold i
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -23,11 +24,13 @@ from gateway.pipeline.conclude import settle_and_alert, told_of, used_of
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of, take_as_it_stands, ticket_of
 from gateway.pipeline.job_record import BUSY, TRIES, WORK_S, JobRecord
+from gateway.pipeline.remote_stop import stop
 from gateway.pipeline.request_line import line_of
 from gateway.pipeline.upload import delete_uploads
-from gateway.pipeline.video_stop import stop
 from gateway.ports import World
 
+Unforeseen: TypeAlias = Callable[[Exception, Exchange], GatewayError]
+"""What is made of a defect once a provider was asked, by whoever can tell of it."""
 FINISHING_S = 60
 """After which somebody else tells and settles an end."""
 
@@ -133,10 +136,11 @@ async def _discard(result: JobResult, job: Job, world: World) -> None:
             world.records.trouble("job.result_not_deleted", request_id=job.request_id, reason=error.message)
 
 
-async def give_up(job: Job, error: GatewayError, world: World) -> Job:
+async def give_up(job: Job, error: GatewayError, world: World, *, stops: bool = True) -> Job:
     """The end of a job of which nothing more comes. Where a provider was asked it costs what its tenant's policy says;
     one that is cancelled meanwhile is accounted for by the worker that asked, and one of which nothing is held here by
-    the request that asked, or by the sweeper of its hold. A provider that has begun it is told to stop.
+    the request that asked, or by the sweeper of its hold. A provider that has begun it is told to stop, unless whoever
+    gives it up does that himself.
     """
     exchange = await exchange_of(job, world)
     exchange.error, exchange.ended_s = error, world.clock.monotonic_s()
@@ -156,7 +160,8 @@ async def give_up(job: Job, error: GatewayError, world: World) -> Job:
         if await world.jobs.change(ended, due_of(ended, world.clock.now_s())):
             if not is_watched:
                 world.records.write(line_of(exchange, exchange.ended_s))
-            await stop(ended, world)
+            if stops:
+                await stop(ended, world)
             return ended
         job = await world.jobs.get(job.tenant_id, job.id)
     return job
@@ -190,13 +195,15 @@ async def settled(job: Job, world: World) -> Job:
 
 
 async def settle(job: Job, world: World) -> Job:
-    """An end that is recorded, told and settled. Raises StorageUnavailable and AdmissionUnavailable (503): it may be
-    repeated as often as it takes.
+    """An end that is recorded, told and settled. Raises StorageUnavailable and AdmissionUnavailable (503), also while
+    somebody else is finding out what it cost: it may be repeated as often as it takes.
     """
     if not job.has_ended or (job.held is None and job.owed is None):
         return job
     exchange = await exchange_of(job, world)
     owed = job.owed
+    if owed is None and job.is_begun and world.clock.now_s() < (job.finished_at_s or 0) + FINISHING_S:
+        raise StorageUnavailable("Whoever cancelled the job asks its provider what it cost.")
     if owed is None:
         kind = JobCancelled if job.status == "cancelled" else JobInterrupted
         exchange.error, exchange.ended_s = kind(""), world.clock.monotonic_s()

@@ -25,10 +25,10 @@ class Overtaken(Exception):
 
 
 class JobRecord:
-    """`now`: as it was last read or written here."""
+    """`now`: as it was last read or written here. `due_s`: after which somebody should see to a worker that is gone."""
 
-    def __init__(self, job: Job, jobs: Jobs, clock: Clock) -> None:
-        self.now, self._jobs, self._clock = job, jobs, clock
+    def __init__(self, job: Job, jobs: Jobs, clock: Clock, due_s: float = WORK_S) -> None:
+        self.now, self._jobs, self._clock, self._due_s = job, jobs, clock, due_s
         self._lock = asyncio.Lock()
 
     async def change(self, **changes: Any) -> None:
@@ -38,12 +38,17 @@ class JobRecord:
                 if self.now.has_ended:
                     raise JobCancelled("The job was cancelled before it had a result.")
                 now_s = self._clock.now_s()
-                changed = self.now.changed(alive_until_s=now_s + BELIEVED_S, **changes)
-                if await self._jobs.change(changed, int(now_s) + WORK_S):
+                changed = self.now.changed(**{"alive_until_s": now_s + BELIEVED_S, **changes})
+                if await self._jobs.change(changed, int(now_s + self._due_s)):
                     self.now = changed
                     return
                 self._take(await self._jobs.get(self.now.tenant_id, self.now.id))
         raise StorageUnavailable(BUSY)
+
+    def follow(self, written: Job) -> None:
+        """What was written here by another way; a beat may have come after it."""
+        if written.revision > self.now.revision:
+            self.now = written
 
     def _take(self, found: Job) -> None:
         is_anothers = found.alive_until_s > self.now.alive_until_s

@@ -24,9 +24,10 @@ def poll_headers(job: Job) -> dict[str, str]:
     return {} if job.has_ended else {"retry-after": str(FIRST_LOOK_S)}
 
 
-def place_headers(job: Job) -> dict[str, str]:
-    """Of the answer that a request has become a job."""
-    return {"location": f"/v1/jobs/{job.id}", "preference-applied": "respond-async", **poll_headers(job)}
+def place_headers(job: Job, *, is_asked_for: bool) -> dict[str, str]:
+    """Of the answer that a request has become a job. `is_asked_for`: by the request itself."""
+    applied = {"preference-applied": "respond-async"} if is_asked_for else {}
+    return {"location": f"/v1/jobs/{job.id}", **applied, **poll_headers(job)}
 
 
 def job_list(page: JobPage) -> JobList:

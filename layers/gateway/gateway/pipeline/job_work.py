@@ -8,10 +8,10 @@ A worker that died before that is followed by one that begins anew.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 from gateway.model.errors import (
     AdmissionUnavailable,
@@ -23,10 +23,11 @@ from gateway.model.errors import (
 from gateway.model.http import HttpRequest, Sending
 from gateway.model.job import Job
 from gateway.model.tenant import Principal
+from gateway.pipeline.background_look import BackgroundLook
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of, still_held
 from gateway.pipeline.inbound import Inbound
-from gateway.pipeline.job_end import end_by, exchange_of, give_up
+from gateway.pipeline.job_end import Unforeseen, end_by, exchange_of, give_up
 from gateway.pipeline.job_endpoints import ENDPOINTS
 from gateway.pipeline.job_record import WORK_S, JobRecord, Overtaken
 from gateway.pipeline.job_result import kept_result
@@ -45,10 +46,6 @@ class JobPending(Exception):
 
 class JobBusy(Exception):
     """A worker is at it, or was until a moment ago: the state machine tries again. Its name is in `job.asl.json`."""
-
-
-Unforeseen: TypeAlias = Callable[[Exception, Exchange], GatewayError]
-"""What is made of a defect once a provider was asked, by whoever can tell of it."""
 
 
 async def ask(job: Job, world: World, unforeseen: Unforeseen | None = None) -> Job:
@@ -72,15 +69,17 @@ async def ask(job: Job, world: World, unforeseen: Unforeseen | None = None) -> J
         raise JobBusy from None
 
 
-async def look(job: Job, world: World, every_s: float) -> Job:
+async def look(job: Job, world: World, every_s: float, unforeseen: Unforeseen | None = None) -> Job:
     """A job as it is now. Raises JobPending for one that has not ended, also when nobody can see that at the moment:
     what its provider makes goes on meanwhile.
     """
     if job.is_begun:
+        is_video = job.operation == "videos"
+        looker = Look(world, every_s) if is_video else BackgroundLook(world, every_s, unforeseen=unforeseen)
         try:
-            job = await Look(world, every_s).at(job)
+            job = await looker.at(job)
         except _MOMENTARY as error:
-            world.records.trouble("video.not_looked_at", request_id=job.request_id, reason=error.message)
+            world.records.trouble("job.not_looked_at", request_id=job.request_id, reason=error.message)
             raise JobPending from error
     elif not job.has_ended and world.clock.now_s() > (job.started_at_s or job.created_at_s) + WORK_S:
         job = await give_up(job, JobInterrupted(_UNKNOWN), world)

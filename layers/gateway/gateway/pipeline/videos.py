@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from gateway.hooks.videos import VideoPrompt
 from gateway.model.errors import AdmissionUnavailable, GatewayError, JobCancelled, StorageUnavailable
 from gateway.model.job import LONGEST_S, Job, RemoteWork, new_job_id
@@ -29,18 +27,18 @@ from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.handed_over import held_of
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
-from gateway.pipeline.job_accept import START_AGAIN_S, accepted, started
+from gateway.pipeline.job_accept import accepted, started
 from gateway.pipeline.job_sweep import LATER_S
 from gateway.pipeline.job_webhook import webhook_of
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.once import stands_for
+from gateway.pipeline.remote_taken import taken
 from gateway.pipeline.route import VIDEOS, Route, resolve
 from gateway.pipeline.video_check import ordered, usage_kept, usage_of
 from gateway.pipeline.video_look import Look
 from gateway.pipeline.video_picture import picture_of
 from gateway.pipeline.video_read import VideoRequest, read_video_request
-from gateway.pipeline.video_stop import stop
-from gateway.pipeline.watch import Watch, lease_s, total_s
+from gateway.pipeline.watch import Watch, lease_s, patience_s, total_s
 from gateway.ports import World
 from gateway.providers.contract import VideoWire
 
@@ -54,7 +52,6 @@ SENDING_S = 600
 WAIT_MS = 210_000
 """From the arrival of who waits for a video until the last look; what is left of the answer's time is to store it."""
 BACK_OFF, MAX_PAUSE_S = 1.5, 20.0
-TAKE_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +95,19 @@ async def run(inbound: Inbound, exchange: Exchange, world: World, every_s: float
     except GatewayError as error:
         await _given_up(job, error, exchange, world)
         raise
-    job = await _taken(job, remote_id, exchange, world, every_s)
+    try:
+        job = await taken(job, remote_id, exchange, world, every_s)
+    except GatewayError:
+        account(exchange, usage_kept(job.facts))
+        raise
     if exchange.job is None:
         await started(job, world)
     if planned.request.call.async_ is not False:
         return job
     look = Look(world, every_s, until_s)
-    return await _waited(job, look, exchange.started_s + total_s(planned.request.call, WAIT_MS))
+    job = await _waited(job, look, exchange.started_s + patience_s(planned.request.call, WAIT_MS, inbound.wait_s))
+    exchange.is_out_of_time = not job.has_ended
+    return job
 
 
 async def _waited(job: Job, look: Look, until_s: float) -> Job:
@@ -207,29 +210,3 @@ async def _given_up(job: Job, error: GatewayError, exchange: Exchange, world: Wo
         await world.jobs.change(job.ended("failed", world.clock.now_s(), LONGEST_S, **found))
     except StorageUnavailable as unavailable:
         world.records.trouble("video.unrecorded", request_id=exchange.request_id, reason=unavailable.message)
-
-
-async def _taken(job: Job, remote_id: str, exchange: Exchange, world: World, every_s: float) -> Job:
-    """The record with the provider's name for the video, on top of whatever somebody else changed meanwhile.
-
-    Raises StorageUnavailable (503): then the provider is paid for what nobody can find again; JobCancelled (409): it
-    was deleted while it was asked for.
-    """
-    assert job.remote is not None  # noqa: S101 - it was opened with it
-    now_s = world.clock.now_s()
-    remote = msgspec.structs.replace(job.remote, id=remote_id, look_at_s=now_s + every_s)
-    due_at_s = int(now_s) + (START_AGAIN_S if exchange.job is None else LATER_S)
-    try:
-        for _ in range(TAKE_TRIES):
-            taken = job.changed(remote=remote, held=held_of(exchange, world), alive_until_s=0)
-            if await world.jobs.change(taken, due_at_s):
-                exchange.job_id, exchange.goes_on = job.id, True
-                return taken
-            job = await world.jobs.get(job.tenant_id, job.id)
-            if job.has_ended:
-                await stop(msgspec.structs.replace(job, remote=remote), world)
-                raise JobCancelled("The video was deleted before it was begun.")
-        raise StorageUnavailable("The record of the video changes all the time.")
-    except GatewayError:
-        account(exchange, usage_kept(job.facts))
-        raise

@@ -29,6 +29,12 @@ def lease_s(call: Call, longest_ms: int = MAX_BEGIN_MS) -> float:
     return (ANSWER_S if call.async_ else total_s(call, longest_ms)) + BEFORE_AND_AFTER_S
 
 
+def patience_s(call: Call, longest_ms: int, wait_s: int | None, spare_s: float = 0.0) -> float:
+    """How long who waits for work that goes on without him does so. `wait_s`: what he prefers."""
+    longest_s = seconds(call.timeouts.total_ms if call.timeouts else None, longest_ms, spare_s)
+    return longest_s if wait_s is None else min(longest_s, float(wait_s))
+
+
 def seconds(milliseconds: int | None, longest_ms: int, spare_s: float = 0.0) -> float:
     longest_s = longest_ms / 1000 - spare_s
     return longest_s if milliseconds is None else min(milliseconds / 1000, longest_s)

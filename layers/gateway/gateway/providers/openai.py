@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.model.media_type import DOCX, PPTX, XLSX
 from gateway.providers.contract import PDF, TEXT, WEB_IMAGES, InlineLimits, Provider, for_every_model
+from gateway.providers.wire.openai_background import OpenAiBackground
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
 from gateway.providers.wire.openai_images import OpenAiImages
@@ -45,6 +46,7 @@ PROVIDER = Provider(
     name="openai",
     base_url="https://api.openai.com/v1",
     wires={"chat_completions": OpenAiChat(CHAT), "responses": OpenAiResponses()},
+    background={"responses": OpenAiBackground()},
     embeddings={"embeddings": OpenAiEmbeddings(tokens=True, lacks=frozenset({"metadata"}))},
     images={"images": OpenAiImages()},
     transcriptions={"transcriptions": OpenAiTranscriptions()},

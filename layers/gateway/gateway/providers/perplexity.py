@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.providers.contract import Provider
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
+from gateway.providers.wire.perplexity_async import PerplexityAsync
 
 CHAT = Quirks(
     # Missing in https://github.com/perplexityai/perplexity-py/blob/main/src/perplexity/types/chat/completion_create_params.py
@@ -27,5 +28,6 @@ PROVIDER = Provider(
     name="perplexity",
     base_url="https://api.perplexity.ai",
     wires={"chat_completions": OpenAiChat(CHAT)},
+    background={"chat_completions": PerplexityAsync(CHAT)},
     embeddings={"embeddings": EMBEDDINGS},
 )

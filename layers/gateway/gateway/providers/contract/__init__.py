@@ -4,6 +4,7 @@ One file for each capability (`chat`, `embeddings`, ...) with the protocol of it
 `render` a call as a request, `parse` a 2xx answer, `fail` any other. `provider.py` brings them together.
 """
 
+from gateway.providers.contract.background import BackgroundState, BackgroundWire
 from gateway.providers.contract.callback import Callback
 from gateway.providers.contract.chat import ANY_SCHEMA, CONSTRAINED_SCHEMA, ONE_CALL, ChatWire, StreamParser
 from gateway.providers.contract.embeddings import EmbeddingsWire
@@ -23,6 +24,8 @@ __all__ = [
     "PDF",
     "TEXT",
     "WEB_IMAGES",
+    "BackgroundState",
+    "BackgroundWire",
     "Callback",
     "ChatWire",
     "EmbeddingsWire",

@@ -67,7 +67,11 @@ def decoded(data: bytes | msgspec.Raw, target: Target) -> WireResponse:
 
 def reply(response: HttpResponse, target: Target, quirks: Quirks) -> Reply:
     """Raises ProviderFailure for a response that failed or has not finished, and for a body that is none."""
-    whole = decoded(response.body, target)
+    return reply_of(decoded(response.body, target), target, quirks)
+
+
+def reply_of(whole: WireResponse, target: Target, quirks: Quirks) -> Reply:
+    """Raises ProviderFailure for a response that failed or has not finished."""
     check(whole, target, quirks)
     if not isinstance(whole.output, list):
         raise ProviderError(f"{target.provider} answered without output.")

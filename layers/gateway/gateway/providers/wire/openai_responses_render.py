@@ -42,12 +42,14 @@ NO_PARAMETERS = {"type": "object", "properties": {}}
 _encoder = msgspec.json.Encoder()
 
 
-def request_body(call: ChatCall, target: Target, quirks: Quirks) -> bytes:
+def request_body(call: ChatCall, target: Target, quirks: Quirks, *, background: bool = False) -> bytes:
     """Raises CapabilityNotSupported (400) for what this API, provider or model cannot honour."""
     _check(call, target, quirks)
     body: Json = {"model": target.model.id, "input": items(call.messages, target, quirks)}
     body |= _plain(call, quirks)
     body["store"] = bool(call.store)  # the API's own default is to keep everything for 30 days
+    if background:
+        body["background"] = True
     include = _include(call, target)
     if include:
         body["include"] = include
@@ -101,9 +103,12 @@ def _include(call: ChatCall, target: Target) -> list[str]:
 
     Source: https://github.com/pydantic/pydantic-ai/issues/2865 ("Encrypted content is not supported with this model").
     """
-    reasons = target.model.reasoning_by is not None or "reasoning" in target.model.capabilities
-    include = [ENCRYPTED_REASONING] if reasons else []
+    include = [ENCRYPTED_REASONING] if encrypts(target) else []
     return [*include, LOGPROBS] if call.logprobs else include
+
+
+def encrypts(target: Target) -> bool:
+    return target.model.reasoning_by is not None or "reasoning" in target.model.capabilities
 
 
 def _text(call: ChatCall, quirks: Quirks) -> Json:

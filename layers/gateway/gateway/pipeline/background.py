@@ -1,0 +1,227 @@
+"""A chat that its provider answers in the background, in reading order: recorded, begun, waited for or handed over.
+
+The request that waits is the worker of its own job. Nobody is told of that job until the time is up: then it is the
+answer, and its execution goes on from there. Where the request dies before, the record is found by the sweeper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import NoReturn
+
+import msgspec
+from msgspec.structs import replace as with_members
+
+from gateway.hooks.masking import Masking, Remembered
+from gateway.model.call import MAX_BEGIN_MS
+from gateway.model.chat import ChatCall
+from gateway.model.completion import Completion
+from gateway.model.errors import AdmissionUnavailable, GatewayError, StorageUnavailable
+from gateway.model.estimate import estimated_usage
+from gateway.model.hook import HookRun
+from gateway.model.job import Job, RemoteWork
+from gateway.model.provider_errors import ProviderFailure, ProviderGone
+from gateway.model.reply import Reply
+from gateway.model.usage import TokenUsage
+from gateway.pipeline.account import Counted, account_interrupted, account_unseen
+from gateway.pipeline.admit import Ticket
+from gateway.pipeline.ask import ending
+from gateway.pipeline.attempt import begun
+from gateway.pipeline.contact import contact
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.handed_over import held_of, still_held
+from gateway.pipeline.hooks import Chain
+from gateway.pipeline.job_accept import START_AGAIN_S, created, job_of, started
+from gateway.pipeline.job_end import due_of, end_by, settled
+from gateway.pipeline.job_record import BELIEVED_S, BUSY, TRIES, JobRecord, Overtaken
+from gateway.pipeline.remote_look import LOOK_TIMEOUT_S, state_of
+from gateway.pipeline.remote_taken import taken
+from gateway.pipeline.route import ChatRoute, Route
+from gateway.pipeline.watch import patience_s
+from gateway.ports import World
+from gateway.providers.contract import BackgroundState, BackgroundWire
+
+EVERY_S = 5.0
+WAIT_MS = MAX_BEGIN_MS - 30_000
+"""From its arrival until who waits is answered: time for the last look, and to store and settle, is left."""
+FIRST_PAUSE_S, BACK_OFF, MAX_PAUSE_S = 2.0, 1.5, 15.0
+SEEN_TO_S = 60
+"""After which the sweeper sees to a request that died while it waited. What is made is not kept for long."""
+HIDDEN = {"deleted": True}
+"""Of a job that its tenant has not been told of."""
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """What is needed of a request to give its reply later, as secret as the request: it takes the request's place.
+
+    `asked`: the call as its hooks left it. `masked`: what stands for what in it.
+    """
+
+    asked: msgspec.Raw
+    masked: Remembered
+    hooks: list[HookRun]
+    hook_wait_s: float
+
+    @classmethod
+    def of(cls, asked: ChatCall, masking: Masking, exchange: Exchange) -> Begun:
+        call = msgspec.Raw(msgspec.json.encode(asked))
+        return cls(call, masking.remembered(), list(exchange.hooks), exchange.hook_wait_s)
+
+
+def in_the_background(call: ChatCall, route: ChatRoute) -> Route[BackgroundWire] | None:
+    """The route of a call that may take longer than anybody should be connected; None of all others, and of streams."""
+    if call.stream or not route.facts.background:
+        return None
+    wire = route.provider.background.get(route.facts.api)
+    return None if wire is None else Route(route.provider, route.facts, wire)
+
+
+async def asked_in_the_background(
+    call: ChatCall,
+    asked: ChatCall,
+    chain: Chain,
+    given: Callable[[Reply], Awaitable[Completion]],
+    exchange: Exchange,
+    world: World,
+) -> Completion | Job:
+    """What is `given` of the reply when that comes in time, else the job. For the worker of a job: that, as begun.
+
+    Raises GatewayError; then the job ends with the request, or its worker ends it. All else leaves it to go on.
+    """
+    if exchange.job is not None:
+        await exchange.job.change(is_asked=True, remote=_remote(exchange), held=held_of(exchange, world))
+        return await _begun(call, asked, chain, exchange, world)
+    await _opened(call, exchange, world)
+    try:
+        reply = await _awaited(call, asked, chain, exchange, world)
+        completion = None if reply is None else await given(reply)
+    except GatewayError:
+        exchange.closing = partial(_ended, exchange, world)
+        raise
+    if completion is None:
+        return await _handed_over(exchange, world)
+    exchange.closing = partial(_ended, exchange, world)
+    return completion
+
+
+def raise_failure(failure: ProviderFailure, counted: TokenUsage, exchange: Exchange, world: World) -> NoReturn:
+    """What a provider ended with that was at work, and may charge for it."""
+    attempt = exchange.attempts[-1]
+    attempt.sending.has_left = True
+    with account_interrupted(lambda: Counted(counted), exchange), ending(attempt, world.clock):
+        raise failure
+
+
+def _remote(exchange: Exchange) -> RemoteWork:
+    route = exchange.attempts[-1].route
+    return RemoteWork(provider=route.provider.name, model=route.facts.id)
+
+
+async def _opened(call: ChatCall, exchange: Exchange, world: World) -> None:
+    """Recorded before anybody is asked. From then on the end is the job's: whoever comes to it tells and settles."""
+    inbound, now_s = exchange.inbound, world.clock.now_s()
+    assert inbound is not None  # noqa: S101 - it came by a door
+    job = job_of(call, inbound, exchange, world, remote=_remote(exchange), facts=HIDDEN)
+    job = with_members(job.begun(now_s), revision=0, is_asked=True, alive_until_s=now_s + BELIEVED_S)
+    await created(job, int(now_s) + SEEN_TO_S, world)
+    exchange.job = JobRecord(job, world.jobs, world.clock, SEEN_TO_S)
+    exchange.job_id, exchange.goes_on = job.id, True
+
+
+async def _awaited(call: ChatCall, asked: ChatCall, chain: Chain, exchange: Exchange, world: World) -> Reply | None:
+    """None when the caller's time is up, or somebody else has ended the job."""
+    record, ticket = exchange.job, exchange.ticket
+    assert record is not None  # noqa: S101 - it was opened
+    async with record.beating():
+        if ticket is not None and ticket.ledger is world.ledger:
+            await _held_as_long_as_it_takes(ticket, record.now)
+        await _begun(call, asked, chain, exchange, world)
+        wait_s = exchange.inbound.wait_s if exchange.inbound else None
+        until_s = exchange.started_s + patience_s(call, WAIT_MS, wait_s, chain.spare_s)
+        return await _waited(call, until_s, exchange, world)
+
+
+async def _held_as_long_as_it_takes(ticket: Ticket, job: Job) -> None:
+    if not await still_held(ticket, job.expires_at_s):
+        raise AdmissionUnavailable("Nothing is held for the request any more.")
+
+
+async def _begun(call: ChatCall, asked: ChatCall, chain: Chain, exchange: Exchange, world: World) -> Job:
+    """Who dies after this has left all that is needed to give the reply."""
+    record, attempt = exchange.job, exchange.attempts[-1]
+    assert record is not None  # noqa: S101 - it was opened
+    kept = Begun.of(asked, chain.masking, exchange)
+    await world.payloads.put(record.now, msgspec.json.encode(kept))
+    nothing_seen = estimated_usage(call, 0)
+    with account_interrupted(lambda: Counted(nothing_seen), exchange):
+        remote_id = await begun(call, attempt, world, exchange.answer_by_s)
+    try:
+        job = await taken(record.now, remote_id, exchange, world, EVERY_S)
+    except GatewayError:
+        account_unseen(exchange, nothing_seen)
+        raise
+    record.follow(job)
+    return job
+
+
+async def _waited(call: ChatCall, until_s: float, exchange: Exchange, world: World) -> Reply | None:
+    """Looks again and again, more and more seldom."""
+    record, attempt, clock = exchange.job, exchange.attempts[-1], world.clock
+    assert record is not None  # noqa: S101 - it was opened
+    with suppress(StorageUnavailable, Overtaken):  # what it cannot say now it says within seconds
+        await record.change()
+    pause_s = FIRST_PAUSE_S
+    while clock.monotonic_s() + pause_s < until_s and not record.now.has_ended:
+        paused_s = clock.monotonic_s()
+        await clock.sleep(pause_s)
+        state = await _looked(record.now, exchange, world)
+        attempt.provider_wait_s += clock.monotonic_s() - paused_s
+        pause_s = min(pause_s * BACK_OFF, MAX_PAUSE_S)
+        if state.failure is not None:
+            raise_failure(state.failure, estimated_usage(call, 0), exchange, world)
+        if state.reply is not None:
+            attempt.ended_s = clock.monotonic_s()
+            return state.reply
+    return None
+
+
+async def _looked(job: Job, exchange: Exchange, world: World) -> BackgroundState:
+    """What nobody can tell at the moment is told by a later look."""
+    assert job.remote is not None and job.remote.id is not None  # noqa: S101 - it was begun
+    try:
+        reached = await contact(exchange.attempts[-1], world)
+        found: BackgroundState = await state_of(job.remote.id, reached, world, LOOK_TIMEOUT_S)
+    except ProviderGone as gone:
+        return BackgroundState(failure=gone)
+    except ProviderFailure as failure:
+        world.records.trouble("job.not_looked_at", request_id=job.request_id, reason=failure.message)
+        return BackgroundState()
+    return found
+
+
+async def _handed_over(exchange: Exchange, world: World) -> Job:
+    """The job, of which its tenant may know from now on; its execution goes on. Raises StorageUnavailable (503)."""
+    assert exchange.job is not None  # noqa: S101 - it was opened
+    exchange.is_out_of_time = True
+    job, now_s = exchange.job.now, world.clock.now_s()
+    for _ in range(TRIES):
+        facts = {name: value for name, value in job.facts.items() if name not in HIDDEN}
+        shown = job.changed(facts=facts, alive_until_s=0)
+        due_at_s = due_of(shown, now_s) if shown.has_ended else int(now_s) + START_AGAIN_S
+        if await world.jobs.change(shown, due_at_s):
+            if not shown.has_ended:
+                await started(shown, world)
+            return shown
+        job = await world.jobs.get(job.tenant_id, job.id)
+    raise StorageUnavailable(BUSY)
+
+
+async def _ended(exchange: Exchange, world: World) -> None:
+    """The answer was given here, so nothing of it is kept. What cannot be recorded is ended by the job's execution."""
+    try:
+        await settled(await end_by(exchange, None, world), world)
+    except StorageUnavailable as error:
+        world.records.trouble("job.not_ended", request_id=exchange.request_id, reason=error.message)
+    exchange.job_id = None  # of which nobody was told: an Idempotency-Key stands for the request

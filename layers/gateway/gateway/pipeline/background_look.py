@@ -1,0 +1,121 @@
+"""How a chat in the background gets on; who finds it finished gives the reply, as if its caller had waited for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from gateway.model.errors import AdmissionUnavailable, GatewayError, JobCancelled, StorageUnavailable
+from gateway.model.job import Job
+from gateway.model.provider_errors import ProviderError, ProviderGone
+from gateway.model.reply import Reply
+from gateway.model.usage import TokenUsage
+from gateway.pipeline.account import account, account_unseen, charged_by
+from gateway.pipeline.background import Begun, raise_failure
+from gateway.pipeline.chat import given_late
+from gateway.pipeline.contact import Contact
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.job_end import Unforeseen, end_by, exchange_of, give_up, settled
+from gateway.pipeline.job_result import kept_result
+from gateway.pipeline.remote_attempt import attempt_of
+from gateway.pipeline.remote_look import RemoteLook
+from gateway.pipeline.remote_stop import stop
+from gateway.ports import World
+from gateway.providers.contract import BackgroundState
+
+_BEGUN = msgspec.json.Decoder(Begun)
+NOTHING_SEEN = TokenUsage(estimated=True)
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundLook(RemoteLook):
+    """`unforeseen`: what is made of a defect that would come again each time that the reply is given."""
+
+    unforeseen: Unforeseen | None = None
+
+    async def _after(self, job: Job, state: BackgroundState, _reached: Contact, /) -> Job:
+        if not state.is_over:
+            return await self._later(job)
+        try:
+            return await self._over(job, state)
+        except (StorageUnavailable, AdmissionUnavailable):
+            await self._later(job)
+            raise
+
+    async def _lost(self, job: Job, error: GatewayError) -> Job:
+        """A provider that was asked may be paid."""
+        exchange = await late_exchange_of(job, self.world)
+        exchange.error = exchange.attempts[-1].error = error
+        account_unseen(exchange, NOTHING_SEEN)
+        ended = await end_by(exchange, None, self.world)
+        if not isinstance(error, ProviderGone):
+            await stop(ended, self.world)
+        return ended
+
+    async def _over(self, job: Job, state: BackgroundState) -> Job:
+        """What fails for the moment is tried again, and leaves nothing behind."""
+        exchange, result = await late_exchange_of(job, self.world), None
+        try:
+            if state.failure is not None:
+                raise_failure(state.failure, NOTHING_SEEN, exchange, self.world)
+            assert state.reply is not None  # noqa: S101 - it is over, and did not fail
+            completion = await self._given(job, state.reply, exchange)
+            result = await kept_result(completion, exchange, self.world)
+        except (StorageUnavailable, AdmissionUnavailable):
+            raise
+        except GatewayError as error:
+            exchange.error = error
+        except Exception as defect:  # nobody need try again, and what it has cost is known here
+            if self.unforeseen is None or exchange.usage is None:
+                raise
+            exchange.error = self.unforeseen(defect, exchange)
+        return await end_by(exchange, result, self.world)
+
+    async def _given(self, job: Job, reply: Reply, exchange: Exchange) -> Any:
+        kept = _BEGUN.decode(await self.world.payloads.get(job))
+        return await given_late(kept, reply, exchange, self.world)
+
+
+async def late_exchange_of(job: Job, world: World) -> Exchange:
+    """The request as if its one attempt had lasted until now. Raises AdmissionUnavailable (503)."""
+    exchange = await exchange_of(job, world)
+    attempt = attempt_of(job, world)
+    attempt.started_s, attempt.ended_s = exchange.started_s, world.clock.monotonic_s()
+    attempt.provider_wait_s = attempt.ended_s - attempt.started_s
+    exchange.attempts.append(attempt)
+    return exchange
+
+
+async def cancelled_in_the_background(job: Job, error: JobCancelled, world: World) -> Job:
+    """Recorded before its provider is told, so that nothing of a reply is given any more. It costs what the provider
+    says to that, or what its tenant's policy says.
+
+    Raises StorageUnavailable and AdmissionUnavailable (503).
+    """
+    job = await give_up(job, error, world, stops=False)
+    if job.status != "cancelled" or job.owed is not None or job.held is None:
+        return await settled(job, world)
+    charged = await _charged(job, world)
+    exchange = await late_exchange_of(job, world)
+    exchange.error = exchange.attempts[-1].error = error
+    if charged is None:
+        account_unseen(exchange, NOTHING_SEEN)
+    else:
+        account(exchange, charged)
+    return await settled(await end_by(exchange, None, world), world)
+
+
+async def _charged(job: Job, world: World) -> TokenUsage | None:
+    """None when it does not say."""
+    if (said := await stop(job, world)) is None:
+        return None
+    answer, reached = said
+    if not 200 <= answer.status < 300:
+        return None
+    try:
+        state: BackgroundState = reached.route.wire.state(answer, reached.target)
+    except ProviderError:
+        return None
+    return state.reply.usage if state.reply is not None else charged_by(state.failure)
