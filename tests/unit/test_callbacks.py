@@ -103,7 +103,12 @@ async def test_a_video_whose_provider_calls_back_is_looked_at_once(stack: Stack)
     assert (answer.status_code, answer.json(), stack.callbacks.woken) == (200, {"received": True}, [TASK])
     stack.gateway.provider.looks = [FINISHED]
     stack.gateway.clock.unix_s += EVERY_S
-    assert await stack.step("look", video_id) == {"status": "completed", "waiting": False}
+    assert await stack.step("look", video_id) == {
+        "status": "completed",
+        "waiting": False,
+        "to_do": "nothing",
+        "wait_s": 0,
+    }
     assert stack.gateway.provider.looked == 1
     assert (stack.callbacks.tokens, stack.callbacks.told) == ({}, set())
 
