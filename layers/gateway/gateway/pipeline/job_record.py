@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from gateway.job_ports import Jobs
@@ -35,8 +35,7 @@ class JobRecord:
         """Raises JobCancelled (409) when it has ended meanwhile, Overtaken, StorageUnavailable (503)."""
         async with self._lock:
             for _ in range(TRIES):
-                if self.now.has_ended:
-                    raise JobCancelled("The job was cancelled before it had a result.")
+                self._refuse_ended()
                 now_s = self._clock.now_s()
                 changed = self.now.changed(alive_until_s=now_s + BELIEVED_S, **changes)
                 if await self._jobs.change(changed, int(now_s) + WORK_S):
@@ -44,6 +43,21 @@ class JobRecord:
                     return
                 self._take(await self._jobs.get(self.now.tenant_id, self.now.id))
         raise StorageUnavailable(BUSY)
+
+    async def check(self) -> None:
+        """Before each further request of a job, for which it may be too late. What cannot be read is as it was.
+
+        Raises JobCancelled (409), Overtaken.
+        """
+        async with self._lock:
+            if not self.now.has_ended:
+                with suppress(StorageUnavailable):
+                    self._take(await self._jobs.get(self.now.tenant_id, self.now.id))
+            self._refuse_ended()
+
+    def _refuse_ended(self) -> None:
+        if self.now.has_ended:
+            raise JobCancelled("The job was cancelled before it had a result.")
 
     def _take(self, found: Job) -> None:
         is_anothers = found.alive_until_s > self.now.alive_until_s

@@ -7,10 +7,8 @@ A worker that died before that is followed by one that begins anew.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from gateway.model.errors import (
@@ -20,18 +18,18 @@ from gateway.model.errors import (
     StorageUnavailable,
     TenantDisabled,
 )
-from gateway.model.http import HttpRequest, Sending
 from gateway.model.job import Job
 from gateway.model.tenant import Principal
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.handed_over import held_of, still_held
+from gateway.pipeline.handed_over import still_held
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_end import end_by, exchange_of, give_up
 from gateway.pipeline.job_endpoints import ENDPOINTS
 from gateway.pipeline.job_record import WORK_S, JobRecord, Overtaken
 from gateway.pipeline.job_result import kept_result
+from gateway.pipeline.said_before import SaidBefore
 from gateway.pipeline.video_look import Look
-from gateway.ports import Incoming, Outbound, World
+from gateway.ports import World
 
 _UNKNOWN = "The job's worker was interrupted while a provider was asked. It is not asked again, for it may be paid."
 _TOO_LATE = "The job did not come to its turn in time. No provider was asked."
@@ -135,23 +133,3 @@ def _check(principal: Principal | None) -> None:
     assert principal is not None  # noqa: S101 - a job is somebody's
     if principal.tenant.status != "active" or principal.user.status != "active":
         raise TenantDisabled("The tenant or the user was disabled before the job began.")
-
-
-@dataclass(frozen=True, slots=True)
-class SaidBefore:
-    """The outbound world, which is asked for nothing before the job's record says so."""
-
-    outbound: Outbound
-    record: JobRecord
-    exchange: Exchange
-    world: World
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @asynccontextmanager
-    async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[Incoming]:
-        """Raises JobCancelled (409) for a job that was cancelled meanwhile, Overtaken."""
-        async with self._lock:
-            if not self.record.now.is_asked:
-                await self.record.change(is_asked=True, held=held_of(self.exchange, self.world))
-        async with self.outbound.open(request, sending) as incoming:
-            yield incoming

@@ -33,6 +33,7 @@ from gateway.pipeline.job_accept import START_AGAIN_S, accepted, started
 from gateway.pipeline.job_sweep import LATER_S
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.route import VIDEOS, Route, resolve
+from gateway.pipeline.said_before import unguarded
 from gateway.pipeline.video_check import ordered, usage_kept, usage_of
 from gateway.pipeline.video_look import Look
 from gateway.pipeline.video_picture import picture_of
@@ -222,7 +223,7 @@ async def _taken(job: Job, remote_id: str, exchange: Exchange, world: World, eve
                 return taken
             job = await world.jobs.get(job.tenant_id, job.id)
             if job.has_ended:
-                await stop(msgspec.structs.replace(job, remote=remote), world)
+                await stop(msgspec.structs.replace(job, remote=remote), unguarded(world))
                 raise JobCancelled("The video was deleted before it was begun.")
         raise StorageUnavailable("The record of the video changes all the time.")
     except GatewayError:
