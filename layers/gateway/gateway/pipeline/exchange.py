@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from gateway.model.call import MAX_BEGIN_MS, MAX_JOB_MS, Call
@@ -30,6 +31,8 @@ that has had no byte for 300 s: https://docs.aws.amazon.com/apigateway/latest/de
 """
 RESULT_S = MAX_JOB_MS / 1000 + 30
 """From the beginning of a job's worker until its result is stored: time to record that is left to its function."""
+RECORD_S = RESULT_S + 20
+"""From there until the last try to record it."""
 
 
 @dataclass(slots=True)
@@ -162,6 +165,11 @@ class Exchange:
         long before its worker began, has to be stored.
         """
         return self.started_s + ANSWER_S if self.worked_from_s is None else self.worked_from_s + RESULT_S
+
+    @property
+    def record_by_s(self) -> float:
+        """By the monotonic clock: until when a job's worker tries to record its end, which nobody else can tell."""
+        return -inf if self.worked_from_s is None else self.worked_from_s + RECORD_S
 
     def charge(self, error: GatewayError) -> None:
         """With what the request has cost all the same: what was paid would be paid again."""

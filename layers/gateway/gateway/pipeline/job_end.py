@@ -7,6 +7,7 @@ whoever comes next finishes it; what is told twice has the same id, and a hold i
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import Any
 
 import msgspec
@@ -30,6 +31,7 @@ from gateway.ports import World
 
 FINISHING_S = 60
 """After which somebody else tells and settles an end."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
 
 
 async def exchange_of(job: Job, world: World) -> Exchange:
@@ -65,30 +67,45 @@ async def principal_of(job: Job, world: World) -> Principal:
     return principal
 
 
-async def end_by(exchange: Exchange, result: JobResult | None, world: World) -> Job:
-    """The end that the exchange has come to; of a job that was cancelled meanwhile only what it cost is kept.
+async def end_by(exchange: Exchange, result: JobResult | None, world: World, until_s: float = -inf) -> Job:
+    """The end that the exchange has come to; of a job that was cancelled meanwhile only what it cost is kept. What
+    cannot be recorded is tried again until `until_s`, by the monotonic clock.
 
     Raises StorageUnavailable (503): then nobody knows how it ended.
     """
     exchange.ended_s = world.clock.monotonic_s()
     await asyncio.gather(*exchange.observers, return_exceptions=True)
-    assert exchange.job is not None  # noqa: S101 - it runs here
-    job = exchange.job.now
-    for _ in range(TRIES):
-        ended = _ended(job, exchange, result, world)
-        if ended is None:
-            break
-        if await world.jobs.change(ended, int(world.clock.now_s()) + FINISHING_S):
-            job = ended
-            break
-        job = await world.jobs.get(job.tenant_id, job.id)
-    else:
-        raise StorageUnavailable(BUSY)
+    job = await _recorded(exchange, result, world, until_s)
     if result is not None and job.result != result:
         await _discard(result, job, world)
     world.records.write(line_of(exchange, exchange.ended_s))
     await delete_uploads(exchange, world)
     return job
+
+
+async def _recorded(exchange: Exchange, result: JobResult | None, world: World, until_s: float) -> Job:
+    """More and more seldom. Raises StorageUnavailable (503)."""
+    assert exchange.job is not None  # noqa: S101 - it runs here
+    job, clock, pause_s = exchange.job.now, world.clock, FIRST_PAUSE_S
+    while True:
+        try:
+            return await _recorded_now(job, exchange, result, world)
+        except StorageUnavailable:
+            if clock.monotonic_s() + pause_s >= until_s:
+                raise
+        await clock.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+async def _recorded_now(job: Job, exchange: Exchange, result: JobResult | None, world: World) -> Job:
+    for _ in range(TRIES):
+        ended = _ended(job, exchange, result, world)
+        if ended is None:
+            return job
+        if await world.jobs.change(ended, int(world.clock.now_s()) + FINISHING_S):
+            return ended
+        job = await world.jobs.get(job.tenant_id, job.id)
+    raise StorageUnavailable(BUSY)
 
 
 def _ended(job: Job, exchange: Exchange, result: JobResult | None, world: World) -> Job | None:

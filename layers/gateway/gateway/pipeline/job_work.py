@@ -18,7 +18,7 @@ from gateway.model.errors import (
     StorageUnavailable,
     TenantDisabled,
 )
-from gateway.model.job import Job
+from gateway.model.job import Job, JobResult
 from gateway.model.tenant import Principal
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import still_held
@@ -95,16 +95,22 @@ async def close(job: Job, error: GatewayError, world: World) -> Job:
 
 
 async def _carried_out(exchange: Exchange, world: World, unforeseen: Unforeseen | None) -> Job:
-    record, result = exchange.job, None
+    record = exchange.job
     assert record is not None  # noqa: S101 - it was made of one
+    async with record.beating():
+        found = await _found(record, exchange, world, unforeseen)
+        return found if isinstance(found, Job) else await end_by(exchange, found, world, exchange.record_by_s)
+
+
+async def _found(
+    record: JobRecord, exchange: Exchange, world: World, unforeseen: Unforeseen | None
+) -> Job | JobResult | None:
+    """The job as a provider has begun it, or its result; None for none, and then the exchange has the error."""
     try:
         _check(exchange.principal)
         await record.change(status="running", started_at_s=int(world.clock.now_s()))
-        async with record.beating():
-            outcome = await _outcome(record, exchange, world)
-            if isinstance(outcome, Job):
-                return outcome
-            result = await kept_result(outcome, exchange, world)
+        outcome = await _outcome(record, exchange, world)
+        return outcome if isinstance(outcome, Job) else await kept_result(outcome, exchange, world)
     except GatewayError as error:
         if isinstance(error, _MOMENTARY) and not record.now.is_asked:
             raise
@@ -115,7 +121,7 @@ async def _carried_out(exchange: Exchange, world: World, unforeseen: Unforeseen 
         if unforeseen is None or not record.now.is_asked:
             raise
         exchange.error = unforeseen(defect, exchange)
-    return await end_by(exchange, result, world)
+    return None
 
 
 async def _outcome(record: JobRecord, exchange: Exchange, world: World) -> Any:
