@@ -75,3 +75,50 @@ async def test_while_it_tries_to_record_an_end_its_worker_is_believed_to_be_at_i
     with pytest.raises(StorageUnavailable):
         await gateway.step(ask, job_id)
     assert min(left_s) >= BELIEVED_S - BEAT_S
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+async def test_a_worker_that_hears_nothing_of_having_said_whom_it_asks_asks_all_the_same(
+    gateway: Gateway, is_kept: bool
+) -> None:
+    job_id = await gateway.accepted()
+    breaking(gateway, lambda job: job.is_asked, times=1, is_kept=is_kept)
+    shown = await gateway.worked(job_id)
+    assert (shown["status"], gateway.provider.asked) == ("completed", 1)
+    assert list(gateway.costs.values()) == [COST]
+
+
+async def test_a_worker_takes_its_own_word_for_no_other_workers(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its beats come through without an answer."""
+    monkeypatch.setattr("gateway.pipeline.job_record.BEAT_S", 0.0)
+    job_id, find = await gateway.accepted(), gateway.world.credentials.find
+    unanswered = breaking(gateway, lambda job: not job.is_asked, times=2, is_kept=True)
+
+    async def slow(provider: str) -> object:
+        for _ in range(30):
+            gateway.clock.unix_s += 1
+            await asyncio.sleep(0)
+        return await find(provider)
+
+    monkeypatch.setattr(gateway.world.credentials, "find", slow)
+    assert (await gateway.step(ask, job_id)).status == "completed"
+    assert (len(unanswered), gateway.provider.asked) == (2, 1)
+
+
+async def test_a_worker_that_another_has_followed_asks_nobody(gateway: Gateway) -> None:
+    """It was believed no more, for it had slept."""
+    job_id, find, entered = await gateway.accepted(), gateway.world.credentials.find, 0
+
+    async def slept(provider: str) -> object:
+        nonlocal entered
+        entered += 1
+        if entered == 1:
+            gateway.clock.unix_s += BELIEVED_S
+            assert (await gateway.step(ask, job_id)).status == "completed"
+        return await find(provider)
+
+    gateway.world.credentials.find = slept  # type: ignore[method-assign,assignment]
+    assert (await gateway.step(ask, job_id)).status == "completed"
+    assert (entered, gateway.provider.asked) == (2, 1)

@@ -118,7 +118,7 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `progress`: per cent. `held`: what was taken from the ledger for it, until that is settled.
     `request`: None for one whose provider was asked before there was a record. `is_asked`: whether a provider was
     asked, or may have been: then nobody asks again, for it may have been paid. `alive_until_s`: until when its worker
-    is believed to be at it.
+    is believed to be at it. `worker`: which one that is, or was last.
     `error`: the wire object of an error. `owed`: None when nothing is. `webhook`: where its end is yet to be told.
     `facts`: what its record tells besides (`conversation_id`, what was asked for).
     """
@@ -142,6 +142,7 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request: JobRequest | None = None
     is_asked: bool = False
     alive_until_s: float = 0
+    worker: str | None = None
     remote: RemoteWork | None = None
     result: JobResult | None = None
     error: dict[str, Any] | None = None

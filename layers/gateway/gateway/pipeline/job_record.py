@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -13,6 +14,8 @@ from gateway.model.job import Job
 from gateway.ports import Clock
 
 TRIES = 5
+PAUSES_S = (0.5, 1.0, 2.0, 4.0, 0.0)
+"""After each write that is not answered."""
 BEAT_S, BELIEVED_S = 15.0, 45.0
 """How often a worker says that it is at it, and how long it is believed."""
 WORK_S = 1_000
@@ -29,20 +32,36 @@ class JobRecord:
 
     def __init__(self, job: Job, jobs: Jobs, clock: Clock) -> None:
         self.now, self._jobs, self._clock = job, jobs, clock
+        self._worker = secrets.token_hex(8)
         self._lock = asyncio.Lock()
 
     async def change(self, **changes: Any) -> None:
-        """Raises JobCancelled (409) when it has ended meanwhile, Overtaken, StorageUnavailable (503)."""
+        """What was not answered is written again, on top of itself if it came through.
+
+        Raises JobCancelled (409) when it has ended meanwhile, Overtaken, StorageUnavailable (503).
+        """
         async with self._lock:
-            for _ in range(TRIES):
+            unanswered = StorageUnavailable(BUSY)
+            for pause_s in PAUSES_S:
                 self._refuse_ended()
-                now_s = self._clock.now_s()
-                changed = self.now.changed(alive_until_s=now_s + BELIEVED_S, **changes)
-                if await self._jobs.change(changed, int(now_s) + WORK_S):
-                    self.now = changed
-                    return
-                self._take(await self._jobs.get(self.now.tenant_id, self.now.id))
-        raise StorageUnavailable(BUSY)
+                try:
+                    if await self._is_written(changes):
+                        return
+                except StorageUnavailable as error:
+                    unanswered = error
+                    await self._clock.sleep(pause_s)
+        raise unanswered
+
+    async def _is_written(self, changes: dict[str, Any]) -> bool:
+        """If not, it is known by now what somebody else has written."""
+        now_s = self._clock.now_s()
+        said = {"alive_until_s": now_s + BELIEVED_S, "worker": self._worker}
+        changed = self.now.changed(**{**said, **changes})
+        if await self._jobs.change(changed, int(now_s) + WORK_S):
+            self.now = changed
+            return True
+        self._take(await self._jobs.get(self.now.tenant_id, self.now.id))
+        return False
 
     async def check(self) -> None:
         """Before each further request of a job, for which it may be too late. What cannot be read is as it was.
@@ -60,7 +79,9 @@ class JobRecord:
             raise JobCancelled("The job was cancelled before it had a result.")
 
     def _take(self, found: Job) -> None:
-        is_anothers = found.alive_until_s > self.now.alive_until_s
+        """Another has it when it is in the name of neither this worker nor the one before it, as that was left."""
+        known = (self.now.worker, self.now.alive_until_s)
+        is_anothers = found.worker not in (None, self._worker) and (found.worker, found.alive_until_s) != known
         if is_anothers and not found.has_ended:
             raise Overtaken
         self.now = found
