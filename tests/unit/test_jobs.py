@@ -25,9 +25,9 @@ from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.record import TERMINAL, AuditEvent, UsageRecord
 from gateway.pipeline import chat, job_record
 from gateway.pipeline.job_end import give_up, settle
-from gateway.pipeline.job_record import BELIEVED_S, WORK_S
+from gateway.pipeline.job_record import BELIEVED_S, WORK_S, JobBusy
 from gateway.pipeline.job_sweep import sweep_jobs
-from gateway.pipeline.job_work import JobBusy, JobPending, ask, look
+from gateway.pipeline.job_work import JobPending, ask, look
 from gateway.pipeline.top_up import top_up
 from gateway.ports import World
 from tests.asgi import Answer, call
@@ -564,6 +564,7 @@ async def test_a_cancelled_job_whose_worker_died_is_settled_by_policy(gateway: G
     gateway.provider.meanwhile = cancelled_and_killed
     with pytest.raises(Killed):
         await gateway.step(ask, job_id)
+    gateway.clock.unix_s += BELIEVED_S
     shown = await gateway.worked(job_id)
     assert (shown["status"], gateway.holds) == ("cancelled", 0)
     assert [cost and cost > COST for cost in gateway.costs.values()] == [True]

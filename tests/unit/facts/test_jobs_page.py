@@ -7,8 +7,8 @@ import json
 import pytest
 
 from gateway.model.errors import AdmissionUnavailable, StorageUnavailable
-from gateway.pipeline.job_record import WORK_S
-from gateway.pipeline.job_work import JobBusy, JobPending
+from gateway.pipeline.job_record import WORK_S, JobBusy
+from gateway.pipeline.job_work import JobPending
 from scripts.draw_machine import MACHINE, PAGE, page
 
 STEPS = {"ask", "look", "settle", "give_up"}

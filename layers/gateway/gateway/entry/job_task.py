@@ -25,8 +25,9 @@ from gateway.model.errors import JobInterrupted
 from gateway.model.job import Job
 from gateway.model.telemetry import JobLine, JobsSweptLine
 from gateway.pipeline.job_end import settle
+from gateway.pipeline.job_record import JobBusy
 from gateway.pipeline.job_sweep import sweep_jobs
-from gateway.pipeline.job_work import JobBusy, ask, close, look
+from gateway.pipeline.job_work import ask, close, look
 from gateway.ports import World
 
 AT_MOST = 1_000

@@ -161,6 +161,11 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether a provider has an id for it, by which it is asked for."""
         return self.remote is not None and self.remote.id is not None
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether the worker that asked has yet to say what that has cost: the job was cancelled meanwhile."""
+        return self.has_ended and self.is_asked and self.owed is None and self.held is not None
+
     def is_gone(self, now_s: float) -> bool:
         """Whether its result has been kept as long as promised."""
         return self.has_ended and now_s >= self.expires_at_s

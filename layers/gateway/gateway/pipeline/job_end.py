@@ -23,7 +23,7 @@ from gateway.pipeline.admit import Used
 from gateway.pipeline.conclude import settle_and_alert, told_of, used_of
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of, take_as_it_stands, ticket_of
-from gateway.pipeline.job_record import BUSY, TRIES, WORK_S, JobRecord
+from gateway.pipeline.job_record import BUSY, TRIES, WORK_S, JobBusy, JobRecord
 from gateway.pipeline.request_line import line_of
 from gateway.pipeline.upload import delete_uploads
 from gateway.pipeline.video_stop import stop
@@ -206,11 +206,13 @@ async def settled(job: Job, world: World) -> Job:
 
 
 async def settle(job: Job, world: World) -> Job:
-    """An end that is recorded, told and settled. Raises StorageUnavailable and AdmissionUnavailable (503): it may be
-    repeated as often as it takes.
+    """An end that is recorded, told and settled. Raises JobBusy while a worker may yet say what it has cost,
+    StorageUnavailable and AdmissionUnavailable (503): it may be repeated as often as it takes.
     """
     if not job.has_ended or (job.held is None and job.owed is None):
         return job
+    if job.is_watched and job.alive_until_s > world.clock.now_s():
+        raise JobBusy
     exchange = await exchange_of(job, world)
     owed = job.owed
     if owed is None:

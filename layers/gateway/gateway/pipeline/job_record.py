@@ -27,6 +27,10 @@ class Overtaken(Exception):
     """Another worker has the job."""
 
 
+class JobBusy(Exception):
+    """A worker is at it, or was until a moment ago: the state machine tries again. Its name is in `job.asl.json`."""
+
+
 class JobRecord:
     """`now`: as it was last read or written here."""
 
@@ -101,8 +105,19 @@ class JobRecord:
         while True:
             await asyncio.sleep(BEAT_S)
             try:
-                await self.change()
-            except (JobCancelled, Overtaken):
+                if not await self._is_said():
+                    return
+            except Overtaken:
                 return
             except GatewayError:
                 continue
+
+    async def _is_said(self) -> bool:
+        """Also of one that was cancelled, as long as it has to be told what that has cost."""
+        async with self._lock:
+            for _ in range(TRIES):
+                if self.now.has_ended and not self.now.is_watched:
+                    return False
+                if await self._is_written({}):
+                    break
+        return True

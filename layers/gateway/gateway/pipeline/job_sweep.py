@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gateway.model.errors import AdmissionUnavailable, GatewayError, JobInterrupted
 from gateway.model.job import Job
 from gateway.pipeline.job_end import due_of, give_up, settle
+from gateway.pipeline.job_record import JobBusy
 from gateway.ports import World
 
 LATER_S = 300
@@ -61,7 +62,11 @@ async def _seen_to_or_later(found: Job, world: World) -> str:
 async def _seen_to(job: Job, world: World) -> str:
     """Where an execution runs it sees to the job itself."""
     if job.has_ended:
-        settled = await settle(job, world)
+        try:
+            settled = await settle(job, world)
+        except JobBusy:
+            await _later(job, world)
+            return "running"
         if settled.revision == job.revision:
             await _put_away(job, world)
         return "settled"

@@ -25,7 +25,7 @@ from gateway.pipeline.handed_over import still_held
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_end import end_by, exchange_of, give_up
 from gateway.pipeline.job_endpoints import ENDPOINTS
-from gateway.pipeline.job_record import WORK_S, JobRecord, Overtaken
+from gateway.pipeline.job_record import WORK_S, JobBusy, JobRecord, Overtaken
 from gateway.pipeline.job_result import kept_result
 from gateway.pipeline.said_before import SaidBefore
 from gateway.pipeline.video_look import Look
@@ -39,10 +39,6 @@ _MOMENTARY = (StorageUnavailable, AdmissionUnavailable)
 
 class JobPending(Exception):
     """It has not ended yet: the state machine looks again, more and more seldom. Its name is in `job.asl.json`."""
-
-
-class JobBusy(Exception):
-    """A worker is at it, or was until a moment ago: the state machine tries again. Its name is in `job.asl.json`."""
 
 
 Unforeseen: TypeAlias = Callable[[Exception, Exchange], GatewayError]
