@@ -14,9 +14,10 @@ from gateway.entry.runtime.client import Invocation
 from gateway.pipeline.job_end import settle
 from gateway.pipeline.job_record import BELIEVED_S, WORK_S, JobBusy
 from gateway.pipeline.job_sweep import sweep_jobs
+from gateway.pipeline.job_work import ask
 from tests.fakes import key_hash
 from tests.unit.conftest import KEY
-from tests.unit.test_jobs import COST, Gateway, gateway
+from tests.unit.test_jobs import COST, Gateway, Killed, gateway
 
 __all__ = ["gateway"]
 
@@ -86,3 +87,24 @@ async def test_the_sweeper_leaves_it_to_a_worker_that_is_at_it(gateway: Gateway)
 
     gateway.provider.meanwhile = meanwhile
     assert (await gateway.worked(job_id))["cost_estimate"] == COST / 1e9
+
+
+@pytest.mark.parametrize(("policy", "is_charged"), [("charge", True), ("release", False)])
+async def test_it_is_settled_by_policy_when_its_worker_died_and_that_is_shown(
+    gateway: Gateway, policy: Literal["charge", "release"], is_charged: bool
+) -> None:
+    losing(gateway, policy)
+    job_id = await gateway.accepted()
+
+    async def cancelled_and_killed() -> None:
+        await gateway.send("DELETE", f"/v1/jobs/{job_id}")
+        raise Killed
+
+    gateway.provider.meanwhile = cancelled_and_killed
+    with pytest.raises(Killed):
+        await gateway.step(ask, job_id)
+    gateway.clock.unix_s += BELIEVED_S
+    shown = await gateway.worked(job_id)
+    (cost_nano_usd,) = gateway.costs.values()
+    assert cost_nano_usd is not None and (cost_nano_usd > COST) == is_charged
+    assert (shown["status"], shown["cost_estimate"], gateway.holds) == ("cancelled", cost_nano_usd / 1e9, 0)

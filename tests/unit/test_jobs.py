@@ -554,22 +554,6 @@ async def test_a_worker_that_hears_of_a_cancellation_between_two_steps_asks_nobo
     assert list(gateway.costs.values()) == [0]
 
 
-async def test_a_cancelled_job_whose_worker_died_is_settled_by_policy(gateway: Gateway) -> None:
-    job_id = await gateway.accepted()
-
-    async def cancelled_and_killed() -> None:
-        await gateway.send("DELETE", f"/v1/jobs/{job_id}")
-        raise Killed
-
-    gateway.provider.meanwhile = cancelled_and_killed
-    with pytest.raises(Killed):
-        await gateway.step(ask, job_id)
-    gateway.clock.unix_s += BELIEVED_S
-    shown = await gateway.worked(job_id)
-    assert (shown["status"], gateway.holds) == ("cancelled", 0)
-    assert [cost and cost > COST for cost in gateway.costs.values()] == [True]
-
-
 async def test_two_workers_ask_once(gateway: Gateway) -> None:
     job_id = await gateway.accepted()
     working = asyncio.Event()

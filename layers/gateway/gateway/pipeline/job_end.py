@@ -214,17 +214,18 @@ async def settle(job: Job, world: World) -> Job:
     if job.is_watched and job.alive_until_s > world.clock.now_s():
         raise JobBusy
     exchange = await exchange_of(job, world)
-    owed = job.owed
+    owed, cost_nano_usd = job.owed, job.cost_nano_usd
     if owed is None:
         kind = JobCancelled if job.status == "cancelled" else JobInterrupted
         exchange.error, exchange.ended_s = kind(""), world.clock.monotonic_s()
         owed = lost(exchange, world) if job.is_asked else owed_of(exchange, world)
+        cost_nano_usd = owed.cost_nano_usd
     await world.events.send([*owed.records, *owed.events])
     if exchange.ticket is not None:
         await take_as_it_stands(exchange.ticket)
         await settle_and_alert(exchange.ticket, Used(owed.cost_nano_usd, owed.tokens, owed.was_executed), world)
     await world.payloads.drop(job)
-    done = job.changed(held=None, owed=None)
+    done = job.changed(held=None, owed=None, cost_nano_usd=cost_nano_usd)
     if not await world.jobs.change(done, due_of(done, world.clock.now_s())):
         return await world.jobs.get(job.tenant_id, job.id)
     return done
