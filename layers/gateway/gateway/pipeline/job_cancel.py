@@ -21,7 +21,9 @@ async def cancel(job: Job, world: World) -> Job:
         return job
     error = JobCancelled("The job was cancelled before it had a result.")
     if not job.is_begun:
-        return await settled(await give_up(job, error, world), world)
+        job = await settled(await give_up(job, error, world), world)
+        if job.has_ended:
+            return job
     ended = await end(job, Ending("cancelled", usage_kept(job.facts), error=error), world)
     if ended.status == "cancelled":
         await stop(job, world)

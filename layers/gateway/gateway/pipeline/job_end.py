@@ -152,12 +152,13 @@ async def _discard(result: JobResult, job: Job, world: World) -> None:
 async def give_up(job: Job, error: GatewayError, world: World) -> Job:
     """The end of a job of which nothing more comes. Where a provider was asked it costs what its tenant's policy says;
     one that is cancelled meanwhile is accounted for by the worker that asked, and one of which nothing is held here by
-    the request that asked, or by the sweeper of its hold. A provider that has begun it is told to stop.
+    the request that asked, or by the sweeper of its hold. A provider that has begun it is told to stop. What is to be
+    cancelled and was begun meanwhile goes on: nobody is at it any more who would account for it.
     """
     exchange = await exchange_of(job, world)
     exchange.error, exchange.ended_s = error, world.clock.monotonic_s()
-    while not job.has_ended:
-        is_cancelled = isinstance(error, JobCancelled)
+    is_cancelled = isinstance(error, JobCancelled)
+    while not (job.has_ended or (is_cancelled and job.is_begun)):
         is_watched = job.is_asked and (is_cancelled or job.held is None)
         owed = None if is_watched else lost(exchange, world) if job.is_asked else owed_of(exchange, world)
         ended = job.ended(
