@@ -202,6 +202,7 @@ class Exchange:
             "conversation_id": self.conversation_id,
             "trace_id": self.trace.id,
             "stream": self.stream,
+            "async": self.is_async,
         }
 
 

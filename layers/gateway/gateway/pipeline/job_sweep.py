@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.model.errors import AdmissionUnavailable, GatewayError, JobInterrupted
 from gateway.model.job import Job
-from gateway.pipeline.job_end import due_of, give_up, settle
+from gateway.pipeline.handed_over import held_of, is_held_for_long, still_held
+from gateway.pipeline.job_end import due_of, exchange_of, give_up, settle
 from gateway.pipeline.job_record import JobBusy
 from gateway.ports import World
 
@@ -96,4 +98,15 @@ async def _more_seldom(job: Job, world: World) -> None:
 
 async def _later(job: Job, world: World) -> None:
     """Whoever changes the record meanwhile says himself when it is due."""
-    await world.jobs.change(job.changed(), int(world.clock.now_s()) + LATER_S)
+    held = await _held_for_long(job, world) if job.status == "pending" else job.held
+    await world.jobs.change(job.changed(held=held), int(world.clock.now_s()) + LATER_S)
+
+
+async def _held_for_long(job: Job, world: World) -> dict[str, Any] | None:
+    """Of a job that waits for its turn, if whoever accepted it could not see to that. Raises AdmissionUnavailable."""
+    if job.held is None or is_held_for_long(job.held, job.expires_at_s):
+        return job.held
+    exchange = await exchange_of(job, world)
+    if exchange.ticket is None or not await still_held(exchange.ticket, job.expires_at_s):
+        return job.held
+    return held_of(exchange, world)
