@@ -234,11 +234,11 @@ async def settle(job: Job, world: World) -> Job:
 
 def due_of(job: Job, now_s: float) -> int | None:
     """When somebody should see to a job that has ended; None when nothing is left to do. What is held and not owed is
-    accounted for by the worker that asked, as long as there can be one; a reply in the record is dropped in its time.
+    accounted for by the worker that asked, as long as there can be one; a reply is dropped in its time.
     """
     if job.owed is not None or job.webhook is not None:
         return int(now_s) + FINISHING_S
     if job.held is not None:
         return int(now_s) + WORK_S
-    has_reply = job.result is not None and job.result.file_id is None
+    has_reply = job.result is not None and job.operation != "videos"
     return job.expires_at_s if has_reply and not job.is_gone(now_s) else None

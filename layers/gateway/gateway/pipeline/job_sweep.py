@@ -10,6 +10,7 @@ from gateway.model.job import Job
 from gateway.pipeline.handed_over import held_of, is_held_for_long, still_held
 from gateway.pipeline.job_end import due_of, exchange_of, give_up, settle
 from gateway.pipeline.job_record import JobBusy
+from gateway.pipeline.job_reply import without_reply
 from gateway.ports import World
 
 LATER_S = 300
@@ -85,7 +86,8 @@ async def _seen_to(job: Job, world: World) -> str:
 async def _put_away(job: Job, world: World) -> None:
     """Of a settled job its reply, once that has been kept as long as promised; nobody need look again then."""
     now_s = world.clock.now_s()
-    kept = job.changed(result=None) if job.is_gone(now_s) else job.changed()
+    is_kept = job.operation == "videos" or not job.is_gone(now_s)
+    kept = job.changed() if is_kept else await without_reply(job, world)
     await world.jobs.change(kept, due_of(kept, now_s))
 
 
