@@ -16,6 +16,7 @@ from gateway.pipeline.images_parts import PARTS_AT_ONCE
 from gateway.pipeline.job_end import settle
 from gateway.pipeline.job_work import ask
 from tests.asgi import call
+from tests.fakes import MemoryFiles
 from tests.unit.conftest import KEY
 from tests.unit.test_embeddings_function import Whole
 from tests.unit.test_images_function import Gateway, gateway, painted
@@ -56,6 +57,11 @@ async def painting(gateway: Gateway, *, is_cancelled: bool) -> str:
     return job_id
 
 
+def files(gateway: Gateway) -> MemoryFiles:
+    assert isinstance(gateway.world.files, MemoryFiles)
+    return gateway.world.files
+
+
 async def worked(gateway: Gateway, job_id: str) -> Job:
     await ask(await gateway.world.jobs.get("acme", job_id), gateway.world)
     return await settle(await gateway.world.jobs.get("acme", job_id), gateway.world)
@@ -68,6 +74,7 @@ async def test_a_cancelled_job_sends_none_of_its_further_requests(
     """Those that are answered are paid."""
     job = await worked(gateway, await painting(gateway, is_cancelled=is_cancelled))
     assert (job.status, len(gateway.provider.sent)) == ("cancelled" if is_cancelled else "completed", sent)
+    assert len(files(gateway).whole) == (0 if is_cancelled else N)
     (usage,) = gateway.usage
     assert usage.cost_nano_usd == job.cost_nano_usd and usage.cost_nano_usd
 
@@ -85,3 +92,25 @@ async def test_whether_a_job_has_ended_is_not_asked_for_at_the_price_of_what_it_
     monkeypatch.setattr(jobs, "get", silent)
     assert (await ask(job, gateway.world)).status == "completed"
     assert len(gateway.provider.sent) == N
+
+
+@pytest.mark.parametrize("status", ["cancelled", "failed"])
+async def test_what_was_made_for_a_job_that_comes_to_nothing_is_not_kept(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    """It was cancelled while its last image was stored, or that could not be."""
+    job_id, put, stored = await painting(gateway, is_cancelled=False), files(gateway).put, 0
+
+    async def storing(*given: Any) -> None:
+        nonlocal stored
+        stored += 1
+        if stored == N and status == "failed":
+            raise StorageUnavailable("Files cannot be stored at the moment.")
+        await put(*given)
+        if stored == N:
+            await cancel(gateway, job_id)
+
+    monkeypatch.setattr(files(gateway), "put", storing)
+    job = await worked(gateway, job_id)
+    assert (job.status, stored, files(gateway).whole) == (status, N, {})
+    assert job.cost_nano_usd

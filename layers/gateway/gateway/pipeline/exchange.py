@@ -87,6 +87,7 @@ class Exchange:
     `job`: the one that is carried out here. `job_id`: of that, or of the one that this request became.
     `worked_from_s`: since when that job is carried out, of the monotonic clock.
     `goes_on`: whether that job is still to tell of its end, and to settle what is held.
+    `made`: ids of the files that were made of what the provider made.
     `asks_model`: whether it is executed by an attempt. `is_quiet`: leaves no record, unless it is refused.
     `about`, `units`: ids and amounts of what one that asks no model did.
     """
@@ -121,6 +122,7 @@ class Exchange:
     worked_from_s: float | None = None
     job_id: str | None = None
     goes_on: bool = False
+    made: list[str] = field(default_factory=list)
     asks_model: bool = True
     is_quiet: bool = False
     about: dict[str, Any] = field(default_factory=dict)

@@ -7,6 +7,7 @@ whoever comes next finishes it; what is told twice has the same id, and a hold i
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from math import inf
 from typing import Any
 
@@ -76,8 +77,8 @@ async def end_by(exchange: Exchange, result: JobResult | None, world: World, unt
     exchange.ended_s = world.clock.monotonic_s()
     await asyncio.gather(*exchange.observers, return_exceptions=True)
     job = await _recorded(exchange, result, world, until_s)
-    if result is not None and job.result != result:
-        await _discard(result, job, world)
+    if job.status != "completed":
+        await _discard(exchange.made, job, world)
     world.records.write(line_of(exchange, exchange.ended_s))
     await delete_uploads(exchange, world)
     return job
@@ -141,8 +142,9 @@ def owed_of(exchange: Exchange, world: World) -> Owed:
     )
 
 
-async def _discard(result: JobResult, job: Job, world: World) -> None:
-    for file_id in result.files:
+async def _discard(made: Sequence[str], job: Job, world: World) -> None:
+    """What nobody is told of."""
+    for file_id in made:
         try:
             await world.files.delete(job.tenant_id, file_id)
         except StorageUnavailable as error:

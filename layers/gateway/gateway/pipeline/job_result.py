@@ -47,4 +47,5 @@ async def _stored(body: bytes, content_type: str, exchange: Exchange, world: Wor
         origin=Origin(exchange.model_requested or "", exchange.request_id),
     )
     await world.files.put(exchange.principal.tenant.id, file, body)
+    exchange.made.append(file.id)
     return file
