@@ -57,7 +57,7 @@ class Attempt:
 
     `trace_headers`: those that it carries. `usage`, `cost_nano_usd`: None until known, the cost also when the price
     is not. `sending`: how far its request came. `answered`: what the reply says of itself. `uploads`: what the
-    provider was given for this call alone.
+    provider was given for this call alone. `until_s`: when nobody waits for it any more, whatever the call says.
     """
 
     route: AnyRoute
@@ -72,6 +72,7 @@ class Attempt:
     cost_nano_usd: int | None = None
     answered: Answered = field(default_factory=Answered)
     uploads: list[RemoteFile] = field(default_factory=list)
+    until_s: float = inf
 
 
 @dataclass(slots=True)
@@ -167,6 +168,13 @@ class Exchange:
         long before its worker began, has to be stored.
         """
         return self.started_s + ANSWER_S if self.worked_from_s is None else self.worked_from_s + RESULT_S
+
+    @property
+    def ask_until_s(self) -> float:
+        """By the monotonic clock: until when a job's worker waits for a provider, whatever it did before. The time of a
+        request that is waited for is seen to by its call's limits.
+        """
+        return inf if self.worked_from_s is None else self.worked_from_s + MAX_JOB_MS / 1000
 
     @property
     def record_by_s(self) -> float:

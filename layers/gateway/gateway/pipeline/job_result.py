@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import Any
 
 import msgspec
 
+from gateway.model.errors import StorageUnavailable
 from gateway.model.file import File, Origin, created_at_s, new_file_id
 from gateway.model.job import KEPT_S, JobResult
 from gateway.pipeline.exchange import Exchange
@@ -46,6 +48,10 @@ async def _stored(body: bytes, content_type: str, exchange: Exchange, world: Wor
         created_at_s(file_id) + KEPT_S + WORK_S,  # its job may end so much later
         origin=Origin(exchange.model_requested or "", exchange.request_id),
     )
-    await world.files.put(exchange.principal.tenant.id, file, body)
+    try:
+        async with asyncio.timeout(exchange.answer_by_s - world.clock.monotonic_s()):
+            await world.files.put(exchange.principal.tenant.id, file, body)
+    except TimeoutError as error:
+        raise StorageUnavailable("The reply could not be stored in time.") from error
     exchange.made.append(file.id)
     return file

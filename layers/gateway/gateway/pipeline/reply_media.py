@@ -84,7 +84,10 @@ async def _stored(entry: Json, exchange: Exchange, world: World) -> Json:
         body = b64decode(data, validate=True)
     except (NoBase64, ValueError):
         raise ProviderError(f"{route.provider.name} sent media that cannot be read.") from None
-    kept = await keep_made(body, str(entry.get("content_type", "")), exchange, world, STORE_TIMEOUT_S)
+    left_s = STORE_TIMEOUT_S
+    if exchange.worked_from_s is not None:
+        left_s = min(left_s, exchange.answer_by_s - world.clock.monotonic_s())
+    kept = await keep_made(body, str(entry.get("content_type", "")), exchange, world, left_s)
     return {**{name: value for name, value in entry.items() if name != "data"}, **kept.told()}
 
 
