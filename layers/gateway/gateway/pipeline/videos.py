@@ -30,6 +30,7 @@ from gateway.pipeline.handed_over import held_of
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_accept import START_AGAIN_S, accepted, started
+from gateway.pipeline.job_record import PAUSES_S
 from gateway.pipeline.job_sweep import LATER_S
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.route import VIDEOS, Route, resolve
@@ -53,7 +54,6 @@ SENDING_S = 600
 WAIT_MS = 210_000
 """From the arrival of who waits for a video until the last look; what is left of the answer's time is to store it."""
 BACK_OFF, MAX_PAUSE_S = 1.5, 20.0
-TAKE_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,24 +208,37 @@ async def _given_up(job: Job, error: GatewayError, exchange: Exchange, world: Wo
 async def _taken(job: Job, remote_id: str, exchange: Exchange, world: World, every_s: float) -> Job:
     """The record with the provider's name for the video, on top of whatever somebody else changed meanwhile.
 
-    Raises StorageUnavailable (503): then the provider is paid for what nobody can find again; JobCancelled (409): it
-    was deleted while it was asked for.
+    Raises StorageUnavailable (503) and JobCancelled (409): it was deleted while it was asked for. Then the provider is
+    told to stop, and is paid.
     """
     assert job.remote is not None  # noqa: S101 - it was opened with it
-    now_s = world.clock.now_s()
-    remote = msgspec.structs.replace(job.remote, id=remote_id, look_at_s=now_s + every_s)
-    due_at_s = int(now_s) + (START_AGAIN_S if exchange.job is None else LATER_S)
+    remote = msgspec.structs.replace(job.remote, id=remote_id, look_at_s=world.clock.now_s() + every_s)
     try:
-        for _ in range(TAKE_TRIES):
-            taken = job.changed(remote=remote, held=held_of(exchange, world), alive_until_s=0)
-            if await world.jobs.change(taken, due_at_s):
-                exchange.job_id, exchange.goes_on = job.id, True
-                return taken
-            job = await world.jobs.get(job.tenant_id, job.id)
-            if job.has_ended:
-                await stop(msgspec.structs.replace(job, remote=remote), unguarded(world))
-                raise JobCancelled("The video was deleted before it was begun.")
-        raise StorageUnavailable("The record of the video changes all the time.")
+        taken = await _named(job, remote, exchange, world)
     except GatewayError:
         account(exchange, usage_kept(job.facts))
+        await stop(msgspec.structs.replace(job, remote=remote), unguarded(world))
         raise
+    exchange.job_id, exchange.goes_on = job.id, True
+    return taken
+
+
+async def _named(job: Job, remote: RemoteWork, exchange: Exchange, world: World) -> Job:
+    """What is not answered is tried again: nobody else knows that name. Raises as `_taken`."""
+    due_at_s = int(world.clock.now_s()) + (START_AGAIN_S if exchange.job is None else LATER_S)
+    unanswered = StorageUnavailable("The record of the video changes all the time.")
+    for pause_s in PAUSES_S:
+        try:
+            named = job.changed(remote=remote, held=held_of(exchange, world), alive_until_s=0)
+            if await world.jobs.change(named, due_at_s):
+                return named
+            job = await world.jobs.get(job.tenant_id, job.id)
+        except StorageUnavailable as error:
+            unanswered = error
+            await world.clock.sleep(pause_s)
+            continue
+        if job.remote is not None and job.remote.id == remote.id:
+            return job  # by a try that was not answered
+        if job.has_ended:
+            raise JobCancelled("The video was deleted before it was begun.")
+    raise unanswered
