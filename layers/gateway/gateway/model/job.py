@@ -72,10 +72,12 @@ class RemoteWork(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class JobRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How to read the request's body again, which is kept apart from the record and dropped at the job's end.
 
-    `scopes`, `models`: what the key that brought it may be used for; the key itself is nowhere.
+    `scopes`, `models`: what the key that brought it may be used for; the key itself is nowhere. `key_hash`: by which it
+    is found again, None of a token.
     """
 
     content_type: str
+    key_hash: str | None = None
     scopes: tuple[Scope, ...] = ("*",)
     models: tuple[Pattern, ...] = ("*",)
 

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+from gateway.model.caller import Caller
 from gateway.model.errors import (
     AdmissionUnavailable,
     GatewayError,
+    InvalidApiKey,
     JobInterrupted,
     StorageUnavailable,
     TenantDisabled,
@@ -103,7 +105,7 @@ async def _found(
 ) -> Job | JobResult | None:
     """The job as a provider has begun it, or its result; None for none, and then the exchange has the error."""
     try:
-        _check(exchange.principal)
+        await _check(record.now, exchange.principal, world)
         await record.change(status="running", started_at_s=int(world.clock.now_s()))
         outcome = await _outcome(record, exchange, world)
         return outcome if isinstance(outcome, Job) else await kept_result(outcome, exchange, world)
@@ -130,8 +132,16 @@ async def _outcome(record: JobRecord, exchange: Exchange, world: World) -> Any:
     return await ENDPOINTS[job.endpoint].run(inbound, exchange, saying)
 
 
-def _check(principal: Principal | None) -> None:
-    """It was admitted; who was switched off since is asked for nothing more."""
+async def _check(job: Job, principal: Principal | None, world: World) -> None:
+    """It was admitted; who was switched off since is asked for nothing more, nor what a key ordered that was revoked.
+
+    Raises TenantDisabled (403), InvalidApiKey (401), AdmissionUnavailable (503).
+    """
     assert principal is not None  # noqa: S101 - a job is somebody's
     if principal.tenant.status != "active" or principal.user.status != "active":
         raise TenantDisabled("The tenant or the user was disabled before the job began.")
+    if job.request is None or job.request.key_hash is None:
+        return
+    known = await world.access.read(Caller(key_hash=job.request.key_hash))
+    if known is None or known.key.status != "active":
+        raise InvalidApiKey("The key that ordered the job was revoked before it began.")
