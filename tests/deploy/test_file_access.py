@@ -174,7 +174,7 @@ USED: dict[str, tuple[Callable[[WatchedBucket], Awaitable[None]], ...]] = {
     "SpeechRole": (keep_stream, keep_request),
     "TranscriptionsRole": (read, measure, read_fetched, keep_request),
     "VideosRole": (read, read_fetched, keep_stream, find_made, delete_made, keep_request),
-    "JobsRole": (measure, find_made, keep_request, drop_request),
+    "JobsRole": (measure, find_made, delete_made, keep_request, drop_request),
     "JobTaskRole": (
         *(read, measure, read_fetched, keep, keep_stream, find_made, delete_made),
         *(take_request, drop_request),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.model.call import MAX_BEGIN_MS, MAX_JOB_MS
-from gateway.pipeline.exchange import ANSWER_S, RESULT_S
+from gateway.pipeline.exchange import ANSWER_S, RECORD_S, RESULT_S
 from gateway.pipeline.remote_look import LEASE_S, LOOK_TIMEOUT_S
 from gateway.pipeline.videos import WAIT_MS
 from gateway.pipeline.watch import BEFORE_AND_AFTER_S
@@ -185,7 +185,9 @@ def test_embeddings_may_be_larger_than_a_buffered_answer(deployed: Resources) ->
 
 
 def test_a_job_has_its_result_before_lambda_kills_its_worker(deployed: Resources) -> None:
-    assert MAX_JOB_MS / 1000 < RESULT_S <= deployed["JobTaskFunction"]["Properties"]["Timeout"] - 30
+    timeout_s = deployed["JobTaskFunction"]["Properties"]["Timeout"]
+    assert MAX_JOB_MS / 1000 + 30 <= RESULT_S <= timeout_s - 30
+    assert RESULT_S < RECORD_S <= timeout_s - 10
 
 
 def test_a_video_is_answered_before_api_gateway_gives_up_and_lambda_kills(deployed: Resources) -> None:

@@ -24,7 +24,7 @@ from gateway.pipeline import background_look
 from gateway.pipeline.background import EVERY_S, SEEN_TO_S
 from gateway.pipeline.handed_over import GRACE_S
 from gateway.pipeline.job_end import FINISHING_S, settle
-from gateway.pipeline.job_record import BELIEVED_S
+from gateway.pipeline.job_record import BELIEVED_S, JobBusy
 from gateway.pipeline.job_sweep import sweep_jobs
 from gateway.pipeline.job_work import JobPending, ask, look
 from gateway.ports import World
@@ -407,7 +407,7 @@ async def test_what_a_cancelled_one_cost_is_told_by_who_cancels_it_and_by_nobody
     job_id = await gateway.handed_over()
 
     async def settled_too(_: HttpRequest) -> None:
-        with pytest.raises(StorageUnavailable):
+        with pytest.raises(JobBusy):
             await gateway.step(settle, job_id)
 
     gateway.remote.before = settled_too

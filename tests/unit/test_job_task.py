@@ -11,8 +11,7 @@ from gateway.entry.job_task import JobTask
 from gateway.entry.runtime.client import Invocation
 from gateway.model.telemetry import DEFECT
 from gateway.pipeline import job_work
-from gateway.pipeline.job_record import BELIEVED_S
-from gateway.pipeline.job_work import JobBusy
+from gateway.pipeline.job_record import BELIEVED_S, JobBusy
 from tests.unit.test_jobs import COST, Gateway, Killed, gateway
 
 __all__ = ["gateway"]

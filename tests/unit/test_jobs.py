@@ -25,9 +25,9 @@ from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.record import TERMINAL, AuditEvent, UsageRecord
 from gateway.pipeline import chat, job_record
 from gateway.pipeline.job_end import give_up, settle
-from gateway.pipeline.job_record import BELIEVED_S, WORK_S
+from gateway.pipeline.job_record import BELIEVED_S, WORK_S, JobBusy
 from gateway.pipeline.job_sweep import sweep_jobs
-from gateway.pipeline.job_work import JobBusy, JobPending, ask, look
+from gateway.pipeline.job_work import JobPending, ask, look
 from gateway.pipeline.top_up import top_up
 from gateway.ports import World
 from tests.asgi import Answer, call
@@ -560,21 +560,6 @@ async def test_a_worker_that_hears_of_a_cancellation_between_two_steps_asks_nobo
     shown = await gateway.worked(job_id)
     assert (shown["status"], gateway.provider.asked, gateway.holds) == ("cancelled", 0, 0)
     assert list(gateway.costs.values()) == [0]
-
-
-async def test_a_cancelled_job_whose_worker_died_is_settled_by_policy(gateway: Gateway) -> None:
-    job_id = await gateway.accepted()
-
-    async def cancelled_and_killed() -> None:
-        await gateway.send("DELETE", f"/v1/jobs/{job_id}")
-        raise Killed
-
-    gateway.provider.meanwhile = cancelled_and_killed
-    with pytest.raises(Killed):
-        await gateway.step(ask, job_id)
-    shown = await gateway.worked(job_id)
-    assert (shown["status"], gateway.holds) == ("cancelled", 0)
-    assert [cost and cost > COST for cost in gateway.costs.values()] == [True]
 
 
 async def test_two_workers_ask_once(gateway: Gateway) -> None:

@@ -8,9 +8,9 @@ from typing import get_args
 import pytest
 
 from gateway.model.errors import AdmissionUnavailable, StorageUnavailable
-from gateway.pipeline.job_record import WORK_S
+from gateway.pipeline.job_record import WORK_S, JobBusy
 from gateway.pipeline.job_tell import ToDo
-from gateway.pipeline.job_work import JobBusy, JobPending
+from gateway.pipeline.job_work import JobPending
 from scripts.draw_machine import MACHINE, PAGE, page
 
 STEPS = {"ask", "wait", "look", "settle", "tell", "give_up"}

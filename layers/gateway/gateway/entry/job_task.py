@@ -30,9 +30,10 @@ from gateway.model.job import Job
 from gateway.model.telemetry import JobLine, JobsSweptLine
 from gateway.pipeline.callbacks import callback_s, forget, wait_for_call
 from gateway.pipeline.job_end import settle
+from gateway.pipeline.job_record import JobBusy
 from gateway.pipeline.job_sweep import sweep_jobs
 from gateway.pipeline.job_tell import tell, to_do
-from gateway.pipeline.job_work import JobBusy, ask, close, look
+from gateway.pipeline.job_work import ask, close, look
 from gateway.ports import World
 
 AT_MOST = 1_000

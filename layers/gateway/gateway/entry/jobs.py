@@ -73,6 +73,10 @@ def _known_jobs_app(world: World) -> FastAPI:
         return _json(await job_view(job, world.files), poll_headers(job))
 
     @app.delete(f"{ROUTE}/{{job_id}}", name="cancel")
+    async def delete(job_id: str, visit: Visiting) -> Response:
+        visit.exchange.is_quiet = False
+        return _json(await job_view(await one_of(visit, job_id).delete(job_id), world.files))
+
     @app.post(f"{ROUTE}/{{job_id}}/cancel", name="cancel")
     async def cancel(job_id: str, visit: Visiting) -> Response:
         visit.exchange.is_quiet = False

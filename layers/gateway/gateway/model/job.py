@@ -73,10 +73,12 @@ class RemoteWork(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class JobRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How to read the request's body again, which is kept apart from the record and dropped at the job's end.
 
-    `scopes`, `models`: what the key that brought it may be used for; the key itself is nowhere.
+    `scopes`, `models`: what the key that brought it may be used for; the key itself is nowhere. `key_hash`: by which it
+    is found again, None of a token.
     """
 
     content_type: str
+    key_hash: str | None = None
     scopes: tuple[Scope, ...] = ("*",)
     models: tuple[Pattern, ...] = ("*",)
 
@@ -112,7 +114,7 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `progress`: per cent. `held`: what was taken from the ledger for it, until that is settled.
     `request`: None for one whose provider was asked before there was a record. `is_asked`: whether a provider was
     asked, or may have been: then nobody asks again, for it may have been paid. `alive_until_s`: until when its worker
-    is believed to be at it.
+    is believed to be at it. `worker`: which one that is, or was last.
     `error`: the wire object of an error. `owed`: None when nothing is. `webhook`: where its end is told,
     and whether it is.
     `facts`: what its record tells besides (`conversation_id`, what was asked for).
@@ -137,6 +139,7 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request: JobRequest | None = None
     is_asked: bool = False
     alive_until_s: float = 0
+    worker: str | None = None
     remote: RemoteWork | None = None
     result: JobResult | None = None
     error: dict[str, Any] | None = None
@@ -159,6 +162,11 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def is_to_be_told(self) -> bool:
         """Whether somebody waits to be told of its end, or will."""
         return self.webhook is not None and self.webhook.url is not None
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether the worker that asked has yet to say what that has cost: the job was cancelled meanwhile."""
+        return self.has_ended and self.is_asked and self.owed is None and self.held is not None
 
     def is_gone(self, now_s: float) -> bool:
         """Whether its result has been kept as long as promised."""

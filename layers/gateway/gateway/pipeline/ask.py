@@ -16,7 +16,7 @@ from gateway.ports import Clock, Incoming
 
 
 def begin(route: AnyRoute, exchange: Exchange, clock: Clock) -> Attempt:
-    attempt = Attempt(route, clock.monotonic_s(), exchange.trace.headers())
+    attempt = Attempt(route, clock.monotonic_s(), exchange.trace.headers(), until_s=exchange.ask_until_s)
     exchange.attempts.append(attempt)
     return attempt
 

@@ -23,13 +23,28 @@ async def caller_of(authorization: str | None, world: World) -> Caller:
     A key is looked up by its hash, which needs no slow hash because a key has 256 random bits.
     Raises InvalidApiKey (401), AdmissionUnavailable (503).
     """
-    scheme, _, credential = (authorization or "").partition(" ")
-    credential = credential.strip()
-    if scheme.lower() != "bearer" or not credential:
+    credential = _bearer(authorization)
+    if not credential:
         raise InvalidApiKey(_REFUSAL)
     if not credential.startswith(KEY_PREFIX) and (caller := await world.tokens.verify(credential)) is not None:
         return caller
-    return Caller(key_hash=hashlib.sha256(credential.encode()).hexdigest())
+    return Caller(key_hash=_hash_of(credential))
+
+
+def key_hash_of(authorization: str | None) -> str | None:
+    """By which the key in the header is found; None of anything that does not look like one."""
+    credential = _bearer(authorization)
+    return _hash_of(credential) if credential.startswith(KEY_PREFIX) else None
+
+
+def _bearer(authorization: str | None) -> str:
+    """Empty for none."""
+    scheme, _, credential = (authorization or "").partition(" ")
+    return credential.strip() if scheme.lower() == "bearer" else ""
+
+
+def _hash_of(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def usable(principal: Principal | None, caller: Caller, scope: Scope | None, now_s: float) -> Principal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from gateway.model.call import MAX_BEGIN_MS, MAX_JOB_MS, Call
@@ -31,6 +32,8 @@ that has had no byte for 300 s: https://docs.aws.amazon.com/apigateway/latest/de
 """
 RESULT_S = MAX_JOB_MS / 1000 + 30
 """From the beginning of a job's worker until its result is stored: time to record that is left to its function."""
+RECORD_S = RESULT_S + 20
+"""From there until the last try to record it."""
 
 
 @dataclass(slots=True)
@@ -55,7 +58,7 @@ class Attempt:
 
     `trace_headers`: those that it carries. `usage`, `cost_nano_usd`: None until known, the cost also when the price
     is not. `sending`: how far its request came. `answered`: what the reply says of itself. `uploads`: what the
-    provider was given for this call alone.
+    provider was given for this call alone. `until_s`: when nobody waits for it any more, whatever the call says.
     """
 
     route: AnyRoute
@@ -70,6 +73,7 @@ class Attempt:
     cost_nano_usd: int | None = None
     answered: Answered = field(default_factory=Answered)
     uploads: list[RemoteFile] = field(default_factory=list)
+    until_s: float = inf
 
 
 @dataclass(slots=True)
@@ -87,6 +91,7 @@ class Exchange:
     `worked_from_s`: since when that job is carried out, of the monotonic clock.
     `goes_on`: whether that job is still to tell of its end, and to settle what is held. `is_out_of_time`: whether its
     caller waited for the end in vain. `closing`: ends that job, once the client has its answer.
+    `made`: ids of the files that were made of what the provider made.
     `asks_model`: whether it is executed by an attempt. `is_quiet`: leaves no record, unless it is refused.
     `about`, `units`: ids and amounts of what one that asks no model did.
     """
@@ -124,6 +129,7 @@ class Exchange:
     goes_on: bool = False
     is_out_of_time: bool = False
     closing: Callable[[], Awaitable[None]] | None = None
+    made: list[str] = field(default_factory=list)
     asks_model: bool = True
     is_quiet: bool = False
     about: dict[str, Any] = field(default_factory=dict)
@@ -174,6 +180,18 @@ class Exchange:
         """
         return self.started_s + ANSWER_S if self.worked_from_s is None else self.worked_from_s + RESULT_S
 
+    @property
+    def ask_until_s(self) -> float:
+        """By the monotonic clock: until when a job's worker waits for a provider, whatever it did before. The time of a
+        request that is waited for is seen to by its call's limits.
+        """
+        return inf if self.worked_from_s is None else self.worked_from_s + MAX_JOB_MS / 1000
+
+    @property
+    def record_by_s(self) -> float:
+        """By the monotonic clock: until when a job's worker tries to record its end, which nobody else can tell."""
+        return -inf if self.worked_from_s is None else self.worked_from_s + RECORD_S
+
     def charge(self, error: GatewayError) -> None:
         """With what the request has cost all the same: what was paid would be paid again."""
         if self.usage_report is not None:
@@ -205,6 +223,7 @@ class Exchange:
             "conversation_id": self.conversation_id,
             "trace_id": self.trace.id,
             "stream": self.stream,
+            "async": self.is_async,
         }
 
 

@@ -12,6 +12,7 @@ from gateway.model.errors import StorageUnavailable
 from gateway.model.file import GENERATED_KEPT_S, File, Link, Origin, created_at_s, new_file_id
 from gateway.model.media_type import sniff
 from gateway.model.provider_errors import ProviderError
+from gateway.pipeline.exchange import Exchange
 from gateway.ports import World
 
 STORE_TIMEOUT_S = 120.0
@@ -43,6 +44,17 @@ class KeptMedia:
             "size_bytes": self.file.size_bytes,
             "expires_at": self.file.expires_at_s,
         }
+
+
+async def keep_made(
+    media: bytes | AsyncIterable[bytes], declared_type: str, exchange: Exchange, world: World, timeout_s: float
+) -> KeptMedia:
+    """What the last attempt made, noted in the exchange. Raises as `keep_media`."""
+    assert exchange.principal is not None  # noqa: S101 - it was admitted
+    origin = Origin(exchange.attempts[-1].route.model_id, exchange.request_id)
+    kept = await keep_media(exchange.principal.tenant.id, origin, media, declared_type, world, timeout_s)
+    exchange.made.append(kept.file.id)
+    return kept
 
 
 async def keep_media(

@@ -73,6 +73,11 @@ def ticket_of(kept: dict[str, Any], principal: Principal, world: World) -> Ticke
     return Ticket(held.name, demand, principal, world.ledger, held.admitted_s, entries, later=held.later)
 
 
+def is_held_for_long(kept: dict[str, Any], expires_at_s: int) -> bool:
+    """Whether the record says that what is held was prolonged already."""
+    return all(entry.hold.until_s >= expires_at_s for entry in msgspec.convert(kept, Held).entries)
+
+
 async def still_held(ticket: Ticket, expires_at_s: int) -> bool:
     """Whether all that was held for a job still is: then for as long as the job may take. Until there is a job it is
     held as for any request, so that nothing is held for a day for one that never came to be.

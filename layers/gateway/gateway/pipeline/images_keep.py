@@ -7,13 +7,12 @@ from base64 import b64encode
 from collections.abc import Sequence
 
 from gateway.model.errors import InvalidRequest, MediaNotFound
-from gateway.model.file import Origin
 from gateway.model.image_size import shape_of
 from gateway.model.images import Image, ImageList, ImagesCall, ImagesUsage, MadeImage
 from gateway.model.media_type import sniff
 from gateway.model.provider_errors import ProviderError, ProviderRejected
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.generated_media import KeptMedia, keep_media
+from gateway.pipeline.generated_media import KeptMedia, keep_made
 from gateway.pipeline.images_parts import ImagesPart
 from gateway.pipeline.report import report
 from gateway.ports import World
@@ -93,10 +92,11 @@ def _linked(image: MadeImage, kept: KeptMedia) -> Image:
 
 
 async def _stored(images: Sequence[MadeImage], exchange: Exchange, world: World) -> list[KeptMedia]:
-    """Raises StorageUnavailable (503)."""
-    assert exchange.principal is not None  # noqa: S101 - it was admitted
-    tenant_id = exchange.principal.tenant.id
-    origin = Origin(exchange.attempts[-1].route.model_id, exchange.request_id)
+    """Raises StorageUnavailable (503) when all were tried, so that it is known what there is."""
     left_s = exchange.answer_by_s - world.clock.monotonic_s()
-    keeping = (keep_media(tenant_id, origin, image.data, image.content_type, world, left_s) for image in images)
-    return [*await asyncio.gather(*keeping)]
+    keeping = (keep_made(image.data, image.content_type, exchange, world, left_s) for image in images)
+    outcomes = await asyncio.gather(*keeping, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return [outcome for outcome in outcomes if isinstance(outcome, KeptMedia)]

@@ -14,6 +14,7 @@ from gateway.model.errors import (
     StorageUnavailable,
 )
 from gateway.model.job import LONGEST_S, Job, JobRequest, RemoteWork, new_job_id
+from gateway.pipeline.authenticate import key_hash_of
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of, still_held
 from gateway.pipeline.inbound import Inbound
@@ -109,7 +110,12 @@ def job_of(
         expires_at_s=int(now_s) + LONGEST_S,
         held=held_of(exchange, world),
         remote=remote,
-        request=JobRequest(content_type=inbound.content_type, scopes=principal.key.scopes, models=principal.key.models),
+        request=JobRequest(
+            content_type=inbound.content_type,
+            key_hash=key_hash_of(inbound.authorization),
+            scopes=principal.key.scopes,
+            models=principal.key.models,
+        ),
         webhook=webhook_of(call, principal.tenant),
         facts={"conversation_id": exchange.conversation_id, "trace_id": exchange.trace.id, **(facts or {})},
     )

@@ -23,7 +23,9 @@ async def cancel(job: Job, world: World) -> Job:
         return job
     error = JobCancelled("The job was cancelled before it had a result.")
     if not job.is_begun:
-        return await settled(await give_up(job, error, world), world)
+        job = await settled(await give_up(job, error, world), world)
+        if job.has_ended:
+            return job
     if job.operation != "videos":
         ended = await cancelled_in_the_background(job, error, world)
     else:

@@ -7,7 +7,8 @@ whoever comes next finishes it; what is told twice has the same id, and a hold i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any, TypeAlias
 
 import msgspec
@@ -23,7 +24,7 @@ from gateway.pipeline.admit import Used
 from gateway.pipeline.conclude import settle_and_alert, told_of, used_of
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of, take_as_it_stands, ticket_of
-from gateway.pipeline.job_record import BUSY, TRIES, WORK_S, JobRecord
+from gateway.pipeline.job_record import BUSY, TRIES, WORK_S, JobBusy, JobRecord
 from gateway.pipeline.remote_stop import stop
 from gateway.pipeline.request_line import line_of
 from gateway.pipeline.upload import delete_uploads
@@ -33,6 +34,7 @@ Unforeseen: TypeAlias = Callable[[Exception, Exchange], GatewayError]
 """What is made of a defect once a provider was asked, by whoever can tell of it."""
 FINISHING_S = 60
 """After which somebody else tells and settles an end."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
 
 
 async def exchange_of(job: Job, world: World) -> Exchange:
@@ -68,30 +70,45 @@ async def principal_of(job: Job, world: World) -> Principal:
     return principal
 
 
-async def end_by(exchange: Exchange, result: JobResult | None, world: World) -> Job:
-    """The end that the exchange has come to; of a job that was cancelled meanwhile only what it cost is kept.
+async def end_by(exchange: Exchange, result: JobResult | None, world: World, until_s: float = -inf) -> Job:
+    """The end that the exchange has come to; of a job that was cancelled meanwhile only what it cost is kept. What
+    cannot be recorded is tried again until `until_s`, by the monotonic clock.
 
     Raises StorageUnavailable (503): then nobody knows how it ended.
     """
     exchange.ended_s = world.clock.monotonic_s()
     await asyncio.gather(*exchange.observers, return_exceptions=True)
-    assert exchange.job is not None  # noqa: S101 - it runs here
-    job = exchange.job.now
-    for _ in range(TRIES):
-        ended = _ended(job, exchange, result, world)
-        if ended is None:
-            break
-        if await world.jobs.change(ended, int(world.clock.now_s()) + FINISHING_S):
-            job = ended
-            break
-        job = await world.jobs.get(job.tenant_id, job.id)
-    else:
-        raise StorageUnavailable(BUSY)
-    if result is not None and job.result != result:
-        await _discard(result, job, world)
+    job = await _recorded(exchange, result, world, until_s)
+    if job.status != "completed":
+        await _discard(exchange.made, job, world)
     world.records.write(line_of(exchange, exchange.ended_s))
     await delete_uploads(exchange, world)
     return job
+
+
+async def _recorded(exchange: Exchange, result: JobResult | None, world: World, until_s: float) -> Job:
+    """More and more seldom. Raises StorageUnavailable (503)."""
+    assert exchange.job is not None  # noqa: S101 - it runs here
+    job, clock, pause_s = exchange.job.now, world.clock, FIRST_PAUSE_S
+    while True:
+        try:
+            return await _recorded_now(job, exchange, result, world)
+        except StorageUnavailable:
+            if clock.monotonic_s() + pause_s >= until_s:
+                raise
+        await clock.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+async def _recorded_now(job: Job, exchange: Exchange, result: JobResult | None, world: World) -> Job:
+    for _ in range(TRIES):
+        ended = _ended(job, exchange, result, world)
+        if ended is None:
+            return job
+        if await world.jobs.change(ended, int(world.clock.now_s()) + FINISHING_S):
+            return ended
+        job = await world.jobs.get(job.tenant_id, job.id)
+    raise StorageUnavailable(BUSY)
 
 
 def _ended(job: Job, exchange: Exchange, result: JobResult | None, world: World) -> Job | None:
@@ -128,8 +145,9 @@ def owed_of(exchange: Exchange, world: World) -> Owed:
     )
 
 
-async def _discard(result: JobResult, job: Job, world: World) -> None:
-    for file_id in result.files:
+async def _discard(made: Sequence[str], job: Job, world: World) -> None:
+    """What nobody is told of."""
+    for file_id in made:
         try:
             await world.files.delete(job.tenant_id, file_id)
         except StorageUnavailable as error:
@@ -139,13 +157,14 @@ async def _discard(result: JobResult, job: Job, world: World) -> None:
 async def give_up(job: Job, error: GatewayError, world: World, *, stops: bool = True) -> Job:
     """The end of a job of which nothing more comes. Where a provider was asked it costs what its tenant's policy says;
     one that is cancelled meanwhile is accounted for by the worker that asked, and one of which nothing is held here by
-    the request that asked, or by the sweeper of its hold. A provider that has begun it is told to stop, unless whoever
-    gives it up does that himself.
+    the request that asked, or by the sweeper of its hold. A provider that has begun it is told to stop. What is to be
+    cancelled and was begun meanwhile goes on, for nobody is at it any more who would account for it; unless whoever
+    gives it up does both himself, and it `stops` nothing.
     """
     exchange = await exchange_of(job, world)
     exchange.error, exchange.ended_s = error, world.clock.monotonic_s()
-    while not job.has_ended:
-        is_cancelled = isinstance(error, JobCancelled)
+    is_cancelled = isinstance(error, JobCancelled)
+    while not (job.has_ended or (is_cancelled and job.is_begun and stops)):
         is_watched = job.is_asked and (is_cancelled or job.held is None)
         owed = None if is_watched else lost(exchange, world) if job.is_asked else owed_of(exchange, world)
         ended = job.ended(
@@ -195,33 +214,39 @@ async def settled(job: Job, world: World) -> Job:
 
 
 async def settle(job: Job, world: World) -> Job:
-    """An end that is recorded, told and settled. Raises StorageUnavailable and AdmissionUnavailable (503), also while
-    somebody else is finding out what it cost: it may be repeated as often as it takes.
+    """An end that is recorded, told and settled. Raises JobBusy while somebody may yet say what it has cost,
+    StorageUnavailable and AdmissionUnavailable (503): it may be repeated as often as it takes.
     """
     if not job.has_ended or (job.held is None and job.owed is None):
         return job
+    if job.is_watched and world.clock.now_s() < _known_by_s(job):
+        raise JobBusy
     exchange = await exchange_of(job, world)
-    owed = job.owed
-    if owed is None and job.is_begun and world.clock.now_s() < (job.finished_at_s or 0) + FINISHING_S:
-        raise StorageUnavailable("Whoever cancelled the job asks its provider what it cost.")
+    owed, cost_nano_usd = job.owed, job.cost_nano_usd
     if owed is None:
         kind = JobCancelled if job.status == "cancelled" else JobInterrupted
         exchange.error, exchange.ended_s = kind(""), world.clock.monotonic_s()
         owed = lost(exchange, world) if job.is_asked else owed_of(exchange, world)
+        cost_nano_usd = owed.cost_nano_usd
     await world.events.send([*owed.records, *owed.events])
     if exchange.ticket is not None:
         await take_as_it_stands(exchange.ticket)
         await settle_and_alert(exchange.ticket, Used(owed.cost_nano_usd, owed.tokens, owed.was_executed), world)
     await world.payloads.drop(job)
-    done = job.changed(held=None, owed=None)
+    done = job.changed(held=None, owed=None, cost_nano_usd=cost_nano_usd)
     if not await world.jobs.change(done, due_of(done, world.clock.now_s())):
         return await world.jobs.get(job.tenant_id, job.id)
     return done
 
 
+def _known_by_s(job: Job) -> float:
+    """Until when a worker is believed, or whoever has cancelled it and asks its provider what it has cost."""
+    return max(job.alive_until_s, (job.finished_at_s or 0) + FINISHING_S if job.is_begun else 0)
+
+
 def due_of(job: Job, now_s: float) -> int | None:
     """When somebody should see to a job that has ended; None when nothing is left to do. What is held and not owed is
-    accounted for by the worker that asked, as long as there can be one; a reply in the record is dropped in its time.
+    accounted for by the worker that asked, as long as there can be one; a reply is dropped in its time.
     """
     if job.owed is not None:
         return int(now_s) + FINISHING_S
@@ -229,5 +254,5 @@ def due_of(job: Job, now_s: float) -> int | None:
         return int(max(now_s, job.webhook.again_at_s)) + FINISHING_S
     if job.held is not None:
         return int(now_s) + WORK_S
-    has_reply = job.result is not None and job.result.file_id is None
+    has_reply = job.result is not None and job.operation != "videos"
     return job.expires_at_s if has_reply and not job.is_gone(now_s) else None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from gateway.job_ports import Jobs
@@ -13,6 +14,8 @@ from gateway.model.job import Job
 from gateway.ports import Clock
 
 TRIES = 5
+PAUSES_S = (0.5, 1.0, 2.0, 4.0, 0.0)
+"""After each write that is not answered."""
 BEAT_S, BELIEVED_S = 15.0, 45.0
 """How often a worker says that it is at it, and how long it is believed."""
 WORK_S = 1_000
@@ -24,26 +27,60 @@ class Overtaken(Exception):
     """Another worker has the job."""
 
 
+class JobBusy(Exception):
+    """A worker is at it, or was until a moment ago: the state machine tries again. Its name is in `job.asl.json`."""
+
+
 class JobRecord:
     """`now`: as it was last read or written here. `due_s`: after which somebody should see to a worker that is gone."""
 
     def __init__(self, job: Job, jobs: Jobs, clock: Clock, due_s: float = WORK_S) -> None:
         self.now, self._jobs, self._clock, self._due_s = job, jobs, clock, due_s
+        self._worker = secrets.token_hex(8)
         self._lock = asyncio.Lock()
 
     async def change(self, **changes: Any) -> None:
-        """Raises JobCancelled (409) when it has ended meanwhile, Overtaken, StorageUnavailable (503)."""
+        """What was not answered is written again, on top of itself if it came through.
+
+        Raises JobCancelled (409) when it has ended meanwhile, Overtaken, StorageUnavailable (503).
+        """
         async with self._lock:
-            for _ in range(TRIES):
-                if self.now.has_ended:
-                    raise JobCancelled("The job was cancelled before it had a result.")
-                now_s = self._clock.now_s()
-                changed = self.now.changed(**{"alive_until_s": now_s + BELIEVED_S, **changes})
-                if await self._jobs.change(changed, int(now_s + self._due_s)):
-                    self.now = changed
-                    return
-                self._take(await self._jobs.get(self.now.tenant_id, self.now.id))
-        raise StorageUnavailable(BUSY)
+            unanswered = StorageUnavailable(BUSY)
+            for pause_s in PAUSES_S:
+                self._refuse_ended()
+                try:
+                    if await self._is_written(changes):
+                        return
+                except StorageUnavailable as error:
+                    unanswered = error
+                    await self._clock.sleep(pause_s)
+        raise unanswered
+
+    async def _is_written(self, changes: dict[str, Any]) -> bool:
+        """If not, it is known by now what somebody else has written."""
+        now_s = self._clock.now_s()
+        said = {"alive_until_s": now_s + BELIEVED_S, "worker": self._worker}
+        changed = self.now.changed(**{**said, **changes})
+        if await self._jobs.change(changed, int(now_s + self._due_s)):
+            self.now = changed
+            return True
+        self._take(await self._jobs.get(self.now.tenant_id, self.now.id))
+        return False
+
+    async def check(self) -> None:
+        """Before each further request of a job, for which it may be too late. What cannot be read is as it was.
+
+        Raises JobCancelled (409), Overtaken.
+        """
+        async with self._lock:
+            if not self.now.has_ended:
+                with suppress(StorageUnavailable):
+                    self._take(await self._jobs.get(self.now.tenant_id, self.now.id))
+            self._refuse_ended()
+
+    def _refuse_ended(self) -> None:
+        if self.now.has_ended:
+            raise JobCancelled("The job was cancelled before it had a result.")
 
     def follow(self, written: Job) -> None:
         """What was written here by another way; a beat may have come after it."""
@@ -51,7 +88,9 @@ class JobRecord:
             self.now = written
 
     def _take(self, found: Job) -> None:
-        is_anothers = found.alive_until_s > self.now.alive_until_s
+        """Another has it when it is in the name of neither this worker nor the one before it, as that was left."""
+        known = (self.now.worker, self.now.alive_until_s)
+        is_anothers = found.worker not in (None, self._worker) and (found.worker, found.alive_until_s) != known
         if is_anothers and not found.has_ended:
             raise Overtaken
         self.now = found
@@ -71,8 +110,19 @@ class JobRecord:
         while True:
             await asyncio.sleep(BEAT_S)
             try:
-                await self.change()
-            except (JobCancelled, Overtaken):
+                if not await self._is_said():
+                    return
+            except Overtaken:
                 return
             except GatewayError:
                 continue
+
+    async def _is_said(self) -> bool:
+        """Also of one that was cancelled, as long as it has to be told what that has cost."""
+        async with self._lock:
+            for _ in range(TRIES):
+                if self.now.has_ended and not self.now.is_watched:
+                    return False
+                if await self._is_written({}):
+                    break
+        return True

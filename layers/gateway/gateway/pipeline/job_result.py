@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import Any
 
 import msgspec
 
-from gateway.model.file import GENERATED_KEPT_S, File, Origin, created_at_s, new_file_id
-from gateway.model.job import JobResult
+from gateway.model.errors import StorageUnavailable
+from gateway.model.file import File, Origin, created_at_s, new_file_id
+from gateway.model.job import KEPT_S, JobResult
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.job_record import WORK_S
 from gateway.pipeline.transcription import WrittenText
 from gateway.ports import World
 
@@ -19,7 +22,10 @@ _JSON = "application/json"
 
 
 async def kept_result(outcome: Any, exchange: Exchange, world: World) -> JobResult:
-    """A large one goes into the tenant's files. Raises StorageUnavailable (503): then the reply is lost, and paid."""
+    """A large one goes into the tenant's files, for as long as a small one is kept.
+
+    Raises StorageUnavailable (503): then the reply is lost, and paid.
+    """
     content_type = outcome.content_type if isinstance(outcome, WrittenText) else _JSON
     body = outcome.text.encode() if isinstance(outcome, WrittenText) else msgspec.json.encode(outcome)
     if len(body) > MAX_INLINE_BYTES:
@@ -39,8 +45,13 @@ async def _stored(body: bytes, content_type: str, exchange: Exchange, world: Wor
         f"result_{file_id[-8:]}.{ending}",
         content_type,
         len(body),
-        created_at_s(file_id) + GENERATED_KEPT_S,
+        created_at_s(file_id) + KEPT_S + WORK_S,  # its job may end so much later
         origin=Origin(exchange.model_requested or "", exchange.request_id),
     )
-    await world.files.put(exchange.principal.tenant.id, file, body)
+    try:
+        async with asyncio.timeout(exchange.answer_by_s - world.clock.monotonic_s()):
+            await world.files.put(exchange.principal.tenant.id, file, body)
+    except TimeoutError as error:
+        raise StorageUnavailable("The reply could not be stored in time.") from error
+    exchange.made.append(file.id)
     return file

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.model.errors import AdmissionUnavailable, GatewayError, JobInterrupted
 from gateway.model.job import Job
-from gateway.pipeline.job_end import due_of, give_up, settle
+from gateway.pipeline.handed_over import held_of, is_held_for_long, still_held
+from gateway.pipeline.job_end import due_of, exchange_of, give_up, settle
+from gateway.pipeline.job_record import JobBusy
+from gateway.pipeline.job_reply import without_reply
 from gateway.pipeline.job_tell import tell
 from gateway.ports import World
 
@@ -74,7 +78,11 @@ async def _seen_to_or_later(found: Job, world: World) -> str:
 async def _seen_to(job: Job, world: World) -> str:
     """Where an execution runs it sees to the job itself."""
     if job.has_ended:
-        settled = await settle(job, world)
+        try:
+            settled = await settle(job, world)
+        except JobBusy:
+            await _later(job, world)
+            return "running"
         if settled.is_to_be_told:
             return await _told(settled, world)
         if settled.revision == job.revision:
@@ -101,7 +109,8 @@ async def _told(job: Job, world: World) -> str:
 async def _put_away(job: Job, world: World) -> None:
     """Of a settled job its reply, once that has been kept as long as promised; nobody need look again then."""
     now_s = world.clock.now_s()
-    kept = job.changed(result=None) if job.is_gone(now_s) else job.changed()
+    is_kept = job.operation == "videos" or not job.is_gone(now_s)
+    kept = job.changed() if is_kept else await without_reply(job, world)
     await world.jobs.change(kept, due_of(kept, now_s))
 
 
@@ -114,4 +123,15 @@ async def _more_seldom(job: Job, world: World) -> None:
 
 async def _later(job: Job, world: World) -> None:
     """Whoever changes the record meanwhile says himself when it is due."""
-    await world.jobs.change(job.changed(), int(world.clock.now_s()) + LATER_S)
+    held = await _held_for_long(job, world) if job.status == "pending" else job.held
+    await world.jobs.change(job.changed(held=held), int(world.clock.now_s()) + LATER_S)
+
+
+async def _held_for_long(job: Job, world: World) -> dict[str, Any] | None:
+    """Of a job that waits for its turn, if whoever accepted it could not see to that. Raises AdmissionUnavailable."""
+    if job.held is None or is_held_for_long(job.held, job.expires_at_s):
+        return job.held
+    exchange = await exchange_of(job, world)
+    if exchange.ticket is None or not await still_held(exchange.ticket, job.expires_at_s):
+        return job.held
+    return held_of(exchange, world)

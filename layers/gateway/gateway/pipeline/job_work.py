@@ -7,32 +7,31 @@ A worker that died before that is followed by one that begins anew.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
+from gateway.model.caller import Caller
 from gateway.model.errors import (
     AdmissionUnavailable,
     GatewayError,
+    InvalidApiKey,
     JobInterrupted,
     StorageUnavailable,
     TenantDisabled,
 )
-from gateway.model.http import HttpRequest, Sending
-from gateway.model.job import Job
+from gateway.model.job import Job, JobResult
 from gateway.model.tenant import Principal
 from gateway.pipeline.background_look import BackgroundLook
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.handed_over import held_of, still_held
+from gateway.pipeline.handed_over import still_held
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_end import Unforeseen, end_by, exchange_of, give_up
 from gateway.pipeline.job_endpoints import ENDPOINTS
-from gateway.pipeline.job_record import WORK_S, JobRecord, Overtaken
+from gateway.pipeline.job_record import WORK_S, JobBusy, JobRecord, Overtaken
 from gateway.pipeline.job_result import kept_result
+from gateway.pipeline.said_before import SaidBefore
 from gateway.pipeline.video_look import Look
-from gateway.ports import Incoming, Outbound, World
+from gateway.ports import World
 
 _UNKNOWN = "The job's worker was interrupted while a provider was asked. It is not asked again, for it may be paid."
 _TOO_LATE = "The job did not come to its turn in time. No provider was asked."
@@ -42,10 +41,6 @@ _MOMENTARY = (StorageUnavailable, AdmissionUnavailable)
 
 class JobPending(Exception):
     """It has not ended yet: the state machine looks again, more and more seldom. Its name is in `job.asl.json`."""
-
-
-class JobBusy(Exception):
-    """A worker is at it, or was until a moment ago: the state machine tries again. Its name is in `job.asl.json`."""
 
 
 async def ask(job: Job, world: World, unforeseen: Unforeseen | None = None) -> Job:
@@ -96,16 +91,22 @@ async def close(job: Job, error: GatewayError, world: World) -> Job:
 
 
 async def _carried_out(exchange: Exchange, world: World, unforeseen: Unforeseen | None) -> Job:
-    record, result = exchange.job, None
+    record = exchange.job
     assert record is not None  # noqa: S101 - it was made of one
+    async with record.beating():
+        found = await _found(record, exchange, world, unforeseen)
+        return found if isinstance(found, Job) else await end_by(exchange, found, world, exchange.record_by_s)
+
+
+async def _found(
+    record: JobRecord, exchange: Exchange, world: World, unforeseen: Unforeseen | None
+) -> Job | JobResult | None:
+    """The job as a provider has begun it, or its result; None for none, and then the exchange has the error."""
     try:
-        _check(exchange.principal)
+        await _check(record.now, exchange.principal, world)
         await record.change(status="running", started_at_s=int(world.clock.now_s()))
-        async with record.beating():
-            outcome = await _outcome(record, exchange, world)
-            if isinstance(outcome, Job):
-                return outcome
-            result = await kept_result(outcome, exchange, world)
+        outcome = await _outcome(record, exchange, world)
+        return outcome if isinstance(outcome, Job) else await kept_result(outcome, exchange, world)
     except GatewayError as error:
         if isinstance(error, _MOMENTARY) and not record.now.is_asked:
             raise
@@ -116,7 +117,7 @@ async def _carried_out(exchange: Exchange, world: World, unforeseen: Unforeseen 
         if unforeseen is None or not record.now.is_asked:
             raise
         exchange.error = unforeseen(defect, exchange)
-    return await end_by(exchange, result, world)
+    return None
 
 
 async def _outcome(record: JobRecord, exchange: Exchange, world: World) -> Any:
@@ -129,28 +130,16 @@ async def _outcome(record: JobRecord, exchange: Exchange, world: World) -> Any:
     return await ENDPOINTS[job.endpoint].run(inbound, exchange, saying)
 
 
-def _check(principal: Principal | None) -> None:
-    """It was admitted; who was switched off since is asked for nothing more."""
+async def _check(job: Job, principal: Principal | None, world: World) -> None:
+    """It was admitted; who was switched off since is asked for nothing more, nor what a key ordered that was revoked.
+
+    Raises TenantDisabled (403), InvalidApiKey (401), AdmissionUnavailable (503).
+    """
     assert principal is not None  # noqa: S101 - a job is somebody's
     if principal.tenant.status != "active" or principal.user.status != "active":
         raise TenantDisabled("The tenant or the user was disabled before the job began.")
-
-
-@dataclass(frozen=True, slots=True)
-class SaidBefore:
-    """The outbound world, which is asked for nothing before the job's record says so."""
-
-    outbound: Outbound
-    record: JobRecord
-    exchange: Exchange
-    world: World
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @asynccontextmanager
-    async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[Incoming]:
-        """Raises JobCancelled (409) for a job that was cancelled meanwhile, Overtaken."""
-        async with self._lock:
-            if not self.record.now.is_asked:
-                await self.record.change(is_asked=True, held=held_of(self.exchange, self.world))
-        async with self.outbound.open(request, sending) as incoming:
-            yield incoming
+    if job.request is None or job.request.key_hash is None:
+        return
+    known = await world.access.read(Caller(key_hash=job.request.key_hash))
+    if known is None or known.key.status != "active":
+        raise InvalidApiKey("The key that ordered the job was revoked before it began.")

@@ -13,11 +13,10 @@ from msgspec.structs import replace
 
 from gateway.model.chat import AssistantMessage, ChatCall, Json
 from gateway.model.errors import FileNotFound, InvalidRequest, MediaNotFound
-from gateway.model.file import Origin
 from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Chunk, Reply
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.generated_media import keep_media
+from gateway.pipeline.generated_media import STORE_TIMEOUT_S, keep_made
 from gateway.pipeline.media import MAX_BYTES
 from gateway.ports import World
 
@@ -85,8 +84,10 @@ async def _stored(entry: Json, exchange: Exchange, world: World) -> Json:
         body = b64decode(data, validate=True)
     except (NoBase64, ValueError):
         raise ProviderError(f"{route.provider.name} sent media that cannot be read.") from None
-    origin = Origin(route.model_id, exchange.request_id)
-    kept = await keep_media(exchange.principal.tenant.id, origin, body, str(entry.get("content_type", "")), world)
+    left_s = STORE_TIMEOUT_S
+    if exchange.worked_from_s is not None:
+        left_s = min(left_s, exchange.answer_by_s - world.clock.monotonic_s())
+    kept = await keep_made(body, str(entry.get("content_type", "")), exchange, world, left_s)
     return {**{name: value for name, value in entry.items() if name != "data"}, **kept.told()}
 
 

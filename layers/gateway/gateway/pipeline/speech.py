@@ -13,7 +13,6 @@ import msgspec
 
 from gateway.hooks.speech import SpeechRequest
 from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS
-from gateway.model.file import Origin
 from gateway.model.job import Job
 from gateway.model.money import cost_nano_usd
 from gateway.model.speech import CONTENT_TYPES, Speech, SpeechCall, SpeechDelta, SpeechDone, SpeechUsage
@@ -24,7 +23,7 @@ from gateway.pipeline.ask import begin
 from gateway.pipeline.demand import demand_at_most
 from gateway.pipeline.enter import enter
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.generated_media import KeptMedia, keep_media
+from gateway.pipeline.generated_media import KeptMedia, keep_made
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_accept import accepted
@@ -129,14 +128,11 @@ def plan_speech(asked: SpeechCall, principal: Principal, world: World, longest_m
 async def kept_recording(planned: SpeechPlan, chain: Chain, exchange: Exchange, world: World) -> KeptMedia:
     """Stores it as it comes; a WAV file when it is whole, for its header says how long it is."""
     begin(planned.route, exchange, world.clock)
-    assert exchange.principal is not None  # noqa: S101 - it was admitted
-    origin = Origin(planned.route.model_id, exchange.request_id)
-    tenant_id = exchange.principal.tenant.id
     async with aclosing(Recording(planned.call, MAX_BEGIN_MS, chain, exchange, world).agreed()) as pieces:
         is_wav = planned.call.response_format == "wav"
         media: bytes | AsyncIterator[bytes] = with_sizes(await whole(pieces)) if is_wav else pieces
         left_s = exchange.answer_by_s - world.clock.monotonic_s()
-        return await keep_media(tenant_id, origin, media, planned.content_type, world, left_s)
+        return await keep_made(media, planned.content_type, exchange, world, left_s)
 
 
 async def whole(pieces: AsyncIterator[bytes]) -> bytes:

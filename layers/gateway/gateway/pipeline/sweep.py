@@ -5,6 +5,7 @@ Events are sent before anything is settled, so what is recorded of a request say
     there are usage records              it was executed; what still stands is settled at what they cost, but for what
                                          they have booked themselves, since the ledger could not be asked
     none, and one account has a hold     it died while it was admitted, nobody was asked; the hold is released
+    none, of a request for a job         its worker makes the lease longer before it asks anybody; it is released
     none, and both accounts have one     nobody knows what it did: it is lost, and costs what its tenant's policy says
 
 From the end of its lease on a hold no longer counts among what runs at once, for that is over whatever it has cost.
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.model.errors import GatewayError
+from gateway.model.job import LONGEST_S
 from gateway.model.ledger import Account, Hold, Level, Reading, leaving, settling
 from gateway.model.record import Attribution, AuditEvent, Told, UsageRecord, Watermark
 from gateway.model.tenant import Tenant, User
@@ -72,6 +74,12 @@ class Overdue:
     def facts(self) -> dict[str, Any]:
         """Of the request, as its user's hold has them; empty when that one is gone."""
         return next((hold.request for _, hold in self.holds if hold.request is not None), {})
+
+    @property
+    def is_of_waiting_job(self) -> bool:
+        """Whether it was to run as a job, and no worker has begun with it."""
+        lasted_s = [hold.until_s - hold.admitted_s for _, hold in self.holds]
+        return bool(self.facts.get("async")) and max(lasted_s) < LONGEST_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +171,7 @@ async def _end(overdue: Overdue, world: SweepWorld) -> str:
         request_id = overdue.facts.get("request_id")
         known_id = request_id if request_id in recorded else recorded[0]
         return await _settle(overdue, await world.usage.close(overdue.tenant_id, known_id), world)
-    if not (overdue.is_in_both and overdue.facts):
+    if not (overdue.is_in_both and overdue.facts) or overdue.is_of_waiting_job:
         await _settle_holds(overdue, 0, None, world)
         world.records.trouble("sweep.released", tenant_id=overdue.tenant_id, hold=overdue.name)
         return "released"

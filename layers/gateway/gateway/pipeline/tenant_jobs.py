@@ -11,6 +11,7 @@ from gateway.model.file import GENERATED_KEPT_S
 from gateway.model.job import LONGEST_S, Job, Status, age_of, is_job_id, oldest_id
 from gateway.pipeline.job_cancel import cancel
 from gateway.pipeline.job_found import found, not_found
+from gateway.pipeline.job_reply import forgotten
 from gateway.ports import World
 
 LATE_S = 3_600
@@ -62,6 +63,11 @@ class TenantJobs:
     async def cancel(self, job_id: str) -> Job:
         """Cancelled, or as it had ended before."""
         return await cancel(await self.find(job_id), self.world)
+
+    async def delete(self, job_id: str) -> Job:
+        """Cancelled; of one that had ended nothing is kept but that it was."""
+        job = await self.find(job_id)
+        return await forgotten(job, self.world) if job.has_ended else await cancel(job, self.world)
 
     def _is_listed(self, job: Job) -> bool:
         return not job.facts.get("deleted") and not job.is_gone(self.world.clock.now_s())

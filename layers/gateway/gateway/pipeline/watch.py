@@ -66,7 +66,8 @@ class Watch:
     async def within(self, awaitable: Awaitable[T]) -> T:
         """As `wait`, for what is the gateway's own work. Raises ProviderTimeout (504)."""
         try:
-            async with asyncio.timeout(self.deadline_s - self.world.clock.monotonic_s()):
+            until_s = min(self.deadline_s, self.attempt.until_s)
+            async with asyncio.timeout(until_s - self.world.clock.monotonic_s()):
                 return await awaitable
         except TimeoutError:
             provider = self.attempt.route.provider.name
