@@ -15,6 +15,7 @@ REQUESTS = "gateway.requests"
 ERRORS = "gateway.errors"
 LATENCY = "gateway.latency_ms"
 OVERHEAD = "gateway.overhead_ms"
+QUEUE = "gateway.queue_ms"
 COST = "gateway.cost_nano_usd"
 DURATION = "gen_ai.client.inference.duration"
 TIME_TO_FIRST_CHUNK = "gen_ai.client.inference.time_to_first_chunk"
@@ -46,6 +47,7 @@ RECORDS_LAG = "gateway.records.lag_s"
 UNITS = {
     LATENCY: "Milliseconds",
     OVERHEAD: "Milliseconds",
+    QUEUE: "Milliseconds",
     REST_LATENCY: "Milliseconds",
     DURATION: "Seconds",
     TIME_TO_FIRST_CHUNK: "Seconds",
@@ -64,7 +66,7 @@ _BY_ERROR: Dimensions = (SERVICE, ERROR)
 
 REQUEST_METRICS: dict[tuple[Dimensions, ...], tuple[str, ...]] = {
     (_ALL, _BY_OPERATION, _BY_OUTCOME, _BY_PROVIDER_AND_OUTCOME): (REQUESTS,),
-    (_ALL, _BY_OPERATION): (LATENCY, OVERHEAD),
+    (_ALL, _BY_OPERATION): (LATENCY, OVERHEAD, QUEUE),
     (_ALL, _BY_PROVIDER): (
         *(DURATION, TIME_TO_FIRST_CHUNK, COST, INPUT_TOKENS, OUTPUT_TOKENS),
         *(CACHE_READ_TOKENS, CACHE_WRITE_TOKENS, REASONING_TOKENS),
@@ -99,6 +101,7 @@ def figures_of(line: RequestLine, *, is_cold: bool) -> dict[str, float]:
         REQUESTS: 1,
         LATENCY: line.latency_ms,
         OVERHEAD: line.overhead_ms,
+        QUEUE: line.queue_ms,
         DURATION: line.duration_s,
         TIME_TO_FIRST_CHUNK: line.time_to_first_chunk_s,
         COST: line.cost_nano_usd,

@@ -133,6 +133,7 @@ class RequestLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     fallbacks: int = field(name="gateway.fallbacks", default=0)
     latency_ms: float = field(name="gateway.latency_ms")
     overhead_ms: float = field(name="gateway.overhead_ms")
+    queue_ms: float | None = field(name="gateway.queue_ms", default=None)
     duration_s: float | None = field(name="gen_ai.client.inference.duration", default=None)
     time_to_first_chunk_s: float | None = field(name="gen_ai.client.inference.time_to_first_chunk", default=None)
 

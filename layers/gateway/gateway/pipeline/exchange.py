@@ -83,6 +83,7 @@ class Exchange:
     `inbound`: the request itself, `is_async`: whether it orders a job, `ordered`: the one that it had ordered before.
     `job`: the one that is carried out here. `job_id`: of that, or of the one that this request became.
     `worked_from_s`: since when that job is carried out, of the monotonic clock.
+    `queued_s`: how long it waited for that.
     `goes_on`: whether that job is still to tell of its end, and to settle what is held.
     `asks_model`: whether it is executed by an attempt. `is_quiet`: leaves no record, unless it is refused.
     `about`, `units`: ids and amounts of what one that asks no model did.
@@ -116,6 +117,7 @@ class Exchange:
     ordered: Job | None = None
     job: JobRecord | None = None
     worked_from_s: float | None = None
+    queued_s: float | None = None
     job_id: str | None = None
     goes_on: bool = False
     asks_model: bool = True
@@ -170,11 +172,20 @@ class Exchange:
             error.retryable &= self.cost_nano_usd == 0
 
     def latency_ms(self, now_s: float) -> float:
-        """Since arrival. `now_s`: of the monotonic clock."""
-        return milliseconds(now_s - self.started_s)
+        """Since arrival, or since the job's worker began. `now_s`: of the monotonic clock."""
+        return milliseconds(now_s - self._begun_s)
 
     def overhead_ms(self, now_s: float) -> float:
-        return milliseconds(now_s - self.started_s - self.waited_s)
+        return milliseconds(now_s - self._begun_s - self.waited_s)
+
+    @property
+    def queue_ms(self) -> float | None:
+        """What a job waited for before its worker began; None for what is none."""
+        return None if self.queued_s is None else milliseconds(self.queued_s)
+
+    @property
+    def _begun_s(self) -> float:
+        return self.started_s if self.worked_from_s is None else self.worked_from_s
 
     def note(self, call: Call, *, stream: bool = False) -> None:
         """What was asked for."""

@@ -65,12 +65,16 @@ def _kept(usage: TokenUsage) -> dict[str, Any]:
 
 
 async def _exchange_of(job: Job, ending: Ending, world: World) -> Exchange:
-    """The request as if its one attempt had lasted until now. Raises AdmissionUnavailable (503)."""
+    """The request as if its one attempt had lasted from its queue's end until now.
+
+    Raises AdmissionUnavailable (503).
+    """
     exchange = await exchange_of(job, world)
     exchange.error, exchange.ended_s = ending.error, world.clock.monotonic_s()
     attempt = attempt_of(job, world)
-    attempt.started_s, attempt.ended_s = exchange.started_s, exchange.ended_s
-    attempt.provider_wait_s, attempt.error = exchange.ended_s - exchange.started_s, ending.error
+    attempt.started_s = exchange.worked_from_s = exchange.started_s + (exchange.queued_s or 0)
+    attempt.ended_s, attempt.error = exchange.ended_s, ending.error
+    attempt.provider_wait_s = exchange.ended_s - attempt.started_s
     exchange.attempts.append(attempt)
     if ending.usage is not None:
         account(exchange, ending.usage)
