@@ -1,4 +1,4 @@
-"""A job with its result, or a fresh link to that."""
+"""A job with its result, whose links are fresh."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from gateway.model.errors import FileNotFound
 from gateway.model.job import Job
 from gateway.model.job_view import JobView, ResultView
+from gateway.pipeline.fresh_links import with_fresh_links
 from gateway.pipeline.job_respond import without_result
 from gateway.pipeline.video_respond import video
 from gateway.ports import Files
@@ -25,7 +26,7 @@ async def _result(job: Job, files: Files) -> ResultView | None:
         return ResultView(status_code=200, content_type="application/json", body=await video(job, files))
     found = ResultView(status_code=result.status, content_type=result.content_type)
     if result.file_id is None:
-        return replace(found, body=result.body)
+        return replace(found, body=await with_fresh_links(result.body, job.tenant_id, files))
     try:
         link = await files.link(job.tenant_id, await files.head(job.tenant_id, result.file_id))
     except FileNotFound:  # its owner has deleted it
