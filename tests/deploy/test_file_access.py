@@ -178,7 +178,8 @@ USED: dict[str, tuple[Callable[[WatchedBucket], Awaitable[None]], ...]] = {
     "TranscriptionsRole": (read, measure, read_fetched, keep_request),
     "VideosRole": (read, read_fetched, keep_stream, find_made, delete_made, keep_request, drop_request),
     "JobsRole": (measure, find_made, keep_request, drop_request),
-    "JobTaskRole": (
+    "JobTaskRole": (keep_stream, find_made, delete_made, take_request, drop_request),
+    "JobAskRole": (
         *(read, measure, read_fetched, keep, keep_stream, find_made, delete_made),
         *(take_request, drop_request),
     ),

@@ -79,6 +79,18 @@ ALLOWED = {
     | TENANTS
     | {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
     | {"states:StartExecution", "states:DescribeExecution"}  # the sweep
+    | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey"}
+    | {
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:PutObject",
+        "s3:PutObjectTagging",
+        "s3:AbortMultipartUpload",
+        "s3:DeleteObject",
+    },  # a video that is found finished is stored
+    "JobAskRole": LOGS
+    | TENANTS
+    | {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "lambda:InvokeFunction"}
     | {
         "s3:GetObject",
@@ -171,7 +183,7 @@ def test_embeddings_may_be_larger_than_a_buffered_answer(deployed: Resources) ->
 
 
 def test_a_job_has_its_result_before_lambda_kills_its_worker(deployed: Resources) -> None:
-    assert MAX_JOB_MS / 1000 < RESULT_S <= deployed["JobTaskFunction"]["Properties"]["Timeout"] - 30
+    assert MAX_JOB_MS / 1000 < RESULT_S <= deployed["JobAskFunction"]["Properties"]["Timeout"] - 30
 
 
 def test_a_video_is_answered_before_api_gateway_gives_up_and_lambda_kills(deployed: Resources) -> None:

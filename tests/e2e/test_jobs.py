@@ -138,7 +138,7 @@ def test_a_job_that_is_cancelled_while_its_provider_works(customer: Customer, ga
 
 def test_a_worker_that_is_killed_while_its_provider_works(customer: Customer, gate: str) -> None:
     job_id = held(customer, gate)
-    for pid in processes_of(customer.local, "job-task"):
+    for pid in processes_of(customer.local, "job-ask"):
         os.kill(pid, signal.SIGKILL)
     job = ended(customer, job_id, 180)
     assert (job["status"], job["error"]["code"]) == ("failed", "job_interrupted")

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.adapters.telemetry import name_the_lines
+from gateway.adapters.telemetry import log_defect, name_the_lines
 from gateway.entry.door import unforeseen
 from gateway.entry.powertools import report
 from gateway.entry.runtime.client import Invocation
@@ -24,15 +24,15 @@ from gateway.entry.wiring import aws_world
 from gateway.model.errors import JobInterrupted
 from gateway.model.job import Job
 from gateway.model.telemetry import JobLine, JobsSweptLine
+from gateway.pipeline.job_causes import EXECUTION_ENDED
 from gateway.pipeline.job_end import settle
 from gateway.pipeline.job_sweep import sweep_jobs
 from gateway.pipeline.job_work import JobBusy, ask, close, look
 from gateway.ports import World
 
 AT_MOST = 1_000
-TO_END_S = 30.0
-"""What the last job that a sweep begins with may take."""
-_ENDED = "The job's execution ended before the job did."
+SWEEP_S = 50.0
+"""Since one begins every minute, and two would see to the same jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,12 @@ class JobTask:
             case "settle":
                 return await settle(job, self.world)
             case "give_up":
-                return await settle(await close(job, JobInterrupted(_ENDED), self.world), self.world)
+                return await settle(await close(job, JobInterrupted(EXECUTION_ENDED), self.world), self.world)
         raise ValueError(f"there is no step {step!r}")
 
     async def _sweep(self, invocation: Invocation) -> dict[str, Any]:
-        until_s = invocation.deadline_s - TO_END_S
-        told = asdict(await sweep_jobs(self.world, at_most=AT_MOST, until_s=until_s))
+        until_s = self.world.clock.now_s() + SWEEP_S
+        told = asdict(await sweep_jobs(self.world, at_most=AT_MOST, until_s=until_s, told=log_defect))
         report(JobsSweptLine(lambda_request_id=invocation.request_id, **told))
         return told
 

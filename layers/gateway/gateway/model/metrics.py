@@ -43,6 +43,7 @@ RECORDS_COUNTED = "gateway.records.counted"
 RECORDS_AGAIN = "gateway.records.again"
 RECORDS_AGE = "gateway.records.age_s"
 RECORDS_LAG = "gateway.records.lag_s"
+JOBS_OLDEST_PENDING = "gateway.jobs.oldest_pending_s"
 
 UNITS = {
     LATENCY: "Milliseconds",
@@ -53,6 +54,7 @@ UNITS = {
     TIME_TO_FIRST_CHUNK: "Seconds",
     RECORDS_AGE: "Seconds",
     RECORDS_LAG: "Seconds",
+    JOBS_OLDEST_PENDING: "Seconds",
     COST: "None",
 }
 """Of what is not a count."""
@@ -82,8 +84,8 @@ REQUEST_METRICS: dict[tuple[Dimensions, ...], tuple[str, ...]] = {
 REST_METRICS = (REST_REQUESTS, REST_FAULTS, REST_LATENCY, REST_COLD_START)
 """Of a RestLine, by service and function."""
 
-JOB_METRICS = (RECORDS_COUNTED, RECORDS_AGAIN, RECORDS_AGE, RECORDS_LAG)
-"""Of a KeptLine or SweptLine, by service and function. How holds ended the troubles count."""
+JOB_METRICS = (RECORDS_COUNTED, RECORDS_AGAIN, RECORDS_AGE, RECORDS_LAG, JOBS_OLDEST_PENDING)
+"""Of a KeptLine, SweptLine or JobsSweptLine, by service and function. How holds ended the troubles count."""
 
 
 def trouble_metric(trouble: Trouble) -> str:

@@ -199,7 +199,10 @@ class JobLine(Struct, frozen=True, kw_only=True, tag_field="event", tag="job.ste
 
 
 class JobsSweptLine(Struct, frozen=True, kw_only=True, tag_field="event", tag="jobs.swept"):
-    """The log's line of one sweep over jobs that were due: what it did with each."""
+    """The log's line of one sweep over jobs that were due: what it did with each.
+
+    `oldest_pending_s`: how long that one has waited for its worker that has waited longest.
+    """
 
     lambda_request_id: str
     started: int = field(name="gateway.jobs.started")
@@ -207,6 +210,7 @@ class JobsSweptLine(Struct, frozen=True, kw_only=True, tag_field="event", tag="j
     ended: int = field(name="gateway.jobs.ended")
     settled: int = field(name="gateway.jobs.settled")
     failed: int = field(name="gateway.jobs.failed")
+    oldest_pending_s: float = field(name="gateway.jobs.oldest_pending_s")
 
 
 def fields_of(line: type[Struct]) -> frozenset[str]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from gateway.model.errors import AdmissionUnavailable, GatewayError, JobInterrupted
 from gateway.model.job import Job
+from gateway.pipeline.job_causes import EXECUTION_ENDED, TOO_LATE
 from gateway.pipeline.job_end import due_of, give_up, settle
 from gateway.ports import World
 
@@ -14,23 +18,32 @@ SELDOM_S = 3_600
 STARTS = 300
 """In one sweep. Step Functions' bucket for them holds 800 in a small region, which ordinary requests use as well:
 https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
-_ENDED = "The job's execution ended before the job did."
+Told: TypeAlias = Callable[[Exception, str], None]
+"""What becomes of a defect, with the id of the job that has it."""
 
 
 @dataclass(slots=True)
 class SweptJobs:
-    """How many were started, found running, ended, settled; `failed`: those that the next sweep has to see to."""
+    """How many were started, found running, ended, settled; `failed`: those that the next sweep has to see to.
+
+    `oldest_pending_s`: how long that one of them has waited that has waited longest for its worker.
+    """
 
     started: int = 0
     running: int = 0
     ended: int = 0
     settled: int = 0
     failed: int = 0
+    oldest_pending_s: float = 0.0
 
 
-async def sweep_jobs(world: World, *, at_most: int, until_s: float, starts: int = STARTS) -> SweptJobs:
+async def sweep_jobs(
+    world: World, *, at_most: int, until_s: float, starts: int = STARTS, told: Told | None = None
+) -> SweptJobs:
     """Sees to at most so many, and begins none after `until_s` (Unix seconds). Of those that wait for their execution
-    it starts so many: all at once would only be throttled further on. Raises StorageUnavailable (503).
+    it starts so many: all at once would only be throttled further on. A job with a defect stands in no other's way.
+
+    Raises StorageUnavailable (503).
     """
     swept = SweptJobs()
     seen = 0
@@ -40,38 +53,55 @@ async def sweep_jobs(world: World, *, at_most: int, until_s: float, starts: int 
         if found.status == "pending" and swept.started >= starts:
             continue
         seen += 1
-        outcome = await _seen_to_or_later(found, world)
+        outcome = await _seen_to_or_later(found, swept, world, told)
         setattr(swept, outcome, getattr(swept, outcome) + 1)
     return swept
 
 
-async def _seen_to_or_later(found: Job, world: World) -> str:
+async def _seen_to_or_later(found: Job, swept: SweptJobs, world: World, told: Told | None) -> str:
+    job: Job | None = None
     try:
         job = await world.jobs.get(found.tenant_id, found.id)
-        try:
-            return await _seen_to(job, world)
-        except AdmissionUnavailable:
-            await _more_seldom(job, world)
-            raise
+        if job.status == "pending":
+            swept.oldest_pending_s = max(swept.oldest_pending_s, world.clock.now_s() - job.created_at_s)
+        return await _seen_to(job, world)
     except GatewayError as error:
-        world.records.trouble("job.not_swept", job_id=found.id, request_id=found.request_id, reason=error.message)
-        return "failed"
+        reason, is_lasting = error.message, isinstance(error, AdmissionUnavailable)
+    except Exception as defect:  # of this job alone, and it would be the first of every sweep
+        if told is not None:
+            told(defect, found.id)
+        reason, is_lasting = type(defect).__name__, True
+    world.records.trouble("job.not_swept", job_id=found.id, reason=reason)
+    if job is not None and is_lasting:
+        with suppress(GatewayError):
+            await _more_seldom(job, world)
+    return "failed"
 
 
 async def _seen_to(job: Job, world: World) -> str:
-    """Where an execution runs it sees to the job itself."""
+    """Where an execution runs it sees to the job itself, but for one that waits in vain to be asked for."""
     if job.has_ended:
         settled = await settle(job, world)
         if settled.revision == job.revision:
             await _put_away(job, world)
         return "settled"
-    if job.alive_until_s > world.clock.now_s() or await world.executions.is_running(job):
+    now_s = world.clock.now_s()
+    if job.alive_until_s > now_s:
+        await _later(job, world)
+        return "running"
+    if not job.is_asked and now_s >= job.expires_at_s:
+        return await _ended(job, TOO_LATE, world)
+    if await world.executions.is_running(job):
         await _later(job, world)
         return "running"
     if await world.executions.start(job):
         await _later(job, world)
         return "started"
-    await settle(await give_up(job, JobInterrupted(_ENDED), world), world)
+    return await _ended(job, EXECUTION_ENDED, world)
+
+
+async def _ended(job: Job, cause: str, world: World) -> str:
+    await settle(await give_up(job, JobInterrupted(cause), world), world)
     return "ended"
 
 
