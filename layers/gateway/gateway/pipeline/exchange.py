@@ -193,8 +193,10 @@ class Exchange:
         self.is_async = bool(call.async_)
 
     def facts(self) -> dict[str, Any]:
-        """What the hold keeps, for the record of a request that is lost with its function; none of a quiet one."""
-        if self.is_quiet:
+        """What the hold keeps, for the record of a request that is lost with its function; none of a quiet one, and of
+        one that becomes a job, which asks nobody before there is a record that has them.
+        """
+        if self.is_quiet or self.is_async:
             return {}
         return {
             "request_id": self.request_id,
