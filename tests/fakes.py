@@ -13,7 +13,7 @@ from typing import Any
 from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.adapters.no_tokens import NoTokens
 from gateway.gts.ids import newest_minor, parse
-from gateway.job_ports import LAST, ExecutionPlace, JobPage
+from gateway.job_ports import LAST, DueJob, ExecutionPlace, JobPage
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
@@ -374,10 +374,10 @@ class MemoryJobs:
         ]
         return JobPage(jobs[:limit], has_more=len(jobs) > limit)
 
-    async def due(self, now_s: float) -> AsyncIterator[Job]:
+    async def due(self, now_s: float) -> AsyncIterator[DueJob]:
         for job, due_at_s in list(self.held.values()):
             if due_at_s is not None and due_at_s <= now_s:
-                yield job
+                yield DueJob(job.tenant_id, job.id, job.status)
 
 
 @dataclass

@@ -18,6 +18,15 @@ class JobPage:
     has_more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class DueJob:
+    """Where the record is of a job that should be looked at, and its status of a moment ago."""
+
+    tenant_id: str
+    id: str
+    status: Status
+
+
 class Jobs(Protocol):
     """Records of jobs. Another tenant's job is not found. Every method raises StorageUnavailable (503).
 
@@ -46,12 +55,13 @@ class Jobs(Protocol):
         self, tenant_id: str, limit: int, after: str | None, status: Status | None, until: str = LAST
     ) -> JobPage:
         """At most `limit` of them whose ids come after `after` and not after `until`, in the order of their ids: one
-        kind after another, newest first.
+        kind after another, newest first. Of one status perhaps without those that have it since a moment ago, and fewer
+        than `limit` though there are more; one at least.
         """
         ...
 
-    def due(self, now_s: float) -> AsyncIterator[Job]:
-        """Jobs that should be looked at by now; perhaps not quite as they are this moment."""
+    def due(self, now_s: float) -> AsyncIterator[DueJob]:
+        """Jobs that should be looked at by now; some perhaps no longer."""
         ...
 
 

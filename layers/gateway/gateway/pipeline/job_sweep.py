@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from gateway.job_ports import DueJob
 from gateway.model.errors import AdmissionUnavailable, GatewayError, JobInterrupted
 from gateway.model.job import Job
 from gateway.pipeline.job_causes import EXECUTION_ENDED, TOO_LATE
@@ -58,7 +59,7 @@ async def sweep_jobs(
     return swept
 
 
-async def _seen_to_or_later(found: Job, swept: SweptJobs, world: World, told: Told | None) -> str:
+async def _seen_to_or_later(found: DueJob, swept: SweptJobs, world: World, told: Told | None) -> str:
     job: Job | None = None
     try:
         job = await world.jobs.get(found.tenant_id, found.id)
