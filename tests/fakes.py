@@ -22,6 +22,7 @@ from gateway.model.errors import (
     FileNotFound,
     GatewayError,
     IdempotencyConflict,
+    JobExpired,
     JobNotFound,
     MediaNotFound,
     PayloadTooLarge,
@@ -382,9 +383,10 @@ class MemoryJobs:
 
 @dataclass
 class MemoryPayloads:
-    """Bodies by job id; one that is `broken` keeps and finds nothing."""
+    """Bodies by job id, replies by key; one that is `broken` keeps and finds nothing."""
 
     held: dict[str, bytes] = field(default_factory=dict)
+    replies: dict[str, bytes] = field(default_factory=dict)
     is_broken: bool = False
 
     async def put(self, job: Job, body: bytes) -> None:
@@ -398,6 +400,21 @@ class MemoryPayloads:
     async def drop(self, job: Job) -> None:
         self._check()
         self.held.pop(job.id, None)
+
+    async def keep_reply(self, job: Job, body: bytes) -> str:
+        self._check()
+        self.replies[f"{job.id}.reply"] = body
+        return f"{job.id}.reply"
+
+    async def reply(self, key: str) -> bytes:
+        self._check()
+        if key not in self.replies:
+            raise JobExpired("The job's result is gone.", param="job_id")
+        return self.replies[key]
+
+    async def drop_reply(self, key: str) -> None:
+        self._check()
+        self.replies.pop(key, None)
 
     def _check(self) -> None:
         if self.is_broken:

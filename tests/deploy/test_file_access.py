@@ -158,6 +158,18 @@ async def take_request(bucket: WatchedBucket) -> None:
     await S3Payloads(bucket).get(job())
 
 
+async def keep_reply(bucket: WatchedBucket) -> None:
+    await S3Payloads(bucket).keep_reply(job(), b"{}")
+
+
+async def read_reply(bucket: WatchedBucket) -> None:
+    await S3Payloads(bucket).reply("jobs/acme/job_1.reply")
+
+
+async def drop_reply(bucket: WatchedBucket) -> None:
+    await S3Payloads(bucket).drop_reply("jobs/acme/job_1.reply")
+
+
 class Internet:
     async def fetch(self, *_: object) -> Fetched:
         return Fetched("image/png", "0", b"a")
@@ -177,11 +189,11 @@ USED: dict[str, tuple[Callable[[WatchedBucket], Awaitable[None]], ...]] = {
     "SpeechRole": (keep_stream, keep_request),
     "TranscriptionsRole": (read, measure, read_fetched, keep_request),
     "VideosRole": (read, read_fetched, keep_stream, find_made, delete_made, keep_request, drop_request),
-    "JobsRole": (measure, find_made, keep_request, drop_request),
-    "JobTaskRole": (keep_stream, find_made, delete_made, take_request, drop_request),
+    "JobsRole": (measure, find_made, keep_request, drop_request, read_reply),
+    "JobTaskRole": (keep_stream, find_made, delete_made, take_request, drop_request, drop_reply),
     "JobAskRole": (
         *(read, measure, read_fetched, keep, keep_stream, find_made, delete_made),
-        *(take_request, drop_request),
+        *(take_request, drop_request, keep_reply),
     ),
     "FilesRole": (manage,),
     "MediaFetchRole": (put_fetched,),

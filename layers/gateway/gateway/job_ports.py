@@ -66,13 +66,25 @@ class Jobs(Protocol):
 
 
 class Payloads(Protocol):
-    """Bodies of requests that run as jobs. Every method raises StorageUnavailable (503)."""
+    """Bodies of requests that run as jobs, and of their replies. Every method raises StorageUnavailable (503)."""
 
     async def put(self, job: Job, body: bytes) -> None: ...
 
     async def get(self, job: Job) -> bytes: ...
 
     async def drop(self, job: Job) -> None:
+        """Nothing, when it is gone already."""
+        ...
+
+    async def keep_reply(self, job: Job, body: bytes) -> str:
+        """The key that it is found by."""
+        ...
+
+    async def reply(self, key: str) -> bytes:
+        """Raises JobExpired (410) when it is gone."""
+        ...
+
+    async def drop_reply(self, key: str) -> None:
         """Nothing, when it is gone already."""
         ...
 

@@ -103,9 +103,9 @@ class Owed(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class JobResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`body`: the reply as it would have been, when it is small; else it is stored under `key`.
+    """`key`: where the reply's body is stored, when it is small; else it is the tenant's file `file_id`.
 
-    `files`: what was made for it.
+    `body`: facts of a video's file. `files`: what was made for it.
     """
 
     status: int = 200

@@ -109,8 +109,14 @@ async def _ended(job: Job, cause: str, world: World) -> str:
 async def _put_away(job: Job, world: World) -> None:
     """Of a settled job its reply, once that has been kept as long as promised; nobody need look again then."""
     now_s = world.clock.now_s()
-    kept = job.changed(result=None) if job.is_gone(now_s) else job.changed()
+    kept = await _without_reply(job, world) if job.is_gone(now_s) else job.changed()
     await world.jobs.change(kept, due_of(kept, now_s))
+
+
+async def _without_reply(job: Job, world: World) -> Job:
+    if job.result is not None and job.result.key is not None:
+        await world.payloads.drop_reply(job.result.key)
+    return job.changed(result=None)
 
 
 async def _more_seldom(job: Job, world: World) -> None:
