@@ -98,7 +98,10 @@ class ExecutionPlace:
 
 
 class Executions(Protocol):
-    """What carries jobs on from step to step; one for each job, ever. Both raise StorageUnavailable (503)."""
+    """What carries jobs on from step to step; one for each job, ever.
+
+    All but `place` raise StorageUnavailable (503).
+    """
 
     async def start(self, job: Job) -> bool:
         """Whether it runs now, also when it was started before; False when it has ended."""
@@ -107,7 +110,7 @@ class Executions(Protocol):
     async def is_running(self, job: Job) -> bool: ...
 
     async def tenant_of(self, job_id: str) -> str | None:
-        """Whose job it carries on; None when there is no such execution. Raises StorageUnavailable (503)."""
+        """Whose job it carries on; None when there is no such execution."""
         ...
 
     def place(self, job_id: str) -> ExecutionPlace: ...

@@ -26,7 +26,7 @@ from gateway.pipeline.contact import contact
 from gateway.pipeline.demand import demand_at_most
 from gateway.pipeline.enter import enter
 from gateway.pipeline.exchange import Attempt, Exchange
-from gateway.pipeline.handed_over import held_of
+from gateway.pipeline.handed_over import GRACE_S, held_of
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_accept import START_AGAIN_S, accepted, started
@@ -46,7 +46,6 @@ ENDPOINT, OPERATION = "/v1/videos", "videos"
 BEGIN_MS = 60_000
 EVERY_S = 5.0
 """How long what was found of a video is good enough for whoever asks next."""
-GRACE_S = 300
 SENDING_S = 600
 """After which nobody can be sending a request any more."""
 WAIT_MS = 210_000
@@ -197,7 +196,8 @@ async def _given_up(job: Job, error: GatewayError, exchange: Exchange, world: Wo
     """The request tells and settles itself; the record only says that nothing comes of it. A job's worker ends it."""
     if exchange.job is not None:
         return
-    found = {"error": {"code": error.code, "message": error.message}, "cost_nano_usd": exchange.cost_nano_usd or 0}
+    told = msgspec.to_builtins(error.wire(exchange.request_id)["error"])
+    found = {"error": told, "cost_nano_usd": exchange.cost_nano_usd or 0}
     try:
         await world.jobs.change(job.ended("failed", world.clock.now_s(), LONGEST_S, **found))
     except StorageUnavailable as unavailable:
