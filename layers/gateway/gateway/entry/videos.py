@@ -17,6 +17,7 @@ from gateway.model.video import VideoDeleted
 from gateway.pipeline import videos
 from gateway.pipeline.authenticate import attributed, caller_of, usable
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.form_as_job import form_as_job
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.tenant_videos import TenantVideos
 from gateway.pipeline.video_respond import video, video_list
@@ -41,7 +42,7 @@ def videos_app(world: World, every_s: float = EVERY_S) -> App:
         headers = {**limit_headers(exchange.ticket), **_poll_after(job, every_s)}
         await responder.json(200, await video(job, world.files), headers)
 
-    creating = inference_app(world, Operation("videos", ROUTE, answer))
+    creating = inference_app(world, Operation("videos", ROUTE, answer, as_job=form_as_job))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" or (scope["path"], scope["method"]) == (ROUTE, "POST"):
