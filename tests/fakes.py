@@ -375,6 +375,12 @@ class MemoryJobs:
         ]
         return JobPage(jobs[:limit], has_more=len(jobs) > limit)
 
+    async def tenant_of_waiting(self, job_id: str) -> str | None:
+        owners = (
+            owner for (owner, found), (_, due_at_s) in self.held.items() if found == job_id and due_at_s is not None
+        )
+        return next(owners, None)
+
     async def due(self, now_s: float) -> AsyncIterator[DueJob]:
         for job, due_at_s in list(self.held.values()):
             if due_at_s is not None and due_at_s <= now_s:

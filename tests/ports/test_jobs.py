@@ -314,3 +314,14 @@ async def test_an_end_that_is_yet_to_be_told_is_due(jobs: Jobs) -> None:
     assert (await due(jobs, NOW_S + 29), await due(jobs, NOW_S + 30)) == (set(), {made.id})
     await jobs.change(ended.changed())
     assert await due(jobs, NOW_S + 1_000) == set()
+
+
+async def test_a_job_that_waits_is_found_without_its_tenant(jobs: Jobs) -> None:
+    made, others = job(1), job(2, "other")
+    for each in (made, others):
+        await jobs.create(each, NOW_S + 1_000)
+    assert await jobs.tenant_of_waiting(made.id) == "acme"
+    assert await jobs.tenant_of_waiting(others.id) == "other"
+    assert await jobs.tenant_of_waiting(job(3).id) is None
+    await jobs.change(made.ended("failed", NOW_S, 60))
+    assert await jobs.tenant_of_waiting(made.id) is None

@@ -60,6 +60,10 @@ class Jobs(Protocol):
         """
         ...
 
+    async def tenant_of_waiting(self, job_id: str) -> str | None:
+        """Whose job it is, of one on which there is still work; None when there is none of that id."""
+        ...
+
     def due(self, now_s: float) -> AsyncIterator[DueJob]:
         """Jobs that should be looked at by now; some perhaps no longer."""
         ...

@@ -146,6 +146,14 @@ class DynamoJobs:
                 async for item in self._items("Query", request):
                     yield DueJob(item["pk"]["S"].removeprefix("T#"), item["sk"]["S"], item["status"]["S"])
 
+    async def tenant_of_waiting(self, job_id: str) -> str | None:
+        values = {":shard": {"S": _due_shard(job_id)}, ":id": {"S": job_id}}
+        request = {**self._query("due_shard = :shard", values, index="due"), "FilterExpression": "sk = :id"}
+        with _translated():
+            async for item in self._items("Query", request):
+                return str(item["pk"]["S"]).removeprefix("T#")
+        return None
+
     async def _find(self, tenant_id: str, job_id: str) -> Job | None:
         key = {"pk": {"S": f"T#{tenant_id}"}, "sk": {"S": job_id}}
         request = {"TableName": self._table, "Key": key, "ConsistentRead": True}
@@ -172,8 +180,12 @@ class DynamoJobs:
             "ends_at_s": {"N": str(job.expires_at_s + TOMBSTONE_S)},
         }
         if due_at_s is not None:
-            item |= {"due_shard": {"S": str(crc32(job.id.encode()) % DUE_SHARDS)}, "due_at_s": {"N": str(due_at_s)}}
+            item |= {"due_shard": {"S": _due_shard(job.id)}, "due_at_s": {"N": str(due_at_s)}}
         return {"TableName": self._table, "Item": item}
+
+
+def _due_shard(job_id: str) -> str:
+    return str(crc32(job_id.encode()) % DUE_SHARDS)
 
 
 def _status_key(tenant_id: str, status: Status) -> str:
