@@ -19,6 +19,10 @@ from tests.deploy.conftest import Resources, of_type
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 TENANTS = {"dynamodb:GetItem", "dynamodb:BatchGetItem"}
 METERED = {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
+WHOLE_FILES = {
+    *("s3:GetObject", "s3:ListBucket", "s3:PutObject", "s3:PutObjectTagging"),
+    *("s3:AbortMultipartUpload", "s3:DeleteObject"),
+}
 ACCEPTS_JOBS = {"dynamodb:PutItem", "s3:PutObject", "kms:GenerateDataKey", "states:StartExecution"}
 ALLOWED = {
     "ChatRole": LOGS
@@ -80,26 +84,12 @@ ALLOWED = {
     | {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
     | {"states:StartExecution", "states:DescribeExecution"}  # the sweep
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey"}
-    | {
-        "s3:GetObject",
-        "s3:ListBucket",
-        "s3:PutObject",
-        "s3:PutObjectTagging",
-        "s3:AbortMultipartUpload",
-        "s3:DeleteObject",
-    },  # a video that is found finished is stored
+    | WHOLE_FILES,  # a video that is found finished is stored
     "JobAskRole": LOGS
     | TENANTS
     | {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "lambda:InvokeFunction"}
-    | {
-        "s3:GetObject",
-        "s3:ListBucket",
-        "s3:PutObject",
-        "s3:PutObjectTagging",
-        "s3:AbortMultipartUpload",
-        "s3:DeleteObject",
-    }
+    | WHOLE_FILES
     | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "bedrock:ApplyGuardrail"},
     "JobMachineRole": {"lambda:InvokeFunction"},
     "ModelsRole": LOGS | TENANTS | METERED | {"kms:Decrypt"},
