@@ -163,11 +163,11 @@ async def keep_reply(bucket: WatchedBucket) -> None:
 
 
 async def read_reply(bucket: WatchedBucket) -> None:
-    await S3Payloads(bucket).reply("jobs/acme/job_1.reply")
+    await S3Payloads(bucket).reply("replies/acme/job_1")
 
 
 async def drop_reply(bucket: WatchedBucket) -> None:
-    await S3Payloads(bucket).drop_reply("jobs/acme/job_1.reply")
+    await S3Payloads(bucket).drop_reply("replies/acme/job_1")
 
 
 class Internet:

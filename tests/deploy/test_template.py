@@ -131,7 +131,7 @@ ALLOWED = {
 BELOW = (
     *("/usage/*", "/audit/*", "/alerts/*"),
     *("/providers/*", "/files/*", "/pending/*", "/uploads/*", "/idempotency/*", "/fetched/*"),
-    *("/jobs/*", ":execution:${AWS::StackName}-job:*"),
+    *("/jobs/*", "/replies/*", ":execution:${AWS::StackName}-job:*"),
     *(":function:gateway-hook-*", "/hooks/*", ":guardrail/*"),
     *(":foundation-model/*", ":inference-profile/*", ":application-inference-profile/*"),
 )

@@ -1,7 +1,7 @@
 """Bodies of requests that run as jobs, in the bucket of files under jobs/<tenant>/<job>, dropped at the job's end, and
-of their replies, under jobs/<tenant>/<job>.reply, dropped when they have been kept as long as promised.
+of their replies, under replies/<tenant>/<job>, dropped when they have been kept as long as promised.
 
-What is not dropped the bucket's lifecycle removes.
+What is not dropped the bucket's lifecycle removes, of either in its own time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class S3Payloads:
             await self._bucket.send(HttpRequest("DELETE", self._url(job), {}, b""), also=(404,))
 
     async def keep_reply(self, job: Job, body: bytes) -> str:
-        key = f"{_key(job)}.reply"
+        key = f"replies/{job.tenant_id}/{job.id}"
         with _translated():
             await self._bucket.send(HttpRequest("PUT", self._bucket.url(key), {}, body))
         return key
@@ -51,11 +51,7 @@ class S3Payloads:
             await self._bucket.send(HttpRequest("DELETE", self._bucket.url(key), {}, b""), also=(404,))
 
     def _url(self, job: Job) -> str:
-        return self._bucket.url(_key(job))
-
-
-def _key(job: Job) -> str:
-    return f"jobs/{job.tenant_id}/{job.id}"
+        return self._bucket.url(f"jobs/{job.tenant_id}/{job.id}")
 
 
 @contextmanager
