@@ -15,7 +15,7 @@ from gateway.adapters.no_tokens import NoTokens
 from gateway.adapters.webhook_urls import GuardedUrls
 from gateway.gts.ids import newest_minor, parse
 from gateway.hooks.signature import derived_secret
-from gateway.job_ports import LAST, ExecutionPlace, JobPage
+from gateway.job_ports import LAST, DueJob, ExecutionPlace, JobPage
 from gateway.model.callback import RemoteName
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
@@ -25,6 +25,7 @@ from gateway.model.errors import (
     AdmissionUnavailable,
     FileNotFound,
     GatewayError,
+    JobExpired,
     JobNotFound,
     MediaNotFound,
     PayloadTooLarge,
@@ -372,11 +373,17 @@ class MemoryJobs:
         ]
         return JobPage(jobs[:limit], has_more=len(jobs) > limit)
 
-    async def due(self, now_s: float) -> AsyncIterator[Job]:
+    async def tenant_of_waiting(self, job_id: str) -> str | None:
+        owners = (
+            owner for (owner, found), (_, due_at_s) in self.held.items() if found == job_id and due_at_s is not None
+        )
+        return next(owners, None)
+
+    async def due(self, now_s: float) -> AsyncIterator[DueJob]:
         waiting = [(due_at_s, job) for job, due_at_s in self.held.values() if due_at_s is not None]
         for due_at_s, job in sorted(waiting, key=lambda one: one[0]):
             if due_at_s <= now_s:
-                yield job
+                yield DueJob(job.tenant_id, job.id, job.status)
 
 
 @dataclass
@@ -410,9 +417,10 @@ class MemoryClaims:
 
 @dataclass
 class MemoryPayloads:
-    """Bodies by job id; one that is `broken` keeps and finds nothing."""
+    """Bodies by job id, replies by key; one that is `broken` keeps and finds nothing."""
 
     held: dict[str, bytes] = field(default_factory=dict)
+    replies: dict[str, bytes] = field(default_factory=dict)
     is_broken: bool = False
 
     async def put(self, job: Job, body: bytes) -> None:
@@ -428,6 +436,21 @@ class MemoryPayloads:
     async def drop(self, job: Job) -> None:
         self._check()
         self.held.pop(job.id, None)
+
+    async def keep_reply(self, job: Job, body: bytes) -> str:
+        self._check()
+        self.replies[f"{job.id}.reply"] = body
+        return f"{job.id}.reply"
+
+    async def reply(self, key: str) -> bytes:
+        self._check()
+        if key not in self.replies:
+            raise JobExpired("The job's result is gone.", param="job_id")
+        return self.replies[key]
+
+    async def drop_reply(self, key: str) -> None:
+        self._check()
+        self.replies.pop(key, None)
 
     def _check(self) -> None:
         if self.is_broken:

@@ -5,11 +5,14 @@ The local stack knows no IAM, so nothing else finds a key that a function may no
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -155,6 +158,18 @@ async def take_request(bucket: WatchedBucket) -> None:
     await S3Payloads(bucket).get(job())
 
 
+async def keep_reply(bucket: WatchedBucket) -> None:
+    await S3Payloads(bucket).keep_reply(job(), b"{}")
+
+
+async def read_reply(bucket: WatchedBucket) -> None:
+    await S3Payloads(bucket).reply("replies/acme/job_1")
+
+
+async def drop_reply(bucket: WatchedBucket) -> None:
+    await S3Payloads(bucket).drop_reply("replies/acme/job_1")
+
+
 class Internet:
     async def fetch(self, *_: object) -> Fetched:
         return Fetched("image/png", "0", b"a")
@@ -168,16 +183,20 @@ async def put_fetched(bucket: WatchedBucket) -> None:
 
 
 USED: dict[str, tuple[Callable[[WatchedBucket], Awaitable[None]], ...]] = {
-    "ChatRole": (read, measure, read_fetched, keep, keep_request),
+    "ChatRole": (read, measure, read_fetched, keep, keep_request, drop_request),
     "EmbeddingsRole": (keep_request,),
     "ImagesRole": (read_fetched, keep, keep_request),
     "SpeechRole": (keep_stream, keep_request),
     "TranscriptionsRole": (read, measure, read_fetched, keep_request),
-    "VideosRole": (read, read_fetched, keep_stream, find_made, delete_made, keep_request),
-    "JobsRole": (measure, find_made, delete_made, keep_request, drop_request),
+    "VideosRole": (read, read_fetched, keep_stream, find_made, delete_made, keep_request, drop_request),
+    "JobsRole": (measure, find_made, delete_made, keep_request, drop_request, read_reply, drop_reply),
     "JobTaskRole": (
+        *(keep, keep_stream, find_made, delete_made),
+        *(take_request, keep_request, drop_request, keep_reply, drop_reply),
+    ),
+    "JobAskRole": (
         *(read, measure, read_fetched, keep, keep_stream, find_made, delete_made),
-        *(take_request, drop_request),
+        *(take_request, keep_request, drop_request, keep_reply),
     ),
     "FilesRole": (manage,),
     "MediaFetchRole": (put_fetched,),
@@ -212,3 +231,36 @@ async def test_a_role_may_do_with_files_what_its_function_does(deployed: Resourc
 def test_every_role_that_touches_files_is_here(deployed: Resources) -> None:
     touching = {name for name, role in of_type(deployed, "AWS::IAM::Role").items() if allowed(role)}
     assert touching == set(USED)
+
+
+REQUESTS = {"put": keep_request, "get": take_request, "drop": drop_request}
+ROOT = Path(__file__).parents[2]
+
+
+def sources_of(path: Path, found: dict[Path, str]) -> dict[Path, str]:
+    """What a function may run: its own modules, and those that they import."""
+    if path not in found:
+        found[path] = path.read_text()
+        for node in ast.walk(ast.parse(found[path])):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                    module = ROOT / "layers/gateway" / f"{name.replace('.', '/')}.py"
+                    if module.exists():
+                        sources_of(module, found)
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "functions").glob("*/app.py")), ids=lambda path: path.parent.name)
+def test_what_a_function_does_with_requests_of_jobs_is_said_here(path: Path, template: dict[str, Any]) -> None:
+    """Read from its code, so that nobody has to think of it."""
+    code = "".join(sources_of(path, {}).values())
+    used = {use for method, use in REQUESTS.items() if f"payloads.{method}(" in code}
+    roles = roles_of(template, path.parent.name)
+    assert roles
+    for role in roles:
+        assert set(USED.get(role, ())) & set(REQUESTS.values()) == used, role
+
+
+def roles_of(template: dict[str, Any], folder: str) -> set[str]:
+    found = [one["Properties"] for one in of_type(template["Resources"], "AWS::Serverless::Function").values()]
+    return {one["Role"]["Fn::GetAtt"][0] for one in found if one["CodeUri"] == f"functions/{folder}"}

@@ -89,7 +89,8 @@ def test_every_function_that_calls_models_is_watched_for_throttles(deployed: Res
     }
     assert {"ChatFunction", "VideosFunction"} < calling
     watched = {metric["Dimensions"][0]["Value"]["Ref"] for metric in metrics_of(deployed["ThrottlesAlarm"])}
-    assert watched == calling
+    waits = {"JobAskFunction"}  # its throttles are how a queue is kept; that has an alarm of its own
+    assert watched == calling - waits
     for graph in ("Refused for a limit", "Environments"):
         [widget] = [one["properties"] for one in widgets(deployed) if one["properties"]["title"] == graph]
         assert set(re.findall(r"\$\{(\w+Function)\}", json.dumps(widget["metrics"]))) == calling
@@ -165,6 +166,15 @@ def test_only_what_the_emulator_lacks_is_left_to_aws(deployed: Resources) -> Non
     for name, alarm in alarms(deployed).items():
         needs_aws = "Metrics" in alarm["Properties"] or alarm["Type"] == "AWS::CloudWatch::CompositeAlarm"
         assert alarm.get("Condition") == ("IsOnAws" if needs_aws else None), name
+
+
+def test_the_state_machine_may_send_what_it_traces(deployed: Resources) -> None:
+    policy = deployed["MachineTracingPolicy"]
+    machine = deployed["JobMachine"]["Properties"]
+    assert machine["TracingConfiguration"]["Enabled"] == {"Fn::If": ["Traces", True, False]}
+    assert policy["Condition"] == "Traces"
+    assert policy["Properties"]["Roles"] == [{"Ref": machine["RoleArn"]["Fn::GetAtt"][0]}]
+    assert "xray:PutTraceSegments" in policy["Properties"]["PolicyDocument"]["Statement"][0]["Action"]
 
 
 def test_every_function_may_send_traces_when_tracing_is_on(deployed: Resources) -> None:

@@ -19,6 +19,10 @@ from tests.deploy.conftest import Resources, of_type
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 TENANTS = {"dynamodb:GetItem", "dynamodb:BatchGetItem"}
 METERED = {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
+WHOLE_FILES = {
+    *("s3:GetObject", "s3:ListBucket", "s3:PutObject", "s3:PutObjectTagging"),
+    *("s3:AbortMultipartUpload", "s3:DeleteObject"),
+}
 ACCEPTS_JOBS = {"dynamodb:PutItem", "s3:PutObject", "kms:GenerateDataKey", "states:StartExecution"}
 ALLOWED = {
     "ChatRole": LOGS
@@ -83,15 +87,15 @@ ALLOWED = {
     | {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
     | {"states:StartExecution", "states:DescribeExecution"}  # the sweep
     | {"dynamodb:DeleteItem", "states:SendTaskSuccess", "secretsmanager:DescribeSecret"}  # who waits for a call
+    | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey"}
+    | {"lambda:InvokeFunction", "bedrock:ApplyGuardrail"}  # a chat in the background that is found finished
+    | WHOLE_FILES,  # a video that is found finished is stored
+    "JobAskRole": LOGS
+    | TENANTS
+    | {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
+    | {"secretsmanager:DescribeSecret"}  # whether its provider calls back
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "lambda:InvokeFunction"}
-    | {
-        "s3:GetObject",
-        "s3:ListBucket",
-        "s3:PutObject",
-        "s3:PutObjectTagging",
-        "s3:AbortMultipartUpload",
-        "s3:DeleteObject",
-    }
+    | WHOLE_FILES
     | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "bedrock:ApplyGuardrail"},
     "ProviderWebhooksRole": LOGS  # it reads strangers' messages: no job, no tenant, no key of a provider
     | {"dynamodb:UpdateItem", "states:SendTaskSuccess", "secretsmanager:GetSecretValue", "kms:Decrypt"},
@@ -136,7 +140,7 @@ ALLOWED = {
 BELOW = (
     *("/usage/*", "/audit/*", "/alerts/*"),
     *("/providers/*", "/files/*", "/pending/*", "/uploads/*", "/idempotency/*", "/fetched/*"),
-    *("/jobs/*", ":execution:${AWS::StackName}-job:*", "/callbacks/*"),
+    *("/jobs/*", "/replies/*", ":execution:${AWS::StackName}-job:*", "/callbacks/*"),
     *(":function:gateway-hook-*", "/hooks/*", ":guardrail/*"),
     *(":foundation-model/*", ":inference-profile/*", ":application-inference-profile/*"),
 )
@@ -185,7 +189,7 @@ def test_embeddings_may_be_larger_than_a_buffered_answer(deployed: Resources) ->
 
 
 def test_a_job_has_its_result_before_lambda_kills_its_worker(deployed: Resources) -> None:
-    timeout_s = deployed["JobTaskFunction"]["Properties"]["Timeout"]
+    timeout_s = deployed["JobAskFunction"]["Properties"]["Timeout"]
     assert MAX_JOB_MS / 1000 + 30 <= RESULT_S <= timeout_s - 30
     assert RESULT_S < RECORD_S <= timeout_s - 10
 
@@ -258,10 +262,10 @@ def test_inference_may_invoke_hooks_and_chat_the_media_fetcher_too(deployed: Res
 
 
 def test_what_callers_are_told_is_signed_by_one_function_and_sent_by_another(deployed: Resources) -> None:
-    """Who speaks to strangers knows no secret, and who signs may invoke nobody but him, the fetcher and hooks."""
+    """Who speaks to strangers knows no secret, and who signs may invoke nobody but him and hooks."""
     job_task = [one for one in statements(deployed["JobTaskRole"]) if "lambda:InvokeFunction" in one["Action"]]
     invoked = json.dumps([statement["Resource"] for statement in job_task])
-    assert invoked.count("Aliaslive") == 2
+    assert invoked.count("Aliaslive") == 1
     assert '{"Ref": "WebhookSendFunctionAliaslive"}' in invoked
     readers = {
         name

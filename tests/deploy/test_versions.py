@@ -49,8 +49,8 @@ def test_the_alias_points_at_the_version_and_takes_the_traffic(deployed: Resourc
         permission["Properties"]["FunctionName"]["Ref"]
         for permission in of_type(deployed, "AWS::Lambda::Permission").values()
     }
-    # Two are invoked by roles only, the third takes its messages itself.
-    by_roles = {"MediaFetchFunctionAliaslive", "WebhookSendFunctionAliaslive"}
+    # Three are invoked by roles only, the fourth takes its messages itself.
+    by_roles = {"JobAskFunctionAliaslive", "MediaFetchFunctionAliaslive", "WebhookSendFunctionAliaslive"}
     assert permitted == set(aliases) - by_roles - {"RecordsFunctionAliaslive"}
 
 

@@ -25,7 +25,7 @@ from tests.e2e.tenants import put_key
 pytestmark = pytest.mark.stack
 FUNCTIONS = {
     *("chat", "embeddings", "images", "videos", "speech", "transcriptions", "models", "files", "media-fetch", "types"),
-    *("jobs", "job-task", "webhook-send"),
+    *("jobs", "job-ask", "job-task", "webhook-send"),
     *("records", "sweep", "usage", "admin"),
 }
 SIGNED = re.compile(r"X-Amz-Signature=([0-9a-f]{64})")

@@ -15,7 +15,7 @@ from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.http_client import HttpClient
 from gateway.job_ports import Executions, Payloads
-from gateway.model.errors import StorageUnavailable
+from gateway.model.errors import JobExpired, StorageUnavailable
 from tests.fakes import ListExecutions, MemoryPayloads
 from tests.ports.conftest import REGION, aws_api
 from tests.ports.test_jobs import job
@@ -90,3 +90,15 @@ async def test_step_functions_that_do_not_answer(aws_keys: None, http_client: Ht
         await nowhere.start(job())
     with pytest.raises(StorageUnavailable):
         await nowhere.is_running(job())
+
+
+async def test_a_reply_is_kept_apart_from_the_request_until_it_is_dropped(payloads: Payloads) -> None:
+    made = job()
+    await payloads.put(made, b"asked")
+    key = await payloads.keep_reply(made, b"answered")
+    await payloads.drop(made)
+    assert await payloads.reply(key) == b"answered"
+    for _ in range(2):
+        await payloads.drop_reply(key)
+    with pytest.raises(JobExpired):
+        await payloads.reply(key)

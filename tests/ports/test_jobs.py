@@ -42,7 +42,7 @@ def job(number: int = 0, tenant_id: str = "acme", **changes: Any) -> Job:
 @pytest.fixture
 def jobs_table(aws_url: str, aws_keys: None) -> Iterator[str]:
     resource = boto3.resource("dynamodb", endpoint_url=aws_url, region_name=REGION)
-    kinds = {"pk": "S", "sk": "S", "due_shard": "S", "due_at_s": "N"}
+    kinds = {"pk": "S", "sk": "S", "due_shard": "S", "due_at_s": "N", "status_key": "S"}
     table = resource.create_table(
         TableName="jobs",
         BillingMode="PAY_PER_REQUEST",
@@ -55,8 +55,16 @@ def jobs_table(aws_url: str, aws_keys: None) -> Iterator[str]:
                     {"AttributeName": "due_shard", "KeyType": "HASH"},
                     {"AttributeName": "due_at_s", "KeyType": "RANGE"},
                 ],
-                "Projection": {"ProjectionType": "ALL"},
-            }
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["status"]},
+            },
+            {
+                "IndexName": "by_status",
+                "KeySchema": [
+                    {"AttributeName": "status_key", "KeyType": "HASH"},
+                    {"AttributeName": "sk", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
         ],
     )
     yield table.name
@@ -176,6 +184,59 @@ async def test_a_page_reads_no_more_than_it_gives(
     assert read == 6
 
 
+async def test_a_page_of_one_status_reads_no_more_than_it_gives(
+    dynamodb_api: AwsApi, jobs_table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many have another one."""
+    jobs, call, read = DynamoJobs(dynamodb_api, jobs_table), dynamodb_api.call, 0
+    made = [job(number) for number in range(30)]
+    for each in made:
+        await jobs.create(each, NOW_S)
+    for each in made[:4]:
+        await jobs.change(each.ended("failed", NOW_S, 60))
+
+    async def counted(operation: str, request: dict[str, Any], timeout_s: float, **rest: Any) -> dict[str, Any]:
+        nonlocal read
+        answer = await call(operation, request, timeout_s, **rest)
+        read += answer.get("ScannedCount", 1)
+        return answer
+
+    monkeypatch.setattr(dynamodb_api, "call", counted)
+    page = await jobs.page("acme", 3, None, "failed")
+    assert ([each.request_id for each in page.jobs], page.has_more) == (["req_3", "req_2", "req_1"], True)
+    assert read <= 4 + 3
+    rest = await jobs.page("acme", 3, page.jobs[-1].id, "failed")
+    assert ([each.request_id for each in rest.jobs], rest.has_more) == (["req_0"], False)
+    assert (await jobs.page("acme", 3, None, "cancelled")).jobs == []
+
+
+async def test_what_has_another_status_by_now_is_on_no_page(
+    dynamodb_api: AwsApi, jobs_table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index is a moment behind: the record counts."""
+    jobs, find = DynamoJobs(dynamodb_api, jobs_table), DynamoJobs._find
+    made = [job(number) for number in range(5)]
+    for each in made:
+        await jobs.create(each, NOW_S)
+
+    async def changed(self: DynamoJobs, tenant_id: str, job_id: str) -> Job | None:
+        found = await find(self, tenant_id, job_id)
+        is_behind = found is not None and found.request_id in ("req_4", "req_3")
+        return found.begun(NOW_S) if found is not None and is_behind else found
+
+    monkeypatch.setattr(DynamoJobs, "_find", changed)
+    page = await jobs.page("acme", 2, None, "pending")
+    assert ([each.request_id for each in page.jobs], page.has_more) == (["req_2", "req_1"], True)
+
+
+async def test_an_index_has_nothing_of_what_a_job_is(dynamodb_api: AwsApi, jobs_table: str) -> None:
+    made = job(result=JobResult(body="a" * 1_000))
+    await DynamoJobs(dynamodb_api, jobs_table).create(made, NOW_S)
+    for index in ("due", "by_status"):
+        answer = await dynamodb_api.call("Scan", {"TableName": jobs_table, "IndexName": index}, 2.0)
+        assert "document" not in answer["Items"][0]
+
+
 async def test_jobs_are_due_until_they_end(jobs: Jobs) -> None:
     early, late = job(1), job(2)
     await jobs.create(early, NOW_S + 10)
@@ -248,3 +309,14 @@ async def test_an_end_that_is_yet_to_be_told_is_due(jobs: Jobs) -> None:
     assert (await due(jobs, NOW_S + 29), await due(jobs, NOW_S + 30)) == (set(), {made.id})
     await jobs.change(ended.changed())
     assert await due(jobs, NOW_S + 1_000) == set()
+
+
+async def test_a_job_that_waits_is_found_without_its_tenant(jobs: Jobs) -> None:
+    made, others = job(1), job(2, "other")
+    for each in (made, others):
+        await jobs.create(each, NOW_S + 1_000)
+    assert await jobs.tenant_of_waiting(made.id) == "acme"
+    assert await jobs.tenant_of_waiting(others.id) == "other"
+    assert await jobs.tenant_of_waiting(job(3).id) is None
+    await jobs.change(made.ended("failed", NOW_S, 60))
+    assert await jobs.tenant_of_waiting(made.id) is None

@@ -190,7 +190,7 @@ async def test_whose_time_is_up_has_the_job_which_goes_on(gateway: Gateway) -> N
     answer = await gateway.post(**CHAT, timeouts={"total_ms": 6_000})
     job = answer.json
     assert (answer.status, job["object"], job["status"]) == (202, "job", "running")
-    assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
+    assert answer.headers["location"] == f"../jobs/{job['id']}"
     assert "retry-after" in answer.headers and "preference-applied" not in answer.headers
     assert gateway.clock.slept == [2.0, 3.0]
     assert list(gateway.world.executions.started) == [job["id"]]  # type: ignore[attr-defined]

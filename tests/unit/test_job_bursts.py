@@ -71,10 +71,10 @@ async def burst(gateway: Gateway, orders: int) -> list[str]:
     return ids
 
 
-async def swept(gateway: Gateway, **limits: int) -> SweptJobs:
+async def swept(gateway: Gateway, at_most: int = 1_000, starts: int = STARTS) -> SweptJobs:
     gateway.clock.unix_s += 60
     until_s = gateway.clock.now_s() + 60
-    return await sweep_jobs(gateway.world, **{"at_most": 1_000, **limits}, until_s=until_s)
+    return await sweep_jobs(gateway.world, at_most=at_most, starts=starts, until_s=until_s)
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "ExecutionLimitExceeded"])

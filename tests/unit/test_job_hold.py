@@ -107,8 +107,9 @@ async def test_a_job_for_which_nobody_was_asked_is_charged_nothing_when_its_hold
     assert list(waiting.stage.ends().values()) == [["request.failed"]]
 
 
-async def test_a_hold_that_was_held_for_long_may_be_of_a_provider_that_was_asked(waiting: Waiting) -> None:
+async def test_a_hold_that_was_held_for_long_is_released_for_the_jobs_record_accounts_for_it(waiting: Waiting) -> None:
     waiting.clock.unix_s += START_AGAIN_S
     await waiting.jobs_swept()
     waiting.clock.unix_s += 2 * LONGEST_S
-    assert (await waiting.holds_swept()).lost == 1
+    swept = await waiting.holds_swept()
+    assert (swept.released, swept.lost) == (1, 0)

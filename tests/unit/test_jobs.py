@@ -192,7 +192,7 @@ async def test_a_request_becomes_a_job_and_its_reply_the_jobs_result(gateway: Ga
     answer = await gateway.post(**ASYNC, metadata={"conversation_id": "c-1"})
     told = answer.json
     assert answer.status == 202
-    assert answer.headers["location"] == f"/v1/jobs/{told['id']}"
+    assert answer.headers["location"] == f"../jobs/{told['id']}"
     assert int(answer.headers["retry-after"]) > 0
     assert (told["object"], told["status"], told["endpoint"]) == ("job", "pending", "/v1/chat/completions")
     assert (gateway.provider.asked, gateway.holds) == (0, 2)
@@ -213,7 +213,10 @@ async def test_a_request_becomes_a_job_and_its_reply_the_jobs_result(gateway: Ga
 
 async def test_a_preference_makes_a_job_of_what_can_be_one(gateway: Gateway) -> None:
     preferred = {"prefer": "respond-async, wait=10"}
-    assert (await gateway.post(headers=preferred, **CHAT)).status == 202
+    for asked in (CHAT, CHAT | {"async": None}):
+        answer = await gateway.post(headers=preferred, **asked)
+        assert (answer.status, answer.headers["preference-applied"]) == (202, "respond-async")
+    assert "preference-applied" not in (await gateway.post(**ASYNC)).headers
     assert (await gateway.post(headers=preferred, **CHAT | {"async": False})).status == 200
     assert (await gateway.post(headers=preferred, **CHAT, stream=True)).status != 202
     assert (await gateway.post(headers=preferred, model=3)).status == 400

@@ -59,7 +59,7 @@ ALLOWED = {
     *("gateway.service_tier", "gateway.priced_as_default", "gateway.units"),
     *("gateway.usage_estimated", "gateway.cost_nano_usd", "gateway.unpriced_attempts"),
     *("gateway.attempts", "gateway.retries", "gateway.fallbacks"),
-    *("gateway.latency_ms", "gateway.overhead_ms"),
+    *("gateway.latency_ms", "gateway.overhead_ms", "gateway.queue_ms"),
 }
 """Every name that a line about a request may have. None can hold what a client or a model said."""
 JOB_FIELDS = {

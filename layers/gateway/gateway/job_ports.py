@@ -21,6 +21,15 @@ class JobPage:
     has_more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class DueJob:
+    """Where the record is of a job that should be looked at, and its status of a moment ago."""
+
+    tenant_id: str
+    id: str
+    status: Status
+
+
 class Jobs(Protocol):
     """Records of jobs. Another tenant's job is not found. Every method raises StorageUnavailable (503).
 
@@ -41,14 +50,17 @@ class Jobs(Protocol):
         self, tenant_id: str, limit: int, after: str | None, status: Status | None, until: str = LAST
     ) -> JobPage:
         """At most `limit` of them whose ids come after `after` and not after `until`, in the order of their ids: one
-        kind after another, newest first.
+        kind after another, newest first. Of one status perhaps without those that have it since a moment ago, and fewer
+        than `limit` though there are more; one at least.
         """
         ...
 
-    def due(self, now_s: float) -> AsyncIterator[Job]:
-        """Jobs that should be looked at by now, those first that have been due for longest; perhaps not quite as they
-        are this moment.
-        """
+    async def tenant_of_waiting(self, job_id: str) -> str | None:
+        """Whose job it is, of one on which there is still work; None when there is none of that id."""
+        ...
+
+    def due(self, now_s: float) -> AsyncIterator[DueJob]:
+        """Jobs that should be looked at by now, those first that have been due for longest; some perhaps no longer."""
         ...
 
 
@@ -70,13 +82,25 @@ class Claims(Protocol):
 
 
 class Payloads(Protocol):
-    """Bodies of requests that run as jobs. Every method raises StorageUnavailable (503)."""
+    """Bodies of requests that run as jobs, and of their replies. Every method raises StorageUnavailable (503)."""
 
     async def put(self, job: Job, body: bytes) -> None: ...
 
     async def get(self, job: Job) -> bytes: ...
 
     async def drop(self, job: Job) -> None:
+        """Nothing, when it is gone already."""
+        ...
+
+    async def keep_reply(self, job: Job, body: bytes) -> str:
+        """The key that it is found by."""
+        ...
+
+    async def reply(self, key: str) -> bytes:
+        """Raises JobExpired (410) when it is gone."""
+        ...
+
+    async def drop_reply(self, key: str) -> None:
         """Nothing, when it is gone already."""
         ...
 
@@ -90,7 +114,10 @@ class ExecutionPlace:
 
 
 class Executions(Protocol):
-    """What carries jobs on from step to step; one for each job, ever. Both raise StorageUnavailable (503)."""
+    """What carries jobs on from step to step; one for each job, ever.
+
+    All but `place` raise StorageUnavailable (503).
+    """
 
     async def start(self, job: Job) -> bool:
         """Whether it runs now, also when it was started before; False when it has ended."""
@@ -99,7 +126,7 @@ class Executions(Protocol):
     async def is_running(self, job: Job) -> bool: ...
 
     async def tenant_of(self, job_id: str) -> str | None:
-        """Whose job it carries on; None when there is no such execution. Raises StorageUnavailable (503)."""
+        """Whose job it carries on; None when there is no such execution."""
         ...
 
     def place(self, job_id: str) -> ExecutionPlace: ...

@@ -10,8 +10,8 @@ from tests.unit.admin.conftest import Office
 NOW_S = 1_790_000_000
 
 
-async def test_a_job_and_where_it_is_carried_on(client: httpx.AsyncClient, office: Office) -> None:
-    job = Job(
+def waiting() -> Job:
+    return Job(
         id=new_job_id(NOW_S, bytes(10)),
         tenant_id="acme",
         user_id="alice",
@@ -24,6 +24,18 @@ async def test_a_job_and_where_it_is_carried_on(client: httpx.AsyncClient, offic
         created_at_s=NOW_S,
         expires_at_s=NOW_S + 86_400,
     )
+
+
+async def test_a_job_that_is_not_started_yet(client: httpx.AsyncClient, office: Office) -> None:
+    """That is when an operator looks for it."""
+    job = waiting()
+    await office.jobs.create(job, NOW_S)
+    told = (await client.get(f"/jobs/{job.id}")).json()
+    assert (told["id"], told["tenant_id"], told["status"]) == (job.id, "acme", "pending")
+
+
+async def test_a_job_and_where_it_is_carried_on(client: httpx.AsyncClient, office: Office) -> None:
+    job = waiting()
     await office.jobs.create(job, NOW_S)
     await office.executions.start(job)
     answer = await client.get(f"/jobs/{job.id}")

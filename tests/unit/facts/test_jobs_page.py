@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from gateway.model.errors import AdmissionUnavailable, StorageUnavailable
+from gateway.model.job import LONGEST_S
 from gateway.pipeline.job_record import WORK_S, JobBusy
 from gateway.pipeline.job_tell import ToDo
 from gateway.pipeline.job_work import JobPending
@@ -45,13 +46,32 @@ def test_the_machine_asks_for_steps_that_there_are_and_knows_the_errors_by_name(
     "state", ["Ask the provider", "Wait for the provider", "Settle the bill", "Give up", "Tell the caller"]
 )
 def test_a_step_outlasts_what_passes_and_its_history_has_room_for_it(state: str) -> None:
-    """A function that is throttled for an hour fails no job."""
+    """A function that is throttled for as long as a job may take fails none before its time."""
     retries = json.loads(MACHINE.read_text())["States"][state]["Retry"]
     assert all(retry["JitterStrategy"] == "FULL" for retry in retries)
     [passing] = [retry for retry in retries if set(retry["ErrorEquals"]) == MOMENTARY]
-    assert passing["MaxAttempts"] * passing["MaxDelaySeconds"] / 2 > 3_600
+    assert passing["MaxAttempts"] * passing["MaxDelaySeconds"] / 2 > 1.5 * LONGEST_S
     assert retries.index(passing) < len(retries) - 1
     assert sum(retry["MaxAttempts"] for retry in retries) * EVENTS_A_TRY < MAX_EVENTS
+
+
+def test_asking_takes_no_place_from_what_ends_a_job() -> None:
+    """As many are asked at once as the operator allows; what has been asked is settled however many wait."""
+    states = json.loads(MACHINE.read_text())["States"]
+    tasks = {name: state["Parameters"]["FunctionName"] for name, state in states.items() if state["Type"] == "Task"}
+    assert {name for name, function in tasks.items() if function == "${JobAskFunction}"} == {"Ask the provider"}
+    assert set(tasks.values()) == {"${JobAskFunction}", "${JobTaskFunction}"}
+
+
+def test_what_waiting_costs_is_what_the_page_says() -> None:
+    """A try that is throttled is a transition: https://aws.amazon.com/step-functions/pricing/"""
+    [passing] = [
+        retry
+        for retry in json.loads(MACHINE.read_text())["States"]["Ask the provider"]["Retry"]
+        if set(retry["ErrorEquals"]) == MOMENTARY
+    ]
+    tries_an_hour = 3_600 / (passing["MaxDelaySeconds"] / 2)
+    assert f"{tries_an_hour:.0f} tries an hour, {tries_an_hour * 25e-6:.4f} USD" in PAGE.read_text()
 
 
 def test_nobody_gives_up_on_a_worker_before_it_must_have_ended() -> None:

@@ -35,12 +35,16 @@ Answering: TypeAlias = Callable[[Inbound, Exchange, Responder], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`name`: as records and events call it. `path`: of its route, which takes POST. `is_order`: of a job anyway."""
+    """`name`: as records and events call it. `path`: of its route, which takes POST. `is_order`: of a job anyway.
+
+    `as_job`: the body of a request that a header wants to run as a job, by its content type.
+    """
 
     name: str
     path: str
     answer: Answering
     is_order: bool = False
+    as_job: Callable[[str, bytes], bytes] = as_job
 
 
 def inference_app(world: World, *operations: Operation) -> App:
@@ -121,7 +125,7 @@ async def _inbound(operation: Operation, arrival: Arrival, receive: Receive) -> 
     headers = arrival.headers
     content_type, body = headers.get("content-type", ""), await read_body(receive)
     if not operation.is_order and prefers_async(headers.get("prefer", "")):
-        body = as_job(content_type, body)
+        body = operation.as_job(content_type, body)
     return Inbound(
         headers.get("authorization", ""),
         content_type,

@@ -42,6 +42,7 @@ class Arrival:
     headers: dict[str, str]
     trace: Trace
     lambda_request_id: str | None
+    path: str = ""
 
     @classmethod
     def of(cls, scope: Scope) -> Arrival:
@@ -55,6 +56,7 @@ class Arrival:
             headers=headers,
             trace=Trace.of(headers.get("traceparent", ""), aws.get("trace_id", ""), headers.get("tracestate", "")),
             lambda_request_id=aws.get("request_id"),
+            path=scope.get("path", ""),
         )
 
     @property
@@ -100,7 +102,7 @@ def cors_headers() -> dict[str, str]:
         return {}
     limits = ", ".join(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in UNITS)
     ours = f"x-gateway-request-id, {USAGE_HEADER}, x-request-id, x-should-retry"
-    exposed = f"retry-after, {ours}, {BUDGET_REMAINING}, {limits}"
+    exposed = f"location, preference-applied, retry-after, {ours}, {BUDGET_REMAINING}, {limits}"
     return {"access-control-allow-origin": origin, "access-control-expose-headers": exposed}
 
 
@@ -111,14 +113,14 @@ class Responder:
     """
 
     def __init__(self, arrival: Arrival, send: Send) -> None:
-        self._arrival, self._send = arrival, send
+        self.arrival, self._send = arrival, send
         self.status: int | None = None
         self.takes_events = False
 
     async def start(self, status: int, headers: dict[str, str]) -> None:
         self.status = status
         self.takes_events = headers.get("content-type", "").startswith("text/event-stream")
-        ids = {"x-request-id": self._arrival.echoed_id, "x-gateway-request-id": self._arrival.request_id}
+        ids = {"x-request-id": self.arrival.echoed_id, "x-gateway-request-id": self.arrival.request_id}
         everywhere = {**ids, **cors_headers()}
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in {**headers, **everywhere}.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": encoded})
@@ -133,7 +135,7 @@ class Responder:
         await self.write(body, last=True)
 
     async def error(self, error: GatewayError, headers: dict[str, str] | None = None) -> None:
-        await self.json(error.status, error_body(error, self._arrival), {**(headers or {}), **error_headers(error)})
+        await self.json(error.status, error_body(error, self.arrival), {**(headers or {}), **error_headers(error)})
 
 
 def error_body(error: GatewayError, arrival: Arrival) -> dict[str, Any]:

@@ -6,9 +6,11 @@ from gateway.entry.http import Responder
 from gateway.entry.limit_headers import limit_headers
 from gateway.model.job import Job
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.inbound import prefers_async
 from gateway.pipeline.job_respond import place_headers, without_result
 
 
 async def answer_job(job: Job, exchange: Exchange, responder: Responder) -> None:
-    place = place_headers(job, is_asked_for=not exchange.is_out_of_time)
+    arrival = responder.arrival
+    place = place_headers(job, arrival.path, is_preferred=prefers_async(arrival.headers.get("prefer", "")))
     await responder.json(202, without_result(job), {**limit_headers(exchange.ticket), **place})

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.adapters.telemetry import name_the_lines
+from gateway.adapters.telemetry import log_defect, name_the_lines
 from gateway.entry.door import unforeseen
 from gateway.entry.powertools import report
 from gateway.entry.runtime.client import Invocation
@@ -29,6 +29,7 @@ from gateway.model.errors import JobInterrupted
 from gateway.model.job import Job
 from gateway.model.telemetry import JobLine, JobsSweptLine
 from gateway.pipeline.callbacks import callback_s, forget, wait_for_call
+from gateway.pipeline.job_causes import EXECUTION_ENDED
 from gateway.pipeline.job_end import settle
 from gateway.pipeline.job_record import JobBusy
 from gateway.pipeline.job_sweep import sweep_jobs
@@ -39,9 +40,8 @@ from gateway.ports import World
 AT_MOST = 1_000
 CALLBACK_S = 3_600
 """For how long an execution waits at most to be called back."""
-TO_END_S = 30.0
-"""What the last job that a sweep begins with may take."""
-_ENDED = "The job's execution ended before the job did."
+SWEEP_S = 50.0
+"""Since one begins every minute, and two would see to the same jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,12 @@ class JobTask:
             case "tell":
                 return await tell(job, self.world)
             case "give_up":
-                return await settle(await close(job, JobInterrupted(_ENDED), self.world), self.world)
+                return await settle(await close(job, JobInterrupted(EXECUTION_ENDED), self.world), self.world)
         raise ValueError(f"there is no step {step!r}")
 
     async def _sweep(self, invocation: Invocation) -> dict[str, Any]:
-        until_s = invocation.deadline_s - TO_END_S
-        told = asdict(await sweep_jobs(self.world, at_most=AT_MOST, until_s=until_s))
+        until_s = self.world.clock.now_s() + SWEEP_S
+        told = asdict(await sweep_jobs(self.world, at_most=AT_MOST, until_s=until_s, told=log_defect))
         report(JobsSweptLine(lambda_request_id=invocation.request_id, **told))
         return told
 

@@ -70,17 +70,17 @@ def _known_jobs_app(world: World) -> FastAPI:
     @app.get(f"{ROUTE}/{{job_id}}", name="retrieve")
     async def retrieve(job_id: str, visit: Visiting) -> Response:
         job = await one_of(visit, job_id).find(job_id)
-        return _json(await job_view(job, world.files), poll_headers(job))
+        return _json(await job_view(job, world), poll_headers(job))
 
     @app.delete(f"{ROUTE}/{{job_id}}", name="cancel")
     async def delete(job_id: str, visit: Visiting) -> Response:
         visit.exchange.is_quiet = False
-        return _json(await job_view(await one_of(visit, job_id).delete(job_id), world.files))
+        return _json(await job_view(await one_of(visit, job_id).delete(job_id), world))
 
     @app.post(f"{ROUTE}/{{job_id}}/cancel", name="cancel")
     async def cancel(job_id: str, visit: Visiting) -> Response:
         visit.exchange.is_quiet = False
-        return _json(await job_view(await one_of(visit, job_id).cancel(job_id), world.files))
+        return _json(await job_view(await one_of(visit, job_id).cancel(job_id), world))
 
     return app
 

@@ -13,6 +13,7 @@ from gateway.model.job import Job
 from gateway.model.transcription import TranscriptDone, Transcription, TranscriptionVerbose
 from gateway.pipeline import transcription
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.form_as_job import form_as_job
 from gateway.pipeline.inbound import Inbound
 from gateway.ports import World
 
@@ -33,7 +34,7 @@ def transcriptions_app(world: World, keep_alive_s: float = KEEP_ALIVE_S) -> App:
             pulse = Pulse(responder, {**SSE_HEADERS, **limits}, keep_alive_s, begins=exchange.is_held_back)
             await write_events(outcome, TranscriptDone, pulse, Patience(exchange, world.clock))
 
-    return inference_app(world, Operation("transcriptions", ROUTE, answer))
+    return inference_app(world, Operation("transcriptions", ROUTE, answer, as_job=form_as_job))
 
 
 async def _write_text(outcome: transcription.WrittenText, responder: Responder, limits: dict[str, str]) -> None:

@@ -17,6 +17,7 @@ from gateway.model.video import VideoDeleted
 from gateway.pipeline import videos
 from gateway.pipeline.authenticate import attributed, caller_of, usable
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.form_as_job import form_as_job
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_respond import place_headers
 from gateway.pipeline.tenant_videos import TenantVideos
@@ -37,15 +38,15 @@ def every_s() -> float:
 def videos_app(world: World, every_s: float = EVERY_S) -> App:
     async def answer(inbound: Inbound, exchange: Exchange, responder: Responder) -> None:
         job = await videos.run(inbound, exchange, world, every_s)
-        if job.request is not None:
+        if exchange.is_async:
             return await answer_job(job, exchange, responder)
         status, place = 200, {}
         if exchange.is_out_of_time:
-            status, place = 202, place_headers(job, is_asked_for=False)
+            status, place = 202, place_headers(job, ROUTE, is_preferred=False)
         headers = {**limit_headers(exchange.ticket), **_poll_after(job, every_s), **place}
         await responder.json(status, await video(job, world.files), headers)
 
-    creating = inference_app(world, Operation("videos", ROUTE, answer))
+    creating = inference_app(world, Operation("videos", ROUTE, answer, as_job=form_as_job))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" or (scope["path"], scope["method"]) == (ROUTE, "POST"):

@@ -61,7 +61,7 @@ class HookReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class GatewayReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
-    """`latency_ms`: from the request's arrival at the function.
+    """`latency_ms`: from the request's arrival at the function; of a job since its worker began.
 
     `overhead_ms`: the same less waiting for providers, for media that had to be fetched and for remote hooks.
     `schemas_used`: by the type id that a tool named, the one that served, where that left the minor version open.

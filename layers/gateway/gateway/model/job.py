@@ -37,6 +37,11 @@ def new_job_id(now_s: float, noise: bytes, kind: str = "job") -> str:
     return f"{kind}_{_text(_LAST_MS - int(now_s * 1000), _TIME_DIGITS)}{_text(int.from_bytes(noise), _NOISE_DIGITS)}"
 
 
+def made_at_s(job_id: str) -> float:
+    """Unix seconds, to the millisecond."""
+    return (_LAST_MS - int(age_of(job_id)[:_TIME_DIGITS], 32)) / 1000
+
+
 def oldest_id(since_s: float, kind: str) -> str:
     """After all ids of that kind that were made since, and before older ones."""
     return f"{kind}_{_text(_LAST_MS - int(since_s * 1000), _TIME_DIGITS)}~"
@@ -94,9 +99,9 @@ class Owed(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class JobResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`body`: the reply as it would have been, when it is small; else it is stored under `key`.
+    """`key`: where the reply's body is stored, when it is small; else it is the tenant's file `file_id`.
 
-    `files`: what was made for it.
+    `body`: facts of a video's file. `files`: what was made for it.
     """
 
     status: int = 200

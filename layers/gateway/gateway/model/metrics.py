@@ -15,6 +15,7 @@ REQUESTS = "gateway.requests"
 ERRORS = "gateway.errors"
 LATENCY = "gateway.latency_ms"
 OVERHEAD = "gateway.overhead_ms"
+QUEUE = "gateway.queue_ms"
 COST = "gateway.cost_nano_usd"
 DURATION = "gen_ai.client.inference.duration"
 TIME_TO_FIRST_CHUNK = "gen_ai.client.inference.time_to_first_chunk"
@@ -42,15 +43,18 @@ RECORDS_COUNTED = "gateway.records.counted"
 RECORDS_AGAIN = "gateway.records.again"
 RECORDS_AGE = "gateway.records.age_s"
 RECORDS_LAG = "gateway.records.lag_s"
+JOBS_OLDEST_PENDING = "gateway.jobs.oldest_pending_s"
 
 UNITS = {
     LATENCY: "Milliseconds",
     OVERHEAD: "Milliseconds",
+    QUEUE: "Milliseconds",
     REST_LATENCY: "Milliseconds",
     DURATION: "Seconds",
     TIME_TO_FIRST_CHUNK: "Seconds",
     RECORDS_AGE: "Seconds",
     RECORDS_LAG: "Seconds",
+    JOBS_OLDEST_PENDING: "Seconds",
     COST: "None",
 }
 """Of what is not a count."""
@@ -64,7 +68,7 @@ _BY_ERROR: Dimensions = (SERVICE, ERROR)
 
 REQUEST_METRICS: dict[tuple[Dimensions, ...], tuple[str, ...]] = {
     (_ALL, _BY_OPERATION, _BY_OUTCOME, _BY_PROVIDER_AND_OUTCOME): (REQUESTS,),
-    (_ALL, _BY_OPERATION): (LATENCY, OVERHEAD),
+    (_ALL, _BY_OPERATION): (LATENCY, OVERHEAD, QUEUE),
     (_ALL, _BY_PROVIDER): (
         *(DURATION, TIME_TO_FIRST_CHUNK, COST, INPUT_TOKENS, OUTPUT_TOKENS),
         *(CACHE_READ_TOKENS, CACHE_WRITE_TOKENS, REASONING_TOKENS),
@@ -80,8 +84,8 @@ REQUEST_METRICS: dict[tuple[Dimensions, ...], tuple[str, ...]] = {
 REST_METRICS = (REST_REQUESTS, REST_FAULTS, REST_LATENCY, REST_COLD_START)
 """Of a RestLine, by service and function."""
 
-JOB_METRICS = (RECORDS_COUNTED, RECORDS_AGAIN, RECORDS_AGE, RECORDS_LAG)
-"""Of a KeptLine or SweptLine, by service and function. How holds ended the troubles count."""
+JOB_METRICS = (RECORDS_COUNTED, RECORDS_AGAIN, RECORDS_AGE, RECORDS_LAG, JOBS_OLDEST_PENDING)
+"""Of a KeptLine, SweptLine or JobsSweptLine, by service and function. How holds ended the troubles count."""
 
 
 def trouble_metric(trouble: Trouble) -> str:
@@ -99,6 +103,7 @@ def figures_of(line: RequestLine, *, is_cold: bool) -> dict[str, float]:
         REQUESTS: 1,
         LATENCY: line.latency_ms,
         OVERHEAD: line.overhead_ms,
+        QUEUE: line.queue_ms,
         DURATION: line.duration_s,
         TIME_TO_FIRST_CHUNK: line.time_to_first_chunk_s,
         COST: line.cost_nano_usd,

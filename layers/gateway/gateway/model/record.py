@@ -38,7 +38,8 @@ class UsageRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     all it could have cost is taken for its cost. `units`: what is not counted in tokens (images, characters, seconds,
     searches). `service_tier`: as the provider names the one that served it. `priced_as_default`: what that tier costs
     is unknown, so the plain price was taken.
-    `cost_nano_usd`: None when the price is unknown. `overhead_ms`: of the whole request, with its last attempt only.
+    `cost_nano_usd`: None when the price is unknown. `overhead_ms`, `queue_ms`: of the whole request, with its last
+    attempt only; the second of a job.
     `unbooked`: numbers to add by account, for the ledger could not be asked: in the same step as the record is counted.
     """
 
@@ -59,6 +60,7 @@ class UsageRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     latency_ms: float | None = None
     ttft_ms: float | None = None
     overhead_ms: float | None = None
+    queue_ms: float | None = None
     unbooked: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property

@@ -141,6 +141,7 @@ class RequestLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     fallbacks: int = field(name="gateway.fallbacks", default=0)
     latency_ms: float = field(name="gateway.latency_ms")
     overhead_ms: float = field(name="gateway.overhead_ms")
+    queue_ms: float | None = field(name="gateway.queue_ms", default=None)
     duration_s: float | None = field(name="gen_ai.client.inference.duration", default=None)
     time_to_first_chunk_s: float | None = field(name="gen_ai.client.inference.time_to_first_chunk", default=None)
 
@@ -217,7 +218,10 @@ class CallbackLine(Struct, frozen=True, kw_only=True, tag_field="event", tag="ca
 
 
 class JobsSweptLine(Struct, frozen=True, kw_only=True, tag_field="event", tag="jobs.swept"):
-    """The log's line of one sweep over jobs that were due: what it did with each."""
+    """The log's line of one sweep over jobs that were due: what it did with each.
+
+    `oldest_pending_s`: how long that one has waited for its worker that has waited longest.
+    """
 
     lambda_request_id: str
     started: int = field(name="gateway.jobs.started")
@@ -225,7 +229,9 @@ class JobsSweptLine(Struct, frozen=True, kw_only=True, tag_field="event", tag="j
     ended: int = field(name="gateway.jobs.ended")
     settled: int = field(name="gateway.jobs.settled")
     told: int = field(name="gateway.jobs.told")
+    untold: int = field(name="gateway.jobs.untold")
     failed: int = field(name="gateway.jobs.failed")
+    oldest_pending_s: float = field(name="gateway.jobs.oldest_pending_s")
 
 
 def fields_of(line: type[Struct]) -> frozenset[str]:

@@ -62,6 +62,7 @@ def _usage(record: UsageRecord) -> dict[str, Any]:
         "latency_ms": record.latency_ms,
         "ttft_ms": record.ttft_ms,
         "overhead_ms": record.overhead_ms,
+        "queue_ms": record.queue_ms,
     }
 
 

@@ -7,26 +7,23 @@ from typing import Any
 
 import msgspec
 
-from gateway.model.errors import AdmissionUnavailable, GatewayError, JobCancelled, StorageUnavailable
+from gateway.model.errors import AdmissionUnavailable, GatewayError, StorageUnavailable
 from gateway.model.job import Job
-from gateway.model.provider_errors import ProviderError, ProviderGone
+from gateway.model.provider_errors import ProviderGone
 from gateway.model.reply import Reply
-from gateway.model.usage import TokenUsage
-from gateway.pipeline.account import account, account_unseen, charged_by
+from gateway.pipeline.account import account_unseen
 from gateway.pipeline.background import Begun, raise_failure
+from gateway.pipeline.background_cancel import NOTHING_SEEN, late_exchange_of
 from gateway.pipeline.chat import given_late
 from gateway.pipeline.contact import Contact
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.job_end import Unforeseen, end_by, exchange_of, give_up, settled
+from gateway.pipeline.job_end import Unforeseen, end_by
 from gateway.pipeline.job_result import kept_result
-from gateway.pipeline.remote_attempt import attempt_of
 from gateway.pipeline.remote_look import RemoteLook
 from gateway.pipeline.remote_stop import stop
-from gateway.ports import World
 from gateway.providers.contract import BackgroundState
 
 _BEGUN = msgspec.json.Decoder(Begun)
-NOTHING_SEEN = TokenUsage(estimated=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,46 +73,3 @@ class BackgroundLook(RemoteLook):
     async def _given(self, job: Job, reply: Reply, exchange: Exchange) -> Any:
         kept = _BEGUN.decode(await self.world.payloads.get(job))
         return await given_late(kept, reply, exchange, self.world)
-
-
-async def late_exchange_of(job: Job, world: World) -> Exchange:
-    """The request as if its one attempt had lasted until now. Raises AdmissionUnavailable (503)."""
-    exchange = await exchange_of(job, world)
-    attempt = attempt_of(job, world)
-    attempt.started_s, attempt.ended_s = exchange.started_s, world.clock.monotonic_s()
-    attempt.provider_wait_s = attempt.ended_s - attempt.started_s
-    exchange.attempts.append(attempt)
-    return exchange
-
-
-async def cancelled_in_the_background(job: Job, error: JobCancelled, world: World) -> Job:
-    """Recorded before its provider is told, so that nothing of a reply is given any more. It costs what the provider
-    says to that, or what its tenant's policy says.
-
-    Raises StorageUnavailable and AdmissionUnavailable (503).
-    """
-    job = await give_up(job, error, world, stops=False)
-    if job.status != "cancelled" or job.owed is not None or job.held is None:
-        return await settled(job, world)
-    charged = await _charged(job, world)
-    exchange = await late_exchange_of(job, world)
-    exchange.error = exchange.attempts[-1].error = error
-    if charged is None:
-        account_unseen(exchange, NOTHING_SEEN)
-    else:
-        account(exchange, charged)
-    return await settled(await end_by(exchange, None, world), world)
-
-
-async def _charged(job: Job, world: World) -> TokenUsage | None:
-    """None when it does not say."""
-    if (said := await stop(job, world)) is None:
-        return None
-    answer, reached = said
-    if not 200 <= answer.status < 300:
-        return None
-    try:
-        state: BackgroundState = reached.route.wire.state(answer, reached.target)
-    except ProviderError:
-        return None
-    return state.reply.usage if state.reply is not None else charged_by(state.failure)

@@ -171,6 +171,7 @@ def _usage_of(attempt: Attempt, number: int, exchange: Exchange, of: Attribution
         latency_ms=milliseconds(ended_s - attempt.started_s),
         ttft_ms=None if attempt.ttft_s is None else milliseconds(attempt.ttft_s),
         overhead_ms=exchange.overhead_ms(exchange.ended_s) if number == len(exchange.attempts) else None,
+        queue_ms=exchange.queue_ms if number == len(exchange.attempts) else None,
         unbooked=_unbooked(exchange, attempt.cost_nano_usd or 0),
     )
 
@@ -193,6 +194,7 @@ def _usage_without_attempt(exchange: Exchange, of: Attribution, now_s: float) ->
         stream=exchange.stream,
         units=exchange.units,
         cost_nano_usd=0,
+        queue_ms=exchange.queue_ms,
     )
 
 
@@ -215,6 +217,7 @@ def _end_facts(exchange: Exchange) -> dict[str, Any]:
         "unpriced_attempts": exchange.unpriced_attempts or None,
         "latency_ms": exchange.latency_ms(exchange.ended_s),
         "overhead_ms": exchange.overhead_ms(exchange.ended_s),
+        "queue_ms": exchange.queue_ms,
         "ttft_ms": milliseconds(used.ttft_s) if used and used.ttft_s is not None else None,
         **_hook_facts(exchange),
         **exchange.about,

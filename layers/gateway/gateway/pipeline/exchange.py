@@ -89,6 +89,7 @@ class Exchange:
     `claimed`: what it has claimed for its Idempotency-Key.
     `job`: the one that is carried out here. `job_id`: of that, or of the one that this request became.
     `worked_from_s`: since when that job is carried out, of the monotonic clock.
+    `queued_s`: how long it waited for that.
     `goes_on`: whether that job is still to tell of its end, and to settle what is held. `is_out_of_time`: whether its
     caller waited for the end in vain. `closing`: ends that job, once the client has its answer.
     `made`: ids of the files that were made of what the provider made.
@@ -125,6 +126,7 @@ class Exchange:
     claimed: Claimed | None = None
     job: JobRecord | None = None
     worked_from_s: float | None = None
+    queued_s: float | None = None
     job_id: str | None = None
     goes_on: bool = False
     is_out_of_time: bool = False
@@ -199,11 +201,20 @@ class Exchange:
             error.retryable &= self.cost_nano_usd == 0
 
     def latency_ms(self, now_s: float) -> float:
-        """Since arrival. `now_s`: of the monotonic clock."""
-        return milliseconds(now_s - self.started_s)
+        """Since arrival, or since the job's worker began. `now_s`: of the monotonic clock."""
+        return milliseconds(now_s - self._begun_s)
 
     def overhead_ms(self, now_s: float) -> float:
-        return milliseconds(now_s - self.started_s - self.waited_s)
+        return milliseconds(now_s - self._begun_s - self.waited_s)
+
+    @property
+    def queue_ms(self) -> float | None:
+        """What a job waited for before its worker began; None for what is none."""
+        return None if self.queued_s is None else milliseconds(self.queued_s)
+
+    @property
+    def _begun_s(self) -> float:
+        return self.started_s if self.worked_from_s is None else self.worked_from_s
 
     def note(self, call: Call, *, stream: bool = False) -> None:
         """What was asked for."""
@@ -211,8 +222,10 @@ class Exchange:
         self.is_async = bool(call.async_)
 
     def facts(self) -> dict[str, Any]:
-        """What the hold keeps, for the record of a request that is lost with its function; none of a quiet one."""
-        if self.is_quiet:
+        """What the hold keeps, for the record of a request that is lost with its function; none of a quiet one, and of
+        one that becomes a job, which asks nobody before there is a record that has them.
+        """
+        if self.is_quiet or self.is_async:
             return {}
         return {
             "request_id": self.request_id,
@@ -223,7 +236,6 @@ class Exchange:
             "conversation_id": self.conversation_id,
             "trace_id": self.trace.id,
             "stream": self.stream,
-            "async": self.is_async,
         }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_RAW_TRUE = msgspec.Raw(b"true")
+_RAW_TRUE, _RAW_NULL = msgspec.Raw(b"true"), msgspec.Raw(b"null")
 _WAIT = re.compile(r'wait\s*=\s*"?(\d{1,6})"?')
 
 
@@ -45,15 +45,13 @@ def _preferences(prefer: str) -> list[str]:
 
 
 def as_job(content_type: str, body: bytes) -> bytes:
-    """The body of a request that may run as a job. Streams are not, nor what says itself whether it wants to; a form
-    says so in its field `async`.
-    """
+    """The body of a request that may run as a job. Streams are not, nor what says itself whether it wants to."""
     if content_type.partition(";")[0].strip().lower() != "application/json":
         return body
     try:
         members: dict[str, Any] = _MEMBERS.decode(body)
     except msgspec.DecodeError:
         return body  # whoever reads it says what is wrong with it
-    if "async" in members or members.get("stream") == _RAW_TRUE or "stream_format" in members:
+    if members.get("async", _RAW_NULL) != _RAW_NULL or members.get("stream") == _RAW_TRUE or "stream_format" in members:
         return body
     return msgspec.json.encode({**members, "async": True})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.model.errors import JobCancelled
 from gateway.model.job import Job
-from gateway.pipeline.background_look import cancelled_in_the_background
+from gateway.pipeline.background_cancel import cancelled_in_the_background
 from gateway.pipeline.callbacks import wake
 from gateway.pipeline.job_end import give_up, settled
 from gateway.pipeline.remote_stop import stop

@@ -15,7 +15,7 @@ import msgspec
 
 from gateway.model.caller import Caller
 from gateway.model.errors import AdmissionUnavailable, GatewayError, JobCancelled, JobInterrupted, StorageUnavailable
-from gateway.model.job import Job, JobResult, Owed, Status
+from gateway.model.job import Job, JobResult, Owed, Status, made_at_s
 from gateway.model.record import AuditEvent, UsageRecord
 from gateway.model.tenant import ApiKey, Principal
 from gateway.model.trace import Trace
@@ -38,7 +38,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
 
 
 async def exchange_of(job: Job, world: World) -> Exchange:
-    """The request as if it had lasted until now. Raises AdmissionUnavailable (503)."""
+    """The request as if it had lasted until now, worked at from now on. Raises AdmissionUnavailable (503)."""
     principal, clock = await principal_of(job, world), world.clock
     lasted_s = max(0.0, clock.now_s() - job.created_at_s)
     exchange = Exchange(
@@ -52,11 +52,18 @@ async def exchange_of(job: Job, world: World) -> Exchange:
         conversation_id=job.facts.get("conversation_id"),
         job=JobRecord(job, world.jobs, clock),
         worked_from_s=clock.monotonic_s(),
+        queued_s=_queued_s(job, clock.now_s()),
         job_id=job.id,
     )
     if job.held is not None:
         exchange.ticket = ticket_of(job.held, principal, world)
     return exchange
+
+
+def _queued_s(job: Job, now_s: float) -> float:
+    """Who was asked for it waits no more; a video that its request has begun has never waited."""
+    until_s = now_s if not job.is_asked else job.started_at_s or 0
+    return max(0.0, until_s - made_at_s(job.id))
 
 
 async def principal_of(job: Job, world: World) -> Principal:

@@ -11,8 +11,11 @@ from gateway.ports import World
 
 async def without_reply(job: Job, world: World) -> Job:
     """Media that it made stay in the tenant's files, as those of every request. Raises StorageUnavailable (503)."""
-    for file_id in job.result.files if job.result else ():
-        await world.files.delete(job.tenant_id, file_id)
+    if job.result is not None:
+        if job.result.key is not None:
+            await world.payloads.drop_reply(job.result.key)
+        for file_id in job.result.files:
+            await world.files.delete(job.tenant_id, file_id)
     return job.changed(result=None)
 
 

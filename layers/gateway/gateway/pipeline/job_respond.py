@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from posixpath import dirname, relpath
 from typing import Any
 
 import msgspec
@@ -24,10 +25,12 @@ def poll_headers(job: Job) -> dict[str, str]:
     return {} if job.has_ended else {"retry-after": str(FIRST_LOOK_S)}
 
 
-def place_headers(job: Job, *, is_asked_for: bool) -> dict[str, str]:
-    """Of the answer that a request has become a job. `is_asked_for`: by the request itself."""
-    applied = {"preference-applied": "respond-async"} if is_asked_for else {}
-    return {"location": f"/v1/jobs/{job.id}", **applied, **poll_headers(job)}
+def place_headers(job: Job, path: str, *, is_preferred: bool) -> dict[str, str]:
+    """Of the answer that a request has become a job. `path`: of its route; the place is told from there, for before it
+    may stand the stage of an API or whatever else a client has in its base URL. `is_preferred`: whether a header asked.
+    """
+    applied = {"preference-applied": "respond-async"} if is_preferred else {}
+    return {"location": relpath(f"/v1/jobs/{job.id}", dirname(path)), **applied, **poll_headers(job)}
 
 
 def job_list(page: JobPage) -> JobList:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
+from gateway.job_ports import DueJob
 from gateway.model.errors import AdmissionUnavailable, GatewayError, JobInterrupted
 from gateway.model.job import Job
 from gateway.pipeline.handed_over import held_of, is_held_for_long, still_held
+from gateway.pipeline.job_causes import EXECUTION_ENDED, TOO_LATE
 from gateway.pipeline.job_end import due_of, exchange_of, give_up, settle
 from gateway.pipeline.job_record import JobBusy
 from gateway.pipeline.job_reply import without_reply
@@ -24,24 +28,34 @@ TELLS = 30
 MISSES = 10
 """Starts in one sweep that come to nothing, after which it tries no more: the bucket is empty, and others want to be
 seen to."""
-_ENDED = "The job's execution ended before the job did."
+Told: TypeAlias = Callable[[Exception, str], None]
+"""What becomes of a defect, with the id of the job that has it."""
 
 
 @dataclass(slots=True)
 class SweptJobs:
-    """How many were started, found running, ended, settled, told; `failed`: those that the next sweep has to see to."""
+    """How many were started, found running, ended, settled, told, left to the next to be told; `failed`: those that the
+    next sweep has to see to.
+
+    `oldest_pending_s`: how long that one of them has waited that has waited longest for its worker.
+    """
 
     started: int = 0
     running: int = 0
     ended: int = 0
     settled: int = 0
     told: int = 0
+    untold: int = 0
     failed: int = 0
+    oldest_pending_s: float = 0.0
 
 
-async def sweep_jobs(world: World, *, at_most: int, until_s: float, starts: int = STARTS) -> SweptJobs:
+async def sweep_jobs(
+    world: World, *, at_most: int, until_s: float, starts: int = STARTS, told: Told | None = None
+) -> SweptJobs:
     """Sees to at most so many, and begins none after `until_s` (Unix seconds). Of those that wait for their execution
-    it starts so many, the oldest first: all at once would only be throttled further on.
+    it starts so many, the oldest first: all at once would only be throttled further on. A job with a defect stands in
+    no other's way.
 
     Raises StorageUnavailable (503).
     """
@@ -53,30 +67,35 @@ async def sweep_jobs(world: World, *, at_most: int, until_s: float, starts: int 
         is_waiting = found.status == "pending"
         if is_waiting and (swept.started >= starts or missed >= MISSES):
             continue
-        if found.is_to_be_told and found.held is None and swept.told >= TELLS:
-            continue
         seen += 1
-        outcome = await _seen_to_or_later(found, world)
+        outcome = await _seen_to_or_later(found, swept, world, told)
         setattr(swept, outcome, getattr(swept, outcome) + 1)
         missed += is_waiting and outcome == "failed"
     return swept
 
 
-async def _seen_to_or_later(found: Job, world: World) -> str:
+async def _seen_to_or_later(found: DueJob, swept: SweptJobs, world: World, told: Told | None) -> str:
+    job: Job | None = None
     try:
         job = await world.jobs.get(found.tenant_id, found.id)
-        try:
-            return await _seen_to(job, world)
-        except AdmissionUnavailable:
-            await _more_seldom(job, world)
-            raise
+        if job.status == "pending":
+            swept.oldest_pending_s = max(swept.oldest_pending_s, world.clock.now_s() - job.created_at_s)
+        return await _seen_to(job, world, tells=swept.told < TELLS)
     except GatewayError as error:
-        world.records.trouble("job.not_swept", job_id=found.id, request_id=found.request_id, reason=error.message)
-        return "failed"
+        reason, is_lasting = error.message, isinstance(error, AdmissionUnavailable)
+    except Exception as defect:  # of this job alone, and it would be the first of every sweep
+        if told is not None:
+            told(defect, found.id)
+        reason, is_lasting = type(defect).__name__, True
+    world.records.trouble("job.not_swept", job_id=found.id, reason=reason)
+    if job is not None and is_lasting:
+        with suppress(GatewayError):
+            await _more_seldom(job, world)
+    return "failed"
 
 
-async def _seen_to(job: Job, world: World) -> str:
-    """Where an execution runs it sees to the job itself."""
+async def _seen_to(job: Job, world: World, *, tells: bool) -> str:
+    """Where an execution runs it sees to the job itself, but for one that waits in vain to be asked for."""
     if job.has_ended:
         try:
             settled = await settle(job, world)
@@ -84,17 +103,27 @@ async def _seen_to(job: Job, world: World) -> str:
             await _later(job, world)
             return "running"
         if settled.is_to_be_told:
-            return await _told(settled, world)
+            return await _told(settled, world) if tells else "untold"
         if settled.revision == job.revision:
             await _put_away(job, world)
         return "settled"
-    if job.alive_until_s > world.clock.now_s() or await world.executions.is_running(job):
+    now_s = world.clock.now_s()
+    if job.alive_until_s > now_s:
+        await _later(job, world)
+        return "running"
+    if not job.is_asked and now_s >= job.expires_at_s:
+        return await _ended(job, TOO_LATE, world)
+    if await world.executions.is_running(job):
         await _later(job, world)
         return "running"
     if await world.executions.start(job):
         await _later(job, world)
         return "started"
-    await settle(await give_up(job, JobInterrupted(_ENDED), world), world)
+    return await _ended(job, EXECUTION_ENDED, world)
+
+
+async def _ended(job: Job, cause: str, world: World) -> str:
+    await settle(await give_up(job, JobInterrupted(cause), world), world)
     return "ended"
 
 

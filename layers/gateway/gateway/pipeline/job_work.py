@@ -25,6 +25,7 @@ from gateway.pipeline.background_look import BackgroundLook
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import still_held
 from gateway.pipeline.inbound import Inbound
+from gateway.pipeline.job_causes import LOST, NOT_HELD, TOO_LATE
 from gateway.pipeline.job_end import Unforeseen, end_by, exchange_of, give_up
 from gateway.pipeline.job_endpoints import ENDPOINTS
 from gateway.pipeline.job_record import WORK_S, JobBusy, JobRecord, Overtaken
@@ -33,9 +34,6 @@ from gateway.pipeline.said_before import SaidBefore
 from gateway.pipeline.video_look import Look
 from gateway.ports import World
 
-_UNKNOWN = "The job's worker was interrupted while a provider was asked. It is not asked again, for it may be paid."
-_TOO_LATE = "The job did not come to its turn in time. No provider was asked."
-_NOT_HELD = "Nothing is held for the job any more. No provider was asked."
 _MOMENTARY = (StorageUnavailable, AdmissionUnavailable)
 
 
@@ -52,12 +50,12 @@ async def ask(job: Job, world: World, unforeseen: Unforeseen | None = None) -> J
     if job.alive_until_s > world.clock.now_s():
         raise JobBusy
     if job.is_asked:
-        return await give_up(job, JobInterrupted(_UNKNOWN), world)
+        return await give_up(job, JobInterrupted(LOST), world)
     if world.clock.now_s() >= job.expires_at_s:
-        return await give_up(job, JobInterrupted(_TOO_LATE), world)
+        return await give_up(job, JobInterrupted(TOO_LATE), world)
     exchange = await exchange_of(job, world)
     if exchange.ticket is not None and not await still_held(exchange.ticket, job.expires_at_s):
-        return await give_up(job, JobInterrupted(_NOT_HELD), world)
+        return await give_up(job, JobInterrupted(NOT_HELD), world)
     try:
         return await _carried_out(exchange, world, unforeseen)
     except Overtaken:
@@ -77,7 +75,7 @@ async def look(job: Job, world: World, every_s: float, unforeseen: Unforeseen | 
             world.records.trouble("job.not_looked_at", request_id=job.request_id, reason=error.message)
             raise JobPending from error
     elif not job.has_ended and world.clock.now_s() > (job.started_at_s or job.created_at_s) + WORK_S:
-        job = await give_up(job, JobInterrupted(_UNKNOWN), world)
+        job = await give_up(job, JobInterrupted(LOST), world)
     if not job.has_ended:
         raise JobPending
     return job

@@ -38,6 +38,7 @@ def line_of(exchange: Exchange, now_s: float) -> RequestLine:
         unpriced_attempts=exchange.unpriced_attempts,
         latency_ms=exchange.latency_ms(now_s),
         overhead_ms=exchange.overhead_ms(now_s),
+        queue_ms=exchange.queue_ms,
     )
     return _with_attempt(line, exchange.attempts[-1], now_s) if exchange.attempts else line
 

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.model.errors import GatewayError
-from gateway.model.job import LONGEST_S
 from gateway.model.ledger import Account, Hold, Level, Reading, leaving, settling
 from gateway.model.record import Attribution, AuditEvent, Told, UsageRecord, Watermark
 from gateway.model.tenant import Tenant, User
@@ -74,12 +73,6 @@ class Overdue:
     def facts(self) -> dict[str, Any]:
         """Of the request, as its user's hold has them; empty when that one is gone."""
         return next((hold.request for _, hold in self.holds if hold.request is not None), {})
-
-    @property
-    def is_of_waiting_job(self) -> bool:
-        """Whether it was to run as a job, and no worker has begun with it."""
-        lasted_s = [hold.until_s - hold.admitted_s for _, hold in self.holds]
-        return bool(self.facts.get("async")) and max(lasted_s) < LONGEST_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +164,7 @@ async def _end(overdue: Overdue, world: SweepWorld) -> str:
         request_id = overdue.facts.get("request_id")
         known_id = request_id if request_id in recorded else recorded[0]
         return await _settle(overdue, await world.usage.close(overdue.tenant_id, known_id), world)
-    if not (overdue.is_in_both and overdue.facts) or overdue.is_of_waiting_job:
+    if not (overdue.is_in_both and overdue.facts):
         await _settle_holds(overdue, 0, None, world)
         world.records.trouble("sweep.released", tenant_id=overdue.tenant_id, hold=overdue.name)
         return "released"

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from gateway.model.errors import GatewayError, StorageUnavailable
 from gateway.model.file import GENERATED_KEPT_S
 from gateway.model.job import Job, JobResult, Status
+from gateway.model.money import NANO_PER_USD
 from gateway.model.usage import TokenUsage
+from gateway.model.video import VideoUsage
 from gateway.pipeline.account import account
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.job_end import due_of, exchange_of, owed_of, settled
@@ -53,24 +57,31 @@ def _ended(job: Job, ending: Ending, exchange: Exchange, world: World) -> Job:
         GENERATED_KEPT_S,
         progress=100 if ending.status == "completed" else job.progress,
         result=ending.result,
-        error=None if error is None else {"code": error.code, "message": error.message},
-        usage=None if ending.usage is None else _kept(ending.usage),
+        error=None if error is None else msgspec.to_builtins(error.wire(job.request_id)["error"]),
+        usage=None if ending.usage is None else _told(ending.usage, exchange),
         cost_nano_usd=exchange.cost_nano_usd,
         owed=owed_of(exchange, world),
     )
 
 
-def _kept(usage: TokenUsage) -> dict[str, Any]:
-    return {"units": usage.units, "stated_cost_nano_usd": usage.stated_cost_nano_usd}
+def _told(usage: TokenUsage, exchange: Exchange) -> dict[str, Any]:
+    """As the video has it."""
+    cost_nano_usd = exchange.whole_cost_nano_usd
+    cost = None if cost_nano_usd is None else cost_nano_usd / NANO_PER_USD
+    return msgspec.to_builtins(VideoUsage(units=usage.units, cost_estimate=cost))  # type: ignore[no-any-return]  # a struct's
 
 
 async def _exchange_of(job: Job, ending: Ending, world: World) -> Exchange:
-    """The request as if its one attempt had lasted until now. Raises AdmissionUnavailable (503)."""
+    """The request as if its one attempt had lasted from its queue's end until now.
+
+    Raises AdmissionUnavailable (503).
+    """
     exchange = await exchange_of(job, world)
     exchange.error, exchange.ended_s = ending.error, world.clock.monotonic_s()
     attempt = attempt_of(job, world)
-    attempt.started_s, attempt.ended_s = exchange.started_s, exchange.ended_s
-    attempt.provider_wait_s, attempt.error = exchange.ended_s - exchange.started_s, ending.error
+    attempt.started_s = exchange.worked_from_s = exchange.started_s + (exchange.queued_s or 0)
+    attempt.ended_s, attempt.error = exchange.ended_s, ending.error
+    attempt.provider_wait_s = exchange.ended_s - attempt.started_s
     exchange.attempts.append(attempt)
     if ending.usage is not None:
         account(exchange, ending.usage)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from gateway.hooks.videos import VideoPrompt
 from gateway.model.errors import AdmissionUnavailable, GatewayError, JobCancelled, StorageUnavailable
 from gateway.model.job import LONGEST_S, Job, RemoteWork, new_job_id
@@ -24,7 +26,7 @@ from gateway.pipeline.contact import contact
 from gateway.pipeline.demand import demand_at_most
 from gateway.pipeline.enter import enter
 from gateway.pipeline.exchange import Attempt, Exchange
-from gateway.pipeline.handed_over import held_of
+from gateway.pipeline.handed_over import GRACE_S, held_of
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_accept import accepted, started
@@ -46,7 +48,6 @@ ENDPOINT, OPERATION = "/v1/videos", "videos"
 BEGIN_MS = 60_000
 EVERY_S = 5.0
 """How long what was found of a video is good enough for whoever asks next."""
-GRACE_S = 300
 SENDING_S = 600
 """After which nobody can be sending a request any more."""
 WAIT_MS = 210_000
@@ -204,7 +205,7 @@ async def _given_up(job: Job, error: GatewayError, exchange: Exchange, world: Wo
     """The request tells and settles itself; the record only says that nothing comes of it. A job's worker ends it."""
     if exchange.job is not None:
         return
-    told = {"code": error.code, "message": error.message}
+    told = msgspec.to_builtins(error.wire(exchange.request_id)["error"])
     found = {"error": told, "cost_nano_usd": exchange.cost_nano_usd or 0, "webhook": None}
     try:
         await world.jobs.change(job.ended("failed", world.clock.now_s(), LONGEST_S, **found))

@@ -21,7 +21,7 @@ from gateway.model.ledger import Hold
 
 _FACTS = (
     *("request_id", "operation", "key_id", "arrived_s", "model", "model_requested", "conversation_id", "trace_id"),
-    *("stream", "async"),
+    "stream",
 )
 """By position: new ones come at the end."""
 _NUMBER_OF = {name: number for number, name in enumerate(_FACTS)}
