@@ -15,7 +15,7 @@ from gateway.model.caller import Caller
 from gateway.model.errors import AdmissionUnavailable, GatewayError, JobCancelled, JobInterrupted, StorageUnavailable
 from gateway.model.job import KEPT_S, Job, JobResult, Owed, Status
 from gateway.model.record import AuditEvent, UsageRecord
-from gateway.model.tenant import ApiKey, Principal
+from gateway.model.tenant import ApiKey, Principal, Tenant, User
 from gateway.model.trace import Trace
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.admit import Used
@@ -55,13 +55,16 @@ async def exchange_of(job: Job, world: World) -> Exchange:
 
 
 async def principal_of(job: Job, world: World) -> Principal:
-    """Whom it is made for, as tenant and user are set now, with what the key was allowed that brought it."""
+    """Whom it is made for, as tenant and user are set now, with what the key was allowed that brought it. A tenant that
+    was deleted counts as one that is disabled: what was held for it is settled all the same.
+    """
     key = ApiKey(id=job.key_id, tenant_id=job.tenant_id, user_id=job.user_id)
     if job.request is not None:
         key = msgspec.structs.replace(key, scopes=job.request.scopes, models=job.request.models)
     principal = await world.access.read(Caller(token_key=key))
     if principal is None:
-        raise AdmissionUnavailable("The job's tenant is not there.")
+        tenant, user = Tenant(id=job.tenant_id, status="disabled"), User(id=job.user_id)
+        principal = Principal(key=key, tenant=tenant, user=user)
     return principal
 
 
@@ -195,20 +198,27 @@ async def settle(job: Job, world: World) -> Job:
     if not job.has_ended or (job.held is None and job.owed is None):
         return job
     exchange = await exchange_of(job, world)
-    owed = job.owed
+    owed, cost_nano_usd = job.owed, job.cost_nano_usd
     if owed is None:
         kind = JobCancelled if job.status == "cancelled" else JobInterrupted
         exchange.error, exchange.ended_s = kind(""), world.clock.monotonic_s()
         owed = lost(exchange, world) if job.is_asked else owed_of(exchange, world)
+        cost_nano_usd = owed.cost_nano_usd
     await world.events.send([*owed.records, *owed.events])
     if exchange.ticket is not None:
         await take_as_it_stands(exchange.ticket)
         await settle_and_alert(exchange.ticket, Used(owed.cost_nano_usd, owed.tokens, owed.was_executed), world)
     await world.payloads.drop(job)
-    done = job.changed(held=None, owed=None)
+    done = job.changed(held=None, owed=None, cost_nano_usd=cost_nano_usd)
     if not await world.jobs.change(done, due_of(done, world.clock.now_s())):
         return await world.jobs.get(job.tenant_id, job.id)
     return done
+
+
+def is_accounted_for(job: Job, now_s: float) -> bool:
+    """Whether the worker that asked may yet say what that has cost, of a job that was cancelled meanwhile."""
+    is_watched = job.has_ended and job.is_asked and job.owed is None and job.held is not None
+    return is_watched and now_s < (job.finished_at_s or 0) + WORK_S
 
 
 def due_of(job: Job, now_s: float) -> int | None:

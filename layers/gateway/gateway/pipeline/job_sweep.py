@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.model.errors import AdmissionUnavailable, GatewayError, JobInterrupted
+from gateway.model.errors import GatewayError, JobInterrupted, StorageUnavailable
 from gateway.model.job import Job
-from gateway.pipeline.job_end import due_of, give_up, settle
+from gateway.pipeline.job_end import due_of, give_up, is_accounted_for, settle
 from gateway.ports import World
 
 LATER_S = 300
@@ -46,20 +46,26 @@ async def sweep_jobs(world: World, *, at_most: int, until_s: float, starts: int 
 
 
 async def _seen_to_or_later(found: Job, world: World) -> str:
+    """A defect over one job keeps nobody from the others."""
     try:
         job = await world.jobs.get(found.tenant_id, found.id)
         try:
             return await _seen_to(job, world)
-        except AdmissionUnavailable:
+        except StorageUnavailable:
+            raise
+        except Exception:
             await _more_seldom(job, world)
             raise
-    except GatewayError as error:
-        world.records.trouble("job.not_swept", job_id=found.id, request_id=found.request_id, reason=error.message)
+    except Exception as error:
+        reason = error.message if isinstance(error, GatewayError) else type(error).__name__
+        world.records.trouble("job.not_swept", job_id=found.id, request_id=found.request_id, reason=reason)
         return "failed"
 
 
 async def _seen_to(job: Job, world: World) -> str:
     """Where an execution runs it sees to the job itself."""
+    if is_accounted_for(job, world.clock.now_s()):
+        return "running"
     if job.has_ended:
         settled = await settle(job, world)
         if settled.revision == job.revision:

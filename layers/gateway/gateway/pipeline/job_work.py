@@ -26,7 +26,7 @@ from gateway.model.tenant import Principal
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of, still_held
 from gateway.pipeline.inbound import Inbound
-from gateway.pipeline.job_end import end_by, exchange_of, give_up
+from gateway.pipeline.job_end import end_by, exchange_of, give_up, is_accounted_for
 from gateway.pipeline.job_endpoints import ENDPOINTS
 from gateway.pipeline.job_record import WORK_S, JobRecord, Overtaken
 from gateway.pipeline.job_result import kept_result
@@ -90,8 +90,11 @@ async def look(job: Job, world: World, every_s: float) -> Job:
 
 
 async def close(job: Job, error: GatewayError, world: World) -> Job:
-    """The end of a job whose execution comes to nothing more. Raises JobBusy while a worker is believed to be at it."""
-    if not job.has_ended and job.alive_until_s > world.clock.now_s():
+    """The end of a job whose execution comes to nothing more. Raises JobBusy while a worker is believed to be at it, or
+    may still say what one has cost that was cancelled.
+    """
+    now_s = world.clock.now_s()
+    if is_accounted_for(job, now_s) or (not job.has_ended and job.alive_until_s > now_s):
         raise JobBusy
     return await give_up(job, error, world)
 
