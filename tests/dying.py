@@ -29,11 +29,12 @@ class Moment:
 @dataclass
 class Fate:
     """What `meets` whoever comes to the moment `at`: death, if nothing else. `at`: its number, or its name, as it comes
-    first. `passed`: the moments before and after. `struck`: the one that it was.
+    first. `calls`: whose moments count, if not all. `passed`: the moments before and after. `struck`: the one it was.
     """
 
     at: int | str | None = None
     meets: Callable[[Moment], Awaitable[None]] | None = None
+    calls: frozenset[str] | None = None
     passed: list[Moment] = field(default_factory=list)
     struck: Moment | None = None
     is_dead: bool = False
@@ -43,6 +44,10 @@ class Fate:
         return len(self.passed)
 
     async def come_to(self, moment: Moment) -> None:
+        if self.is_dead:
+            raise Killed
+        if self.calls is not None and moment.call not in self.calls:
+            return
         if self.struck is None and self.at in (self.steps, str(moment)):
             self.struck = moment
             await self._strike(moment)

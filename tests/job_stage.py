@@ -28,7 +28,6 @@ from tests.asgi import Answer, call
 from tests.dying import PORTS, Fate, Killed, mortal
 from tests.fakes import (
     FixedDownloads,
-    ListEvents,
     ListExecutions,
     ManualClock,
     MemoryAccess,
@@ -136,6 +135,9 @@ class Stage:
     impatient: frozenset[str] = frozenset()
     dies_whole: bool = False
     ports: tuple[str, ...] = PORTS
+    follower: Fate | None = None
+    jitter: float = 1.0
+    walk: Walk | None = None
     entered: list[str] = field(default_factory=list)
 
     @classmethod
@@ -176,7 +178,7 @@ class Stage:
 
     async def carried_on(self, job_id: str) -> str | None:
         """By the job's execution, to the state it ends in; None when that dies."""
-        walk = Walk(self.clock, self._invoke, self.impatient, self.entered)
+        self.walk = walk = Walk(self.clock, self._invoke, self.impatient, self.entered, jitter=self.jitter)
         try:
             return await walk.run({"tenant_id": "acme", "job_id": job_id})
         except (TaskFailed, ExecutionStopped):
@@ -187,7 +189,7 @@ class Stage:
     async def _invoke(self, state: str, event: dict[str, Any]) -> dict[str, Any]:
         fate = self.fates.get(state)
         if fate is not None and fate.is_dead:
-            fate = None  # of the worker that died; this is its follower
+            fate = self.follower  # of the worker that died
         try:
             return await self.worked(event, fate)
         except TaskFailed:
@@ -230,8 +232,8 @@ class Stage:
 
     @property
     def told(self) -> list[Any]:
-        assert isinstance(self.world.events, ListEvents)
-        return self.world.events.told
+        told: list[Any] = self.world.events.told  # type: ignore[attr-defined]  # of what keeps it
+        return told
 
     @property
     def costs(self) -> dict[str, int]:

@@ -34,19 +34,23 @@ Invoke = Callable[[str, Json], Awaitable[Json]]
 class Walk:
     """One execution. `impatient`: states in which nothing follows a worker that died, as when all tries are used up.
 
-    `entered`: the states in their order, one for each try.
+    `entered`: the Tasks in their order, one for each try. `transitions`: as AWS bills them. `jitter`: how much of each
+    pause is waited for; on the average it is half.
     """
 
     clock: ManualClock
     invoke: Invoke
     impatient: frozenset[str] = frozenset()
     entered: list[str] = field(default_factory=list)
+    transitions: int = 0
+    jitter: float = 1.0
 
     async def run(self, told: Json) -> str:
         """The name of the state it ends in. Raises TaskFailed when nothing catches."""
         name = DEFINITION["StartAt"]
         for _ in range(MOST_STEPS):
             state = DEFINITION["States"][name]
+            self.transitions += state["Type"] != "Task"  # of which every try is one
             match state["Type"]:
                 case "Succeed" | "Fail":
                     return str(name)
@@ -64,6 +68,7 @@ class Walk:
         tries = [0] * len(state["Retry"])
         while True:
             self.entered.append(name)
+            self.transitions += 1
             try:
                 result = {"Payload": await self.invoke(name, payload)}
             except TaskFailed as failed:
@@ -85,7 +90,7 @@ class Walk:
             return False
         pause_s = retrier["IntervalSeconds"] * retrier["BackoffRate"] ** min(tries[number], 99)
         tries[number] += 1
-        self.clock.unix_s += min(pause_s, retrier.get("MaxDelaySeconds", pause_s))
+        self.clock.unix_s += self.jitter * min(pause_s, retrier.get("MaxDelaySeconds", pause_s))
         return True
 
 

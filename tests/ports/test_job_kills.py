@@ -1,58 +1,71 @@
-"""A job's worker is killed at every call to DynamoDB and S3; tests/unit/test_job_kills.py has all states and ports."""
+"""A job's worker is a process, which is killed with SIGKILL before and after every write of its own and every question.
+
+tests/unit/test_job_kills.py has more ways to every state, tests/e2e/test_job_kills.py the deployed machine.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
 
-from gateway.adapters.aws.api import AwsApi
-from gateway.adapters.aws.credentials import RoleKeys
-from gateway.adapters.aws.jobs import DynamoJobs
-from gateway.adapters.aws.ledger import DynamoLedger
-from gateway.adapters.aws.payloads import S3Payloads
-from gateway.adapters.aws.s3 import Bucket, Place
-from gateway.adapters.clock import SystemClock
 from gateway.adapters.http_client import HttpClient
 from tests.dying import Fate
 from tests.job_stage import Stage
+from tests.job_worker import FileEvents, Places, Workers, ports_at
+from tests.machine import TASKS
+from tests.ports.conftest import REGION
 from tests.ports.test_jobs import jobs_table
 
 __all__ = ["jobs_table"]
 SWEEPS = 4
+WAYS: dict[str, tuple[str, str | None]] = {
+    "Ask the provider": ("chat", None),
+    "Wait for the provider": ("video", None),
+    "Settle the bill": ("chat", None),
+    "Give up": ("chat", "Ask the provider"),
+}
+"""By state: what is ordered, and the state before, which must fail for good."""
 
 
 @pytest.fixture
-def ports(
-    aws_url: str, aws_keys: None, http_client: HttpClient, dynamodb_api: AwsApi, jobs_table: str, ledger_table: str
-) -> dict[str, object]:
+def places(aws_url: str, aws_keys: None, jobs_table: str, ledger_table: str, tmp_path: Path) -> Places:
     boto3.client("s3", endpoint_url=aws_url, region_name="us-east-1").create_bucket(Bucket="killed-jobs")
-    clock, place = SystemClock(), Place.of("killed-jobs", "us-east-1", aws_url)
-    bucket = Bucket(place, keys=RoleKeys(http_client, clock), client=http_client, clock=clock)
-    return {
-        "jobs": DynamoJobs(dynamodb_api, jobs_table),
-        "ledger": DynamoLedger(dynamodb_api, ledger_table, timeout_s=5.0),
-        "payloads": S3Payloads(bucket),
-    }
+    return Places(aws_url, REGION, jobs_table, ledger_table, "killed-jobs", str(tmp_path / "told"))
 
 
-@pytest.mark.parametrize(
-    ("kind", "state", "after"),
-    [
-        ("chat", "Ask the provider", None),
-        ("chat", "Settle the bill", None),
-        ("chat", "Give up", "Ask the provider"),
-    ],
-)
+@pytest.fixture
+def workers(places: Places) -> Iterator[Workers]:
+    with Workers(places) as found:
+        yield found
+
+
+class Processes(Stage):
+    """A stage whose workers are processes as long as a fate is theirs."""
+
+    workers: Workers
+
+    async def worked(self, event: dict[str, Any], fate: Fate | None = None) -> dict[str, Any]:
+        if fate is None:
+            return await super().worked(event)
+        return self.workers.work(self.kind, event, self.clock.now_s(), fate)
+
+
+@pytest.mark.parametrize("state", TASKS)
 async def test_wherever_a_worker_is_killed_its_job_ends_once(
-    kind: str, state: str, after: str | None, ports: dict[str, object], aws_url: str
+    state: str, places: Places, workers: Workers, http_client: HttpClient
 ) -> None:
     """One job after the other, in the same accounts, each killed one call later."""
-    settled = 0
+    (kind, after), settled = WAYS[state], 0
     for at in range(1_000):
-        stage = Stage.of(kind, **ports)
-        stage.ports = tuple(ports)
+        stage = Processes.of(kind, **ports_at(places, http_client))
+        assert isinstance(stage, Processes)
+        stage.workers = workers
         if after is not None:
-            stage.fates[after], stage.impatient = Fate("before payloads.get"), frozenset([after])
+            stage.fates[after], stage.impatient = Fate("before outbound.open"), frozenset([after])
         fate = stage.fates[state] = Fate(at)
         job_id = await stage.ordered()
         await stage.carried_on(job_id)
@@ -64,4 +77,7 @@ async def test_wherever_a_worker_is_killed_its_job_ends_once(
         except AssertionError as error:
             raise AssertionError(f"killed {fate.struck}, {at}") from error
         settled += sum(stage.costs.values())
-    assert at > 8
+        events = stage.world.events
+        assert isinstance(events, FileEvents)
+        events.forget()
+    assert at >= 6, fate.passed
