@@ -253,3 +253,21 @@ async def test_an_end_that_is_yet_to_be_told_is_due(jobs: Jobs) -> None:
     assert (await due(jobs, NOW_S + 29), await due(jobs, NOW_S + 30)) == (set(), {made.id})
     await jobs.change(ended.changed())
     assert await due(jobs, NOW_S + 1_000) == set()
+
+
+async def test_a_damaged_record_hides_no_other_that_is_due(
+    aws_url: str, dynamodb_api: AwsApi, jobs_table: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    jobs = DynamoJobs(dynamodb_api, jobs_table)
+    for number in range(20):  # in all shards
+        await jobs.create(job(number), NOW_S)
+    table = boto3.resource("dynamodb", endpoint_url=aws_url, region_name=REGION).Table(jobs_table)
+    table.update_item(
+        Key={"pk": "T#acme", "sk": job(0).id},
+        UpdateExpression="SET document = :damaged",
+        ExpressionAttributeValues={":damaged": '{"id": 1}'},
+    )
+    assert await due(jobs, NOW_S) == {job(number).id for number in range(1, 20)}
+    log = capfd.readouterr().out
+    assert "job.not_swept" in log
+    assert job(0).id in log

@@ -16,6 +16,7 @@ from zlib import crc32
 import msgspec
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
+from gateway.adapters.telemetry import log_trouble
 from gateway.job_ports import LAST, JobPage
 from gateway.model.errors import JobNotFound, StorageUnavailable
 from gateway.model.job import TOMBSTONE_S, Claim, Job, Status
@@ -123,6 +124,7 @@ class DynamoJobs:
         return JobPage(jobs, has_more=False)
 
     async def due(self, now_s: float) -> AsyncIterator[Job]:
+        """One that is damaged hides no other; the operator has to mend it."""
         with _translated():
             first = randbelow(DUE_SHARDS)  # whoever sees to so many only comes to all of them in turn
             for shard in (*range(first, DUE_SHARDS), *range(first)):
@@ -133,7 +135,12 @@ class DynamoJobs:
                     "ExpressionAttributeValues": {":shard": {"S": str(shard)}, ":now": {"N": str(int(now_s))}},
                 }
                 async for item in self._items("Query", request):
-                    yield _job(item)
+                    try:
+                        job = _job(item)
+                    except msgspec.DecodeError:
+                        log_trouble("job.not_swept", job_id=item["sk"]["S"], reason="Its record is damaged.")
+                    else:
+                        yield job
 
     async def _find(self, tenant_id: str, job_id: str) -> Job | None:
         key = {"pk": {"S": f"T#{tenant_id}"}, "sk": {"S": job_id}}
