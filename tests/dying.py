@@ -6,7 +6,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from gateway.ports import World
 
@@ -26,6 +26,9 @@ class Moment:
         return f"{'after' if self.is_done else 'before'} {self.call}"
 
 
+Meets: TypeAlias = Callable[[Moment], Awaitable[None]] | None
+
+
 @dataclass
 class Fate:
     """What `meets` whoever comes to the moment `at`: death, if nothing else. `at`: its number, or its name, as it comes
@@ -33,7 +36,7 @@ class Fate:
     """
 
     at: int | str | None = None
-    meets: Callable[[Moment], Awaitable[None]] | None = None
+    meets: Meets = None
     calls: frozenset[str] | None = None
     passed: list[Moment] = field(default_factory=list)
     struck: Moment | None = None

@@ -18,7 +18,7 @@ from gateway.entry.runtime.client import Invocation
 from gateway.entry.videos import videos_app
 from gateway.model.catalog import ModelFacts, Prices
 from gateway.model.errors import StorageUnavailable
-from gateway.model.http import HttpRequest, HttpResponse, Sending
+from gateway.model.http import HttpRequest, Sending
 from gateway.model.job import Job
 from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.record import TERMINAL, AuditEvent, UsageRecord
@@ -40,7 +40,7 @@ from tests.fakes import (
 )
 from tests.machine import DIED, TaskFailed, Walk
 from tests.unit.conftest import KEY, TENANT
-from tests.unit.test_videos_function import MP4, URL, facts
+from tests.unit.test_videos_function import MP4, URL, Whole, facts, said
 
 EVERY_S = 5.0
 ACCOUNTS = ("T#acme#0", "U#acme#0#alice")
@@ -63,20 +63,6 @@ MODELS = {
 
 
 @dataclass
-class Whole:
-    status: int
-    said: Any
-
-    headers: dict[str, str] = field(default_factory=dict)
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        yield json.dumps(self.said).encode()
-
-    async def whole(self) -> HttpResponse:
-        return HttpResponse(self.status, self.headers, json.dumps(self.said).encode())
-
-
-@dataclass
 class Provider:
     """`kind`: what it is asked for. `unfinished`: how many looks find a video unfinished."""
 
@@ -88,7 +74,7 @@ class Provider:
     @asynccontextmanager
     async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[Whole]:
         note_sent(sending)
-        yield Whole(400 if self.kind == "refused" else 200, self._said(request.method))
+        yield said(400 if self.kind == "refused" else 200, **self._said(request.method))
 
     def _said(self, method: str) -> Any:
         if method == "DELETE":

@@ -14,7 +14,7 @@ import pytest
 from gateway.model.errors import AdmissionUnavailable, StorageUnavailable
 from gateway.model.job import KEPT_S
 from gateway.model.provider_errors import ProviderError
-from tests.dying import Fate, Killed, Moment
+from tests.dying import Fate, Killed, Meets, Moment
 from tests.job_stage import Stage
 from tests.machine import TASKS
 
@@ -59,13 +59,12 @@ def staged(state: str, way: Way, fate: Fate) -> Stage:
     return stage
 
 
-@pytest.mark.parametrize("dies_whole", [False, True], ids=["worker", "execution"])
-@pytest.mark.parametrize(("state", "way"), KILLS)
-async def test_wherever_a_worker_is_killed_its_job_ends_once(state: str, way: Way, dies_whole: bool) -> None:
+async def check_every_moment(state: str, way: Way, meets: Meets = None, *, dies_whole: bool = False) -> None:
+    """A job for each moment of that state, in which its worker meets that."""
     for at in range(1_000):
-        fate = Fate(at)
+        fate = Fate(at, meets)
         stage = staged(state, way, fate)
-        stage.dies_whole = dies_whole and way.after is None
+        stage.dies_whole = dies_whole
         job_id = await stage.ordered()
         await stage.carried_on(job_id)
         if fate.struck is None:
@@ -74,8 +73,14 @@ async def test_wherever_a_worker_is_killed_its_job_ends_once(state: str, way: Wa
         try:
             await stage.check_ended(job_id, "completed", "failed")
         except AssertionError as error:
-            raise AssertionError(f"killed {fate.struck}, {at}") from error
+            raise AssertionError(f"{fate.struck}, {at}") from error
     assert at >= 2, fate.passed
+
+
+@pytest.mark.parametrize("dies_whole", [False, True], ids=["worker", "execution"])
+@pytest.mark.parametrize(("state", "way"), KILLS)
+async def test_wherever_a_worker_is_killed_its_job_ends_once(state: str, way: Way, dies_whole: bool) -> None:
+    await check_every_moment(state, way, dies_whole=dies_whole and way.after is None)
 
 
 async def _fails(moment: Moment) -> None:
@@ -91,19 +96,7 @@ async def _fails(moment: Moment) -> None:
 
 @pytest.mark.parametrize(("state", "way"), KILLS)
 async def test_whichever_call_is_not_answered_the_job_ends_once(state: str, way: Way) -> None:
-    for at in range(1_000):
-        fate = Fate(at, _fails)
-        stage = staged(state, way, fate)
-        job_id = await stage.ordered()
-        await stage.carried_on(job_id)
-        if fate.struck is None:
-            break
-        await stage.swept_to_the_end()
-        try:
-            await stage.check_ended(job_id, "completed", "failed")
-        except AssertionError as error:
-            raise AssertionError(f"unanswered {fate.struck}, {at}") from error
-    assert at >= 2, fate.passed
+    await check_every_moment(state, way, _fails)
 
 
 @pytest.mark.parametrize("kind", ["chat", "video"])
