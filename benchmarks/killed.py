@@ -11,7 +11,8 @@ from benchmarks.figures import Row, Table
 from benchmarks.report import Report
 from gateway.model.record import UsageRecord
 from local.console import Progress
-from tests.sweeping import Fate, Killed, Stage
+from tests.dying import Fate, Killed
+from tests.sweeping import Stage
 
 REQUESTS = 10_000
 KILLED = 0.05

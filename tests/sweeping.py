@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,6 +20,7 @@ from gateway.ports import Ledger, World
 from gateway.record_ports import RecordsWorld, SweepWorld, UsageStore
 from tests.asgi import Answer, call
 from tests.directory import MemoryDirectory
+from tests.dying import Fate, Mortal
 from tests.fakes import (
     ListEvents,
     ListRecords,
@@ -50,45 +50,6 @@ REPLY = {
 }
 GRACE_S = 600.0
 LONG_AFTER_S = 2_000.0
-
-
-class Killed(BaseException):
-    """As when the process is ended: nothing catches it, and nothing is called after it."""
-
-
-@dataclass
-class Fate:
-    """Kills at one step; every call has one before and one after its effect. `steps`: how many there were."""
-
-    at: int | None = None
-    steps: int = 0
-    is_dead: bool = False
-
-    def step(self) -> None:
-        if self.is_dead or self.steps == self.at:
-            self.is_dead = True
-            raise Killed
-        self.steps += 1
-
-
-class Mortal:
-    """A port whose async methods are steps of a fate."""
-
-    def __init__(self, port: Any, fate: Fate) -> None:
-        self._port, self._fate = port, fate
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._port, name)
-        if not inspect.iscoroutinefunction(method):
-            return method
-
-        async def dying(*arguments: Any, **named: Any) -> Any:
-            self._fate.step()
-            result = await method(*arguments, **named)
-            self._fate.step()
-            return result
-
-        return dying
 
 
 @dataclass

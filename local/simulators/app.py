@@ -120,7 +120,7 @@ class App:
         try:
             call = api.read(request, path)
             if isinstance(call, Filed):
-                self._file(api, call, entry, out)
+                await self._file(api, call, entry, out)
                 return
             if isinstance(call, dict):
                 send_reply(Reply(200, JSON_HEADERS, encode(call)), entry, out)
@@ -138,8 +138,8 @@ class App:
             self.journal.wake()
         await Delivery(api, call, switches, entry, out, self.gates).run()
 
-    def _file(self, api: Api, filed: Filed, entry: Entry, out: Connection) -> None:
-        """Armed faults take hold of it by the model `files`, and only with a status. Raises SwitchError.
+    async def _file(self, api: Api, filed: Filed, entry: Entry, out: Connection) -> None:
+        """Armed faults take hold of it by the model `files`, and only with a status or a gate. Raises SwitchError.
 
         A deletion is named `deleted-<id>`, so that it can be waited for.
         """
@@ -148,6 +148,8 @@ class App:
             entry.id = f"deleted-{filed.file['id']}"
             self.journal.wake()
         switches = build(self.faults.take(api.name, FILES))
+        if switches.gate:
+            await self.gates.wait(switches.gate)
         if switches.status:
             refused = Refused("fault", "Simulated failure of a file.", status=switches.status, code=switches.code)
             send_reply(api.refuse(refused), entry, out)

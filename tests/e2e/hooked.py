@@ -67,6 +67,11 @@ class Receiver:
         url = f"{local.simulators}/_sim/hooks/{self._name}"
         httpx.post(url, json={"secret": SECRET, **behaviour}).raise_for_status()
 
+    def answer_at_once(self) -> None:
+        """From now on; what was received is forgotten."""
+        url = f"{self._local.simulators}/_sim/hooks/{self._name}"
+        httpx.post(url, json={"secret": SECRET}).raise_for_status()
+
     def hook(self, **settings: Any) -> dict[str, Any]:
         url = f"{self._local.simulators}/_hooks/{self._name}"
         return {"kind": "webhook", "id": "moderation", "url": url, "timeout_ms": 5_000, **settings}

@@ -138,6 +138,6 @@ def test_a_job_that_is_cancelled_waits_no_longer(customer: Customer) -> None:
     assert history(customer.local, job_id) == ([*CALLED[:-1], "Cancelled"], [])
     assert waiting(customer) is None
     logs = aws(customer.local, "logs")
-    for function in ("job-task", "jobs", "provider-webhooks"):
+    for function in ("job-task", "job-ask", "jobs", "provider-webhooks"):
         pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/llm-gateway-{function}")
         assert not [event for page in pages for event in page["events"] if token in event["message"]]

@@ -6,6 +6,7 @@ These run after everything else here (`conftest.py`), so that what all the other
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import uuid
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from tests.e2e.customer import aws, eventually, waiting
 from tests.e2e.hooked import SECRET as WEBHOOK_SECRET
 from tests.e2e.hooked import Receiver, tenant_with
 from tests.e2e.tenants import put_key
+from tests.e2e.test_job_histories import history
+from tests.e2e.test_jobs import MACHINE
 
 pytestmark = pytest.mark.stack
 FUNCTIONS = {
@@ -62,8 +65,24 @@ def function_logs(local: Gateway) -> bytes:
     return "\n".join(event["message"] for page in pages for event in page["events"]).encode()
 
 
+_histories: dict[str, bytes] = {}
+"""Of executions that have ended, which stay as they are, by their ARNs."""
+
+
+def histories(local: Gateway) -> bytes:
+    """All that whoever may look into the console sees of jobs."""
+    states = aws(local, "stepfunctions")
+    pages = states.get_paginator("list_executions").paginate(stateMachineArn=MACHINE)
+    found = [execution for page in pages for execution in page["executions"]]
+    assert found
+    for arn in (execution["executionArn"] for execution in found if execution["status"] != "RUNNING"):
+        if arn not in _histories:
+            _histories[arn] = json.dumps(history(local, arn.rpartition(":")[2]), default=str).encode()
+    return b"\n".join(_histories.values())
+
+
 def everything(local: Gateway) -> bytes:
-    """The logs, what the stack's processes wrote, and the archive."""
+    """The logs, what the stack's processes wrote, the histories of jobs, and the archive."""
     assert local.folder is not None
     eventually(lambda: True if waiting(local) == 0 else None)
     s3 = aws(local, "s3")
@@ -75,7 +94,7 @@ def everything(local: Gateway) -> bytes:
     ]
     archive = [gzip.decompress(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]
     written = [path.read_bytes() for path in (local.folder / "logs").iterdir()]
-    return b"\n".join([function_logs(local), *archive, *written])
+    return b"\n".join([function_logs(local), histories(local), *archive, *written])
 
 
 @pytest.mark.parametrize("what", NEVER)

@@ -134,7 +134,7 @@ def test_who_waited_in_vain_goes_on_from_there(sdk: openai.OpenAI) -> None:
     video = answer.parse()
     assert (answer.status_code, video.object) == (202, "video")
     assert video.status in ("queued", "in_progress")
-    assert answer.headers["location"] == f"/v1/jobs/{video.id}"
+    assert answer.headers["location"] == f"jobs/{video.id}"
     assert sdk.videos.poll(video.id).status == "completed"
     job = sdk.get(f"/jobs/{video.id}", cast_to=httpx.Response).json()
     assert (job["object"], job["status"], job["result"]["body"]["id"]) == ("job", "completed", video.id)

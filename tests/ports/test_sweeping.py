@@ -13,9 +13,10 @@ from gateway.adapters.aws.api import AwsApi
 from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.aws.usage import DynamoUsage
 from gateway.adapters.aws.usage_writes import Tables
+from tests.dying import Fate, Killed, Moment
 from tests.fakes import ManualClock
 from tests.record_fakes import LIFE_S
-from tests.sweeping import Fate, Killed, Stage
+from tests.sweeping import Stage
 
 BOTH_TAKEN, TOLD, HALF_SETTLED = 4, 6, 8
 
@@ -32,10 +33,10 @@ class Calls:
         monkeypatch.setattr(api, "_send", self._dying)
 
     async def _dying(self, *arguments: Any) -> dict[str, Any]:
-        self.fate.step()
+        await self.fate.come_to(Moment("dynamodb", is_done=False))
         async with self._one_by_one:
             answer = await self._send(*arguments)
-        self.fate.step()
+        await self.fate.come_to(Moment("dynamodb", is_done=True))
         return answer
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -129,6 +131,20 @@ def test_runways_task_waits_runs_and_succeeds(simulator: Simulator) -> None:
     tasks = [ask(simulator, "GET", f"/runway/v1/tasks/{name}", **VERSION).json() for _ in range(3)]
     assert [task["status"] for task in tasks] == ["PENDING", "RUNNING", "SUCCEEDED"]
     assert httpx.get(tasks[2]["output"][0]).content == mp4.video(1280, 720, 2)
+
+
+def test_a_look_is_held_at_a_gate(simulator: Simulator) -> None:
+    body = {"model": "gen4.5", "promptText": "waves [[looks=0]]", "ratio": "1280:720", "duration": 2}
+    name = ask(simulator, "POST", "/runway/v1/text_to_video", body, **VERSION).json()["id"]
+    simulator.control("POST", "faults", json={"provider": "runway", "model": "files", "fault": "gate=look"})
+    with ThreadPoolExecutor(1) as pool:
+        look = pool.submit(ask, simulator, "GET", f"/runway/v1/tasks/{name}", **VERSION)
+        deadline_s = time.monotonic() + 10
+        while not simulator.control("GET", "gates/look")["waiting"]:
+            assert time.monotonic() < deadline_s
+        assert not look.done()
+        simulator.control("POST", "gates/look")
+        assert look.result().json()["status"] == "SUCCEEDED"
 
 
 def test_a_runway_task_that_is_cancelled_is_gone(simulator: Simulator) -> None:

@@ -34,6 +34,7 @@ from tests.asgi import Answer, call
 from tests.fakes import (
     ListEvents,
     ListExecutions,
+    ListRecords,
     ManualClock,
     MemoryAccess,
     MemoryCatalog,
@@ -641,10 +642,10 @@ async def test_an_end_of_which_nothing_is_owed_is_looked_at_once_more_and_no_lon
 
 
 async def test_what_cannot_be_settled_is_tried_more_and_more_seldom_and_holds_nobody_up(gateway: Gateway) -> None:
-    """Its tenant is gone."""
+    """Whose it is cannot be read."""
     stuck = await gateway.accepted()
     await gateway.step(ask, stuck)
-    gone = gateway.access.held.pop(key_hash(KEY))
+    gateway.access.is_down = True
     tries = []
     for minute in range(24 * 60):
         gateway.clock.unix_s += 60
@@ -652,10 +653,37 @@ async def test_what_cannot_be_settled_is_tried_more_and_more_seldom_and_holds_no
         tries += [minute] * swept.failed
     assert 5 < len(tries) < 40
     assert tries[-1] - tries[-2] > tries[1] - tries[0]
-    gateway.access.held[key_hash(KEY)] = gone
+    gateway.access.is_down = False
     gateway.clock.unix_s += 3_600
     assert (await sweep_jobs(gateway.world, at_most=1, until_s=gateway.clock.now_s() + 60)).settled == 1
     assert gateway.holds == 0
+
+
+async def test_a_defect_over_one_job_keeps_no_sweep_from_the_others(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd, other = await gateway.accepted(), await gateway.accepted()
+    start = gateway.world.executions.start
+
+    async def fails(job: Job) -> bool:
+        if job.id == odd:
+            raise KeyError("a prompt")
+        return await start(job)
+
+    executions = gateway.world.executions
+    assert isinstance(executions, ListExecutions)
+    executions.started.clear()
+    monkeypatch.setattr(executions, "start", fails)
+    gateway.clock.unix_s += 400
+    outcomes = []
+    for _ in range(2):
+        swept = await sweep_jobs(gateway.world, at_most=10, until_s=gateway.clock.now_s() + 60)
+        outcomes.append((swept.started, swept.failed))
+    assert outcomes == [(1, 1), (0, 0)]
+    assert other in executions.started
+    assert isinstance(gateway.world.records, ListRecords)
+    (trouble,) = gateway.world.records.troubles
+    assert (trouble["event"], trouble["job_id"], trouble["reason"]) == ("job.not_swept", odd, "KeyError")
 
 
 async def test_a_tenant_that_was_switched_off_asks_nobody(gateway: Gateway) -> None:

@@ -14,9 +14,10 @@ from gateway.entry.runtime.client import Invocation
 from gateway.entry.sweep import SweepFunction
 from gateway.model.record import AuditEvent, Told, Watermark
 from gateway.record_ports import RecordsWorld, SweepWorld
+from tests.dying import Fate, Killed
 from tests.fakes import ListRecords, ManualClock
 from tests.record_fakes import NOW_S, MemoryArchive, MemoryAuditLog, MemoryUsage, alert, record
-from tests.sweeping import Fate, Killed, Stage
+from tests.sweeping import Stage
 
 INVOCATION = Invocation("1", deadline_s=NOW_S + 300_000)
 TOLD: list[Told] = [

@@ -16,9 +16,10 @@ from gateway.model.limits import Allowance
 from gateway.model.record import AuditEvent, BudgetAlert, UsageRecord, Watermark
 from gateway.model.tenant import User
 from gateway.pipeline.sweep import Place, Swept
+from tests.dying import Fate, Killed
 from tests.fakes import principal
 from tests.record_fakes import record
-from tests.sweeping import COST, GRACE_S, TENANT, Fate, Killed, Stage
+from tests.sweeping import COST, GRACE_S, TENANT, Stage
 
 
 async def dead(at: int, stage: Stage | None = None) -> Stage:

@@ -13,8 +13,9 @@ from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.limits import Allowance, Limits
 from gateway.model.record import UsageRecord
 from gateway.model.tenant import Tenant
+from tests.dying import Fate, Killed
 from tests.fakes import principal
-from tests.sweeping import COST, Fate, Killed, Stage
+from tests.sweeping import COST, Stage
 
 LOCAL = Tenant(id="acme", approvals=("*",), without_ledger="local")
 TENANT_ACCOUNT, ALICE_ACCOUNT = "T#acme#0", "U#acme#0#alice"

@@ -15,9 +15,9 @@ from gateway.model.record import AuditEvent
 from gateway.model.tenant import Tenant
 from gateway.pipeline.outbox import AFTER_S, tell_what_was_left
 from gateway.record_ports import SweepWorld
+from tests.dying import Fate, Killed, Mortal
 from tests.fakes import ListRecords
 from tests.record_fakes import FixedHolders
-from tests.sweeping import Fate, Killed, Mortal
 from tests.unit.admin.conftest import AUTH, Office
 
 BETWEEN = 4

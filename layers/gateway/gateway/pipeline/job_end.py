@@ -17,7 +17,7 @@ from gateway.model.caller import Caller
 from gateway.model.errors import AdmissionUnavailable, GatewayError, JobCancelled, JobInterrupted, StorageUnavailable
 from gateway.model.job import Job, JobResult, Owed, Status, made_at_s
 from gateway.model.record import AuditEvent, UsageRecord
-from gateway.model.tenant import ApiKey, Principal
+from gateway.model.tenant import ApiKey, Principal, Tenant, User
 from gateway.model.trace import Trace
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.admit import Used
@@ -67,13 +67,16 @@ def _queued_s(job: Job, now_s: float) -> float:
 
 
 async def principal_of(job: Job, world: World) -> Principal:
-    """Whom it is made for, as tenant and user are set now, with what the key was allowed that brought it."""
+    """Whom it is made for, as tenant and user are set now, with what the key was allowed that brought it. A tenant that
+    was deleted counts as one that is disabled: what was held for it is settled all the same.
+    """
     key = ApiKey(id=job.key_id, tenant_id=job.tenant_id, user_id=job.user_id)
     if job.request is not None:
         key = msgspec.structs.replace(key, scopes=job.request.scopes, models=job.request.models)
     principal = await world.access.read(Caller(token_key=key))
     if principal is None:
-        raise AdmissionUnavailable("The job's tenant is not there.")
+        tenant, user = Tenant(id=job.tenant_id, status="disabled"), User(id=job.user_id)
+        principal = Principal(key=key, tenant=tenant, user=user)
     return principal
 
 
