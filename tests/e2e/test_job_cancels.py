@@ -71,6 +71,7 @@ def test_after_its_end_it_stays_as_it_is(customer: Customer) -> None:
     job_id = ordered(customer.http, "/v1/embeddings")["id"]
     job = ended(customer, job_id)
     assert job["status"] == "completed"
-    assert customer.http.delete(f"/jobs/{job_id}").json() == job
+    assert customer.http.post(f"/jobs/{job_id}/cancel").json() == job
+    assert customer.http.delete(f"/jobs/{job_id}").json() == {**job, "result": None}
     total = customer.used(1)
     assert set(customer.settled_nano_usd().values()) == {total["cost_nano_usd"]} != {0}

@@ -8,7 +8,9 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import time
 import uuid
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +18,9 @@ import boto3
 import httpx
 import pytest
 
+from gateway.hooks.signature import read_secrets, signed_headers
+from gateway.model.secret import Secret
+from local.seed import CALLBACK_SECRETS
 from local.simulators.sounds import recording
 from tests.e2e.conftest import Gateway
 from tests.e2e.customer import aws, eventually, waiting
@@ -28,7 +33,7 @@ from tests.e2e.test_jobs import MACHINE
 pytestmark = pytest.mark.stack
 FUNCTIONS = {
     *("chat", "embeddings", "images", "videos", "speech", "transcriptions", "models", "files", "media-fetch", "types"),
-    *("jobs", "job-ask", "job-task", "webhook-send"),
+    *("jobs", "job-ask", "job-task", "webhook-send", "provider-webhooks"),
     *("records", "sweep", "usage", "admin"),
 }
 SIGNED = re.compile(r"X-Amz-Signature=([0-9a-f]{64})")
@@ -165,6 +170,15 @@ class Whisper:
             eventually(lambda job=job: self._has_run(job))  # type: ignore[misc]
         self.ask("GET", f"/jobs/{self.secret}")
         self.ask("DELETE", f"/jobs/{job}")
+        self.callbacks()
+
+    def callbacks(self) -> None:
+        """One that is signed as it has to be, one that is not."""
+        said = json.dumps({"type": "video.generated", "data": {"id": self.secret}}).encode()
+        for secrets in (read_secrets(CALLBACK_SECRETS["google"]), [Secret(f"whsec_{b64encode(b'k' * 24).decode()}")]):
+            headers = signed_headers("msg_1", int(time.time()), said, secrets)
+            with httpx.Client(base_url=self._local.origin) as stranger:
+                self.ask("POST", f"/webhooks/google?key={self.secret}", stranger, content=said, headers=headers)
 
     def _has_run(self, job: str) -> bool | None:
         webhook = self.ask("GET", f"/jobs/{job}").json()["webhook"]
