@@ -17,6 +17,7 @@ from gateway.model.hook import HookMessage, RemoteHook
 from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.record import Told
+from gateway.model.reliability import Health
 from gateway.model.telemetry import RequestLine, Trouble
 from gateway.model.tenant import Principal
 
@@ -107,6 +108,17 @@ class Credentials(Protocol):
     async def find(self, provider: str) -> Credential:
         """The gateway's credential for a provider, cached for minutes. Raises ProviderError (502) without one."""
         ...
+
+
+class HealthReading(Protocol):
+    def of(self, provider: str, model: str) -> Health:
+        """As it is known here; never waited for. A model that nobody called is healthy."""
+        ...
+
+
+class AllHealthy:
+    def of(self, _provider: str, _model: str) -> Health:
+        return "healthy"
 
 
 class Catalog(Protocol):
@@ -289,6 +301,7 @@ class World:
     records: Records
     clock: Clock
     denials: Denials = field(default_factory=Denials)
+    health: HealthReading = field(default_factory=AllHealthy)
 
 
 Origin: TypeAlias = Literal["gateway", "tenant"]

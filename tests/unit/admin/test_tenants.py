@@ -34,6 +34,7 @@ async def test_a_tenant_is_made_with_defaults_for_all_that_is_not_said(
         "hooks": [],
         "shards": 1,
         "default_max_tokens": None,
+        "fallbacks": [],
         "allows_unpriced_models": False,
         "without_ledger": "refuse",
         "lost_requests": "charge",
@@ -211,6 +212,7 @@ async def test_what_means_nothing_is_stored_and_warned_of(client: httpx.AsyncCli
         "allowance": limits,
         "user_allowance": budgets,
         "provider_urls": ["gs://acme/", "https://acme.example/media/"],
+        "fallbacks": [{"models": "nobody/*", "fallback": ["good", "openai/gpt-9"]}],
     }
     answer = await client.post("/tenants", json=tenant)
     assert answer.status_code == 201
@@ -222,6 +224,8 @@ async def test_what_means_nothing_is_stored_and_warned_of(client: httpx.AsyncCli
         "/allowance/limits/1/models",
         "/user_allowance/budgets/1/models",
         "/provider_urls/1",
+        "/fallbacks/0/models",
+        "/fallbacks/0/fallback/1",
     ]
     assert (await client.get("/tenants/acme")).json()["warnings"] == answer.json()["warnings"]
 

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct, field
 
 from gateway.model.hook import Hook
 from gateway.model.limits import Allowance, Count, Pattern
+from gateway.model.reliability import FallbackRule
 
 TenantId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 USER_ID = r"^[!-~]{1,256}$"
@@ -55,7 +56,8 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     itself. `lost_requests`: what a request costs of which nobody knows what its provider
     charged, because its function died or its answer broke off: all that was held for it, or what was counted, which is
     nothing where the function died. `provider_urls`: how addresses begin that its requests may have a
-    provider read in its own storage, with the owner's rights ("gs://bucket/"); none by default.
+    provider read in its own storage, with the owner's rights ("gs://bucket/"); none by default. `fallbacks`: what
+    requests fall back on that do not say so themselves; the first rule for their model counts.
     """
 
     id: TenantId
@@ -72,9 +74,13 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     without_ledger: Literal["refuse", "local"] = "refuse"
     lost_requests: Literal["charge", "release"] = "charge"
     provider_urls: Annotated[tuple[UrlPrefix, ...], Meta(max_length=64)] = ()
+    fallbacks: Annotated[tuple[FallbackRule, ...], Meta(max_length=64)] = ()
 
     def approves(self, model_id: str) -> bool:
         return any(fnmatchcase(model_id, pattern) for pattern in self.approvals)
+
+    def fallback_for(self, model_id: str) -> FallbackRule | None:
+        return next((rule for rule in self.fallbacks if fnmatchcase(model_id, rule.models)), None)
 
 
 class User(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,8 +15,12 @@ from gateway.pipeline.watch import Watch
 from gateway.ports import Clock, Incoming
 
 
-def begin(route: AnyRoute, exchange: Exchange, clock: Clock) -> Attempt:
-    attempt = Attempt(route, clock.monotonic_s(), exchange.trace.headers())
+def begin(route: AnyRoute, exchange: Exchange, clock: Clock, *, chances: int = 1) -> Attempt:
+    """`chances`: as of an attempt."""
+    now_s = clock.monotonic_s()
+    attempt = Attempt(route, now_s, exchange.trace.headers(), chances=chances)
+    if exchange.attempts:
+        attempt.late_s = now_s - exchange.attempts[0].started_s
     exchange.attempts.append(attempt)
     return attempt
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeAlias
 
 from gateway.hooks.chat_reply import ChatReply
 from gateway.hooks.chat_request import ChatRequest
@@ -13,18 +14,20 @@ from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion, CompletionChunk
 from gateway.model.estimate import estimated_usage
 from gateway.model.job import Job
+from gateway.model.reply import Reply
 from gateway.model.tenant import Principal
 from gateway.pipeline.account import Counted, account_interrupted
 from gateway.pipeline.agree import agreed
-from gateway.pipeline.ask import begin
 from gateway.pipeline.at_once import at_once
 from gateway.pipeline.attempt import longest_s, streamed, whole
 from gateway.pipeline.by_chat import ByChat, planned_by_chat
+from gateway.pipeline.candidates import Candidates, candidates_of
 from gateway.pipeline.capabilities import check_capabilities
 from gateway.pipeline.client_places import in_the_clients_places
 from gateway.pipeline.demand import demand_of
 from gateway.pipeline.enter import enter
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.fallback import answer_of, stream_of
 from gateway.pipeline.hooked_stream import HookedStream
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
@@ -43,6 +46,7 @@ from gateway.pipeline.tools import with_functions
 from gateway.ports import World
 
 Stream = AsyncGenerator[list[CompletionChunk], None]
+ChatPlans: TypeAlias = Candidates["ChatPlan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,43 +71,36 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
         exchange.note(call, stream=bool(call.stream))
         return call
 
-    async def plan(call: ChatCall, principal: Principal) -> ChatPlan | ByChat:
+    async def plan(call: ChatCall, principal: Principal) -> ChatPlans | ByChat:
         return await _plan(call, principal, world)
 
     planned = await enter(inbound.authorization, "chat", read, plan, exchange, world)
-    if (job := await accepted(planned.asked, inbound, exchange, world)) is not None:
+    asked = planned.asked if isinstance(planned, ByChat) else planned.asked.asked
+    if (job := await accepted(asked, inbound, exchange, world)) is not None:
         return job
     chain = Chain(exchange, world)
-    request = ChatRequest(planned.asked, partial(read_chat_call, "application/json"))
+    request = ChatRequest(asked, partial(read_chat_call, "application/json"))
     planned = await agreed(planned, request, plan, chain, exchange, world)
     if isinstance(planned, ByChat):
         return await _by_chat(planned, chain, exchange, world)
-    with in_the_clients_places(planned.promise.messages_added):
-        return await _chat(planned, chain, exchange, world)
-
-
-async def _chat(planned: ChatPlan, chain: Chain, exchange: Exchange, world: World) -> Completion | Stream:
-    exchange.schemas_used = planned.promise.names.used
-    call = await with_earlier_media(planned.call, exchange, world)
-    call = await with_media(call, planned.route, exchange, world)
-    route = by_the_api_for_documents(call, planned.route)
-    check_capabilities(call, route, are_read=True)  # again, for what a file turned out to be
-    attempt = begin(route, exchange, world.clock)
-    if call.stream:
+    ready, ask = partial(_ready, exchange, world), partial(_whole, chain, exchange, world)
+    if planned.asked.call.stream:
         exchange.is_held_back = chain.enforces_replies
-        return _stream(call, planned.promise, chain, exchange, world)
-    with account_interrupted(lambda: Counted(estimated_usage(call, 0)), exchange):
-        reply = await whole(call, attempt, world, chain.spare_s)
-    usage = account_whole(reply, call, exchange)
-    said = await chain.after(ChatReply(planned.promise.shaped(reply), planned.route.model_id))
-    planned.promise.check(said.reply)
-    kept = await with_media_kept(said.reply, exchange, world)
-    return completion(kept, usage, exchange, world.clock)
+        return await stream_of(planned, partial(_stream, chain, exchange, world), exchange, world, ready)
+    return await _agreed(*await answer_of(planned, ask, exchange, world, ready), chain, exchange, world)
 
 
-async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlan | ByChat:
+async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlans | ByChat:
     if (chosen := await planned_by_chat(asked, principal, world)) is not None:
         return chosen
+
+    async def plan(call: ChatCall) -> ChatPlan:
+        return await _planned(call, principal, world)
+
+    return await candidates_of(asked, principal.tenant, world, plan)
+
+
+async def _planned(asked: ChatCall, principal: Principal, world: World) -> ChatPlan:
     route = resolve(CHAT, asked.model, principal, world.catalog, world.clock.now_s())
     call, names = await with_functions(asked, principal.tenant.id, world.types)
     route = by_the_api_for_tools(call, route)
@@ -116,25 +113,62 @@ async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlan
     return ChatPlan(asked, call, route, promise, demand)
 
 
+async def _ready(exchange: Exchange, world: World, planned: ChatPlan) -> ChatPlan:
+    """With its media, as its provider takes them."""
+    exchange.schemas_used = planned.promise.names.used
+    with in_the_clients_places(planned.promise.messages_added):
+        call = await with_earlier_media(planned.call, exchange, world)
+        call = await with_media(call, planned.route, exchange, world)
+        route = by_the_api_for_documents(call, planned.route)
+        check_capabilities(call, route, are_read=True)  # again, for what a file turned out to be
+    return replace(planned, call=call, route=route)
+
+
+async def _whole(
+    chain: Chain, exchange: Exchange, world: World, planned: ChatPlan, attempt: Attempt
+) -> tuple[ChatPlan, Reply]:
+    call = planned.call
+    with (
+        in_the_clients_places(planned.promise.messages_added),
+        account_interrupted(attempt, lambda: Counted(estimated_usage(call, 0)), exchange),
+    ):
+        reply = await whole(call, attempt, world, chain.spare_s)
+    account_whole(reply, call, attempt, exchange)
+    return planned, reply
+
+
+async def _agreed(planned: ChatPlan, reply: Reply, chain: Chain, exchange: Exchange, world: World) -> Completion:
+    with in_the_clients_places(planned.promise.messages_added):
+        said = await chain.after(ChatReply(planned.promise.shaped(reply), planned.route.model_id))
+        planned.promise.check(said.reply)
+        kept = await with_media_kept(said.reply, exchange.attempts[-1], exchange, world)
+    return _completion(kept, exchange, world)
+
+
 async def _by_chat(chosen: ByChat, chain: Chain, exchange: Exchange, world: World) -> Completion | Stream:
     """What is made is kept after the hooks have seen it: of a reply that they block nothing stays."""
     reply = await chosen.planned.made(chain, exchange, world)
     said = await chain.after(ChatReply(reply, exchange.attempts[-1].route.model_id))
-    kept = await with_media_kept(said.reply, exchange, world)
-    assert exchange.usage_report is not None  # noqa: S101 - what was made is accounted for
-    made = completion(kept, exchange.usage_report, exchange, world.clock)
+    kept = await with_media_kept(said.reply, exchange.attempts[-1], exchange, world)
+    made = _completion(kept, exchange, world)
     return at_once(made, chosen.asked) if chosen.asked.stream else made
 
 
-async def _stream(call: ChatCall, promise: Promise, chain: Chain, exchange: Exchange, world: World) -> Stream:
-    responder = ChunkResponder(call, promise, exchange, world.clock)
-    hooked = HookedStream(chain, exchange.attempts[-1].route.model_id)
-    with in_the_clients_places(promise.messages_added), account_interrupted(responder.counted, exchange):
-        async with aclosing(streamed(call, exchange.attempts[-1], world, chain.spare_s)) as arriving:
+def _completion(reply: Reply, exchange: Exchange, world: World) -> Completion:
+    assert exchange.usage_report is not None  # noqa: S101 - what was made is accounted for
+    return completion(reply, exchange.usage_report, exchange, world.clock)
+
+
+async def _stream(chain: Chain, exchange: Exchange, world: World, planned: ChatPlan, attempt: Attempt) -> Stream:
+    """One list for each that comes, also where nothing of it may be sent yet."""
+    call, promise = planned.call, planned.promise
+    responder = ChunkResponder(call, promise, attempt, exchange, world.clock)
+    hooked = HookedStream(chain, attempt.route.model_id)
+    with in_the_clients_places(promise.messages_added), account_interrupted(attempt, responder.counted, exchange):
+        async with aclosing(streamed(call, attempt, world, chain.spare_s)) as arriving:
             async for chunks in arriving:
-                kept = await with_chunk_media_kept(chunks, exchange, world)
-                if ready := responder.take(hooked.take(responder.read(kept))):
-                    yield ready
+                kept = await with_chunk_media_kept(chunks, attempt, exchange, world)
+                yield responder.take(hooked.take(responder.read(kept)))
     usage = responder.account()
     rest = responder.take(await hooked.finish())
     yield [*rest, *responder.finish(usage)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.model.call import MAX_BEGIN_MS, MAX_JOB_MS, Call
-from gateway.model.completion import UsageReport
+from gateway.model.completion import LeftOut, UsageReport
 from gateway.model.errors import GatewayError
 from gateway.model.hook import HookRun
 from gateway.model.http import Sending
@@ -30,6 +30,9 @@ that has had no byte for 300 s: https://docs.aws.amazon.com/apigateway/latest/de
 """
 RESULT_S = MAX_JOB_MS / 1000 + 30
 """From the beginning of a job's worker until its result is stored: time to record that is left to its function."""
+
+OVERTAKEN = "cancelled"
+"""The code of an attempt that was ended because another model had answered."""
 
 
 @dataclass(slots=True)
@@ -54,7 +57,10 @@ class Attempt:
 
     `trace_headers`: those that it carries. `usage`, `cost_nano_usd`: None until known, the cost also when the price
     is not. `sending`: how far its request came. `answered`: what the reply says of itself. `uploads`: what the
-    provider was given for this call alone.
+    provider was given for this call alone. `most_nano_usd`: what is held for it, None: all that is held for the
+    request. `late_s`: after the request's first attempt. `chances`: how many models may still be asked, with this
+    one. `is_beside_others`: whether it was begun at the same time as they were. `is_overtaken`: whether it was ended
+    because another model had answered.
     """
 
     route: AnyRoute
@@ -69,6 +75,21 @@ class Attempt:
     cost_nano_usd: int | None = None
     answered: Answered = field(default_factory=Answered)
     uploads: list[RemoteFile] = field(default_factory=list)
+    most_nano_usd: int | None = None
+    late_s: float = 0.0
+    chances: int = 1
+    is_beside_others: bool = False
+    is_overtaken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """From one model to another, "provider/model", because of an error of that code. `at_s`: Unix seconds."""
+
+    model: str
+    to: str
+    code: str
+    at_s: float
 
 
 @dataclass(slots=True)
@@ -85,6 +106,7 @@ class Exchange:
     `worked_from_s`: since when that job is carried out, of the monotonic clock.
     `goes_on`: whether that job is still to tell of its end, and to settle what is held.
     `asks_model`: whether it is executed by an attempt. `is_quiet`: leaves no record, unless it is refused.
+    `model_asked`: "provider/model" that the name meant, of one that may fall back on others.
     `about`, `units`: ids and amounts of what one that asks no model did.
     """
 
@@ -101,6 +123,9 @@ class Exchange:
     stream: bool = False
     ticket: Ticket | None = None
     attempts: list[Attempt] = field(default_factory=list)
+    model_asked: str | None = None
+    switches: list[Switch] = field(default_factory=list)
+    left_out: tuple[LeftOut, ...] = ()
     media_wait_s: float = 0.0
     hook_wait_s: float = 0.0
     hooks: list[HookRun] = field(default_factory=list)
@@ -154,7 +179,9 @@ class Exchange:
     def waited_s(self) -> float:
         """For providers, media, hooks and the client: what the gateway itself cannot help."""
         own = self.media_wait_s + self.hook_wait_s + self.client_wait_s
-        return own + sum(attempt.provider_wait_s for attempt in self.attempts)
+        beside = [attempt.provider_wait_s for attempt in self.attempts if attempt.is_beside_others]
+        after = (attempt.provider_wait_s for attempt in self.attempts if not attempt.is_beside_others)
+        return own + max(beside, default=0.0) + sum(after)
 
     @property
     def answer_by_s(self) -> float:

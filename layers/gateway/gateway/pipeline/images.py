@@ -24,7 +24,7 @@ from gateway.pipeline.images_usage import usage_at_most, usage_of
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_accept import accepted
 from gateway.pipeline.meters import Demand
-from gateway.pipeline.read import read_json
+from gateway.pipeline.read import read_json, refuse_fallback
 from gateway.pipeline.route import IMAGES, Route, resolve
 from gateway.pipeline.split import account_parts, ask_parts
 from gateway.pipeline.watch import lease_s
@@ -70,6 +70,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> ImageList |
 
 
 def plan_images(asked: ImagesCall, principal: Principal, world: World) -> ImagesPlan:
+    refuse_fallback(asked)
     route = resolve(IMAGES, asked.model, principal, world.catalog, world.clock.now_s())
     call = checked(asked, route)
     most = usage_at_most(call, route.facts, len(images_of_each(call, route)))
@@ -80,6 +81,6 @@ async def made_images(planned: ImagesPlan, chain: Chain, exchange: Exchange, wor
     """As many as were asked for, but for what a filter took; what was made is paid, whatever comes of it."""
     parts = cut(planned.call, planned.route)
     attempt = begin(planned.route, exchange, world.clock)
-    with account_parts(parts, exchange, usage_of):
+    with account_parts(parts, attempt, exchange, usage_of):
         await ask_parts(parts, attempt, world, PARTS_AT_ONCE, spare_s=chain.spare_s + KEEP_S)
     return await images_in(parts, exchange, world)

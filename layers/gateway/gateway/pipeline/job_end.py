@@ -7,6 +7,7 @@ whoever comes next finishes it; what is told twice has the same id, and a hold i
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -203,7 +204,11 @@ async def settle(job: Job, world: World) -> Job:
     await world.events.send([*owed.records, *owed.events])
     if exchange.ticket is not None:
         await take_as_it_stands(exchange.ticket)
-        await settle_and_alert(exchange.ticket, Used(owed.cost_nano_usd, owed.tokens, owed.was_executed), world)
+        costs: Counter[str] = Counter()
+        for record in owed.records:
+            costs[record.model or ""] += record.cost_nano_usd or 0
+        used = Used(owed.cost_nano_usd, owed.tokens, owed.was_executed, costs)
+        await settle_and_alert(exchange.ticket, used, world)
     await world.payloads.drop(job)
     done = job.changed(held=None, owed=None)
     if not await world.jobs.change(done, due_of(done, world.clock.now_s())):

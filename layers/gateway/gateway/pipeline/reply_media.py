@@ -16,7 +16,7 @@ from gateway.model.errors import FileNotFound, InvalidRequest, MediaNotFound
 from gateway.model.file import Origin
 from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Chunk, Reply
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.generated_media import keep_media
 from gateway.pipeline.media import MAX_BYTES
 from gateway.ports import World
@@ -24,18 +24,22 @@ from gateway.ports import World
 GENERATED = ("image", "audio")
 
 
-async def with_media_kept(reply: Reply, exchange: Exchange, world: World) -> Reply:
+async def with_media_kept(reply: Reply, attempt: Attempt, exchange: Exchange, world: World) -> Reply:
     """Raises ProviderError (502), StorageUnavailable (503); the provider has been paid by then."""
     if not any(choice.message.media for choice in reply.choices):
         return reply
     choices = [
-        replace(choice, message=replace(choice.message, media=await _kept(choice.message.media, exchange, world)))
+        replace(
+            choice, message=replace(choice.message, media=await _kept(choice.message.media, attempt, exchange, world))
+        )
         for choice in reply.choices
     ]
     return replace(reply, choices=choices)
 
 
-async def with_chunk_media_kept(chunks: Sequence[Chunk], exchange: Exchange, world: World) -> Sequence[Chunk]:
+async def with_chunk_media_kept(
+    chunks: Sequence[Chunk], attempt: Attempt, exchange: Exchange, world: World
+) -> Sequence[Chunk]:
     """As `with_media_kept`."""
     if not any(choice.delta.media for chunk in chunks for choice in chunk.choices):
         return chunks
@@ -43,7 +47,9 @@ async def with_chunk_media_kept(chunks: Sequence[Chunk], exchange: Exchange, wor
         replace(
             chunk,
             choices=[
-                replace(choice, delta=replace(choice.delta, media=await _kept(choice.delta.media, exchange, world)))
+                replace(
+                    choice, delta=replace(choice.delta, media=await _kept(choice.delta.media, attempt, exchange, world))
+                )
                 for choice in chunk.choices
             ],
         )
@@ -70,17 +76,17 @@ async def with_earlier_media(call: ChatCall, exchange: Exchange, world: World) -
     return call if messages == call.messages else replace(call, messages=messages)
 
 
-async def _kept(entries: list[Json] | None, exchange: Exchange, world: World) -> list[Json] | None:
+async def _kept(entries: list[Json] | None, attempt: Attempt, exchange: Exchange, world: World) -> list[Json] | None:
     """What has no bytes stays as it is."""
-    return None if entries is None else [await _stored(entry, exchange, world) for entry in entries]
+    return None if entries is None else [await _stored(entry, attempt, exchange, world) for entry in entries]
 
 
-async def _stored(entry: Json, exchange: Exchange, world: World) -> Json:
+async def _stored(entry: Json, attempt: Attempt, exchange: Exchange, world: World) -> Json:
     data = entry.get("data")
     if not isinstance(data, str):
         return entry
     assert exchange.principal is not None  # noqa: S101 - it was admitted
-    route = exchange.attempts[-1].route
+    route = attempt.route
     try:
         body = b64decode(data, validate=True)
     except (NoBase64, ValueError):

@@ -29,7 +29,7 @@ from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_accept import accepted
 from gateway.pipeline.meters import Demand
-from gateway.pipeline.read import read_json
+from gateway.pipeline.read import read_json, refuse_fallback
 from gateway.pipeline.report import report
 from gateway.pipeline.route import SPEECH, Route, resolve
 from gateway.pipeline.speech_check import checked, usage_at_most, usage_of
@@ -97,8 +97,8 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Speech | Sp
     if form == "stored":
         return speech(await kept_recording(planned, chain, exchange, world), exchange, world)
     exchange.is_held_back = chain.enforces_replies
-    begin(planned.route, exchange, world.clock)
-    pieces = Recording(planned.call, _longest_ms(form), chain, exchange, world).agreed()
+    attempt = begin(planned.route, exchange, world.clock)
+    pieces = Recording(planned.call, _longest_ms(form), attempt, chain, exchange, world).agreed()
     if form == "events":
         return _events(pieces, exchange, world)
     usage = usage_of(planned.call, planned.route.facts, None)
@@ -120,6 +120,7 @@ def _longest_ms(form: Form) -> int:
 
 
 def plan_speech(asked: SpeechCall, principal: Principal, world: World, longest_ms: int = MAX_BEGIN_MS) -> SpeechPlan:
+    refuse_fallback(asked)
     route = resolve(SPEECH, asked.model, principal, world.catalog, world.clock.now_s())
     call = checked(asked, route)
     demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(call, longest_ms))
@@ -128,11 +129,11 @@ def plan_speech(asked: SpeechCall, principal: Principal, world: World, longest_m
 
 async def kept_recording(planned: SpeechPlan, chain: Chain, exchange: Exchange, world: World) -> KeptMedia:
     """Stores it as it comes; a WAV file when it is whole, for its header says how long it is."""
-    begin(planned.route, exchange, world.clock)
+    attempt = begin(planned.route, exchange, world.clock)
     assert exchange.principal is not None  # noqa: S101 - it was admitted
     origin = Origin(planned.route.model_id, exchange.request_id)
     tenant_id = exchange.principal.tenant.id
-    async with aclosing(Recording(planned.call, MAX_BEGIN_MS, chain, exchange, world).agreed()) as pieces:
+    async with aclosing(Recording(planned.call, MAX_BEGIN_MS, attempt, chain, exchange, world).agreed()) as pieces:
         is_wav = planned.call.response_format == "wav"
         media: bytes | AsyncIterator[bytes] = with_sizes(await whole(pieces)) if is_wav else pieces
         left_s = exchange.answer_by_s - world.clock.monotonic_s()

@@ -39,8 +39,8 @@ class SpeechByChat:
         return self.planned.demand
 
     async def made(self, chain: Chain, exchange: Exchange, world: World) -> Reply:
-        begin(self.planned.route, exchange, world.clock)
-        recording = Recording(self.planned.call, MAX_BEGIN_MS, chain, exchange, world)
+        attempt = begin(self.planned.route, exchange, world.clock)
+        recording = Recording(self.planned.call, MAX_BEGIN_MS, attempt, chain, exchange, world)
         async with aclosing(recording.pieces()) as pieces:
             sound = with_sizes(await whole(pieces))
         entry = {

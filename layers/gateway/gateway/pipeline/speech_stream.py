@@ -13,7 +13,7 @@ from gateway.model.usage import TokenUsage
 from gateway.pipeline.account import Counted, account, account_interrupted
 from gateway.pipeline.ask import answered, ending
 from gateway.pipeline.contact import contact
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.speech_check import usage_of
 from gateway.pipeline.watch import Watch, seconds, total_s
@@ -26,9 +26,10 @@ MAX_SPEECH_BYTES = 128 * 1024 * 1024
 class Recording:
     """Pieces of audio as they come. `longest_ms`: what the whole may take at most."""
 
-    def __init__(self, call: SpeechCall, longest_ms: int, chain: Chain, exchange: Exchange, world: World) -> None:
-        self._call, self._chain, self._exchange, self._world = call, chain, exchange, world
-        self._attempt = exchange.attempts[-1]
+    def __init__(
+        self, call: SpeechCall, longest_ms: int, attempt: Attempt, chain: Chain, exchange: Exchange, world: World
+    ) -> None:
+        self._call, self._attempt, self._chain, self._exchange, self._world = call, attempt, chain, exchange, world
         self._most_s = total_s(call, longest_ms, chain.spare_s)
         self._told: TokenUsage | None = None
         self._audio_bytes = 0
@@ -52,12 +53,15 @@ class Recording:
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Nothing is asked before the first is. Raises ProviderFailure, also in the middle."""
-        with account_interrupted(self._counted, self._exchange), ending(self._attempt, self._world.clock):
+        with (
+            account_interrupted(self._attempt, self._counted, self._exchange),
+            ending(self._attempt, self._world.clock),
+        ):
             async with aclosing(self._arriving()) as arriving:
                 async for chunks in arriving:
                     if audio := b"".join(self._noted(chunks)):
                         yield audio
-        account(self._exchange, self._counted().usage)
+        account(self._attempt, self._counted().usage, self._exchange)
 
     def _counted(self) -> Counted:
         usage = usage_of(self._call, self._attempt.route.facts, self._told)

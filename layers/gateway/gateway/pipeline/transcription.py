@@ -31,6 +31,7 @@ from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_accept import accepted
 from gateway.pipeline.meters import Demand
+from gateway.pipeline.read import refuse_fallback
 from gateway.pipeline.report import report
 from gateway.pipeline.route import TRANSCRIPTIONS, Route, resolve
 from gateway.pipeline.sound import length_of, sound_in
@@ -104,6 +105,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Outcome | J
 
 async def plan_transcription(asked: AskedTranscription, principal: Principal, world: World) -> TranscriptionPlan:
     call = asked.call
+    refuse_fallback(call)
     route = resolve(TRANSCRIPTIONS, call.model, principal, world.catalog, world.clock.now_s())
     check_transcription(call, route)
     facts = route.facts.transcription
@@ -116,8 +118,8 @@ async def plan_transcription(asked: AskedTranscription, principal: Principal, wo
 async def begun(planned: TranscriptionPlan, chain: Chain, exchange: Exchange, world: World) -> Writing:
     """With the recording read; nothing is asked yet."""
     sound = await sound_in(planned.asked, planned.max_bytes, exchange, world)
-    begin(planned.route, exchange, world.clock)
-    return Writing(planned.asked.call, sound, chain, exchange, world)
+    attempt = begin(planned.route, exchange, world.clock)
+    return Writing(planned.asked.call, sound, attempt, chain, exchange, world)
 
 
 def _formed(made: Transcript, planned: TranscriptionPlan, exchange: Exchange, world: World) -> Outcome:

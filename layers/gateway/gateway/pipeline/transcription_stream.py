@@ -13,7 +13,7 @@ from gateway.model.transcription import Sound, Transcript, TranscriptChunk, Tran
 from gateway.pipeline.account import Counted, account, account_interrupted
 from gateway.pipeline.ask import answered, ask, ending
 from gateway.pipeline.contact import Contact, contact
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.transcription_check import usage_of
 from gateway.pipeline.watch import Watch, seconds, total_s
@@ -23,9 +23,11 @@ from gateway.ports import World
 class Writing:
     """One transcript of one recording."""
 
-    def __init__(self, call: TranscriptionCall, sound: Sound, chain: Chain, exchange: Exchange, world: World) -> None:
-        self._call, self._sound, self._chain = call, sound, chain
-        self._exchange, self._world, self._attempt = exchange, world, exchange.attempts[-1]
+    def __init__(
+        self, call: TranscriptionCall, sound: Sound, attempt: Attempt, chain: Chain, exchange: Exchange, world: World
+    ) -> None:
+        self._call, self._sound, self._attempt, self._chain = call, sound, attempt, chain
+        self._exchange, self._world = exchange, world
         self._written: list[str] = []
         self._transcript: Transcript | None = None
 
@@ -37,25 +39,28 @@ class Writing:
         """Raises ProviderFailure."""
         attempt = self._attempt
         watch = Watch(attempt, self._world, attempt.started_s + total_s(self._call, MAX_BEGIN_MS, self._chain.spare_s))
-        with account_interrupted(self._counted, self._exchange), ending(attempt, self._world.clock):
+        with account_interrupted(self._attempt, self._counted, self._exchange), ending(attempt, self._world.clock):
             request, reached = await self._request(watch)
             answer = await ask(request, reached, watch, attempt.sending)
             made: Transcript = attempt.route.wire.parse(answer, reached.target)
             self._transcript = made
-        account(self._exchange, self._counted().usage)
+        account(self._attempt, self._counted().usage, self._exchange)
         return made
 
     async def pieces(self) -> AsyncGenerator[TranscriptChunk, None]:
         """As they come, or all at once where a hook has to agree; the last one has the whole. Raises as `whole`."""
         held = self._chain.enforces_replies
-        with account_interrupted(self._counted, self._exchange), ending(self._attempt, self._world.clock):
+        with (
+            account_interrupted(self._attempt, self._counted, self._exchange),
+            ending(self._attempt, self._world.clock),
+        ):
             async with aclosing(self._arriving()) as arriving:
                 async for chunk in arriving:
                     self._written.append(chunk.delta)
                     self._transcript = chunk.whole or self._transcript
                     if chunk.delta and not held:
                         yield chunk
-        account(self._exchange, self._counted().usage)
+        account(self._attempt, self._counted().usage, self._exchange)
         assert self._transcript is not None  # noqa: S101 - a parser closes with the whole
         agreed = await self._agreed(self._transcript)
         if held:

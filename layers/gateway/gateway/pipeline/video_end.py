@@ -73,5 +73,5 @@ async def _exchange_of(job: Job, ending: Ending, world: World) -> Exchange:
     attempt.provider_wait_s, attempt.error = exchange.ended_s - exchange.started_s, ending.error
     exchange.attempts.append(attempt)
     if ending.usage is not None:
-        account(exchange, ending.usage)
+        account(attempt, ending.usage, exchange)
     return exchange

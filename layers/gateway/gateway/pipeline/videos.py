@@ -89,7 +89,10 @@ async def run(inbound: Inbound, exchange: Exchange, world: World, every_s: float
     job = await _opened(planned, exchange, world)
     attempt = begin(planned.route, exchange, world.clock)
     try:
-        with account_interrupted(lambda: Counted(usage_kept(job.facts)), exchange), ending(attempt, world.clock):
+        with (
+            account_interrupted(attempt, lambda: Counted(usage_kept(job.facts)), exchange),
+            ending(attempt, world.clock),
+        ):
             order, until_s = replace(planned.order, picture=picture), exchange.answer_by_s
             remote_id = await _begun(order, planned, attempt, until_s, world)
     except GatewayError as error:
@@ -226,5 +229,5 @@ async def _taken(job: Job, remote_id: str, exchange: Exchange, world: World, eve
                 raise JobCancelled("The video was deleted before it was begun.")
         raise StorageUnavailable("The record of the video changes all the time.")
     except GatewayError:
-        account(exchange, usage_kept(job.facts))
+        account(exchange.attempts[-1], usage_kept(job.facts), exchange)
         raise
