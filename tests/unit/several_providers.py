@@ -28,7 +28,12 @@ from tests.fakes import (
 )
 from tests.unit.conftest import Gateway
 
-PROVIDERS = {"api.openai.com": "openai", "api.groq.com": "groq", "api.mistral.ai": "mistral"}
+PROVIDERS = {
+    "api.openai.com": "openai",
+    "api.groq.com": "groq",
+    "api.mistral.ai": "mistral",
+    "api.x.ai": "xai",
+}
 CAN = ("streaming", "tools")
 TENANT = Tenant(id="acme", approvals=("openai/*", "groq/*", "mistral/*"), aliases={"spare": "groq/llama"})
 FIGURES = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}

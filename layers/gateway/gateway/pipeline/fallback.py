@@ -7,7 +7,7 @@ itself wrong, and never once the client has something of an answer.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sized
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TypeAlias, TypeVar
 
@@ -19,7 +19,7 @@ from gateway.pipeline.turns import Readying, Turns
 from gateway.ports import World
 
 T = TypeVar("T")
-S = TypeVar("S", bound=Sized)
+S = TypeVar("S")
 Asking: TypeAlias = Callable[[P, Attempt], Awaitable[T]]
 Streaming: TypeAlias = Callable[[P, Attempt], AsyncGenerator[S, None]]
 

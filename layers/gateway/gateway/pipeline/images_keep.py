@@ -12,7 +12,7 @@ from gateway.model.image_size import shape_of
 from gateway.model.images import Image, ImageList, ImagesCall, ImagesUsage, MadeImage
 from gateway.model.media_type import sniff
 from gateway.model.provider_errors import ProviderError, ProviderRejected
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.generated_media import KeptMedia, keep_media
 from gateway.pipeline.images_parts import ImagesPart
 from gateway.pipeline.report import report
@@ -22,11 +22,11 @@ MAX_IMAGE_BYTES = 40 * 1024 * 1024
 WITHHELD = "content_filter"
 
 
-async def images_in(parts: Sequence[ImagesPart], exchange: Exchange, world: World) -> list[MadeImage]:
+async def images_in(parts: Sequence[ImagesPart], attempt: Attempt, exchange: Exchange, world: World) -> list[MadeImage]:
     """All images, as bytes, in order. Raises ProviderRejected (400) when there is none, ProviderError (502)."""
     made = [part.made for part in parts if part.made]
     images = [image for one in made for image in one.images]
-    provider = exchange.attempts[-1].route.provider.name
+    provider = attempt.route.provider.name
     if not images:
         reason = next((one.withheld for one in made if one.withheld), None)
         if reason is None:
