@@ -334,3 +334,24 @@ async def test_whether_a_request_left_is_known_whatever_becomes_of_it(server: Se
         async with asyncio.timeout(0.2), outbound.open(post(server.url), unanswered):
             pass
     assert [sending.has_left for sending in (unreached, hung_up, unanswered)] == [False, True, True]
+
+
+async def test_who_waits_for_a_free_connection_waits_not_for_ever(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing has left, so nothing is paid."""
+    monkeypatch.setattr(http_client, "POOL_TIMEOUT_S", 0.05)
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_head(reader)
+        writer.write(HEAD)
+        await reader.read()
+
+    server.script, client, sending = script, HttpClient(max_connections=1), Sending()
+    outbound = PooledOutbound(client)
+    async with outbound.open(post(server.url)):
+        with pytest.raises(ProviderError, match="Timeout"):
+            async with outbound.open(post(server.url), sending):
+                pass
+    await client.aclose()
+    assert (sending.has_left, server.connections) == (False, 1)

@@ -11,12 +11,10 @@ from typing import Any
 import pytest
 
 from gateway.entry.embeddings import ROUTE, embeddings_app
-from gateway.model.call import MAX_BEGIN_MS
 from gateway.model.ledger import suffix
 from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.provider_errors import ProviderError
 from gateway.model.reliability import FallbackRule, Health
-from gateway.pipeline.watch import seconds
 from tests.asgi import call
 from tests.unit.conftest import KEY
 from tests.unit.several_providers import (
@@ -254,14 +252,6 @@ async def test_a_total_that_is_over_makes_it_the_next_ones_turn(gateway: Several
     answer = await gateway.chat({**ONE, "timeouts": {"total_ms": 20}})
     assert [one["code"] for one in answer.json["gateway"]["attempts"]] == ["provider_timeout", None]
     assert gateway.providers.still_open == 0
-
-
-async def test_each_attempt_has_its_share_of_the_time(gateway: Several) -> None:
-    """Where nobody says how long each may take."""
-
-    assert seconds(None, MAX_BEGIN_MS, chances=3) == 95
-    assert seconds(200_000, MAX_BEGIN_MS, chances=3) == 200
-    assert seconds(200_000, MAX_BEGIN_MS, spare_s=100, chances=3) == 185
 
 
 async def test_no_other_is_asked_when_the_time_is_over(gateway: Several) -> None:

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct, field
 
 from gateway.model.hook import Hook
 from gateway.model.limits import Allowance, Count, Pattern
-from gateway.model.reliability import FallbackRule
+from gateway.model.reliability import FallbackRule, TimeoutRule
 
 TenantId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 USER_ID = r"^[!-~]{1,256}$"
@@ -57,7 +57,8 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     charged, because its function died or its answer broke off: all that was held for it, or what was counted, which is
     nothing where the function died. `provider_urls`: how addresses begin that its requests may have a
     provider read in its own storage, with the owner's rights ("gs://bucket/"); none by default. `fallbacks`: what
-    requests fall back on that do not say so themselves; the first rule for their model counts.
+    requests fall back on that do not say so themselves; the first rule for their model counts. `timeouts`: the first
+    rule for a model that says a time counts, and the lowest ceiling of all.
     """
 
     id: TenantId
@@ -75,6 +76,7 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lost_requests: Literal["charge", "release"] = "charge"
     provider_urls: Annotated[tuple[UrlPrefix, ...], Meta(max_length=64)] = ()
     fallbacks: Annotated[tuple[FallbackRule, ...], Meta(max_length=64)] = ()
+    timeouts: Annotated[tuple[TimeoutRule, ...], Meta(max_length=64)] = ()
 
     def approves(self, model_id: str) -> bool:
         return any(fnmatchcase(model_id, pattern) for pattern in self.approvals)

@@ -42,6 +42,7 @@ from gateway.pipeline.reply_media import with_chunk_media_kept, with_earlier_med
 from gateway.pipeline.respond import ChunkResponder, account_whole, completion
 from gateway.pipeline.route import CHAT, ChatRoute, resolve
 from gateway.pipeline.structured import Promise, expect
+from gateway.pipeline.timeouts import timed
 from gateway.pipeline.tools import with_functions
 from gateway.ports import World
 
@@ -103,6 +104,7 @@ async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlan
 async def _planned(asked: ChatCall, principal: Principal, world: World) -> ChatPlan:
     route = resolve(CHAT, asked.model, principal, world.catalog, world.clock.now_s())
     call, names = await with_functions(asked, principal.tenant.id, world.types)
+    call = timed(call, route.model_id, principal.tenant)
     route = by_the_api_for_tools(call, route)
     call, expectation = expect(call, route)
     promise = Promise(names, expectation)

@@ -26,6 +26,7 @@ from gateway.pipeline.job_accept import accepted
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.route import EMBEDDINGS, Route, find_approved, resolve
 from gateway.pipeline.split import account_parts, ask_parts
+from gateway.pipeline.timeouts import timed
 from gateway.pipeline.watch import lease_s
 from gateway.ports import World
 from gateway.providers.contract import EmbeddingsWire
@@ -33,8 +34,9 @@ from gateway.providers.contract import EmbeddingsWire
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingsPlan:
-    """A call as its provider can be asked, and the most it can use."""
+    """A call as the client asked it and as its provider can be asked, and the most it can use."""
 
+    asked: EmbeddingsCall
     call: EmbeddingsCall
     route: Route[EmbeddingsWire]
     demand: Demand
@@ -52,7 +54,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> EmbeddingLi
         return await _plan(call, principal, world)
 
     planned = await enter(inbound.authorization, "embeddings", read, plan, exchange, world)
-    asked = planned.asked.call
+    asked = planned.asked.asked
     if (job := await accepted(asked, inbound, exchange, world)) is not None:
         return job
     chain = Chain(exchange, world)
@@ -69,8 +71,9 @@ async def _plan(asked: EmbeddingsCall, principal: Principal, world: World) -> Ca
         check_embeddings(call, route)
         if call is not asked:
             check_same_length(call, route, find_approved(asked.model, principal, world.catalog, world.clock.now_s())[1])
-        demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(call))
-        return EmbeddingsPlan(call, route, demand)
+        timely = timed(call, route.model_id, principal.tenant)
+        demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(timely))
+        return EmbeddingsPlan(call, timely, route, demand)
 
     return await candidates_of(asked, principal.tenant, world, plan)
 

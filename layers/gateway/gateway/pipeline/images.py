@@ -28,6 +28,7 @@ from gateway.pipeline.meters import Demand
 from gateway.pipeline.read import read_json
 from gateway.pipeline.route import IMAGES, Route, resolve
 from gateway.pipeline.split import account_parts, ask_parts
+from gateway.pipeline.timeouts import timed
 from gateway.pipeline.watch import lease_s
 from gateway.ports import World
 from gateway.providers.contract import ImagesWire
@@ -74,7 +75,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> ImageList |
 async def plan_images(asked: ImagesCall, principal: Principal, world: World) -> Candidates[ImagesPlan]:
     async def plan(asked: ImagesCall) -> ImagesPlan:
         route = resolve(IMAGES, asked.model, principal, world.catalog, world.clock.now_s())
-        call = checked(asked, route)
+        call = timed(checked(asked, route), route.model_id, principal.tenant)
         most = usage_at_most(call, route.facts, len(images_of_each(call, route)))
         return ImagesPlan(asked, call, route, demand_at_most(most, route, principal, lease_s(call)))
 

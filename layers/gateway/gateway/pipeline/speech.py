@@ -37,6 +37,7 @@ from gateway.pipeline.report import report
 from gateway.pipeline.route import SPEECH, Route, resolve
 from gateway.pipeline.speech_check import checked, usage_at_most, usage_of
 from gateway.pipeline.speech_stream import Recording
+from gateway.pipeline.timeouts import timed
 from gateway.pipeline.watch import lease_s
 from gateway.ports import World
 from gateway.providers.contract import SpeechWire
@@ -147,6 +148,7 @@ async def plan_speech(
         route = resolve(SPEECH, asked.model, principal, world.catalog, world.clock.now_s())
         call = checked(asked if form is None else structs.replace(asked, response_format=form), route)
         form = call.response_format
+        call = timed(call, route.model_id, principal.tenant)
         demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(call, longest_ms))
         return SpeechPlan(asked, call, route, demand)
 

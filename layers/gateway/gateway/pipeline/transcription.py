@@ -39,6 +39,7 @@ from gateway.pipeline.report import report
 from gateway.pipeline.route import TRANSCRIPTIONS, Route, resolve
 from gateway.pipeline.sound import length_of, sound_in
 from gateway.pipeline.subtitles import CONTENT_TYPES, written
+from gateway.pipeline.timeouts import timed
 from gateway.pipeline.transcription_check import check_transcription, usage_at_most
 from gateway.pipeline.transcription_read import AskedTranscription, read_call, read_transcription
 from gateway.pipeline.transcription_stream import Writing
@@ -49,9 +50,12 @@ from gateway.providers.contract import TranscriptionWire
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionPlan:
-    """A call that its provider can be asked, and the most it can use. `sound`: the recording, once it is read."""
+    """A call as the client asked it and as its provider can be asked, and the most it can use. `sound`: the recording,
+    once it is read.
+    """
 
     asked: AskedTranscription
+    call: TranscriptionCall
     route: Route[TranscriptionWire]
     demand: Demand
     sound: Sound | None = None
@@ -122,11 +126,12 @@ async def _planned(asked: AskedTranscription, principal: Principal, world: World
     call = asked.call
     route = resolve(TRANSCRIPTIONS, call.model, principal, world.catalog, world.clock.now_s())
     check_transcription(call, route)
+    call = timed(call, route.model_id, principal.tenant)
     facts = route.facts.transcription
     length = await length_of(asked, principal.tenant.id, facts.max_bytes if facts else None, world)
     lease = lease_s(call, MAX_STREAM_MS if call.stream else MAX_BEGIN_MS)
     demand = demand_at_most(usage_at_most(call, length, route.facts), route, principal, lease)
-    return TranscriptionPlan(asked, route, demand)
+    return TranscriptionPlan(asked, call, route, demand)
 
 
 async def made_transcript(
@@ -152,7 +157,7 @@ def _pieces(
 
 def _writing(planned: TranscriptionPlan, attempt: Attempt, chain: Chain, exchange: Exchange, world: World) -> Writing:
     assert planned.sound is not None  # noqa: S101 - it is ready
-    return Writing(planned.asked.call, planned.sound, attempt, chain, exchange, world)
+    return Writing(planned.call, planned.sound, attempt, chain, exchange, world)
 
 
 def _formed(made: Transcript, call: TranscriptionCall, exchange: Exchange, world: World) -> Outcome:
