@@ -109,6 +109,11 @@ async def test_they_are_asked_in_turn_and_the_last_failure_is_told(gateway: Seve
     assert gateway.providers.asked == ["openai", "groq", "mistral"]
     assert (answer.status, answer.json["error"]["code"]) == (502, "provider_error")
     assert "mistral" in answer.json["error"]["message"]
+    assert [one["code"] for one in answer.json["error"]["attempts"]] == [
+        "provider_error",
+        "rate_limited",
+        "provider_error",
+    ]
     assert [switch.facts["to"] for switch in gateway.switches] == ["groq/llama", "mistral/large"]
     assert sum(one.id.endswith(".ended") for one in gateway.told) == 1
     assert (await gateway.world.ledger.read("T#acme#0")).holds == {}

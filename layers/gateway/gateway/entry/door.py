@@ -26,6 +26,7 @@ from gateway.model.provider_errors import ProviderTimeout
 from gateway.pipeline.conclude import conclude
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.inbound import Inbound, as_job, prefers_async
+from gateway.pipeline.report import explain
 from gateway.ports import Clock, World
 
 Answering: TypeAlias = Callable[[Inbound, Exchange, Responder], Awaitable[None]]
@@ -86,7 +87,7 @@ async def attend(
         await handle(responder)
     except GatewayError as error:
         exchange.error = error
-        await _refuse(error, responder, arrival, exchange)
+        await _refuse(error, responder, arrival, exchange, world.clock)
     except asyncio.CancelledError:
         exchange.error = ProviderTimeout("The function's own deadline came first.", phase="total")
         for observer in exchange.observers:
@@ -94,7 +95,7 @@ async def attend(
         raise
     except Exception as defect:  # the last resort: whatever it is, the client gets an answer and the log the place
         exchange.error = unforeseen(defect, exchange)
-        await _refuse(exchange.error, responder, arrival, exchange)
+        await _refuse(exchange.error, responder, arrival, exchange, world.clock)
     finally:
         exchange.status = responder.status
         await conclude(exchange, world)
@@ -131,9 +132,11 @@ async def _inbound(operation: Operation, arrival: Arrival, receive: Receive) -> 
     )
 
 
-async def _refuse(error: GatewayError, responder: Responder, arrival: Arrival, exchange: Exchange) -> None:
+async def _refuse(
+    error: GatewayError, responder: Responder, arrival: Arrival, exchange: Exchange, clock: Clock
+) -> None:
     """Within a stream as its last event, with what it cost until then; bytes that have begun are broken off."""
-    exchange.charge(error)
+    explain(error, exchange, clock)
     if responder.status is None:
         await responder.error(error, limit_headers(exchange.ticket))
         return

@@ -24,6 +24,7 @@ from gateway.pipeline.conclude import settle_and_alert, told_of, used_of
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of, take_as_it_stands, ticket_of
 from gateway.pipeline.job_record import BUSY, TRIES, WORK_S, JobRecord
+from gateway.pipeline.report import explain
 from gateway.pipeline.request_line import line_of
 from gateway.pipeline.upload import delete_uploads
 from gateway.pipeline.video_stop import stop
@@ -107,7 +108,7 @@ def _ended(job: Job, exchange: Exchange, result: JobResult | None, world: World)
         return job.changed(owed=owed_of(exchange, world), **found)
     error = exchange.error
     if error is not None:
-        exchange.charge(error)
+        explain(error, exchange, world.clock)
         found["error"] = msgspec.to_builtins(error.wire(exchange.request_id)["error"])
     status: Status = "completed" if error is None else "failed"
     now_s = world.clock.now_s()

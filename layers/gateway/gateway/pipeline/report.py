@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from gateway.model.completion import AttemptReport, GatewayReport, HookReport
+from gateway.model.errors import GatewayError
 from gateway.model.hook import HookRun
 from gateway.model.money import NANO_PER_USD
 from gateway.pipeline.exchange import Attempt, Exchange, milliseconds
@@ -20,13 +21,24 @@ def report(exchange: Exchange, clock: Clock) -> GatewayReport:
         model_requested=exchange.model_requested or used.model_id,
         model_used=used.model_id,
         fallback_used=exchange.model_asked not in (None, used.model_id),
-        attempts=[_attempt_report(attempt, now_s) for attempt in exchange.attempts],
+        attempts=_attempts(exchange, now_s),
         latency_ms=exchange.latency_ms(now_s),
         overhead_ms=exchange.overhead_ms(now_s),
         schemas_used=exchange.schemas_used or UNSET,
         hooks=[_hook_report(run) for run in exchange.hooks] or UNSET,
         left_out=exchange.left_out or UNSET,
     )
+
+
+def explain(error: GatewayError, exchange: Exchange, clock: Clock) -> None:
+    """Adds what the request has cost all the same, and who was asked where there were several."""
+    exchange.charge(error)
+    if len(exchange.attempts) > 1:
+        error.attempts = _attempts(exchange, clock.monotonic_s())
+
+
+def _attempts(exchange: Exchange, now_s: float) -> list[AttemptReport]:
+    return [_attempt_report(attempt, now_s) for attempt in exchange.attempts]
 
 
 def _hook_report(run: HookRun) -> HookReport:
