@@ -7,14 +7,18 @@ from typing import Any
 
 import pytest
 
+from gateway.entry.job_task import JobTask
+from gateway.entry.runtime.client import Invocation
 from gateway.model.hook import SizeHook
 from gateway.model.provider_errors import ProviderError
+from tests.fakes import MemoryCatalog
 from tests.unit.several_providers import (
     END,
     ROLE,
     Several,
     event,
     fails,
+    model,
     says,
     several,
     stalls,
@@ -131,3 +135,23 @@ async def test_hooks_see_the_reply_that_is_given_and_no_other(gateway: Several) 
     last = answer.events[-2]["gateway"]
     assert texts(answer.events) == "openai"
     assert [run["id"] for run in last["hooks"]] == ["size"]
+
+
+async def test_a_job_whose_models_have_become_dearer_is_held_for_anew(gateway: Several) -> None:
+    """All that are asked at once, before they are."""
+    held: list[int] = []
+
+    async def look() -> Any:
+        held.append(await gateway.spent("c2026-09"))
+        return says("openai")
+
+    gateway.provider("openai", look)
+    gateway.provider("groq", stalls())
+    gateway.provider("mistral", stalls())
+    job_id = (await gateway.chat({**RACE, "async": True})).json["id"]
+    accepted = await gateway.spent("c2026-09")
+    assert isinstance(gateway.world.catalog, MemoryCatalog)
+    gateway.world.catalog.held["mistral"]["large"] = model("large", 8)
+    step = {"step": "ask", "tenant_id": "acme", "job_id": job_id}
+    await JobTask(gateway.world, 5.0).handle(step, Invocation("r-1", deadline_s=gateway.world.clock.now_s() + 900))
+    assert held == [accepted * 12 // 6]

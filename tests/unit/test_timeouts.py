@@ -11,9 +11,14 @@ from gateway.model.call import MAX_BEGIN_MS, Call, Timeouts
 from gateway.model.errors import InvalidRequest
 from gateway.model.reliability import TimeoutRule
 from gateway.model.tenant import Tenant
+from gateway.model.trace import Trace
+from gateway.pipeline.ask import begin
+from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.route import Route
 from gateway.pipeline.timeouts import timed
-from gateway.pipeline.watch import seconds
-from tests.unit.several_providers import ROLE, Several, says, several, stalls, streams
+from gateway.pipeline.watch import begins_s, seconds
+from gateway.providers.lookup import provider_named
+from tests.unit.several_providers import ROLE, Several, model, says, several, stalls, streams
 from tests.unit.test_fallback import HELLO
 
 RULES = (
@@ -61,6 +66,19 @@ def test_those_who_may_still_be_asked_share_the_time_that_nobody_set() -> None:
     assert seconds(None, MAX_BEGIN_MS, chances=3) == 95
     assert seconds(200_000, MAX_BEGIN_MS, chances=3) == 200
     assert seconds(200_000, MAX_BEGIN_MS, spare_s=100, chances=3) == 185
+
+
+async def test_a_later_attempt_has_what_is_left_and_media_are_counted_once() -> None:
+    gateway = several()
+    clock, seen = gateway.world.clock, Exchange("req_1", "chat", started_s=100.0, trace=Trace.of("", ""))
+    openai = provider_named("openai")
+    route = Route(openai, model("gpt"), openai.wires["chat_completions"])
+    begin(route, seen, clock, chances=2)
+    clock.running_s += 40  # type: ignore[attr-defined]
+    seen.media_wait_s += 30
+    late = begin(route, seen, clock)
+    assert late.late_s == 10
+    assert begins_s(Call(model="m"), late, spare_s=seen.own_wait_s) == 285 - 30 - 10
 
 
 class TestChats:

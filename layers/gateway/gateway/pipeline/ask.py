@@ -18,9 +18,10 @@ from gateway.ports import Clock, Incoming
 def begin(route: AnyRoute, exchange: Exchange, clock: Clock, *, chances: int = 1) -> Attempt:
     """`chances`: as of an attempt."""
     now_s = clock.monotonic_s()
-    attempt = Attempt(route, now_s, exchange.trace.headers(), chances=chances)
+    attempt = Attempt(route, now_s, exchange.trace.headers(), chances=chances, own_wait_s=exchange.own_wait_s)
     if exchange.attempts:
-        attempt.late_s = now_s - exchange.attempts[0].started_s
+        first = exchange.attempts[0]
+        attempt.late_s = now_s - first.started_s - (attempt.own_wait_s - first.own_wait_s)
     exchange.attempts.append(attempt)
     return attempt
 

@@ -58,9 +58,10 @@ class Attempt:
     `trace_headers`: those that it carries. `usage`, `cost_nano_usd`: None until known, the cost also when the price
     is not. `sending`: how far its request came. `answered`: what the reply says of itself. `uploads`: what the
     provider was given for this call alone. `most_nano_usd`: what is held for it, None: all that is held for the
-    request. `late_s`: after the request's first attempt. `chances`: how many models may still be asked, with this
-    one. `is_beside_others`: whether it was begun at the same time as they were. `is_overtaken`: whether it was ended
-    because another model had answered.
+    request. `own_wait_s`: what the request had waited for media and hooks before. `late_s`: how long it began after the
+    request's first attempt, without such waits. `chances`: how many models may still be asked, with this one.
+    `is_beside_others`: whether it was begun at the same time as they were. `is_overtaken`: whether it was ended because
+    another model had answered.
     """
 
     route: AnyRoute
@@ -77,6 +78,7 @@ class Attempt:
     uploads: list[RemoteFile] = field(default_factory=list)
     most_nano_usd: int | None = None
     late_s: float = 0.0
+    own_wait_s: float = 0.0
     chances: int = 1
     is_beside_others: bool = False
     is_overtaken: bool = False
@@ -178,7 +180,7 @@ class Exchange:
     @property
     def waited_s(self) -> float:
         """For providers, media, hooks and the client: what the gateway itself cannot help."""
-        own = self.media_wait_s + self.hook_wait_s + self.client_wait_s
+        own = self.own_wait_s + self.client_wait_s
         beside = [attempt.provider_wait_s for attempt in self.attempts if attempt.is_beside_others]
         after = (attempt.provider_wait_s for attempt in self.attempts if not attempt.is_beside_others)
         return own + max(beside, default=0.0) + sum(after)
@@ -195,6 +197,11 @@ class Exchange:
         if self.usage_report is not None:
             error.usage = self.usage_report
             error.retryable &= self.cost_nano_usd == 0
+
+    @property
+    def own_wait_s(self) -> float:
+        """For media and hooks."""
+        return self.media_wait_s + self.hook_wait_s
 
     def latency_ms(self, now_s: float) -> float:
         """Since arrival. `now_s`: of the monotonic clock."""

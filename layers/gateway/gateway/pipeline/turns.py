@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeAlias
 
 from gateway.model.completion import LeftOut
@@ -50,7 +50,7 @@ class Turns(Generic[P]):
         """At once, all that there is room for."""
         ready = [self.candidate]
         while self._others:
-            if (candidate := await self._entered(self._others.popleft())) is not None:
+            if (candidate := await self._entered(self._others.popleft(), ready)) is not None:
                 ready.append(candidate)
         racing = [(candidate, self._begun(candidate, chances=1)) for candidate in ready]
         for _, attempt in racing:
@@ -86,22 +86,25 @@ class Turns(Generic[P]):
             return True
         return self._failure is not None and isinstance(error, InvalidRequest | PayloadTooLarge)
 
-    async def _entered(self, candidate: P) -> P | None:
-        """Held for and ready; None for one that is left out for what that is refused with."""
+    async def _entered(self, candidate: P, beside: Sequence[P] = ()) -> P | None:
+        """Held for and ready; None for one that is left out for what that is refused with. `beside`: those that are
+        asked at the same time.
+        """
         try:
-            await self._hold_for(candidate)
+            await self._hold_for(candidate, beside)
             return await self._ready(candidate)
         except GatewayError as refusal:
             left_out = LeftOut(model=candidate.route.model_id, code=refusal.code, message=refusal.message)
             self._exchange.left_out += (left_out,)
             return None
 
-    async def _hold_for(self, candidate: P) -> None:
-        """Beside what was spent until now, in all limits and budgets of this model. Raises as `top_up`."""
+    async def _hold_for(self, candidate: P, beside: Sequence[P]) -> None:
+        """And for what was spent until now, in all limits and budgets of this model. Raises as `top_up`."""
         exchange, demand = self._exchange, candidate.demand
         if exchange.ticket is None:
             return
-        tokens = sum(attempt.usage.total_tokens for attempt in exchange.attempts if attempt.usage is not None)
-        cost_nano_usd = demand.cost_nano_usd + (exchange.cost_nano_usd or 0)
-        wanted = Demand(demand.model_id, demand.tokens + tokens, cost_nano_usd, demand.lease_s)
+        spent = sum(attempt.usage.total_tokens for attempt in exchange.attempts if attempt.usage is not None)
+        tokens = spent + sum(one.demand.tokens for one in (candidate, *beside))
+        cost_nano_usd = sum(one.demand.cost_nano_usd for one in (candidate, *beside)) + (exchange.cost_nano_usd or 0)
+        wanted = Demand(demand.model_id, tokens, cost_nano_usd, demand.lease_s)
         await top_up(exchange.ticket, wanted, self._world.clock.now_s())
