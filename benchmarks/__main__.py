@@ -7,14 +7,14 @@ import signal
 import sys
 from pathlib import Path
 
-from benchmarks import alone, governed, killed, machine, storing, through_stack
+from benchmarks import alone, failing, governed, killed, machine, storing, through_stack
 from benchmarks.report import Report, document, text
 from local.console import Problem, Progress
 
 RESULTS = Path(__file__).parent / "results"
 ROUNDS, QUICK_ROUNDS = 5, 2
 QUICK_SHARE = 0.25
-PARTS = ("A", "B", "C", "D", "E")
+PARTS = ("A", "B", "C", "D", "E", "F")
 USUAL_PARTS = ("A", "B", "C")
 """Of a run in which nothing is chosen; the others take many minutes."""
 
@@ -25,7 +25,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
         "--only",
         nargs="+",
         choices=PARTS,
-        help="A: the gateway's code alone; B: through the local stack; C: storing; D: racing for budgets; E: killed",
+        help="A: the gateway's code alone; B: through the local stack; C: storing; D: racing for budgets; E: killed; "
+        "F: a provider fails",
     )
     parser.add_argument("--rounds", type=int, help=f"rounds of interleaved slices (default {ROUNDS})")
     parser.add_argument("--quick", action="store_true", help="a quarter of the requests in two rounds: a first look")
@@ -52,6 +53,8 @@ def run(chosen: argparse.Namespace, progress: Progress) -> Report:
         report.add(governed.measure(share, progress))
     if "E" in parts:
         report.add(killed.measure(share, progress))
+    if "F" in parts:
+        report.add(failing.measure(share, progress))
     return report
 
 

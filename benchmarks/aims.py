@@ -48,6 +48,9 @@ OTHERWISE_ANSWERED = Aim("requests that failed otherwise", "", 0.0)
 LEAKED_HOLDS = Aim("holds left after the sweep", "", 0.0)
 MISSING_ENDS = Aim("starts in the audit log without exactly one end", "", 0.0)
 COUNTED_TWICE = Aim("usage records counted twice or not at all", "", 0.0)
+UNANSWERED = Aim("requests not answered while a provider failed", "%", 0.1)
+ADDED_BY_REFUSALS = Aim("added p99 while it refuses", "ms", 250.0)
+ADDED_BY_SILENCE = Aim("added p99 while it is silent, beyond its time limit", "ms", 250.0)
 
 
 def added_latency(what: str) -> dict[int, Aim]:

@@ -133,7 +133,7 @@ def _measure(endpoints: Endpoints, admin: httpx.Client, share: float, progress: 
     raced = tenants()
     each = int(REQUESTS * share) // len(raced)
     run = f"race-{int(time.time())}"
-    keys = {one.name: _made(admin, f"{run}-{one.name}", one.settings) for one in raced}
+    keys = {one.name: made(admin, f"{run}-{one.name}", one.settings) for one in raced}
     started_s = time.time()
     with progress.step(f"{each * len(raced)} requests race, {AT_ONCE} at once"):
         contests = {one.name: Contest(keys[one.name], each) for one in raced}
@@ -157,7 +157,7 @@ def _measure(endpoints: Endpoints, admin: httpx.Client, share: float, progress: 
     return findings.report()
 
 
-def _made(admin: httpx.Client, tenant_id: str, settings: dict[str, Any]) -> str:
+def made(admin: httpx.Client, tenant_id: str, settings: dict[str, Any]) -> str:
     """A key of the new tenant's."""
     admin.post("/tenants", json={"id": tenant_id, "approvals": ["*"], **settings}).raise_for_status()
     issued = admin.post(f"/tenants/{tenant_id}/keys", json={"user_id": "alice"})

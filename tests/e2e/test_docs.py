@@ -23,7 +23,7 @@ EXAMPLES = [
     for number, (language, code) in enumerate(BLOCK.findall(page.read_text()), 1)
     if language == "python" or (code.startswith("curl") and "ADMIN" not in code)
 ]
-ADMINISTRATION = [ROOT / "README.md", ROOT / "docs" / "admin.md"]
+ADMINISTRATION = [ROOT / "README.md", ROOT / "docs" / "admin.md", ROOT / "docs" / "reliability.md"]
 pytestmark = pytest.mark.stack
 
 
@@ -47,7 +47,7 @@ def typed(local: Gateway, folder: Path, examples: list[str]) -> str:
 def test_the_administration_does_what_the_pages_say(local: Gateway, tmp_path: Path) -> None:
     blocks = [code for page in ADMINISTRATION for _, code in BLOCK.findall(page.read_text())]
     examples = [code for code in blocks if re.match(r"(\w+=\$\()?gateway ", code) or "/admin/" in code]
-    assert len(examples) == 9
+    assert len(examples) == 11
     printed = typed(local, tmp_path, examples)
     assert (tmp_path / "ci.key").read_text().startswith("gwk_")
     assert "750" in printed

@@ -334,3 +334,46 @@ async def test_whether_a_request_left_is_known_whatever_becomes_of_it(server: Se
         async with asyncio.timeout(0.2), outbound.open(post(server.url), unanswered):
             pass
     assert [sending.has_left for sending in (unreached, hung_up, unanswered)] == [False, True, True]
+
+
+async def test_who_waits_for_a_free_connection_waits_not_for_ever(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing has left, so nothing is paid."""
+    monkeypatch.setattr(http_client, "POOL_TIMEOUT_S", 0.05)
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_head(reader)
+        writer.write(HEAD)
+        await reader.read()
+
+    server.script, client, sending = script, HttpClient(max_connections=1), Sending()
+    outbound = PooledOutbound(client)
+    async with outbound.open(post(server.url)):
+        with pytest.raises(ProviderError, match="Timeout"):
+            async with outbound.open(post(server.url), sending):
+                pass
+    await client.aclose()
+    assert (sending.has_left, server.connections) == (False, 1)
+
+
+@pytest.mark.parametrize("why", ["no such name", "no TLS"])
+async def test_a_provider_that_is_not_to_be_reached_has_been_sent_nothing(
+    server: Server, outbound: PooledOutbound, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async def nobody(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    server.script, sending = hang_up, Sending()
+    url = server.url.replace("http://", "https://")
+    if why == "no such name":
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", nobody)
+        url = "https://api.provider.example"
+    with pytest.raises(ProviderError) as caught:
+        async with outbound.open(post(url), sending):
+            pass
+    assert not sending.has_left
+    assert "provider.example" not in caught.value.message and "127.0.0.1" not in caught.value.message

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from gateway.model.chat import ChatCall
-from gateway.model.errors import CapabilityNotSupported, InvalidRequest, UnreadableBody, UnsupportedMediaType
+from gateway.model.errors import InvalidRequest, UnreadableBody, UnsupportedMediaType
 from gateway.pipeline.read import read_chat_call
 
 GOOD: dict[str, Any] = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
@@ -108,11 +108,13 @@ def test_a_charset_does_not_matter() -> None:
 @pytest.mark.parametrize(
     ("changes", "param"),
     [
-        ({"fallback": {"models": ["a/b"]}}, "fallback"),
+        ({"fallback": {"models": ["a/b"]}, "models": ["a/b"]}, "models"),
+        ({"fallbacks": ["a/b"], "models": ["a/b"]}, "models"),
+        ({"fallback": {"models": ["a/b"]}, "fallbacks": []}, "fallbacks"),
     ],
 )
-def test_what_is_not_built_yet_is_refused_by_name(changes: dict[str, Any], param: str) -> None:
-    with pytest.raises(CapabilityNotSupported) as caught:
+def test_what_to_fall_back_on_is_said_once(changes: dict[str, Any], param: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
         read(**changes)
     assert caught.value.param == param
 

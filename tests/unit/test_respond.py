@@ -36,7 +36,8 @@ def exchange() -> Exchange:
 def responder(*, include_usage: bool) -> ChunkResponder:
     options = StreamOptions(include_usage=True) if include_usage else None
     call = ChatCall(model="m", messages=[UserMessage(content="Hello")], stream=True, stream_options=options)
-    return ChunkResponder(call, Promise(Names({}, {})), exchange(), ManualClock())
+    made = exchange()
+    return ChunkResponder(call, Promise(Names({}, {})), made.attempts[0], made, ManualClock())
 
 
 def taken(made: ChunkResponder, *chunks: Chunk) -> list[CompletionChunk]:
@@ -84,7 +85,7 @@ def test_a_provider_that_broke_off_its_answer_is_paid_for_what_it_used() -> None
     made = exchange()
     failed = broke_off("openai", "error", TokenUsage(prompt_tokens=4, completion_tokens=2))
     made.attempts[0].error = failed
-    with pytest.raises(ProviderError), account_interrupted(lambda: Counted(TokenUsage()), made):
+    with pytest.raises(ProviderError), account_interrupted(made.attempts[0], lambda: Counted(TokenUsage()), made):
         raise failed
     assert made.usage == failed.charged
     assert made.cost_nano_usd

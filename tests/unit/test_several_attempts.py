@@ -24,8 +24,8 @@ async def test_an_attempt_without_a_price_does_not_hide_what_another_cost(gatewa
     exchange.ticket = await take("req_1", demand, principal(TENANT), exchange.facts(), gateway.world)
     openai = provider_named("openai")
     for facts in (FACTS, ModelFacts(id="new", name="New")):
-        begin(Route(openai, facts, openai.wires["chat_completions"]), exchange, gateway.world.clock)
-        account(exchange, TokenUsage(prompt_tokens=9, completion_tokens=3))
+        attempt = begin(Route(openai, facts, openai.wires["chat_completions"]), exchange, gateway.world.clock)
+        account(attempt, TokenUsage(prompt_tokens=9, completion_tokens=3), exchange)
     await conclude(exchange, gateway.world)
     cost = 9 * 2_500 + 3 * 10_000
     assert (await gateway.world.ledger.read("T#acme#0")).numbers["s2026-09"] == cost

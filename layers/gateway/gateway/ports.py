@@ -19,6 +19,7 @@ from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
 from gateway.model.job import KEPT_S
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.record import Told
+from gateway.model.reliability import Health
 from gateway.model.telemetry import RequestLine, Trouble
 from gateway.model.tenant import Principal
 from gateway.webhook_ports import WebhookSender, WebhookUrls
@@ -110,6 +111,17 @@ class Credentials(Protocol):
     async def find(self, provider: str) -> Credential:
         """The gateway's credential for a provider, cached for minutes. Raises ProviderError (502) without one."""
         ...
+
+
+class HealthReading(Protocol):
+    def of(self, provider: str, model: str) -> Health:
+        """As it is known here; never waited for. A model that nobody called is healthy."""
+        ...
+
+
+class AllHealthy:
+    def of(self, _provider: str, _model: str) -> Health:
+        return "healthy"
 
 
 class Catalog(Protocol):
@@ -299,6 +311,7 @@ class World:
     clock: Clock
     denials: Denials = field(default_factory=Denials)
     job_kept_s: int = KEPT_S
+    health: HealthReading = field(default_factory=AllHealthy)
 
 
 Origin: TypeAlias = Literal["gateway", "tenant"]

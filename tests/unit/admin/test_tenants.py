@@ -34,6 +34,8 @@ async def test_a_tenant_is_made_with_defaults_for_all_that_is_not_said(
         "hooks": [],
         "shards": 1,
         "default_max_tokens": None,
+        "fallbacks": [],
+        "timeouts": [],
         "allows_unpriced_models": False,
         "without_ledger": "refuse",
         "lost_requests": "charge",
@@ -213,6 +215,8 @@ async def test_what_means_nothing_is_stored_and_warned_of(client: httpx.AsyncCli
         "allowance": limits,
         "user_allowance": budgets,
         "provider_urls": ["gs://acme/", "https://acme.example/media/"],
+        "fallbacks": [{"models": "nobody/*", "fallback": ["good", "openai/gpt-9"]}],
+        "timeouts": [{"models": "openai/*", "ttft_ms": 1}, {"models": "nobody/*", "total_ms": 1}],
     }
     answer = await client.post("/tenants", json=tenant)
     assert answer.status_code == 201
@@ -224,6 +228,9 @@ async def test_what_means_nothing_is_stored_and_warned_of(client: httpx.AsyncCli
         "/allowance/limits/1/models",
         "/user_allowance/budgets/1/models",
         "/provider_urls/1",
+        "/fallbacks/0/models",
+        "/fallbacks/0/fallback/1",
+        "/timeouts/1/models",
     ]
     assert (await client.get("/tenants/acme")).json()["warnings"] == answer.json()["warnings"]
 

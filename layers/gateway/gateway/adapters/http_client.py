@@ -21,6 +21,9 @@ from yarl import URL
 from gateway.model.http import HttpRequest, HttpResponse, Sending
 
 CONNECT_TIMEOUT_S = 10.0
+"""Of one address."""
+POOL_TIMEOUT_S = 15.0
+"""Until there is a connection: one that is free, or a name found and its addresses tried."""
 KEEP_ALIVE_S = 60.0
 MAX_BYTES_AT_ONCE = 512 * 1024
 STALE_WITHIN_S = 0.3
@@ -151,7 +154,7 @@ def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
+        timeout=aiohttp.ClientTimeout(total=None, connect=POOL_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S),
         skip_auto_headers=_SENT_AS_GIVEN,
         trace_configs=[_noting_use()],
     )

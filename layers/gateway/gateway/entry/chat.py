@@ -39,7 +39,8 @@ async def _write_stream(stream: chat.Stream, pulse: Pulse, patience: Patience) -
     async with contextlib.aclosing(stream):
         try:
             async for chunks in stream:
-                await patience.wait(pulse.write(*_events(chunks)))
+                if chunks:
+                    await patience.wait(pulse.write(*_events(chunks)))
         finally:
             pulse.stop()
 

@@ -27,6 +27,7 @@ from gateway.pipeline.conclude import conclude
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.inbound import Inbound, as_job, preferred_wait_s, prefers_async
 from gateway.pipeline.once import freed
+from gateway.pipeline.report import explain
 from gateway.ports import Clock, World
 
 Answering: TypeAlias = Callable[[Inbound, Exchange, Responder], Awaitable[None]]
@@ -141,7 +142,7 @@ async def _refuse(
     error: GatewayError, responder: Responder, arrival: Arrival, exchange: Exchange, world: World
 ) -> None:
     """Within a stream as its last event, with what it cost until then; bytes that have begun are broken off."""
-    exchange.charge(error)
+    explain(error, exchange, world.clock)
     await freed(exchange, world)
     if responder.status is None:
         await responder.error(error, limit_headers(exchange.ticket))

@@ -42,11 +42,11 @@ async def _write_bytes(
     spoken: speech.SpokenBytes, responder: Responder, limits: dict[str, str], patience: Patience
 ) -> None:
     """The status waits for the first byte, so that a refusal keeps its own."""
-    usage = msgspec.json.encode(spoken.usage).decode()
-    head = {"content-type": spoken.content_type, USAGE_HEADER: usage, **limits}
     async with contextlib.aclosing(spoken.pieces) as pieces:
         async for piece in pieces:
             if responder.status is None:
+                usage = msgspec.json.encode(spoken.usage).decode()
+                head = {"content-type": spoken.planned.content_type, USAGE_HEADER: usage, **limits}
                 await responder.start(200, head)
             await patience.wait(responder.write(piece))
     await responder.write(b"", last=True)

@@ -19,6 +19,9 @@ MAX_BEGIN_MS, MAX_STREAM_MS = 285_000, 840_000
 """Until an answer begins, which is all of one that is not streamed, and until a stream's end."""
 MAX_JOB_MS = 840_000
 """Until the end of an answer that nobody waits for."""
+MAX_FALLBACKS = 8
+Names = Annotated[list[Name], Meta(max_length=MAX_FALLBACKS)]
+Strategy: TypeAlias = Literal["sequential", "parallel"]
 Metadata: TypeAlias = Annotated[
     dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
 ]
@@ -37,20 +40,26 @@ class Timeouts(Inbound, frozen=True, kw_only=True):
 
 
 class Fallback(Inbound, frozen=True, kw_only=True):
-    models: Annotated[list[Name], Meta(min_length=1)]
-    strategy: Literal["sequential", "parallel"] = "sequential"
+    """`strategy`: one after the other as each fails, or all at once, of which the first to answer counts."""
+
+    models: Annotated[list[Name], Meta(min_length=1, max_length=MAX_FALLBACKS)]
+    strategy: Strategy = "sequential"
 
 
 class Call(Inbound, frozen=True, kw_only=True, rename={"async_": "async"}):
     """`provider_options`: members added to the provider's own request body, by provider name.
 
-    `async_`: whether the request is to run as a job. `webhook_url`: where its end is told.
+    `async_`: whether the request is to run as a job. `webhook_url`: where its end is told. `fallbacks`, `models`:
+    short for `fallback`, as LiteLLM and OpenRouter call it; an empty list is for no model but this one, whatever the
+    tenant's settings say.
     """
 
     model: Name
     user: Annotated[str, Meta(max_length=256)] | None = None
     metadata: Metadata | None = None
     fallback: Fallback | None = None
+    fallbacks: Names | None = None
+    models: Names | None = None
     timeouts: Timeouts | None = None
     provider_options: dict[str, dict[str, Any]] | None = None
     async_: bool | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import UNSET, UnsetType
@@ -38,7 +38,9 @@ class UsageReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class AttemptReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
-    """One call to a provider. `status`: "ok" or "error", then `code` says which. `ttft_ms`: streams only."""
+    """One call to a provider. `status`: "ok", "error", of which `code` says which, or "cancelled" because another model
+    had answered. `ttft_ms`: streams only. `cost_estimate`: USD, null when it is unknown.
+    """
 
     provider: str
     model: str
@@ -46,6 +48,15 @@ class AttemptReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
     code: str | None
     latency_ms: float
     ttft_ms: float | None
+    cost_estimate: float | None
+
+
+class LeftOut(Outbound, frozen=True, kw_only=True, omit_defaults=False):
+    """A model that was to be fallen back on, and the error that asking it this would be refused with."""
+
+    model: str
+    code: str
+    message: str
 
 
 class HookReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
@@ -65,7 +76,8 @@ class GatewayReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
 
     `overhead_ms`: the same less waiting for providers, for media that had to be fetched and for remote hooks.
     `schemas_used`: by the type id that a tool named, the one that served, where that left the minor version open.
-    `hooks`: those of the tenant's that have answered.
+    `hooks`: those of the tenant's that have answered. `attempts`: the last one is the one that answered. `left_out`:
+    models of the fallback that could not be asked.
     """
 
     request_id: str
@@ -78,6 +90,7 @@ class GatewayReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
     overhead_ms: float
     schemas_used: Mapping[str, str] | UnsetType = UNSET
     hooks: list[HookReport] | UnsetType = UNSET
+    left_out: Sequence[LeftOut] | UnsetType = UNSET
 
 
 class Completion(Outbound, frozen=True, kw_only=True, tag_field="object", tag="chat.completion"):

@@ -65,6 +65,7 @@ class GatewayError(Exception):
     """Base of the tree; `status`, `code`, `type` and `retryable` are facts of the class.
 
     A single error may differ from its class in `retryable`. `usage`: what the request cost all the same.
+    `attempts`: the calls to providers, where there were several.
     `provider_code` is the provider's own short code (never its message, host or body).
     `retry_after_s` becomes the Retry-After header.
     """
@@ -74,6 +75,7 @@ class GatewayError(Exception):
     type: ClassVar[str] = "api_error"
     retryable: bool = False
     usage: Any = None
+    attempts: Any = None
 
     def __init__(
         self,
@@ -109,6 +111,7 @@ class GatewayError(Exception):
                 "details": [{"pointer": detail.pointer, "reason": detail.reason} for detail in self.details],
                 **self.facts(),
                 **({} if self.usage is None else {"usage": self.usage}),
+                **({} if self.attempts is None else {"attempts": self.attempts}),
             }
         }
 

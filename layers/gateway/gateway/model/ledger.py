@@ -18,6 +18,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -112,6 +113,10 @@ def account_id(level: Level, tenant_id: str, user_id: str, shard: int) -> str:
     return f"T#{tenant_id}#{shard}" if level == "tenant" else f"U#{tenant_id}#{shard}#{user_id}"
 
 
+def shard_of(account_id: str) -> int:
+    return int(account_id.split("#", 3)[2])
+
+
 def hold_name(request_id: str) -> str:
     """The random part of a request id, cut to 64 bits."""
     return f"h{request_id.rpartition('_')[2][:16]}"
@@ -134,10 +139,13 @@ def month_of(now_s: float) -> str:
     return datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m")
 
 
-def settling(hold: Hold, actual_nano_usd: int) -> dict[str, int]:
-    """What to add to an account's numbers as a hold ends at that cost: all but what its minute still counts."""
+def settling(hold: Hold, cost_nano_usd: int, by_rule: Mapping[str, int] = MappingProxyType({})) -> dict[str, int]:
+    """What to add to an account's numbers as a hold ends at that cost: all but what its minute still counts. `by_rule`:
+    the cost of what falls under a rule, where that is not all of it.
+    """
     changes: dict[str, int] = {}
     for rule in hold.rules:
+        actual_nano_usd = by_rule.get(rule, cost_nano_usd)
         if hold.runs:
             changes[f"{hold.counter}{rule}"] = -1
         for window in (day_of(hold.admitted_s), month_of(hold.admitted_s)):

@@ -21,15 +21,18 @@ from gateway.model.usage import TokenUsage
 class ProviderFailure(GatewayError):
     """Base of what a provider caused. `is_refusal`: whether it says itself that it did not do what it was asked, which
     costs nothing. `charged`: what an answer that it broke off or withheld cost all the same, where it told.
+    `blames_request`: whether it finds the request itself wrong, so that nobody else is asked.
     """
 
     is_refusal: bool = True
+    blames_request: bool = False
     charged: TokenUsage | None = None
 
 
 class ProviderRejected(ProviderFailure):
     """The provider calls the request itself wrong (its 400 or 422)."""
 
+    blames_request = True
     status, code, type = 400, "validation_error", "invalid_request_error"
 
 
@@ -42,6 +45,7 @@ class ProviderLacksModel(ProviderFailure):
 class ProviderRefusedSize(ProviderFailure):
     """The request is larger than the provider takes."""
 
+    blames_request = True
     status, code, type = 413, "payload_too_large", "invalid_request_error"
 
 

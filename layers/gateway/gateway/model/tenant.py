@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from gateway.model.hook import Hook
 from gateway.model.limits import ALL_MODELS, Allowance, Count, Limits, Pattern
+from gateway.model.reliability import FallbackRule, TimeoutRule
 from gateway.model.webhook import WebhookSettings
 
 TenantId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -62,7 +63,9 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     charged, because its function died or its answer broke off: all that was held for it, or what was counted, which is
     nothing where the function died. `provider_urls`: how addresses begin that its requests may have a
     provider read in its own storage, with the owner's rights ("gs://bucket/"); none by default.
-    `webhooks`: where the ends of its jobs are told, and signed with what.
+    `webhooks`: where the ends of its jobs are told, and signed with what. `fallbacks`: what
+    requests fall back on that do not say so themselves; the first rule for their model counts. `timeouts`: the first
+    rule for a model that says a time counts, and the lowest ceiling of all.
     """
 
     id: TenantId
@@ -80,6 +83,8 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lost_requests: Literal["charge", "release"] = "charge"
     provider_urls: Annotated[tuple[UrlPrefix, ...], Meta(max_length=64)] = ()
     webhooks: WebhookSettings = WebhookSettings()
+    fallbacks: Annotated[tuple[FallbackRule, ...], Meta(max_length=64)] = ()
+    timeouts: Annotated[tuple[TimeoutRule, ...], Meta(max_length=64)] = ()
 
     @property
     def full_allowance(self) -> Allowance:
@@ -91,6 +96,9 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def approves(self, model_id: str) -> bool:
         return any(fnmatchcase(model_id, pattern) for pattern in self.approvals)
+
+    def fallback_for(self, model_id: str) -> FallbackRule | None:
+        return next((rule for rule in self.fallbacks if fnmatchcase(model_id, rule.models)), None)
 
 
 class User(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,7 +13,8 @@ from gateway.model.http import Sending
 from gateway.model.money import cost_nano_usd
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.usage import TokenUsage
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.admit import Ticket
+from gateway.pipeline.exchange import Attempt, Exchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,51 +28,52 @@ class Counted:
     at_most: TokenUsage | None = None
 
 
-def account(exchange: Exchange, usage: TokenUsage) -> UsageReport:
-    """Enters what the last attempt used and cost; the report's cost is that of the whole request."""
-    attempt = exchange.attempts[-1]
+def account(attempt: Attempt, usage: TokenUsage, exchange: Exchange) -> UsageReport:
+    """Enters what an attempt used and cost; the report's cost is that of the whole request."""
     attempt.usage = usage
     attempt.cost_nano_usd = cost_nano_usd(usage, attempt.route.facts, attempt.answered.service_tier)
     exchange.usage_report = UsageReport.of(usage, exchange.whole_cost_nano_usd)
     return exchange.usage_report
 
 
-def account_unseen(exchange: Exchange, counted: TokenUsage) -> None:
+def account_unseen(attempt: Attempt, counted: TokenUsage, exchange: Exchange) -> None:
     """Of an attempt that its provider may have charged for more than anybody saw: all that was held for it, so that no
     budget is overspent, or what was counted. Its tenant's `lost_requests` says which, as for a request that died.
     """
-    account(exchange, replace(counted, estimated=True))
-    attempt, ticket = exchange.attempts[-1], exchange.ticket
-    if ticket is None or _is_released(exchange):
+    account(attempt, replace(counted, estimated=True), exchange)
+    if exchange.ticket is None or _is_released(exchange):
         return
-    if held_nano_usd := ticket.demand.cost_nano_usd:
+    if held_nano_usd := _held_nano_usd(attempt, exchange.ticket):
         attempt.cost_nano_usd = max(attempt.cost_nano_usd or 0, held_nano_usd)
         exchange.usage_report = UsageReport.of(attempt.usage or counted, exchange.whole_cost_nano_usd)
 
 
+def _held_nano_usd(attempt: Attempt, ticket: Ticket) -> int:
+    return ticket.demand.cost_nano_usd if attempt.most_nano_usd is None else attempt.most_nano_usd
+
+
 @contextmanager
-def account_interrupted(counted: Callable[[], Counted], exchange: Exchange) -> Iterator[None]:
+def account_interrupted(attempt: Attempt, counted: Callable[[], Counted], exchange: Exchange) -> Iterator[None]:
     """A provider that was reached has begun to work, and may charge for it, whatever came back. It costs nothing where
     no connection was made, and where the provider says itself that it failed before anything of an answer came.
     """
     try:
         yield
     except BaseException:
-        _account_interrupted(counted(), exchange)
+        _account_interrupted(attempt, counted(), exchange)
         raise
 
 
-def _account_interrupted(counted: Counted, exchange: Exchange) -> None:
-    attempt = exchange.attempts[-1]
+def _account_interrupted(attempt: Attempt, counted: Counted, exchange: Exchange) -> None:
     error = attempt.error
     if (charged := charged_by(error)) is not None:
-        account(exchange, charged)
+        account(attempt, charged, exchange)
     elif is_free(error, attempt.sending, has_begun=counted.has_begun):
         attempt.usage = None
     elif counted.at_most is not None:
-        account(exchange, counted.usage if _is_released(exchange) else counted.at_most)
+        account(attempt, counted.usage if _is_released(exchange) else counted.at_most, exchange)
     else:
-        account_unseen(exchange, counted.usage)
+        account_unseen(attempt, counted.usage, exchange)
 
 
 def _is_released(exchange: Exchange) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from gateway.model.errors import AdmissionUnavailable, BudgetExceeded, GatewayError, RateLimited
 from gateway.model.ledger import Account, Hold, Level, Meter, Reading, hold_name, settling, stale_numbers, suffix
 from gateway.model.tenant import Principal
-from gateway.pipeline.meters import Demand, account_of, rules_of
+from gateway.pipeline.meters import Demand, account_of, by_rule, rules_of
 from gateway.ports import Clock, Ledger, World
 
 LEVELS: tuple[Level, Level] = ("tenant", "user")
@@ -194,11 +194,15 @@ def refusal_of(
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a request really used. One that was not executed counts in no rate either."""
+    """What a request really used. One that was not executed counts in no rate either. `costs`, `counts`: money and
+    tokens by "provider/model", of one that asked several.
+    """
 
     cost_nano_usd: int = 0
     tokens: int = 0
     was_executed: bool = True
+    costs: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 NOTHING = Used(was_executed=False)
@@ -261,12 +265,15 @@ async def _settle_one(entry: Entry, ticket: Ticket, used: Used, now_s: float) ->
 
 
 async def _end(entry: Entry, ticket: Ticket, used: Used, now_s: float) -> Reading | None:
-    changes = settling(entry.hold, used.cost_nano_usd)
+    principal = ticket.principal
+    allowance = principal.tenant.allowance if entry.account.level == "tenant" else principal.allowance
+    changes = settling(entry.hold, used.cost_nano_usd, by_rule(allowance, used.costs))
+    tokens = by_rule(allowance, used.counts)
     for meter in entry.account.meters:
         if (meter.ends_s or 0) <= now_s:
             continue  # nobody asks for the number of a window that is over
         if meter.kind == "tokens":
-            changes[meter.name] = used.tokens - meter.amount
+            changes[meter.name] = tokens.get(suffix(meter.models), used.tokens) - meter.amount
         elif meter.kind in ("requests", "burst") and not used.was_executed:
             changes[meter.name] = -meter.amount
     stale = stale_numbers(entry.reading, now_s)[:STALE_AT_ONCE]

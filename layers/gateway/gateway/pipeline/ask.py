@@ -15,8 +15,20 @@ from gateway.pipeline.watch import Watch
 from gateway.ports import Clock, Incoming
 
 
-def begin(route: AnyRoute, exchange: Exchange, clock: Clock) -> Attempt:
-    attempt = Attempt(route, clock.monotonic_s(), exchange.trace.headers(), until_s=exchange.ask_until_s)
+def begin(route: AnyRoute, exchange: Exchange, clock: Clock, *, chances: int = 1) -> Attempt:
+    """`chances`: as of an attempt."""
+    now_s = clock.monotonic_s()
+    attempt = Attempt(
+        route,
+        now_s,
+        exchange.trace.headers(),
+        until_s=exchange.ask_until_s,
+        chances=chances,
+        own_wait_s=exchange.own_wait_s,
+    )
+    if exchange.attempts:
+        first = exchange.attempts[0]
+        attempt.late_s = now_s - first.started_s - (attempt.own_wait_s - first.own_wait_s)
     exchange.attempts.append(attempt)
     return attempt
 

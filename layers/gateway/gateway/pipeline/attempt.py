@@ -14,7 +14,7 @@ from gateway.pipeline.ask import answered, ask, ending
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import Attempt
 from gateway.pipeline.upload import with_uploads
-from gateway.pipeline.watch import Watch, lease_s, seconds, total_s
+from gateway.pipeline.watch import Watch, begins_s, lease_s, total_s
 from gateway.ports import Incoming, World
 from gateway.providers.contract import Target
 
@@ -31,7 +31,8 @@ async def whole(call: ChatCall, attempt: Attempt, world: World, spare_s: float =
 
     `spare_s`: how much of the longest time is needed for something else.
     """
-    watch = Watch(attempt, world, attempt.started_s + total_s(call, MAX_BEGIN_MS, spare_s))
+    most_s = total_s(call, MAX_BEGIN_MS, spare_s + attempt.late_s, attempt.chances)
+    watch = Watch(attempt, world, attempt.started_s + most_s)
     with ending(attempt, world.clock):
         request, reached = await _prepare(call, watch)
         reply: Reply = attempt.route.wire.parse(await ask(request, reached, watch, attempt.sending), reached.target)
@@ -53,8 +54,8 @@ async def streamed(
     call: ChatCall, attempt: Attempt, world: World, spare_s: float = 0.0
 ) -> AsyncGenerator[list[Chunk], None]:
     """The provider's chunks as they come, those of one network read together. Raises as `whole`, also in the middle."""
-    most_s = total_s(call, MAX_STREAM_MS, spare_s)
-    ttft_s = seconds(call.timeouts.ttft_ms if call.timeouts else None, MAX_BEGIN_MS)
+    most_s = total_s(call, MAX_STREAM_MS, spare_s + attempt.late_s)
+    ttft_s = begins_s(call, attempt, spare_s)
     watch = Watch(attempt, world, attempt.started_s + min(ttft_s, most_s), "ttft" if ttft_s < most_s else "total")
     with ending(attempt, world.clock):
         request, reached = await _prepare(call, watch)

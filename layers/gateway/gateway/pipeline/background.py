@@ -17,7 +17,7 @@ from msgspec.structs import replace as with_members
 from gateway.hooks.masking import Masking, Remembered
 from gateway.model.call import MAX_BEGIN_MS
 from gateway.model.chat import ChatCall
-from gateway.model.completion import Completion
+from gateway.model.completion import Completion, LeftOut
 from gateway.model.errors import AdmissionUnavailable, GatewayError, StorageUnavailable
 from gateway.model.estimate import estimated_usage
 from gateway.model.hook import HookRun
@@ -63,11 +63,12 @@ class Begun(msgspec.Struct, frozen=True):
     masked: Remembered
     hooks: list[HookRun]
     hook_wait_s: float
+    left_out: tuple[LeftOut, ...] = ()
 
     @classmethod
     def of(cls, asked: ChatCall, masking: Masking, exchange: Exchange) -> Begun:
         call = msgspec.Raw(msgspec.json.encode(asked))
-        return cls(call, masking.remembered(), list(exchange.hooks), exchange.hook_wait_s)
+        return cls(call, masking.remembered(), list(exchange.hooks), exchange.hook_wait_s, exchange.left_out)
 
 
 def in_the_background(call: ChatCall, route: ChatRoute) -> Route[BackgroundWire] | None:
@@ -110,7 +111,7 @@ def raise_failure(failure: ProviderFailure, counted: TokenUsage, exchange: Excha
     """What a provider ended with that was at work, and may charge for it."""
     attempt = exchange.attempts[-1]
     attempt.sending.has_left = True
-    with account_interrupted(lambda: Counted(counted), exchange), ending(attempt, world.clock):
+    with account_interrupted(attempt, lambda: Counted(counted), exchange), ending(attempt, world.clock):
         raise failure
 
 
@@ -155,12 +156,12 @@ async def _begun(call: ChatCall, asked: ChatCall, chain: Chain, exchange: Exchan
     kept = Begun.of(asked, chain.masking, exchange)
     await world.payloads.put(record.now, msgspec.json.encode(kept))
     nothing_seen = estimated_usage(call, 0)
-    with account_interrupted(lambda: Counted(nothing_seen), exchange):
+    with account_interrupted(attempt, lambda: Counted(nothing_seen), exchange):
         remote_id = await begun(call, attempt, world, exchange.answer_by_s)
     try:
         job = await taken(record.now, remote_id, exchange, world, EVERY_S)
     except GatewayError:
-        account_unseen(exchange, nothing_seen)
+        account_unseen(attempt, nothing_seen, exchange)
         raise
     record.follow(job)
     return job

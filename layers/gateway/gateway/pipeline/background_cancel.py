@@ -40,9 +40,9 @@ async def cancelled_in_the_background(job: Job, error: JobCancelled, world: Worl
     exchange = await late_exchange_of(job, world)
     exchange.error = exchange.attempts[-1].error = error
     if charged is None:
-        account_unseen(exchange, NOTHING_SEEN)
+        account_unseen(exchange.attempts[-1], NOTHING_SEEN, exchange)
     else:
-        account(exchange, charged)
+        account(exchange.attempts[-1], charged, exchange)
     return await settled(await end_by(exchange, None, world), world)
 
 

@@ -45,7 +45,7 @@ class BackgroundLook(RemoteLook):
         """A provider that was asked may be paid."""
         exchange = await late_exchange_of(job, self.world)
         exchange.error = exchange.attempts[-1].error = error
-        account_unseen(exchange, NOTHING_SEEN)
+        account_unseen(exchange.attempts[-1], NOTHING_SEEN, exchange)
         ended = await end_by(exchange, None, self.world)
         if not isinstance(error, ProviderGone):
             await stop(ended, self.world)

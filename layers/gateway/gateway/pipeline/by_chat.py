@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from gateway.model.chat import AssistantMessage, ChatCall, Message, TextPart
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
@@ -32,9 +32,8 @@ JOINED: Mapping[str, str] = {
     "transcription": "gateway.pipeline.transcription_by_chat",
 }
 """By the catalog's name for what a model does."""
-OF_EVERY_CALL = frozenset(
-    {"model", "messages", "user", "metadata", "timeouts", "provider_options", "stream", "stream_options"}
-)
+HANDED_ON = ("model", "user", "metadata", "timeouts", "provider_options", "fallback", "fallbacks", "models")
+OF_EVERY_CALL = frozenset({*HANDED_ON, "messages", "stream", "stream_options"})
 """What of a chat every capability honours; a stream has the whole answer at once. Others are refused by `read_json`."""
 
 
@@ -85,6 +84,11 @@ def refuse_all_but(call: ChatCall, honoured: frozenset[str], what: str) -> None:
         asks_nothing = value in (None, [], {}) or value is False or value in NEUTRAL.get(name, ())
         if name not in OF_EVERY_CALL | honoured and not asks_nothing:
             raise CapabilityNotSupported(f"A chat with a model that makes {what} has no '{name}'.", param=name)
+
+
+def handed_on(call: ChatCall) -> dict[str, Any]:
+    """What the capability's own call takes from the chat as it is."""
+    return {name: getattr(call, name) for name in HANDED_ON}
 
 
 def words_of(call: ChatCall, what: str) -> str:

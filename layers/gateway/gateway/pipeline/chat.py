@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeAlias
 
 from gateway.hooks.chat_reply import ChatReply
 from gateway.hooks.chat_request import ChatRequest
@@ -23,11 +24,13 @@ from gateway.pipeline.at_once import at_once
 from gateway.pipeline.attempt import longest_s, streamed, whole
 from gateway.pipeline.background import Begun, asked_in_the_background, in_the_background
 from gateway.pipeline.by_chat import ByChat, planned_by_chat
+from gateway.pipeline.candidates import Candidates, candidates_of
 from gateway.pipeline.capabilities import check_capabilities
 from gateway.pipeline.client_places import in_the_clients_places
 from gateway.pipeline.demand import demand_of
 from gateway.pipeline.enter import enter
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.fallback import answer_of, as_planned, stream_of
 from gateway.pipeline.hooked_stream import HookedStream
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
@@ -40,13 +43,17 @@ from gateway.pipeline.readable import by_the_api_for_documents
 from gateway.pipeline.reasoning import by_the_api_for_tools
 from gateway.pipeline.reply_media import with_chunk_media_kept, with_earlier_media, with_media_kept
 from gateway.pipeline.respond import ChunkResponder, account_whole, completion
-from gateway.pipeline.route import CHAT, ChatRoute, resolve
+from gateway.pipeline.route import CHAT, ChatRoute, Route, resolve
 from gateway.pipeline.structured import Promise, expect
+from gateway.pipeline.timeouts import timed
 from gateway.pipeline.tools import with_functions
+from gateway.pipeline.turns import Readying
 from gateway.ports import World
+from gateway.providers.contract import BackgroundWire
 
 JSON = "application/json"
 Stream = AsyncGenerator[list[CompletionChunk], None]
+ChatPlans: TypeAlias = Candidates["ChatPlan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +78,19 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
         exchange.note(call, stream=bool(call.stream))
         return call
 
-    async def plan(call: ChatCall, principal: Principal) -> ChatPlan | ByChat:
+    async def plan(call: ChatCall, principal: Principal) -> ChatPlans | ByChat:
         return await _plan(call, principal, world)
 
     planned = await enter(inbound.authorization, "chat", read, plan, exchange, world)
-    if (job := await accepted(planned.asked, inbound, exchange, world)) is not None:
+    asked = planned.asked if isinstance(planned, ByChat) else planned.asked.asked
+    if (job := await accepted(asked, inbound, exchange, world)) is not None:
         return job
     chain = Chain(exchange, world)
-    request = ChatRequest(planned.asked, partial(read_chat_call, JSON))
+    request = ChatRequest(asked, partial(read_chat_call, JSON))
     planned = await agreed(planned, request, plan, chain, exchange, world)
     if isinstance(planned, ByChat):
         return await _by_chat(planned, chain, exchange, world)
-    with in_the_clients_places(planned.promise.messages_added):
-        return await _chat(planned, chain, exchange, world)
+    return await _chat(planned, chain, exchange, world)
 
 
 async def given_late(kept: Begun, reply: Reply, exchange: Exchange, world: World) -> Completion:
@@ -93,53 +100,66 @@ async def given_late(kept: Begun, reply: Reply, exchange: Exchange, world: World
     """
     call, principal = read_chat_call(JSON, bytes(kept.asked)), exchange.principal
     assert principal is not None  # noqa: S101 - a job is somebody's
-    exchange.attempts[-1].answered.take(reply)
-    account_whole(reply, call, exchange)
+    _account(reply, call, exchange)
     chain = Chain(exchange, world)
     chain.masking = Masking.remembering(kept.masked)
-    exchange.hooks, exchange.hook_wait_s = [*kept.hooks], kept.hook_wait_s
-    planned = await _plan(call, principal, world)
-    assert isinstance(planned, ChatPlan)  # noqa: S101 - it was one when it was begun
+    exchange.hooks, exchange.hook_wait_s, exchange.left_out = [*kept.hooks], kept.hook_wait_s, kept.left_out
+    planned = await _planned(call, principal, world)
     exchange.schemas_used = planned.promise.names.used
-    with in_the_clients_places(planned.promise.messages_added):
-        return await _completed(planned.call, planned, chain, exchange, world, reply)
+    return await _completed(planned, chain, exchange, world, reply)
 
 
-async def _chat(planned: ChatPlan, chain: Chain, exchange: Exchange, world: World) -> Completion | Stream | Job:
-    exchange.schemas_used = planned.promise.names.used
-    call = await with_earlier_media(planned.call, exchange, world)
-    call = await with_media(call, planned.route, exchange, world)
-    route = by_the_api_for_documents(call, planned.route)
-    check_capabilities(call, route, are_read=True)  # again, for what a file turned out to be
-    background = in_the_background(call, route)
-    attempt = begin(background or route, exchange, world.clock)
-    if background is not None:
-        given = partial(_completed, call, planned, chain, exchange, world)
-        return await asked_in_the_background(call, planned.asked, chain, given, exchange, world)
-    if call.stream:
+async def _chat(planned: ChatPlans, chain: Chain, exchange: Exchange, world: World) -> Completion | Stream | Job:
+    """In the background where that is how its model answers, and no other may."""
+    ready: Readying[ChatPlan] = partial(_ready, exchange, world)
+    if planned.asked.call.stream:
         exchange.is_held_back = chain.enforces_replies
-        return _stream(call, planned.promise, chain, exchange, world)
-    with account_interrupted(lambda: Counted(estimated_usage(call, 0)), exchange):
-        reply = await whole(call, attempt, world, chain.spare_s)
-    return await _completed(call, planned, chain, exchange, world, reply)
+        return await stream_of(planned, partial(_stream, chain, exchange, world), exchange, world, ready)
+    if len(planned.all) == 1:
+        only = await ready(planned.asked)
+        if (background := in_the_background(only.call, only.route)) is not None:
+            exchange.left_out = planned.left_out
+            return await _in_the_background(only, background, chain, exchange, world)
+        planned, ready = replace(planned, all=(only,)), as_planned
+    ask = partial(_whole, chain, exchange, world)
+    return await _agreed(*await answer_of(planned, ask, exchange, world, ready), chain, exchange, world)
 
 
-async def _completed(
-    call: ChatCall, planned: ChatPlan, chain: Chain, exchange: Exchange, world: World, reply: Reply
-) -> Completion:
-    exchange.attempts[-1].answered.take(reply)
-    usage = account_whole(reply, call, exchange)
-    said = await chain.after(ChatReply(planned.promise.shaped(reply), planned.route.model_id))
-    planned.promise.check(said.reply)
-    kept = await with_media_kept(said.reply, exchange, world)
-    return completion(kept, usage, exchange, world.clock)
+async def _in_the_background(
+    planned: ChatPlan, background: Route[BackgroundWire], chain: Chain, exchange: Exchange, world: World
+) -> Completion | Job:
+    begin(background, exchange, world.clock)
+    given = partial(_completed, planned, chain, exchange, world)
+    with in_the_clients_places(planned.promise.messages_added):
+        return await asked_in_the_background(planned.call, planned.asked, chain, given, exchange, world)
 
 
-async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlan | ByChat:
+async def _completed(planned: ChatPlan, chain: Chain, exchange: Exchange, world: World, reply: Reply) -> Completion:
+    """Of a reply that was looked for until it was there."""
+    _account(reply, planned.call, exchange)
+    return await _agreed(planned, reply, chain, exchange, world)
+
+
+def _account(reply: Reply, call: ChatCall, exchange: Exchange) -> None:
+    attempt = exchange.attempts[-1]
+    attempt.answered.take(reply)
+    account_whole(reply, call, attempt, exchange)
+
+
+async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlans | ByChat:
     if (chosen := await planned_by_chat(asked, principal, world)) is not None:
         return chosen
+
+    async def plan(call: ChatCall) -> ChatPlan:
+        return await _planned(call, principal, world)
+
+    return await candidates_of(asked, principal.tenant, world, plan)
+
+
+async def _planned(asked: ChatCall, principal: Principal, world: World) -> ChatPlan:
     route = resolve(CHAT, asked.model, principal, world.catalog, world.clock.now_s())
     call, names = await with_functions(asked, principal.tenant.id, world.types)
+    call = timed(call, route.model_id, principal.tenant)
     route = by_the_api_for_tools(call, route)
     call, expectation = expect(call, route)
     promise = Promise(names, expectation)
@@ -150,25 +170,62 @@ async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlan
     return ChatPlan(asked, call, route, promise, demand)
 
 
+async def _ready(exchange: Exchange, world: World, planned: ChatPlan) -> ChatPlan:
+    """With its media, as its provider takes them."""
+    exchange.schemas_used = planned.promise.names.used
+    with in_the_clients_places(planned.promise.messages_added):
+        call = await with_earlier_media(planned.call, exchange, world)
+        call = await with_media(call, planned.route, exchange, world)
+        route = by_the_api_for_documents(call, planned.route)
+        check_capabilities(call, route, are_read=True)  # again, for what a file turned out to be
+    return replace(planned, call=call, route=route)
+
+
+async def _whole(
+    chain: Chain, exchange: Exchange, world: World, planned: ChatPlan, attempt: Attempt
+) -> tuple[ChatPlan, Reply]:
+    call = planned.call
+    with (
+        in_the_clients_places(planned.promise.messages_added),
+        account_interrupted(attempt, lambda: Counted(estimated_usage(call, 0)), exchange),
+    ):
+        reply = await whole(call, attempt, world, chain.spare_s)
+    account_whole(reply, call, attempt, exchange)
+    return planned, reply
+
+
+async def _agreed(planned: ChatPlan, reply: Reply, chain: Chain, exchange: Exchange, world: World) -> Completion:
+    with in_the_clients_places(planned.promise.messages_added):
+        said = await chain.after(ChatReply(planned.promise.shaped(reply), planned.route.model_id))
+        planned.promise.check(said.reply)
+        kept = await with_media_kept(said.reply, exchange.attempts[-1], exchange, world)
+    return _completion(kept, exchange, world)
+
+
 async def _by_chat(chosen: ByChat, chain: Chain, exchange: Exchange, world: World) -> Completion | Stream:
     """What is made is kept after the hooks have seen it: of a reply that they block nothing stays."""
     reply = await chosen.planned.made(chain, exchange, world)
     said = await chain.after(ChatReply(reply, exchange.attempts[-1].route.model_id))
-    kept = await with_media_kept(said.reply, exchange, world)
-    assert exchange.usage_report is not None  # noqa: S101 - what was made is accounted for
-    made = completion(kept, exchange.usage_report, exchange, world.clock)
+    kept = await with_media_kept(said.reply, exchange.attempts[-1], exchange, world)
+    made = _completion(kept, exchange, world)
     return at_once(made, chosen.asked) if chosen.asked.stream else made
 
 
-async def _stream(call: ChatCall, promise: Promise, chain: Chain, exchange: Exchange, world: World) -> Stream:
-    responder = ChunkResponder(call, promise, exchange, world.clock)
-    hooked = HookedStream(chain, exchange.attempts[-1].route.model_id)
-    with in_the_clients_places(promise.messages_added), account_interrupted(responder.counted, exchange):
-        async with aclosing(streamed(call, exchange.attempts[-1], world, chain.spare_s)) as arriving:
+def _completion(reply: Reply, exchange: Exchange, world: World) -> Completion:
+    assert exchange.usage_report is not None  # noqa: S101 - what was made is accounted for
+    return completion(reply, exchange.usage_report, exchange, world.clock)
+
+
+async def _stream(chain: Chain, exchange: Exchange, world: World, planned: ChatPlan, attempt: Attempt) -> Stream:
+    """One list for each that comes, also where nothing of it may be sent yet."""
+    call, promise = planned.call, planned.promise
+    responder = ChunkResponder(call, promise, attempt, exchange, world.clock)
+    hooked = HookedStream(chain, attempt.route.model_id)
+    with in_the_clients_places(promise.messages_added), account_interrupted(attempt, responder.counted, exchange):
+        async with aclosing(streamed(call, attempt, world, chain.spare_s)) as arriving:
             async for chunks in arriving:
-                kept = await with_chunk_media_kept(chunks, exchange, world)
-                if ready := responder.take(hooked.take(responder.read(kept))):
-                    yield ready
+                kept = await with_chunk_media_kept(chunks, attempt, exchange, world)
+                yield responder.take(hooked.take(responder.read(kept)))
     usage = responder.account()
     rest = responder.take(await hooked.finish())
     yield [*rest, *responder.finish(usage)]

@@ -7,19 +7,21 @@ finds the hold, sees by the usage record what the request cost, and settles that
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from gateway.model.errors import AdmissionUnavailable, GatewayError, InvalidApiKey
-from gateway.model.ledger import booking
+from gateway.model.ledger import booking, suffix
 from gateway.model.money import has_price_for
 from gateway.model.record import Attribution, AuditEvent, AuditName, Told, UsageRecord
 from gateway.model.tenant import Principal
 from gateway.pipeline.admit import Ticket, Used, give_back, settle
 from gateway.pipeline.alerts import settled_of, tell_alerts
-from gateway.pipeline.exchange import Attempt, Exchange, milliseconds
+from gateway.pipeline.exchange import OVERTAKEN, Attempt, Exchange, milliseconds
+from gateway.pipeline.meters import rules_of
 from gateway.pipeline.once import end_claim
 from gateway.pipeline.request_line import line_of
 from gateway.pipeline.upload import delete_uploads
@@ -87,8 +89,12 @@ async def _settle(exchange: Exchange, world: World) -> None:
 
 
 def used_of(exchange: Exchange) -> Used:
-    tokens = sum(attempt.usage.total_tokens for attempt in exchange.attempts if attempt.usage is not None)
-    return Used(exchange.cost_nano_usd or 0, tokens, was_executed=exchange.was_executed)
+    costs: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    for attempt in exchange.attempts:
+        costs[attempt.route.model_id] += attempt.cost_nano_usd or 0
+        counts[attempt.route.model_id] += 0 if attempt.usage is None else attempt.usage.total_tokens
+    return Used(exchange.cost_nano_usd or 0, counts.total(), exchange.was_executed, costs, counts)
 
 
 async def settle_and_alert(ticket: Ticket, used: Used, world: World) -> None:
@@ -111,6 +117,7 @@ def told_of(exchange: Exchange, world: World, left_out: int = 0) -> Iterator[Tol
     yield _started(exchange, of)
     for number, attempt in enumerate(exchange.attempts, start=1):
         yield _usage_of(attempt, number, exchange, of, world)
+    yield from _switches(exchange, of)
     if not exchange.attempts and exchange.ticket is not None and not exchange.is_quiet:
         yield _usage_without_attempt(exchange, of, now_s)
     yield AuditEvent(
@@ -126,6 +133,18 @@ def told_of(exchange: Exchange, world: World, left_out: int = 0) -> Iterator[Tol
 def _started(exchange: Exchange, of: Attribution) -> AuditEvent:
     at_s = exchange.arrived_s
     return AuditEvent(id=f"{of.request_id}.started", event="request.started", at_s=at_s, tenant_id=of.tenant_id, of=of)
+
+
+def _switches(exchange: Exchange, of: Attribution) -> Iterator[AuditEvent]:
+    for number, switch in enumerate(exchange.switches, start=1):
+        yield AuditEvent(
+            id=f"{of.request_id}.fallback.{number}",
+            event="fallback.triggered",
+            at_s=switch.at_s,
+            tenant_id=of.tenant_id,
+            of=of,
+            facts={"from": switch.model, "to": switch.to, "code": switch.code},
+        )
 
 
 def attribution_of(exchange: Exchange) -> Attribution:
@@ -153,12 +172,13 @@ def ending_of(code: str | None) -> AuditName:
 def _usage_of(attempt: Attempt, number: int, exchange: Exchange, of: Attribution, world: World) -> UsageRecord:
     ended_s = world.clock.monotonic_s() if attempt.ended_s is None else attempt.ended_s
     error = attempt.error or (exchange.error if number == len(exchange.attempts) else None)
+    code = OVERTAKEN if attempt.is_overtaken else error.code if error else None
     return UsageRecord(
         of=of,
         attempt=number,
         at_s=world.clock.now_s(),
-        outcome="ok" if error is None else "error",
-        code=error.code if error else None,
+        outcome="ok" if code is None else "error",
+        code=code,
         provider=attempt.route.provider.name,
         model=attempt.route.model_id,
         model_requested=exchange.model_requested,
@@ -172,15 +192,22 @@ def _usage_of(attempt: Attempt, number: int, exchange: Exchange, of: Attribution
         ttft_ms=None if attempt.ttft_s is None else milliseconds(attempt.ttft_s),
         overhead_ms=exchange.overhead_ms(exchange.ended_s) if number == len(exchange.attempts) else None,
         queue_ms=exchange.queue_ms if number == len(exchange.attempts) else None,
-        unbooked=_unbooked(exchange, attempt.cost_nano_usd or 0),
+        unbooked=_unbooked(attempt, exchange),
     )
 
 
-def _unbooked(exchange: Exchange, cost_nano_usd: int) -> dict[str, dict[str, int]]:
-    """What of an attempt's cost no account will know but by its record."""
-    if exchange.ticket is None or not cost_nano_usd:
+def _unbooked(attempt: Attempt, exchange: Exchange) -> dict[str, dict[str, int]]:
+    """What of an attempt's cost no account will know but by its record, under the rules of its own model."""
+    ticket, cost_nano_usd = exchange.ticket, attempt.cost_nano_usd
+    if ticket is None or not cost_nano_usd:
         return {}
-    return {account_id: booking(hold, cost_nano_usd) for account_id, hold in exchange.ticket.later}
+    booked = {}
+    for account_id, hold in ticket.later:
+        allowance = ticket.principal.tenant.allowance if account_id.startswith("T#") else ticket.principal.allowance
+        own = {suffix(models) for models in rules_of(allowance, attempt.route.model_id)}
+        rules = tuple(rule for rule in hold.rules if rule in own)
+        booked[account_id] = booking(msgspec.structs.replace(hold, rules=rules), cost_nano_usd)
+    return booked
 
 
 def _usage_without_attempt(exchange: Exchange, of: Attribution, now_s: float) -> UsageRecord:

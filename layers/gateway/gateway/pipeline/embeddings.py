@@ -11,20 +11,22 @@ from gateway.model.embeddings import EmbeddingList, EmbeddingsCall
 from gateway.model.job import Job
 from gateway.model.tenant import Principal
 from gateway.pipeline.agree import agreed
-from gateway.pipeline.ask import begin
+from gateway.pipeline.candidates import Candidates, candidates_of
 from gateway.pipeline.demand import demand_at_most
-from gateway.pipeline.embeddings_check import check_embeddings, usage_at_most
-from gateway.pipeline.embeddings_parts import PARTS_AT_ONCE, check_number, cut, usage_of
+from gateway.pipeline.embeddings_check import check_embeddings, check_same_length, usage_at_most
+from gateway.pipeline.embeddings_parts import PARTS_AT_ONCE, VectorsPart, check_number, cut, usage_of
 from gateway.pipeline.embeddings_read import read_embeddings_call
 from gateway.pipeline.embeddings_respond import embedding_list
 from gateway.pipeline.enter import enter
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.fallback import answer_of
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_accept import accepted
 from gateway.pipeline.meters import Demand
-from gateway.pipeline.route import EMBEDDINGS, Route, resolve
+from gateway.pipeline.route import EMBEDDINGS, Route, find_approved, resolve
 from gateway.pipeline.split import account_parts, ask_parts
+from gateway.pipeline.timeouts import timed
 from gateway.pipeline.watch import lease_s
 from gateway.ports import World
 from gateway.providers.contract import EmbeddingsWire
@@ -32,8 +34,9 @@ from gateway.providers.contract import EmbeddingsWire
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingsPlan:
-    """A call as its provider can be asked, and the most it can use."""
+    """A call as the client asked it and as its provider can be asked, and the most it can use."""
 
+    asked: EmbeddingsCall
     call: EmbeddingsCall
     route: Route[EmbeddingsWire]
     demand: Demand
@@ -47,25 +50,38 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> EmbeddingLi
         exchange.note(call)
         return call
 
-    async def plan(call: EmbeddingsCall, principal: Principal) -> EmbeddingsPlan:
-        return _plan(call, principal, world)
+    async def plan(call: EmbeddingsCall, principal: Principal) -> Candidates[EmbeddingsPlan]:
+        return await _plan(call, principal, world)
 
     planned = await enter(inbound.authorization, "embeddings", read, plan, exchange, world)
-    if (job := await accepted(planned.call, inbound, exchange, world)) is not None:
+    asked = planned.asked.asked
+    if (job := await accepted(asked, inbound, exchange, world)) is not None:
         return job
     chain = Chain(exchange, world)
-    request = EmbeddingsRequest(planned.call, partial(read_embeddings_call, "application/json"))
+    request = EmbeddingsRequest(asked, partial(read_embeddings_call, "application/json"))
     planned = await agreed(planned, request, plan, chain, exchange, world)
+    made, parts = await answer_of(planned, partial(_made, chain, exchange, world), exchange, world)
+    await chain.after(EmbeddingsReply(len(made.call.inputs), made.route.model_id))
+    return embedding_list(parts, made.call, exchange, world.clock)
+
+
+async def _plan(asked: EmbeddingsCall, principal: Principal, world: World) -> Candidates[EmbeddingsPlan]:
+    async def plan(call: EmbeddingsCall) -> EmbeddingsPlan:
+        route = resolve(EMBEDDINGS, call.model, principal, world.catalog, world.clock.now_s())
+        check_embeddings(call, route)
+        if call is not asked:
+            check_same_length(call, route, find_approved(asked.model, principal, world.catalog, world.clock.now_s())[1])
+        timely = timed(call, route.model_id, principal.tenant)
+        demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(timely))
+        return EmbeddingsPlan(call, timely, route, demand)
+
+    return await candidates_of(asked, principal.tenant, world, plan)
+
+
+async def _made(
+    chain: Chain, exchange: Exchange, world: World, planned: EmbeddingsPlan, attempt: Attempt
+) -> tuple[EmbeddingsPlan, list[VectorsPart]]:
     parts = cut(planned.call, planned.route)
-    attempt = begin(planned.route, exchange, world.clock)
-    with account_parts(parts, exchange, usage_of):
+    with account_parts(parts, attempt, exchange, usage_of):
         await ask_parts(parts, attempt, world, PARTS_AT_ONCE, check_number, chain.spare_s)
-    await chain.after(EmbeddingsReply(len(planned.call.inputs), planned.route.model_id))
-    return embedding_list(parts, planned.call, exchange, world.clock)
-
-
-def _plan(call: EmbeddingsCall, principal: Principal, world: World) -> EmbeddingsPlan:
-    route = resolve(EMBEDDINGS, call.model, principal, world.catalog, world.clock.now_s())
-    check_embeddings(call, route)
-    demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(call))
-    return EmbeddingsPlan(call, route, demand)
+    return planned, parts

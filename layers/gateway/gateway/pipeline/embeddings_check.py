@@ -45,6 +45,16 @@ def _check_dimensions(call: EmbeddingsCall, route: AnyRoute) -> None:
         raise InvalidRequest(f"{route.model_id} makes vectors of {least} to {most} dimensions.", param="dimensions")
 
 
+def check_same_length(call: EmbeddingsCall, route: AnyRoute, asked: ModelFacts) -> None:
+    """Of vectors that are made in place of those of another model. Raises CapabilityNotSupported (400)."""
+    if _length(call, route.facts) != _length(call, asked):
+        raise CapabilityNotSupported(f"{route.model_id} makes vectors of another length.", param="model")
+
+
+def _length(call: EmbeddingsCall, facts: ModelFacts) -> int | None:
+    return call.dimensions or (facts.embedding.dimensions if facts.embedding else None)
+
+
 def tokens_at_most(one: Text) -> int:
     """Text has at most one token for each UTF-8 byte."""
     return len(one.encode()) if isinstance(one, str) else len(one)

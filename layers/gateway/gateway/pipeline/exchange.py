@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.model.call import MAX_BEGIN_MS, MAX_JOB_MS, Call
 from gateway.model.claim import Claimed
-from gateway.model.completion import UsageReport
+from gateway.model.completion import LeftOut, UsageReport
 from gateway.model.errors import GatewayError
 from gateway.model.hook import HookRun
 from gateway.model.http import Sending
@@ -34,6 +34,9 @@ RESULT_S = MAX_JOB_MS / 1000 + 30
 """From the beginning of a job's worker until its result is stored: time to record that is left to its function."""
 RECORD_S = RESULT_S + 20
 """From there until the last try to record it."""
+
+OVERTAKEN = "cancelled"
+"""The code of an attempt that was ended because another model had answered."""
 
 
 @dataclass(slots=True)
@@ -59,6 +62,10 @@ class Attempt:
     `trace_headers`: those that it carries. `usage`, `cost_nano_usd`: None until known, the cost also when the price
     is not. `sending`: how far its request came. `answered`: what the reply says of itself. `uploads`: what the
     provider was given for this call alone. `until_s`: when nobody waits for it any more, whatever the call says.
+    `most_nano_usd`: what is held for it, None: all that is held for the request. `own_wait_s`: what the request had
+    waited for media and hooks before. `late_s`: how long it began after the request's first attempt, without such
+    waits. `chances`: how many models may still be asked, with this one. `is_beside_others`: whether it was begun at the
+    same time as they were. `is_overtaken`: whether it was ended because another model had answered.
     """
 
     route: AnyRoute
@@ -74,6 +81,22 @@ class Attempt:
     answered: Answered = field(default_factory=Answered)
     uploads: list[RemoteFile] = field(default_factory=list)
     until_s: float = inf
+    most_nano_usd: int | None = None
+    late_s: float = 0.0
+    own_wait_s: float = 0.0
+    chances: int = 1
+    is_beside_others: bool = False
+    is_overtaken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """From one model to another, "provider/model", because of an error of that code. `at_s`: Unix seconds."""
+
+    model: str
+    to: str
+    code: str
+    at_s: float
 
 
 @dataclass(slots=True)
@@ -94,6 +117,7 @@ class Exchange:
     caller waited for the end in vain. `closing`: ends that job, once the client has its answer.
     `made`: ids of the files that were made of what the provider made.
     `asks_model`: whether it is executed by an attempt. `is_quiet`: leaves no record, unless it is refused.
+    `model_asked`: "provider/model" that the name meant, of one that may fall back on others.
     `about`, `units`: ids and amounts of what one that asks no model did.
     """
 
@@ -110,6 +134,9 @@ class Exchange:
     stream: bool = False
     ticket: Ticket | None = None
     attempts: list[Attempt] = field(default_factory=list)
+    model_asked: str | None = None
+    switches: list[Switch] = field(default_factory=list)
+    left_out: tuple[LeftOut, ...] = ()
     media_wait_s: float = 0.0
     hook_wait_s: float = 0.0
     hooks: list[HookRun] = field(default_factory=list)
@@ -172,8 +199,10 @@ class Exchange:
     @property
     def waited_s(self) -> float:
         """For providers, media, hooks and the client: what the gateway itself cannot help."""
-        own = self.media_wait_s + self.hook_wait_s + self.client_wait_s
-        return own + sum(attempt.provider_wait_s for attempt in self.attempts)
+        own = self.own_wait_s + self.client_wait_s
+        beside = [attempt.provider_wait_s for attempt in self.attempts if attempt.is_beside_others]
+        after = (attempt.provider_wait_s for attempt in self.attempts if not attempt.is_beside_others)
+        return own + max(beside, default=0.0) + sum(after)
 
     @property
     def answer_by_s(self) -> float:
@@ -199,6 +228,11 @@ class Exchange:
         if self.usage_report is not None:
             error.usage = self.usage_report
             error.retryable &= self.cost_nano_usd == 0
+
+    @property
+    def own_wait_s(self) -> float:
+        """For media and hooks."""
+        return self.media_wait_s + self.hook_wait_s
 
     def latency_ms(self, now_s: float) -> float:
         """Since arrival, or since the job's worker began. `now_s`: of the monotonic clock."""

@@ -12,7 +12,7 @@ from gateway.model.errors import StorageUnavailable
 from gateway.model.file import GENERATED_KEPT_S, File, Link, Origin, created_at_s, new_file_id
 from gateway.model.media_type import sniff
 from gateway.model.provider_errors import ProviderError
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.ports import World
 
 STORE_TIMEOUT_S = 120.0
@@ -47,11 +47,16 @@ class KeptMedia:
 
 
 async def keep_made(
-    media: bytes | AsyncIterable[bytes], declared_type: str, exchange: Exchange, world: World, timeout_s: float
+    media: bytes | AsyncIterable[bytes],
+    declared_type: str,
+    attempt: Attempt,
+    exchange: Exchange,
+    world: World,
+    timeout_s: float,
 ) -> KeptMedia:
-    """What the last attempt made, noted in the exchange. Raises as `keep_media`."""
+    """What an attempt made, noted in the exchange. Raises as `keep_media`."""
     assert exchange.principal is not None  # noqa: S101 - it was admitted
-    origin = Origin(exchange.attempts[-1].route.model_id, exchange.request_id)
+    origin = Origin(attempt.route.model_id, exchange.request_id)
     kept = await keep_media(exchange.principal.tenant.id, origin, media, declared_type, world, timeout_s)
     exchange.made.append(kept.file.id)
     return kept

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.model.errors import AdmissionUnavailable
-from gateway.model.ledger import Hold, Level, Reading
+from gateway.model.ledger import Hold, Level, Reading, shard_of
 from gateway.model.tenant import Principal
 from gateway.pipeline.admit import Entry, Ticket
 from gateway.pipeline.exchange import Exchange
@@ -54,7 +54,7 @@ def held_of(exchange: Exchange, world: World) -> dict[str, Any]:
         cost_nano_usd=ticket.demand.cost_nano_usd,
         lease_s=ticket.demand.lease_s,
         admitted_s=ticket.admitted_s,
-        entries=tuple(HeldEntry(entry.account.level, _shard(entry.account.id), entry.hold) for entry in entries),
+        entries=tuple(HeldEntry(entry.account.level, shard_of(entry.account.id), entry.hold) for entry in entries),
         later=ticket.later,
         is_job=ticket.demand.is_job,
     )
@@ -109,7 +109,7 @@ async def take_as_it_stands(ticket: Ticket) -> None:
 def _entry_of(entry: Entry, hold: Hold, ticket: Ticket) -> Entry:
     """Of what is held by now, so that nobody adds again what was added by another."""
     account, demand = entry.account, replace(ticket.demand, cost_nano_usd=hold.cost_nano_usd)
-    held = account_of(account.level, ticket.principal, demand, ticket.admitted_s, _shard(account.id))
+    held = account_of(account.level, ticket.principal, demand, ticket.admitted_s, shard_of(account.id))
     return replace(entry, account=held, hold=hold)
 
 
@@ -121,7 +121,3 @@ async def _prolonged(entry: Entry, ticket: Ticket, until_s: int) -> Entry:
     if not (await ticket.ledger.enlarge(unchanged, ticket.name, entry.hold, longer)).is_held:
         raise AdmissionUnavailable("What is held for the job changes at this moment.")
     return replace(entry, hold=longer)
-
-
-def _shard(account_id: str) -> int:
-    return int(account_id.split("#", 3)[2])

@@ -12,10 +12,11 @@ from gateway.model.images import ImageList, ImagesCall, MadeImage
 from gateway.model.job import Job
 from gateway.model.tenant import Principal
 from gateway.pipeline.agree import agreed
-from gateway.pipeline.ask import begin
+from gateway.pipeline.candidates import Candidates, candidates_of
 from gateway.pipeline.demand import demand_at_most
 from gateway.pipeline.enter import enter
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.fallback import answer_of
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.images_check import checked
 from gateway.pipeline.images_keep import image_list, images_in
@@ -27,6 +28,7 @@ from gateway.pipeline.meters import Demand
 from gateway.pipeline.read import read_json
 from gateway.pipeline.route import IMAGES, Route, resolve
 from gateway.pipeline.split import account_parts, ask_parts
+from gateway.pipeline.timeouts import timed
 from gateway.pipeline.watch import lease_s
 from gateway.ports import World
 from gateway.providers.contract import ImagesWire
@@ -55,31 +57,44 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> ImageList |
         exchange.note(call)
         return call
 
-    async def plan(call: ImagesCall, principal: Principal) -> ImagesPlan:
-        return plan_images(call, principal, world)
+    async def plan(call: ImagesCall, principal: Principal) -> Candidates[ImagesPlan]:
+        return await plan_images(call, principal, world)
 
     planned = await enter(inbound.authorization, "images", read, plan, exchange, world)
-    if (job := await accepted(planned.asked, inbound, exchange, world)) is not None:
+    asked = planned.asked.asked
+    if (job := await accepted(asked, inbound, exchange, world)) is not None:
         return job
     chain = Chain(exchange, world)
-    request = ImagesRequest(planned.asked, partial(read_json, _IMAGES, _JSON))
+    request = ImagesRequest(asked, partial(read_json, _IMAGES, _JSON))
     planned = await agreed(planned, request, plan, chain, exchange, world)
-    images = await made_images(planned, chain, exchange, world)
-    said = await chain.after(ImagesReply(tuple(images), planned.route.model_id))
-    return await image_list(planned.call, said.images, exchange, world)
+    made, images = await made_images(planned, chain, exchange, world)
+    said = await chain.after(ImagesReply(tuple(images), made.route.model_id))
+    return await image_list(made.call, said.images, exchange, world)
 
 
-def plan_images(asked: ImagesCall, principal: Principal, world: World) -> ImagesPlan:
-    route = resolve(IMAGES, asked.model, principal, world.catalog, world.clock.now_s())
-    call = checked(asked, route)
-    most = usage_at_most(call, route.facts, len(images_of_each(call, route)))
-    return ImagesPlan(asked, call, route, demand_at_most(most, route, principal, lease_s(call)))
+async def plan_images(asked: ImagesCall, principal: Principal, world: World) -> Candidates[ImagesPlan]:
+    async def plan(asked: ImagesCall) -> ImagesPlan:
+        route = resolve(IMAGES, asked.model, principal, world.catalog, world.clock.now_s())
+        call = timed(checked(asked, route), route.model_id, principal.tenant)
+        most = usage_at_most(call, route.facts, len(images_of_each(call, route)))
+        return ImagesPlan(asked, call, route, demand_at_most(most, route, principal, lease_s(call)))
+
+    return await candidates_of(asked, principal.tenant, world, plan)
 
 
-async def made_images(planned: ImagesPlan, chain: Chain, exchange: Exchange, world: World) -> list[MadeImage]:
-    """As many as were asked for, but for what a filter took; what was made is paid, whatever comes of it."""
+async def made_images(
+    candidates: Candidates[ImagesPlan], chain: Chain, exchange: Exchange, world: World
+) -> tuple[ImagesPlan, list[MadeImage]]:
+    """By whom they were made: as many as were asked for, but for what a filter took. What was made is paid, whatever
+    comes of it.
+    """
+    return await answer_of(candidates, partial(_made, chain, exchange, world), exchange, world)
+
+
+async def _made(
+    chain: Chain, exchange: Exchange, world: World, planned: ImagesPlan, attempt: Attempt
+) -> tuple[ImagesPlan, list[MadeImage]]:
     parts = cut(planned.call, planned.route)
-    attempt = begin(planned.route, exchange, world.clock)
-    with account_parts(parts, exchange, usage_of):
+    with account_parts(parts, attempt, exchange, usage_of):
         await ask_parts(parts, attempt, world, PARTS_AT_ONCE, spare_s=chain.spare_s + KEEP_S)
-    return await images_in(parts, exchange, world)
+    return planned, await images_in(parts, attempt, exchange, world)

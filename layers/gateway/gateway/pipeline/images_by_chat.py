@@ -10,7 +10,8 @@ from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.model.images import MAX_IMAGES, ImagesCall, MadeImage
 from gateway.model.reply import Choice, Reply, ReplyMessage
 from gateway.model.tenant import Principal
-from gateway.pipeline.by_chat import refuse_all_but, words_of
+from gateway.pipeline.by_chat import handed_on, refuse_all_but, words_of
+from gateway.pipeline.candidates import Candidates
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.images import ImagesPlan, made_images, plan_images
@@ -22,14 +23,14 @@ HONOURED = frozenset({"n", "modalities"})
 
 @dataclass(frozen=True, slots=True)
 class ImagesByChat:
-    planned: ImagesPlan
+    planned: Candidates[ImagesPlan]
 
     @property
     def demand(self) -> Demand:
         return self.planned.demand
 
     async def made(self, chain: Chain, exchange: Exchange, world: World) -> Reply:
-        images = await made_images(self.planned, chain, exchange, world)
+        _, images = await made_images(self.planned, chain, exchange, world)
         choices = [
             Choice(
                 index=index,
@@ -55,10 +56,10 @@ async def plan(call: ChatCall, principal: Principal, world: World) -> ImagesByCh
     asked = ImagesCall(
         prompt=words_of(call, "images"),
         n=call.n,
-        **{name: getattr(call, name) for name in ("model", "user", "metadata", "timeouts", "provider_options")},
+        **handed_on(call),
     )
     try:
-        return ImagesByChat(plan_images(asked, principal, world))
+        return ImagesByChat(await plan_images(asked, principal, world))
     except InvalidRequest as error:
         if error.param == "prompt":
             error.param = "messages"

@@ -11,7 +11,7 @@ from gateway.model.image_size import shape_of
 from gateway.model.images import Image, ImageList, ImagesCall, ImagesUsage, MadeImage
 from gateway.model.media_type import sniff
 from gateway.model.provider_errors import ProviderError, ProviderRejected
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.generated_media import KeptMedia, keep_made
 from gateway.pipeline.images_parts import ImagesPart
 from gateway.pipeline.report import report
@@ -21,11 +21,11 @@ MAX_IMAGE_BYTES = 40 * 1024 * 1024
 WITHHELD = "content_filter"
 
 
-async def images_in(parts: Sequence[ImagesPart], exchange: Exchange, world: World) -> list[MadeImage]:
+async def images_in(parts: Sequence[ImagesPart], attempt: Attempt, exchange: Exchange, world: World) -> list[MadeImage]:
     """All images, as bytes, in order. Raises ProviderRejected (400) when there is none, ProviderError (502)."""
     made = [part.made for part in parts if part.made]
     images = [image for one in made for image in one.images]
-    provider = exchange.attempts[-1].route.provider.name
+    provider = attempt.route.provider.name
     if not images:
         reason = next((one.withheld for one in made if one.withheld), None)
         if reason is None:
@@ -63,7 +63,7 @@ async def image_list(call: ImagesCall, images: Sequence[MadeImage], exchange: Ex
     if call.response_format == "b64_json":
         data = [_inline(image) for image in images]
     else:
-        kept = await _stored(images, exchange, world)
+        kept = await _stored(images, attempt, exchange, world)
         data = [_linked(image, one) for image, one in zip(images, kept, strict=True)]
     return ImageList(
         created=int(world.clock.now_s()),
@@ -91,10 +91,10 @@ def _linked(image: MadeImage, kept: KeptMedia) -> Image:
     return Image(**kept.told(), revised_prompt=image.revised_prompt)
 
 
-async def _stored(images: Sequence[MadeImage], exchange: Exchange, world: World) -> list[KeptMedia]:
+async def _stored(images: Sequence[MadeImage], attempt: Attempt, exchange: Exchange, world: World) -> list[KeptMedia]:
     """Raises StorageUnavailable (503) when all were tried, so that it is known what there is."""
     left_s = exchange.answer_by_s - world.clock.monotonic_s()
-    keeping = (keep_made(image.data, image.content_type, exchange, world, left_s) for image in images)
+    keeping = (keep_made(image.data, image.content_type, attempt, exchange, world, left_s) for image in images)
     outcomes = await asyncio.gather(*keeping, return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, BaseException):

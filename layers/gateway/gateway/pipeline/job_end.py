@@ -7,6 +7,7 @@ whoever comes next finishes it; what is told twice has the same id, and a hold i
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any, TypeAlias
@@ -26,6 +27,7 @@ from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of, take_as_it_stands, ticket_of
 from gateway.pipeline.job_record import BUSY, TRIES, WORK_S, JobBusy, JobRecord
 from gateway.pipeline.remote_stop import stop
+from gateway.pipeline.report import explain
 from gateway.pipeline.request_line import line_of
 from gateway.pipeline.upload import delete_uploads
 from gateway.ports import World
@@ -136,7 +138,7 @@ def _ended(job: Job, exchange: Exchange, result: JobResult | None, world: World)
         return job.changed(owed=owed_of(exchange, world), **found)
     error = exchange.error
     if error is not None:
-        exchange.charge(error)
+        explain(error, exchange, world.clock)
         found["error"] = msgspec.to_builtins(error.wire(exchange.request_id)["error"])
     status: Status = "completed" if error is None else "failed"
     now_s = world.clock.now_s()
@@ -241,7 +243,11 @@ async def settle(job: Job, world: World) -> Job:
     await world.events.send([*owed.records, *owed.events])
     if exchange.ticket is not None:
         await take_as_it_stands(exchange.ticket)
-        await settle_and_alert(exchange.ticket, Used(owed.cost_nano_usd, owed.tokens, owed.was_executed), world)
+        costs: Counter[str] = Counter()
+        for record in owed.records:
+            costs[record.model or ""] += record.cost_nano_usd or 0
+        used = Used(owed.cost_nano_usd, owed.tokens, owed.was_executed, costs)
+        await settle_and_alert(exchange.ticket, used, world)
     await world.payloads.drop(job)
     done = job.changed(held=None, owed=None, cost_nano_usd=cost_nano_usd)
     if not await world.jobs.change(done, due_of(done, world.clock.now_s())):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -58,6 +58,18 @@ def rules_of(allowance: Allowance, model_id: str) -> list[str]:
     limits = [rule.models for rule in limits_on(allowance, model_id)]
     budgets = [rule.models for rule in budgets_on(allowance, model_id)]
     return list(dict.fromkeys([ALL_MODELS, *limits, *budgets]))
+
+
+def by_rule(allowance: Allowance, by_model: Mapping[str, int]) -> dict[str, int]:
+    """What falls under each rule of an allowance, by its suffix; nothing where all of it is of one model."""
+    if len(by_model) < 2:
+        return {}
+    patterns = {ALL_MODELS, *(limits.models for limits in allowance.limits)}
+    patterns |= {budget.models for budget in allowance.budgets}
+    return {
+        suffix(models): sum(amount for model_id, amount in by_model.items() if fnmatchcase(model_id, models))
+        for models in patterns
+    }
 
 
 def limits_on(allowance: Allowance, model_id: str) -> Iterator[Limits]:

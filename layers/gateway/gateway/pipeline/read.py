@@ -29,7 +29,7 @@ def read_chat_call(content_type: str, body: bytes) -> ChatCall:
 def read_json(decoder: msgspec.json.Decoder[C], content_type: str, body: bytes) -> C:
     """A call, checked as far as it is the same for every capability.
 
-    Raises UnsupportedMediaType (415), UnreadableBody, InvalidRequest or CapabilityNotSupported (400).
+    Raises UnsupportedMediaType (415), UnreadableBody or InvalidRequest (400).
     """
     check_json_type(content_type)
     call = decoded(body, decoder)
@@ -38,7 +38,7 @@ def read_json(decoder: msgspec.json.Decoder[C], content_type: str, body: bytes) 
 
 
 def check_call(call: Call) -> None:
-    """What every call has. Raises InvalidRequest, or CapabilityNotSupported for what is still to come (400)."""
+    """What every call has. Raises InvalidRequest (400)."""
     if call.conversation_id is not None and _CONVERSATION_ID.fullmatch(call.conversation_id) is None:
         raise InvalidRequest(
             "metadata.conversation_id has 1 to 128 visible ASCII characters.", param="metadata.conversation_id"
@@ -49,8 +49,7 @@ def check_call(call: Call) -> None:
         raise InvalidRequest("A job has its reply when it has ended: it cannot be streamed.", param="async")
     if call.webhook_url is not None and not call.async_:
         raise InvalidRequest("Only a job's end is told: webhook_url needs async: true.", param="webhook_url")
-    if call.fallback:
-        raise CapabilityNotSupported("'fallback' is not supported by this version of the gateway.", param="fallback")
+    _check_fallback(call)
 
 
 def _check_together(call: ChatCall) -> None:
@@ -66,6 +65,19 @@ def _check_together(call: ChatCall) -> None:
         raise InvalidRequest("top_logprobs needs logprobs: true.", param="top_logprobs")
     if call.tool_choice is not None and not call.tools:
         raise InvalidRequest("tool_choice needs tools.", param="tool_choice")
+
+
+def refuse_fallback(call: Call) -> None:
+    """Of a capability that asks one model only. Raises CapabilityNotSupported (400)."""
+    for name in ("fallback", "fallbacks", "models"):
+        if getattr(call, name):
+            raise CapabilityNotSupported("This capability falls back on no other model.", param=name)
+
+
+def _check_fallback(call: Call) -> None:
+    given = [name for name in ("fallback", "fallbacks", "models") if getattr(call, name) is not None]
+    if len(given) > 1:
+        raise InvalidRequest(f"{' and '.join(given)} say the same; send one.", param=given[-1])
 
 
 def _check_timeouts(call: Call) -> None:

@@ -15,7 +15,7 @@ from gateway.model.chat import AssistantMessage, ChatCall, Json
 from gateway.model.errors import FileNotFound, InvalidRequest, MediaNotFound
 from gateway.model.provider_errors import ProviderError
 from gateway.model.reply import Chunk, Reply
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.generated_media import STORE_TIMEOUT_S, keep_made
 from gateway.pipeline.media import MAX_BYTES
 from gateway.ports import World
@@ -23,18 +23,22 @@ from gateway.ports import World
 GENERATED = ("image", "audio")
 
 
-async def with_media_kept(reply: Reply, exchange: Exchange, world: World) -> Reply:
+async def with_media_kept(reply: Reply, attempt: Attempt, exchange: Exchange, world: World) -> Reply:
     """Raises ProviderError (502), StorageUnavailable (503); the provider has been paid by then."""
     if not any(choice.message.media for choice in reply.choices):
         return reply
     choices = [
-        replace(choice, message=replace(choice.message, media=await _kept(choice.message.media, exchange, world)))
+        replace(
+            choice, message=replace(choice.message, media=await _kept(choice.message.media, attempt, exchange, world))
+        )
         for choice in reply.choices
     ]
     return replace(reply, choices=choices)
 
 
-async def with_chunk_media_kept(chunks: Sequence[Chunk], exchange: Exchange, world: World) -> Sequence[Chunk]:
+async def with_chunk_media_kept(
+    chunks: Sequence[Chunk], attempt: Attempt, exchange: Exchange, world: World
+) -> Sequence[Chunk]:
     """As `with_media_kept`."""
     if not any(choice.delta.media for chunk in chunks for choice in chunk.choices):
         return chunks
@@ -42,7 +46,9 @@ async def with_chunk_media_kept(chunks: Sequence[Chunk], exchange: Exchange, wor
         replace(
             chunk,
             choices=[
-                replace(choice, delta=replace(choice.delta, media=await _kept(choice.delta.media, exchange, world)))
+                replace(
+                    choice, delta=replace(choice.delta, media=await _kept(choice.delta.media, attempt, exchange, world))
+                )
                 for choice in chunk.choices
             ],
         )
@@ -69,25 +75,23 @@ async def with_earlier_media(call: ChatCall, exchange: Exchange, world: World) -
     return call if messages == call.messages else replace(call, messages=messages)
 
 
-async def _kept(entries: list[Json] | None, exchange: Exchange, world: World) -> list[Json] | None:
+async def _kept(entries: list[Json] | None, attempt: Attempt, exchange: Exchange, world: World) -> list[Json] | None:
     """What has no bytes stays as it is."""
-    return None if entries is None else [await _stored(entry, exchange, world) for entry in entries]
+    return None if entries is None else [await _stored(entry, attempt, exchange, world) for entry in entries]
 
 
-async def _stored(entry: Json, exchange: Exchange, world: World) -> Json:
+async def _stored(entry: Json, attempt: Attempt, exchange: Exchange, world: World) -> Json:
     data = entry.get("data")
     if not isinstance(data, str):
         return entry
-    assert exchange.principal is not None  # noqa: S101 - it was admitted
-    route = exchange.attempts[-1].route
     try:
         body = b64decode(data, validate=True)
     except (NoBase64, ValueError):
-        raise ProviderError(f"{route.provider.name} sent media that cannot be read.") from None
+        raise ProviderError(f"{attempt.route.provider.name} sent media that cannot be read.") from None
     left_s = STORE_TIMEOUT_S
     if exchange.worked_from_s is not None:
         left_s = min(left_s, exchange.answer_by_s - world.clock.monotonic_s())
-    kept = await keep_made(body, str(entry.get("content_type", "")), exchange, world, left_s)
+    kept = await keep_made(body, str(entry.get("content_type", "")), attempt, exchange, world, left_s)
     return {**{name: value for name, value in entry.items() if name != "data"}, **kept.told()}
 
 

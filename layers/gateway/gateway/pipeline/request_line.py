@@ -33,7 +33,7 @@ def line_of(exchange: Exchange, now_s: float) -> RequestLine:
         provider_code=error.provider_code if error else None,
         attempts=len(exchange.attempts),
         retries=max(0, len(exchange.attempts) - len(models)),
-        fallbacks=max(0, len(models) - 1),
+        fallbacks=len(exchange.switches),
         cost_nano_usd=exchange.cost_nano_usd,
         unpriced_attempts=exchange.unpriced_attempts,
         latency_ms=exchange.latency_ms(now_s),

@@ -13,7 +13,7 @@ from gateway.model.reply import Chunk, Reply
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.account import Counted, account
 from gateway.pipeline.demand import prompt_tokens_at_most
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.parts import parts_of
 from gateway.pipeline.reasoning import reasons
 from gateway.pipeline.report import report
@@ -24,10 +24,10 @@ from gateway.pipeline.whole_lists import WholeLists
 from gateway.ports import Clock
 
 
-def account_whole(reply: Reply, call: ChatCall, exchange: Exchange) -> UsageReport:
+def account_whole(reply: Reply, call: ChatCall, attempt: Attempt, exchange: Exchange) -> UsageReport:
     """What the reply of a call that is not streamed used, by the provider's figures where it gave some."""
     generated = sum(generated_bytes(choice.message) for choice in reply.choices)
-    return account(exchange, reply.usage or estimated_usage(call, generated))
+    return account(attempt, reply.usage or estimated_usage(call, generated), exchange)
 
 
 def completion(reply: Reply, usage: UsageReport, exchange: Exchange, clock: Clock) -> Completion:
@@ -53,12 +53,12 @@ class ChunkResponder:
     and report. A client that asked for OpenAI's separate usage chunk (empty `choices`) gets that instead.
     """
 
-    def __init__(self, call: ChatCall, promise: Promise, exchange: Exchange, clock: Clock) -> None:
-        self._call, self._exchange, self._clock = call, exchange, clock
+    def __init__(self, call: ChatCall, promise: Promise, attempt: Attempt, exchange: Exchange, clock: Clock) -> None:
+        self._call, self._attempt, self._exchange, self._clock = call, attempt, exchange, clock
         self._names = promise.names
         self._lists = WholeLists()
         self._expected = None if promise.expectation is None else StreamedExpectation(promise.expectation)
-        self._route: ChatRoute = exchange.attempts[-1].route
+        self._route: ChatRoute = attempt.route
         self._separate_usage = bool(call.stream_options and call.stream_options.include_usage)
         self._id = f"chatcmpl-{exchange.request_id}"
         self._created_s = int(clock.now_s())
@@ -105,7 +105,7 @@ class ChunkResponder:
     def account(self) -> UsageReport:
         """Of a stream that came to its end."""
         counted = estimated_usage(self._call, self._generated_bytes)
-        return account(self._exchange, self._known or counted)
+        return account(self._attempt, self._known or counted, self._exchange)
 
     def finish(self, usage: UsageReport) -> list[CompletionChunk]:
         """The rest of a stream that came to its end: the last of them has `usage` and `gateway`.

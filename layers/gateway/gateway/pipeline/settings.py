@@ -151,6 +151,7 @@ def _warnings(settings: Tenant | User, ids: list[str], catalog: Catalog) -> Iter
     yield from _of_allowance("/allowance", settings.allowance, ids)
     yield from _of_allowance("/user_allowance", settings.user_allowance, ids)
     yield from _of_urls(settings)
+    yield from _of_failing_providers(settings, ids, catalog)
 
 
 def _of_urls(tenant: Tenant) -> Iterator[Detail]:
@@ -162,13 +163,28 @@ def _of_urls(tenant: Tenant) -> Iterator[Detail]:
 
 def _of_aliases(tenant: Tenant, catalog: Catalog) -> Iterator[Detail]:
     for alias, target in tenant.aliases.items():
-        pointer = f"/aliases/{alias.replace('~', '~0').replace('/', '~1')}"
-        provider, _, model = target.partition("/")
-        if catalog.find(provider, model) is not None:
-            if not tenant.approves(target):
-                yield Detail(pointer, f"'{target}' is not among the approvals.")
-        elif len(catalog.providers_of(target)) != 1:
-            yield Detail(pointer, f"'{target}' is no model of the catalog.")
+        yield from _of_model(f"/aliases/{alias.replace('~', '~0').replace('/', '~1')}", target, tenant, catalog)
+
+
+def _of_model(pointer: str, target: str, tenant: Tenant, catalog: Catalog) -> Iterator[Detail]:
+    provider, _, model = target.partition("/")
+    if catalog.find(provider, model) is not None:
+        if not tenant.approves(target):
+            yield Detail(pointer, f"'{target}' is not among the approvals.")
+    elif len(catalog.providers_of(target)) != 1:
+        yield Detail(pointer, f"'{target}' is no model of the catalog.")
+
+
+def _of_failing_providers(tenant: Tenant, ids: list[str], catalog: Catalog) -> Iterator[Detail]:
+    for number, rule in enumerate(tenant.fallbacks):
+        if rule.models != ALL_MODELS and not _matches_any(rule.models, ids):
+            yield _unmatched(f"/fallbacks/{number}/models", rule.models)
+        for place, name in enumerate(rule.fallback):
+            target = tenant.aliases.get(name, name)
+            yield from _of_model(f"/fallbacks/{number}/fallback/{place}", target, tenant, catalog)
+    for number, limits in enumerate(tenant.timeouts):
+        if limits.models != ALL_MODELS and not _matches_any(limits.models, ids):
+            yield _unmatched(f"/timeouts/{number}/models", limits.models)
 
 
 def _of_allowance(pointer: str, allowance: Allowance, ids: list[str]) -> Iterator[Detail]:

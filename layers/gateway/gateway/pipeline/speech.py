@@ -10,19 +10,22 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 import msgspec
+from msgspec import structs
 
 from gateway.hooks.speech import SpeechRequest
 from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS
+from gateway.model.catalog import SpeechFormat
 from gateway.model.job import Job
 from gateway.model.money import cost_nano_usd
 from gateway.model.speech import CONTENT_TYPES, Speech, SpeechCall, SpeechDelta, SpeechDone, SpeechUsage
 from gateway.model.tenant import Principal
 from gateway.model.wav import with_sizes
 from gateway.pipeline.agree import agreed
-from gateway.pipeline.ask import begin
+from gateway.pipeline.candidates import Candidates, candidates_of
 from gateway.pipeline.demand import demand_at_most
 from gateway.pipeline.enter import enter
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.fallback import answer_of, stream_of
 from gateway.pipeline.generated_media import KeptMedia, keep_made
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
@@ -33,6 +36,7 @@ from gateway.pipeline.report import report
 from gateway.pipeline.route import SPEECH, Route, resolve
 from gateway.pipeline.speech_check import checked, usage_at_most, usage_of
 from gateway.pipeline.speech_stream import Recording
+from gateway.pipeline.timeouts import timed
 from gateway.pipeline.watch import lease_s
 from gateway.ports import World
 from gateway.providers.contract import SpeechWire
@@ -59,11 +63,21 @@ class SpeechPlan:
 
 @dataclass(frozen=True, slots=True)
 class SpokenBytes:
-    """`usage`: exact where characters are paid; tokens are estimated, since they are told after the last byte."""
+    """`planned`: of the model that was asked for; all speak in its format."""
 
-    content_type: str
-    usage: SpeechUsage
+    planned: SpeechPlan
+    exchange: Exchange
     pieces: AsyncGenerator[bytes, None]
+
+    @property
+    def usage(self) -> SpeechUsage:
+        """Once the first piece has come, by the model that speaks: exact where characters are paid; tokens are
+        estimated, since they are told after the last byte.
+        """
+        facts, attempts = self.exchange.attempts[-1].route.facts, self.exchange.attempts
+        usage = usage_of(self.planned.call, facts, None)
+        cost, before = cost_nano_usd(usage, facts), [one.cost_nano_usd or 0 for one in attempts[:-1]]
+        return SpeechUsage.of(usage, None if cost is None else cost + sum(before))
 
 
 SpeechEvents: TypeAlias = AsyncGenerator[SpeechDelta | SpeechDone, None]
@@ -84,25 +98,27 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Speech | Sp
         exchange.note(call, stream=form != "stored")
         return call
 
-    async def plan(call: SpeechCall, principal: Principal) -> SpeechPlan:
-        return plan_speech(call, principal, world, _longest_ms(form))
+    async def plan(call: SpeechCall, principal: Principal) -> Candidates[SpeechPlan]:
+        return await plan_speech(call, principal, world, _longest_ms(form))
 
     planned = await enter(inbound.authorization, "speech", read, plan, exchange, world)
-    if (job := await accepted(planned.asked, inbound, exchange, world)) is not None:
+    asked = planned.asked.asked
+    if (job := await accepted(asked, inbound, exchange, world)) is not None:
         return job
     chain = Chain(exchange, world)
-    request = SpeechRequest(planned.asked, partial(read_json, _SPEECH, _JSON))
+    request = SpeechRequest(asked, partial(read_json, _SPEECH, _JSON))
     planned = await agreed(planned, request, plan, chain, exchange, world)
     if form == "stored":
         return speech(await kept_recording(planned, chain, exchange, world), exchange, world)
     exchange.is_held_back = chain.enforces_replies
-    begin(planned.route, exchange, world.clock)
-    pieces = Recording(planned.call, _longest_ms(form), chain, exchange, world).agreed()
+
+    def spoken(planned: SpeechPlan, attempt: Attempt) -> AsyncGenerator[bytes, None]:
+        return Recording(planned.call, _longest_ms(form), attempt, chain, exchange, world).agreed()
+
+    pieces = await stream_of(planned, spoken, exchange, world)
     if form == "events":
         return _events(pieces, exchange, world)
-    usage = usage_of(planned.call, planned.route.facts, None)
-    told = SpeechUsage.of(usage, cost_nano_usd(usage, planned.route.facts))
-    return SpokenBytes(planned.content_type, told, pieces)
+    return SpokenBytes(planned.asked, exchange, pieces)
 
 
 def _form(call: SpeechCall, accept: str) -> Form:
@@ -118,21 +134,39 @@ def _longest_ms(form: Form) -> int:
     return MAX_BEGIN_MS if form == "stored" else MAX_STREAM_MS
 
 
-def plan_speech(asked: SpeechCall, principal: Principal, world: World, longest_ms: int = MAX_BEGIN_MS) -> SpeechPlan:
-    route = resolve(SPEECH, asked.model, principal, world.catalog, world.clock.now_s())
-    call = checked(asked, route)
-    demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(call, longest_ms))
-    return SpeechPlan(asked, call, route, demand)
+async def plan_speech(
+    asked: SpeechCall, principal: Principal, world: World, longest_ms: int = MAX_BEGIN_MS
+) -> Candidates[SpeechPlan]:
+    """All of them speak in the format of the model that is asked for: a client that names none takes what it usually
+    gets.
+    """
+    form: SpeechFormat | None = None
+
+    async def plan(asked: SpeechCall) -> SpeechPlan:
+        nonlocal form
+        route = resolve(SPEECH, asked.model, principal, world.catalog, world.clock.now_s())
+        call = checked(asked if form is None else structs.replace(asked, response_format=form), route)
+        form = call.response_format
+        call = timed(call, route.model_id, principal.tenant)
+        demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(call, longest_ms))
+        return SpeechPlan(asked, call, route, demand)
+
+    return await candidates_of(asked, principal.tenant, world, plan)
 
 
-async def kept_recording(planned: SpeechPlan, chain: Chain, exchange: Exchange, world: World) -> KeptMedia:
+async def kept_recording(
+    candidates: Candidates[SpeechPlan], chain: Chain, exchange: Exchange, world: World
+) -> KeptMedia:
+    return await answer_of(candidates, partial(_kept, chain, exchange, world), exchange, world)
+
+
+async def _kept(chain: Chain, exchange: Exchange, world: World, planned: SpeechPlan, attempt: Attempt) -> KeptMedia:
     """Stores it as it comes; a WAV file when it is whole, for its header says how long it is."""
-    begin(planned.route, exchange, world.clock)
-    async with aclosing(Recording(planned.call, MAX_BEGIN_MS, chain, exchange, world).agreed()) as pieces:
+    async with aclosing(Recording(planned.call, MAX_BEGIN_MS, attempt, chain, exchange, world).agreed()) as pieces:
         is_wav = planned.call.response_format == "wav"
         media: bytes | AsyncIterator[bytes] = with_sizes(await whole(pieces)) if is_wav else pieces
         left_s = exchange.answer_by_s - world.clock.monotonic_s()
-        return await keep_made(media, planned.content_type, exchange, world, left_s)
+        return await keep_made(media, planned.content_type, attempt, exchange, world, left_s)
 
 
 async def whole(pieces: AsyncIterator[bytes]) -> bytes:

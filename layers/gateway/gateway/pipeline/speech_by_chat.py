@@ -14,9 +14,10 @@ from gateway.model.reply import Choice, Reply, ReplyMessage
 from gateway.model.speech import CONTENT_TYPES, SpeechCall
 from gateway.model.tenant import Principal
 from gateway.model.wav import with_sizes
-from gateway.pipeline.ask import begin
-from gateway.pipeline.by_chat import refuse_all_but, words_of
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.by_chat import handed_on, refuse_all_but, words_of
+from gateway.pipeline.candidates import Candidates
+from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.fallback import answer_of
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.route import SPEECH, resolve
@@ -32,20 +33,22 @@ PLACES = {"input": "messages", "voice": "audio.voice", "response_format": "audio
 
 @dataclass(frozen=True, slots=True)
 class SpeechByChat:
-    planned: SpeechPlan
+    planned: Candidates[SpeechPlan]
 
     @property
     def demand(self) -> Demand:
         return self.planned.demand
 
     async def made(self, chain: Chain, exchange: Exchange, world: World) -> Reply:
-        begin(self.planned.route, exchange, world.clock)
-        recording = Recording(self.planned.call, MAX_BEGIN_MS, chain, exchange, world)
-        async with aclosing(recording.pieces()) as pieces:
-            sound = with_sizes(await whole(pieces))
+        async def spoken(planned: SpeechPlan, attempt: Attempt) -> bytes:
+            recording = Recording(planned.call, MAX_BEGIN_MS, attempt, chain, exchange, world)
+            async with aclosing(recording.pieces()) as pieces:
+                return with_sizes(await whole(pieces))
+
+        sound = await answer_of(self.planned, spoken, exchange, world)
         entry = {
             "type": "audio",
-            "content_type": self.planned.content_type,
+            "content_type": self.planned.asked.content_type,
             "data": b64encode(sound).decode(),
         }
         message = ReplyMessage(content=None, media=[entry])
@@ -61,10 +64,10 @@ async def plan(call: ChatCall, principal: Principal, world: World) -> SpeechByCh
     asked = SpeechCall(
         input=words_of(call, "speech"),
         **_as_chosen(call, route.facts.speech),
-        **{name: getattr(call, name) for name in ("model", "user", "metadata", "timeouts", "provider_options")},
+        **handed_on(call),
     )
     try:
-        return SpeechByChat(plan_speech(asked, principal, world))
+        return SpeechByChat(await plan_speech(asked, principal, world))
     except InvalidRequest as error:
         error.param = PLACES.get(error.param or "", error.param)
         raise

@@ -6,17 +6,16 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
 from gateway.hooks.speech import SpeechReply
-from gateway.model.call import MAX_BEGIN_MS
 from gateway.model.provider_errors import ProviderError
 from gateway.model.speech import CONTENT_TYPES, SpeechCall, SpeechChunk
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.account import Counted, account, account_interrupted
 from gateway.pipeline.ask import answered, ending
 from gateway.pipeline.contact import contact
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.speech_check import usage_of
-from gateway.pipeline.watch import Watch, seconds, total_s
+from gateway.pipeline.watch import Watch, begins_s, total_s
 from gateway.ports import World
 
 MAX_SPEECH_BYTES = 128 * 1024 * 1024
@@ -26,10 +25,11 @@ MAX_SPEECH_BYTES = 128 * 1024 * 1024
 class Recording:
     """Pieces of audio as they come. `longest_ms`: what the whole may take at most."""
 
-    def __init__(self, call: SpeechCall, longest_ms: int, chain: Chain, exchange: Exchange, world: World) -> None:
-        self._call, self._chain, self._exchange, self._world = call, chain, exchange, world
-        self._attempt = exchange.attempts[-1]
-        self._most_s = total_s(call, longest_ms, chain.spare_s)
+    def __init__(
+        self, call: SpeechCall, longest_ms: int, attempt: Attempt, chain: Chain, exchange: Exchange, world: World
+    ) -> None:
+        self._call, self._attempt, self._chain, self._exchange, self._world = call, attempt, chain, exchange, world
+        self._most_s = total_s(call, longest_ms, chain.spare_s + attempt.late_s)
         self._told: TokenUsage | None = None
         self._audio_bytes = 0
 
@@ -52,12 +52,15 @@ class Recording:
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Nothing is asked before the first is. Raises ProviderFailure, also in the middle."""
-        with account_interrupted(self._counted, self._exchange), ending(self._attempt, self._world.clock):
+        with (
+            account_interrupted(self._attempt, self._counted, self._exchange),
+            ending(self._attempt, self._world.clock),
+        ):
             async with aclosing(self._arriving()) as arriving:
                 async for chunks in arriving:
                     if audio := b"".join(self._noted(chunks)):
                         yield audio
-        account(self._exchange, self._counted().usage)
+        account(self._attempt, self._counted().usage, self._exchange)
 
     def _counted(self) -> Counted:
         usage = usage_of(self._call, self._attempt.route.facts, self._told)
@@ -66,9 +69,9 @@ class Recording:
 
     async def _arriving(self) -> AsyncGenerator[list[SpeechChunk], None]:
         attempt, world, wire = self._attempt, self._world, self._attempt.route.wire
-        begins_s = seconds(self._call.timeouts.ttft_ms if self._call.timeouts else None, MAX_BEGIN_MS)
-        watch = Watch(attempt, world, attempt.started_s + min(begins_s, self._most_s))
-        watch.phase = "ttft" if begins_s < self._most_s else "total"
+        first_s = begins_s(self._call, attempt, self._chain.spare_s)
+        watch = Watch(attempt, world, attempt.started_s + min(first_s, self._most_s))
+        watch.phase = "ttft" if first_s < self._most_s else "total"
         reached = await watch.within(contact(attempt, world))
         request = wire.render(self._call, reached.target)
         async with answered(request, reached, watch, attempt.sending) as incoming:

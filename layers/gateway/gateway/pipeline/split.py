@@ -69,7 +69,8 @@ async def ask_parts(
     """`spare_s`: as of `total_s`. Raises the first failure of a part, after which no other is begun. Those that are in
     flight come to their end: they are worked for, and say what they cost.
     """
-    watch = Watch(attempt, world, attempt.started_s + total_s(parts[0].call, spare_s=spare_s))
+    most_s = total_s(parts[0].call, spare_s=spare_s + attempt.late_s, chances=attempt.chances)
+    watch = Watch(attempt, world, attempt.started_s + most_s)
     with ending(attempt, world.clock):
         reached = await watch.within(contact(attempt, world))
         requests = [attempt.route.wire.render(part.call, reached.target) for part in parts]
@@ -100,7 +101,10 @@ async def _ask_one(part: Part[C, M], request: HttpRequest, reached: Contact, wat
 
 @contextmanager
 def account_parts(
-    parts: Sequence[Part[C, M]], exchange: Exchange, usage_of: Callable[[C, M | None, ModelFacts], TokenUsage]
+    parts: Sequence[Part[C, M]],
+    attempt: Attempt,
+    exchange: Exchange,
+    usage_of: Callable[[C, M | None, ModelFacts], TokenUsage],
 ) -> Iterator[None]:
     """Whatever comes of the whole, the parts that were answered are paid. Where one was not that may have been worked
     for, all counts as unseen.
@@ -110,7 +114,7 @@ def account_parts(
     finally:
         asked = [part for part in parts if part.is_known or part.is_unseen]
         if asked:
-            facts = exchange.attempts[-1].route.facts
+            facts = attempt.route.facts
             usage = reduce(add, [part.charged or usage_of(part.call, part.made, facts) for part in asked])
             enter = account_unseen if any(part.is_unseen for part in asked) else account
-            enter(exchange, usage)
+            enter(attempt, usage, exchange)

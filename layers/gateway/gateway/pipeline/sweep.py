@@ -16,18 +16,20 @@ cost; a record that comes later is not counted. Every step may be repeated, so i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.model.errors import GatewayError
 from gateway.model.ledger import Account, Hold, Level, Reading, leaving, settling
+from gateway.model.limits import Allowance
 from gateway.model.record import Attribution, AuditEvent, Told, UsageRecord, Watermark
 from gateway.model.tenant import Tenant, User
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.alerts import Settled, tell_alerts
 from gateway.pipeline.conclude import ending_of
-from gateway.pipeline.meters import Share, budget_meters
+from gateway.pipeline.meters import Share, budget_meters, by_rule
 from gateway.pipeline.outbox import tell_what_was_left
 from gateway.record_ports import SweepWorld
 
@@ -165,7 +167,7 @@ async def _end(overdue: Overdue, world: SweepWorld) -> str:
         known_id = request_id if request_id in recorded else recorded[0]
         return await _settle(overdue, await world.usage.close(overdue.tenant_id, known_id), world)
     if not (overdue.is_in_both and overdue.facts):
-        await _settle_holds(overdue, 0, None, world)
+        await _settle_holds(overdue, {}, None, world)
         world.records.trouble("sweep.released", tenant_id=overdue.tenant_id, hold=overdue.name)
         return "released"
     assert overdue.user_id is not None  # noqa: S101 - its user's account has a hold
@@ -177,9 +179,11 @@ async def _end(overdue: Overdue, world: SweepWorld) -> str:
 async def _settle(overdue: Overdue, records: Sequence[UsageRecord], world: SweepWorld) -> str:
     cost_nano_usd = sum(record.cost_nano_usd or 0 for record in records)
     await world.events.send([*_told(overdue, records, cost_nano_usd)])
-    unbooked_nano_usd = sum(record.cost_nano_usd or 0 for record in records if record.unbooked)
+    costs: Counter[str] = Counter()
+    for record in records:
+        costs[record.model or ""] += 0 if record.unbooked else record.cost_nano_usd or 0
     of = records[0].of
-    await _settle_holds(overdue, cost_nano_usd - unbooked_nano_usd, of.user_id, world)
+    await _settle_holds(overdue, costs, of.user_id, world)
     facts = {"tenant_id": overdue.tenant_id, "request_id": of.request_id, "cost_nano_usd": cost_nano_usd}
     if records[-1].outcome == "lost":
         world.records.trouble("sweep.lost", **facts)
@@ -245,12 +249,14 @@ def _told(overdue: Overdue, records: Sequence[UsageRecord], cost_nano_usd: int) 
     )
 
 
-async def _settle_holds(overdue: Overdue, cost_nano_usd: int, user_id: str | None, world: SweepWorld) -> None:
-    """And tells of budgets that this brought to a mark."""
+async def _settle_holds(overdue: Overdue, costs: Mapping[str, int], user_id: str | None, world: SweepWorld) -> None:
+    """And tells of budgets that this brought to a mark. `costs`: by "provider/model"."""
+    cost_nano_usd = sum(costs.values())
     holder = await world.holders.holder(overdue.tenant_id, user_id) if cost_nano_usd and user_id else None
     settled: list[Settled] = []
     for place, hold in overdue.holds:
-        changes = settling(hold, cost_nano_usd)
+        spent = {} if holder is None else by_rule(_allowance(place, *holder), costs)
+        changes = settling(hold, cost_nano_usd, spent)
         reading = await world.ledger.settle(place.account_id, overdue.name, changes, (), hold)
         if holder is not None and reading is not None:
             settled.append(_settled(place, hold, reading, cost_nano_usd, *holder))
@@ -258,9 +264,14 @@ async def _settle_holds(overdue: Overdue, cost_nano_usd: int, user_id: str | Non
 
 
 def _settled(place: Place, hold: Hold, reading: Reading, cost_nano_usd: int, tenant: Tenant, user: User) -> Settled:
-    own = tenant.user_allowance if user.allowance is None else user.allowance
-    allowance = tenant.allowance if place.level == "tenant" else own
+    allowance = _allowance(place, tenant, user)
     shards = tenant.shards if place.level == "tenant" else user.shards
     meters = budget_meters(allowance, hold, Share(shards, place.shard))
     of = (place.account_id, place.level, place.tenant_id, place.user_id)
     return Settled(*of, shards, allowance.alerts, [*meters], cost_nano_usd, reading)
+
+
+def _allowance(place: Place, tenant: Tenant, user: User) -> Allowance:
+    if place.level == "tenant":
+        return tenant.allowance
+    return tenant.user_allowance if user.allowance is None else user.allowance

@@ -12,33 +12,39 @@ from dataclasses import replace
 from msgspec import structs
 
 from gateway.model.errors import AdmissionUnavailable, GatewayError
-from gateway.model.ledger import Account, Meter, Reading
+from gateway.model.ledger import Meter, Reading, shard_of, suffix
 from gateway.pipeline.admit import SPREAD_ANEW, Entry, Ticket, refusal_of
-from gateway.pipeline.meters import Demand
+from gateway.pipeline.meters import Demand, account_of
 
 _CONTRADICTION = "Limits cannot be checked at the moment (the ledger contradicts itself)."
 
 
 async def top_up(ticket: Ticket, demand: Demand, now_s: float) -> None:
-    """What is held is enough for this demand afterwards. It grows, or stays.
+    """What is held is enough for this demand afterwards, under the rules of its model too. It grows, or stays.
 
     Raises BudgetExceeded (402), RateLimited (429), AdmissionUnavailable (503); what was held before still is.
     """
     held = ticket.demand
     tokens, cost_nano_usd = max(held.tokens, demand.tokens), max(held.cost_nano_usd, demand.cost_nano_usd)
-    if (tokens, cost_nano_usd) == (held.tokens, held.cost_nano_usd):
+    if (tokens, cost_nano_usd) == (held.tokens, held.cost_nano_usd) and demand.model_id == held.model_id:
         return
-    wanted = replace(held, tokens=tokens, cost_nano_usd=cost_nano_usd)
+    wanted = replace(demand, tokens=tokens, cost_nano_usd=cost_nano_usd, is_job=held.is_job)
     outcomes = await asyncio.gather(*(_topped_up(entry, wanted, ticket, now_s) for entry in ticket.entries))
-    ticket.demand, ticket.entries = wanted, [entry for entry, _ in outcomes]
+    ticket.demand = replace(held, tokens=tokens, cost_nano_usd=cost_nano_usd)
+    ticket.entries = [entry for entry, _ in outcomes]
+    if ticket.later:
+        ticket.later = tuple((entry.account.id, entry.hold) for entry in ticket.entries)
     if refusals := [refusal for _, refusal in outcomes if refusal is not None]:
         raise min(refusals, key=lambda error: error.retryable)
 
 
 async def _topped_up(entry: Entry, wanted: Demand, ticket: Ticket, now_s: float) -> tuple[Entry, GatewayError | None]:
-    account = replace(entry.account, meters=tuple(_larger(meter, wanted, now_s) for meter in entry.account.meters))
-    hold = structs.replace(entry.hold, cost_nano_usd=wanted.cost_nano_usd)
-    more = replace(account, meters=tuple(_differences(entry.account, account)))
+    larger = tuple(_larger(meter, wanted, now_s) for meter in entry.account.meters)
+    further = tuple(_further(entry, wanted, ticket, now_s))
+    account = replace(entry.account, meters=(*larger, *further))
+    rules = dict.fromkeys((*entry.hold.rules, *(suffix(meter.models) for meter in further)))
+    hold = structs.replace(entry.hold, cost_nano_usd=wanted.cost_nano_usd, rules=tuple(rules))
+    more = replace(account, meters=(*_differences(entry.account.meters, larger), *further))
     if not more.meters:
         return entry, None
     try:
@@ -53,7 +59,10 @@ async def _topped_up(entry: Entry, wanted: Demand, ticket: Ticket, now_s: float)
     against = {meter.name for meter in more.meters if meter.refuses(numbers.get(meter.name, 0))}
     if not against:
         return entry, AdmissionUnavailable(_CONTRADICTION)
-    without_it = {meter.name: numbers.get(meter.name, 0) - meter.amount for meter in entry.account.meters}
+    without_it = {
+        **numbers,
+        **{meter.name: numbers.get(meter.name, 0) - meter.amount for meter in entry.account.meters},
+    }
     refusing = [meter for meter in account.meters if meter.name in against]
     return entry, refusal_of(refusing, account, Reading(without_it), ticket.admitted_s)
 
@@ -67,7 +76,23 @@ def _larger(meter: Meter, wanted: Demand, now_s: float) -> Meter:
     return meter
 
 
-def _differences(before: Account, after: Account) -> Iterator[Meter]:
-    for old, new in zip(before.meters, after.meters, strict=True):
+def _further(entry: Entry, wanted: Demand, ticket: Ticket, now_s: float) -> Iterator[Meter]:
+    """Of rules that it does not stand in yet, because they are for another model than it was admitted for: its rates
+    count now, its money when that was.
+    """
+    if wanted.model_id == ticket.demand.model_id:
+        return
+    level, shard = entry.account.level, shard_of(entry.account.id)
+    known = {meter.name for meter in entry.account.meters}
+    rules = {suffix(meter.models) for meter in entry.account.meters}
+    for at_s, is_spend in ((now_s, False), (ticket.admitted_s, True)):
+        for meter in account_of(level, ticket.principal, wanted, at_s, shard).meters:
+            is_further = suffix(meter.models) not in rules and meter.name not in known
+            if is_further and (meter.kind == "spend") is is_spend:
+                yield meter
+
+
+def _differences(before: tuple[Meter, ...], after: tuple[Meter, ...]) -> Iterator[Meter]:
+    for old, new in zip(before, after, strict=True):
         if new.amount != old.amount:
             yield replace(new, amount=new.amount - old.amount)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 from msgspec import UNSET
@@ -14,7 +15,9 @@ from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS
 from gateway.model.job import Job
 from gateway.model.tenant import Principal
 from gateway.model.transcription import (
+    Sound,
     Transcript,
+    TranscriptChunk,
     TranscriptDelta,
     TranscriptDone,
     Transcription,
@@ -23,10 +26,11 @@ from gateway.model.transcription import (
     TranscriptionVerbose,
 )
 from gateway.pipeline.agree import agreed
-from gateway.pipeline.ask import begin
+from gateway.pipeline.candidates import Candidates, candidates_of
 from gateway.pipeline.demand import demand_at_most
 from gateway.pipeline.enter import enter
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.fallback import answer_of, stream_of
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_accept import accepted
@@ -35,6 +39,7 @@ from gateway.pipeline.report import report
 from gateway.pipeline.route import TRANSCRIPTIONS, Route, resolve
 from gateway.pipeline.sound import length_of, sound_in
 from gateway.pipeline.subtitles import CONTENT_TYPES, written
+from gateway.pipeline.timeouts import timed
 from gateway.pipeline.transcription_check import check_transcription, usage_at_most
 from gateway.pipeline.transcription_read import AskedTranscription, read_call, read_transcription
 from gateway.pipeline.transcription_stream import Writing
@@ -45,11 +50,15 @@ from gateway.providers.contract import TranscriptionWire
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionPlan:
-    """A call that its provider can be asked, and the most it can use."""
+    """A call as the client asked it and as its provider can be asked, and the most it can use. `sound`: the recording,
+    once it is read.
+    """
 
     asked: AskedTranscription
+    call: TranscriptionCall
     route: Route[TranscriptionWire]
     demand: Demand
+    sound: Sound | None = None
 
     @property
     def max_bytes(self) -> int | None:
@@ -81,47 +90,78 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Outcome | J
         exchange.note(asked.call, stream=asked.call.is_streamed)
         return asked
 
-    async def plan(asked: AskedTranscription, principal: Principal) -> TranscriptionPlan:
+    async def plan(asked: AskedTranscription, principal: Principal) -> Candidates[TranscriptionPlan]:
         return await plan_transcription(asked, principal, world)
 
     planned = await enter(inbound.authorization, "transcriptions", read, plan, exchange, world)
-    if (job := await accepted(planned.asked.call, inbound, exchange, world)) is not None:
+    if (job := await accepted(planned.asked.asked.call, inbound, exchange, world)) is not None:
         return job
     chain = Chain(exchange, world)
-    asked = planned.asked
+    asked = planned.asked.asked
 
-    async def plan_anew(call: TranscriptionCall, principal: Principal) -> TranscriptionPlan:
+    async def plan_anew(call: TranscriptionCall, principal: Principal) -> Candidates[TranscriptionPlan]:
         return await plan(replace(asked, call=call), principal)
 
     request = TranscriptionRequest(asked.call, read_call)
     planned = await agreed(planned, request, plan_anew, chain, exchange, world)
-    writing = await begun(planned, chain, exchange, world)
-    if planned.asked.call.stream:
+    if asked.call.stream:
         exchange.is_held_back = chain.enforces_replies
-        return _events(writing, exchange, world)
-    return _formed(await writing.whole(), planned, exchange, world)
+        pieces = partial(_pieces, chain, exchange, world)
+        ready = partial(_ready, exchange, world)
+        return _events(await stream_of(planned, pieces, exchange, world, ready), exchange, world)
+    writing, made = await made_transcript(planned, chain, exchange, world)
+    return _formed(await writing.agreed(made), asked.call, exchange, world)
 
 
-async def plan_transcription(asked: AskedTranscription, principal: Principal, world: World) -> TranscriptionPlan:
+async def plan_transcription(
+    asked: AskedTranscription, principal: Principal, world: World
+) -> Candidates[TranscriptionPlan]:
+    async def plan(call: TranscriptionCall) -> TranscriptionPlan:
+        return await _planned(replace(asked, call=call), principal, world)
+
+    return await candidates_of(asked.call, principal.tenant, world, plan)
+
+
+async def _planned(asked: AskedTranscription, principal: Principal, world: World) -> TranscriptionPlan:
     call = asked.call
     route = resolve(TRANSCRIPTIONS, call.model, principal, world.catalog, world.clock.now_s())
     check_transcription(call, route)
+    call = timed(call, route.model_id, principal.tenant)
     facts = route.facts.transcription
     length = await length_of(asked, principal.tenant.id, facts.max_bytes if facts else None, world)
     lease = lease_s(call, MAX_STREAM_MS if call.stream else MAX_BEGIN_MS)
     demand = demand_at_most(usage_at_most(call, length, route.facts), route, principal, lease)
-    return TranscriptionPlan(asked, route, demand)
+    return TranscriptionPlan(asked, call, route, demand)
 
 
-async def begun(planned: TranscriptionPlan, chain: Chain, exchange: Exchange, world: World) -> Writing:
-    """With the recording read; nothing is asked yet."""
-    sound = await sound_in(planned.asked, planned.max_bytes, exchange, world)
-    begin(planned.route, exchange, world.clock)
-    return Writing(planned.asked.call, sound, chain, exchange, world)
+async def made_transcript(
+    candidates: Candidates[TranscriptionPlan], chain: Chain, exchange: Exchange, world: World
+) -> tuple[Writing, Transcript]:
+    async def made(planned: TranscriptionPlan, attempt: Attempt) -> tuple[Writing, Transcript]:
+        writing = _writing(planned, attempt, chain, exchange, world)
+        return writing, await writing.made()
+
+    return await answer_of(candidates, made, exchange, world, partial(_ready, exchange, world))
 
 
-def _formed(made: Transcript, planned: TranscriptionPlan, exchange: Exchange, world: World) -> Outcome:
-    call, usage, model = planned.asked.call, _usage(exchange), planned.route.model_id
+async def _ready(exchange: Exchange, world: World, planned: TranscriptionPlan) -> TranscriptionPlan:
+    """With the recording read."""
+    return replace(planned, sound=await sound_in(planned.asked, planned.max_bytes, exchange, world))
+
+
+def _pieces(
+    chain: Chain, exchange: Exchange, world: World, planned: TranscriptionPlan, attempt: Attempt
+) -> AsyncGenerator[TranscriptChunk, None]:
+    return _writing(planned, attempt, chain, exchange, world).pieces()
+
+
+def _writing(planned: TranscriptionPlan, attempt: Attempt, chain: Chain, exchange: Exchange, world: World) -> Writing:
+    assert planned.sound is not None  # noqa: S101 - it is ready
+    return Writing(planned.call, planned.sound, attempt, chain, exchange, world)
+
+
+def _formed(made: Transcript, call: TranscriptionCall, exchange: Exchange, world: World) -> Outcome:
+    usage, model = _usage(exchange), exchange.attempts[-1].route.model_id
     form = call.response_format or "json"
     if form in CONTENT_TYPES:
         return WrittenText(CONTENT_TYPES[form], written(made, form), usage)
@@ -144,8 +184,8 @@ def _formed(made: Transcript, planned: TranscriptionPlan, exchange: Exchange, wo
     )
 
 
-async def _events(writing: Writing, exchange: Exchange, world: World) -> TranscriptEvents:
-    async with aclosing(writing.pieces()) as pieces:
+async def _events(writing: AsyncGenerator[TranscriptChunk, None], exchange: Exchange, world: World) -> TranscriptEvents:
+    async with aclosing(writing) as pieces:
         async for piece in pieces:
             if piece.whole is None:
                 yield TranscriptDelta(delta=piece.delta, logprobs=piece.logprobs or UNSET)

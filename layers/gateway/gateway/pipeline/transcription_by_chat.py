@@ -13,12 +13,13 @@ from gateway.model.errors import CapabilityNotSupported, GatewayError, InvalidRe
 from gateway.model.reply import Choice, Reply, ReplyMessage
 from gateway.model.tenant import Principal
 from gateway.model.transcription import TranscriptionCall
-from gateway.pipeline.by_chat import refuse_all_but, words_of
+from gateway.pipeline.by_chat import handed_on, refuse_all_but, words_of
+from gateway.pipeline.candidates import Candidates
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.parts import Spot, parts_of, with_parts
-from gateway.pipeline.transcription import TranscriptionPlan, begun, plan_transcription
+from gateway.pipeline.transcription import TranscriptionPlan, made_transcript, plan_transcription
 from gateway.pipeline.transcription_read import AskedTranscription
 from gateway.ports import World
 
@@ -29,7 +30,7 @@ HONOURED = frozenset({"temperature", "modalities"})
 class TranscriptionByChat:
     """`param`: where the recording stands in the chat."""
 
-    planned: TranscriptionPlan
+    planned: Candidates[TranscriptionPlan]
     param: str
 
     @property
@@ -38,8 +39,7 @@ class TranscriptionByChat:
 
     async def made(self, chain: Chain, exchange: Exchange, world: World) -> Reply:
         with _placed(self.param):
-            writing = await begun(self.planned, chain, exchange, world)
-            made = await writing.made()
+            _, made = await made_transcript(self.planned, chain, exchange, world)
         message = ReplyMessage(content=made.text)
         return Reply(choices=[Choice(index=0, message=message, finish_reason="stop")], usage=exchange.usage)
 
@@ -56,7 +56,7 @@ async def plan(call: ChatCall, principal: Principal, world: World) -> Transcript
         file=source,
         prompt=_prompt(call, spot),
         temperature=call.temperature,
-        **{name: getattr(call, name) for name in ("model", "user", "metadata", "timeouts", "provider_options")},
+        **handed_on(call),
     )
     with _placed(spot.param):
         planned = await plan_transcription(AskedTranscription(asked, upload), principal, world)

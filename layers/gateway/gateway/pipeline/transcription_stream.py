@@ -13,61 +13,65 @@ from gateway.model.transcription import Sound, Transcript, TranscriptChunk, Tran
 from gateway.pipeline.account import Counted, account, account_interrupted
 from gateway.pipeline.ask import answered, ask, ending
 from gateway.pipeline.contact import Contact, contact
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.transcription_check import usage_of
-from gateway.pipeline.watch import Watch, seconds, total_s
+from gateway.pipeline.watch import Watch, begins_s, total_s
 from gateway.ports import World
 
 
 class Writing:
     """One transcript of one recording."""
 
-    def __init__(self, call: TranscriptionCall, sound: Sound, chain: Chain, exchange: Exchange, world: World) -> None:
-        self._call, self._sound, self._chain = call, sound, chain
-        self._exchange, self._world, self._attempt = exchange, world, exchange.attempts[-1]
+    def __init__(
+        self, call: TranscriptionCall, sound: Sound, attempt: Attempt, chain: Chain, exchange: Exchange, world: World
+    ) -> None:
+        self._call, self._sound, self._attempt, self._chain = call, sound, attempt, chain
+        self._exchange, self._world = exchange, world
         self._written: list[str] = []
         self._transcript: Transcript | None = None
-
-    async def whole(self) -> Transcript:
-        """What the tenant's hooks let of it. Raises as `made`, ResponseBlocked (403), HookUnavailable (503)."""
-        return await self._agreed(await self.made())
 
     async def made(self) -> Transcript:
         """Raises ProviderFailure."""
         attempt = self._attempt
-        watch = Watch(attempt, self._world, attempt.started_s + total_s(self._call, MAX_BEGIN_MS, self._chain.spare_s))
-        with account_interrupted(self._counted, self._exchange), ending(attempt, self._world.clock):
+        most_s = total_s(self._call, MAX_BEGIN_MS, self._chain.spare_s + attempt.late_s, attempt.chances)
+        watch = Watch(attempt, self._world, attempt.started_s + most_s)
+        with account_interrupted(self._attempt, self._counted, self._exchange), ending(attempt, self._world.clock):
             request, reached = await self._request(watch)
             answer = await ask(request, reached, watch, attempt.sending)
             made: Transcript = attempt.route.wire.parse(answer, reached.target)
             self._transcript = made
-        account(self._exchange, self._counted().usage)
+        account(self._attempt, self._counted().usage, self._exchange)
         return made
 
     async def pieces(self) -> AsyncGenerator[TranscriptChunk, None]:
-        """As they come, or all at once where a hook has to agree; the last one has the whole. Raises as `whole`."""
+        """As they come, or all at once where a hook has to agree; the last one has the whole. Raises as `made`
+        and `agreed`.
+        """
         held = self._chain.enforces_replies
-        with account_interrupted(self._counted, self._exchange), ending(self._attempt, self._world.clock):
+        with (
+            account_interrupted(self._attempt, self._counted, self._exchange),
+            ending(self._attempt, self._world.clock),
+        ):
             async with aclosing(self._arriving()) as arriving:
                 async for chunk in arriving:
                     self._written.append(chunk.delta)
                     self._transcript = chunk.whole or self._transcript
                     if chunk.delta and not held:
                         yield chunk
-        account(self._exchange, self._counted().usage)
+        account(self._attempt, self._counted().usage, self._exchange)
         assert self._transcript is not None  # noqa: S101 - a parser closes with the whole
-        agreed = await self._agreed(self._transcript)
+        agreed = await self.agreed(self._transcript)
         if held:
             yield TranscriptChunk(agreed.text, agreed.logprobs)
         yield TranscriptChunk(whole=agreed if held else self._transcript)
 
     async def _arriving(self) -> AsyncGenerator[TranscriptChunk, None]:
         attempt, world = self._attempt, self._world
-        most_s = total_s(self._call, MAX_STREAM_MS, self._chain.spare_s)
-        begins_s = seconds(self._call.timeouts.ttft_ms if self._call.timeouts else None, MAX_BEGIN_MS)
-        watch = Watch(attempt, world, attempt.started_s + min(begins_s, most_s))
-        watch.phase = "ttft" if begins_s < most_s else "total"
+        most_s = total_s(self._call, MAX_STREAM_MS, self._chain.spare_s + attempt.late_s)
+        first_s = begins_s(self._call, attempt, self._chain.spare_s)
+        watch = Watch(attempt, world, attempt.started_s + min(first_s, most_s))
+        watch.phase = "ttft" if first_s < most_s else "total"
         request, reached = await self._request(watch)
         async with answered(request, reached, watch, attempt.sending) as incoming:
             parser = attempt.route.wire.stream(reached.target)
@@ -85,8 +89,10 @@ class Writing:
         reached = await watch.within(contact(self._attempt, self._world))
         return self._attempt.route.wire.render(self._call, self._sound, reached.target), reached
 
-    async def _agreed(self, made: Transcript) -> Transcript:
-        """Hooks see what the client is to get: with the times that it asked for, and no others."""
+    async def agreed(self, made: Transcript) -> Transcript:
+        """What the tenant's hooks let of it. They see what the client is to get: with the times that it asked for, and
+        no others. Raises ResponseBlocked (403), HookUnavailable (503).
+        """
         timed = self._call.timed
         segments, words = made.segments if "segment" in timed else (), made.words if "word" in timed else ()
         shown = TranscriptReply(replace(made, segments=segments, words=words), self._attempt.route.model_id)

@@ -84,5 +84,5 @@ async def _exchange_of(job: Job, ending: Ending, world: World) -> Exchange:
     attempt.provider_wait_s = exchange.ended_s - attempt.started_s
     exchange.attempts.append(attempt)
     if ending.usage is not None:
-        account(exchange, ending.usage)
+        account(attempt, ending.usage, exchange)
     return exchange

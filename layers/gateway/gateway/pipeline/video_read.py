@@ -10,7 +10,7 @@ from gateway.model.errors import InvalidRequest
 from gateway.model.video import VideoCall
 from gateway.pipeline.decode import check_json_type, decoded, invalid
 from gateway.pipeline.form import FormFile, read_form
-from gateway.pipeline.read import check_call
+from gateway.pipeline.read import check_call, refuse_fallback
 
 PICTURE = "input_reference"
 _CALL = msgspec.json.Decoder(VideoCall)
@@ -33,6 +33,7 @@ def read_video_request(content_type: str, body: bytes) -> VideoRequest:
     is_form = content_type.partition(";")[0].strip().lower() == "multipart/form-data"
     request = _read_form(content_type, body) if is_form else _read_json(content_type, body)
     check_call(msgspec.structs.replace(request.call, async_=None, webhook_url=None))  # every video is a job
+    refuse_fallback(request.call)
     _check_reference(request)
     return request
 

@@ -89,7 +89,10 @@ async def run(inbound: Inbound, exchange: Exchange, world: World, every_s: float
     job = await _opened(planned, exchange, world)
     attempt = begin(planned.route, exchange, world.clock)
     try:
-        with account_interrupted(lambda: Counted(usage_kept(job.facts)), exchange), ending(attempt, world.clock):
+        with (
+            account_interrupted(attempt, lambda: Counted(usage_kept(job.facts)), exchange),
+            ending(attempt, world.clock),
+        ):
             await stands_for(job, exchange, world)
             order, until_s = replace(planned.order, picture=picture), exchange.answer_by_s
             remote_id = await _begun(order, planned, attempt, until_s, world)
@@ -99,7 +102,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World, every_s: float
     try:
         job = await taken(job, remote_id, exchange, world, every_s)
     except GatewayError:
-        account(exchange, usage_kept(job.facts))
+        account(attempt, usage_kept(job.facts), exchange)
         raise
     if exchange.job is None:
         await started(job, world)

@@ -18,10 +18,18 @@ BEFORE_AND_AFTER_S = 75.0
 """What a request may take besides its attempt: media that have to be fetched, hooks, settling."""
 
 
-def total_s(call: Call, longest_ms: int = MAX_BEGIN_MS, spare_s: float = 0.0) -> float:
-    """How long an attempt may take. `spare_s`: how much of the longest time is needed for something else."""
+def total_s(call: Call, longest_ms: int = MAX_BEGIN_MS, spare_s: float = 0.0, chances: int = 1) -> float:
+    """How long an attempt may take. `spare_s`: how much of the longest time is needed for something else. `chances`:
+    how many models share what is left, where the call does not say how long each may take.
+    """
     longest_ms = MAX_JOB_MS if call.async_ else longest_ms
-    return seconds(call.timeouts.total_ms if call.timeouts else None, longest_ms, spare_s)
+    return seconds(call.timeouts.total_ms if call.timeouts else None, longest_ms, spare_s, chances)
+
+
+def begins_s(call: Call, attempt: Attempt, spare_s: float = 0.0) -> float:
+    """How long an attempt may take until its first content."""
+    ttft_ms = call.timeouts.ttft_ms if call.timeouts else None
+    return seconds(ttft_ms, MAX_BEGIN_MS, spare_s + attempt.late_s, attempt.chances)
 
 
 def lease_s(call: Call, longest_ms: int = MAX_BEGIN_MS) -> float:
@@ -35,9 +43,9 @@ def patience_s(call: Call, longest_ms: int, wait_s: int | None, spare_s: float =
     return longest_s if wait_s is None else min(longest_s, float(wait_s))
 
 
-def seconds(milliseconds: int | None, longest_ms: int, spare_s: float = 0.0) -> float:
+def seconds(milliseconds: int | None, longest_ms: int, spare_s: float = 0.0, chances: int = 1) -> float:
     longest_s = longest_ms / 1000 - spare_s
-    return longest_s if milliseconds is None else min(milliseconds / 1000, longest_s)
+    return longest_s / chances if milliseconds is None else min(milliseconds / 1000, longest_s)
 
 
 @dataclass(slots=True)

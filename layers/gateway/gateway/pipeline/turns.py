@@ -1,0 +1,111 @@
+"""Whose turn it is to be asked, of the models that may answer a call: held for, and given what it has to have."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeAlias
+
+from gateway.model.completion import LeftOut
+from gateway.model.errors import GatewayError, InvalidRequest, PayloadTooLarge
+from gateway.model.provider_errors import ProviderFailure
+from gateway.pipeline.ask import begin
+from gateway.pipeline.candidates import Candidates, P
+from gateway.pipeline.exchange import Attempt, Exchange, Switch
+from gateway.pipeline.meters import Demand
+from gateway.pipeline.top_up import top_up
+from gateway.ports import World
+
+Readying: TypeAlias = Callable[[P], Awaitable[P]]
+
+
+class Turns(Generic[P]):
+    """`candidate`: the one whose turn it is."""
+
+    def __init__(self, candidates: Candidates[P], ready: Readying[P], exchange: Exchange, world: World) -> None:
+        self.candidate, *others = candidates.all
+        self._others, self._ready = deque(others), ready
+        self._exchange, self._world = exchange, world
+        self._failure: GatewayError | None = None
+
+    @classmethod
+    async def of(cls, candidates: Candidates[P], ready: Readying[P], exchange: Exchange, world: World) -> Turns[P]:
+        """With the first one ready. Raises what that raises."""
+        turns = cls(candidates, ready, exchange, world)
+        turns.candidate = await ready(turns.candidate)
+        exchange.left_out, asked = candidates.left_out, candidates.asked.route.model_id
+        exchange.model_asked = asked
+        if turns.candidate.route.model_id != asked and candidates.strategy == "sequential":
+            turns.note(asked, turns.candidate, "unhealthy")
+        return turns
+
+    @property
+    def is_last(self) -> bool:
+        return not self._others
+
+    def begin(self) -> Attempt:
+        return self._begun(self.candidate, chances=len(self._others) + 1)
+
+    async def begin_all(self) -> list[tuple[P, Attempt]]:
+        """At once, all that there is room for."""
+        ready = [self.candidate]
+        while self._others:
+            if (candidate := await self._entered(self._others.popleft(), ready)) is not None:
+                ready.append(candidate)
+        racing = [(candidate, self._begun(candidate, chances=1)) for candidate in ready]
+        for _, attempt in racing:
+            attempt.is_beside_others = len(racing) > 1
+        return racing
+
+    async def after(self, error: GatewayError) -> None:
+        """Makes it the next one's turn. Raises what a provider failed with where there is none, or no time for it."""
+        failed = self._exchange.attempts[-1]
+        failed.error = failed.error or error
+        if not self._goes_on_after(error):
+            raise error
+        until_s = min(self._exchange.answer_by_s, self._exchange.ask_until_s)
+        while self._others and self._world.clock.monotonic_s() < until_s:
+            if (candidate := await self._entered(self._others.popleft())) is not None:
+                self.candidate = candidate
+                self.note(failed.route.model_id, candidate, error.code)
+                return
+        raise self._failure or error
+
+    def note(self, model_id: str, to: P, code: str) -> None:
+        switch = Switch(model_id, to.route.model_id, code, self._world.clock.now_s())
+        self._exchange.switches.append(switch)
+
+    def _begun(self, candidate: P, chances: int) -> Attempt:
+        attempt = begin(candidate.route, self._exchange, self._world.clock, chances=chances)
+        attempt.most_nano_usd = candidate.demand.cost_nano_usd
+        return attempt
+
+    def _goes_on_after(self, error: GatewayError) -> bool:
+        """What the gateway itself refuses to send to one of the others says nothing of the request."""
+        if isinstance(error, ProviderFailure) and not error.blames_request:
+            self._failure = error
+            return True
+        return self._failure is not None and isinstance(error, InvalidRequest | PayloadTooLarge)
+
+    async def _entered(self, candidate: P, beside: Sequence[P] = ()) -> P | None:
+        """Held for and ready; None for one that is left out for what that is refused with. `beside`: those that are
+        asked at the same time.
+        """
+        try:
+            await self._hold_for(candidate, beside)
+            return await self._ready(candidate)
+        except GatewayError as refusal:
+            left_out = LeftOut(model=candidate.route.model_id, code=refusal.code, message=refusal.message)
+            self._exchange.left_out += (left_out,)
+            return None
+
+    async def _hold_for(self, candidate: P, beside: Sequence[P]) -> None:
+        """And for what was spent until now, in all limits and budgets of this model. Raises as `top_up`."""
+        exchange, demand = self._exchange, candidate.demand
+        if exchange.ticket is None:
+            return
+        spent = sum(attempt.usage.total_tokens for attempt in exchange.attempts if attempt.usage is not None)
+        tokens = spent + sum(one.demand.tokens for one in (candidate, *beside))
+        cost_nano_usd = sum(one.demand.cost_nano_usd for one in (candidate, *beside)) + (exchange.cost_nano_usd or 0)
+        wanted = Demand(demand.model_id, tokens, cost_nano_usd, demand.lease_s)
+        await top_up(exchange.ticket, wanted, self._world.clock.now_s())
