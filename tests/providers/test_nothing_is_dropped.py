@@ -68,7 +68,18 @@ PARAMETERS: dict[str, Members] = {
     "stream_options.include_obfuscation": {"stream": True, "stream_options": {"include_obfuscation": True}},
 }
 OF_THE_GATEWAY = {
-    *("model", "messages", "user", "timeouts", "fallback", "async", "provider_options", "stream", "metadata"),
+    *(
+        "model",
+        "messages",
+        "user",
+        "timeouts",
+        "fallback",
+        "async",
+        "webhook_url",
+        "provider_options",
+        "stream",
+        "metadata",
+    ),
     *("stream_options", "response_schema"),
 }
 """Parameters that it honours itself, whatever the wire: `user` goes to those who take one, the rest of `metadata` and
