@@ -132,5 +132,6 @@ async def _ended(claimed: Claimed, ended: Claim, world: World) -> bool:
 
 
 def _came_to_nothing(exchange: Exchange) -> bool:
+    """Of what goes on nobody knows that yet."""
     is_paid = exchange.usage_report is not None and exchange.cost_nano_usd != 0
-    return exchange.error is not None and not is_paid
+    return exchange.error is not None and not is_paid and not exchange.leaves_job
