@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -10,10 +11,14 @@ import pytest
 from gateway.model.errors import StorageUnavailable
 from gateway.model.http import HttpRequest
 from gateway.model.job import Job
+from gateway.model.webhook import WebhookSettings
+from gateway.pipeline.job_sweep import sweep_jobs
 from tests.asgi import Answer
-from tests.unit.test_background import CHAT, WORKING, Gateway, gateway_of_background
+from tests.fakes import ListWebhookSender
+from tests.unit.test_background import CHAT, DONE, WORKING, Gateway, gateway_of_background
 
 KEYED = {"idempotency-key": "k-1"}
+RECEIVER = "https://hooks.example.com/jobs"
 SHORT = {**CHAT, "timeouts": {"total_ms": 6_000}}
 
 
@@ -73,3 +78,30 @@ async def test_what_goes_on_is_not_asked_for_again(gateway: Gateway, left: Any) 
         assert gateway.only.id in answer.json["error"]["message"]
     await gateway.post(headers=KEYED, **(SHORT if left is _not_handed_over else CHAT))
     assert gateway.remote.asked("POST") == 1
+
+
+async def test_a_webhook_is_told_of_no_job_that_was_never_shown(gateway: Gateway) -> None:
+    gateway.allow(webhooks=WebhookSettings(url=RECEIVER))
+    assert (await gateway.post(**CHAT)).status == 200
+    gateway.remote.begins = (400, {"error": {"message": "Not so.", "code": "invalid_value", "param": "input"}})
+    assert (await gateway.post(**CHAT)).status == 400
+    assert await _told(gateway) == []
+
+
+async def test_a_webhook_is_told_of_one_that_was_handed_over(gateway: Gateway) -> None:
+    gateway.allow(webhooks=WebhookSettings(url=RECEIVER))
+    job_id = await gateway.handed_over()
+    gateway.remote.looks = [DONE]
+    await gateway.finished(job_id)
+    [(url, said)] = await _told(gateway)
+    assert (url, said["type"], said["data"]["id"]) == (RECEIVER, "job.completed", job_id)
+
+
+async def _told(gateway: Gateway) -> list[tuple[str, Any]]:
+    """Of all ends, once everybody was told whom a sweep tells."""
+    gateway.world.executions.started.clear()  # type: ignore[attr-defined]
+    gateway.clock.unix_s += 130
+    await sweep_jobs(gateway.world, at_most=10, until_s=gateway.clock.now_s() + 10)
+    sender = gateway.world.webhook_sender
+    assert isinstance(sender, ListWebhookSender)
+    return [(message.url, json.loads(message.body)) for message in sender.sent]

@@ -32,6 +32,7 @@ from gateway.pipeline.attempt import begun
 from gateway.pipeline.contact import contact
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of, still_held
+from gateway.pipeline.hidden import hidden, shown
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.job_accept import START_AGAIN_S, created, job_of, started
 from gateway.pipeline.job_end import due_of, end_by, settled
@@ -49,8 +50,6 @@ WAIT_MS = MAX_BEGIN_MS - 30_000
 FIRST_PAUSE_S, BACK_OFF, MAX_PAUSE_S = 2.0, 1.5, 15.0
 SEEN_TO_S = 60
 """After which the sweeper sees to a request that died while it waited. What is made is not kept for long."""
-HIDDEN = {"deleted": True}
-"""Of a job that its tenant has not been told of."""
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -123,7 +122,7 @@ async def _opened(call: ChatCall, exchange: Exchange, world: World) -> None:
     """Recorded before anybody is asked. From then on the end is the job's: whoever comes to it tells and settles."""
     inbound, now_s = exchange.inbound, world.clock.now_s()
     assert inbound is not None  # noqa: S101 - it came by a door
-    job = job_of(call, inbound, exchange, world, remote=_remote(exchange), facts=HIDDEN)
+    job = hidden(job_of(call, inbound, exchange, world, remote=_remote(exchange)))
     job = with_members(job.begun(now_s), revision=0, is_asked=True, alive_until_s=now_s + BELIEVED_S)
     await created(job, int(now_s) + SEEN_TO_S, world)
     exchange.job = JobRecord(job, world.jobs, world.clock, SEEN_TO_S)
@@ -203,17 +202,16 @@ async def _looked(job: Job, exchange: Exchange, world: World) -> BackgroundState
 
 async def _handed_over(exchange: Exchange, world: World) -> Job:
     """The job, of which its tenant may know from now on; its execution goes on. Raises StorageUnavailable (503)."""
-    assert exchange.job is not None  # noqa: S101 - it was opened
+    assert exchange.job is not None and exchange.principal is not None  # noqa: S101 - it was opened
     exchange.is_out_of_time = True
     job, now_s = exchange.job.now, world.clock.now_s()
     for _ in range(TRIES):
-        facts = {name: value for name, value in job.facts.items() if name not in HIDDEN}
-        shown = job.changed(facts=facts, alive_until_s=0)
-        due_at_s = due_of(shown, now_s) if shown.has_ended else int(now_s) + START_AGAIN_S
-        if await world.jobs.change(shown, due_at_s):
-            if not shown.has_ended:
-                await started(shown, world)
-            return shown
+        told = shown(job, exchange.principal.tenant, alive_until_s=0)
+        due_at_s = due_of(told, now_s) if told.has_ended else int(now_s) + START_AGAIN_S
+        if await world.jobs.change(told, due_at_s):
+            if not told.has_ended:
+                await started(told, world)
+            return told
         job = await world.jobs.get(job.tenant_id, job.id)
     raise StorageUnavailable(BUSY)
 
