@@ -12,10 +12,14 @@ from gateway.model.errors import StorageUnavailable
 from gateway.model.http import HttpRequest
 from gateway.model.job import Job
 from gateway.model.webhook import WebhookSettings
+from gateway.pipeline.background import SEEN_TO_S
+from gateway.pipeline.job_end import settle
 from gateway.pipeline.job_sweep import sweep_jobs
+from gateway.pipeline.job_work import ask
 from tests.asgi import Answer
-from tests.fakes import ListWebhookSender
+from tests.fakes import ListExecutions, ListWebhookSender
 from tests.unit.test_background import CHAT, DONE, WORKING, Gateway, gateway_of_background
+from tests.unit.test_jobs import Killed
 
 KEYED = {"idempotency-key": "k-1"}
 RECEIVER = "https://hooks.example.com/jobs"
@@ -105,3 +109,53 @@ async def _told(gateway: Gateway) -> list[tuple[str, Any]]:
     sender = gateway.world.webhook_sender
     assert isinstance(sender, ListWebhookSender)
     return [(message.url, json.loads(message.body)) for message in sender.sent]
+
+
+async def test_a_record_whose_making_nobody_heard_of_costs_nothing(gateway: Gateway) -> None:
+    """Neither of its writing nor of a look at it: the answer is that there is no job, and nobody was asked."""
+    jobs = gateway.world.jobs
+    create, get = jobs.create, jobs.get
+
+    async def silent(job: Job, due_at_s: int) -> None:
+        await create(job, due_at_s)
+        raise StorageUnavailable("Jobs cannot be stored at the moment.")
+
+    async def unread(*_: str) -> Job:
+        raise StorageUnavailable("Jobs cannot be read at the moment.")
+
+    jobs.create, jobs.get = silent, unread  # type: ignore[method-assign, assignment]
+    answer = await gateway.post(**CHAT)
+    jobs.create, jobs.get = create, get  # type: ignore[method-assign]
+    assert (answer.status, answer.json["error"]["retryable"]) == (503, True)
+    assert (gateway.remote.asked("POST"), gateway.holds) == (0, 0)
+    told = len(gateway.events)
+    ended = await _carried_on(gateway)
+    assert (ended.status, ended.cost_nano_usd, ended.owed, gateway.payloads) == ("failed", None, None, {})
+    assert (list(gateway.costs.values()), len(gateway.events), gateway.remote.sent) == ([0], told, [])
+
+
+async def test_who_dies_before_a_provider_is_asked_pays_nothing(gateway: Gateway) -> None:
+    async def dies(*_: Any) -> None:
+        raise Killed
+
+    payloads = gateway.world.payloads
+    put = payloads.put
+    payloads.put = dies  # type: ignore[method-assign, assignment]
+    with pytest.raises(Killed):
+        await gateway.post(**CHAT)
+    payloads.put = put  # type: ignore[method-assign]
+    ended = await _carried_on(gateway)
+    assert (ended.status, ended.error and ended.error["code"]) == ("failed", "job_interrupted")
+    assert gateway.is_settled(0)
+    assert gateway.remote.sent == []
+
+
+async def _carried_on(gateway: Gateway) -> Job:
+    """By an execution that a sweep has started."""
+    executions = gateway.world.executions
+    assert isinstance(executions, ListExecutions)
+    gateway.clock.unix_s += SEEN_TO_S
+    await sweep_jobs(gateway.world, at_most=10, until_s=gateway.clock.now_s() + 10)
+    assert list(executions.started) == [gateway.only.id]
+    await gateway.step(ask, gateway.only.id)
+    return await gateway.step(settle, gateway.only.id)

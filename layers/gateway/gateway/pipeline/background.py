@@ -91,7 +91,8 @@ async def asked_in_the_background(
     """
     if exchange.job is not None:
         await exchange.job.change(is_asked=True, remote=_remote(exchange), held=held_of(exchange, world))
-        return await _begun(call, asked, chain, exchange, world)
+        await _kept(asked, chain, exchange, world)
+        return await _begun(call, exchange, world)
     await _opened(call, exchange, world)
     try:
         reply = await _awaited(call, asked, chain, exchange, world)
@@ -119,11 +120,13 @@ def _remote(exchange: Exchange) -> RemoteWork:
 
 
 async def _opened(call: ChatCall, exchange: Exchange, world: World) -> None:
-    """Recorded before anybody is asked. From then on the end is the job's: whoever comes to it tells and settles."""
+    """Recorded before anybody is asked, and as such: it may stand though no answer came. From then on the end is the
+    job's: whoever comes to it tells and settles.
+    """
     inbound, now_s = exchange.inbound, world.clock.now_s()
     assert inbound is not None  # noqa: S101 - it came by a door
     job = hidden(job_of(call, inbound, exchange, world, remote=_remote(exchange)))
-    job = with_members(job.begun(now_s), revision=0, is_asked=True, alive_until_s=now_s + BELIEVED_S)
+    job = with_members(job.begun(now_s), revision=0, alive_until_s=now_s + BELIEVED_S)
     await created(job, int(now_s) + SEEN_TO_S, world)
     exchange.job = JobRecord(job, world.jobs, world.clock, SEEN_TO_S)
     exchange.job_id, exchange.goes_on = job.id, True
@@ -136,7 +139,9 @@ async def _awaited(call: ChatCall, asked: ChatCall, chain: Chain, exchange: Exch
     async with record.beating():
         if ticket is not None and ticket.ledger is world.ledger:
             await _held_as_long_as_it_takes(ticket, record.now)
-        await _begun(call, asked, chain, exchange, world)
+        await _kept(asked, chain, exchange, world)
+        await record.change(is_asked=True, held=held_of(exchange, world))
+        await _begun(call, exchange, world)
         wait_s = exchange.inbound.wait_s if exchange.inbound else None
         until_s = exchange.started_s + patience_s(call, WAIT_MS, wait_s, chain.spare_s)
         return await _waited(call, until_s, exchange, world)
@@ -147,12 +152,16 @@ async def _held_as_long_as_it_takes(ticket: Ticket, job: Job) -> None:
         raise AdmissionUnavailable("Nothing is held for the request any more.")
 
 
-async def _begun(call: ChatCall, asked: ChatCall, chain: Chain, exchange: Exchange, world: World) -> Job:
-    """Who dies after this has left all that is needed to give the reply."""
+async def _kept(asked: ChatCall, chain: Chain, exchange: Exchange, world: World) -> None:
+    """Who dies after this and `_begun` has left all that is needed to give the reply."""
+    assert exchange.job is not None  # noqa: S101 - it was opened
+    kept = Begun.of(asked, chain.masking, exchange)
+    await world.payloads.put(exchange.job.now, msgspec.json.encode(kept))
+
+
+async def _begun(call: ChatCall, exchange: Exchange, world: World) -> Job:
     record, attempt = exchange.job, exchange.attempts[-1]
     assert record is not None  # noqa: S101 - it was opened
-    kept = Begun.of(asked, chain.masking, exchange)
-    await world.payloads.put(record.now, msgspec.json.encode(kept))
     nothing_seen = estimated_usage(call, 0)
     with account_interrupted(lambda: Counted(nothing_seen), exchange):
         remote_id = await begun(call, attempt, world, exchange.answer_by_s)

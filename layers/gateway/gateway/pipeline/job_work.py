@@ -24,6 +24,7 @@ from gateway.model.tenant import Principal
 from gateway.pipeline.background_look import BackgroundLook
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import still_held
+from gateway.pipeline.hidden import never_asked
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_causes import LOST, NOT_HELD, TOO_LATE
 from gateway.pipeline.job_end import Unforeseen, end_by, exchange_of, give_up
@@ -49,6 +50,8 @@ async def ask(job: Job, world: World, unforeseen: Unforeseen | None = None) -> J
         return job
     if job.alive_until_s > world.clock.now_s():
         raise JobBusy
+    if job.is_hidden and not job.is_asked:
+        return await never_asked(job, world)
     if job.is_asked:
         return await give_up(job, JobInterrupted(LOST), world)
     if world.clock.now_s() >= job.expires_at_s:
