@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
+from gateway.entry import door
 from gateway.model.errors import StorageUnavailable
 from gateway.model.http import HttpRequest
 from gateway.model.job import Job
@@ -18,7 +20,7 @@ from gateway.pipeline.job_sweep import sweep_jobs
 from gateway.pipeline.job_work import ask
 from tests.asgi import Answer
 from tests.fakes import ListExecutions, ListWebhookSender
-from tests.unit.test_background import CHAT, DONE, WORKING, Gateway, gateway_of_background
+from tests.unit.test_background import CHAT, COST, DONE, WORKING, Gateway, gateway_of_background
 from tests.unit.test_jobs import Killed
 
 KEYED = {"idempotency-key": "k-1"}
@@ -150,10 +152,74 @@ async def test_who_dies_before_a_provider_is_asked_pays_nothing(gateway: Gateway
     assert gateway.remote.sent == []
 
 
+async def _killed(gateway: Gateway) -> None:
+    """In the middle of a look, with nothing that comes after."""
+
+    async def dies(request: HttpRequest) -> None:
+        if request.method == "GET":
+            gateway.remote.before = None
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(door, "conclude", AsyncMock())
+        gateway.remote.before = dies
+        with pytest.raises(Killed):
+            await gateway.post(headers=KEYED, **CHAT)
+
+
+@pytest.mark.parametrize("left", [_not_handed_over, _failing, _cut_off, _killed])
+async def test_what_is_made_for_a_request_that_died_is_found_by_its_key(gateway: Gateway, left: Any) -> None:
+    gateway.allow(webhooks=WebhookSettings(url=RECEIVER))
+    await left(gateway)
+    body = SHORT if left is _not_handed_over else CHAT
+    again = await gateway.post(headers=KEYED, **body)
+    assert (again.status, again.json["error"]["retryable"]) == (409, True)
+    assert (await gateway.send("GET", "/v1/jobs")).json["data"] == []
+    gateway.remote.looks = [DONE]
+    job_id = (await _carried_on(gateway)).id
+    again = await gateway.post(headers=KEYED, **body)
+    assert (again.status, again.json["id"], again.json["status"]) == (202, job_id, "running")
+    assert [one["id"] for one in (await gateway.send("GET", "/v1/jobs")).json["data"]] == [job_id]
+    shown = await gateway.finished(job_id)
+    assert shown["result"]["body"]["choices"][0]["message"]["content"] == "Hello."
+    assert (gateway.remote.asked("POST"), gateway.holds, gateway.only.owed) == (1, 0, None)
+    assert sum(cost or 0 for cost in gateway.costs.values()) == COST
+    assert [said["data"]["id"] for _, said in await _told(gateway)] == [job_id]
+
+
+async def test_one_that_died_while_it_asked_is_found_by_its_key_as_it_ended(gateway: Gateway) -> None:
+    async def dies(_: HttpRequest) -> None:
+        raise Killed
+
+    gateway.remote.before = dies
+    with pytest.raises(Killed):
+        await gateway.post(headers=KEYED, **CHAT)
+    await _carried_on(gateway)
+    again = await gateway.post(headers=KEYED, **CHAT)
+    assert (again.status, again.json["status"], again.json["error"]["code"]) == (202, "failed", "job_interrupted")
+    assert gateway.remote.asked("POST") == 1
+
+
+async def test_the_key_of_one_that_was_answered_in_time_stands_for_the_request(gateway: Gateway) -> None:
+    answers: list[Answer] = []
+
+    async def meanwhile(request: HttpRequest) -> None:
+        if request.method == "GET":
+            gateway.remote.before = None
+            answers.append(await gateway.post(headers=KEYED, **CHAT))
+
+    gateway.remote.before = meanwhile
+    assert (await gateway.post(headers=KEYED, **CHAT)).status == 200
+    answers.append(await gateway.post(headers=KEYED, **CHAT))
+    assert [(answer.status, answer.json["error"]["retryable"]) for answer in answers] == [(409, True), (409, False)]
+    assert "was carried out" in answers[1].json["error"]["message"]
+
+
 async def _carried_on(gateway: Gateway) -> Job:
     """By an execution that a sweep has started."""
     executions = gateway.world.executions
     assert isinstance(executions, ListExecutions)
+    executions.started.clear()
     gateway.clock.unix_s += SEEN_TO_S
     await sweep_jobs(gateway.world, at_most=10, until_s=gateway.clock.now_s() + 10)
     assert list(executions.started) == [gateway.only.id]

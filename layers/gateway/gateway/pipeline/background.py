@@ -37,6 +37,7 @@ from gateway.pipeline.hooks import Chain
 from gateway.pipeline.job_accept import START_AGAIN_S, created, job_of, started
 from gateway.pipeline.job_end import due_of, end_by, settled
 from gateway.pipeline.job_record import BELIEVED_S, BUSY, TRIES, JobRecord, Overtaken
+from gateway.pipeline.once import stands_for
 from gateway.pipeline.remote_look import LOOK_TIMEOUT_S, state_of
 from gateway.pipeline.remote_taken import taken
 from gateway.pipeline.route import ChatRoute, Route
@@ -137,6 +138,7 @@ async def _awaited(call: ChatCall, asked: ChatCall, chain: Chain, exchange: Exch
     record, ticket = exchange.job, exchange.ticket
     assert record is not None  # noqa: S101 - it was opened
     async with record.beating():
+        await stands_for(record.now, exchange, world)
         if ticket is not None and ticket.ledger is world.ledger:
             await _held_as_long_as_it_takes(ticket, record.now)
         await _kept(asked, chain, exchange, world)
@@ -215,7 +217,7 @@ async def _handed_over(exchange: Exchange, world: World) -> Job:
     exchange.is_out_of_time = True
     job, now_s = exchange.job.now, world.clock.now_s()
     for _ in range(TRIES):
-        told = shown(job, exchange.principal.tenant, alive_until_s=0)
+        told = shown(job, exchange.principal.tenant).changed(alive_until_s=0)
         due_at_s = due_of(told, now_s) if told.has_ended else int(now_s) + START_AGAIN_S
         if await world.jobs.change(told, due_at_s):
             if not told.has_ended:
