@@ -31,7 +31,7 @@ from gateway.pipeline.ask import ending
 from gateway.pipeline.attempt import begun
 from gateway.pipeline.contact import contact
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.handed_over import held_of, still_held
+from gateway.pipeline.handed_over import count_as_job, held_of, still_held
 from gateway.pipeline.hidden import hidden, shown
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.job_accept import START_AGAIN_S, created, job_of, started
@@ -215,6 +215,7 @@ async def _handed_over(exchange: Exchange, world: World) -> Job:
     """The job, of which its tenant may know from now on; its execution goes on. Raises StorageUnavailable (503)."""
     assert exchange.job is not None and exchange.principal is not None  # noqa: S101 - it was opened
     exchange.is_out_of_time = True
+    await _counted_as_job(exchange, world)
     job, now_s = exchange.job.now, world.clock.now_s()
     for _ in range(TRIES):
         told = shown(job, exchange.principal.tenant).changed(alive_until_s=0)
@@ -225,6 +226,16 @@ async def _handed_over(exchange: Exchange, world: World) -> Job:
             return told
         job = await world.jobs.get(job.tenant_id, job.id)
     raise StorageUnavailable(BUSY)
+
+
+async def _counted_as_job(exchange: Exchange, world: World) -> None:
+    ticket = exchange.ticket
+    if ticket is None or ticket.ledger is not world.ledger:
+        return
+    try:
+        await count_as_job(ticket)
+    except AdmissionUnavailable as error:
+        world.records.trouble("job.not_counted", request_id=exchange.request_id, reason=error.message)
 
 
 async def _ended(exchange: Exchange, world: World) -> None:

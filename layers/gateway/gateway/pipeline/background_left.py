@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.model.errors import JobInterrupted, StorageUnavailable
 from gateway.model.job import Job
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.handed_over import take_as_it_stands
+from gateway.pipeline.handed_over import count_as_job, take_as_it_stands
 from gateway.pipeline.hidden import shown
 from gateway.pipeline.job_causes import NOT_ASKED
 from gateway.pipeline.job_end import exchange_of, give_up
@@ -23,6 +23,9 @@ async def taken_over(job: Job, world: World) -> Job:
     assert exchange.principal is not None  # noqa: S101 - a job is somebody's
     if not job.is_asked:
         return await _never_asked(job, exchange, world)
+    if exchange.ticket is not None:
+        await take_as_it_stands(exchange.ticket)
+        await count_as_job(exchange.ticket)
     for _ in range(TRIES):
         told = shown(job, exchange.principal.tenant).changed()
         if await world.jobs.change(told, int(world.clock.now_s()) + LATER_S):
