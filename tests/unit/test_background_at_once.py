@@ -85,9 +85,9 @@ async def test_one_that_cannot_be_counted_anew_is_handed_over_all_the_same(gatew
 
 
 def test_a_hold_that_counts_no_more_counts_among_no_jobs_either() -> None:
-    hold = Hold(until_s=2, admitted_s=1, cost_nano_usd=5, rules=("", "/ab12cd34"))
+    hold = Hold(until_s=2, admitted_s=1, cost_nano_usd=5, rules=("", "/ab12cd34"), request={"model": "openai/deep"})
     meters, of_job = becoming_job(hold)
     added = {meter.name: meter.amount for meter in meters}
     assert added == {"n": -1, "n/ab12cd34": -1, "j": 1, "j/ab12cd34": 1}
-    assert (of_job.is_job, of_job.runs) == (True, True)
+    assert (of_job.is_job, of_job.runs, of_job.request) == (True, True, None)
     assert becoming_job(Hold(until_s=2, admitted_s=1, cost_nano_usd=5, rules=("",), runs=False))[0] == ()

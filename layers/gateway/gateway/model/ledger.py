@@ -155,9 +155,9 @@ def leaving(hold: Hold) -> tuple[tuple[Meter, ...], Hold]:
 
 def becoming_job(hold: Hold) -> tuple[tuple[Meter, ...], Hold]:
     """What to add to an account, and the hold in its place, when a request goes on as a job. No limit is in the way of
-    what runs already.
+    what runs already; what is known of the request is in the job's record.
     """
-    of_job = msgspec.structs.replace(hold, is_job=True)
+    of_job = msgspec.structs.replace(hold, is_job=True, request=None)
     if not hold.runs:
         return (), of_job
     left, _ = leaving(hold)
