@@ -26,6 +26,9 @@ KEPT_S = 24 * 3600
 TOMBSTONE_S = 7 * 24 * 3600
 """How long it is remembered that there was a result, after it is gone."""
 
+HIDDEN = "hidden"
+"""The fact of a job of which its tenant was not told yet."""
+
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _TIME_DIGITS, _NOISE_DIGITS = 9, 16
 _LAST_MS: int = 32**_TIME_DIGITS - 1
@@ -162,6 +165,11 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def is_begun(self) -> bool:
         """Whether a provider has an id for it, by which it is asked for."""
         return self.remote is not None and self.remote.id is not None
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether its tenant was not told of it: a request waits for it."""
+        return HIDDEN in self.facts
 
     @property
     def is_to_be_told(self) -> bool:

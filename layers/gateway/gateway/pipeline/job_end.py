@@ -24,6 +24,7 @@ from gateway.pipeline.admit import Used
 from gateway.pipeline.conclude import settle_and_alert, told_of, used_of
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of, take_as_it_stands, ticket_of
+from gateway.pipeline.hidden import shown
 from gateway.pipeline.job_record import BUSY, TRIES, WORK_S, JobBusy, JobRecord
 from gateway.pipeline.remote_stop import stop
 from gateway.pipeline.request_line import line_of
@@ -173,11 +174,13 @@ async def give_up(job: Job, error: GatewayError, world: World, *, stops: bool = 
     """
     exchange = await exchange_of(job, world)
     exchange.error, exchange.ended_s = error, world.clock.monotonic_s()
+    principal = exchange.principal
+    assert principal is not None  # noqa: S101 - a job is somebody's
     is_cancelled = isinstance(error, JobCancelled)
     while not (job.has_ended or (is_cancelled and job.is_begun and stops)):
         is_watched = job.is_asked and (is_cancelled or job.held is None)
         owed = None if is_watched else lost(exchange, world) if job.is_asked else owed_of(exchange, world)
-        ended = job.ended(
+        ended = shown(job, principal.tenant).ended(
             "cancelled" if is_cancelled else "failed",
             world.clock.now_s(),
             world.job_kept_s,
