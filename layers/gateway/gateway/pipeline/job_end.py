@@ -257,15 +257,23 @@ def _known_by_s(job: Job) -> float:
     return max(job.alive_until_s, (job.finished_at_s or 0) + FINISHING_S if job.is_begun else 0)
 
 
+def has_reply(job: Job) -> bool:
+    """Which is put away in its time. A video is a file, which has a time of its own."""
+    return job.result is not None and job.operation != "videos"
+
+
 def due_of(job: Job, now_s: float) -> int | None:
     """When somebody should see to a job that has ended; None when nothing is left to do. What is held and not owed is
-    accounted for by the worker that asked, as long as there can be one; a reply is dropped in its time.
+    accounted for by the worker that asked, as long as there can be one; a reply is dropped in its time, whether its
+    caller has been told by then or not.
     """
     if job.owed is not None:
         return int(now_s) + FINISHING_S
-    if job.webhook is not None and job.webhook.url is not None:
-        return int(max(now_s, job.webhook.again_at_s)) + FINISHING_S
+    times: list[int] = []
+    if job.webhook is not None and job.is_to_be_told:
+        times.append(int(max(now_s, job.webhook.again_at_s)) + FINISHING_S)
     if job.held is not None:
-        return int(now_s) + WORK_S
-    has_reply = job.result is not None and job.operation != "videos"
-    return job.expires_at_s if has_reply and not job.is_gone(now_s) else None
+        times.append(int(now_s) + WORK_S)
+    if has_reply(job):
+        times.append(job.expires_at_s)
+    return min(times, default=None)
