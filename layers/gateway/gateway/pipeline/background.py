@@ -41,6 +41,7 @@ from gateway.pipeline.once import stands_for
 from gateway.pipeline.remote_look import LOOK_TIMEOUT_S, state_of
 from gateway.pipeline.remote_taken import taken
 from gateway.pipeline.route import ChatRoute, Route
+from gateway.pipeline.structured import Promise
 from gateway.pipeline.watch import patience_s
 from gateway.ports import World
 from gateway.providers.contract import BackgroundState, BackgroundWire
@@ -56,18 +57,20 @@ SEEN_TO_S = 60
 class Begun(msgspec.Struct, frozen=True):
     """What is needed of a request to give its reply later, as secret as the request: it takes the request's place.
 
-    `asked`: the call as its hooks left it. `masked`: what stands for what in it.
+    `asked`: the call as its hooks left it. `promise`: what was promised of its reply, whatever is registered or
+    approved by then. `masked`: what stands for what in it.
     """
 
     asked: msgspec.Raw
+    promise: Promise
     masked: Remembered
     hooks: list[HookRun]
     hook_wait_s: float
 
     @classmethod
-    def of(cls, asked: ChatCall, masking: Masking, exchange: Exchange) -> Begun:
+    def of(cls, asked: ChatCall, promise: Promise, masking: Masking, exchange: Exchange) -> Begun:
         call = msgspec.Raw(msgspec.json.encode(asked))
-        return cls(call, masking.remembered(), list(exchange.hooks), exchange.hook_wait_s)
+        return cls(call, promise, masking.remembered(), list(exchange.hooks), exchange.hook_wait_s)
 
 
 def in_the_background(call: ChatCall, route: ChatRoute) -> Route[BackgroundWire] | None:
@@ -80,7 +83,7 @@ def in_the_background(call: ChatCall, route: ChatRoute) -> Route[BackgroundWire]
 
 async def asked_in_the_background(
     call: ChatCall,
-    asked: ChatCall,
+    kept: Begun,
     chain: Chain,
     given: Callable[[Reply], Awaitable[Completion]],
     exchange: Exchange,
@@ -92,11 +95,11 @@ async def asked_in_the_background(
     """
     if exchange.job is not None:
         await exchange.job.change(is_asked=True, remote=_remote(exchange), held=held_of(exchange, world))
-        await _kept(asked, chain, exchange, world)
+        await _kept(kept, exchange, world)
         return await _begun(call, exchange, world)
     await _opened(call, exchange, world)
     try:
-        reply = await _awaited(call, asked, chain, exchange, world)
+        reply = await _awaited(call, kept, chain, exchange, world)
         completion = None if reply is None else await given(reply)
     except GatewayError:
         exchange.closing = partial(_ended, exchange, world)
@@ -133,7 +136,7 @@ async def _opened(call: ChatCall, exchange: Exchange, world: World) -> None:
     exchange.job_id, exchange.goes_on = job.id, True
 
 
-async def _awaited(call: ChatCall, asked: ChatCall, chain: Chain, exchange: Exchange, world: World) -> Reply | None:
+async def _awaited(call: ChatCall, kept: Begun, chain: Chain, exchange: Exchange, world: World) -> Reply | None:
     """None when the caller's time is up, or somebody else has ended the job."""
     record, ticket = exchange.job, exchange.ticket
     assert record is not None  # noqa: S101 - it was opened
@@ -141,7 +144,7 @@ async def _awaited(call: ChatCall, asked: ChatCall, chain: Chain, exchange: Exch
         await stands_for(record.now, exchange, world)
         if ticket is not None and ticket.ledger is world.ledger:
             await _held_as_long_as_it_takes(ticket, record.now)
-        await _kept(asked, chain, exchange, world)
+        await _kept(kept, exchange, world)
         await record.change(is_asked=True, held=held_of(exchange, world))
         await _begun(call, exchange, world)
         wait_s = exchange.inbound.wait_s if exchange.inbound else None
@@ -154,10 +157,9 @@ async def _held_as_long_as_it_takes(ticket: Ticket, job: Job) -> None:
         raise AdmissionUnavailable("Nothing is held for the request any more.")
 
 
-async def _kept(asked: ChatCall, chain: Chain, exchange: Exchange, world: World) -> None:
+async def _kept(kept: Begun, exchange: Exchange, world: World) -> None:
     """Who dies after this and `_begun` has left all that is needed to give the reply."""
     assert exchange.job is not None  # noqa: S101 - it was opened
-    kept = Begun.of(asked, chain.masking, exchange)
     await world.payloads.put(exchange.job.now, msgspec.json.encode(kept))
 
 

@@ -91,18 +91,15 @@ async def given_late(kept: Begun, reply: Reply, exchange: Exchange, world: World
 
     Raises GatewayError; what the reply cost is accounted for before.
     """
-    call, principal = read_chat_call(JSON, bytes(kept.asked)), exchange.principal
-    assert principal is not None  # noqa: S101 - a job is somebody's
+    call = read_chat_call(JSON, bytes(kept.asked))
     exchange.attempts[-1].answered.take(reply)
     account_whole(reply, call, exchange)
     chain = Chain(exchange, world)
     chain.masking = Masking.remembering(kept.masked)
     exchange.hooks, exchange.hook_wait_s = [*kept.hooks], kept.hook_wait_s
-    planned = await _plan(call, principal, world)
-    assert isinstance(planned, ChatPlan)  # noqa: S101 - it was one when it was begun
-    exchange.schemas_used = planned.promise.names.used
-    with in_the_clients_places(planned.promise.messages_added):
-        return await _completed(planned.call, planned, chain, exchange, world, reply)
+    exchange.schemas_used = kept.promise.names.used
+    with in_the_clients_places(kept.promise.messages_added):
+        return await _completed(call, kept.promise, chain, exchange, world, reply)
 
 
 async def _chat(planned: ChatPlan, chain: Chain, exchange: Exchange, world: World) -> Completion | Stream | Job:
@@ -114,23 +111,25 @@ async def _chat(planned: ChatPlan, chain: Chain, exchange: Exchange, world: Worl
     background = in_the_background(call, route)
     attempt = begin(background or route, exchange, world.clock)
     if background is not None:
-        given = partial(_completed, call, planned, chain, exchange, world)
-        return await asked_in_the_background(call, planned.asked, chain, given, exchange, world)
+        given = partial(_completed, call, planned.promise, chain, exchange, world)
+        kept = Begun.of(planned.asked, planned.promise, chain.masking, exchange)
+        return await asked_in_the_background(call, kept, chain, given, exchange, world)
     if call.stream:
         exchange.is_held_back = chain.enforces_replies
         return _stream(call, planned.promise, chain, exchange, world)
     with account_interrupted(lambda: Counted(estimated_usage(call, 0)), exchange):
         reply = await whole(call, attempt, world, chain.spare_s)
-    return await _completed(call, planned, chain, exchange, world, reply)
+    return await _completed(call, planned.promise, chain, exchange, world, reply)
 
 
 async def _completed(
-    call: ChatCall, planned: ChatPlan, chain: Chain, exchange: Exchange, world: World, reply: Reply
+    call: ChatCall, promise: Promise, chain: Chain, exchange: Exchange, world: World, reply: Reply
 ) -> Completion:
-    exchange.attempts[-1].answered.take(reply)
+    attempt = exchange.attempts[-1]
+    attempt.answered.take(reply)
     usage = account_whole(reply, call, exchange)
-    said = await chain.after(ChatReply(planned.promise.shaped(reply), planned.route.model_id))
-    planned.promise.check(said.reply)
+    said = await chain.after(ChatReply(promise.shaped(reply), attempt.route.model_id))
+    promise.check(said.reply)
     kept = await with_media_kept(said.reply, exchange, world)
     return completion(kept, usage, exchange, world.clock)
 
