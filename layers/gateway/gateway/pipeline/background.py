@@ -52,6 +52,8 @@ WAIT_MS = MAX_BEGIN_MS - 30_000
 FIRST_PAUSE_S, BACK_OFF, MAX_PAUSE_S = 2.0, 1.5, 15.0
 SEEN_TO_S = 60
 """After which the sweeper sees to a request that died while it waited. What is made is not kept for long."""
+ENDING_S = 60.0
+"""For how long an end that was answered is tried to be recorded: nobody waits for that, and nobody else can tell it."""
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -241,9 +243,14 @@ async def _counted_as_job(exchange: Exchange, world: World) -> None:
 
 
 async def _ended(exchange: Exchange, world: World) -> None:
-    """The answer was given here, so nothing of it is kept. What cannot be recorded is ended by the job's execution."""
+    """The answer was given here, so nothing of it is kept. What cannot be recorded for a while is ended by the job's
+    execution, which does not know what was answered.
+    """
+    assert exchange.job is not None  # noqa: S101 - it was opened
     try:
-        await settled(await end_by(exchange, None, world), world)
+        async with exchange.job.beating():
+            ended = await end_by(exchange, None, world, world.clock.monotonic_s() + ENDING_S)
+        await settled(ended, world)
     except StorageUnavailable as error:
         world.records.trouble("job.not_ended", request_id=exchange.request_id, reason=error.message)
     exchange.job_id = None  # of which nobody was told: an Idempotency-Key stands for the request
