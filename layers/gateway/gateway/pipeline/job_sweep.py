@@ -78,7 +78,7 @@ async def _seen_to_or_later(found: DueJob, swept: SweptJobs, world: World, told:
     job: Job | None = None
     try:
         job = await world.jobs.get(found.tenant_id, found.id)
-        if job.status == "pending":
+        if job.status == "pending" and not job.is_asked:  # else it waits in its provider's queue
             swept.oldest_pending_s = max(swept.oldest_pending_s, world.clock.now_s() - job.created_at_s)
         return await _seen_to(job, world, tells=swept.told < TELLS)
     except GatewayError as error:
