@@ -26,6 +26,8 @@ KEPT_S = 24 * 3600
 TOMBSTONE_S = 7 * 24 * 3600
 """How long it is remembered that there was a result, after it is gone."""
 
+UNTOLD_S = 3600
+"""How long a settled job stays of which its tenant was never told: longer than anybody can be at it."""
 HIDDEN = "hidden"
 """The fact of a job of which its tenant was not told yet."""
 
@@ -184,6 +186,14 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def is_gone(self, now_s: float) -> bool:
         """Whether its result has been kept as long as promised."""
         return self.has_ended and now_s >= self.expires_at_s
+
+    @property
+    def removable_at_s(self) -> int:
+        """When its record is good for nothing any more, as far as is known."""
+        is_done = self.has_ended and self.held is None and self.owed is None and self.result is None
+        if self.is_hidden and is_done and self.finished_at_s is not None:
+            return self.finished_at_s + UNTOLD_S
+        return self.expires_at_s + TOMBSTONE_S
 
     def is_forgotten(self, now_s: float) -> bool:
         return self.is_gone(now_s) and now_s >= self.expires_at_s + TOMBSTONE_S
