@@ -369,7 +369,9 @@ class MemoryJobs:
         jobs = [
             job
             for (owner, job_id), (job, _) in sorted(self.held.items())
-            if owner == tenant_id and (after or "") < job_id <= until and status in (None, job.status)
+            if owner == tenant_id
+            and (after or "") < job_id <= until
+            and (status is None or (job.status == status and not job.is_hidden))
         ]
         return JobPage(jobs[:limit], has_more=len(jobs) > limit)
 

@@ -44,11 +44,14 @@ from tests.fakes import (
 )
 from tests.machine import DIED, TaskFailed, Walk
 from tests.unit.conftest import KEY, TENANT
+from tests.unit.test_background import FACTS as DEEP
+from tests.unit.test_background import USAGE, response
 from tests.unit.test_videos_function import MP4, URL, Whole, facts, said
 
 EVERY_S = 5.0
 ACCOUNTS = ("T#acme#0", "U#acme#0#alice")
 CHAT = {"model": "openai/gpt", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 20}
+BACKGROUND = {**CHAT, "model": "openai/deep"}
 CALLED = {"model": "google/veo", "prompt": "waves", "seconds": "4", "size": "1280x720"}
 WORK = RemoteName("google", "op1")
 OPERATION = "models/veo/operations/op1"
@@ -58,16 +61,26 @@ ORDERS: dict[str, tuple[str, dict[str, Any]]] = {
     "large": ("/v1/chat/completions", CHAT),
     "refused": ("/v1/chat/completions", CHAT),
     "told": ("/v1/chat/completions", {**CHAT, "webhook_url": "https://hooks.example.com/jobs"}),
+    "background": ("/v1/chat/completions", BACKGROUND),
     "video": ("/v1/videos", VIDEO),
     "called": ("/v1/videos", CALLED),
 }
 """What is ordered: a reply that is small, one that is a file, one that the provider refuses, one whose end is told to a
-webhook, a video, and one whose provider calls back.
+webhook, one that its provider makes in the background, a video, and one whose provider calls back.
 """
-COSTS = {"chat": 20_000, "large": 20_000, "refused": 0, "told": 20_000, "video": 280_000_000, "called": 280_000_000}
+COSTS = {
+    "chat": 20_000,
+    "large": 20_000,
+    "refused": 0,
+    "told": 20_000,
+    "background": 20_000,
+    "video": 280_000_000,
+    "called": 280_000_000,
+}
 MODELS = {
     "openai": {
-        "gpt": ModelFacts(id="gpt", name="gpt", prices=Prices(input=1_000_000, output=2_000_000), context_tokens=1_000)
+        "gpt": ModelFacts(id="gpt", name="gpt", prices=Prices(input=1_000_000, output=2_000_000), context_tokens=1_000),
+        "deep": DEEP,
     },
     "runway": {"clip": facts("clip")},
     "google": {"veo": facts("veo")},
@@ -86,14 +99,16 @@ class Provider:
     @asynccontextmanager
     async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[Whole]:
         note_sent(sending)
-        yield said(400 if self.kind == "refused" else 200, **self._said(request.method))
+        yield said(400 if self.kind == "refused" else 200, **self._said(request))
 
-    def _said(self, method: str) -> Any:
-        if method == "DELETE":
+    def _said(self, request: HttpRequest) -> Any:
+        if request.method == "DELETE" or request.url.endswith("/cancel"):
             self.stopped += 1
-            return {}
-        if method == "GET":
+            return response("cancelled", usage=USAGE) if self.kind == "background" else {}
+        if request.method == "GET":
             self.unfinished -= 1
+            if self.kind == "background":
+                return response("in_progress" if self.unfinished >= 0 else "completed")
             if self.kind == "called":
                 return _operation(is_done=self.unfinished < 0)
             return {"status": "RUNNING"} if self.unfinished >= 0 else {"status": "SUCCEEDED", "output": [URL]}
@@ -105,6 +120,8 @@ class Provider:
             return {"id": "t-1"}
         if self.kind == "called":
             return _operation(is_done=False)
+        if self.kind == "background":
+            return response("queued")
         if self.kind == "refused":
             return {"error": {"message": "no", "code": "bad"}}
         content = "x" * 70_000 if self.kind == "large" else "Hello."
@@ -180,6 +197,13 @@ class Stage:
         app = videos_app(world, EVERY_S) if path == "/v1/videos" else chat_app(world)
         sent = {"authorization": f"Bearer {KEY}", "content-type": "application/json", **headers}
         return await call(app, json.dumps({**body, "async": True}).encode(), sent, path=path)
+
+    async def asked(self, fate: Fate) -> Answer:
+        """By one who waits for the answer."""
+        path, body = ORDERS[self.kind]
+        headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+        app = chat_app(mortal(self.world, fate, self.ports))
+        return await call(app, json.dumps(body).encode(), headers, path=path)
 
     async def ordered(self) -> str:
         answer = await self.order()

@@ -183,7 +183,7 @@ async def put_fetched(bucket: WatchedBucket) -> None:
 
 
 USED: dict[str, tuple[Callable[[WatchedBucket], Awaitable[None]], ...]] = {
-    "ChatRole": (read, measure, read_fetched, keep, keep_request, drop_request),
+    "ChatRole": (read, measure, read_fetched, keep, delete_made, keep_request, drop_request),
     "EmbeddingsRole": (keep_request,),
     "ImagesRole": (read_fetched, keep, keep_request),
     "SpeechRole": (keep_stream, keep_request),

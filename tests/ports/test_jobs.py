@@ -14,7 +14,17 @@ from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.jobs import DynamoJobs
 from gateway.job_ports import Jobs
 from gateway.model.errors import JobNotFound, StorageUnavailable
-from gateway.model.job import Job, JobResult, RemoteWork, is_job_id, new_job_id, oldest_id
+from gateway.model.job import (
+    HIDDEN,
+    TOMBSTONE_S,
+    UNTOLD_S,
+    Job,
+    JobResult,
+    RemoteWork,
+    is_job_id,
+    new_job_id,
+    oldest_id,
+)
 from tests.fakes import MemoryJobs
 from tests.ports.conftest import REGION
 
@@ -208,6 +218,24 @@ async def test_a_page_of_one_status_reads_no_more_than_it_gives(
     rest = await jobs.page("acme", 3, page.jobs[-1].id, "failed")
     assert ([each.request_id for each in rest.jobs], rest.has_more) == (["req_0"], False)
     assert (await jobs.page("acme", 3, None, "cancelled")).jobs == []
+
+
+async def test_what_nobody_was_told_of_is_in_no_page_of_a_status_until_it_is_shown(jobs: Jobs) -> None:
+    made = job(facts={HIDDEN: True})
+    await jobs.create(made, NOW_S)
+    running = made.begun(NOW_S)
+    await jobs.change(running, NOW_S)
+    assert (await jobs.page("acme", 10, None, "running")).jobs == []
+    shown = running.changed(facts={})
+    await jobs.change(shown, NOW_S)
+    assert (await jobs.page("acme", 10, None, "running")).jobs == [shown]
+
+
+def test_a_record_of_which_nobody_was_told_is_soon_removed_once_it_is_settled() -> None:
+    told = job().begun(NOW_S).ended("completed", NOW_S + 5, 86_400, held={"a": 1})
+    hidden = msgspec.structs.replace(told, facts={HIDDEN: True})
+    kept_s = [one.removable_at_s - NOW_S - 5 for one in (told, hidden, hidden.changed(held=None))]
+    assert kept_s == [86_400 + TOMBSTONE_S, 86_400 + TOMBSTONE_S, UNTOLD_S]
 
 
 async def test_what_has_another_status_by_now_is_on_no_page(

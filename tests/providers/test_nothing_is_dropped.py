@@ -77,6 +77,7 @@ OF_THE_GATEWAY = {
         "fallbacks",
         "models",
         "async",
+        "webhook_url",
         "provider_options",
         "stream",
         "metadata",

@@ -158,6 +158,10 @@ def _tenant() -> Tenant:
 
 @pytest.fixture
 def gateway() -> Gateway:
+    return gateway_of_background()
+
+
+def gateway_of_background() -> Gateway:
     access, remote = MemoryAccess({key_hash(KEY): principal(_tenant())}), Remote()
     world: World = world_of(remote, access, MemoryCatalog({"openai": {"deep": FACTS}}))  # type: ignore[arg-type]  # it says what a test wants
     return Gateway(world, remote, access, remote)  # type: ignore[arg-type]  # the same

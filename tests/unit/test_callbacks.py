@@ -180,6 +180,29 @@ async def test_a_video_that_is_cancelled_while_its_execution_waits_lets_it_go_on
     assert (stack.gateway.provider.looked, stack.callbacks.tokens) == (0, {})
 
 
+@pytest.mark.parametrize("is_broken", [False, True])
+async def test_a_video_that_somebody_finds_finished_lets_its_execution_go_on(stack: Stack, is_broken: bool) -> None:
+    """Which tells whoever has a webhook."""
+    video_id = await stack.begun()
+    await stack.waits(video_id)
+    stack.gateway.clock.unix_s += EVERY_S
+    assert (await stack.gateway.get(f"/{video_id}")).json["status"] == "in_progress"
+    assert stack.callbacks.woken == []
+    stack.gateway.provider.looks = [FINISHED]
+    stack.gateway.clock.unix_s += EVERY_S
+    stack.callbacks.is_broken = is_broken
+    for _ in range(2):
+        assert (await stack.gateway.get(f"/{video_id}")).json["status"] == "completed"
+    assert stack.callbacks.woken == ([] if is_broken else [TASK])
+
+
+async def test_a_video_that_is_waited_for_lets_its_execution_go_on(stack: Stack) -> None:
+    stack.callbacks.tokens[WORK] = TASK
+    stack.gateway.provider.begins, stack.gateway.provider.looks = said(200, name=OPERATION), [RUNNING, FINISHED]
+    answer = await stack.gateway.create(model="google/veo", size="1280x720", **{"async": False})
+    assert (answer.json["status"], stack.callbacks.woken) == ("completed", [TASK])
+
+
 async def test_a_video_that_was_cancelled_just_before_its_execution_waits(stack: Stack) -> None:
     """Whoever cancelled it found no token to wake."""
     video_id = await stack.begun()

@@ -38,13 +38,15 @@ class Cancelling:
         if job.status == "cancelled":
             assert job.result is None
             assert stage.kept_files() == [], stage.kept_files()
-            assert stage.provider.stopped == (1 if job.is_begun and stage.kind == "video" else stage.provider.stopped)
+            assert stage.provider.stopped == (
+                1 if job.is_begun and stage.kind in ("video", "background") else stage.provider.stopped
+            )
         again = await stage.send("POST", f"/v1/jobs/{self.job_id}/cancel")
         assert (again.status, again.json["status"]) == (200, job.status)
         assert await stage.job(self.job_id) == job
 
 
-@pytest.mark.parametrize("kind", ["chat", "large", "refused", "video"])
+@pytest.mark.parametrize("kind", ["chat", "large", "refused", "background", "video"])
 async def test_a_job_that_is_cancelled_before_it_begins_costs_nothing(kind: str) -> None:
     cancel = Cancelling()
     cancel.stage = stage = Stage.of(kind)
@@ -82,6 +84,9 @@ async def test_whenever_it_is_cancelled_a_job_ends_as_its_tenant_is_told(state: 
         ("chat", "Ask the provider", "before access.read"),
         ("chat", "Ask the provider", "before outbound.open"),
         ("chat", "Ask the provider", "after outbound.open.whole"),
+        ("background", "Ask the provider", "after outbound.open.whole"),
+        ("background", "Wait for the provider", "before jobs.get"),
+        ("background", "Wait for the provider", "after outbound.open.whole"),
         ("video", "Ask the provider", "after outbound.open.whole"),
         ("video", "Wait for the provider", "before jobs.get"),
         ("video", "Wait for the provider", "before files.put_stream"),

@@ -15,7 +15,8 @@ from gateway.model.errors import AdmissionUnavailable, StorageUnavailable
 from gateway.model.job import KEPT_S
 from gateway.model.provider_errors import ProviderError
 from tests.dying import Fate, Killed, Meets, Moment
-from tests.job_stage import Stage
+from tests.fakes import MemoryJobs
+from tests.job_stage import COSTS, Stage
 from tests.machine import TASKS
 
 ASK, WAIT, SETTLE, GIVE_UP = "Ask the provider", "Wait for the provider", "Settle the bill", "Give up"
@@ -36,9 +37,9 @@ class Way:
 
 
 WAYS = {
-    ASK: [Way("chat"), Way("large"), Way("refused"), Way("video"), Way("called")],
+    ASK: [Way("chat"), Way("large"), Way("refused"), Way("background"), Way("video"), Way("called")],
     CALL: [Way("called"), Way("called", is_silent=True)],
-    WAIT: [Way("video"), Way("called")],
+    WAIT: [Way("background"), Way("video"), Way("called")],
     TELL: [Way("told")],
     SETTLE: [Way("chat"), Way("refused"), Way("video")],
     GIVE_UP: [
@@ -46,6 +47,8 @@ WAYS = {
         Way("chat", (ASK, "before outbound.open")),
         Way("chat", (ASK, "after outbound.open.whole")),
         Way("chat", (SETTLE, "before ledger.settle")),
+        Way("background", (ASK, "after outbound.open.whole")),
+        Way("background", (WAIT, "before jobs.change")),
         Way("video", (ASK, "after outbound.open.whole")),
         Way("video", (WAIT, "before jobs.change")),
         Way("video", (WAIT, "before files.put_stream")),
@@ -125,6 +128,45 @@ async def test_wherever_who_accepts_a_job_is_killed_there_is_none_or_it_ends_onc
         except AssertionError as error:
             raise AssertionError(f"killed {fate.struck}, {at}") from error
     assert outcomes == {True, False}
+
+
+async def test_wherever_one_who_waits_for_a_chat_in_the_background_is_killed_it_ends_once() -> None:
+    for at in range(1_000):
+        fate, stage = Fate(at), Stage.of("background")
+        with suppress(Killed):
+            answer = await stage.asked(fate)
+            assert answer.status == 200, answer.body
+        if fate.struck is None:
+            break
+        jobs = stage.world.jobs
+        assert isinstance(jobs, MemoryJobs)
+        await stage.swept_to_the_end()
+        try:
+            for _, job_id in list(jobs.held):
+                await stage.check_ended(job_id, "completed", "failed")
+            assert jobs.held or (stage.provider.asked, max(await stage.leases_s(), default=0) < 600) == (0, True)
+        except AssertionError as error:
+            raise AssertionError(f"killed {fate.struck}, {at}") from error
+    assert at > 20, fate.passed
+
+
+async def test_whichever_call_is_not_answered_who_waits_pays_for_what_was_asked_and_only_for_that() -> None:
+    for at in range(1_000):
+        fate, stage = Fate(at, _fails), Stage.of("background")
+        answer = await stage.asked(fate)
+        if fate.struck is None:
+            break
+        await stage.swept_to_the_end()
+        try:
+            cost = await stage.check_books()
+            assert stage.provider.asked <= 1
+            if answer.status == 200:
+                assert (cost, len(stage.ends)) == (COSTS["background"], 1)
+            elif stage.provider.asked == 0:
+                assert cost == 0
+        except AssertionError as error:
+            raise AssertionError(f"not answered {fate.struck}, {at}: {answer.status}") from error
+    assert at > 20, fate.passed
 
 
 LEFT = {

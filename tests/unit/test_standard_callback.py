@@ -150,6 +150,23 @@ def test_news_has_the_name_that_the_provider_gave() -> None:
     assert callback("google").name_of("models/veo/operations/abc") == last_part("abc") == "abc"
 
 
+KEPT_S = {
+    # https://ai.google.dev/gemini-api/docs/video: generated videos are stored for two days.
+    ("google", "videos"): 2 * 86_400,
+    # https://developers.openai.com/api/docs/guides/background: with store=false for about ten minutes.
+    ("openai", "chat"): 600,
+}
+"""How long a provider keeps what it has made, by the work."""
+
+
+def test_nobody_waits_to_be_called_until_what_was_made_is_gone() -> None:
+    """A message may be lost: then there has to be time for a look, and for others when that fails."""
+    calling = {name: provider_named(name).callback for name in provider_names()}
+    waits_s = {(name, kind): s for name, found in calling.items() if found for kind, s in found.waits_s.items()}
+    assert waits_s.keys() == KEPT_S.keys()
+    assert {work: s for work, s in waits_s.items() if s > KEPT_S[work] / 2} == {}
+
+
 def test_who_calls_back_for_what() -> None:
     calling = {name: provider_named(name).callback for name in sorted(provider_names())}
     waits = {name: set(found.waits_s) for name, found in calling.items() if found is not None}

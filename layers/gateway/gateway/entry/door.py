@@ -143,6 +143,9 @@ async def _refuse(
 ) -> None:
     """Within a stream as its last event, with what it cost until then; bytes that have begun are broken off."""
     explain(error, exchange, world.clock)
+    if exchange.leaves_job and error.retryable:
+        error.retryable = False  # it would be paid twice
+        error.message += f" The request goes on as job '{exchange.job_id}', which can be asked for within minutes."
     await freed(exchange, world)
     if responder.status is None:
         await responder.error(error, limit_headers(exchange.ticket))

@@ -26,6 +26,11 @@ KEPT_S = 24 * 3600
 TOMBSTONE_S = 7 * 24 * 3600
 """How long it is remembered that there was a result, after it is gone."""
 
+UNTOLD_S = 3600
+"""How long a settled job stays of which its tenant was never told: longer than anybody can be at it."""
+HIDDEN = "hidden"
+"""The fact of a job of which its tenant was not told yet."""
+
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _TIME_DIGITS, _NOISE_DIGITS = 9, 16
 _LAST_MS: int = 32**_TIME_DIGITS - 1
@@ -164,6 +169,11 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.remote is not None and self.remote.id is not None
 
     @property
+    def is_hidden(self) -> bool:
+        """Whether its tenant was not told of it: a request waits for it."""
+        return HIDDEN in self.facts
+
+    @property
     def is_to_be_told(self) -> bool:
         """Whether somebody waits to be told of its end, or will."""
         return self.webhook is not None and self.webhook.url is not None
@@ -176,6 +186,14 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def is_gone(self, now_s: float) -> bool:
         """Whether its result has been kept as long as promised."""
         return self.has_ended and now_s >= self.expires_at_s
+
+    @property
+    def removable_at_s(self) -> int:
+        """When its record is good for nothing any more, as far as is known."""
+        is_done = self.has_ended and self.held is None and self.owed is None and self.result is None
+        if self.is_hidden and is_done and self.finished_at_s is not None:
+            return self.finished_at_s + UNTOLD_S
+        return self.expires_at_s + TOMBSTONE_S
 
     def is_forgotten(self, now_s: float) -> bool:
         return self.is_gone(now_s) and now_s >= self.expires_at_s + TOMBSTONE_S

@@ -161,6 +161,17 @@ def leaving(hold: Hold) -> tuple[tuple[Meter, ...], Hold]:
     return meters, msgspec.structs.replace(hold, runs=False)
 
 
+def becoming_job(hold: Hold) -> tuple[tuple[Meter, ...], Hold]:
+    """What to add to an account, and the hold in its place, when a request goes on as a job. No limit is in the way of
+    what runs already; what is known of the request is in the job's record.
+    """
+    of_job = msgspec.structs.replace(hold, is_job=True, request=None)
+    if not hold.runs:
+        return (), of_job
+    left, _ = leaving(hold)
+    return (*left, *(Meter(f"{of_job.counter}{rule}", "jobs", 1) for rule in hold.rules)), of_job
+
+
 def booking(hold: Hold, cost_nano_usd: int) -> dict[str, int]:
     """What to add to an account in which that hold does not stand, for what it was held for has cost so much."""
     windows = (day_of(hold.admitted_s), month_of(hold.admitted_s))

@@ -59,6 +59,7 @@ Trouble: TypeAlias = Literal[
     "hook.failed_open",
     "hook_secrets.unavailable",
     "job.not_cancelled",
+    "job.not_counted",
     "job.not_ended",
     "job.not_looked_at",
     "job.not_prolonged",

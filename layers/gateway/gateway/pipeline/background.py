@@ -31,14 +31,17 @@ from gateway.pipeline.ask import ending
 from gateway.pipeline.attempt import begun
 from gateway.pipeline.contact import contact
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.handed_over import held_of, still_held
+from gateway.pipeline.handed_over import count_as_job, held_of, still_held
+from gateway.pipeline.hidden import hidden, shown
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.job_accept import START_AGAIN_S, created, job_of, started
 from gateway.pipeline.job_end import due_of, end_by, settled
 from gateway.pipeline.job_record import BELIEVED_S, BUSY, TRIES, JobRecord, Overtaken
+from gateway.pipeline.once import stands_for
 from gateway.pipeline.remote_look import LOOK_TIMEOUT_S, state_of
 from gateway.pipeline.remote_taken import taken
 from gateway.pipeline.route import ChatRoute, Route
+from gateway.pipeline.structured import Promise
 from gateway.pipeline.watch import patience_s
 from gateway.ports import World
 from gateway.providers.contract import BackgroundState, BackgroundWire
@@ -49,26 +52,29 @@ WAIT_MS = MAX_BEGIN_MS - 30_000
 FIRST_PAUSE_S, BACK_OFF, MAX_PAUSE_S = 2.0, 1.5, 15.0
 SEEN_TO_S = 60
 """After which the sweeper sees to a request that died while it waited. What is made is not kept for long."""
-HIDDEN = {"deleted": True}
-"""Of a job that its tenant has not been told of."""
+ENDING_S = 60.0
+"""For how long an end that was answered is tried to be recorded: nobody waits for that, and nobody else can tell it."""
 
 
 class Begun(msgspec.Struct, frozen=True):
     """What is needed of a request to give its reply later, as secret as the request: it takes the request's place.
 
-    `asked`: the call as its hooks left it. `masked`: what stands for what in it.
+    `asked`: the call as its hooks left it. `promise`: what was promised of its reply, whatever is registered or
+    approved by then. `masked`: what stands for what in it.
     """
 
     asked: msgspec.Raw
+    promise: Promise
     masked: Remembered
     hooks: list[HookRun]
     hook_wait_s: float
     left_out: tuple[LeftOut, ...] = ()
 
     @classmethod
-    def of(cls, asked: ChatCall, masking: Masking, exchange: Exchange) -> Begun:
+    def of(cls, asked: ChatCall, promise: Promise, masking: Masking, exchange: Exchange) -> Begun:
         call = msgspec.Raw(msgspec.json.encode(asked))
-        return cls(call, masking.remembered(), list(exchange.hooks), exchange.hook_wait_s, exchange.left_out)
+        hooks = list(exchange.hooks)
+        return cls(call, promise, masking.remembered(), hooks, exchange.hook_wait_s, exchange.left_out)
 
 
 def in_the_background(call: ChatCall, route: ChatRoute) -> Route[BackgroundWire] | None:
@@ -81,7 +87,7 @@ def in_the_background(call: ChatCall, route: ChatRoute) -> Route[BackgroundWire]
 
 async def asked_in_the_background(
     call: ChatCall,
-    asked: ChatCall,
+    kept: Begun,
     chain: Chain,
     given: Callable[[Reply], Awaitable[Completion]],
     exchange: Exchange,
@@ -93,10 +99,11 @@ async def asked_in_the_background(
     """
     if exchange.job is not None:
         await exchange.job.change(is_asked=True, remote=_remote(exchange), held=held_of(exchange, world))
-        return await _begun(call, asked, chain, exchange, world)
+        await _kept(kept, exchange, world)
+        return await _begun(call, exchange, world)
     await _opened(call, exchange, world)
     try:
-        reply = await _awaited(call, asked, chain, exchange, world)
+        reply = await _awaited(call, kept, chain, exchange, world)
         completion = None if reply is None else await given(reply)
     except GatewayError:
         exchange.closing = partial(_ended, exchange, world)
@@ -121,24 +128,29 @@ def _remote(exchange: Exchange) -> RemoteWork:
 
 
 async def _opened(call: ChatCall, exchange: Exchange, world: World) -> None:
-    """Recorded before anybody is asked. From then on the end is the job's: whoever comes to it tells and settles."""
+    """Recorded before anybody is asked, and as such: it may stand though no answer came. From then on the end is the
+    job's: whoever comes to it tells and settles.
+    """
     inbound, now_s = exchange.inbound, world.clock.now_s()
     assert inbound is not None  # noqa: S101 - it came by a door
-    job = job_of(call, inbound, exchange, world, remote=_remote(exchange), facts=HIDDEN)
-    job = with_members(job.begun(now_s), revision=0, is_asked=True, alive_until_s=now_s + BELIEVED_S)
+    job = hidden(job_of(call, inbound, exchange, world, remote=_remote(exchange)))
+    job = with_members(job.begun(now_s), revision=0, alive_until_s=now_s + BELIEVED_S)
     await created(job, int(now_s) + SEEN_TO_S, world)
     exchange.job = JobRecord(job, world.jobs, world.clock, SEEN_TO_S)
     exchange.job_id, exchange.goes_on = job.id, True
 
 
-async def _awaited(call: ChatCall, asked: ChatCall, chain: Chain, exchange: Exchange, world: World) -> Reply | None:
+async def _awaited(call: ChatCall, kept: Begun, chain: Chain, exchange: Exchange, world: World) -> Reply | None:
     """None when the caller's time is up, or somebody else has ended the job."""
     record, ticket = exchange.job, exchange.ticket
     assert record is not None  # noqa: S101 - it was opened
     async with record.beating():
+        await stands_for(record.now, exchange, world)
         if ticket is not None and ticket.ledger is world.ledger:
             await _held_as_long_as_it_takes(ticket, record.now)
-        await _begun(call, asked, chain, exchange, world)
+        await _kept(kept, exchange, world)
+        await record.change(is_asked=True, held=held_of(exchange, world))
+        await _begun(call, exchange, world)
         wait_s = exchange.inbound.wait_s if exchange.inbound else None
         until_s = exchange.started_s + patience_s(call, WAIT_MS, wait_s, chain.spare_s)
         return await _waited(call, until_s, exchange, world)
@@ -149,12 +161,15 @@ async def _held_as_long_as_it_takes(ticket: Ticket, job: Job) -> None:
         raise AdmissionUnavailable("Nothing is held for the request any more.")
 
 
-async def _begun(call: ChatCall, asked: ChatCall, chain: Chain, exchange: Exchange, world: World) -> Job:
-    """Who dies after this has left all that is needed to give the reply."""
+async def _kept(kept: Begun, exchange: Exchange, world: World) -> None:
+    """Who dies after this and `_begun` has left all that is needed to give the reply."""
+    assert exchange.job is not None  # noqa: S101 - it was opened
+    await world.payloads.put(exchange.job.now, msgspec.json.encode(kept))
+
+
+async def _begun(call: ChatCall, exchange: Exchange, world: World) -> Job:
     record, attempt = exchange.job, exchange.attempts[-1]
     assert record is not None  # noqa: S101 - it was opened
-    kept = Begun.of(asked, chain.masking, exchange)
-    await world.payloads.put(record.now, msgspec.json.encode(kept))
     nothing_seen = estimated_usage(call, 0)
     with account_interrupted(attempt, lambda: Counted(nothing_seen), exchange):
         remote_id = await begun(call, attempt, world, exchange.answer_by_s)
@@ -204,25 +219,40 @@ async def _looked(job: Job, exchange: Exchange, world: World) -> BackgroundState
 
 async def _handed_over(exchange: Exchange, world: World) -> Job:
     """The job, of which its tenant may know from now on; its execution goes on. Raises StorageUnavailable (503)."""
-    assert exchange.job is not None  # noqa: S101 - it was opened
+    assert exchange.job is not None and exchange.principal is not None  # noqa: S101 - it was opened
     exchange.is_out_of_time = True
+    await _counted_as_job(exchange, world)
     job, now_s = exchange.job.now, world.clock.now_s()
     for _ in range(TRIES):
-        facts = {name: value for name, value in job.facts.items() if name not in HIDDEN}
-        shown = job.changed(facts=facts, alive_until_s=0)
-        due_at_s = due_of(shown, now_s) if shown.has_ended else int(now_s) + START_AGAIN_S
-        if await world.jobs.change(shown, due_at_s):
-            if not shown.has_ended:
-                await started(shown, world)
-            return shown
+        told = shown(job, exchange.principal.tenant).changed(alive_until_s=0)
+        due_at_s = due_of(told, now_s) if told.has_ended else int(now_s) + START_AGAIN_S
+        if await world.jobs.change(told, due_at_s):
+            if not told.has_ended:
+                await started(told, world)
+            return told
         job = await world.jobs.get(job.tenant_id, job.id)
     raise StorageUnavailable(BUSY)
 
 
-async def _ended(exchange: Exchange, world: World) -> None:
-    """The answer was given here, so nothing of it is kept. What cannot be recorded is ended by the job's execution."""
+async def _counted_as_job(exchange: Exchange, world: World) -> None:
+    ticket = exchange.ticket
+    if ticket is None or ticket.ledger is not world.ledger:
+        return
     try:
-        await settled(await end_by(exchange, None, world), world)
+        await count_as_job(ticket)
+    except AdmissionUnavailable as error:
+        world.records.trouble("job.not_counted", request_id=exchange.request_id, reason=error.message)
+
+
+async def _ended(exchange: Exchange, world: World) -> None:
+    """The answer was given here, so nothing of it is kept. What cannot be recorded for a while is ended by the job's
+    execution, which does not know what was answered.
+    """
+    assert exchange.job is not None  # noqa: S101 - it was opened
+    try:
+        async with exchange.job.beating():
+            ended = await end_by(exchange, None, world, world.clock.monotonic_s() + ENDING_S)
+        await settled(ended, world)
     except StorageUnavailable as error:
         world.records.trouble("job.not_ended", request_id=exchange.request_id, reason=error.message)
     exchange.job_id = None  # of which nobody was told: an Idempotency-Key stands for the request

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace as with_members
 
-from gateway.model.errors import AdmissionUnavailable, GatewayError, StorageUnavailable
+from gateway.model.errors import AdmissionUnavailable, GatewayError, HookUnavailable, StorageUnavailable
 from gateway.model.job import Job
 from gateway.model.provider_errors import ProviderGone
 from gateway.model.reply import Reply
@@ -23,6 +24,9 @@ from gateway.pipeline.remote_look import RemoteLook
 from gateway.pipeline.remote_stop import stop
 from gateway.providers.contract import BackgroundState
 
+HOOKS_S = 240
+"""For how long hooks that do not answer are asked again about a reply, which some providers forget after minutes."""
+_HOOK_FAILED_AT_S = "hook_failed_at_s"
 _BEGUN = msgspec.json.Decoder(Begun)
 
 
@@ -40,6 +44,9 @@ class BackgroundLook(RemoteLook):
         except (StorageUnavailable, AdmissionUnavailable):
             await self._later(job)
             raise
+        except HookUnavailable as error:
+            self.world.records.trouble("job.not_looked_at", request_id=job.request_id, reason=error.message)
+            return await self._later(job, self._without_its_hook(job))
 
     async def _lost(self, job: Job, error: GatewayError) -> Job:
         """A provider that was asked may be paid."""
@@ -63,12 +70,25 @@ class BackgroundLook(RemoteLook):
         except (StorageUnavailable, AdmissionUnavailable):
             raise
         except GatewayError as error:
+            if isinstance(error, HookUnavailable) and self._may_answer(job):
+                raise
             exchange.error = error
         except Exception as defect:  # nobody need try again, and what it has cost is known here
             if self.unforeseen is None or exchange.usage is None:
                 raise
             exchange.error = self.unforeseen(defect, exchange)
         return await end_by(exchange, result, self.world)
+
+    def _without_its_hook(self, job: Job) -> Job:
+        """Since when, if it is the first time."""
+        assert job.remote is not None  # noqa: S101 - it was begun
+        state = {_HOOK_FAILED_AT_S: self.world.clock.now_s(), **(job.remote.state or {})}
+        return job.changed(remote=with_members(job.remote, state=state))
+
+    def _may_answer(self, job: Job) -> bool:
+        """Whether there is time for a hook that did not."""
+        failed_at_s = ((job.remote and job.remote.state) or {}).get(_HOOK_FAILED_AT_S)
+        return failed_at_s is None or self.world.clock.now_s() < failed_at_s + HOOKS_S
 
     async def _given(self, job: Job, reply: Reply, exchange: Exchange) -> Any:
         kept = _BEGUN.decode(await self.world.payloads.get(job))

@@ -98,15 +98,12 @@ async def given_late(kept: Begun, reply: Reply, exchange: Exchange, world: World
 
     Raises GatewayError; what the reply cost is accounted for before.
     """
-    call, principal = read_chat_call(JSON, bytes(kept.asked)), exchange.principal
-    assert principal is not None  # noqa: S101 - a job is somebody's
-    _account(reply, call, exchange)
+    call = read_chat_call(JSON, bytes(kept.asked))
     chain = Chain(exchange, world)
     chain.masking = Masking.remembering(kept.masked)
     exchange.hooks, exchange.hook_wait_s, exchange.left_out = [*kept.hooks], kept.hook_wait_s, kept.left_out
-    planned = await _planned(call, principal, world)
-    exchange.schemas_used = planned.promise.names.used
-    return await _completed(planned, chain, exchange, world, reply)
+    exchange.schemas_used = kept.promise.names.used
+    return await _completed(call, kept.promise, chain, exchange, world, reply)
 
 
 async def _chat(planned: ChatPlans, chain: Chain, exchange: Exchange, world: World) -> Completion | Stream | Job:
@@ -129,21 +126,20 @@ async def _in_the_background(
     planned: ChatPlan, background: Route[BackgroundWire], chain: Chain, exchange: Exchange, world: World
 ) -> Completion | Job:
     begin(background, exchange, world.clock)
-    given = partial(_completed, planned, chain, exchange, world)
+    given = partial(_completed, planned.call, planned.promise, chain, exchange, world)
+    kept = Begun.of(planned.asked, planned.promise, chain.masking, exchange)
     with in_the_clients_places(planned.promise.messages_added):
-        return await asked_in_the_background(planned.call, planned.asked, chain, given, exchange, world)
+        return await asked_in_the_background(planned.call, kept, chain, given, exchange, world)
 
 
-async def _completed(planned: ChatPlan, chain: Chain, exchange: Exchange, world: World, reply: Reply) -> Completion:
+async def _completed(
+    call: ChatCall, promise: Promise, chain: Chain, exchange: Exchange, world: World, reply: Reply
+) -> Completion:
     """Of a reply that was looked for until it was there."""
-    _account(reply, planned.call, exchange)
-    return await _agreed(planned, reply, chain, exchange, world)
-
-
-def _account(reply: Reply, call: ChatCall, exchange: Exchange) -> None:
     attempt = exchange.attempts[-1]
     attempt.answered.take(reply)
     account_whole(reply, call, attempt, exchange)
+    return await _agreed(promise, reply, chain, exchange, world)
 
 
 async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlans | ByChat:
@@ -183,7 +179,7 @@ async def _ready(exchange: Exchange, world: World, planned: ChatPlan) -> ChatPla
 
 async def _whole(
     chain: Chain, exchange: Exchange, world: World, planned: ChatPlan, attempt: Attempt
-) -> tuple[ChatPlan, Reply]:
+) -> tuple[Promise, Reply]:
     call = planned.call
     with (
         in_the_clients_places(planned.promise.messages_added),
@@ -191,14 +187,15 @@ async def _whole(
     ):
         reply = await whole(call, attempt, world, chain.spare_s)
     account_whole(reply, call, attempt, exchange)
-    return planned, reply
+    return planned.promise, reply
 
 
-async def _agreed(planned: ChatPlan, reply: Reply, chain: Chain, exchange: Exchange, world: World) -> Completion:
-    with in_the_clients_places(planned.promise.messages_added):
-        said = await chain.after(ChatReply(planned.promise.shaped(reply), planned.route.model_id))
-        planned.promise.check(said.reply)
-        kept = await with_media_kept(said.reply, exchange.attempts[-1], exchange, world)
+async def _agreed(promise: Promise, reply: Reply, chain: Chain, exchange: Exchange, world: World) -> Completion:
+    attempt = exchange.attempts[-1]
+    with in_the_clients_places(promise.messages_added):
+        said = await chain.after(ChatReply(promise.shaped(reply), attempt.route.model_id))
+        promise.check(said.reply)
+        kept = await with_media_kept(said.reply, attempt, exchange, world)
     return _completion(kept, exchange, world)
 
 

@@ -23,7 +23,7 @@ from gateway.pipeline.alerts import settled_of, tell_alerts
 from gateway.pipeline.exchange import OVERTAKEN, Attempt, Exchange, milliseconds
 from gateway.pipeline.meters import rules_of
 from gateway.pipeline.once import end_claim
-from gateway.pipeline.request_line import line_of
+from gateway.pipeline.request_line import line_of, without_usage
 from gateway.pipeline.upload import delete_uploads
 from gateway.ports import World
 
@@ -40,6 +40,8 @@ async def conclude(exchange: Exchange, world: World) -> None:
         await exchange.closing()
     await end_claim(exchange, world)
     if exchange.goes_on:
+        if exchange.leaves_job and exchange.error is not None and exchange.error.status >= 500:
+            world.records.write(without_usage(line_of(exchange, exchange.ended_s)))
         await _go_on(exchange, world)
         return
     world.records.write(line_of(exchange, exchange.ended_s))

@@ -170,6 +170,11 @@ class Exchange:
         return self.is_async or self.operation == "videos"
 
     @property
+    def leaves_job(self) -> bool:
+        """Whether its job goes on without it, however it is answered."""
+        return self.goes_on and self.closing is None
+
+    @property
     def was_executed(self) -> bool:
         """Whether anything was done beyond finding out whether it may be."""
         let_in = self.ticket is not None and self.ticket.refusal is None

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.model.errors import AdmissionUnavailable
-from gateway.model.ledger import Hold, Level, Reading, shard_of
+from gateway.model.ledger import Hold, Level, Meter, Reading, becoming_job, shard_of
 from gateway.model.tenant import Principal
 from gateway.pipeline.admit import Entry, Ticket
 from gateway.pipeline.exchange import Exchange
@@ -106,6 +106,22 @@ async def take_as_it_stands(ticket: Ticket) -> None:
     ticket.demand = replace(ticket.demand, cost_nano_usd=min(costs, default=ticket.demand.cost_nano_usd))
 
 
+async def count_as_job(ticket: Ticket) -> None:
+    """What is held for a request that goes on as a job takes no place of requests at once any more, but one of jobs.
+
+    Raises AdmissionUnavailable (503): then it takes the place that it had.
+    """
+    ticket.entries = list(await asyncio.gather(*(_as_job(entry, ticket) for entry in ticket.entries)))
+    ticket.demand = replace(ticket.demand, is_job=True)
+
+
+async def _as_job(entry: Entry, ticket: Ticket) -> Entry:
+    if entry.hold.is_job:
+        return entry
+    meters, of_job = becoming_job(entry.hold)
+    return await _exchanged(entry, of_job, ticket, meters)
+
+
 def _entry_of(entry: Entry, hold: Hold, ticket: Ticket) -> Entry:
     """Of what is held by now, so that nobody adds again what was added by another."""
     account, demand = entry.account, replace(ticket.demand, cost_nano_usd=hold.cost_nano_usd)
@@ -116,8 +132,12 @@ def _entry_of(entry: Entry, hold: Hold, ticket: Ticket) -> Entry:
 async def _prolonged(entry: Entry, ticket: Ticket, until_s: int) -> Entry:
     if entry.hold.until_s >= until_s:
         return entry
-    longer = msgspec.structs.replace(entry.hold, until_s=until_s)
-    unchanged = replace(entry.account, meters=())
-    if not (await ticket.ledger.enlarge(unchanged, ticket.name, entry.hold, longer)).is_held:
+    return await _exchanged(entry, msgspec.structs.replace(entry.hold, until_s=until_s), ticket)
+
+
+async def _exchanged(entry: Entry, hold: Hold, ticket: Ticket, meters: tuple[Meter, ...] = ()) -> Entry:
+    """`meters`: what that adds to the account."""
+    account = replace(entry.account, meters=meters)
+    if not (await ticket.ledger.enlarge(account, ticket.name, entry.hold, hold)).is_held:
         raise AdmissionUnavailable("What is held for the job changes at this moment.")
-    return replace(entry, hold=longer)
+    return replace(entry, hold=hold)

@@ -25,10 +25,10 @@ def claim_of(inbound: Inbound, tenant_id: str, request_id: str, now_s: float) ->
 
 
 def key_hash(inbound: Inbound) -> str:
-    """Of the key on its route. Raises InvalidRequest (400) for one that is too long."""
+    """Of the key on the route that was called. Raises InvalidRequest (400) for one that is too long."""
     if len(inbound.idempotency_key) > MAX_KEY:
         raise InvalidRequest(f"An Idempotency-Key has at most {MAX_KEY} characters.", param="Idempotency-Key")
-    return sha256(f"{inbound.path}\n{inbound.idempotency_key}".encode()).hexdigest()
+    return sha256(f"{inbound.called or inbound.path}\n{inbound.idempotency_key}".encode()).hexdigest()
 
 
 def request_hash(inbound: Inbound) -> str:

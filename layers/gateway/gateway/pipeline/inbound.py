@@ -17,6 +17,7 @@ _WAIT = re.compile(r'wait\s*=\s*"?(\d{1,6})"?')
 class Inbound:
     """Some headers, "" where there is none of that name, and the body as received. `path`: of the route.
 
+    `called`: of the route that was called, where what it brought is meant for another.
     `wait_s`: how long the caller would wait for what takes long, None when it does not say.
     """
 
@@ -25,6 +26,7 @@ class Inbound:
     body: bytes
     accept: str = ""
     path: str = ""
+    called: str = ""
     idempotency_key: str = ""
     wait_s: int | None = None
 

@@ -31,7 +31,7 @@ async def claimed(job: Job, inbound: Inbound, world: World) -> Job | str:
 
 
 async def job_of(claim: Claim, inbound: Inbound, tenant_id: str, world: World) -> Job | None:
-    """The claim's job, None for one that was never made.
+    """The claim's job, also one that is hidden yet; None for one that was never made.
 
     Raises IdempotencyConflict (409) when the key stands for another request; for a job that is there no more what
     whoever asks for it is told: JobExpired (410), JobNotFound (404).
@@ -42,4 +42,4 @@ async def job_of(claim: Claim, inbound: Inbound, tenant_id: str, world: World) -
         job = await world.jobs.get(tenant_id, claim.job_id)
     except JobNotFound:
         return None
-    return found(job, world.clock.now_s(), param="Idempotency-Key")
+    return job if job.is_hidden else found(job, world.clock.now_s(), param="Idempotency-Key")

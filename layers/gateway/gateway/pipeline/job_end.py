@@ -25,6 +25,7 @@ from gateway.pipeline.admit import Used
 from gateway.pipeline.conclude import settle_and_alert, told_of, used_of
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of, take_as_it_stands, ticket_of
+from gateway.pipeline.hidden import shown
 from gateway.pipeline.job_record import BUSY, TRIES, WORK_S, JobBusy, JobRecord
 from gateway.pipeline.remote_stop import stop
 from gateway.pipeline.report import explain
@@ -175,11 +176,13 @@ async def give_up(job: Job, error: GatewayError, world: World, *, stops: bool = 
     """
     exchange = await exchange_of(job, world)
     exchange.error, exchange.ended_s = error, world.clock.monotonic_s()
+    principal = exchange.principal
+    assert principal is not None  # noqa: S101 - a job is somebody's
     is_cancelled = isinstance(error, JobCancelled)
     while not (job.has_ended or (is_cancelled and job.is_begun and stops)):
         is_watched = job.is_asked and (is_cancelled or job.held is None)
         owed = None if is_watched else lost(exchange, world) if job.is_asked else owed_of(exchange, world)
-        ended = job.ended(
+        ended = shown(job, principal.tenant).ended(
             "cancelled" if is_cancelled else "failed",
             world.clock.now_s(),
             world.job_kept_s,
@@ -260,15 +263,23 @@ def _known_by_s(job: Job) -> float:
     return max(job.alive_until_s, (job.finished_at_s or 0) + FINISHING_S if job.is_begun else 0)
 
 
+def has_reply(job: Job) -> bool:
+    """Which is put away in its time. A video is a file, which has a time of its own."""
+    return job.result is not None and job.operation != "videos"
+
+
 def due_of(job: Job, now_s: float) -> int | None:
     """When somebody should see to a job that has ended; None when nothing is left to do. What is held and not owed is
-    accounted for by the worker that asked, as long as there can be one; a reply is dropped in its time.
+    accounted for by the worker that asked, as long as there can be one; a reply is dropped in its time, whether its
+    caller has been told by then or not.
     """
     if job.owed is not None:
         return int(now_s) + FINISHING_S
-    if job.webhook is not None and job.webhook.url is not None:
-        return int(max(now_s, job.webhook.again_at_s)) + FINISHING_S
+    times: list[int] = []
+    if job.webhook is not None and job.is_to_be_told:
+        times.append(int(max(now_s, job.webhook.again_at_s)) + FINISHING_S)
     if job.held is not None:
-        return int(now_s) + WORK_S
-    has_reply = job.result is not None and job.operation != "videos"
-    return job.expires_at_s if has_reply and not job.is_gone(now_s) else None
+        times.append(int(now_s) + WORK_S)
+    if has_reply(job):
+        times.append(job.expires_at_s)
+    return min(times, default=None)

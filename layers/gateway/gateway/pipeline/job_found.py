@@ -11,8 +11,10 @@ PARAM = "job_id"
 
 
 def found(job: Job, now_s: float, param: str = PARAM) -> Job:
-    """That job. Raises JobExpired (410) when its result is gone, JobNotFound (404) when it is deleted or forgotten."""
-    if job.is_forgotten(now_s) or job.facts.get("deleted"):
+    """That job. Raises JobExpired (410) when its result is gone, JobNotFound (404) when it is deleted or forgotten,
+    or was never shown.
+    """
+    if job.is_forgotten(now_s) or job.facts.get("deleted") or job.is_hidden:
         not_found(job.id, param)
     if job.is_gone(now_s):
         raise JobExpired("The job's result was kept as long as promised and is gone.", param=param)

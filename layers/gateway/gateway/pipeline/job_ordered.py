@@ -55,4 +55,4 @@ def _ordered(inbound: Inbound) -> Inbound:
         if body.get(WEBHOOK) not in (None, order.webhook_url):
             raise InvalidRequest(f"{WEBHOOK} and body.{WEBHOOK} differ; send one.", param=WEBHOOK)
         body[WEBHOOK] = order.webhook_url
-    return replace(inbound, path=order.endpoint, body=msgspec.json.encode(body))
+    return replace(inbound, path=order.endpoint, called=inbound.path, body=msgspec.json.encode(body))

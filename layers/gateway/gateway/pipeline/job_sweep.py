@@ -12,10 +12,10 @@ from gateway.model.errors import AdmissionUnavailable, GatewayError, JobInterrup
 from gateway.model.job import Job
 from gateway.pipeline.handed_over import held_of, is_held_for_long, still_held
 from gateway.pipeline.job_causes import EXECUTION_ENDED, TOO_LATE
-from gateway.pipeline.job_end import due_of, exchange_of, give_up, settle
+from gateway.pipeline.job_end import due_of, exchange_of, give_up, has_reply, settle
 from gateway.pipeline.job_record import JobBusy
 from gateway.pipeline.job_reply import without_reply
-from gateway.pipeline.job_tell import tell
+from gateway.pipeline.job_tell import tell, to_do
 from gateway.ports import World
 
 LATER_S = 300
@@ -78,7 +78,7 @@ async def _seen_to_or_later(found: DueJob, swept: SweptJobs, world: World, told:
     job: Job | None = None
     try:
         job = await world.jobs.get(found.tenant_id, found.id)
-        if job.status == "pending":
+        if job.status == "pending" and not job.is_asked:  # else it waits in its provider's queue
             swept.oldest_pending_s = max(swept.oldest_pending_s, world.clock.now_s() - job.created_at_s)
         return await _seen_to(job, world, tells=swept.told < TELLS)
     except GatewayError as error:
@@ -97,16 +97,7 @@ async def _seen_to_or_later(found: DueJob, swept: SweptJobs, world: World, told:
 async def _seen_to(job: Job, world: World, *, tells: bool) -> str:
     """Where an execution runs it sees to the job itself, but for one that waits in vain to be asked for."""
     if job.has_ended:
-        try:
-            settled = await settle(job, world)
-        except JobBusy:
-            await _later(job, world)
-            return "running"
-        if settled.is_to_be_told:
-            return await _told(settled, world) if tells else "untold"
-        if settled.revision == job.revision:
-            await _put_away(job, world)
-        return "settled"
+        return await _end_seen_to(job, world, tells=tells)
     now_s = world.clock.now_s()
     if job.alive_until_s > now_s:
         await _later(job, world)
@@ -122,6 +113,23 @@ async def _seen_to(job: Job, world: World, *, tells: bool) -> str:
     return await _ended(job, EXECUTION_ENDED, world)
 
 
+async def _end_seen_to(job: Job, world: World, *, tells: bool) -> str:
+    """Its reply goes in its time, whoever has yet to be told."""
+    try:
+        seen = await settle(job, world)
+    except JobBusy:
+        await _later(job, world)
+        return "running"
+    now_s = world.clock.now_s()
+    if _is_over(seen, now_s):
+        seen = await _put_away(seen, world)
+    if to_do(seen, now_s)[0] == "tell":
+        return await _told(seen, world) if tells else "untold"
+    if seen.revision == job.revision:
+        await _put_away(seen, world)
+    return "settled"
+
+
 async def _ended(job: Job, cause: str, world: World) -> str:
     await settle(await give_up(job, JobInterrupted(cause), world), world)
     return "ended"
@@ -135,12 +143,17 @@ async def _told(job: Job, world: World) -> str:
     return "told"
 
 
-async def _put_away(job: Job, world: World) -> None:
-    """Of a settled job its reply, once that has been kept as long as promised; nobody need look again then."""
+async def _put_away(job: Job, world: World) -> Job:
+    """Of a settled job its reply, once that has been kept as long as promised; nobody need look for that again then."""
     now_s = world.clock.now_s()
-    is_kept = job.operation == "videos" or not job.is_gone(now_s)
-    kept = job.changed() if is_kept else await without_reply(job, world)
-    await world.jobs.change(kept, due_of(kept, now_s))
+    kept = await without_reply(job, world) if _is_over(job, now_s) else job.changed()
+    if await world.jobs.change(kept, due_of(kept, now_s)):
+        return kept
+    return await world.jobs.get(job.tenant_id, job.id)
+
+
+def _is_over(job: Job, now_s: float) -> bool:
+    return has_reply(job) and job.is_gone(now_s)
 
 
 async def _more_seldom(job: Job, world: World) -> None:

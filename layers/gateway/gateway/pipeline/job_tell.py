@@ -68,8 +68,7 @@ async def _noted(job: Job, receipt: WebhookReceipt, world: World) -> Job:
         if job.webhook is None or job.webhook.url is None:
             return job  # somebody else told it meanwhile
         now_s = world.clock.now_s()
-        result = None if job.is_gone(now_s) else job.result  # whose time came meanwhile
-        noted = job.changed(webhook=_after(job.webhook, receipt, now_s), result=result)
+        noted = job.changed(webhook=_after(job.webhook, receipt, now_s))
         if await world.jobs.change(noted, due_of(noted, now_s)):
             _report(noted, world)
             return noted

@@ -21,6 +21,7 @@ from gateway.model.errors import (
 )
 from gateway.model.job import Job, JobResult
 from gateway.model.tenant import Principal
+from gateway.pipeline.background_left import taken_over
 from gateway.pipeline.background_look import BackgroundLook
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import still_held
@@ -45,10 +46,14 @@ async def ask(job: Job, world: World, unforeseen: Unforeseen | None = None) -> J
     """The job with its end recorded, or as a provider has begun it. Raises JobBusy, StorageUnavailable and
     AdmissionUnavailable (503), and defects of which nothing is made: then the step is to be repeated.
     """
-    if job.has_ended or job.is_begun:
+    if job.has_ended or (job.is_begun and not job.is_hidden):
         return job
     if job.alive_until_s > world.clock.now_s():
         raise JobBusy
+    if job.is_hidden:
+        job = await taken_over(job, world)
+    if job.has_ended or job.is_begun:
+        return job
     if job.is_asked:
         return await give_up(job, JobInterrupted(LOST), world)
     if world.clock.now_s() >= job.expires_at_s:

@@ -57,10 +57,11 @@ async def claim_once(principal: Principal, lease_s: float, exchange: Exchange, w
 async def _answer(stands: Claim, inbound: Inbound, claimed: Claimed, now_s: float, world: World) -> Job:
     if stands.request_hash != claimed.claim.request_hash:
         raise IdempotencyConflict(first_request_id=stands.request_id)
-    if stands.job_id is not None and (job := await job_of(stands, inbound, claimed.tenant_id, world)) is not None:
+    job = None if stands.job_id is None else await job_of(stands, inbound, claimed.tenant_id, world)
+    if job is not None and not job.is_hidden:
         return job
     first = f"The first request with this Idempotency-Key, {stands.request_id},"
-    if not stands.is_over and stands.until_s > now_s:
+    if (job is not None and not job.has_ended) or (not stands.is_over and stands.until_s > now_s):
         raise RequestRunning(f"{first} is still running.", RETRY_AFTER_S, first_request_id=stands.request_id)
     became = "was carried out" if stands.is_over else "broke off, and its provider may have been asked"
     where = f"GET /v1/usage/requests/{stands.request_id} says what it used"
@@ -132,5 +133,6 @@ async def _ended(claimed: Claimed, ended: Claim, world: World) -> bool:
 
 
 def _came_to_nothing(exchange: Exchange) -> bool:
+    """Of what goes on nobody knows that yet."""
     is_paid = exchange.usage_report is not None and exchange.cost_nano_usd != 0
-    return exchange.error is not None and not is_paid
+    return exchange.error is not None and not is_paid and not exchange.leaves_job

@@ -18,6 +18,7 @@ from gateway.model.errors import GatewayError, StorageUnavailable
 from gateway.model.http import HttpResponse
 from gateway.model.job import Job
 from gateway.model.provider_errors import ProviderFailure, ProviderGone, ProviderTimeout, is_gone
+from gateway.pipeline.callbacks import wake
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import ANSWER_S
 from gateway.pipeline.job_end import FINISHING_S, settled
@@ -93,6 +94,15 @@ class RemoteLook(ABC):
         if not await self.world.jobs.change(leased, int(now_s) + LATER_S):
             return await self.world.jobs.get(job.tenant_id, job.id)
         return await self._looked(leased)
+
+    async def for_a_caller(self, job: Job) -> Job:
+        """As `at`, by somebody else than the job's execution: where that waits to be called back it need not any more
+        when this has ended the job, and whoever is to be told is told now.
+        """
+        seen = await self.at(job)
+        if seen.has_ended and not job.has_ended:
+            await wake(seen, self.world)
+        return seen
 
     async def _looked(self, job: Job) -> Job:
         now_s, remote = self.world.clock.now_s(), job.remote

@@ -69,3 +69,19 @@ def _with_attempt(line: RequestLine, last: Attempt, now_s: float) -> RequestLine
         units=usage.units,
         usage_estimated=usage.estimated,
     )
+
+
+def without_usage(line: RequestLine) -> RequestLine:
+    """Of an answer whose job goes on: what that has cost is in the job's line."""
+    return msgspec.structs.replace(
+        line,
+        input_tokens=None,
+        output_tokens=None,
+        cache_read_tokens=0,
+        cache_write_tokens=0,
+        reasoning_tokens=0,
+        units={},
+        usage_estimated=False,
+        cost_nano_usd=None,
+        unpriced_attempts=0,
+    )

@@ -70,4 +70,4 @@ class TenantJobs:
         return await forgotten(job, self.world) if job.has_ended else await cancel(job, self.world)
 
     def _is_listed(self, job: Job) -> bool:
-        return not job.facts.get("deleted") and not job.is_gone(self.world.clock.now_s())
+        return not job.facts.get("deleted") and not job.is_hidden and not job.is_gone(self.world.clock.now_s())

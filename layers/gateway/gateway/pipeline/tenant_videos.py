@@ -43,7 +43,7 @@ class TenantVideos:
 
     async def find(self, video_id: str) -> Job:
         """As it is now: the provider may be asked for that, and a finished video stored."""
-        return _alive(await self._look.at(await self._known(video_id)), self._world)
+        return _alive(await self._look.for_a_caller(await self._known(video_id)), self._world)
 
     async def page(self, limit: int, after: str | None) -> VideoPage:
         """As they were last looked at, newest first."""

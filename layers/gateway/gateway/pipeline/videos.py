@@ -123,7 +123,7 @@ async def _waited(job: Job, look: Look, until_s: float) -> Job:
         await clock.sleep(pause_s)
         pause_s = min(pause_s * BACK_OFF, MAX_PAUSE_S)
         with suppress(AdmissionUnavailable, StorageUnavailable):
-            job = await look.at(job)
+            job = await look.for_a_caller(job)
     if job.status == "cancelled":
         raise JobCancelled("The video was deleted before it was finished.")
     return job

@@ -33,7 +33,7 @@ INLINE = InlineLimits(
 
 # Of responses in the background: https://platform.openai.com/docs/api-reference/webhook-events
 CALLBACK = StandardCallback(
-    waits_s={"chat": 900},
+    waits_s={"chat": 240},  # kept for ten minutes: https://developers.openai.com/api/docs/guides/background
     ends={
         "response.completed": "completed",
         "response.incomplete": "completed",

@@ -2,7 +2,8 @@
 
 Item pk T#<tenant>, sk <job id>: `document` (JSON text), `revision`, `status`, and `ends_at_s`, when DynamoDB may remove
 it. A job on which there is still work is in the index `due` besides, by `due_shard` and `due_at_s`: when somebody
-should look. The index `by_status` has each tenant's jobs of one status, by `status_key` T#<tenant>#<status> and sk.
+should look. The index `by_status` has each tenant's jobs of one status that it was told of, by `status_key`
+T#<tenant>#<status> and sk.
 Both indexes have keys, the first the status too, for what is copied into them is paid for again with every change.
 """
 
@@ -21,7 +22,7 @@ import msgspec
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.job_ports import LAST, DueJob, JobPage
 from gateway.model.errors import JobNotFound, StorageUnavailable
-from gateway.model.job import TOMBSTONE_S, Job, Status
+from gateway.model.job import Job, Status
 
 TIMEOUT_S = 2.0
 DUE_SHARDS = 8
@@ -161,9 +162,10 @@ class DynamoJobs:
             "document": {"S": msgspec.json.encode(job).decode()},
             "revision": {"N": str(job.revision)},
             "status": {"S": job.status},
-            "status_key": {"S": _status_key(job.tenant_id, job.status)},
-            "ends_at_s": {"N": str(job.expires_at_s + TOMBSTONE_S)},
+            "ends_at_s": {"N": str(job.removable_at_s)},
         }
+        if not job.is_hidden:
+            item["status_key"] = {"S": _status_key(job.tenant_id, job.status)}
         if due_at_s is not None:
             item |= {"due_shard": {"S": _due_shard(job.id)}, "due_at_s": {"N": str(due_at_s)}}
         return {"TableName": self._table, "Item": item}

@@ -13,7 +13,8 @@ class Callback(Protocol):
     """How a provider calls back; implementations live in `providers/wire`.
 
     `waits_s`: the operations of whose ends it tells, each with how long it is worth to wait for that: what has not
-    ended by then, or ended otherwise than the provider tells, is asked for.
+    ended by then, or ended otherwise than the provider tells, is asked for. At most half as long as the provider keeps
+    what it has made, for a message may be lost.
     """
 
     @property
