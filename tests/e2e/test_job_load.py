@@ -22,7 +22,7 @@ MIX = {
     "/v1/videos": 10,
 }
 AT_ONCE = 16
-WITHIN_S = 240.0
+WITHIN_S = 480.0
 UNFINISHED = ("pending", "running")
 
 
