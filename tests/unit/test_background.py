@@ -19,6 +19,7 @@ from gateway.model.http import HttpRequest, Sending
 from gateway.model.job import LONGEST_S, Job
 from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.provider_errors import ProviderError
+from gateway.model.record import UsageRecord
 from gateway.model.tenant import Tenant
 from gateway.pipeline import background_look
 from gateway.pipeline.background import EVERY_S, SEEN_TO_S
@@ -587,3 +588,15 @@ async def test_a_defect_while_a_late_reply_is_given_ends_the_job_at_its_cost(
     await settle(ended, gateway.world)
     assert (ended.status, ended.error and ended.error["code"]) == ("failed", "internal_error")
     assert gateway.is_settled(COST)
+
+
+async def test_what_a_late_reply_took_is_its_providers_time_and_none_of_the_gateways(gateway: Gateway) -> None:
+    job_id = await gateway.handed_over()
+    for running in (60.0, 60.0):
+        gateway.clock.unix_s += running
+        gateway.clock.running_s += running
+    gateway.remote.looks = [DONE]
+    await gateway.finished(job_id)
+    (record,) = [told for told in gateway.world.events.told if isinstance(told, UsageRecord)]  # type: ignore[attr-defined]
+    assert record.overhead_ms == 0
+    assert (record.latency_ms or 0) >= 120_000

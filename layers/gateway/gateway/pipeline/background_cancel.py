@@ -7,24 +7,12 @@ from gateway.model.job import Job
 from gateway.model.provider_errors import ProviderError
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.account import account, account_unseen, charged_by
-from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.job_end import end_by, exchange_of, give_up, settled
-from gateway.pipeline.remote_attempt import attempt_of
+from gateway.pipeline.job_end import end_by, give_up, late_exchange_of, settled
 from gateway.pipeline.remote_stop import stop
 from gateway.ports import World
 from gateway.providers.contract import BackgroundState
 
 NOTHING_SEEN = TokenUsage(estimated=True)
-
-
-async def late_exchange_of(job: Job, world: World) -> Exchange:
-    """The request as if its one attempt had lasted until now. Raises AdmissionUnavailable (503)."""
-    exchange = await exchange_of(job, world)
-    attempt = attempt_of(job, world)
-    attempt.started_s, attempt.ended_s = exchange.started_s, world.clock.monotonic_s()
-    attempt.provider_wait_s = attempt.ended_s - attempt.started_s
-    exchange.attempts.append(attempt)
-    return exchange
 
 
 async def cancelled_in_the_background(job: Job, error: JobCancelled, world: World) -> Job:

@@ -14,11 +14,11 @@ from gateway.model.provider_errors import ProviderGone
 from gateway.model.reply import Reply
 from gateway.pipeline.account import account_unseen
 from gateway.pipeline.background import Begun, raise_failure
-from gateway.pipeline.background_cancel import NOTHING_SEEN, late_exchange_of
+from gateway.pipeline.background_cancel import NOTHING_SEEN
 from gateway.pipeline.chat import given_late
 from gateway.pipeline.contact import Contact
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.job_end import Unforeseen, end_by
+from gateway.pipeline.job_end import Unforeseen, end_by, late_exchange_of
 from gateway.pipeline.job_result import kept_result
 from gateway.pipeline.remote_look import RemoteLook
 from gateway.pipeline.remote_stop import stop

@@ -240,7 +240,7 @@ class Exchange:
         return self.media_wait_s + self.hook_wait_s
 
     def latency_ms(self, now_s: float) -> float:
-        """Since arrival, or since the job's worker began. `now_s`: of the monotonic clock."""
+        """Since arrival, or since the job's first worker began. `now_s`: of the monotonic clock."""
         return milliseconds(now_s - self._begun_s)
 
     def overhead_ms(self, now_s: float) -> float:
@@ -253,7 +253,10 @@ class Exchange:
 
     @property
     def _begun_s(self) -> float:
-        return self.started_s if self.worked_from_s is None else self.worked_from_s
+        """What its provider works at while nobody waits was begun before whoever gives the reply came to it."""
+        if self.worked_from_s is None:
+            return self.started_s
+        return min([self.worked_from_s, *(attempt.started_s for attempt in self.attempts)])
 
     def note(self, call: Call, *, stream: bool = False) -> None:
         """What was asked for."""

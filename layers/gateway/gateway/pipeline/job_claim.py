@@ -13,9 +13,9 @@ from gateway.ports import World
 
 
 async def ordered_before(inbound: Inbound, tenant_id: str, world: World) -> Job | None:
-    """The job, None when there is none yet. Raises StorageUnavailable (503) and as `job_of`."""
+    """The job, None when there is none yet. Raises StorageUnavailable (503) and as `job_behind`."""
     claim = await world.claims.find(tenant_id, key_hash(inbound), world.clock.now_s())
-    return None if claim is None else await job_of(claim, inbound, tenant_id, world)
+    return None if claim is None else await job_behind(claim, inbound, tenant_id, world)
 
 
 async def claimed(job: Job, inbound: Inbound, world: World) -> Job | str:
@@ -27,10 +27,10 @@ async def claimed(job: Job, inbound: Inbound, world: World) -> Job | str:
     claim = await world.claims.claim(job.tenant_id, key_hash(inbound), own, world.clock.now_s())
     if claim == own:
         return job.id
-    return await job_of(claim, inbound, job.tenant_id, world) or claim.job_id or job.id
+    return await job_behind(claim, inbound, job.tenant_id, world) or claim.job_id or job.id
 
 
-async def job_of(claim: Claim, inbound: Inbound, tenant_id: str, world: World) -> Job | None:
+async def job_behind(claim: Claim, inbound: Inbound, tenant_id: str, world: World) -> Job | None:
     """The claim's job, also one that is hidden yet; None for one that was never made.
 
     Raises IdempotencyConflict (409) when the key stands for another request; for a job that is there no more what

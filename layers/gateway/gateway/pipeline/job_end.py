@@ -27,6 +27,7 @@ from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of, take_as_it_stands, ticket_of
 from gateway.pipeline.hidden import shown
 from gateway.pipeline.job_record import BUSY, TRIES, WORK_S, JobBusy, JobRecord
+from gateway.pipeline.remote_attempt import attempt_of
 from gateway.pipeline.remote_stop import stop
 from gateway.pipeline.report import explain
 from gateway.pipeline.request_line import line_of
@@ -60,6 +61,18 @@ async def exchange_of(job: Job, world: World) -> Exchange:
     )
     if job.held is not None:
         exchange.ticket = ticket_of(job.held, principal, world)
+    return exchange
+
+
+async def late_exchange_of(job: Job, world: World) -> Exchange:
+    """The request as if its one attempt, which its provider worked at while nobody waited, had lasted from its queue's
+    end until now. Raises AdmissionUnavailable (503).
+    """
+    exchange = await exchange_of(job, world)
+    attempt = attempt_of(job, world)
+    attempt.started_s, attempt.ended_s = exchange.started_s + (exchange.queued_s or 0), world.clock.monotonic_s()
+    attempt.provider_wait_s = attempt.ended_s - attempt.started_s
+    exchange.attempts.append(attempt)
     return exchange
 
 

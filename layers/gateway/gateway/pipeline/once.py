@@ -20,7 +20,7 @@ from gateway.model.tenant import Principal
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.idempotency_key import claim_of
 from gateway.pipeline.inbound import Inbound
-from gateway.pipeline.job_claim import job_of
+from gateway.pipeline.job_claim import job_behind
 from gateway.pipeline.job_record import WORK_S
 from gateway.ports import World
 
@@ -36,7 +36,7 @@ async def claim_once(principal: Principal, lease_s: float, exchange: Exchange, w
     provider may have been asked: that costs no second write, and nobody asks twice whoever dies when.
 
     Raises IdempotencyConflict, RequestRunning (409), InvalidRequest (400) for the key, StorageUnavailable (503), and as
-    `job_of`.
+    `job_behind`.
     """
     inbound, claimed, now_s = exchange.inbound, exchange.claimed, world.clock.now_s()
     if inbound is None or not inbound.idempotency_key or exchange.is_async or (claimed and claimed.is_sure):
@@ -57,7 +57,7 @@ async def claim_once(principal: Principal, lease_s: float, exchange: Exchange, w
 async def _answer(stands: Claim, inbound: Inbound, claimed: Claimed, now_s: float, world: World) -> Job:
     if stands.request_hash != claimed.claim.request_hash:
         raise IdempotencyConflict(first_request_id=stands.request_id)
-    job = None if stands.job_id is None else await job_of(stands, inbound, claimed.tenant_id, world)
+    job = None if stands.job_id is None else await job_behind(stands, inbound, claimed.tenant_id, world)
     if job is not None and not job.is_hidden:
         return job
     first = f"The first request with this Idempotency-Key, {stands.request_id},"

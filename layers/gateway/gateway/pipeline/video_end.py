@@ -15,9 +15,8 @@ from gateway.model.usage import TokenUsage
 from gateway.model.video import VideoUsage
 from gateway.pipeline.account import account
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.job_end import due_of, exchange_of, owed_of, settled
+from gateway.pipeline.job_end import due_of, late_exchange_of, owed_of, settled
 from gateway.pipeline.job_record import BUSY, TRIES
-from gateway.pipeline.remote_attempt import attempt_of
 from gateway.pipeline.request_line import line_of
 from gateway.ports import World
 
@@ -72,17 +71,11 @@ def _told(usage: TokenUsage, exchange: Exchange) -> dict[str, Any]:
 
 
 async def _exchange_of(job: Job, ending: Ending, world: World) -> Exchange:
-    """The request as if its one attempt had lasted from its queue's end until now.
-
-    Raises AdmissionUnavailable (503).
-    """
-    exchange = await exchange_of(job, world)
-    exchange.error, exchange.ended_s = ending.error, world.clock.monotonic_s()
-    attempt = attempt_of(job, world)
-    attempt.started_s = exchange.worked_from_s = exchange.started_s + (exchange.queued_s or 0)
-    attempt.ended_s, attempt.error = exchange.ended_s, ending.error
-    attempt.provider_wait_s = exchange.ended_s - attempt.started_s
-    exchange.attempts.append(attempt)
+    """Raises AdmissionUnavailable (503)."""
+    exchange = await late_exchange_of(job, world)
+    attempt = exchange.attempts[-1]
+    exchange.error = attempt.error = ending.error
+    exchange.ended_s = world.clock.monotonic_s()
     if ending.usage is not None:
         account(attempt, ending.usage, exchange)
     return exchange
