@@ -15,6 +15,7 @@ from gateway.model.ledger import suffix
 from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.provider_errors import ProviderError
 from gateway.model.reliability import FallbackRule, Health
+from gateway.ports import AllHealthy
 from tests.asgi import call
 from tests.unit.conftest import KEY
 from tests.unit.several_providers import (
@@ -188,7 +189,7 @@ async def test_a_tenant_says_what_its_requests_fall_back_on(gateway: Several) ->
 async def test_models_that_are_not_well_are_asked_last(gateway: Several) -> None:
     states: dict[str, Health] = {"openai": "unhealthy", "groq": "degraded"}
 
-    class Reading:
+    class Reading(AllHealthy):
         def of(self, provider: str, _model: str) -> Health:
             return states.get(provider, "healthy")
 

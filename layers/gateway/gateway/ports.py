@@ -118,10 +118,17 @@ class HealthReading(Protocol):
         """As it is known here; never waited for. A model that nobody called is healthy."""
         ...
 
+    def p95_ms(self, provider: str, model: str) -> int | None:
+        """What 95 of 100 calls of the last minutes took at most until their first content; None without any."""
+        ...
+
 
 class AllHealthy:
     def of(self, _provider: str, _model: str) -> Health:
         return "healthy"
+
+    def p95_ms(self, _provider: str, _model: str) -> int | None:
+        return None
 
 
 class Catalog(Protocol):
