@@ -112,6 +112,12 @@ class Credentials(Protocol):
         """The gateway's credential for a provider, cached for minutes. Raises ProviderError (502) without one."""
         ...
 
+    async def renewed(self, provider: str, refused: Credential) -> Credential:
+        """What takes the place of one that the provider did not let in: read anew, unless that was a moment ago. The
+        same where there is no other. Never raises what `find` does.
+        """
+        ...
+
 
 class HealthReading(Protocol):
     def of(self, provider: str, model: str) -> Health:

@@ -47,10 +47,24 @@ def ending(attempt: Attempt, clock: Clock) -> Iterator[None]:
 
 @asynccontextmanager
 async def answered(request: HttpRequest, reached: Contact, watch: Watch, sending: Sending) -> AsyncIterator[Incoming]:
-    """A 2xx answer to a rendered request, once its head has come. `sending`: is told how far the request came.
+    """A 2xx answer to a rendered request, once its head has come. `sending`: is told how far the request came. It is
+    sent once more where the credential was not let in and there is another by now.
 
     Raises what the wire says that any other answer means, ProviderError (502) and ProviderTimeout (504).
     """
+    async with AsyncExitStack() as stack:
+        used = reached.credential
+        try:
+            incoming = await stack.enter_async_context(_sent(request, reached, watch, sending))
+        except ProviderFailure as failure:
+            if not (failure.refuses_credential and await watch.within(reached.is_renewed(used, watch.world))):
+                raise
+            incoming = await stack.enter_async_context(_sent(request, reached, watch, sending))
+        yield incoming
+
+
+@asynccontextmanager
+async def _sent(request: HttpRequest, reached: Contact, watch: Watch, sending: Sending) -> AsyncIterator[Incoming]:
     authorized = reached.authorized(request, watch.world.clock.now_s())
     async with AsyncExitStack() as stack:
         incoming = await watch.wait(stack.enter_async_context(watch.world.outbound.open(authorized, sending)))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.model.http import Credential, HttpRequest
+from gateway.model.http import Credential, HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderFailure
 from gateway.pipeline.exchange import Attempt
 from gateway.pipeline.route import AnyRoute
 from gateway.ports import World
 from gateway.providers.contract import Target, base_url_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Contact:
-    """`trace_headers`: those that name the attempt's trace."""
+    """`trace_headers`: those that name the attempt's trace. `credential`: another one once that was not let in."""
 
     route: AnyRoute
     target: Target
@@ -25,6 +27,33 @@ class Contact:
         request = self.route.provider.authorize(request, self.credential, now_s)
         headers = {**request.headers, **self.trace_headers}
         return HttpRequest(request.method, request.url, headers, request.body)
+
+    async def is_renewed(self, refused: Credential, world: World) -> bool:
+        """Whether there is another credential by now than the one that was `refused`, for the same address: a request
+        that is rendered for one place is sent to no other.
+        """
+        provider = self.route.provider
+        found = await world.credentials.renewed(provider.name, refused)
+        if found == refused or found.settings != refused.settings or found.base_url != refused.base_url:
+            return False
+        self.credential = found
+        return True
+
+    async def answer(
+        self, request: HttpRequest, world: World, fail: Callable[[HttpResponse, Target], ProviderFailure]
+    ) -> HttpResponse:
+        """Whatever the provider says to a request beside those that an attempt is made of: looks, uploads, ends. Sent
+        once more when the credential is renewed. `fail`: what an answer means that is not 2xx. Raises ProviderError.
+        """
+        used = self.credential
+        answer = await self._whole(request, world)
+        if 400 <= answer.status < 500 and fail(answer, self.target).refuses_credential:
+            return await self._whole(request, world) if await self.is_renewed(used, world) else answer
+        return answer
+
+    async def _whole(self, request: HttpRequest, world: World) -> HttpResponse:
+        async with world.outbound.open(self.authorized(request, world.clock.now_s())) as incoming:
+            return await incoming.whole()
 
 
 async def contact(attempt: Attempt, world: World) -> Contact:

@@ -69,7 +69,8 @@ def failure(
     """The error for an answer with this status, by which the provider says itself that it did nothing.
 
     `reason` reaches the client only where the provider speaks of the client's own request (400, 422); of everything
-    else it learns `code` at most. 401 and 403 are our credentials' fault, not the client's.
+    else it learns `code` at most. 401 and 403 are our credentials' fault, not the client's; 401 says that another
+    credential may be let in.
     """
     failed = _by_status(provider, response, code, reason, param)
     failed.is_refusal = True
@@ -98,7 +99,9 @@ def _by_status(
             f"{provider} limits the rate of the gateway's account", provider_code=code, retry_after_s=wait_s
         )
     if status in (401, 403):
-        return ProviderError(f"{provider} refused the gateway's credentials", provider_code=code)
+        refused = ProviderError(f"{provider} refused the gateway's credentials", provider_code=code)
+        refused.refuses_credential = status == 401
+        return refused
     return ProviderError(f"{provider} failed with status {status}", provider_code=code, retry_after_s=wait_s)
 
 
