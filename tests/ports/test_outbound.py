@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -380,6 +381,29 @@ async def test_a_host_that_holds_all_its_connections_holds_up_no_other(server: S
     assert await status_of(outbound, server.url) == 200
     await beside.aclose()
     await client.aclose()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_provider_that_is_not_found_is_looked_for_once_more(
+    server: Server, outbound: PooledOutbound, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    loop, failures = asyncio.get_running_loop(), [socket.gaierror(socket.EAI_AGAIN, "Try again")] * times
+    looking_up = loop.getaddrinfo
+
+    async def found_late(_host: object, *rest: Any, **more: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await looking_up("127.0.0.1", *rest, **more)
+
+    server.script = holds
+    monkeypatch.setattr(loop, "getaddrinfo", found_late)
+    url = server.url.replace("127.0.0.1", "provider.example")
+    if times == 1:
+        assert await status_of(outbound, url) == 200
+    else:
+        with pytest.raises(ProviderError):
+            await status_of(outbound, url)
+    assert failures == []
 
 
 @pytest.mark.parametrize("why", ["no such name", "no TLS"])

@@ -36,12 +36,12 @@ _SENT_AS_GIVEN = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 class HttpFailure(Exception):
     """No answer, or one that broke off. `kind` names what happened; never an address. `is_disconnect`: the other side
-    hung up.
+    hung up. `is_unreached`: there was none, for the name was not found or the connection refused.
     """
 
-    def __init__(self, kind: str, *, is_disconnect: bool = False) -> None:
+    def __init__(self, kind: str, *, is_disconnect: bool = False, is_unreached: bool = False) -> None:
         super().__init__(kind)
-        self.kind, self.is_disconnect = kind, is_disconnect
+        self.kind, self.is_disconnect, self.is_unreached = kind, is_disconnect, is_unreached
 
 
 @dataclass(slots=True)
@@ -227,4 +227,6 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        raise HttpFailure(type(error).__name__, is_disconnect=isinstance(error, _DISCONNECTS)) from error
+        is_unreached = isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError)
+        is_disconnect = isinstance(error, _DISCONNECTS)
+        raise HttpFailure(type(error).__name__, is_disconnect=is_disconnect, is_unreached=is_unreached) from error

@@ -44,6 +44,7 @@ UrlPrefix = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[!-.0-~]+/[!-~]*$
 
 Status: TypeAlias = Literal["active", "disabled"]
 MAX_SHARDS = 64
+MAX_RETRIES = 2
 JOBS_OF_A_SHARD = 250
 """Of a tenant that says nothing else. A job is held for in its user's record until it ends, and adds some 160 bytes to
 each write of that: docs/admin.md has figures.
@@ -65,7 +66,8 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     provider read in its own storage, with the owner's rights ("gs://bucket/"); none by default.
     `webhooks`: where the ends of its jobs are told, and signed with what. `fallbacks`: what
     requests fall back on that do not say so themselves; the first rule for their model counts. `timeouts`: the first
-    rule for a model that says a time counts, and the lowest ceiling of all.
+    rule for a model that says a time counts, and the lowest ceiling of all. `max_retries`: how often a provider that
+    says when is asked again for a request that is waited for, where no other model may answer.
     """
 
     id: TenantId
@@ -85,6 +87,7 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     webhooks: WebhookSettings = WebhookSettings()
     fallbacks: Annotated[tuple[FallbackRule, ...], Meta(max_length=64)] = ()
     timeouts: Annotated[tuple[TimeoutRule, ...], Meta(max_length=64)] = ()
+    max_retries: Annotated[int, Meta(ge=0, le=MAX_RETRIES)] = 0
 
     @property
     def full_allowance(self) -> Allowance:

@@ -52,6 +52,7 @@ async def answered(request: HttpRequest, reached: Contact, watch: Watch, sending
 
     Raises what the wire says that any other answer means, ProviderError (502) and ProviderTimeout (504).
     """
+    watch.attempt.limit_s = watch.deadline_s
     async with AsyncExitStack() as stack:
         used = reached.credential
         try:

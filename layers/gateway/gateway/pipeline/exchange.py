@@ -65,7 +65,8 @@ class Attempt:
     `most_nano_usd`: what is held for it, None: all that is held for the request. `own_wait_s`: what the request had
     waited for media and hooks before. `late_s`: how long it began after the request's first attempt, without such
     waits. `chances`: how many models may still be asked, with this one. `is_beside_others`: whether it was begun at the
-    same time as they were. `is_overtaken`: whether it was ended because another model had answered.
+    same time as they were. `is_overtaken`: whether it was ended because another model had answered. `limit_s`: when
+    its own time limits end it, once it has asked.
     """
 
     route: AnyRoute
@@ -81,6 +82,7 @@ class Attempt:
     answered: Answered = field(default_factory=Answered)
     uploads: list[RemoteFile] = field(default_factory=list)
     until_s: float = inf
+    limit_s: float = inf
     most_nano_usd: int | None = None
     late_s: float = 0.0
     own_wait_s: float = 0.0
