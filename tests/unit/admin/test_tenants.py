@@ -37,6 +37,7 @@ async def test_a_tenant_is_made_with_defaults_for_all_that_is_not_said(
         "fallbacks": [],
         "timeouts": [],
         "max_retries": 0,
+        "own_keys": [],
         "allows_unpriced_models": False,
         "without_ledger": "refuse",
         "lost_requests": "charge",

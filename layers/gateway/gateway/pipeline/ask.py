@@ -25,6 +25,7 @@ def begin(route: AnyRoute, exchange: Exchange, clock: Clock, *, chances: int = 1
         until_s=exchange.ask_until_s,
         chances=chances,
         own_wait_s=exchange.own_wait_s,
+        key_of=exchange.key_of(route.provider.name),
     )
     if exchange.attempts:
         first = exchange.attempts[0]

@@ -1,4 +1,4 @@
-"""How the provider of an attempt is reached: at the owner's base URL, with the owner's credential."""
+"""How the provider of an attempt is reached: with the owner's credential and at his base URL, or with the tenant's."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from gateway.providers.contract import Target, base_url_of
 
 @dataclass(slots=True)
 class Contact:
-    """`trace_headers`: those that name the attempt's trace. `credential`: another one once that was not let in."""
+    """`trace_headers`: those that name the attempt's trace. `credential`: another one once that was not let in.
+    `key_of`: the tenant whose it is, None: the owner's.
+    """
 
     route: AnyRoute
     target: Target
     credential: Credential
     trace_headers: dict[str, str]
+    key_of: str | None = None
 
     def authorized(self, request: HttpRequest, now_s: float) -> HttpRequest:
         """The trace is added last: what lies between may change the header, so a signature must not cover it."""
@@ -32,8 +35,7 @@ class Contact:
         """Whether there is another credential by now than the one that was `refused`, for the same address: a request
         that is rendered for one place is sent to no other.
         """
-        provider = self.route.provider
-        found = await world.credentials.renewed(provider.name, refused)
+        found = await world.credentials.renewed(_named(self.route, self.key_of), refused)
         if found == refused or found.settings != refused.settings or found.base_url != refused.base_url:
             return False
         self.credential = found
@@ -59,7 +61,11 @@ class Contact:
 async def contact(attempt: Attempt, world: World) -> Contact:
     """Raises ProviderError (502) without a credential, or without a setting that the base URL needs."""
     route = attempt.route
-    credential = await world.credentials.find(route.provider.name)
+    credential = await world.credentials.find(_named(route, attempt.key_of))
     base_url = base_url_of(route.provider, credential)
     target = Target(route.provider.name, route.facts, base_url, credential.settings)
-    return Contact(route, target, credential, attempt.trace_headers)
+    return Contact(route, target, credential, attempt.trace_headers, attempt.key_of)
+
+
+def _named(route: AnyRoute, key_of: str | None) -> str:
+    return route.provider.name if key_of is None else f"{route.provider.name}/{key_of}"

@@ -1,4 +1,5 @@
-"""Provider credentials from Secrets Manager: secret "<stack>/providers/<provider>" with `api_key` and `base_url`.
+"""Provider credentials from Secrets Manager: secret "<stack>/providers/<provider>" with `api_key` and `base_url`, and a
+tenant's own, "<stack>/providers/<provider>/<tenant>".
 
 For a provider within AWS it may hold `access_key_id` and `secret_access_key` instead, only a `region`, or not exist:
 then the gateway's own role is used.
