@@ -6,7 +6,6 @@ finds the hold, sees by the usage record what the request cost, and settles that
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -35,7 +34,7 @@ _BLOCKED = (*_DENIED, "request_blocked", "response_blocked", "rate_limited", "bu
 async def conclude(exchange: Exchange, world: World) -> None:
     """Records, tells and settles a finished request, refused ones included. Never raises for what it cannot deliver."""
     exchange.ended_s = world.clock.monotonic_s()
-    await asyncio.gather(*exchange.observers, return_exceptions=True)  # each within its own time limit
+    await exchange.left()
     if exchange.closing is not None:
         await exchange.closing()
     await end_claim(exchange, world)

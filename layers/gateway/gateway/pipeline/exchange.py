@@ -67,6 +67,7 @@ class Attempt:
     waits. `chances`: how many models may still be asked, with this one. `is_beside_others`: whether it was begun at the
     same time as they were. `is_overtaken`: whether it was ended because another model had answered. `limit_s`: when
     its own time limits end it, once it has asked. `key_of`: the tenant whose own key it has, None for the owner's.
+    `leaving`: gives back what it took, while nobody waits for it.
     """
 
     route: AnyRoute
@@ -84,6 +85,7 @@ class Attempt:
     until_s: float = inf
     limit_s: float = inf
     key_of: str | None = None
+    leaving: list[asyncio.Task[None]] = field(default_factory=list)
     most_nano_usd: int | None = None
     late_s: float = 0.0
     own_wait_s: float = 0.0
@@ -260,6 +262,11 @@ class Exchange:
         if self.worked_from_s is None:
             return self.started_s
         return min([self.worked_from_s, *(attempt.started_s for attempt in self.attempts)])
+
+    async def left(self) -> None:
+        """Hooks that are being told have been, and what attempts took is given back; each within its own time limit."""
+        leaving = (task for attempt in self.attempts for task in attempt.leaving)
+        await asyncio.gather(*self.observers, *leaving, return_exceptions=True)
 
     def key_of(self, provider: str) -> str | None:
         """The tenant whose own key this provider is asked with; None for the owner's."""
