@@ -173,8 +173,14 @@ class TestRoom:
         gateway.tenant(allowance=budgets(budget(sum(HELD.values()) - 1)))
         assert (await gateway.chat(RACE)).status == 402
         gateway.tenant(allowance=budgets(budget(sum(HELD.values()) - 1)), fallbacks=(RACING,))
-        gateway.provider("openai", says("openai"))
-        gateway.provider("groq", stalls())
+        asked = asyncio.Event()
+
+        async def later() -> Any:
+            await asked.wait()
+            return says("openai")
+
+        gateway.provider("openai", later)
+        gateway.provider("groq", stalls(asked))
         report = (await gateway.chat(HELLO)).json["gateway"]
         assert sorted(gateway.providers.asked) == ["groq", "openai"]
         assert [(one["model"], one["code"]) for one in report["left_out"]] == [("mistral/large", "budget_exceeded")]

@@ -61,6 +61,7 @@ class Recording:
                     if audio := b"".join(self._noted(chunks)):
                         yield audio
         account(self._attempt, self._counted().usage, self._exchange)
+        await self._attempt.has_answered()
 
     def _counted(self) -> Counted:
         usage = usage_of(self._call, self._attempt.route.facts, self._told)

@@ -60,6 +60,7 @@ class Writing:
                     if chunk.delta and not held:
                         yield chunk
         account(self._attempt, self._counted().usage, self._exchange)
+        await self._attempt.has_answered()
         assert self._transcript is not None  # noqa: S101 - a parser closes with the whole
         agreed = await self.agreed(self._transcript)
         if held:
