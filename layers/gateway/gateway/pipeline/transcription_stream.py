@@ -70,7 +70,7 @@ class Writing:
     async def _arriving(self) -> AsyncGenerator[TranscriptChunk, None]:
         attempt, world = self._attempt, self._world
         most_s = total_s(self._call, MAX_STREAM_MS, self._chain.spare_s + attempt.late_s)
-        first_s = begins_s(self._call, attempt, self._chain.spare_s)
+        first_s = begins_s(self._call, attempt)
         watch = Watch(attempt, world, attempt.started_s + min(first_s, most_s))
         watch.phase = "ttft" if first_s < most_s else "total"
         request, reached = await self._request(watch)
