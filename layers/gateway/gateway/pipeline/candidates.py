@@ -7,7 +7,7 @@ that it is not approved, has no price where money is limited, or cannot do what 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from msgspec import structs
@@ -17,7 +17,7 @@ from gateway.model.completion import LeftOut
 from gateway.model.errors import GatewayError, ModelNotFound
 from gateway.model.reliability import Health
 from gateway.model.tenant import Tenant
-from gateway.pipeline.meters import Demand
+from gateway.pipeline.meters import Demand, together
 from gateway.pipeline.route import AnyRoute
 from gateway.pipeline.watch import BEFORE_AND_AFTER_S
 from gateway.ports import HealthReading, World
@@ -74,7 +74,7 @@ async def candidates_of(call: C, tenant: Tenant, world: World, plan: Callable[[C
         else:
             found.setdefault(one.route.model_id, one)
     ordered = by_health([*found.values()], world.health)
-    demand = _held_for(ordered, wanted.strategy, call)
+    demand = _held_for(ordered, wanted, call)
     return Candidates(asked, ordered, demand, wanted.strategy, tuple(left_out))
 
 
@@ -110,19 +110,17 @@ def by_health(candidates: Sequence[P], health: HealthReading) -> tuple[P, ...]:
     return tuple(sorted(candidates, key=rank))
 
 
-def _held_for(candidates: Sequence[Candidate], strategy: Strategy, call: Call) -> Demand:
-    """The dearest of them, or all of them where all are asked at once; under the rules of the first.
-
-    Those of another are entered when it is asked. It is held for as long as all can take after each other.
+def _held_for(candidates: Sequence[Candidate], wanted: _Wanted, call: Call) -> Demand:
+    """The dearest of those that the call names, or all of them where all are asked at once: under each rule of the
+    first one as much as those can use that fall under it. Of a tenant's setting, of which the call may know nothing,
+    the first one's own. What is not held yet is, before another is asked. It is held for as long as all can take after
+    each other.
     """
     demands = [candidate.demand for candidate in candidates]
-    gather = sum if strategy == "parallel" else max
     longest_s = (MAX_STREAM_MS if call.is_streamed else MAX_BEGIN_MS) / 1000
     longest_s = max(longest_s, *(demand.lease_s - BEFORE_AND_AFTER_S for demand in demands))
     lasts_s = sum(demand.lease_s - BEFORE_AND_AFTER_S for demand in demands)
-    return Demand(
-        demands[0].model_id,
-        gather(demand.tokens for demand in demands),
-        gather(demand.cost_nano_usd for demand in demands),
-        min(lasts_s, longest_s) + BEFORE_AND_AFTER_S,
-    )
+    lease_s = min(lasts_s, longest_s) + BEFORE_AND_AFTER_S
+    if not wanted.param:
+        return replace(demands[0], lease_s=lease_s)
+    return replace(together(demands, adds_up=wanted.strategy == "parallel"), lease_s=lease_s)

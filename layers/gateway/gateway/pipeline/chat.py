@@ -223,6 +223,7 @@ async def _stream(chain: Chain, exchange: Exchange, world: World, planned: ChatP
             async for chunks in arriving:
                 kept = await with_chunk_media_kept(chunks, attempt, exchange, world)
                 yield responder.take(hooked.take(responder.read(kept)))
+        await attempt.has_answered()
     usage = responder.account()
     rest = responder.take(await hooked.finish())
     yield [*rest, *responder.finish(usage)]

@@ -173,7 +173,9 @@ def ending_of(code: str | None) -> AuditName:
 
 def _usage_of(attempt: Attempt, number: int, exchange: Exchange, of: Attribution, world: World) -> UsageRecord:
     ended_s = world.clock.monotonic_s() if attempt.ended_s is None else attempt.ended_s
-    error = attempt.error or (exchange.error if number == len(exchange.attempts) else None)
+    error = attempt.error
+    if number == len(exchange.attempts) or attempt.is_beside_others:
+        error = error or exchange.error
     code = OVERTAKEN if attempt.is_overtaken else error.code if error else None
     return UsageRecord(
         of=of,

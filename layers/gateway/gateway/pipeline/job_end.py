@@ -192,6 +192,8 @@ async def give_up(job: Job, error: GatewayError, world: World, *, stops: bool = 
     principal = exchange.principal
     assert principal is not None  # noqa: S101 - a job is somebody's
     is_cancelled = isinstance(error, JobCancelled)
+    if exchange.ticket is not None and job.is_asked and not is_cancelled:
+        await take_as_it_stands(exchange.ticket)  # of which its worker may have taken more
     while not (job.has_ended or (is_cancelled and job.is_begun and stops)):
         is_watched = job.is_asked and (is_cancelled or job.held is None)
         owed = None if is_watched else lost(exchange, world) if job.is_asked else owed_of(exchange, world)
@@ -250,6 +252,8 @@ async def settle(job: Job, world: World) -> Job:
     if job.is_watched and world.clock.now_s() < _known_by_s(job):
         raise JobBusy
     exchange = await exchange_of(job, world)
+    if exchange.ticket is not None:
+        await take_as_it_stands(exchange.ticket)
     owed, cost_nano_usd = job.owed, job.cost_nano_usd
     if owed is None:
         kind = JobCancelled if job.status == "cancelled" else JobInterrupted
@@ -258,17 +262,22 @@ async def settle(job: Job, world: World) -> Job:
         cost_nano_usd = owed.cost_nano_usd
     await world.events.send([*owed.records, *owed.events])
     if exchange.ticket is not None:
-        await take_as_it_stands(exchange.ticket)
-        costs: Counter[str] = Counter()
-        for record in owed.records:
-            costs[record.model or ""] += record.cost_nano_usd or 0
-        used = Used(owed.cost_nano_usd, owed.tokens, owed.was_executed, costs)
-        await settle_and_alert(exchange.ticket, used, world)
+        await settle_and_alert(exchange.ticket, _used(owed), world)
     await world.payloads.drop(job)
     done = job.changed(held=None, owed=None, cost_nano_usd=cost_nano_usd)
     if not await world.jobs.change(done, due_of(done, world.clock.now_s())):
         return await world.jobs.get(job.tenant_id, job.id)
     return done
+
+
+def _used(owed: Owed) -> Used:
+    costs: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    for record in owed.records:
+        costs[record.model or ""] += record.cost_nano_usd or 0
+        counts[record.model or ""] += 0 if record.usage is None else record.usage.total_tokens
+    is_lost = any(record.outcome == "lost" for record in owed.records)
+    return Used(owed.cost_nano_usd, owed.tokens, owed.was_executed, costs, counts, is_lost)
 
 
 def _known_by_s(job: Job) -> float:

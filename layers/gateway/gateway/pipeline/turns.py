@@ -12,7 +12,7 @@ from gateway.model.provider_errors import ProviderFailure
 from gateway.pipeline.ask import begin
 from gateway.pipeline.candidates import Candidates, P
 from gateway.pipeline.exchange import Attempt, Exchange, Switch
-from gateway.pipeline.meters import Demand
+from gateway.pipeline.meters import Demand, together
 from gateway.pipeline.top_up import top_up
 from gateway.ports import World
 
@@ -104,8 +104,10 @@ class Turns(Generic[P]):
         exchange, demand = self._exchange, candidate.demand
         if exchange.ticket is None:
             return
-        spent = sum(attempt.usage.total_tokens for attempt in exchange.attempts if attempt.usage is not None)
-        tokens = spent + sum(one.demand.tokens for one in (candidate, *beside))
-        cost_nano_usd = sum(one.demand.cost_nano_usd for one in (candidate, *beside)) + (exchange.cost_nano_usd or 0)
-        wanted = Demand(demand.model_id, tokens, cost_nano_usd, demand.lease_s)
+        wanted = together([demand, *(one.demand for one in beside), *map(_spent, exchange.attempts)], adds_up=True)
         await top_up(exchange.ticket, wanted, self._world.clock.now_s())
+
+
+def _spent(attempt: Attempt) -> Demand:
+    tokens = 0 if attempt.usage is None else attempt.usage.total_tokens
+    return Demand(attempt.route.model_id, tokens, attempt.cost_nano_usd or 0, lease_s=0.0)
