@@ -111,11 +111,20 @@ def principal(tenant: Tenant, user_id: str = "alice", **key: Any) -> Principal:
 
 @dataclass
 class MemoryCredentials:
+    """`rotated`: what is stored by now in place of those that are still held."""
+
     held: dict[str, Credential] = field(default_factory=dict)
+    rotated: dict[str, Credential] = field(default_factory=dict)
+    renewals: int = 0
 
     async def find(self, provider: str) -> Credential:
         if provider not in self.held:
             raise ProviderError(f"No credential for {provider} is available.")
+        return self.held[provider]
+
+    async def renewed(self, provider: str, refused: Credential) -> Credential:
+        self.renewals += 1
+        self.held[provider] = self.rotated.get(provider, self.held.get(provider, refused))
         return self.held[provider]
 
 

@@ -109,7 +109,15 @@ class Events(Protocol):
 
 class Credentials(Protocol):
     async def find(self, provider: str) -> Credential:
-        """The gateway's credential for a provider, cached for minutes. Raises ProviderError (502) without one."""
+        """The owner's credential for a provider, or that of one of his tenants, "provider/tenant"; cached for minutes.
+        Raises ProviderError (502) without one.
+        """
+        ...
+
+    async def renewed(self, provider: str, refused: Credential) -> Credential:
+        """What takes the place of one that the provider did not let in: read anew, unless that was a moment ago. The
+        same where there is no other. Never raises what `find` does.
+        """
         ...
 
 

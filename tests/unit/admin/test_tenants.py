@@ -36,6 +36,8 @@ async def test_a_tenant_is_made_with_defaults_for_all_that_is_not_said(
         "default_max_tokens": None,
         "fallbacks": [],
         "timeouts": [],
+        "max_retries": 0,
+        "own_keys": [],
         "allows_unpriced_models": False,
         "without_ledger": "refuse",
         "lost_requests": "charge",

@@ -49,6 +49,8 @@ from gateway.ports import Tokens, World
 from gateway.providers.lookup import provider_named
 
 TYPES_TIMEOUT_S = 2.0
+MAX_TO_PROVIDERS, MAX_TO_ONE_PROVIDER = 600, 200
+"""Connections, apart from those to AWS, so that a provider whose streams stall holds up neither others nor AWS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ def aws_world() -> World:
     """The world on AWS, and on the local stack, which answers the same APIs."""
     settings = Settings.from_environment()
     clock, client = SystemClock(), HttpClient()
+    to_providers = client.beside(MAX_TO_PROVIDERS, MAX_TO_ONE_PROVIDER)
     keys = RoleKeys(client, clock)
 
     def api(name: str, target: str, version: str) -> AwsApi:
@@ -140,7 +143,7 @@ def aws_world() -> World:
     states = api("states", "AWSStepFunctions", "1.0")
     bus, queue = api("events", "AWSEvents", "1.1"), api("sqs", "AmazonSQS", "1.0")
     stored = SecretsManagerCredentials(secrets, settings.stack, clock, Role(keys, settings.region))
-    credentials = GoogleCredentials(stored, GoogleTokens(client, clock))
+    credentials = GoogleCredentials(stored, GoogleTokens(to_providers, clock))
     catalog = FileCatalog(settings.shared / "catalog")
     bucket = Bucket(settings.files_place, keys=keys, client=client, clock=clock)
     functions = LambdaApi(settings.endpoint("lambda"), settings.region, keys, client, clock)
@@ -151,7 +154,8 @@ def aws_world() -> World:
     before_snapshot(lambda: warm_up(catalog))
     for knowing in (stored, credentials, hook_secrets, webhook_secrets, post):
         before_snapshot(knowing.forget)
-    after_restore(client.aclose)
+    for holding in (client, to_providers):
+        after_restore(holding.aclose)
     records = StdoutRecords()
     return World(
         access=DynamoAccess(dynamodb, settings.tenants_table, settings.admission_timeout_s, clock),
@@ -161,7 +165,7 @@ def aws_world() -> World:
         events=BusEvents(bus, settings.event_bus, queue, settings.records_queue_url),
         credentials=credentials,
         catalog=catalog,
-        outbound=PooledOutbound(client),
+        outbound=PooledOutbound(to_providers),
         files=S3Files(bucket, clock),
         fetcher=LambdaMediaFetcher(functions, f"{settings.stack}-media-fetch:live", bucket),
         downloads=GuardedDownloads(settings.fetch_exceptions if settings.local_endpoint else ""),
@@ -174,7 +178,7 @@ def aws_world() -> World:
         ),
         types=_types(dynamodb, settings),
         hooks=RemoteHooksByKind(
-            Functions(functions), Webhooks(post, hook_secrets, clock), Guardrails(credentials, client, clock)
+            Functions(functions), Webhooks(post, hook_secrets, clock), Guardrails(credentials, to_providers, clock)
         ),
         webhook_urls=GuardedUrls(exempt),
         webhook_sender=LambdaWebhookSender(functions, f"{settings.stack}-webhook-send:live", webhook_secrets, clock),

@@ -23,10 +23,14 @@ class ProviderFailure(GatewayError):
     """Base of what a provider caused. `is_refusal`: whether it says itself that it did not do what it was asked, which
     costs nothing. `charged`: what an answer that it broke off or withheld cost all the same, where it told.
     `blames_request`: whether it finds the request itself wrong, so that nobody else is asked.
+    `refuses_credential`: whether it does not know the credential, or not any more; another may be let in.
+    `ask_again_s`: after how many seconds it says that the same may be asked again, None where it does not.
     """
 
     is_refusal: bool = True
     blames_request: bool = False
+    refuses_credential: bool = False
+    ask_again_s: float | None = None
     charged: TokenUsage | None = None
 
 

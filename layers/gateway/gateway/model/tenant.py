@@ -42,8 +42,10 @@ Scope: TypeAlias = Literal[
 UrlPrefix = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[!-.0-~]+/[!-~]*$", max_length=1024)]
 """With its whole host or bucket, so that "gs://mine/" is not the beginning of "gs://mine-too/"."""
 
+ProviderName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{0,31}$")]
 Status: TypeAlias = Literal["active", "disabled"]
 MAX_SHARDS = 64
+MAX_RETRIES = 2
 JOBS_OF_A_SHARD = 250
 """Of a tenant that says nothing else. A job is held for in its user's record until it ends, and adds some 160 bytes to
 each write of that: docs/admin.md has figures.
@@ -65,7 +67,9 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     provider read in its own storage, with the owner's rights ("gs://bucket/"); none by default.
     `webhooks`: where the ends of its jobs are told, and signed with what. `fallbacks`: what
     requests fall back on that do not say so themselves; the first rule for their model counts. `timeouts`: the first
-    rule for a model that says a time counts, and the lowest ceiling of all.
+    rule for a model that says a time counts, and the lowest ceiling of all. `max_retries`: how often a provider that
+    says when is asked again for a request that is waited for, where no other model may answer. `own_keys`: providers
+    that it is asked for with a key of its own, and never with the owner's.
     """
 
     id: TenantId
@@ -85,6 +89,8 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     webhooks: WebhookSettings = WebhookSettings()
     fallbacks: Annotated[tuple[FallbackRule, ...], Meta(max_length=64)] = ()
     timeouts: Annotated[tuple[TimeoutRule, ...], Meta(max_length=64)] = ()
+    max_retries: Annotated[int, Meta(ge=0, le=MAX_RETRIES)] = 0
+    own_keys: Annotated[tuple[ProviderName, ...], Meta(max_length=64)] = ()
 
     @property
     def full_allowance(self) -> Allowance:

@@ -66,7 +66,8 @@ class Attempt:
     waited for media and hooks before. `late_s`: how long it began after the request's first attempt, without such
     waits. `chances`: how many models may still be asked, with this one. `is_beside_others`: whether it was begun at the
     same time as they were. `is_overtaken`: whether it was ended because another one had ended the race. `wins`: makes
-    it the one that counts of those. `tenant_id`: whose request it is for.
+    it the one that counts of those. `tenant_id`: whose request it is for. `limit_s`: when its own time limits end it,
+    once it has asked. `key_of`: the tenant whose own key it has, None for the owner's.
     """
 
     route: AnyRoute
@@ -82,6 +83,8 @@ class Attempt:
     answered: Answered = field(default_factory=Answered)
     uploads: list[RemoteFile] = field(default_factory=list)
     until_s: float = inf
+    limit_s: float = inf
+    key_of: str | None = None
     most_nano_usd: int | None = None
     late_s: float = 0.0
     own_wait_s: float = 0.0
@@ -265,6 +268,12 @@ class Exchange:
         if self.worked_from_s is None:
             return self.started_s
         return min([self.worked_from_s, *(attempt.started_s for attempt in self.attempts)])
+
+    def key_of(self, provider: str) -> str | None:
+        """The tenant whose own key this provider is asked with; None for the owner's."""
+        if self.principal is None or provider not in self.principal.tenant.own_keys:
+            return None
+        return self.principal.tenant.id
 
     def note(self, call: Call, *, stream: bool = False) -> None:
         """What was asked for."""

@@ -22,4 +22,5 @@ def attempt_of(job: Job, world: World) -> Attempt:
     facts = found or ModelFacts(id=job.remote.model, name=job.remote.model, api="")
     trace = Trace(job.facts["trace_id"], is_sampled=False)
     route: AnyRoute = Route(provider, facts, wires.get(facts.api) or next(iter(wires.values())))
-    return Attempt(route, world.clock.monotonic_s(), trace.headers())
+    key_of = job.tenant_id if job.remote.own_key else None
+    return Attempt(route, world.clock.monotonic_s(), trace.headers(), key_of=key_of)

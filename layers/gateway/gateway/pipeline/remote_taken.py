@@ -23,7 +23,8 @@ async def taken(job: Job, remote_id: str, exchange: Exchange, world: World, look
     is told to stop, and is paid.
     """
     assert job.remote is not None  # noqa: S101 - it was opened with it
-    remote = replace(job.remote, id=remote_id, look_at_s=world.clock.now_s() + look_after_s)
+    look_at_s, own_key = world.clock.now_s() + look_after_s, exchange.attempts[-1].key_of is not None
+    remote = replace(job.remote, id=remote_id, look_at_s=look_at_s, own_key=own_key)
     try:
         named = await _named(job, remote, exchange, world)
     except GatewayError:

@@ -13,6 +13,7 @@ from gateway.pipeline.ask import begin
 from gateway.pipeline.candidates import Candidates, P
 from gateway.pipeline.exchange import Attempt, Exchange, Switch
 from gateway.pipeline.meters import Demand, together
+from gateway.pipeline.retry import Retries
 from gateway.pipeline.top_up import top_up
 from gateway.ports import World
 
@@ -27,6 +28,7 @@ class Turns(Generic[P]):
         self._others, self._ready = deque(others), ready
         self._exchange, self._world = exchange, world
         self._failure: GatewayError | None = None
+        self._retries = Retries.of(exchange)
 
     @classmethod
     async def of(cls, candidates: Candidates[P], ready: Readying[P], exchange: Exchange, world: World) -> Turns[P]:
@@ -41,7 +43,8 @@ class Turns(Generic[P]):
 
     @property
     def is_last(self) -> bool:
-        return not self._others
+        """Whether nothing comes after it, whatever it says."""
+        return not self._others and not self._retries.left
 
     def begin(self) -> Attempt:
         return self._begun(self.candidate, chances=len(self._others) + 1)
@@ -58,7 +61,9 @@ class Turns(Generic[P]):
         return racing
 
     async def after(self, error: GatewayError) -> None:
-        """Makes it the next one's turn. Raises what a provider failed with where there is none, or no time for it."""
+        """Makes it the next one's turn, or that of the last one again. Raises what a provider failed with where there
+        is none, or no time for it.
+        """
         failed = self._exchange.attempts[-1]
         failed.error = failed.error or error
         if not self._goes_on_after(error):
@@ -69,6 +74,8 @@ class Turns(Generic[P]):
                 self.candidate = candidate
                 self.note(failed.route.model_id, candidate, error.code)
                 return
+        if not self._others and await self._retries.waited(failed, error, until_s, self._world):
+            return
         raise self._failure or error
 
     def note(self, model_id: str, to: P, code: str) -> None:

@@ -1,4 +1,5 @@
-"""Provider credentials from Secrets Manager: secret "<stack>/providers/<provider>" with `api_key` and `base_url`.
+"""Provider credentials from Secrets Manager: secret "<stack>/providers/<provider>" with `api_key` and `base_url`, and a
+tenant's own, "<stack>/providers/<provider>/<tenant>".
 
 For a provider within AWS it may hold `access_key_id` and `secret_access_key` instead, only a `region`, or not exist:
 then the gateway's own role is used.
@@ -48,12 +49,24 @@ class SecretsManagerCredentials:
             stored = await self._kept.find(provider)
         except AwsFailure as failure:
             raise ProviderError(f"No credential for {provider} is available.") from failure
-        if self._role is None or provider not in WITHIN_AWS:
-            return stored
-        return await _opened_by(self._role, stored)
+        return await self._opened(provider, stored)
+
+    async def renewed(self, provider: str, refused: Credential) -> Credential:
+        try:
+            stored = await self._kept.find(provider)
+            if (known := await self._opened(provider, stored)) != refused:
+                return known  # another one has read it meanwhile, or the role's keys are others
+            return await self._opened(provider, await self._kept.anew(provider, stored))
+        except (AwsFailure, ProviderError):
+            return refused
 
     def forget(self) -> None:
         self._kept.forget()
+
+    async def _opened(self, provider: str, stored: Credential) -> Credential:
+        if self._role is None or provider not in WITHIN_AWS:
+            return stored
+        return await _opened_by(self._role, stored)
 
     async def _read(self, provider: str) -> Credential:
         try:
