@@ -66,7 +66,7 @@ class Attempt:
     waited for media and hooks before. `late_s`: how long it began after the request's first attempt, without such
     waits. `chances`: how many models may still be asked, with this one. `is_beside_others`: whether it was begun at the
     same time as they were. `is_overtaken`: whether it was ended because another one had ended the race. `wins`: makes
-    it the one that counts of those.
+    it the one that counts of those. `made`: ids of the files that were made of what it brought.
     """
 
     route: AnyRoute
@@ -89,6 +89,7 @@ class Attempt:
     is_beside_others: bool = False
     is_overtaken: bool = False
     wins: Callable[[], Awaitable[None]] | None = None
+    made: list[str] = field(default_factory=list)
 
     async def has_answered(self) -> None:
         """To be said once its provider's answer is whole, before anything else is done with that."""

@@ -12,6 +12,7 @@ from gateway.model.provider_errors import ProviderFailure
 from gateway.pipeline.ask import begin
 from gateway.pipeline.candidates import Candidates, P
 from gateway.pipeline.exchange import Attempt, Exchange, Switch
+from gateway.pipeline.generated_media import discard_made
 from gateway.pipeline.meters import Demand, together
 from gateway.pipeline.top_up import top_up
 from gateway.ports import World
@@ -61,6 +62,7 @@ class Turns(Generic[P]):
         """Makes it the next one's turn. Raises what a provider failed with where there is none, or no time for it."""
         failed = self._exchange.attempts[-1]
         failed.error = failed.error or error
+        await self.drop(failed)
         if not self._goes_on_after(error):
             raise error
         until_s = min(self._exchange.answer_by_s, self._exchange.ask_until_s)
@@ -70,6 +72,10 @@ class Turns(Generic[P]):
                 self.note(failed.route.model_id, candidate, error.code)
                 return
         raise self._failure or error
+
+    async def drop(self, attempt: Attempt) -> None:
+        """What is left of one of which nothing was given."""
+        await discard_made(attempt, self._exchange, self._world)
 
     def note(self, model_id: str, to: P, code: str) -> None:
         switch = Switch(model_id, to.route.model_id, code, self._world.clock.now_s())
