@@ -33,6 +33,7 @@ PROVIDERS = {
     "api.groq.com": "groq",
     "api.mistral.ai": "mistral",
     "api.x.ai": "xai",
+    "generativelanguage.googleapis.com": "google",
 }
 CAN = ("streaming", "tools")
 TENANT = Tenant(id="acme", approvals=("openai/*", "groq/*", "mistral/*"), aliases={"spare": "groq/llama"})

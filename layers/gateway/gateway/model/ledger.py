@@ -157,11 +157,12 @@ def settling(hold: Hold, cost_nano_usd: int, by_rule: Mapping[str, int] = Mappin
     the cost of what falls under a rule, where that is not all of it.
     """
     changes: dict[str, int] = {}
+    windows = (day_of(hold.admitted_s), month_of(hold.admitted_s))
     for rule, held_nano_usd in hold.by_rule.items():
         actual_nano_usd = by_rule.get(rule, cost_nano_usd)
         if hold.runs:
             changes[f"{hold.counter}{rule}"] = -1
-        for window in (day_of(hold.admitted_s), month_of(hold.admitted_s)):
+        for window in windows:
             changes[f"c{window}{rule}"] = actual_nano_usd - held_nano_usd
             changes[f"s{window}{rule}"] = actual_nano_usd
     return changes

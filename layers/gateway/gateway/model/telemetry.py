@@ -72,6 +72,7 @@ Trouble: TypeAlias = Literal[
     "job.unsettled",
     "ledger.local",
     "ledger.unsettled",
+    "media.not_deleted",
     "oidc.unavailable",
     "records.late",
     "records.not_archived",

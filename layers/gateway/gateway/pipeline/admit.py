@@ -158,16 +158,19 @@ async def _reserve(account: Account, hold: Hold, ticket: Ticket, full: Sequence[
 def _hold(level: Level, ticket: Ticket, facts: Facts) -> Hold:
     principal, demand = ticket.principal, ticket.demand
     allowance = principal.tenant.allowance if level == "tenant" else principal.allowance
+    patterns = rules_of(allowance, demand.model_id)
     hold = Hold(
         until_s=int(ticket.admitted_s + demand.lease_s) + 1,
         admitted_s=int(ticket.admitted_s),
         cost_nano_usd=demand.cost_nano_usd,
-        rules=(),
+        rules=tuple(suffix(models) for models in patterns),
         request=_known(facts, demand.model_id) if facts and level == "user" else None,
         admission=ticket.admission,
         is_job=demand.is_job,
     )
-    return hold.holding({suffix(models): demand.under(models)[1] for models in rules_of(allowance, demand.model_id)})
+    if not demand.parts:
+        return hold
+    return hold.holding({suffix(models): demand.under(models)[1] for models in patterns})
 
 
 def _known(facts: Facts, model_id: str) -> dict[str, Any]:
@@ -280,7 +283,8 @@ async def _settle_one(entry: Entry, ticket: Ticket, used: Used, now_s: float) ->
 async def _end(entry: Entry, ticket: Ticket, used: Used, now_s: float) -> Reading | None:
     principal = ticket.principal
     allowance = principal.tenant.allowance if entry.account.level == "tenant" else principal.allowance
-    costs, tokens = (by_rule(allowance, entry.hold.rules, counted) for counted in (used.costs, used.counts))
+    rules = entry.hold.rules
+    costs, tokens = by_rule(allowance, rules, used.costs), by_rule(allowance, rules, used.counts)
     if used.is_lost:
         costs = lost_by_rule(entry.hold, used.cost_nano_usd)
     changes = settling(entry.hold, used.cost_nano_usd, costs)

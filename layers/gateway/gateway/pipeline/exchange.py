@@ -67,7 +67,8 @@ class Attempt:
     waits. `chances`: how many models may still be asked, with this one. `is_beside_others`: whether it was begun at the
     same time as they were. `is_overtaken`: whether it was ended because another one had ended the race. `wins`: makes
     it the one that counts of those. `tenant_id`: whose request it is for. `limit_s`: when its own time limits end it,
-    once it has asked. `key_of`: the tenant whose own key it has, None for the owner's.
+    once it has asked. `key_of`: the tenant whose own key it has, None for the owner's. `made`: ids of the files that
+    were made of what it brought.
     """
 
     route: AnyRoute
@@ -93,6 +94,7 @@ class Attempt:
     is_overtaken: bool = False
     wins: Callable[[], Awaitable[None]] | None = None
     tenant_id: str = ""
+    made: list[str] = field(default_factory=list)
 
     async def has_answered(self) -> None:
         """To be said once its provider's answer is whole, before anything else is done with that."""

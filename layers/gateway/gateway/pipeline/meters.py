@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from gateway.model.ledger import Account, Hold, Kind, Level, Meter, account_id, day_of, minute_of, month_of, suffix
 from gateway.model.limits import ALL_MODELS, Allowance, Budget, BudgetWindow, Limits
@@ -70,8 +71,7 @@ def account_by(level: Level, principal: Principal, rules: Rules, demand: Demand,
     return Account(account_id(level, tenant.id, user.id, shard), level, tuple(meters), shards)
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """Those of an allowance that a request falls under."""
 
     limits: Sequence[Limits]
@@ -80,8 +80,8 @@ class Rules:
     @property
     def patterns(self) -> list[str]:
         """The one over all models always first."""
-        limited, budgeted = (limits.models for limits in self.limits), (budget.models for budget in self.budgets)
-        return list(dict.fromkeys([ALL_MODELS, *limited, *budgeted]))
+        limited, budgeted = [limits.models for limits in self.limits], [budget.models for budget in self.budgets]
+        return [*dict.fromkeys([ALL_MODELS, *limited, *budgeted])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,9 @@ class Race(Generic[P]):
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+        for _, attempt in self._racing:
+            if attempt.is_overtaken or attempt.error is not None:
+                await self._turns.drop(attempt)
         return number, self._tasks[number].result()
 
     async def _answered(self, number: int, ask: Callable[[], Awaitable[T]]) -> T:

@@ -12,6 +12,7 @@ from gateway.model.provider_errors import ProviderFailure
 from gateway.pipeline.ask import begin
 from gateway.pipeline.candidates import Candidates, P
 from gateway.pipeline.exchange import Attempt, Exchange, Switch
+from gateway.pipeline.generated_media import discard_made
 from gateway.pipeline.meters import Demand, together
 from gateway.pipeline.retry import Retries
 from gateway.pipeline.top_up import top_up
@@ -66,6 +67,7 @@ class Turns(Generic[P]):
         """
         failed = self._exchange.attempts[-1]
         failed.error = failed.error or error
+        await self.drop(failed)
         if not self._goes_on_after(error):
             raise error
         until_s = min(self._exchange.answer_by_s, self._exchange.ask_until_s)
@@ -77,6 +79,10 @@ class Turns(Generic[P]):
         if not self._others and await self._retries.waited(failed, error, until_s, self._world):
             return
         raise self._failure or error
+
+    async def drop(self, attempt: Attempt) -> None:
+        """What is left of one of which nothing was given."""
+        await discard_made(attempt, self._exchange, self._world)
 
     def note(self, model_id: str, to: P, code: str) -> None:
         switch = Switch(model_id, to.route.model_id, code, self._world.clock.now_s())
