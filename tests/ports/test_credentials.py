@@ -303,3 +303,21 @@ async def test_keys_of_the_role_that_are_others_by_now_are_found(
     assert found.aws_keys is not None
     assert found.aws_keys.access_key_id == "ASIA2"
     assert counted.calls == 1
+
+
+@pytest.mark.parametrize(("stored", "most"), [(20, 20), ("20", 20), ("", None), (1, 1)])
+async def test_how_many_calls_a_provider_may_have_at_a_time(
+    role_store: Store, bedrock_secret: Callable[..., None], stored: Any, most: int | None
+) -> None:
+    bedrock_secret(api_key="key", max_concurrent=stored)
+    found = await role_store[0].find("bedrock")
+    assert (found.max_concurrent, found.settings) == (most, {"region": REGION})
+
+
+@pytest.mark.parametrize("stored", [0, -1, "many", 10_001, True, None, 1.5])
+async def test_a_number_of_calls_that_is_none_is_no_credential(
+    role_store: Store, bedrock_secret: Callable[..., None], stored: Any
+) -> None:
+    bedrock_secret(api_key="key", max_concurrent=stored)
+    with pytest.raises(ProviderError, match="No credential for bedrock"):
+        await role_store[0].find("bedrock")

@@ -272,8 +272,7 @@ def test_every_error_is_somebodys_doing() -> None:
     assert outcomes["limited"] == {"RateLimited", "BudgetExceeded"}
     assert outcomes["blocked"] == {"RequestBlocked", "ResponseBlocked"}
     of_providers = {"ProviderFailure", "ProviderError", "ProviderGone", "ProviderTimeout", "ProviderRateLimited"}
-    of_providers |= {"CircuitOpen"}
-    assert outcomes["provider_error"] == of_providers
+    assert outcomes["provider_error"] == of_providers | {"CircuitOpen", "ProviderBusy"}
     assert outcomes["gateway_error"] >= {"InternalError", "AdmissionUnavailable", "StorageUnavailable"}
     assert outcomes["client_error"] >= {"InvalidRequest", "InvalidApiKey", "ProviderRejected", "ModelNotFound"}
     assert outcome_of(None) == "ok"

@@ -20,6 +20,7 @@ from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
 from gateway.model.job import KEPT_S
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.record import Told
+from gateway.model.slot import Slot
 from gateway.model.telemetry import RequestLine, Trouble
 from gateway.model.tenant import Principal
 from gateway.webhook_ports import WebhookSender, WebhookUrls
@@ -119,6 +120,26 @@ class Credentials(Protocol):
         same where there is no other. Never raises what `find` does.
         """
         ...
+
+
+class Slots(Protocol):
+    """Places for calls at the same time, of all environments together. Both raise StorageUnavailable (503)."""
+
+    async def take(self, name: str, most: int, until_s: int) -> Slot | None:
+        """One of `most`, until that Unix second at the latest; None where all are taken."""
+        ...
+
+    async def give_back(self, slot: Slot) -> None:
+        """May be repeated."""
+        ...
+
+
+class SlotsForAll:
+    async def take(self, name: str, _most: int, _until_s: int) -> Slot | None:
+        return Slot(name, "")
+
+    async def give_back(self, slot: Slot) -> None:
+        pass
 
 
 class Catalog(Protocol):
@@ -309,6 +330,7 @@ class World:
     denials: Denials = field(default_factory=Denials)
     job_kept_s: int = KEPT_S
     health: Vitals = field(default_factory=AllHealthy)
+    slots: Slots = field(default_factory=SlotsForAll)
 
 
 Origin: TypeAlias = Literal["gateway", "tenant"]

@@ -23,6 +23,7 @@ from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.aws.payloads import S3Payloads
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.aws.secrets import Role, SecretsManagerCredentials
+from gateway.adapters.aws.slots import DynamoSlots
 from gateway.adapters.aws.types import DynamoTypes
 from gateway.adapters.aws.webhook_secrets import DerivedWebhookSecrets
 from gateway.adapters.aws.webhook_sender import LambdaWebhookSender
@@ -184,6 +185,7 @@ def aws_world() -> World:
         webhook_sender=LambdaWebhookSender(functions, f"{settings.stack}-webhook-send:live", webhook_secrets, clock),
         records=records,
         clock=clock,
+        slots=DynamoSlots(dynamodb, settings.ledger_table, settings.admission_timeout_s, clock),
         job_kept_s=settings.job_kept_s,
         health=shared_health(dynamodb, clock, records),
     )

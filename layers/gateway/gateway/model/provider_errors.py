@@ -5,6 +5,7 @@ ProviderFailure
 ├── ProviderLacksModel          404 model_not_found             no    it does not know the model
 ├── ProviderRefusedSize         413 payload_too_large           no    the request is too large for it
 ├── ProviderRateLimited         429 rate_limited                yes   level "provider"
+├── ProviderBusy                503 overloaded                  yes   as many calls as it may have are under way
 ├── ProviderError               502 provider_error              yes
 │   └── ProviderGone            502 provider_error              yes   what it made is not there any more
 ├── CircuitOpen                 503 circuit_open                yes   it is not asked for a while
@@ -17,6 +18,8 @@ from typing import Any, Literal
 
 from gateway.model.errors import GatewayError
 from gateway.model.usage import TokenUsage
+
+BUSY_S = 1.0
 
 
 class ProviderFailure(GatewayError):
@@ -61,6 +64,16 @@ class ProviderRateLimited(ProviderFailure):
 
     def facts(self) -> dict[str, Any]:
         return {"level": "provider"}
+
+
+class ProviderBusy(ProviderFailure):
+    """As many calls are under way as its owner lets it have at a time: it is not asked."""
+
+    status, code, type, retryable = 503, "overloaded", "api_error", True
+    ask_again_s = BUSY_S
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after_s=int(BUSY_S))
 
 
 class ProviderError(ProviderFailure):

@@ -80,6 +80,7 @@ Trouble: TypeAlias = Literal[
     "records.not_logged",
     "records.unreadable",
     "role_keys.unavailable",
+    "slots.unavailable",
     "sweep.failed",
     "sweep.lost",
     "sweep.released",

@@ -11,6 +11,7 @@ from gateway.model.provider_errors import ProviderFailure
 from gateway.pipeline.contact import Contact
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.route import AnyRoute
+from gateway.pipeline.slots import slot_of
 from gateway.pipeline.through_circuit import through_circuit
 from gateway.pipeline.watch import Watch
 from gateway.ports import Clock, Incoming
@@ -53,12 +54,14 @@ async def answered(request: HttpRequest, reached: Contact, watch: Watch, sending
     """A 2xx answer to a rendered request, once its head has come. `sending`: is told how far the request came. It is
     sent once more where the credential was not let in and there is another by now.
 
-    Raises what the wire says that any other answer means, ProviderError (502), CircuitOpen (503) and ProviderTimeout
-    (504).
+    Raises what the wire says that any other answer means, ProviderError (502), CircuitOpen and ProviderBusy (503) and
+    ProviderTimeout (504).
     """
     watch.attempt.limit_s = watch.deadline_s
     async with AsyncExitStack() as stack:
         used = reached.credential
+        if (most := used.max_concurrent) is not None:
+            await stack.enter_async_context(slot_of(most, reached, watch))
         try:
             incoming = await stack.enter_async_context(_sent(request, reached, watch, sending))
         except ProviderFailure as failure:

@@ -6,7 +6,6 @@ finds the hold, sees by the usage record what the request cost, and settles that
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -41,7 +40,7 @@ async def conclude(exchange: Exchange, world: World) -> None:
 
 async def _concluded(exchange: Exchange, world: World) -> None:
     exchange.ended_s = world.clock.monotonic_s()
-    await asyncio.gather(*exchange.observers, return_exceptions=True)  # each within its own time limit
+    await exchange.left()
     if exchange.closing is not None:
         await exchange.closing()
     await end_claim(exchange, world)

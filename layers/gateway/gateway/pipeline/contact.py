@@ -25,6 +25,11 @@ class Contact:
     trace_headers: dict[str, str]
     key_of: str | None = None
 
+    @property
+    def name(self) -> str:
+        """Of the credential."""
+        return _named(self.route, self.key_of)
+
     def authorized(self, request: HttpRequest, now_s: float) -> HttpRequest:
         """The trace is added last: what lies between may change the header, so a signature must not cover it."""
         request = self.route.provider.authorize(request, self.credential, now_s)
@@ -35,7 +40,7 @@ class Contact:
         """Whether there is another credential by now than the one that was `refused`, for the same address: a request
         that is rendered for one place is sent to no other.
         """
-        found = await world.credentials.renewed(_named(self.route, self.key_of), refused)
+        found = await world.credentials.renewed(self.name, refused)
         if found == refused or found.settings != refused.settings or found.base_url != refused.base_url:
             return False
         self.credential = found

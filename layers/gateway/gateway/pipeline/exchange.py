@@ -68,7 +68,7 @@ class Attempt:
     same time as they were. `is_overtaken`: whether it was ended because another one had ended the race. `wins`: makes
     it the one that counts of those. `tenant_id`: whose request it is for. `limit_s`: when its own time limits end it,
     once it has asked. `key_of`: the tenant whose own key it has, None for the owner's. `made`: ids of the files that
-    were made of what it brought.
+    were made of what it brought. `leaving`: gives back what it took, while nobody waits for it.
     """
 
     route: AnyRoute
@@ -86,6 +86,7 @@ class Attempt:
     until_s: float = inf
     limit_s: float = inf
     key_of: str | None = None
+    leaving: list[asyncio.Task[None]] = field(default_factory=list)
     most_nano_usd: int | None = None
     late_s: float = 0.0
     own_wait_s: float = 0.0
@@ -270,6 +271,11 @@ class Exchange:
         if self.worked_from_s is None:
             return self.started_s
         return min([self.worked_from_s, *(attempt.started_s for attempt in self.attempts)])
+
+    async def left(self) -> None:
+        """Hooks that are being told have been, and what attempts took is given back; each within its own time limit."""
+        leaving = (task for attempt in self.attempts for task in attempt.leaving)
+        await asyncio.gather(*self.observers, *leaving, return_exceptions=True)
 
     def key_of(self, provider: str) -> str | None:
         """The tenant whose own key this provider is asked with; None for the owner's."""

@@ -6,7 +6,6 @@ whoever comes next finishes it; what is told twice has the same id, and a hold i
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from math import inf
@@ -103,7 +102,7 @@ async def end_by(exchange: Exchange, result: JobResult | None, world: World, unt
     Raises StorageUnavailable (503): then nobody knows how it ended.
     """
     exchange.ended_s = world.clock.monotonic_s()
-    await asyncio.gather(*exchange.observers, return_exceptions=True)
+    await exchange.left()
     job = await _recorded(exchange, result, world, until_s)
     if job.status != "completed":
         await _discard(exchange.made, job, world)

@@ -20,6 +20,7 @@ from gateway.model.errors import (
     TenantDisabled,
 )
 from gateway.model.job import Job, JobResult
+from gateway.model.provider_errors import ProviderBusy
 from gateway.model.tenant import Principal
 from gateway.pipeline.background_left import taken_over
 from gateway.pipeline.background_look import BackgroundLook
@@ -44,8 +45,8 @@ class JobPending(Exception):
 
 
 async def ask(job: Job, world: World, unforeseen: Unforeseen | None = None) -> Job:
-    """The job with its end recorded, or as a provider has begun it. Raises JobBusy, StorageUnavailable and
-    AdmissionUnavailable (503), and defects of which nothing is made: then the step is to be repeated.
+    """The job with its end recorded, or as a provider has begun it. Raises JobBusy, StorageUnavailable,
+    AdmissionUnavailable and ProviderBusy (503), and defects of which nothing is made: then the step is to be repeated.
     """
     if job.has_ended or (job.is_begun and not job.is_hidden):
         return job
@@ -114,7 +115,7 @@ async def _found(
         outcome = await _outcome(record, exchange, world)
         return outcome if isinstance(outcome, Job) else await kept_result(outcome, exchange, world)
     except GatewayError as error:
-        if isinstance(error, _MOMENTARY) and not record.now.is_asked:
+        if isinstance(error, (*_MOMENTARY, ProviderBusy)) and not record.now.is_asked:
             raise
         exchange.error = error
     except Overtaken:

@@ -1,5 +1,5 @@
-"""Provider credentials from Secrets Manager: secret "<stack>/providers/<provider>" with `api_key` and `base_url`, and a
-tenant's own, "<stack>/providers/<provider>/<tenant>".
+"""Provider credentials from Secrets Manager: secret "<stack>/providers/<provider>" with `api_key`, `base_url` and
+`max_concurrent`, and a tenant's own, "<stack>/providers/<provider>/<tenant>".
 
 For a provider within AWS it may hold `access_key_id` and `secret_access_key` instead, only a `region`, or not exist:
 then the gateway's own role is used.
@@ -22,6 +22,7 @@ from gateway.model.secret import AwsKeys, Secret
 from gateway.ports import Clock
 
 TIMEOUT_S = 3.0
+MOST_CONCURRENT = 10_000
 WITHIN_AWS = frozenset({"bedrock"})
 """Providers that the gateway's own role opens where nothing is stored, or no key is."""
 
@@ -78,15 +79,26 @@ class SecretsManagerCredentials:
                 return Credential(Secret(""))
             raise
         try:
-            stored = msgspec.json.decode(answer["SecretString"], type=dict[str, str])
-        except (KeyError, msgspec.DecodeError):
+            members = msgspec.json.decode(answer["SecretString"], type=dict[str, str | int])
+            most = _cap(members.pop("max_concurrent", ""))
+            stored = msgspec.convert(members, dict[str, str])
+        except (KeyError, ValueError, msgspec.MsgspecError):
             raise AwsFailure("UnreadableSecret", is_fault=False) from None
         api_key, base_url, aws_keys = stored.pop("api_key", ""), stored.pop("base_url", ""), _aws_keys(stored)
-        return Credential(Secret(api_key), base_url or None, aws_keys, settings=stored)
+        return Credential(Secret(api_key), base_url or None, aws_keys, settings=stored, max_concurrent=most)
 
 
 def _unavailable(provider: str, failure: AwsFailure) -> None:
     log_trouble("credentials.unavailable", provider=provider, code=failure.code)
+
+
+def _cap(stored: str | int) -> int | None:
+    """A number, or text of one; None where there is none. Raises ValueError for what is no cap."""
+    if stored == "":
+        return None
+    if not 1 <= (most := int(stored)) <= MOST_CONCURRENT:
+        raise ValueError("no number of calls")
+    return most
 
 
 def _aws_keys(stored: dict[str, str]) -> AwsKeys | None:
