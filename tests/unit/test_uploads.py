@@ -249,7 +249,7 @@ async def test_nothing_is_uploaded_to_a_provider_that_is_not_asked(gateway: Gate
     clock(gateway).unix_s += 30
     provider.overrides = {}
     assert (await ask(gateway, "anthropic", picture)).status == 200
-    assert provider.asked[5:] == ["POST v1/files", "POST v1/messages", "DELETE v1/files/file_1"]
+    assert provider.asked[5:] == ["POST v1/files", "POST v1/messages", "DELETE v1/files/file_6"]
 
 
 @pytest.mark.parametrize("stream", [False, True])
