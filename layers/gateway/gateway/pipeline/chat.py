@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
+from msgspec import structs
+
 from gateway.hooks.chat_reply import ChatReply
 from gateway.hooks.chat_request import ChatRequest
 from gateway.hooks.masking import Masking
@@ -126,10 +128,11 @@ async def _in_the_background(
     planned: ChatPlan, background: Route[BackgroundWire], chain: Chain, exchange: Exchange, world: World
 ) -> Completion | Job:
     begin(background, exchange, world.clock)
-    given = partial(_completed, planned.call, planned.promise, chain, exchange, world)
+    call = structs.replace(planned.call, model=planned.asked.model)  # its job is of what was asked for, as any other
+    given = partial(_completed, call, planned.promise, chain, exchange, world)
     kept = Begun.of(planned.asked, planned.promise, chain.masking, exchange)
     with in_the_clients_places(planned.promise.messages_added):
-        return await asked_in_the_background(planned.call, kept, chain, given, exchange, world)
+        return await asked_in_the_background(call, kept, chain, given, exchange, world)
 
 
 async def _completed(
@@ -147,14 +150,18 @@ async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlan
         return chosen
 
     async def plan(call: ChatCall) -> ChatPlan:
-        return await _planned(call, principal, world)
+        return await _planned(asked, call, principal, world)
 
-    return await candidates_of(asked, principal.tenant, world, plan)
+    planned = await candidates_of(asked, principal.tenant, world, plan)
+    if planned.is_group and in_the_background(planned.asked.call, planned.asked.route) is not None:
+        return planned.alone()
+    return planned
 
 
-async def _planned(asked: ChatCall, principal: Principal, world: World) -> ChatPlan:
-    route = resolve(CHAT, asked.model, principal, world.catalog, world.clock.now_s())
-    call, names = await with_functions(asked, principal.tenant.id, world.types)
+async def _planned(asked: ChatCall, call: ChatCall, principal: Principal, world: World) -> ChatPlan:
+    """`call`: as it was asked, but for the model."""
+    route = resolve(CHAT, call.model, principal, world.catalog, world.clock.now_s())
+    call, names = await with_functions(call, principal.tenant.id, world.types)
     call = timed(call, route.model_id, principal.tenant)
     route = by_the_api_for_tools(call, route)
     call, expectation = expect(call, route)

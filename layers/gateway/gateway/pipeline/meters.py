@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
@@ -19,6 +19,8 @@ class Demand:
     charged or counted in tokens. `cost_nano_usd`: 0 where no price is known.
 
     `lease_s`: how long it can run. `is_job`: whether it counts among jobs, and not among requests at once.
+    `cost_by_reply`: the most tokens of its reply, and what it costs at most with another number of them, in nano-USD;
+    None where no price is known.
     """
 
     model_id: str
@@ -26,6 +28,7 @@ class Demand:
     cost_nano_usd: int
     lease_s: float
     is_job: bool = False
+    cost_by_reply: tuple[int, Callable[[int], int]] | None = field(default=None, compare=False, repr=False)
 
 
 def account_of(level: Level, principal: Principal, demand: Demand, now_s: float, shard: int) -> Account:
