@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -115,6 +116,42 @@ async def test_what_one_member_cannot_do_another_does(gateway: Several) -> None:
         ("groq/small", "validation_error"),
         ("groq/nope", "model_not_found"),
     ]
+
+
+async def test_what_an_api_has_no_word_for_another_has(gateway: Several) -> None:
+    """That shows when it is asked."""
+    gateway.tenant(aliases={"chat": group(GROQ, OPENAI), "groq": group(GROQ, "groq/dumb"), "one": group(GROQ)})
+    call = {**CHAT, "logit_bias": {"1": 1}}
+    reply = (await gateway.chat(call)).json
+    assert (gateway.providers.asked, reply["model"]) == (["openai"], OPENAI)
+    shown = [(one["model"], one["code"], one["cost_estimate"]) for one in reply["gateway"]["attempts"]]
+    assert shown == [(GROQ, "capability_not_supported", 0.0), (OPENAI, None, COST["openai"] / 1e9)]
+    assert [switch.facts["code"] for switch in gateway.switches] == ["capability_not_supported"]
+    for name in ("groq", "one"):
+        answer = await gateway.chat({**call, "model": name})
+        assert (answer.status, answer.json["error"]["param"]) == (400, "logit_bias")
+    assert gateway.providers.asked == ["openai"]
+    assert (await gateway.world.ledger.read("T#acme#0")).holds == {}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_a_file_turns_out_to_be_another_can_read(gateway: Several, stream: bool) -> None:
+    """Both take images; one of them no GIF, which shows when the image is there."""
+    sees: dict[str, Any] = {"input": ("text", "image"), "capabilities": ("streaming",)}
+    catalog = {name: {"sees": model("sees", **sees)} for name in ("xai", "groq")}
+    gateway.world = replace(gateway.world, catalog=MemoryCatalog(catalog))
+    gateway.provider("groq", streams_text("groq") if stream else says("groq"))
+    gateway.tenant(aliases={"chat": group("xai/sees", "groq/sees"), "xai": group("xai/sees")}, approvals=("*",))
+    gif = b64encode(b"GIF89a\x01\x00\x01\x00\x80\x00\x00" + bytes(6) + b",;").decode()
+    part = {"type": "image_url", "image_url": {"url": f"data:image/gif;base64,{gif}"}}
+    call = {**CHAT, "messages": [{"role": "user", "content": [part]}], "stream": stream}
+    answer = await gateway.chat(call)
+    report = answer.events[-2]["gateway"] if stream else answer.json["gateway"]
+    assert (report["model_used"], report["fallback_used"], len(report["attempts"])) == ("groq/sees", False, 1)
+    assert [(one["model"], one["code"]) for one in report["left_out"]] == [("xai/sees", "capability_not_supported")]
+    assert gateway.switches == []
+    refused = await gateway.chat({**call, "model": "xai"})
+    assert (refused.status, refused.json["error"]["code"]) == (400, "capability_not_supported")
 
 
 async def test_a_member_that_is_not_approved_is_left_out(gateway: Several) -> None:

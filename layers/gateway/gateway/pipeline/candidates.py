@@ -44,7 +44,7 @@ C = TypeVar("C", bound=Call)
 class Candidates(Generic[P]):
     """`asked`: for the model that the call names, of a group the member that comes first. `all`: that one and the
     others, in the order in which they are asked. `demand`: what is held for all of them. `left_out`: of those that the
-    call itself names. `is_group`: whether all of them are members of one group, of which any will do.
+    call itself names. `members`: how many are of the group that the call names, of which any will do.
     """
 
     asked: P
@@ -52,7 +52,7 @@ class Candidates(Generic[P]):
     demand: Demand
     strategy: Strategy = "sequential"
     left_out: tuple[LeftOut, ...] = ()
-    is_group: bool = False
+    members: int = 0
 
     def alone(self) -> Candidates[P]:
         """Nobody but the one that comes first."""
@@ -64,6 +64,7 @@ async def candidates_of(call: C, tenant: Tenant, world: World, plan: Callable[[C
     call itself, for a group what `none_of` says; ModelNotFound (404) for a name in the call's own list that is none.
     """
     left_out: list[LeftOut] = []
+    members = 0
     if tenant.group(call.model) is None:
         asked = await plan(call)
         wanted = _wanted(call, tenant, asked.route)
@@ -71,11 +72,11 @@ async def candidates_of(call: C, tenant: Tenant, world: World, plan: Callable[[C
             return Candidates(asked, (asked,), asked.demand)
         found = {asked.route.model_id: asked}
     else:
-        members, left_out = await _planned(call.model, call, tenant, world, plan)
-        found = {one.route.model_id: one for one in by_health(members, world.health)}
-        asked = next(iter(found.values()))
-        wanted = _wanted(call, tenant, asked.route)
-    for param, name in wanted.names() if wanted else ():
+        able, left_out = await _planned(call.model, call, tenant, world, plan)
+        found = {one.route.model_id: one for one in by_health(able, world.health)}
+        asked, members = next(iter(found.values())), len(found)
+        wanted = _wanted(call, tenant, asked.route) or _Wanted((), "sequential", "")
+    for param, name in wanted.names():
         try:
             some, unable = await _planned(name, call, tenant, world, plan)
         except GatewayError as error:
@@ -87,9 +88,8 @@ async def candidates_of(call: C, tenant: Tenant, world: World, plan: Callable[[C
             found.setdefault(one.route.model_id, one)
         left_out += unable if param else []
     ordered = by_health([*found.values()], world.health)
-    strategy = wanted.strategy if wanted else "sequential"
-    demand = _held_for(ordered, strategy, call)
-    return Candidates(asked, ordered, demand, strategy, tuple(left_out), is_group=wanted is None)
+    demand = _held_for(ordered, wanted.strategy, call)
+    return Candidates(asked, ordered, demand, wanted.strategy, tuple(left_out), members)
 
 
 async def _planned(

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
-from msgspec import structs
-
 from gateway.hooks.chat_reply import ChatReply
 from gateway.hooks.chat_request import ChatRequest
 from gateway.hooks.masking import Masking
@@ -128,11 +126,10 @@ async def _in_the_background(
     planned: ChatPlan, background: Route[BackgroundWire], chain: Chain, exchange: Exchange, world: World
 ) -> Completion | Job:
     begin(background, exchange, world.clock)
-    call = structs.replace(planned.call, model=planned.asked.model)  # its job is of what was asked for, as any other
-    given = partial(_completed, call, planned.promise, chain, exchange, world)
+    given = partial(_completed, planned.call, planned.promise, chain, exchange, world)
     kept = Begun.of(planned.asked, planned.promise, chain.masking, exchange)
     with in_the_clients_places(planned.promise.messages_added):
-        return await asked_in_the_background(call, kept, chain, given, exchange, world)
+        return await asked_in_the_background(planned.call, kept, chain, given, exchange, world)
 
 
 async def _completed(
@@ -153,7 +150,7 @@ async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlan
         return await _planned(asked, call, principal, world)
 
     planned = await candidates_of(asked, principal.tenant, world, plan)
-    if planned.is_group and in_the_background(planned.asked.call, planned.asked.route) is not None:
+    if planned.members == len(planned.all) and in_the_background(planned.asked.call, planned.asked.route) is not None:
         return planned.alone()
     return planned
 
