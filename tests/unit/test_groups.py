@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping
@@ -14,17 +13,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.entry.embeddings import ROUTE, embeddings_app
 from gateway.model.group import ModelGroup, Routing
 from gateway.model.hook import MaskPiiHook
 from gateway.model.ledger import suffix
 from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.reliability import FallbackRule, Health
 from gateway.ports import AllHealthy
-from tests.asgi import call
 from tests.fakes import MemoryCatalog
-from tests.unit.conftest import KEY
-from tests.unit.several_providers import Several, answers, fails, model, says, several, streams_text, texts
+from tests.unit.several_providers import Several, embeds, fails, model, says, several, streams_text, texts
 from tests.unit.test_fallback import COST, HELLO, TOOLS
 from tests.unit.test_fallback_around import done
 
@@ -299,27 +295,15 @@ class TestMoney:
         assert (ended["status"], gateway.providers.asked) == ("failed", [])
 
 
-class TestEmbeddings:
-    @pytest.fixture
-    def made(self, gateway: Several) -> Several:
-        data = [{"index": 0, "embedding": [0.5, 0.5]}]
-        vectors = {"data": data, "model": "m", "usage": {"prompt_tokens": 3, "total_tokens": 3}}
-        gateway.provider("mistral", answers(200, json.dumps(vectors).encode()))
-        gateway.provider("openai", fails(503))
-        return gateway
-
-    async def embed(self, gateway: Several) -> Any:
-        body = json.dumps({"model": "vectors", "input": "Hi"}).encode()
-        headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
-        return (await call(embeddings_app(gateway.world), body, headers, path=ROUTE)).json
-
-    @pytest.mark.parametrize("routing", ["ordered", "lowest_cost"])
-    async def test_their_length_is_that_of_the_first_that_is_listed(self, made: Several, routing: Routing) -> None:
-        members = ("groq/llama", "openai/embed", "mistral/long", "mistral/embed")
-        made.tenant(aliases={"vectors": group(*members, routing=routing)})
-        reply = await self.embed(made)
-        assert (reply["model"], made.providers.asked) == ("mistral/embed", ["openai", "mistral"])
-        assert left_out(reply) == [
-            ("groq/llama", "capability_not_supported"),
-            ("mistral/long", "capability_not_supported"),
-        ]
+@pytest.mark.parametrize("routing", ["ordered", "lowest_cost"])
+async def test_vectors_are_as_long_as_those_of_the_first_that_is_listed(gateway: Several, routing: Routing) -> None:
+    gateway.provider("mistral", embeds())
+    gateway.provider("openai", fails(503))
+    members = ("groq/llama", "openai/embed", "mistral/long", "mistral/embed")
+    gateway.tenant(aliases={"vectors": group(*members, routing=routing)})
+    reply = (await gateway.embed(model="vectors")).json
+    assert (reply["model"], gateway.providers.asked) == ("mistral/embed", ["openai", "mistral"])
+    assert left_out(reply) == [
+        ("groq/llama", "capability_not_supported"),
+        ("mistral/long", "capability_not_supported"),
+    ]

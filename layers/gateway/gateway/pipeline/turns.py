@@ -28,7 +28,8 @@ class Turns(Generic[P]):
         self._others, self._ready = deque(others), ready
         self._exchange, self._world = exchange, world
         self._failure: GatewayError | None = None
-        self._is_group, self._refusals = candidates.members > 0, list[tuple[str, GatewayError]]()
+        self._is_group = candidates.members > 0
+        self._refusals: list[tuple[str, GatewayError]] = []
 
     @classmethod
     async def of(cls, candidates: Candidates[P], ready: Readying[P], exchange: Exchange, world: World) -> Turns[P]:
