@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from random import SystemRandom
 from typing import Any, Literal, Protocol, TypeAlias
 
 from gateway.health_ports import AllHealthy, Vitals
@@ -302,7 +303,7 @@ class Files(Protocol):
 @dataclass(frozen=True, slots=True)
 class World:
     """`local_ledger`: of this environment alone, for tenants that want it while `ledger` does not answer.
-    `job_kept_s`: how long a job's result is kept.
+    `job_kept_s`: how long a job's result is kept. `dice`: a number from 0 up to 1 that nobody can foresee.
     """
 
     access: Access
@@ -331,6 +332,7 @@ class World:
     job_kept_s: int = KEPT_S
     health: Vitals = field(default_factory=AllHealthy)
     slots: Slots = field(default_factory=SlotsForAll)
+    dice: Callable[[], float] = SystemRandom().random
 
 
 Origin: TypeAlias = Literal["gateway", "tenant"]

@@ -19,7 +19,8 @@ from gateway.model.errors import GatewayError, ModelNotFound
 from gateway.model.reliability import Health
 from gateway.model.tenant import Tenant
 from gateway.pipeline.meters import Demand, together
-from gateway.pipeline.route import AnyRoute
+from gateway.pipeline.route import AnyRoute, none_of
+from gateway.pipeline.routing import Standing, order_of
 from gateway.pipeline.watch import BEFORE_AND_AFTER_S
 from gateway.ports import World
 
@@ -42,8 +43,9 @@ C = TypeVar("C", bound=Call)
 
 @dataclass(frozen=True, slots=True)
 class Candidates(Generic[P]):
-    """`asked`: for the model that the call names. `all`: that one and the others, in the order in which they are asked.
-    `demand`: what is held for all of them. `left_out`: of those that the call itself names.
+    """`asked`: for the model that the call names, of a group the member that comes first. `all`: that one and the
+    others, in the order in which they are asked. `demand`: what is held for all of them. `left_out`: of those that the
+    call itself names. `members`: how many are of the group that the call names, of which any will do.
     """
 
     asked: P
@@ -51,32 +53,72 @@ class Candidates(Generic[P]):
     demand: Demand
     strategy: Strategy = "sequential"
     left_out: tuple[LeftOut, ...] = ()
+    members: int = 0
+
+    def alone(self) -> Candidates[P]:
+        """Nobody but the one that comes first."""
+        return replace(self, all=(self.asked,), demand=self.asked.demand)
 
 
 async def candidates_of(call: C, tenant: Tenant, world: World, plan: Callable[[C], Awaitable[P]]) -> Candidates[P]:
-    """`plan`: makes the call ready for the model that it names. Raises what that does for the call itself, and
-    ModelNotFound (404) for a name in the call's own list that is none.
+    """`plan`: makes the call ready for the model that it names, which is never a group. Raises what that does for the
+    call itself, for a group what `none_of` says; ModelNotFound (404) for a name in the call's own list that is none.
     """
-    asked = await plan(call)
-    wanted = _wanted(call, tenant, asked.route.model_id)
-    if wanted is None:
-        return Candidates(asked, (asked,), asked.demand)
-    found = {asked.route.model_id: asked}
     left_out: list[LeftOut] = []
+    members = 0
+    if tenant.group(call.model) is None:
+        asked = await plan(call)
+        wanted = _wanted(call, tenant, asked.route)
+        if wanted is None:
+            return Candidates(asked, (asked,), asked.demand)
+        found = {asked.route.model_id: asked}
+    else:
+        able, left_out = await _planned(call.model, call, tenant, world, plan)
+        found = {one.route.model_id: one for one in by_health(able, world.health)}
+        asked, members = next(iter(found.values())), len(found)
+        wanted = _wanted(call, tenant, asked.route) or _Wanted((), "sequential", "")
     for param, name in wanted.names():
         try:
-            one = await plan(structs.replace(call, model=name))
+            some, unable = await _planned(name, call, tenant, world, plan)
         except GatewayError as error:
             if param and isinstance(error, ModelNotFound):
                 error.param = param
                 raise
-            if param:
-                left_out.append(LeftOut(model=name, code=error.code, message=error.message))
-        else:
+            some, unable = [], [_left_out(name, error)]
+        for one in some:
             found.setdefault(one.route.model_id, one)
+        left_out += unable if param else []
     ordered = by_health([*found.values()], world.health)
     demand = _held_for(ordered, wanted, call)
-    return Candidates(asked, ordered, demand, wanted.strategy, tuple(left_out))
+    return Candidates(asked, ordered, demand, wanted.strategy, tuple(left_out), members)
+
+
+async def _planned(
+    name: str, call: C, tenant: Tenant, world: World, plan: Callable[[C], Awaitable[P]]
+) -> tuple[list[P], list[LeftOut]]:
+    """The call for the model of that name; of a group for all members that can do it, in the order in which they are
+    asked, and the others. Raises what `plan` does, and for a group what `none_of` says.
+    """
+    group = tenant.group(name)
+    if group is None:
+        return [await plan(structs.replace(call, model=name))], []
+    able: list[tuple[P, Standing]] = []
+    refusals: list[tuple[str, GatewayError]] = []
+    for member in group.members:
+        try:
+            one = await plan(structs.replace(call, model=member.model))
+        except GatewayError as refusal:
+            refusals.append((member.model, refusal))
+        else:
+            able.append((one, Standing(member.weight, one.route, one.demand)))
+    if not able:
+        raise none_of(name, refusals)
+    order = order_of(group.routing, [standing for _, standing in able], world)
+    return [able[place][0] for place in order], [_left_out(*refusal) for refusal in refusals]
+
+
+def _left_out(name: str, refusal: GatewayError) -> LeftOut:
+    return LeftOut(model=name, code=refusal.code, message=refusal.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +134,16 @@ class _Wanted:
             yield (f"{self.param}[{index}]" if self.param else ""), name
 
 
-def _wanted(call: Call, tenant: Tenant, model_id: str) -> _Wanted | None:
+def _wanted(call: Call, tenant: Tenant, asked: AnyRoute) -> _Wanted | None:
     if call.fallback is not None:
         return _Wanted(call.fallback.models, call.fallback.strategy, "fallback.models")
     for param, models in (("fallbacks", call.fallbacks), ("models", call.models)):
         if models is not None:
             return _Wanted(models, "sequential", param) if models else None
-    rule = tenant.fallback_for(model_id) if tenant.fallbacks else None
+    if not tenant.fallbacks:
+        return None
+    names = (asked.model_id,) if tenant.group(call.model) is None else (asked.model_id, call.model)
+    rule = tenant.fallback_for(*names)
     return None if rule is None else _Wanted(rule.fallback, rule.strategy, "")
 
 

@@ -147,14 +147,18 @@ async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlan
         return chosen
 
     async def plan(call: ChatCall) -> ChatPlan:
-        return await _planned(call, principal, world)
+        return await _planned(asked, call, principal, world)
 
-    return await candidates_of(asked, principal.tenant, world, plan)
+    planned = await candidates_of(asked, principal.tenant, world, plan)
+    if planned.members == len(planned.all) and in_the_background(planned.asked.call, planned.asked.route) is not None:
+        return planned.alone()
+    return planned
 
 
-async def _planned(asked: ChatCall, principal: Principal, world: World) -> ChatPlan:
-    route = resolve(CHAT, asked.model, principal, world.catalog, world.clock.now_s())
-    call, names = await with_functions(asked, principal.tenant.id, world.types)
+async def _planned(asked: ChatCall, call: ChatCall, principal: Principal, world: World) -> ChatPlan:
+    """`call`: as it was asked, but for the model."""
+    route = resolve(CHAT, call.model, principal, world.catalog, world.clock.now_s())
+    call, names = await with_functions(call, principal.tenant.id, world.types)
     call = timed(call, route.model_id, principal.tenant)
     route = by_the_api_for_tools(call, route)
     call, expectation = expect(call, route)

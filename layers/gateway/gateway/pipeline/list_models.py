@@ -21,7 +21,8 @@ from gateway.model.catalog import (
 )
 from gateway.model.errors import GatewayError
 from gateway.model.tenant import Principal
-from gateway.pipeline.route import can_be_called, find_approved, is_shut_down
+from gateway.pipeline.list_groups import described_group
+from gateway.pipeline.route import can_be_called, find_approved, is_shut_down, none_of
 from gateway.ports import Catalog
 
 PICO_USD_PER_TOKEN_TO_USD_PER_MILLION = 1_000_000
@@ -37,7 +38,22 @@ def approved_models(principal: Principal, catalog: Catalog, vitals: Vitals, now_
         and not is_shut_down(facts, now_s)
         and can_be_called(provider, facts)
     ]
-    return listed + [{**described, "id": alias} for alias, described in _aliased(principal, catalog, vitals, now_s)]
+    return [*listed, *_aliased(principal, catalog, vitals, now_s)]
+
+
+def described_model(name: str, principal: Principal, catalog: Catalog, vitals: Vitals, now_s: float) -> dict[str, Any]:
+    """What a name means, as it is listed. Raises as `find_approved`."""
+    if (group := principal.tenant.group(name)) is None:
+        return describe(*find_approved(name, principal, catalog, now_s), vitals)
+    able, refusals = [], []
+    for member in group.members:
+        try:
+            able.append((member, describe(*find_approved(member.model, principal, catalog, now_s), vitals)))
+        except GatewayError as refusal:
+            refusals.append((member.model, refusal))
+    if not able:
+        raise none_of(name, refusals)
+    return described_group(name, group, able)
 
 
 def describe(provider: str, facts: ModelFacts, vitals: Vitals) -> dict[str, Any]:
@@ -75,12 +91,10 @@ def describe(provider: str, facts: ModelFacts, vitals: Vitals) -> dict[str, Any]
     }
 
 
-def _aliased(
-    principal: Principal, catalog: Catalog, vitals: Vitals, now_s: float
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def _aliased(principal: Principal, catalog: Catalog, vitals: Vitals, now_s: float) -> Iterator[dict[str, Any]]:
     for alias in sorted(principal.tenant.aliases):
         try:
-            yield alias, describe(*find_approved(alias, principal, catalog, now_s), vitals)
+            yield {**described_model(alias, principal, catalog, vitals, now_s), "id": alias}
         except GatewayError:
             continue  # an alias of a model that is gone or not approved cannot be called, so it is not listed
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -20,7 +20,9 @@ class Demand:
     charged or counted in tokens. `cost_nano_usd`: 0 where no price is known.
 
     `lease_s`: how long it can run. `is_job`: whether it counts among jobs, and not among requests at once. `parts`: of
-    several models, what each of them can use; `adds_up`: whether all of them may, or one of them.
+    several models, what each of them can use; `adds_up`: whether all of them may, or one of them. `cost_by_reply`: the
+    most tokens of its reply, and what it costs at most with another number of them, in nano-USD; None where no price is
+    known.
     """
 
     model_id: str
@@ -30,6 +32,7 @@ class Demand:
     is_job: bool = False
     parts: tuple[Demand, ...] = ()
     adds_up: bool = False
+    cost_by_reply: tuple[int, Callable[[int], int]] | None = field(default=None, compare=False, repr=False)
 
     def under(self, models: str) -> tuple[int, int]:
         """Tokens and nano-USD of what falls under a rule for these models."""

@@ -142,13 +142,13 @@ async def plan_speech(
     """
     form: SpeechFormat | None = None
 
-    async def plan(asked: SpeechCall) -> SpeechPlan:
+    async def plan(call: SpeechCall) -> SpeechPlan:
         nonlocal form
-        route = resolve(SPEECH, asked.model, principal, world.catalog, world.clock.now_s())
-        call = checked(asked if form is None else structs.replace(asked, response_format=form), route)
-        form = call.response_format
+        route = resolve(SPEECH, call.model, principal, world.catalog, world.clock.now_s())
+        call = checked(call if form is None else structs.replace(call, response_format=form), route)
         call = timed(call, route.model_id, principal.tenant)
         demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(call, longest_ms))
+        form = call.response_format
         return SpeechPlan(asked, call, route, demand)
 
     return await candidates_of(asked, principal.tenant, world, plan)
