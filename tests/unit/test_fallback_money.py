@@ -22,6 +22,7 @@ from tests.dying import Killed
 from tests.fakes import MemoryCatalog
 from tests.unit.several_providers import Several, answers, fails, model, says, several, stalls
 from tests.unit.test_fallback import COST, HELLO, ONE, TWO
+from tests.unit.test_without_ledger import Moody
 
 HELD = {"openai": 69_000, "groq": 207_000, "mistral": 138_000}
 """For HELLO: a token for each byte of the prompt, and ten of the reply."""
@@ -259,6 +260,25 @@ async def test_who_goes_between_two_models_leaves_nothing_held(gateway: Several)
     assert reading.holds == {}
     assert reading.numbers["s2026-09"] == reading.numbers["c2026-09"] == HELD["openai"]
     assert reading.numbers[f"c2026-09{GROQ}"] == 0
+
+
+async def test_what_a_job_without_the_ledger_cost_is_booked_by_rule(gateway: Several) -> None:
+    """It was admitted without it, so no account stands for it; its cost comes with its records."""
+    ledger = Moody()
+    gateway.world = replace(gateway.world, ledger=ledger)
+    rules = budgets(budget(10**9, "openai/*"), budget(10**9, "groq/*"))
+    gateway.tenant(allowance=rules, without_ledger="local")
+    await gateway.chat(HELLO)  # who is known goes on
+    ledger.silent = {"T#acme#0", "U#acme#0#alice"}
+    job_id = await ordered(gateway, ONE)
+    ledger.silent = set()
+    gateway.told.clear()
+    await worked_at(gateway, job_id)
+    first, second = gateway.usage
+    for record, own, other in ((first, OPENAI, GROQ), (second, GROQ, OPENAI)):
+        booked = record.unbooked["T#acme#0"]
+        assert booked["s2026-09"] == booked[f"s2026-09{own}"] == record.cost_nano_usd
+        assert f"s2026-09{other}" not in booked
 
 
 class TestWorkersThatDie:

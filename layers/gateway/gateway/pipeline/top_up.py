@@ -6,11 +6,11 @@ A hold is replaced by a larger one in the same write that checks what it adds ag
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.model.errors import AdmissionUnavailable, GatewayError
-from gateway.model.ledger import Account, Meter, Reading, shard_of, suffix
+from gateway.model.ledger import Account, Hold, Level, Meter, Reading, shard_of, suffix
 from gateway.pipeline.admit import SPREAD_ANEW, Entry, Ticket, refusal_of
 from gateway.pipeline.meters import Demand, account_of, allowance_of, rules_of
 
@@ -29,12 +29,26 @@ async def top_up(ticket: Ticket, demand: Demand, now_s: float) -> None:
     ticket.entries = [step.unanswered for step in steps]  # as long as nobody knows, also if this ends in the middle
     outcomes = await asyncio.gather(*(_taken(step, ticket) for step in steps))
     ticket.entries = [entry for entry, _ in outcomes]
-    if ticket.later:
-        ticket.later = tuple((entry.account.id, entry.hold) for entry in ticket.entries)
+    ticket.later = tuple(_booked_later(ticket, wanted))
     if refusals := [refusal for _, refusal in outcomes if refusal is not None]:
         raise min(refusals, key=lambda error: error.retryable)
     tokens, cost_nano_usd = max(held.tokens, demand.tokens), max(held.cost_nano_usd, demand.cost_nano_usd)
     ticket.demand = replace(held, tokens=tokens, cost_nano_usd=cost_nano_usd)
+
+
+def _booked_later(ticket: Ticket, wanted: Demand) -> Iterator[tuple[str, Hold]]:
+    """Where its cost goes that no account knows: under the rules of this model too. Of a job that was admitted without
+    the ledger nothing else is left.
+    """
+    holds = {entry.account.id: entry.hold for entry in ticket.entries}
+    for account_id, hold in ticket.later:
+        level: Level = "tenant" if account_id.startswith("T#") else "user"
+        own = rules_of(allowance_of(level, ticket.principal), wanted.model_id)
+        yield account_id, holds.get(account_id) or hold.holding({**hold.by_rule, **_missing(hold, own)})
+
+
+def _missing(hold: Hold, models: Sequence[str]) -> dict[str, int]:
+    return {rule: 0 for one in models if (rule := suffix(one)) not in hold.rules}
 
 
 async def _known(entry: Entry, ticket: Ticket) -> Entry:
