@@ -24,6 +24,7 @@ WHOLE_FILES = {
     *("s3:AbortMultipartUpload", "s3:DeleteObject"),
 }
 ACCEPTS_JOBS = {"dynamodb:PutItem", "s3:PutObject", "kms:GenerateDataKey", "states:StartExecution"}
+SHARES_HEALTH = {"dynamodb:UpdateItem", "dynamodb:Query"}
 ALLOWED = {
     "ChatRole": LOGS
     | TENANTS
@@ -37,12 +38,14 @@ ALLOWED = {
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # the ledger; what is told, and where else
     "EmbeddingsRole": LOGS
     | TENANTS
+    | SHARES_HEALTH
     | ACCEPTS_JOBS
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "bedrock:InvokeModel"}
     | {"lambda:InvokeFunction", "bedrock:ApplyGuardrail"}  # hooks
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
     "ImagesRole": LOGS
     | TENANTS
+    | SHARES_HEALTH
     | ACCEPTS_JOBS
     | {
         "secretsmanager:GetSecretValue",
@@ -64,6 +67,7 @@ ALLOWED = {
     | {"s3:AbortMultipartUpload", "lambda:InvokeFunction"},  # of one that broke off; pictures to begin with
     "SpeechRole": LOGS
     | TENANTS
+    | SHARES_HEALTH
     | ACCEPTS_JOBS
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "bedrock:ApplyGuardrail"}
     | {"s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"}  # kept and linked
@@ -71,6 +75,7 @@ ALLOWED = {
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
     "TranscriptionsRole": LOGS
     | TENANTS
+    | SHARES_HEALTH
     | ACCEPTS_JOBS
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "bedrock:ApplyGuardrail"}
     | {"s3:GetObject", "s3:ListBucket", "lambda:InvokeFunction"}  # recordings, fetched and hooks
@@ -100,7 +105,7 @@ ALLOWED = {
     "ProviderWebhooksRole": LOGS  # it reads strangers' messages: no job, no tenant, no key of a provider
     | {"dynamodb:UpdateItem", "states:SendTaskSuccess", "secretsmanager:GetSecretValue", "kms:Decrypt"},
     "JobMachineRole": {"lambda:InvokeFunction"},
-    "ModelsRole": LOGS | TENANTS | METERED | {"kms:Decrypt"},
+    "ModelsRole": LOGS | TENANTS | METERED | {"kms:Decrypt", "dynamodb:Query"},  # the health of models
     "FilesRole": LOGS
     | TENANTS
     | METERED
@@ -282,6 +287,19 @@ def test_every_function_has_a_role_of_its_own(deployed: Resources) -> None:
     assert sorted([*roles, "JobMachineRole"]) == sorted(ALLOWED)
 
 
+def test_whoever_asks_providers_shares_their_health_and_the_models_function_reads_it(deployed: Resources) -> None:
+    table = {"Fn::GetAtt": ["HealthTable", "Arn"]}
+    found = {
+        role: set(statement["Action"])
+        for role in of_type(deployed, "AWS::IAM::Role")
+        for statement in statements(deployed[role])
+        if statement["Resource"] == table
+    }
+    assert found.pop("ModelsRole") == {"dynamodb:Query"}
+    asking = ("Chat", "Embeddings", "Images", "Speech", "Transcriptions", "Videos", "JobAsk")
+    assert found == {f"{name}Role": SHARES_HEALTH for name in asking}
+
+
 def test_no_statement_is_about_every_resource(deployed: Resources) -> None:
     for role in of_type(deployed, "AWS::IAM::Role").values():
         for statement in statements(role):
@@ -326,9 +344,12 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_ARCHIVE_BUCKET",
             "GATEWAY_AUDIT_LOG_GROUP",
             "GATEWAY_CALLBACK_SECONDS",
+            "GATEWAY_CIRCUIT_FAILURES",
+            "GATEWAY_CIRCUIT_OPEN_S",
             "GATEWAY_EVENT_BUS",
             "GATEWAY_FETCH_EXCEPTIONS",
             "GATEWAY_FILES_BUCKET",
+            "GATEWAY_HEALTH_TABLE",
             "GATEWAY_JOBS_TABLE",
             "GATEWAY_JOB_MACHINE",
             "GATEWAY_JOB_RESULT_HOURS",
@@ -341,11 +362,13 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_OIDC_SCOPE_CLAIM",
             "GATEWAY_OIDC_TENANT_CLAIM",
             "GATEWAY_RECORDS_QUEUE_URL",
+            "GATEWAY_SLOW_FIRST_CONTENT_S",
             "GATEWAY_STACK",
             "GATEWAY_TENANTS_TABLE",
             "GATEWAY_USAGE_RECORD_DAYS",
             "GATEWAY_USAGE_TABLE",
             "GATEWAY_VIDEO_LOOK_SECONDS",
+            "GATEWAY_WATCHED_PROVIDERS",
         }
 
 

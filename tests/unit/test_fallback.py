@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from gateway.entry.embeddings import ROUTE, embeddings_app
+from gateway.health_ports import AllHealthy
 from gateway.model.ledger import suffix
 from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.provider_errors import ProviderError
 from gateway.model.reliability import FallbackRule, Health
-from gateway.ports import AllHealthy
 from tests.asgi import call
 from tests.unit.conftest import KEY
 from tests.unit.several_providers import (

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
 from gateway.entry.models import models_app
+from gateway.model.circuit import Call, Rules, endpoint_of
+from gateway.pipeline.shared_health import SharedHealth
+from tests.health_store import MemoryHealth
 from tests.unit.conftest import KEY, Gateway
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -27,6 +31,32 @@ async def test_a_tenant_sees_what_it_may_use_and_its_aliases(client: httpx.Async
     answer = (await client.get("/v1/models", headers=AUTH)).json()
     assert [model["id"] for model in answer["data"]] == ["openai/gpt-4o", "smart"]
     assert answer["data"][0]["gateway"]["prices_usd_per_million"] == {"input": 2.5, "output": 10.0}
+
+
+async def test_a_model_and_its_alias_show_how_well_it_is(gateway: Gateway) -> None:
+    """As another environment has counted."""
+    store, clock, records = MemoryHealth(), gateway.world.clock, gateway.records
+    here, there = (SharedHealth(Rules(("*",)), 60_000, store, clock, records) for _ in range(2))
+    for _ in range(20):
+        there.note("openai", "gpt-4o", None, is_stream=True)
+    there.note("openai", "gpt-4o", 600, is_stream=True)
+    for _ in range(5):
+        call = Call(endpoint_of("openai", "https://api.openai.com/v1"), "openai/gpt-4o", "acme", clock.now_s())
+        there.circuits.note(call, "failed", clock.now_s())
+    await there.share()
+    transport = httpx.ASGITransport(models_app(replace(gateway.world, health=here), SHARED))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=AUTH) as client:
+        listed = (await client.get("/v1/models")).json()["data"]
+        one = (await client.get("/v1/models/smart")).json()
+    for model in (*listed, one):
+        assert [model["gateway"][name] for name in ("health", "p95_ms", "circuit")] == ["unhealthy", 750, "open"]
+    store.is_down = True
+    lone = SharedHealth(Rules(("*",)), 60_000, store, clock, records)
+    transport = httpx.ASGITransport(models_app(replace(gateway.world, health=lone), SHARED))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=AUTH) as client:
+        facts = (await client.get("/v1/models/gpt-4o")).json()["gateway"]
+    assert [facts[name] for name in ("health", "p95_ms", "circuit")] == ["healthy", None, "closed"]
+    assert records.troubles[-1]["event"] == "health.not_shared"
 
 
 async def test_a_model_is_found_by_the_names_that_chat_takes(client: httpx.AsyncClient) -> None:

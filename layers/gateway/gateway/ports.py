@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
+from gateway.health_ports import AllHealthy, Vitals
 from gateway.job_ports import Callbacks, Claims, Executions, Jobs, Payloads
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
@@ -19,7 +20,6 @@ from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
 from gateway.model.job import KEPT_S
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.record import Told
-from gateway.model.reliability import Health
 from gateway.model.telemetry import RequestLine, Trouble
 from gateway.model.tenant import Principal
 from gateway.webhook_ports import WebhookSender, WebhookUrls
@@ -111,24 +111,6 @@ class Credentials(Protocol):
     async def find(self, provider: str) -> Credential:
         """The gateway's credential for a provider, cached for minutes. Raises ProviderError (502) without one."""
         ...
-
-
-class HealthReading(Protocol):
-    def of(self, provider: str, model: str) -> Health:
-        """As it is known here; never waited for. A model that nobody called is healthy."""
-        ...
-
-    def p95_ms(self, provider: str, model: str) -> int | None:
-        """What 95 of 100 calls of the last minutes took at most until their first content; None without any."""
-        ...
-
-
-class AllHealthy:
-    def of(self, _provider: str, _model: str) -> Health:
-        return "healthy"
-
-    def p95_ms(self, _provider: str, _model: str) -> int | None:
-        return None
 
 
 class Catalog(Protocol):
@@ -318,7 +300,7 @@ class World:
     clock: Clock
     denials: Denials = field(default_factory=Denials)
     job_kept_s: int = KEPT_S
-    health: HealthReading = field(default_factory=AllHealthy)
+    health: Vitals = field(default_factory=AllHealthy)
 
 
 Origin: TypeAlias = Literal["gateway", "tenant"]

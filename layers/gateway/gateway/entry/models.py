@@ -29,11 +29,15 @@ def models_app(world: World, shared: Path) -> FastAPI:
 
     @app.get("/v1/models", name="list")
     async def list_models(visit: Visiting) -> dict[str, Any]:
-        return {"object": "list", "data": approved_models(visit.principal, world.catalog, world.clock.now_s())}
+        await world.health.refresh()
+        data = approved_models(visit.principal, world.catalog, world.health, world.clock.now_s())
+        return {"object": "list", "data": data}
 
     @app.get("/v1/models/{model:path}", name="retrieve")
     async def retrieve_model(model: str, visit: Visiting) -> dict[str, Any]:
-        return describe(*find_approved(model, visit.principal, world.catalog, world.clock.now_s()))
+        found = find_approved(model, visit.principal, world.catalog, world.clock.now_s())
+        await world.health.refresh()
+        return describe(*found, world.health)
 
     @app.get("/openapi.json")
     async def openapi() -> JSONResponse:

@@ -11,6 +11,7 @@ from gateway.model.provider_errors import ProviderFailure
 from gateway.pipeline.contact import Contact
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.route import AnyRoute
+from gateway.pipeline.through_circuit import through_circuit
 from gateway.pipeline.watch import Watch
 from gateway.ports import Clock, Incoming
 
@@ -25,6 +26,7 @@ def begin(route: AnyRoute, exchange: Exchange, clock: Clock, *, chances: int = 1
         until_s=exchange.ask_until_s,
         chances=chances,
         own_wait_s=exchange.own_wait_s,
+        tenant_id=exchange.principal.tenant.id if exchange.principal else "",
     )
     if exchange.attempts:
         first = exchange.attempts[0]
@@ -49,11 +51,14 @@ def ending(attempt: Attempt, clock: Clock) -> Iterator[None]:
 async def answered(request: HttpRequest, reached: Contact, watch: Watch, sending: Sending) -> AsyncIterator[Incoming]:
     """A 2xx answer to a rendered request, once its head has come. `sending`: is told how far the request came.
 
-    Raises what the wire says that any other answer means, ProviderError (502) and ProviderTimeout (504).
+    Raises what the wire says that any other answer means, ProviderError (502), CircuitOpen (503) and ProviderTimeout
+    (504).
     """
     authorized = reached.authorized(request, watch.world.clock.now_s())
     async with AsyncExitStack() as stack:
+        passage = stack.enter_context(through_circuit(reached, watch))
         incoming = await watch.wait(stack.enter_async_context(watch.world.outbound.open(authorized, sending)))
+        passage.status = incoming.status
         if not 200 <= incoming.status < 300:
             raise reached.route.wire.fail(await _refusal(incoming, watch), reached.target)
         yield incoming

@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 
 from msgspec import structs
 
+from gateway.health_ports import HealthReading
 from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS, Call, Strategy
 from gateway.model.completion import LeftOut
 from gateway.model.errors import GatewayError, ModelNotFound
@@ -20,7 +21,7 @@ from gateway.model.tenant import Tenant
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.route import AnyRoute
 from gateway.pipeline.watch import BEFORE_AND_AFTER_S
-from gateway.ports import HealthReading, World
+from gateway.ports import World
 
 ORDER: tuple[Health, ...] = ("healthy", "degraded", "unhealthy")
 

@@ -25,6 +25,7 @@ from gateway.pipeline.meters import rules_of
 from gateway.pipeline.once import end_claim
 from gateway.pipeline.request_line import line_of, without_usage
 from gateway.pipeline.upload import delete_uploads
+from gateway.pipeline.vital_signs import tell_health
 from gateway.ports import World
 
 _DENIED = ("invalid_api_key", "tenant_disabled", "scope_missing")
@@ -34,6 +35,11 @@ _BLOCKED = (*_DENIED, "request_blocked", "response_blocked", "rate_limited", "bu
 
 async def conclude(exchange: Exchange, world: World) -> None:
     """Records, tells and settles a finished request, refused ones included. Never raises for what it cannot deliver."""
+    await _concluded(exchange, world)
+    await tell_health(exchange, world)
+
+
+async def _concluded(exchange: Exchange, world: World) -> None:
     exchange.ended_s = world.clock.monotonic_s()
     await asyncio.gather(*exchange.observers, return_exceptions=True)  # each within its own time limit
     if exchange.closing is not None:

@@ -65,7 +65,8 @@ class Attempt:
     `most_nano_usd`: what is held for it, None: all that is held for the request. `own_wait_s`: what the request had
     waited for media and hooks before. `late_s`: how long it began after the request's first attempt, without such
     waits. `chances`: how many models may still be asked, with this one. `is_beside_others`: whether it was begun at the
-    same time as they were. `is_overtaken`: whether it was ended because another model had answered.
+    same time as they were. `is_overtaken`: whether it was ended because another model had answered. `tenant_id`: whose
+    request it is for.
     """
 
     route: AnyRoute
@@ -87,6 +88,7 @@ class Attempt:
     chances: int = 1
     is_beside_others: bool = False
     is_overtaken: bool = False
+    tenant_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
