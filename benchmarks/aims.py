@@ -51,6 +51,7 @@ COUNTED_TWICE = Aim("usage records counted twice or not at all", "", 0.0)
 UNANSWERED = Aim("requests not answered while a provider failed", "%", 0.1)
 ADDED_BY_REFUSALS = Aim("added p99 while it refuses", "ms", 250.0)
 ADDED_BY_SILENCE = Aim("added p99 while it is silent, beyond its time limit", "ms", 250.0)
+ADDED_BY_CIRCUIT = Aim("added p50 while it is silent", "ms", 50.0)
 
 
 def added_latency(what: str) -> dict[int, Aim]:
