@@ -147,34 +147,40 @@ class TestTogether:
     def test_what_was_before_it_closed_is_over(self) -> None:
         known = circuits()
         before = self.counted(40, 40)
-        known.learn(CALL.endpoint, (NOW_S, NOW_S + 10), NOW_S + 11)
+        known.learn(CALL.endpoint, (NOW_S, NOW_S + 10), before, NOW_S + 11)
         assert known.judge(before, NOW_S + 12) == []
         assert known.judge(self.counted(40, 40, 20), NOW_S + 21) == [CALL.endpoint]
 
     def test_what_others_have_opened_is_open_here(self) -> None:
         known = circuits()
-        known.learn(CALL.endpoint, (NOW_S, 0.0), NOW_S + 10)
-        assert known.enter(at(10)) == 20
-        known.learn(CALL.endpoint, (NOW_S, 0.0), NOW_S + 10)
+        for _ in range(2):
+            known.learn(CALL.endpoint, (NOW_S, 0.0), self.counted(10, 5), NOW_S + 10)
         assert known.enter(at(12)) == 18
         assert not known.marks
+
+    def test_it_is_not_where_most_calls_are_well(self) -> None:
+        known = circuits()
+        known.learn(CALL.endpoint, (NOW_S, 0.0), self.counted(11, 5), NOW_S + 10)
+        known.learn(CALL.endpoint, (NOW_S, 0.0), {}, NOW_S + 10)
+        assert known.enter(at(10)) == 0
 
     def test_what_others_have_closed_is_closed_here(self) -> None:
         known = circuits()
         failed(known)
-        known.learn(CALL.endpoint, (NOW_S, NOW_S + 31), NOW_S + 20)
+        known.learn(CALL.endpoint, (NOW_S, NOW_S + 31), self.counted(5, 5), NOW_S + 20)
         assert known.enter(at(20)) == 0
 
     def test_old_news_changes_nothing(self) -> None:
         known = circuits()
-        known.learn(CALL.endpoint, (NOW_S - 31, 0.0), NOW_S)
+        all_failed = self.counted(5, 5)
+        known.learn(CALL.endpoint, (NOW_S - 31, 0.0), all_failed, NOW_S)
         assert known.enter(CALL) == 0
         failed(known)
-        known.learn(CALL.endpoint, (NOW_S - 20, NOW_S - 10), NOW_S + 1)
+        known.learn(CALL.endpoint, (NOW_S - 20, NOW_S - 10), all_failed, NOW_S + 1)
         assert known.enter(at(2)) == 28
         assert known.enter(at(30)) == 0
         assert known.note(at(30), "answered", NOW_S + 31) == "closed"
-        known.learn(CALL.endpoint, (NOW_S + 20, 0.0), NOW_S + 32)  # by one that had failed before
+        known.learn(CALL.endpoint, (NOW_S + 20, 0.0), self.counted(5, 5, 31), NOW_S + 32)  # by one that failed before
         assert known.enter(at(33)) == 0
 
 

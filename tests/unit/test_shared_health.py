@@ -167,6 +167,18 @@ class TestCircuits:
         await reader.refresh()
         assert reader.is_cut_off("openai")
 
+    async def test_what_fails_in_one_environment_is_left_alone_there_alone(self, environments: Environments) -> None:
+        one, other, clock = environments.one(), environments.one(), environments.clock
+        for _ in range(11):
+            other.circuits.note(environments.call(), "answered", clock.now_s())
+        await other.share()
+        environments.fail(one, 10)
+        await one.share()
+        clock.unix_s += SHARE_EVERY_S
+        other.circuits.note(environments.call(), "answered", clock.now_s())
+        await other.share()
+        assert (one.is_cut_off("openai"), other.is_cut_off("openai")) == (True, False)
+
     async def test_many_environments_with_a_failure_each_open_it_together(self, environments: Environments) -> None:
         every = [environments.one() for _ in range(20)]
         for one in every:

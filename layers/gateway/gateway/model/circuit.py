@@ -34,6 +34,8 @@ ASKED, BROKEN = "a", "x"
 
 K = TypeVar("K")
 OwnKey: TypeAlias = tuple[str, str, str]
+Minutes: TypeAlias = Mapping[int, Mapping[str, Numbers]]
+"""What was counted in each minute, by subject."""
 
 
 @lru_cache(maxsize=MAX_CIRCUITS)
@@ -92,14 +94,6 @@ class Circuit:
             return None
         self.open(now_s, open_s)
         return "opened"
-
-    def learn(self, mark: Mark, now_s: float, open_s: float) -> None:
-        """What happened to the circuits of others, where it is newer."""
-        opened_s, closed_s = mark
-        if closed_s > max(self.opened_s, self.closed_s):
-            self.close(closed_s)
-        if opened_s > max(self.opened_s, self.closed_s, closed_s) and now_s < opened_s + open_s:
-            self.open(opened_s, open_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +161,19 @@ class Circuits:
         own = self._own.get(call.own) if self._own else None
         return [each for each in (self._circuits.get(call.endpoint), own) if each is not None]
 
-    def learn(self, endpoint: str, mark: Mark, now_s: float) -> None:
-        _at(self._circuits, endpoint).learn(mark, now_s, self.rules.open_s)
+    def learn(self, endpoint: str, mark: Mark, minutes: Minutes, now_s: float) -> None:
+        """What happened to it in another environment, where that is newer. One that was opened there is open here only
+        if it fails everywhere: what keeps failing may be that environment, or one tenant's request.
+        """
+        opened_s, closed_s = mark
+        circuit = _at(self._circuits, endpoint)
+        if closed_s > max(circuit.opened_s, circuit.closed_s):
+            circuit.close(closed_s)
+        is_news = opened_s > max(circuit.opened_s, circuit.closed_s) and now_s < opened_s + self.rules.open_s
+        if is_news and _fails(*self._recent(endpoint, minutes, now_s)):
+            circuit.open(opened_s, self.rules.open_s)
 
-    def judge(self, minutes: Mapping[int, Mapping[str, Numbers]], now_s: float) -> list[str]:
+    def judge(self, minutes: Minutes, now_s: float) -> list[str]:
         """Opens the circuits of endpoints of which too many calls of all environments failed, and names these."""
         broken = {
             number[3:]
@@ -189,10 +192,18 @@ class Circuits:
             if endpoint.partition(":")[0] == provider
         )
 
-    def _opens(self, endpoint: str, minutes: Mapping[int, Mapping[str, Numbers]], now_s: float) -> bool:
+    def _opens(self, endpoint: str, minutes: Minutes, now_s: float) -> bool:
         circuit = _at(self._circuits, endpoint)
-        if circuit.until_s:
+        asked, failed = self._recent(endpoint, minutes, now_s)
+        if circuit.until_s or asked < LEAST_CALLS or not _fails(asked, failed):
             return False
+        circuit.open(now_s, self.rules.open_s)
+        self._marked(endpoint, "opened")
+        return True
+
+    def _recent(self, endpoint: str, minutes: Minutes, now_s: float) -> tuple[int, int]:
+        """How many calls there were in the last slots since it was closed, and how many of them failed."""
+        circuit = _at(self._circuits, endpoint)
         asked = failed = 0
         for slot_s in range(int(now_s // SLOT_S - SLOTS + 1) * SLOT_S, int(now_s) + 1, SLOT_S):
             if slot_s < circuit.closed_s:
@@ -201,17 +212,17 @@ class Circuits:
             for counted in minutes.get(minute_of(slot_s), {}).values():
                 asked += counted.get(f"{ASKED}{slot}@{endpoint}", 0)
                 failed += counted.get(f"{BROKEN}{slot}@{endpoint}", 0)
-        if asked < LEAST_CALLS or 100 * failed < OPENS_AT_PERCENT * asked:
-            return False
-        circuit.open(now_s, self.rules.open_s)
-        self._marked(endpoint, "opened")
-        return True
+        return asked, failed
 
     def _marked(self, endpoint: str, change: Change | None) -> Change | None:
         if change is not None:
             circuit = self._circuits[endpoint]
             self.marks[endpoint] = (circuit.opened_s, circuit.closed_s)
         return change
+
+
+def _fails(asked: int, failed: int) -> bool:
+    return failed > 0 and 100 * failed >= OPENS_AT_PERCENT * asked
 
 
 def _at(circuits: dict[K, Circuit], key: K) -> Circuit:

@@ -96,13 +96,16 @@ class SharedHealth:
         """The minutes of the window that may have changed."""
         now = minute_of(now_s)
         wanted = [each for each in range(now - WINDOW_MINUTES + 1, now + 1) if each not in self._settled]
-        for minute, found in zip(wanted, await asyncio.gather(*map(self._store.read, wanted)), strict=True):
+        read = dict(zip(wanted, await asyncio.gather(*map(self._store.read, wanted)), strict=True))
+        for minute, found in read.items():
             self._windows.learn(minute, {name: found[name] for name in found if not name.startswith(_MARK)})
-            for name in found.keys() - self._windows.shared(minute).keys():
-                self.circuits.learn(name.removeprefix(_MARK), _mark(found[name]), now_s)
             if now_s > (minute + 1) * 60 + SETTLED_S:
                 self._settled.add(minute)
         self._settled = {each for each in self._settled if each > now - WINDOW_MINUTES}
+        for minute in (now - 1, now):
+            for name in (each for each in read.get(minute, ()) if each.startswith(_MARK)):
+                mark = _mark(read[minute][name])
+                self.circuits.learn(name.removeprefix(_MARK), mark, self._recent(now_s), now_s)
 
     def _recent(self, now_s: float) -> dict[int, dict[str, Numbers]]:
         now = minute_of(now_s)
