@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import boto3
 import pytest
@@ -16,18 +15,6 @@ from tests.health_store import MemoryHealth
 from tests.ports.conftest import REGION
 
 MINUTE = 29_833_333
-
-
-@pytest.fixture
-def health_table(aws_url: str, aws_keys: None) -> Iterator[str]:
-    table = boto3.resource("dynamodb", endpoint_url=aws_url, region_name=REGION).create_table(
-        TableName="health",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-    )
-    yield table.name
-    table.delete()
 
 
 @pytest.fixture(params=["memory", "dynamodb"])
