@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.model.circuit import PATIENCE_S
-from gateway.model.provider_errors import CircuitOpen, ProviderFailure, ProviderTimeout
+from gateway.model.provider_errors import CircuitOpen, ProviderBusy, ProviderFailure, ProviderTimeout
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.ports import World
 
@@ -27,12 +27,14 @@ async def tell_health(exchange: Exchange, world: World) -> None:
 
 
 def _says_something(error: Exception | None, attempt: Attempt) -> bool:
-    """Nothing of its model says what was not sent, what its provider finds wrong with the request itself, and that it
-    was not ready when only its caller had no more patience.
+    """Nothing of its model says what was not sent, what was asked with a tenant's own key, what its provider finds
+    wrong with the request itself, and that it was not ready when only its caller had no more patience.
     """
+    if attempt.key_of is not None:
+        return False
     if error is None:
         return True
-    if not isinstance(error, ProviderFailure) or error.blames_request or isinstance(error, CircuitOpen):
+    if not isinstance(error, ProviderFailure) or error.blames_request or isinstance(error, CircuitOpen | ProviderBusy):
         return False
     is_own = isinstance(error, ProviderTimeout) and not error.is_refusal
     return not is_own or (attempt.ended_s or 0) - attempt.started_s >= PATIENCE_S
