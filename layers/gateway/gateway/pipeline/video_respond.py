@@ -57,7 +57,7 @@ def _usage(job: Job) -> VideoUsage | None:
     """Of one that has ended; of one that failed, what is paid all the same."""
     if not job.has_ended:
         return None
-    units = job.usage["units"] if job.usage else {}
+    units = (job.usage or {}).get("units", {})
     cost = job.cost_nano_usd if job.usage else 0
     return VideoUsage(units=units, cost_estimate=None if cost is None else cost / NANO_PER_USD)
 
