@@ -37,9 +37,9 @@ class Way:
 
 
 WAYS = {
-    ASK: [Way("chat"), Way("large"), Way("refused"), Way("background"), Way("video"), Way("called")],
+    ASK: [Way("chat"), Way("large"), Way("refused"), Way("background"), Way("video"), Way("called"), Way("falling")],
     CALL: [Way("called"), Way("called", is_silent=True)],
-    WAIT: [Way("background"), Way("video"), Way("called")],
+    WAIT: [Way("background"), Way("video"), Way("called"), Way("falling")],
     TELL: [Way("told")],
     SETTLE: [Way("chat"), Way("refused"), Way("video")],
     GIVE_UP: [
@@ -53,6 +53,8 @@ WAYS = {
         Way("video", (WAIT, "before jobs.change")),
         Way("video", (WAIT, "before files.put_stream")),
         Way("video", (SETTLE, "before jobs.get")),
+        Way("falling", (ASK, "after outbound.open.whole")),
+        Way("falling", (WAIT, "before jobs.change")),
     ],
 }
 KILLS = [pytest.param(state, way, id=f"{state}: {way}") for state in TASKS for way in WAYS[state]]

@@ -70,6 +70,7 @@ class RemoteWork(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `id`: how the provider calls it, once it has taken it. `polls`: how often it was asked for.
     `look_at_s`: Unix seconds before which nobody asks the provider: somebody has just done so, or is at it.
+    `taken_ms`: how long it took until it had taken it.
     """
 
     provider: str
@@ -78,6 +79,7 @@ class RemoteWork(Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: dict[str, Any] | None = None
     polls: int = 0
     look_at_s: float = 0
+    taken_ms: float | None = None
 
 
 class JobRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
