@@ -52,6 +52,7 @@ EVERY_S = 5.0
 ACCOUNTS = ("T#acme#0", "U#acme#0#alice")
 CHAT = {"model": "openai/gpt", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 20}
 BACKGROUND = {**CHAT, "model": "openai/deep"}
+PASSED_ON, TAKEN_OVER = {**BACKGROUND, "fallbacks": ["openai/gpt"]}, {**CHAT, "fallbacks": ["openai/deep"]}
 CALLED = {"model": "google/veo", "prompt": "waves", "seconds": "4", "size": "1280x720"}
 WORK = RemoteName("google", "op1")
 OPERATION = "models/veo/operations/op1"
@@ -63,13 +64,16 @@ ORDERS: dict[str, tuple[str, dict[str, Any]]] = {
     "refused": ("/v1/chat/completions", CHAT),
     "told": ("/v1/chat/completions", {**CHAT, "webhook_url": "https://hooks.example.com/jobs"}),
     "background": ("/v1/chat/completions", BACKGROUND),
+    "passed on": ("/v1/chat/completions", PASSED_ON),
+    "taken over": ("/v1/chat/completions", TAKEN_OVER),
     "video": ("/v1/videos", VIDEO),
     "called": ("/v1/videos", CALLED),
     "falling": ("/v1/videos", FALLING),
 }
 """What is ordered: a reply that is small, one that is a file, one that the provider refuses, one whose end is told to a
-webhook, one that its provider makes in the background, a video, one whose provider calls back, and one whose provider
-does not answer, so that another makes it.
+webhook, one that its provider makes in the background, a video, one whose provider calls back, and those whose
+provider does not answer, so that another is asked: instead of one that works in the background, by such a one, and for
+a video.
 """
 COSTS = {
     "chat": 20_000,
@@ -107,18 +111,26 @@ class Provider:
     @asynccontextmanager
     async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[Whole]:
         note_sent(sending)
-        if "api.x.ai" in request.url:
+        if self._is_silent(request):
             self.silent += 1
             raise TimeoutError
         yield said(400 if self.kind == "refused" else 200, **self._said(request))
 
+    def _is_silent(self, request: HttpRequest) -> bool:
+        silent = {"falling": "api.x.ai/", "passed on": "/responses", "taken over": "/chat/completions"}
+        return request.method == "POST" and silent.get(self.kind, "nobody") in request.url
+
+    @property
+    def _is_at_work(self) -> bool:
+        return self.kind in ("background", "taken over")
+
     def _said(self, request: HttpRequest) -> Any:
         if request.method == "DELETE" or request.url.endswith("/cancel"):
             self.stopped += 1
-            return response("cancelled", usage=USAGE) if self.kind == "background" else {}
+            return response("cancelled", usage=USAGE) if self._is_at_work else {}
         if request.method == "GET":
             self.unfinished -= 1
-            if self.kind == "background":
+            if self._is_at_work:
                 return response("in_progress" if self.unfinished >= 0 else "completed")
             if self.kind == "called":
                 return _operation(is_done=self.unfinished < 0)
@@ -131,7 +143,7 @@ class Provider:
             return {"id": "t-1"}
         if self.kind == "called":
             return _operation(is_done=False)
-        if self.kind == "background":
+        if self._is_at_work:
             return response("queued")
         if self.kind == "refused":
             return {"error": {"message": "no", "code": "bad"}}

@@ -203,7 +203,7 @@ async def give_up(job: Job, error: GatewayError, world: World, *, stops: bool = 
     is_cancelled = isinstance(error, JobCancelled)
     while not (job.has_ended or (is_cancelled and job.is_begun and stops)):
         is_watched = job.is_asked and (is_cancelled or job.held is None)
-        owed = None if is_watched else lost(job, exchange, world) if job.is_asked else owed_of(exchange, world)
+        owed = None if is_watched else _owed_without_end(job, exchange, world)
         ended = shown(job, principal.tenant).ended(
             "cancelled" if is_cancelled else "failed",
             world.clock.now_s(),
@@ -223,11 +223,16 @@ async def give_up(job: Job, error: GatewayError, world: World, *, stops: bool = 
     return job
 
 
-def lost(job: Job, exchange: Exchange, world: World) -> Owed:
-    """Of a job whose worker died while a provider was asked; those that were asked before have told what they cost."""
+def _owed_without_end(job: Job, exchange: Exchange, world: World) -> Owed:
+    """By a job that nobody carries on, and by those who were asked for it before."""
+    at_s = recall(job, exchange, world)
+    return _lost(job, at_s, exchange, world) if job.is_asked else owed_of(exchange, world)
+
+
+def _lost(job: Job, at_s: float, exchange: Exchange, world: World) -> Owed:
+    """While a provider was asked, since `at_s`, by the monotonic clock."""
     principal, ticket = exchange.principal, exchange.ticket
     assert principal is not None  # noqa: S101 - a job is somebody's
-    at_s = recall(job, exchange, world)
     is_charged = principal.tenant.lost_requests == "charge" and ticket is not None
     cost_nano_usd = _at_most_nano_usd(job, ticket, exchange, world) if is_charged and ticket is not None else 0
     if exchange.attempts:
@@ -275,7 +280,7 @@ async def settle(job: Job, world: World) -> Job:
     if owed is None:
         kind = JobCancelled if job.status == "cancelled" else JobInterrupted
         exchange.error, exchange.ended_s = kind(""), world.clock.monotonic_s()
-        owed = lost(job, exchange, world) if job.is_asked else owed_of(exchange, world)
+        owed = _owed_without_end(job, exchange, world)
         cost_nano_usd = owed.cost_nano_usd
     await world.events.send([*owed.records, *owed.events])
     if exchange.ticket is not None:
