@@ -25,7 +25,9 @@ from gateway.providers.contract import VideoWire
 
 @dataclass(frozen=True, slots=True)
 class VideoPlan:
-    """A call as its provider can be asked, and what it costs. The hold lasts as long as its job may."""
+    """A call as the client asked it and as its provider can be asked, and what it costs. The hold lasts as long as its
+    job may.
+    """
 
     request: VideoRequest
     order: VideoOrder
@@ -46,7 +48,7 @@ async def plan_videos(request: VideoRequest, principal: Principal, world: World)
     """Each model with the picture that came with the request."""
 
     async def plan(call: VideoCall) -> VideoPlan:
-        return _planned(replace(request, call=call), principal, world)
+        return _planned(request, call, principal, world)
 
     return await candidates_of(request.call, _in_turn(principal.tenant), world, plan)
 
@@ -57,11 +59,11 @@ def _in_turn(tenant: Tenant) -> Tenant:
     return structs.replace(tenant, fallbacks=rules)
 
 
-def _planned(request: VideoRequest, principal: Principal, world: World) -> VideoPlan:
-    call = request.call
+def _planned(asked: VideoRequest, call: VideoCall, principal: Principal, world: World) -> VideoPlan:
+    """`call`: as it was asked, but for the model."""
     route = resolve(VIDEOS, call.model, principal, world.catalog, world.clock.now_s())
-    order = ordered(request, route)
-    has_picture = request.picture is not None or call.input_reference is not None
+    order = ordered(replace(asked, call=call), route)
+    has_picture = asked.picture is not None or call.input_reference is not None
     usage = usage_of(order.seconds, order.resolution, route.facts, has_picture=has_picture)
     lease = lease_s(call) if call.async_ else LONGEST_S + GRACE_S
-    return VideoPlan(request, order, route, usage, demand_at_most(usage, route, principal, lease))
+    return VideoPlan(asked, order, route, usage, demand_at_most(usage, route, principal, lease))
