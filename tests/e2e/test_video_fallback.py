@@ -80,8 +80,8 @@ def test_a_tenants_rule_holds_for_jobs_too_and_budgets_have_their_own(customer: 
     budgets = [{"models": models, "window": "month", "usd": "5"} for models in ("*", "runway/*", "xai/*")]
     allowance = {"budgets": budgets}
     put_tenant(customer.local.aws_endpoint_url, customer.tenant_id, fallbacks=[rule], allowance=allowance)
-    with armed(customer.local, FIRST, "first_byte_s=5"):
-        body = {**WAVES, "timeouts": {"total_ms": 700}, "async": True}
+    with armed(customer.local, FIRST, "first_byte_s=20"):
+        body = {**WAVES, "timeouts": {"total_ms": 3_000}, "async": True}
         answer = customer.http.post("/videos", json=body)
         assert answer.status_code == 202, answer.text
         video = finished(customer.http, answer.json()["id"])
