@@ -55,10 +55,6 @@ class Candidates(Generic[P]):
     left_out: tuple[LeftOut, ...] = ()
     members: int = 0
 
-    def alone(self) -> Candidates[P]:
-        """Nobody but the one that comes first."""
-        return replace(self, all=(self.asked,), demand=self.asked.demand)
-
 
 async def candidates_of(call: C, tenant: Tenant, world: World, plan: Callable[[C], Awaitable[P]]) -> Candidates[P]:
     """`plan`: makes the call ready for the model that it names, which is never a group. Raises what that does for the
