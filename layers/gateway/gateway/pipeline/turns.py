@@ -39,10 +39,6 @@ class Turns(Generic[P]):
             turns.note(asked, turns.candidate, "unhealthy")
         return turns
 
-    @property
-    def is_last(self) -> bool:
-        return not self._others
-
     def begin(self) -> Attempt:
         return self._begun(self.candidate, chances=len(self._others) + 1)
 
