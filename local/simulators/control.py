@@ -68,6 +68,7 @@ class Control:
             "pid": os.getpid(),
             "cpu_s": time.process_time(),
             "received": self._journal.received,
+            "posted": self._journal.posted,
             "providers": self._providers,
         }
 
@@ -76,7 +77,7 @@ class Control:
             self._journal.clear()
             return 200, {"requests": []}
         limit = min(int(query.get("limit", "50")), MAX_ENTRIES)
-        entries = self._journal.last(query.get("provider"), limit)
+        entries = self._journal.last(query.get("provider"), query.get("method"), limit)
         return 200, {"requests": [entry.summary() for entry in entries]}
 
     async def _timeline(self, _method: str, name: str, query: dict[str, str], _body: bytes) -> Answered:

@@ -105,6 +105,8 @@ class Journal:
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque(maxlen=MAX_ENTRIES)
         self._sequence = 0
+        self.posted = 0
+        """POSTs since the start, cleared ones included: what was asked for, without the looks at what becomes of it."""
         self._waiters: set[asyncio.Future[None]] = set()
 
     @property
@@ -115,6 +117,7 @@ class Journal:
     def open(self, provider: str, request: Request) -> Entry:
         """Log a request on arrival. Only the first 64 KiB of its body stay in memory."""
         self._sequence += 1
+        self.posted += request.method == "POST"
         size_bytes = len(request.body)
         kept = request
         if size_bytes > MAX_KEPT_BODY_BYTES:
@@ -137,9 +140,13 @@ class Journal:
                 waiter.set_result(None)
         self._waiters.clear()
 
-    def last(self, provider: str | None, limit: int) -> list[Entry]:
+    def last(self, provider: str | None, method: str | None, limit: int) -> list[Entry]:
         """The newest entries, oldest of them first."""
-        found = [entry for entry in self._entries if provider in (None, entry.provider)]
+        found = [
+            entry
+            for entry in self._entries
+            if provider in (None, entry.provider) and method in (None, entry.request.method)
+        ]
         return found[-limit:] if limit else []
 
     def find(self, key: str) -> Entry | None:

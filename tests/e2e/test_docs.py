@@ -9,10 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.e2e.conftest import Gateway
+from tests.e2e.simulated import posts
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -59,7 +59,7 @@ def test_hooks_do_what_their_page_says(local: Gateway, tmp_path: Path) -> None:
     reply = json.loads(typed(local, tmp_path, [example]).splitlines()[-1])
     assert reply["choices"][0]["message"]["content"] == "You said: Write to joe@example.org"
     assert [(run["id"], run["action"]) for run in reply["gateway"]["hooks"]] == [("pii", "modify"), ("words", "allow")]
-    [last] = httpx.get(f"{local.simulators}/_sim/requests?limit=1").json()["requests"]
+    [last] = posts(local, limit=1)
     assert last["body"]["messages"][0]["content"] == "Write to <EMAIL_1>"
 
 

@@ -16,6 +16,7 @@ import pytest
 from gateway.model.money import usd_text
 from local.simulators.vectors import dimensions_of, in_bytes, tokens_of, vector
 from tests.e2e.conftest import Gateway
+from tests.e2e.simulated import posted, posts
 from tests.e2e.tenants import put_key, put_tenant
 from tests.e2e.test_governance import number, settled
 
@@ -96,11 +97,11 @@ def test_vectors_have_the_length_that_is_asked_for(sdk: openai.OpenAI, local: Ga
 def test_a_length_that_the_model_cannot_make_is_refused_unsent(
     sdk: openai.OpenAI, local: Gateway, provider: str, dimensions: int, code: str
 ) -> None:
-    before = received(local)
+    before = posted(local)
     with pytest.raises(openai.BadRequestError) as refused:
         sdk.embeddings.create(model=MODELS[provider], input="a", dimensions=dimensions)
     assert (refused.value.code, refused.value.param) == (code, "dimensions")
-    assert received(local) == before
+    assert posted(local) == before
 
 
 def test_tokens_pass_where_the_provider_takes_them(sdk: openai.OpenAI, local: Gateway) -> None:
@@ -142,9 +143,9 @@ def test_a_long_list_is_split_and_joined_in_order(
     sdk: openai.OpenAI, local: Gateway, provider: str, inputs: int, requests: int
 ) -> None:
     texts = [f"text number {number}" for number in range(inputs)]
-    before = received(local)
+    before = posted(local)
     made = sdk.embeddings.create(model=MODELS[provider], input=texts)
-    assert received(local) - before == requests
+    assert posted(local) - before == requests
     assert [item.index for item in made.data] == list(range(inputs))
     for place in (0, 1, inputs // 2, inputs - 1):
         assert floats(made.data[place].embedding) == expected(provider, texts[place])
@@ -168,22 +169,11 @@ def test_a_providers_own_options_reach_it(
 ) -> None:
     name = provider.partition("-")[0]
     sdk.embeddings.create(model=MODELS[provider], input="a", extra_body={"provider_options": {name: options}})
-    (sent,) = requests_of(local, name, 1)
+    (sent,) = posts(local, provider=name, limit=1)
     found = sent["body"]
     for step in where:
         found = found[step]
     assert found == next(iter(options.values()))
-
-
-def requests_of(local: Gateway, provider: str, limit: int) -> list[Any]:
-    query: dict[str, str | int] = {"provider": provider, "limit": limit}
-    found: list[Any] = httpx.get(f"{local.simulators}/_sim/requests", params=query).json()["requests"]
-    return found
-
-
-def received(local: Gateway) -> int:
-    count: int = httpx.get(f"{local.simulators}/_sim/health").json()["received"]
-    return count
 
 
 @pytest.mark.parametrize("provider", OWN)

@@ -17,6 +17,7 @@ from standardwebhooks import Webhook
 from tests.e2e.conftest import Gateway, _check
 from tests.e2e.customer import Customer, eventually
 from tests.e2e.hooked import SECRET, Receiver, Tenant, deploy_plugin, put_by_hand, tenant_with
+from tests.e2e.simulated import posts
 from tests.e2e.test_governance import settled
 from tests.e2e.test_silence import function_logs
 
@@ -54,8 +55,7 @@ def say(local: Gateway, tenant: Tenant, text: str, stream: bool = False, **optio
 
 def prompts(local: Gateway) -> list[str]:
     """What providers were asked since the log was cleared."""
-    entries = httpx.get(f"{local.simulators}/_sim/requests").json()["requests"]
-    return [entry["body"]["messages"][-1]["content"] for entry in entries]
+    return [entry["body"]["messages"][-1]["content"] for entry in posts(local)]
 
 
 @pytest.fixture(autouse=True)
@@ -447,7 +447,7 @@ def test_texts_are_masked_and_judged_before_they_become_vectors(local: Gateway) 
         ("moderation", "pre_call", "allow"),
         ("moderation", "post_response", "allow"),
     ]
-    entries = httpx.get(f"{local.simulators}/_sim/requests").json()["requests"]
+    entries = posts(local)
     assert [entry["body"]["input"] for entry in entries] == [["Write to <EMAIL_1>", "Hello"]]
     before, after = (json.loads(message["body"]) for message in receiver.received)
     assert before["request"]["input"] == ["Write to <EMAIL_1>", "Hello"]

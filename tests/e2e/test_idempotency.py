@@ -15,6 +15,7 @@ import pytest
 from local.simulators.sounds import recording
 from tests.e2e.conftest import Gateway
 from tests.e2e.customer import Customer, eventually
+from tests.e2e.simulated import posted
 from tests.e2e.tenants import put_key, put_tenant
 
 MODEL = "openai/gpt-4o-mini"
@@ -55,11 +56,6 @@ def error_of(refused: openai.APIStatusError) -> Any:
     return json.loads(refused.response.text)["error"]
 
 
-def received(local: Gateway) -> int:
-    count: int = httpx.get(f"{local.simulators}/_sim/health").json()["received"]
-    return count
-
-
 def test_a_chat_is_carried_out_once(sdk: openai.OpenAI, gateway: Gateway, keyed: dict[str, str]) -> None:
     first = chatted(sdk, keyed)
     for text in (WORDS, "Something else"):
@@ -86,12 +82,12 @@ def test_the_request_that_had_the_key_says_what_it_used(customer: Customer, keye
 @pytest.mark.parametrize("path", POSTS)
 def test_every_capability_asks_its_provider_once(customer: Customer, path: str, keyed: dict[str, str]) -> None:
     """A form is divided by another boundary each time it is sent."""
-    before = received(customer.local)
+    before = posted(customer.local)
     first = customer.http.post(path, **POSTS[path], headers=keyed)
     again = customer.http.post(path, **POSTS[path], headers=keyed)
     assert (first.status_code, again.status_code) == (200, 409), again.text
     assert again.json()["error"]["first_request_id"] == first.headers["x-gateway-request-id"]
-    assert received(customer.local) == before + 1
+    assert posted(customer.local) == before + 1
     assert set(customer.settled_nano_usd().values()) == {customer.used(2)["cost_nano_usd"]}
 
 
@@ -130,13 +126,13 @@ def test_the_sdk_waits_for_a_first_request_that_runs(customer: Customer, keyed: 
 
 
 def test_of_many_at_once_one_is_carried_out(customer: Customer, keyed: dict[str, str]) -> None:
-    before = received(customer.local)
+    before = posted(customer.local)
     with ThreadPoolExecutor(8) as others:
         answers = list(
             others.map(lambda _: customer.http.post("/embeddings", **POSTS["/embeddings"], headers=keyed), range(8))
         )
     assert sorted(answer.status_code for answer in answers) == [200, *[409] * 7]
-    assert received(customer.local) == before + 1
+    assert posted(customer.local) == before + 1
 
 
 def test_a_video_is_begun_once(customer: Customer, keyed: dict[str, str]) -> None:

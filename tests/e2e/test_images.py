@@ -16,6 +16,7 @@ from gateway.model.money import usd_text
 from local.simulators.pictures import size_of
 from local.simulators.providers.images import image_of, size_of_shape
 from tests.e2e.conftest import Gateway
+from tests.e2e.simulated import posted
 from tests.e2e.tenants import put_key, put_tenant
 from tests.e2e.test_governance import number, settled
 
@@ -56,11 +57,6 @@ pytestmark = pytest.mark.stack
 def nano(made: Any) -> int:
     cost: float = made.usage.cost_estimate
     return round(cost * 1e9)
-
-
-def received(local: Gateway) -> int:
-    count: int = httpx.get(f"{local.simulators}/_sim/health").json()["received"]
-    return count
 
 
 @pytest.mark.parametrize("provider", OWN)
@@ -167,11 +163,11 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
 def test_what_the_model_cannot_do_is_refused_by_name_and_unsent(
     sdk: openai.OpenAI, local: Gateway, provider: str, asked: dict[str, Any], param: str, code: str
 ) -> None:
-    before = received(local)
+    before = posted(local)
     with pytest.raises(openai.BadRequestError) as refused:
         sdk.images.generate(**{"model": MODELS[provider], "prompt": PROMPT, **asked})
     assert (refused.value.code, refused.value.param) == (code, param)
-    assert received(local) == before
+    assert posted(local) == before
 
 
 @pytest.mark.parametrize(
@@ -311,13 +307,13 @@ def test_the_tenants_hooks_are_asked_about_prompts(local: Gateway) -> None:
     no_towers = {"kind": "deny_list", "id": "no-towers", "phrases": ["lighthouse"]}
     put_tenant(local.aws_endpoint_url, name, hooks=[no_towers])
     key = put_key(local.aws_endpoint_url, name, "alice")
-    before = received(local)
+    before = posted(local)
     with openai.OpenAI(base_url=local.http, api_key=key, max_retries=0) as client:
         with pytest.raises(openai.PermissionDeniedError) as blocked:
             client.images.generate(model=MODELS["openai"], prompt=PROMPT)
         with pytest.raises(openai.PermissionDeniedError):
             client.chat.completions.create(model=MODELS["openai"], messages=[{"role": "user", "content": PROMPT}])
-        assert received(local) == before
+        assert posted(local) == before
         assert client.images.generate(model=MODELS["openai"], prompt="A cat").data
     assert blocked.value.code == "request_blocked"
 

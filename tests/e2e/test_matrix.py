@@ -109,7 +109,7 @@ class Gate:
         self._control.delete("/_sim/requests").raise_for_status()
 
     def received(self) -> list[Json]:
-        found: list[Json] = self._control.get("/_sim/requests").raise_for_status().json()["requests"]
+        found: list[Json] = self._control.get("/_sim/requests?method=POST").raise_for_status().json()["requests"]
         return found
 
     def ask(self, row: Row, *, stream: bool, **members: Any) -> Reply:

@@ -19,6 +19,7 @@ from gateway.model.wav import with_sizes
 from local.simulators.providers.speech import spoken
 from local.simulators.sounds import recording
 from tests.e2e.conftest import Gateway
+from tests.e2e.simulated import posted
 from tests.e2e.tenants import put_key, put_tenant
 from tests.e2e.test_governance import number, settled
 
@@ -66,11 +67,6 @@ def asked(provider: str, **members: Any) -> dict[str, Any]:
 def nano(usage: dict[str, Any]) -> int:
     cost: float = usage["cost_estimate"]
     return round(cost * 1e9)
-
-
-def received(local: Gateway) -> int:
-    count: int = httpx.get(f"{local.simulators}/_sim/health").json()["received"]
-    return count
 
 
 @pytest.mark.parametrize("provider", OWN)
@@ -186,13 +182,13 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
 def test_what_the_model_cannot_do_is_refused_by_name_and_unsent(
     sdk: openai.OpenAI, local: Gateway, provider: str, members: dict[str, Any], param: str, code: str
 ) -> None:
-    before = received(local)
+    before = posted(local)
     known = {name: value for name, value in members.items() if name != "pitch"}
     extra = {name: value for name, value in members.items() if name == "pitch"}
     with pytest.raises(openai.BadRequestError) as refused:
         sdk.audio.speech.create(**asked(provider, **known), extra_body=extra)
     assert (refused.value.code, refused.value.param) == (code, param)
-    assert received(local) == before
+    assert posted(local) == before
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from local.simulators.media import SITE
 from local.simulators.providers.transcriptions import seconds_of, text_of, timed_sentences, timed_words
 from local.simulators.sounds import recording, wav_of
 from tests.e2e.conftest import Gateway
+from tests.e2e.simulated import posted
 from tests.e2e.tenants import put_key, put_tenant
 from tests.e2e.test_governance import number, settled
 
@@ -51,11 +52,6 @@ pytestmark = pytest.mark.stack
 def nano(usage: dict[str, Any]) -> int:
     cost: float = usage["cost_estimate"]
     return round(cost * 1e9)
-
-
-def received(local: Gateway) -> int:
-    count: int = httpx.get(f"{local.simulators}/_sim/health").json()["received"]
-    return count
 
 
 def directed(directive: str) -> bytes:
@@ -267,11 +263,11 @@ BAD: list[tuple[str, dict[str, Any], str, int, str]] = [
 def test_what_cannot_be_done_is_refused_by_name_and_unsent(
     sdk: openai.OpenAI, local: Gateway, provider: str, members: dict[str, Any], param: str, status: int, code: str
 ) -> None:
-    before = received(local)
+    before = posted(local)
     with pytest.raises(openai.APIStatusError) as refused:
         sdk.audio.transcriptions.create(**{"model": MODELS[provider], "file": ("a.wav", SOUND), **members})
     assert (refused.value.status_code, refused.value.code, refused.value.param) == (status, code, param)
-    assert received(local) == before
+    assert posted(local) == before
 
 
 def test_a_recording_that_is_too_large_is_told_the_way_past_the_request(sdk: openai.OpenAI, local: Gateway) -> None:
