@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -183,6 +184,38 @@ def test_what_everybody_may_send_leaves_room_for_clients(deployed: Resources) ->
     assert (everywhere["ResourcePath"], strangers["ResourcePath"]) == ("/*", "/~1webhooks~1{provider}")
     assert (strangers["HttpMethod"], strangers["MetricsEnabled"]) == ("POST", True)
     assert strangers["ThrottlingRateLimit"] == 50
+
+
+def test_what_consumers_reach_can_be_kept_from_taking_all(deployed: Resources) -> None:
+    """By a parameter each, those that answer within a moment by one together; but not the administration."""
+    behind_the_api = {
+        permission["Properties"]["FunctionName"]["Ref"].removesuffix("Aliaslive")
+        for permission in of_type(deployed, "AWS::Lambda::Permission").values()
+        if permission["Properties"]["Principal"] == "apigateway.amazonaws.com"
+    }
+    reserved = {
+        name: function["Properties"]["ReservedConcurrentExecutions"]["Fn::If"]
+        for name, function in of_type(deployed, "AWS::Lambda::Function").items()
+        if "ReservedConcurrentExecutions" in function["Properties"]
+    }
+    assert reserved.keys() - {"JobAskFunction"} == behind_the_api - {"AdminFunction"}
+    quick = {"JobsFunction", "ModelsFunction", "FilesFunction", "TypesFunction", "UsageFunction"}
+    for name, (condition, number, otherwise) in reserved.items():
+        what = "Other" if name in {*quick, "ProviderWebhooksFunction"} else name.removesuffix("Function")
+        what = "JobTask" if name == "JobAskFunction" else what
+        assert (condition, number) == (f"Reserves{what}", {"Ref": f"{what}ReservedConcurrency"})
+        assert otherwise == {"Ref": "AWS::NoValue"}
+
+
+def test_the_reservations_of_the_documentation_add_up(template: dict[str, Any]) -> None:
+    """And leave the hundred that Lambda lets nobody reserve."""
+    page = (REPOSITORY / "docs" / "deploy.md").read_text()
+    rows = {name: int(number) for name, number in re.findall(r"\| `(\w+ReservedConcurrency)` \| (\d+) \|", page)}
+    assert rows.keys() == {name for name in template["Parameters"] if name.endswith("ReservedConcurrency")}
+    total = sum(rows.values()) + 5 * rows["OtherReservedConcurrency"]
+    assert f"| | {total} | and 100 that nobody may reserve: {total + 100} of 1,000 |" in page
+    settings = (REPOSITORY / "samconfig.toml").read_text()
+    assert {name: int(number) for name, number in re.findall(r'"(\w+ReservedConcurrency)=(\d+)"', settings)} == rows
 
 
 def test_embeddings_may_be_larger_than_a_buffered_answer(deployed: Resources) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from gateway.model.record import UsageRecord
+from gateway.model.limits import Allowance, Budget
+from gateway.model.record import BudgetAlert, UsageRecord
 from gateway.pipeline.job_end import settle
 from gateway.pipeline.job_record import BELIEVED_S
 from gateway.pipeline.job_work import ask
@@ -119,3 +121,11 @@ async def test_a_model_that_was_forgotten_meanwhile_is_told_all_the_same(gateway
     done_ = await gateway.finished(video_id)
     assert done_["gateway"]["attempts"][0]["model"] == "xai/film"
     assert gateway.costs[0] == ("xai/film", "provider_error", 0)
+
+
+async def test_a_budget_of_the_model_that_made_it_tells_that_it_came_to_a_mark(gateway: Several) -> None:
+    budgets = tuple(Budget(models=models, window="month", usd=Decimal(1)) for models in ("xai/*", "runway/*"))
+    gateway.allow(allowance=Allowance(budgets=budgets, alerts=(20,)))
+    await gateway.finished(await gateway.begun(**BOTH))
+    alerts = [one for one in gateway.told if isinstance(one, BudgetAlert)]
+    assert [(one.models, one.spent_nano_usd) for one in alerts] == [("runway/*", COST["runway/clip"])]

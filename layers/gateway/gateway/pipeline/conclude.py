@@ -116,7 +116,7 @@ def told_of(exchange: Exchange, world: World, left_out: int = 0) -> Iterator[Tol
 
     Of a quiet request nothing, but that it was refused. `left_out`: refusals like this one that were not told.
     """
-    ending = ending_of(exchange.error.code if exchange.error else None)
+    ending = ending_of(exchange.error.code if exchange.error else None, was_asked=bool(exchange.attempts))
     if exchange.is_quiet and ending != "request.blocked":
         return
     now_s = world.clock.now_s()
@@ -169,10 +169,14 @@ def attribution_of(exchange: Exchange) -> Attribution:
     )
 
 
-def ending_of(code: str | None) -> AuditName:
-    """The terminal event of a request that ended with this error, or with none."""
+def ending_of(code: str | None, *, was_asked: bool) -> AuditName:
+    """The terminal event of a request that ended with this error, or with none. `was_asked`: whether a provider was,
+    for a rate that is limited then is that of the gateway's account there.
+    """
     if code is None:
         return "request.completed"
+    if code == "rate_limited" and was_asked:
+        return "request.failed"
     return "request.blocked" if code in _BLOCKED else "request.failed"
 
 

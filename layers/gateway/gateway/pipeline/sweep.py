@@ -241,7 +241,7 @@ def _told(overdue: Overdue, records: Sequence[UsageRecord], cost_nano_usd: int) 
     }
     yield AuditEvent(
         id=f"{of.request_id}.ended",
-        event=ending_of(last.code),
+        event=ending_of(last.code, was_asked=bool(last.attempt)),
         at_s=ended_s,
         tenant_id=of.tenant_id,
         of=of,

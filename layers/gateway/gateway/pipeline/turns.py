@@ -50,11 +50,6 @@ class Turns(Generic[P]):
             turns.note(asked, turns.candidate, "unhealthy")
         return turns
 
-    @property
-    def is_last(self) -> bool:
-        """Whether nothing comes after it, whatever it says."""
-        return not self._others and not self._retries.left
-
     def begin(self) -> Attempt:
         return self._begun(self.candidate, chances=len(self._others) + 1)
 
