@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
+from gateway.model.circuit import Rules
 from gateway.model.http import Credential
 from gateway.model.secret import Secret
 from gateway.model.tenant import Tenant
 from gateway.pipeline.callbacks import callback_s
+from gateway.pipeline.shared_health import SharedHealth
 from tests.fakes import MemoryCredentials
+from tests.health_store import MemoryHealth
 from tests.unit.several_providers import Several, fails, says, several, streams_text
 from tests.unit.test_background import DONE, gateway_of_background
 from tests.unit.test_videos_function import gateway_of_videos
@@ -71,6 +75,19 @@ async def test_another_model_is_asked_with_the_key_that_is_right_for_it(gateway:
     gateway.provider("openai", fails(500))
     assert (await gateway.chat({**HELLO, "fallback": {"models": ["groq/llama"]}})).json["model"] == "groq/llama"
     assert [keys_sent([request]) for request in gateway.providers.sent] == [{OWN}, {OWNERS}]
+
+
+@pytest.mark.parametrize(("own_keys", "health"), [(("openai",), "healthy"), ((), "unhealthy")])
+async def test_that_it_is_refused_says_nothing_of_the_model(
+    gateway: Several, own_keys: tuple[str, ...], health: str
+) -> None:
+    gateway.tenant(own_keys=own_keys)
+    shared = SharedHealth(Rules(("*",)), 60_000, MemoryHealth(), gateway.world.clock, gateway.records)
+    gateway.world = replace(gateway.world, health=shared)
+    gateway.provider("openai", fails(401))
+    for _ in range(20):
+        await gateway.chat(HELLO)
+    assert shared.of("openai", "gpt") == health
 
 
 async def test_it_is_read_anew_when_it_is_refused(gateway: Several) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from random import SystemRandom
 from typing import Any, Literal, Protocol, TypeAlias
 
+from gateway.health_ports import AllHealthy, Vitals
 from gateway.job_ports import Callbacks, Claims, Executions, Jobs, Payloads
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
@@ -19,7 +21,6 @@ from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
 from gateway.model.job import KEPT_S
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.record import Told
-from gateway.model.reliability import Health
 from gateway.model.slot import Slot
 from gateway.model.telemetry import RequestLine, Trouble
 from gateway.model.tenant import Principal
@@ -140,24 +141,6 @@ class SlotsForAll:
 
     async def give_back(self, slot: Slot) -> None:
         pass
-
-
-class HealthReading(Protocol):
-    def of(self, provider: str, model: str) -> Health:
-        """As it is known here; never waited for. A model that nobody called is healthy."""
-        ...
-
-    def p95_ms(self, provider: str, model: str) -> int | None:
-        """What 95 of 100 calls of the last minutes took at most until their first content; None without any."""
-        ...
-
-
-class AllHealthy:
-    def of(self, _provider: str, _model: str) -> Health:
-        return "healthy"
-
-    def p95_ms(self, _provider: str, _model: str) -> int | None:
-        return None
 
 
 class Catalog(Protocol):
@@ -320,7 +303,7 @@ class Files(Protocol):
 @dataclass(frozen=True, slots=True)
 class World:
     """`local_ledger`: of this environment alone, for tenants that want it while `ledger` does not answer.
-    `job_kept_s`: how long a job's result is kept.
+    `job_kept_s`: how long a job's result is kept. `dice`: a number from 0 up to 1 that nobody can foresee.
     """
 
     access: Access
@@ -347,8 +330,9 @@ class World:
     clock: Clock
     denials: Denials = field(default_factory=Denials)
     job_kept_s: int = KEPT_S
-    health: HealthReading = field(default_factory=AllHealthy)
+    health: Vitals = field(default_factory=AllHealthy)
     slots: Slots = field(default_factory=SlotsForAll)
+    dice: Callable[[], float] = SystemRandom().random
 
 
 Origin: TypeAlias = Literal["gateway", "tenant"]

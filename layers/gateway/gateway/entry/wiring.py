@@ -41,6 +41,7 @@ from gateway.adapters.remote_hooks import Functions, Guardrails, RemoteHooksByKi
 from gateway.adapters.telemetry import StdoutRecords
 from gateway.adapters.types import DeployedTypes
 from gateway.adapters.webhook_urls import GuardedUrls
+from gateway.entry.health_wiring import shared_health
 from gateway.entry.runtime.snapshot import after_restore, before_snapshot
 from gateway.hooks.deny_list import has_phrase
 from gateway.hooks.personal import PATTERNS, find
@@ -156,6 +157,7 @@ def aws_world() -> World:
         before_snapshot(knowing.forget)
     for holding in (client, to_providers):
         after_restore(holding.aclose)
+    records = StdoutRecords()
     return World(
         access=DynamoAccess(dynamodb, settings.tenants_table, settings.admission_timeout_s, clock),
         tokens=_tokens(settings, client, clock),
@@ -181,10 +183,11 @@ def aws_world() -> World:
         ),
         webhook_urls=GuardedUrls(exempt),
         webhook_sender=LambdaWebhookSender(functions, f"{settings.stack}-webhook-send:live", webhook_secrets, clock),
-        records=StdoutRecords(),
+        records=records,
         clock=clock,
         slots=DynamoSlots(dynamodb, settings.ledger_table, settings.admission_timeout_s, clock),
         job_kept_s=settings.job_kept_s,
+        health=shared_health(dynamodb, clock, records),
     )
 
 

@@ -8,6 +8,7 @@ ProviderFailure
 ├── ProviderBusy                503 overloaded                  yes   as many calls as it may have are under way
 ├── ProviderError               502 provider_error              yes
 │   └── ProviderGone            502 provider_error              yes   what it made is not there any more
+├── CircuitOpen                 503 circuit_open                yes   it is not asked for a while
 └── ProviderTimeout             504 provider_timeout            no    phase "ttft" or "total"
 """
 
@@ -84,6 +85,16 @@ class ProviderError(ProviderFailure):
 
 class ProviderGone(ProviderError):
     """What the provider was making, or had made, is not there any more: asking for it again is in vain."""
+
+
+class CircuitOpen(ProviderFailure):
+    """The provider failed so often that it is not asked for a while, so this costs nothing."""
+
+    status, code, type, retryable = 503, "circuit_open", "api_error", True
+
+    def __init__(self, provider: str, retry_after_s: int) -> None:
+        message = f"{provider} has failed again and again, and is asked again in {retry_after_s} s."
+        super().__init__(message, retry_after_s=retry_after_s)
 
 
 def is_gone(status: int) -> bool:

@@ -36,7 +36,7 @@ RECORD_S = RESULT_S + 20
 """From there until the last try to record it."""
 
 OVERTAKEN = "cancelled"
-"""The code of an attempt that was ended because another model had answered."""
+"""The code of an attempt that was ended because another model had answered, or had ended the request."""
 
 
 @dataclass(slots=True)
@@ -65,9 +65,10 @@ class Attempt:
     `most_nano_usd`: what is held for it, None: all that is held for the request. `own_wait_s`: what the request had
     waited for media and hooks before. `late_s`: how long it began after the request's first attempt, without such
     waits. `chances`: how many models may still be asked, with this one. `is_beside_others`: whether it was begun at the
-    same time as they were. `is_overtaken`: whether it was ended because another model had answered. `limit_s`: when
-    its own time limits end it, once it has asked. `key_of`: the tenant whose own key it has, None for the owner's.
-    `leaving`: gives back what it took, while nobody waits for it.
+    same time as they were. `is_overtaken`: whether it was ended because another one had ended the race. `wins`: makes
+    it the one that counts of those. `tenant_id`: whose request it is for. `limit_s`: when its own time limits end it,
+    once it has asked. `key_of`: the tenant whose own key it has, None for the owner's. `made`: ids of the files that
+    were made of what it brought. `leaving`: gives back what it took, while nobody waits for it.
     """
 
     route: AnyRoute
@@ -92,6 +93,14 @@ class Attempt:
     chances: int = 1
     is_beside_others: bool = False
     is_overtaken: bool = False
+    wins: Callable[[], Awaitable[None]] | None = None
+    tenant_id: str = ""
+    made: list[str] = field(default_factory=list)
+
+    async def has_answered(self) -> None:
+        """To be said once its provider's answer is whole, before anything else is done with that."""
+        if self.wins is not None:
+            await self.wins()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from gateway.pipeline.job_record import WORK_S, JobBusy, JobRecord, Overtaken
 from gateway.pipeline.job_result import kept_result
 from gateway.pipeline.said_before import SaidBefore
 from gateway.pipeline.video_look import Look
+from gateway.pipeline.vital_signs import tell_health
 from gateway.ports import World
 
 _MOMENTARY = (StorageUnavailable, AdmissionUnavailable)
@@ -99,7 +100,9 @@ async def _carried_out(exchange: Exchange, world: World, unforeseen: Unforeseen 
     assert record is not None  # noqa: S101 - it was made of one
     async with record.beating():
         found = await _found(record, exchange, world, unforeseen)
-        return found if isinstance(found, Job) else await end_by(exchange, found, world, exchange.record_by_s)
+        ended = found if isinstance(found, Job) else await end_by(exchange, found, world, exchange.record_by_s)
+    await tell_health(exchange, world)
+    return ended
 
 
 async def _found(

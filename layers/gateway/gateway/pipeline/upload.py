@@ -20,6 +20,7 @@ from gateway.model.provider_errors import ProviderRefusedSize, ProviderRejected
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.parts import Spot, parts_of, with_parts
+from gateway.pipeline.through_circuit import through_circuit
 from gateway.pipeline.watch import Watch
 from gateway.ports import World
 from gateway.providers.contract import FileApi, RemoteFile
@@ -77,7 +78,10 @@ class Uploading:
         return file
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:
-        return await self.watch.wait(_ask(request, self.reached, self.api, self.watch.world))
+        with through_circuit(self.reached, self.watch) as passage:
+            answer = await self.watch.wait(_ask(request, self.reached, self.api, self.watch.world))
+            passage.status = answer.status
+            return answer
 
     def _taken(self, answer: HttpResponse) -> HttpResponse:
         if not _ok(answer):
