@@ -152,12 +152,11 @@ def aws_world() -> World:
     post = GuardedPost(client, clock, exempt=exempt)
     hook_secrets = HookSecrets(secrets, settings.stack, clock)
     webhook_secrets = DerivedWebhookSecrets(secrets, settings.stack, clock)
+    records = StdoutRecords()
     before_snapshot(lambda: warm_up(catalog))
     for knowing in (stored, credentials, hook_secrets, webhook_secrets, post):
         before_snapshot(knowing.forget)
-    for holding in (client, to_providers):
-        after_restore(holding.aclose)
-    records = StdoutRecords()
+    _renew_when_restored(client, to_providers)
     return World(
         access=DynamoAccess(dynamodb, settings.tenants_table, settings.admission_timeout_s, clock),
         tokens=_tokens(settings, client, clock),
@@ -174,9 +173,7 @@ def aws_world() -> World:
         claims=DynamoClaims(dynamodb, settings.jobs_table, settings.admission_timeout_s),
         payloads=S3Payloads(bucket),
         executions=JobExecutions(states, settings.job_machine),
-        callbacks=DynamoCallbacks(
-            dynamodb, states, secrets, table=settings.jobs_table, stack=settings.stack, clock=clock
-        ),
+        callbacks=_callbacks(settings, dynamodb, states, secrets, clock),
         types=_types(dynamodb, settings),
         hooks=RemoteHooksByKind(
             Functions(functions), Webhooks(post, hook_secrets, clock), Guardrails(credentials, to_providers, clock)
@@ -189,6 +186,17 @@ def aws_world() -> World:
         job_kept_s=settings.job_kept_s,
         health=shared_health(dynamodb, clock, records),
     )
+
+
+def _renew_when_restored(*clients: HttpClient) -> None:
+    for client in clients:
+        after_restore(client.aclose)
+
+
+def _callbacks(
+    settings: Settings, dynamodb: AwsApi, states: AwsApi, secrets: AwsApi, clock: SystemClock
+) -> DynamoCallbacks:
+    return DynamoCallbacks(dynamodb, states, secrets, table=settings.jobs_table, stack=settings.stack, clock=clock)
 
 
 def _types(dynamodb: AwsApi, settings: Settings) -> DynamoTypes:
