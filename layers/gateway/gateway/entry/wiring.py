@@ -140,11 +140,11 @@ def aws_world() -> World:
         return AwsApi(service, settings.region, keys=keys, client=client, clock=clock)
 
     dynamodb = api("dynamodb", "DynamoDB_20120810", "1.0")
-    secrets = api("secretsmanager", "secretsmanager", "1.1")
-    states = api("states", "AWSStepFunctions", "1.0")
+    secrets, states = api("secretsmanager", "secretsmanager", "1.1"), api("states", "AWSStepFunctions", "1.0")
     bus, queue = api("events", "AWSEvents", "1.1"), api("sqs", "AmazonSQS", "1.0")
     stored = SecretsManagerCredentials(secrets, settings.stack, clock, Role(keys, settings.region))
     credentials = GoogleCredentials(stored, GoogleTokens(to_providers, clock))
+    guardrails = Guardrails(credentials, to_providers, clock)
     catalog = FileCatalog(settings.shared / "catalog")
     bucket = Bucket(settings.files_place, keys=keys, client=client, clock=clock)
     functions = LambdaApi(settings.endpoint("lambda"), settings.region, keys, client, clock)
@@ -175,9 +175,7 @@ def aws_world() -> World:
         executions=JobExecutions(states, settings.job_machine),
         callbacks=_callbacks(settings, dynamodb, states, secrets, clock),
         types=_types(dynamodb, settings),
-        hooks=RemoteHooksByKind(
-            Functions(functions), Webhooks(post, hook_secrets, clock), Guardrails(credentials, to_providers, clock)
-        ),
+        hooks=RemoteHooksByKind(Functions(functions), Webhooks(post, hook_secrets, clock), guardrails),
         webhook_urls=GuardedUrls(exempt),
         webhook_sender=LambdaWebhookSender(functions, f"{settings.stack}-webhook-send:live", webhook_secrets, clock),
         records=records,
