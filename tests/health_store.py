@@ -15,6 +15,7 @@ class MemoryHealth:
     """`is_down`: whether it fails. `writes`, `reads`: how often it was asked."""
 
     kept: dict[int, dict[str, Counter[str]]] = field(default_factory=dict)
+    claims: dict[str, float] = field(default_factory=dict)
     is_down: bool = False
     writes: int = 0
     reads: int = 0
@@ -33,3 +34,12 @@ class MemoryHealth:
         if self.is_down:
             raise StorageUnavailable("no")
         return {subject: dict(numbers) for subject, numbers in self.kept.get(minute, {}).items()}
+
+    async def claim(self, name: str, now_s: float, until_s: float) -> bool:
+        self.writes += 1
+        if self.is_down:
+            raise StorageUnavailable("no")
+        if self.claims.get(name, 0) > now_s:
+            return False
+        self.claims[name] = until_s
+        return True

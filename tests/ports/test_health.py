@@ -45,6 +45,16 @@ async def test_what_is_set_stands_as_it_was_set_last(store: HealthStore) -> None
     assert await store.read(MINUTE) == {"!a": {"opened_ms": 1_790_000_000_123, "closed_ms": 1_790_000_030_000, "n": 1}}
 
 
+async def test_a_claim_is_one_ones_until_its_time_is_over(store: HealthStore) -> None:
+    claims = await asyncio.gather(*(store.claim("openai:0123456789ab", 100.0, 130.0) for _ in range(5)))
+    assert sorted(claims) == [False, False, False, False, True]
+    assert await store.claim("openai:0123456789ab/gpt", 100.0, 130.0)
+    assert not await store.claim("openai:0123456789ab", 129.9, 159.9)
+    assert await store.claim("openai:0123456789ab", 130.0, 160.0)
+    assert not await store.claim("openai:0123456789ab", 131.0, 161.0)
+    assert await store.read(MINUTE) == {}
+
+
 async def test_a_page_is_not_all(dynamodb_api: AwsApi, health_table: str) -> None:
     store = DynamoHealth(dynamodb_api, health_table, 5.0)
     many = {f"{number:04}" + "x" * 90: 1 for number in range(150)}
@@ -66,3 +76,5 @@ async def test_a_table_that_is_not_there_says_so(dynamodb_api: AwsApi) -> None:
         await store.read(MINUTE)
     with pytest.raises(StorageUnavailable):
         await store.write(MINUTE, "a/b", {"c": 1})
+    with pytest.raises(StorageUnavailable):
+        await store.claim("a/b", 100.0, 130.0)

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from gateway.model.circuit import OWN_FAILURES, PATIENCE_S, Rules
+from gateway.model.circuit import SLOW_CALLS, Rules
+from gateway.model.http import Credential
 from gateway.model.provider_errors import ProviderError
+from gateway.model.secret import Secret
+from gateway.pipeline.patience import STREAM_S, WHOLE_S
 from gateway.pipeline.shared_health import SharedHealth
 from tests.fakes import ManualClock
 from tests.health_store import MemoryHealth
@@ -106,6 +109,7 @@ async def test_it_is_asked_again_when_it_is_well(watched: Watched) -> None:
     watched.pass_s(29)
     assert await watched.is_open()
     watched.pass_s(1)
+    assert await watched.codes(times=1) == ["circuit_open"]  # whose environment then asks whether it may try
     assert await watched.codes() == TIMES * [None]
     events = [trouble["event"] for trouble in watched.gateway.records.troubles]
     assert events == ["circuit.opened", "circuit.closed"]
@@ -149,10 +153,62 @@ async def test_nobody_counts_what_was_broken_off(watched: Watched) -> None:
         assert (await watched.gateway.chat(race)).status == 200
     assert watched.health.of("openai", "gpt") == "healthy"
     assert not watched.health.circuits._circuits
-    assert not watched.health.circuits._own
+    assert not watched.health.circuits._hurried
+
+
+async def test_one_tenants_failures_are_nobody_elses(watched: Watched) -> None:
+    watched.gateway.provider("openai", *(TIMES * [fails(503)]), says("well"))
+    await watched.codes()
+    assert await watched.is_open()
+    watched.gateway.tenant(id="other")
+    assert not await watched.is_open()
+
+
+async def test_what_a_tenants_own_key_meets_is_nobody_elses(watched: Watched) -> None:
+    held = watched.gateway.world.credentials.held  # type: ignore[attr-defined]
+    held["openai/acme"] = Credential(Secret("own"))
+    watched.gateway.tenant(own_keys=("openai",))
+    watched.gateway.provider("openai", *(TIMES * [fails(503)]), says("well"))
+    await watched.codes()
+    assert await watched.is_open()
+    assert watched.gateway.records.troubles[-1]["event"] == "own_circuit.opened"
+    assert not watched.health.is_cut_off("openai", "gpt", "acme")
+    watched.gateway.tenant()
+    assert not await watched.is_open()
+
+
+async def test_a_tenants_own_key_is_asked_however_the_owners_does(watched: Watched) -> None:
+    held = watched.gateway.world.credentials.held  # type: ignore[attr-defined]
+    held["openai/acme"] = Credential(Secret("own"))
+    watched.gateway.provider("openai", *(20 * [fails(401)]), says("well"))
+    watched.gateway.tenant(id="other")
+    await watched.codes(HELLO, 20)
+    assert watched.health.of("openai", "gpt") == "unhealthy"
+    watched.gateway.tenant(own_keys=("openai",))
+    assert (await watched.gateway.chat(ONE)).json["gateway"]["model_used"] == "openai/gpt"
+
+
+async def test_a_stream_that_tries_is_news_when_it_begins(watched: Watched) -> None:
+    seen: list[str | None] = []
+
+    async def later() -> bytes:
+        seen.extend(await watched.codes(HELLO, 1))
+        return event({"content": "!"})
+
+    failures = TIMES * [fails(503)]
+    watched.gateway.provider(
+        "openai", *failures, streams(ROLE, event({"content": "Hi"}), b"", later, END), says("well"), says("well")
+    )
+    await watched.codes()
+    watched.pass_s(30)
+    assert await watched.codes(HELLO, 1) == ["circuit_open"]
+    assert await watched.codes(STREAM, 1) == [None]
+    assert seen == [None]
 
 
 class TestTimeouts:
+    """With a limit that is over when the provider has said nothing for so long."""
+
     def silent(self, watched: Watched, seconds: float) -> Callable[[], Any]:
         async def answer() -> Any:
             watched.pass_s(seconds)
@@ -160,28 +216,57 @@ class TestTimeouts:
 
         return answer
 
-    async def test_one_who_had_time_enough_has_failed_for_everybody(self, watched: Watched) -> None:
-        watched.gateway.provider("openai", self.silent(watched, PATIENCE_S))
-        assert await watched.codes(HURRIED) == TIMES * ["provider_timeout"]
-        watched.gateway.tenant(id="other")
-        assert await watched.is_open()
+    async def asked_by_several(self, watched: Watched, body: Any) -> None:
+        for number in range(25):
+            watched.gateway.tenant(id=f"hurried-{number}")
+            await watched.codes(body, 1)
+
+    @pytest.mark.parametrize(
+        ("body", "seconds", "opens"),
+        [
+            (HURRIED, WHOLE_S, True),
+            (HURRIED, WHOLE_S - 1, False),
+            ({**STREAM, "timeouts": {"ttft_ms": 5}}, STREAM_S, True),
+            ({**STREAM, "timeouts": {"ttft_ms": 5}}, STREAM_S - 1, False),
+        ],
+    )
+    async def test_one_who_had_time_enough_has_failed_for_everybody(
+        self, watched: Watched, body: Any, seconds: float, opens: bool
+    ) -> None:
+        watched.gateway.provider("openai", self.silent(watched, seconds))
+        await self.asked_by_several(watched, body)
+        watched.gateway.provider("openai", says("well"))
+        watched.gateway.tenant(id="patient")
+        assert await watched.is_open() is opens
 
     async def test_a_hurried_tenant_stops_asking_for_itself_alone(self, watched: Watched) -> None:
         watched.gateway.provider("openai", self.silent(watched, 1))
-        assert await watched.codes(HURRIED) == OWN_FAILURES * ["provider_timeout"] + 2 * ["circuit_open"]
+        assert await watched.codes(HURRIED) == SLOW_CALLS * ["provider_timeout"] + 2 * ["circuit_open"]
         assert watched.health.of("openai", "gpt") == "healthy"
         watched.gateway.provider("openai", says("well"))
-        assert await watched.is_open()
+        assert not await watched.is_open()  # who says nothing has more time
         watched.gateway.tenant(id="other")
-        assert not await watched.is_open()
+        assert await watched.codes(HURRIED, 1) == [None]
 
     async def test_nobody_elses_health_suffers_from_it(self, watched: Watched) -> None:
         watched.gateway.provider("openai", self.silent(watched, 1))
-        for number in range(25):
-            watched.gateway.tenant(id=f"hurried-{number}")
-            assert await watched.codes(HURRIED, 1) == ["provider_timeout"]
+        await self.asked_by_several(watched, HURRIED)
         assert watched.health.of("openai", "gpt") == "healthy"
-        assert not watched.health.is_cut_off("openai")
+        assert not watched.health.is_cut_off("openai", "gpt", "acme")
+
+    async def test_who_has_begun_to_answer_has_not_failed(self, watched: Watched) -> None:
+        """However long it may take, and however many callers end it."""
+
+        async def ended() -> bytes:
+            watched.pass_s(300)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        watched.gateway.provider("openai", streams(ROLE, event({"content": "Hi"}), ended))
+        await self.asked_by_several(watched, {**STREAM, "timeouts": {"total_ms": 40}})
+        assert watched.asked == 25 * ["openai"]
+        assert watched.health.of("openai", "gpt") == "healthy"
+        assert not watched.health.circuits._circuits
 
 
 class TestHealth:

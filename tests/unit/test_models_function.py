@@ -49,7 +49,7 @@ async def test_a_model_and_its_alias_show_how_well_it_is(gateway: Gateway) -> No
         there.note("openai", "gpt-4o", None, is_stream=True)
     there.note("openai", "gpt-4o", 600, is_stream=True)
     for _ in range(5):
-        call = Call(endpoint_of("openai", "https://api.openai.com/v1"), "openai/gpt-4o", "acme", clock.now_s())
+        call = Call(endpoint_of("openai", "https://api.openai.com/v1"), "gpt-4o", "acme", clock.now_s())
         there.circuits.note(call, "failed", clock.now_s())
     await there.share()
     transport = httpx.ASGITransport(models_app(replace(gateway.world, health=here), SHARED))
@@ -175,7 +175,7 @@ class TestGroups:
             def of(self, provider: str, _model: str) -> Health:
                 return "unhealthy" if provider == "openai" else "degraded"
 
-            def is_cut_off(self, provider: str) -> bool:
+            def is_cut_off(self, provider: str, _model: str, _tenant_id: str) -> bool:
                 return provider == "openai"
 
         gateway.world = replace(gateway.world, health=Reading())

@@ -13,6 +13,7 @@ from tests.fakes import ListRecords, ManualClock
 from tests.health_store import MemoryHealth
 
 MODEL = ("openai", "gpt")
+CUT_OFF = (*MODEL, "acme")
 ENDPOINT = endpoint_of("openai", "https://api.openai.com/v1")
 
 
@@ -22,17 +23,29 @@ class Environments:
     def __init__(self) -> None:
         self.clock, self.store, self.records = ManualClock(), MemoryHealth(), ListRecords()
         self.clock.unix_s -= self.clock.unix_s % 60  # a minute begins
+        self.calls = 0
 
     def one(self, watched: str = "*") -> SharedHealth:
         return SharedHealth(Rules((watched,)), 10_000, self.store, self.clock, self.records)
 
     def call(self) -> Call:
-        return Call(ENDPOINT, "openai/gpt", "acme", self.clock.now_s())
+        self.calls += 1
+        return Call(ENDPOINT, "gpt", f"tenant-{self.calls % 5}", self.clock.now_s())
 
     def fail(self, known: SharedHealth, times: int) -> None:
         for _ in range(times):
             known.note(*MODEL, None, is_stream=False)
             known.circuits.note(self.call(), "failed", self.clock.now_s())
+
+    async def asked(self, known: SharedHealth, *, is_well: bool = False) -> bool:
+        """Whether a request goes to the provider. Then, as after every answer, others are told."""
+        call = self.call()
+        is_asked = known.circuits.enter(call) == 0
+        if is_asked:
+            known.note(*MODEL, 100 if is_well else None, is_stream=False)
+            known.circuits.note(call, "answered" if is_well else "failed", self.clock.now_s())
+        await known.share()
+        return is_asked
 
     @property
     def events(self) -> list[str]:
@@ -64,6 +77,21 @@ async def test_it_is_shared_every_few_seconds_at_most(environments: Environments
             await one.share()
         assert store.writes == 1 + second // SHARE_EVERY_S
     assert sum(numbers["openai/gpt"]["c"] for numbers in store.kept.values()) == 3 * 10 + 1
+
+
+async def test_a_change_that_cannot_be_told_waits_as_all_else(environments: Environments) -> None:
+    one, store, clock = environments.one(), environments.store, environments.clock
+    store.is_down = True
+    environments.fail(one, 5)
+    for _ in range(20):
+        await one.share()
+    assert (store.writes, environments.events) == (2, ["health.not_shared"])
+    store.is_down = False
+    clock.unix_s += AFTER_FAILURE_S
+    await one.share()
+    reader = environments.one()
+    await reader.refresh()
+    assert not one.circuits.marks
 
 
 async def test_who_has_counted_nothing_asks_nothing(environments: Environments) -> None:
@@ -146,12 +174,14 @@ class TestCircuits:
         await one.share()
         other.note("groq", "llama", 100, is_stream=True)
         await other.share()
-        assert (one.is_cut_off("openai"), other.is_cut_off("openai"), other.is_cut_off("groq")) == (True, True, False)
+        assert (one.is_cut_off(*CUT_OFF), other.is_cut_off(*CUT_OFF), other.is_cut_off("groq", "gpt", "acme")) == (
+            True,
+            True,
+            False,
+        )
         assert other.circuits.enter(environments.call()) == 30
         clock.unix_s += 30
-        assert one.circuits.enter(environments.call()) == 0
-        assert one.circuits.note(environments.call(), "answered", clock.now_s()) == "closed"
-        await one.share()
+        assert [await environments.asked(one, is_well=True) for _ in range(2)] == [False, True]
         clock.unix_s -= 3
         other.note("groq", "llama", 100, is_stream=True)
         await other.share()
@@ -165,7 +195,7 @@ class TestCircuits:
         await one.share()
         reader = environments.one()
         await reader.refresh()
-        assert reader.is_cut_off("openai")
+        assert reader.is_cut_off(*CUT_OFF)
 
     async def test_what_fails_in_one_environment_is_left_alone_there_alone(self, environments: Environments) -> None:
         one, other, clock = environments.one(), environments.one(), environments.clock
@@ -177,19 +207,19 @@ class TestCircuits:
         clock.unix_s += SHARE_EVERY_S
         other.circuits.note(environments.call(), "answered", clock.now_s())
         await other.share()
-        assert (one.is_cut_off("openai"), other.is_cut_off("openai")) == (True, False)
+        assert (one.is_cut_off(*CUT_OFF), other.is_cut_off(*CUT_OFF)) == (True, False)
 
     async def test_many_environments_with_a_failure_each_open_it_together(self, environments: Environments) -> None:
         every = [environments.one() for _ in range(20)]
         for one in every:
             environments.fail(one, 1)
             await one.share()
-        assert [one.is_cut_off("openai") for one in every] == 19 * [False] + [True]
+        assert [one.is_cut_off(*CUT_OFF) for one in every] == 19 * [False] + [True]
         assert environments.events == ["circuit.opened"]
         environments.clock.unix_s += SHARE_EVERY_S
         every[0].note("groq", "llama", 100, is_stream=True)
         await every[0].share()
-        assert every[0].is_cut_off("openai")
+        assert every[0].is_cut_off(*CUT_OFF)
         assert environments.events == ["circuit.opened"]  # told by the one that found it
 
     async def test_one_that_has_closed_is_not_opened_by_what_was_before(self, environments: Environments) -> None:
@@ -197,10 +227,62 @@ class TestCircuits:
         environments.fail(one, 25)
         await one.share()
         clock.unix_s += 30
-        assert one.circuits.enter(environments.call()) == 0
-        one.circuits.note(environments.call(), "answered", clock.now_s())
-        await one.share()
+        assert [await environments.asked(one, is_well=True) for _ in range(2)] == [False, True]
         other.note("groq", "llama", 100, is_stream=True)
         await other.share()
-        assert not one.is_cut_off("openai")
-        assert not other.is_cut_off("openai")
+        assert not one.is_cut_off(*CUT_OFF)
+        assert not other.is_cut_off(*CUT_OFF)
+
+
+class TestTries:
+    """Of many environments, who asks a provider again that was left alone."""
+
+    async def outage(self, environments: Environments, count: int) -> list[SharedHealth]:
+        """Known to all of them."""
+        every = [environments.one() for _ in range(count)]
+        environments.fail(every[0], 25)
+        for one in every:
+            one.note("groq", "llama", 100, is_stream=True)
+            await one.share()
+        assert all(one.is_cut_off(*CUT_OFF) for one in every)
+        return every
+
+    async def test_one_tries_for_all(self, environments: Environments) -> None:
+        every = await self.outage(environments, 10)
+        environments.clock.unix_s += 30
+        assert not any([await environments.asked(one) for one in every])
+        environments.clock.unix_s += 1
+        assert [await environments.asked(one) for one in every] == [True] + 9 * [False]
+        assert environments.store.claims == {f"{ENDPOINT}/gpt": environments.clock.unix_s + 29}
+
+    async def test_a_dead_provider_is_hardly_asked_by_hundreds(self, environments: Environments) -> None:
+        every, asked = await self.outage(environments, 300), 0
+        for number in range(20 * 120):
+            environments.clock.unix_s += 1 / 20
+            asked += await environments.asked(every[number % 300])
+        assert 1 <= asked <= 24  # of 2,400: one in a hundred
+
+    async def test_all_learn_with_their_next_request_that_it_is_well(self, environments: Environments) -> None:
+        every = await self.outage(environments, 300)
+        clock, asked = environments.clock, []
+        clock.unix_s += 30
+        for number in range(20 * 60):
+            clock.unix_s += 1 / 20
+            asked.append(await environments.asked(every[number % 300], is_well=True))
+        first = asked.index(True)
+        assert first <= 300
+        assert all(asked[first + 300 :])
+
+    async def test_one_that_does_not_try_is_followed_by_another(self, environments: Environments) -> None:
+        one, other = await self.outage(environments, 2)
+        environments.clock.unix_s += 30
+        assert [await environments.asked(each) for each in (one, other, other)] == 3 * [False]
+        environments.clock.unix_s += 30
+        assert [await environments.asked(other) for _ in range(2)] == [False, True]
+
+    async def test_each_tries_by_itself_while_nobody_can_be_asked(self, environments: Environments) -> None:
+        every = await self.outage(environments, 3)
+        environments.store.is_down = True
+        environments.clock.unix_s += 30
+        assert not any([await environments.asked(one) for one in every])
+        assert all([await environments.asked(one) for one in every])

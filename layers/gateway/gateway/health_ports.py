@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from gateway.model.circuit import Circuits, Rules
+from gateway.model.circuit import Rules
+from gateway.model.circuits import Circuits
 from gateway.model.health import Numbers, Tallies
 from gateway.model.reliability import Health
 
@@ -26,8 +27,8 @@ class Vitals(HealthReading, Protocol):
     @property
     def circuits(self) -> Circuits: ...
 
-    def is_cut_off(self, provider: str) -> bool:
-        """Whether an endpoint of this provider is not asked at the moment."""
+    def is_cut_off(self, provider: str, model: str, tenant_id: str) -> bool:
+        """Whether it is not asked for this tenant at the moment, with the owner's key."""
         ...
 
     def note(self, provider: str, model: str, first_ms: float | None, *, is_stream: bool) -> None:
@@ -46,7 +47,7 @@ class Vitals(HealthReading, Protocol):
 
 
 class HealthStore(Protocol):
-    """What all environments have counted, by minute and subject. Both methods raise StorageUnavailable (503)."""
+    """What all environments have counted, by minute and subject. All methods raise StorageUnavailable (503)."""
 
     async def write(self, minute: int, subject: str, added: Numbers, put: Numbers | None = None) -> None:
         """Adds to numbers, from 0 where there is none, and sets others: at most once."""
@@ -54,6 +55,10 @@ class HealthStore(Protocol):
 
     async def read(self, minute: int) -> dict[str, Mapping[str, int]]:
         """The numbers of every subject, perhaps not as they are this very moment."""
+        ...
+
+    async def claim(self, name: str, now_s: float, until_s: float) -> bool:
+        """Whether it is the caller's until then: nobody else's is it now."""
         ...
 
 
@@ -69,7 +74,7 @@ class AllHealthy:
     def p95_ms(self, _provider: str, _model: str) -> int | None:
         return None
 
-    def is_cut_off(self, _provider: str) -> bool:
+    def is_cut_off(self, _provider: str, _model: str, _tenant_id: str) -> bool:
         return False
 
     def note(self, _provider: str, _model: str, _first_ms: float | None, *, is_stream: bool) -> None:

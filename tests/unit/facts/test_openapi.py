@@ -302,7 +302,7 @@ def test_the_schema_takes_what_the_gateway_takes(request_body: dict[str, Any], g
 
 
 def test_every_model_of_the_catalog_is_described_as_promised() -> None:
-    models = [describe(provider, facts, AllHealthy()) for provider, facts in every_row()]
+    models = [describe(provider, facts, AllHealthy(), "acme") for provider, facts in every_row()]
     assert problems(component("ModelList"), {"object": "list", "data": models}) == []
 
 

@@ -1,4 +1,4 @@
-"""Whether a provider's endpoint is asked at all: not for a while after it has failed again and again. Pure.
+"""Whether one thing is asked at all: not for a while after it has failed again and again. Pure.
 
 A circuit is closed while all is well. It opens after so many failures in a row, or when of all environments' calls of
 the last half minute half have failed. After `open_s` one call is let through: if that goes well the circuit closes, if
@@ -7,41 +7,102 @@ not it stays open as long again. Times are Unix seconds, which environments shar
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from hashlib import sha256
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, NamedTuple, TypeAlias
 
-from gateway.model.health import Numbers, Tallies, minute_of
+from gateway.model.health import Numbers
 
-Verdict: TypeAlias = Literal["answered", "failed", "slow"]
+Verdict: TypeAlias = Literal["answered", "failed", "unreachable", "slow"]
 """Of one call. Slow: not in a time that only its own caller thinks enough."""
 Change: TypeAlias = Literal["opened", "closed"]
 Mark: TypeAlias = tuple[float, float]
 """When a circuit was opened and when it was closed last; 0 for never."""
-
-OWN_FAILURES = 3
-"""In a row until a tenant's own circuit of a model opens. Each costs the whole time that the tenant allows."""
-PATIENCE_S = 30.0
-"""A provider that had less time has not failed for everybody, whatever one caller thinks of it."""
-SLOT_S, SLOTS = 10, 4
-"""What is shared is counted in such slots; the running one and those before it are judged."""
-LEAST_CALLS, OPENS_AT_PERCENT = 20, 50
-MAX_CIRCUITS = 1_000
-ASKED, BROKEN = "a", "x"
-
-K = TypeVar("K")
-OwnKey: TypeAlias = tuple[str, str, str]
 Minutes: TypeAlias = Mapping[int, Mapping[str, Numbers]]
 """What was counted in each minute, by subject."""
 
+SLOW_CALLS = 3
+"""In a row until a tenant's own calls to a model with so little time are refused. Each costs all of that time."""
+ASK_AGAIN_S = 1.0
+"""How long an environment waits for the one that tries, until it asks again whether it may try itself."""
+FORGOTTEN_S = 300.0
+"""After an open circuit's time is over. An environment that was not asked for so long knows nothing any more."""
+MAX_CIRCUITS = 1_000
+TENANT_GROUPS = 8
+_OWN = "~"
+"""In an endpoint's name: reached with a tenant's own key, so nobody else's."""
+_HASH = 12
+_SLACK = 1.1
+"""The same limit is not to the millisecond the same, for the gateway's own work comes before."""
+
 
 @lru_cache(maxsize=MAX_CIRCUITS)
-def endpoint_of(provider: str, base_url: str) -> str:
-    """What an endpoint is called where its address is nobody's business."""
-    return f"{provider}:{sha256(base_url.encode()).hexdigest()[:12]}"
+def endpoint_of(provider: str, base_url: str, key_of: str | None = None) -> str:
+    """What an endpoint is called where its address is nobody's business. `key_of`: the tenant whose key it is."""
+    if key_of is None:
+        return f"{provider}:{_hashed(base_url)}"
+    return f"{provider}{_OWN}:{_hashed(f'{key_of} {base_url}')}"
+
+
+@lru_cache(maxsize=MAX_CIRCUITS)
+def _hashed(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:_HASH]
+
+
+class Place(NamedTuple):
+    """What a circuit is of: an endpoint, a model there, or that for one tenant alone, who is named by a hash."""
+
+    endpoint: str
+    model: str = ""
+    tenant: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called in the log, and among what environments share."""
+        tenant = f"#{self.tenant}" if self.tenant else ""
+        return f"{self.endpoint}{tenant}/{self.model}" if self.model else self.endpoint
+
+    @property
+    def model_name(self) -> str:
+        """Of its model for all tenants, under which its calls are counted."""
+        return f"{self.endpoint}/{self.model}"
+
+    @property
+    def is_shared(self) -> bool:
+        """Not what one tenant's own key meets: that would be an item for each tenant, which all others read."""
+        return _OWN not in self.endpoint
+
+    @property
+    def group(self) -> str:
+        """The one of `TENANT_GROUPS` that this tenant is counted in."""
+        return str(int(self.tenant[-1], 16) % TENANT_GROUPS)
+
+    def covers(self, other: Place) -> bool:
+        """Whether nothing of it is asked while this is not."""
+        return (
+            self.endpoint == other.endpoint
+            and self.model in ("", other.model)
+            and self.tenant in ("", other.tenant)
+            and self != other
+        )
+
+    def concerns(self, provider: str, model: str, tenant_id: str) -> bool:
+        return (
+            self.endpoint.partition(":")[0] == provider
+            and self.model in ("", model)
+            and self.tenant in ("", _hashed(tenant_id))
+        )
+
+
+def place_of(name: str) -> Place:
+    """The one of that name."""
+    end = name.index(":") + 1 + _HASH
+    rest, _, model = name[end:].partition("/")
+    return Place(name[:end], model, rest.removeprefix("#"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,178 +119,140 @@ class Rules:
         return any(pattern == "*" or fnmatchcase(provider, pattern) for pattern in self.watched)
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call to a provider: `endpoint`, as `endpoint_of` says. `allowed_s`: how long it may take, until its first
+    content where it is streamed.
+    """
+
+    endpoint: str
+    model: str
+    tenant_id: str
+    entered_s: float
+    allowed_s: float = 0.0
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The widest first."""
+        return _places(self.endpoint, self.model, self.tenant_id)
+
+
+@lru_cache(maxsize=MAX_CIRCUITS)
+def _places(endpoint: str, model: str, tenant_id: str) -> tuple[Place, ...]:
+    return Place(endpoint), Place(endpoint, model), Place(endpoint, model, _hashed(tenant_id))
+
+
 @dataclass(slots=True)
 class Circuit:
-    """`until_s`: until when nobody is let through, 0 while it is closed. `probe_s`: when the one entered that tries."""
+    """`until_s`: until when nobody is let through, 0 while it is closed. `probe_s`: when the one entered that tries.
+    `may_try_s`: until when this environment is the one that tries. `tenants`, `models`: how many of the failures in a
+    row are of each. `unreached`: how many of them had no connection.
+    """
 
     failures: int = 0
     opened_s: float = 0.0
     closed_s: float = 0.0
     until_s: float = 0.0
     probe_s: float = 0.0
+    may_try_s: float = 0.0
+    failed_s: float = 0.0
+    tenants: Counter[str] = field(default_factory=Counter)
+    models: Counter[str] = field(default_factory=Counter)
+    unreached: int = 0
+
+    def wait_s(self, now_s: float, *, asks_others: bool) -> float:
+        """How long it lets nobody through; 0 for not at all. `asks_others`: who tries is agreed on."""
+        if not self.until_s:
+            return 0.0
+        if now_s < self.until_s:
+            return self.until_s - now_s
+        if not asks_others or now_s < self.may_try_s or now_s > self.until_s + FORGOTTEN_S:
+            return 0.0
+        return ASK_AGAIN_S
 
     def enter(self, now_s: float, open_s: float) -> None:
         """One that need not wait. While it is open that one tries, and the next one when it has not come back."""
         if self.until_s:
             self.probe_s, self.until_s = now_s, now_s + open_s
 
+    def is_tried_by(self, entered_s: float) -> bool:
+        return bool(self.until_s) and self.probe_s == entered_s
+
+    def give_up(self, now_s: float, open_s: float) -> None:
+        """The try says nothing: the next one is."""
+        self.until_s, self.may_try_s, self.probe_s = now_s, now_s + open_s, 0.0
+
     def open(self, at_s: float, open_s: float) -> None:
-        self.opened_s, self.until_s, self.probe_s = at_s, at_s + open_s, 0.0
+        self.opened_s, self.until_s, self.probe_s, self.may_try_s = at_s, at_s + open_s, 0.0, 0.0
+        self._well()
 
     def close(self, at_s: float) -> None:
-        self.closed_s, self.until_s, self.failures = at_s, 0.0, 0
+        self.closed_s, self.until_s, self.may_try_s = at_s, 0.0, 0.0
+        self._well()
 
-    def note(self, entered_s: float, now_s: float, most: int, open_s: float, *, has_failed: bool) -> Change | None:
-        """What became of one that entered. One that had entered before it opened says nothing of an open circuit."""
-        if self.until_s:
-            if has_failed and entered_s == self.probe_s:
-                self.open(now_s, open_s)
-                return "opened"
-            if not has_failed and entered_s > self.opened_s:
-                self.close(now_s)
-                return "closed"
+    def _well(self) -> None:
+        self.failures = self.unreached = 0
+        self.tenants.clear()
+        self.models.clear()
+
+    def answered(self, entered_s: float, now_s: float) -> Change | None:
+        """One that had entered before it opened says nothing of an open circuit."""
+        if not self.until_s:
+            if self.failures:
+                self._well()
             return None
-        self.failures = self.failures + 1 if has_failed else 0
-        if self.failures < most:
+        if entered_s <= self.opened_s:
             return None
-        self.open(now_s, open_s)
-        return "opened"
+        self.close(now_s)
+        return "closed"
+
+    def is_of_several(self, counted: Counter[str], least: int) -> bool:
+        """Without the tenant, or the model, that most of them are of."""
+        return self.failures - max(counted.values(), default=0) >= least
+
+    def failed(self, call: Call, now_s: float, *, is_reached: bool) -> None:
+        self.failures, self.failed_s = self.failures + 1, now_s
+        self.tenants[call.tenant_id] += 1
+        self.models[call.model] += 1
+        self.unreached += not is_reached
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call to a provider: `endpoint`, as `endpoint_of` says; `subject`: "provider/model"."""
-
-    endpoint: str
-    subject: str
-    tenant_id: str
-    entered_s: float
-
-    @property
-    def own(self) -> OwnKey:
-        return self.tenant_id, self.endpoint, self.subject
-
-
-class Circuits:
-    """Of one environment: those of endpoints, and those of a tenant alone that gives a model very little time.
-
-    `marks`: what has happened to the first here and is not shared yet.
+@dataclass(slots=True)
+class Hurried:
+    """A tenant's calls to a model that had too little time. `limit_s`: the longest with which it is not asked;
+    `row_s`: the longest of those in a row that failed since.
     """
 
-    def __init__(self, rules: Rules, tallies: Tallies) -> None:
-        self.rules, self._tallies = rules, tallies
-        self._circuits: dict[str, Circuit] = {}
-        self._own: dict[OwnKey, Circuit] = {}
-        self.marks: dict[str, Mark] = {}
+    limit_s: float = 0.0
+    row_s: float = 0.0
+    failures: int = 0
+    until_s: float = 0.0
+    probe_s: float = 0.0
 
-    def enter(self, call: Call) -> float:
-        """How long until it may be made; 0 for now, and then it is."""
-        standing = self._standing(call)
-        wait_s = max((circuit.until_s - call.entered_s for circuit in standing), default=0.0)
-        if wait_s > 0:
-            return wait_s
-        for circuit in standing:
-            circuit.enter(call.entered_s, self.rules.open_s)
-        return 0.0
+    def wait_s(self, call: Call) -> float:
+        """0 for who allows more."""
+        return max(self.until_s - call.entered_s, 0.0) if self._holds(call.allowed_s) else 0.0
 
-    def note(self, call: Call, verdict: Verdict, now_s: float) -> Change | None:
-        """What has happened to the endpoint's circuit by that."""
-        if verdict == "slow":
-            own = _at(self._own, call.own)
-            own.note(call.entered_s, now_s, OWN_FAILURES, self.rules.open_s, has_failed=True)
-            return None
-        if self._own and verdict == "answered":
-            self._own.pop(call.own, None)
-        has_failed = verdict == "failed"
-        slot = int(now_s // SLOT_S) % (60 // SLOT_S)
-        numbers = (f"{ASKED}{slot}@{call.endpoint}", f"{BROKEN}{slot}@{call.endpoint}")
-        self._tallies.add(now_s, call.subject, *numbers[: 2 if has_failed else 1])
-        if not has_failed and call.endpoint not in self._circuits:
-            return None
-        circuit = _at(self._circuits, call.endpoint)
-        change = circuit.note(call.entered_s, now_s, self.rules.failures, self.rules.open_s, has_failed=has_failed)
-        return self._marked(call.endpoint, change)
+    def enter(self, call: Call, open_s: float) -> None:
+        if self.until_s and self._holds(call.allowed_s):
+            self.probe_s, self.until_s = call.entered_s, call.entered_s + open_s
+
+    def slow(self, call: Call, now_s: float, open_s: float) -> None:
+        is_try = bool(self.until_s) and self.probe_s == call.entered_s
+        if self.until_s and not is_try and self._holds(call.allowed_s):
+            return
+        self.failures, self.row_s = self.failures + 1, max(self.row_s, call.allowed_s)
+        if is_try or self.failures >= SLOW_CALLS:
+            self.limit_s, self.until_s = max(self.limit_s, self.row_s), now_s + open_s
+            self.failures, self.row_s, self.probe_s = 0, 0.0, 0.0
+
+    def is_well(self, call: Call, now_s: float) -> bool:
+        """Whether this answer came in the time that was too little."""
+        return now_s - call.entered_s <= max(self.limit_s, self.row_s) * _SLACK
 
     def give_up(self, call: Call, now_s: float) -> None:
-        """One that nobody knows the end of: where it was to try whether all is well again, the next one is."""
-        for circuit in self._standing(call):
-            if circuit.until_s and circuit.probe_s == call.entered_s:
-                circuit.until_s = now_s
+        if self.until_s and self.probe_s == call.entered_s:
+            self.until_s = now_s
 
-    def _standing(self, call: Call) -> list[Circuit]:
-        """In its way, where they are open."""
-        own = self._own.get(call.own) if self._own else None
-        return [each for each in (self._circuits.get(call.endpoint), own) if each is not None]
-
-    def learn(self, endpoint: str, mark: Mark, minutes: Minutes, now_s: float) -> None:
-        """What happened to it in another environment, where that is newer. One that was opened there is open here only
-        if it fails everywhere: what keeps failing may be that environment, or one tenant's request.
-        """
-        opened_s, closed_s = mark
-        circuit = _at(self._circuits, endpoint)
-        if closed_s > max(circuit.opened_s, circuit.closed_s):
-            circuit.close(closed_s)
-        is_news = opened_s > max(circuit.opened_s, circuit.closed_s) and now_s < opened_s + self.rules.open_s
-        if is_news and _fails(*self._recent(endpoint, minutes, now_s)):
-            circuit.open(opened_s, self.rules.open_s)
-
-    def judge(self, minutes: Minutes, now_s: float) -> list[str]:
-        """Opens the circuits of endpoints of which too many calls of all environments failed, and names these."""
-        broken = {
-            number[3:]
-            for each in minutes.values()
-            for counted in each.values()
-            for number in counted
-            if number[0] == BROKEN
-        }
-        return [endpoint for endpoint in sorted(broken) if self._opens(endpoint, minutes, now_s)]
-
-    def is_open(self, provider: str, now_s: float) -> bool:
-        """Whether one of its endpoints is left alone at the moment."""
-        return any(
-            now_s < circuit.until_s
-            for endpoint, circuit in self._circuits.items()
-            if endpoint.partition(":")[0] == provider
-        )
-
-    def _opens(self, endpoint: str, minutes: Minutes, now_s: float) -> bool:
-        circuit = _at(self._circuits, endpoint)
-        asked, failed = self._recent(endpoint, minutes, now_s)
-        if circuit.until_s or asked < LEAST_CALLS or not _fails(asked, failed):
-            return False
-        circuit.open(now_s, self.rules.open_s)
-        self._marked(endpoint, "opened")
-        return True
-
-    def _recent(self, endpoint: str, minutes: Minutes, now_s: float) -> tuple[int, int]:
-        """How many calls there were in the last slots since it was closed, and how many of them failed."""
-        circuit = _at(self._circuits, endpoint)
-        asked = failed = 0
-        for slot_s in range(int(now_s // SLOT_S - SLOTS + 1) * SLOT_S, int(now_s) + 1, SLOT_S):
-            if slot_s < circuit.closed_s:
-                continue  # before it closed
-            slot = slot_s // SLOT_S % (60 // SLOT_S)
-            for counted in minutes.get(minute_of(slot_s), {}).values():
-                asked += counted.get(f"{ASKED}{slot}@{endpoint}", 0)
-                failed += counted.get(f"{BROKEN}{slot}@{endpoint}", 0)
-        return asked, failed
-
-    def _marked(self, endpoint: str, change: Change | None) -> Change | None:
-        if change is not None:
-            circuit = self._circuits[endpoint]
-            self.marks[endpoint] = (circuit.opened_s, circuit.closed_s)
-        return change
-
-
-def _fails(asked: int, failed: int) -> bool:
-    return failed > 0 and 100 * failed >= OPENS_AT_PERCENT * asked
-
-
-def _at(circuits: dict[K, Circuit], key: K) -> Circuit:
-    """Not more of them than there is room for: the oldest one goes."""
-    circuit = circuits.get(key)
-    if circuit is None:
-        if len(circuits) >= MAX_CIRCUITS:
-            del circuits[next(iter(circuits))]
-        circuit = circuits[key] = Circuit()
-    return circuit
+    def _holds(self, allowed_s: float) -> bool:
+        return allowed_s <= self.limit_s * _SLACK

@@ -74,6 +74,8 @@ Trouble: TypeAlias = Literal[
     "ledger.unsettled",
     "media.not_deleted",
     "oidc.unavailable",
+    "own_circuit.closed",
+    "own_circuit.opened",
     "records.late",
     "records.not_archived",
     "records.not_counted",

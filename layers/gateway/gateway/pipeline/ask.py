@@ -80,7 +80,7 @@ async def _sent(request: HttpRequest, reached: Contact, watch: Watch, sending: S
         passage.status = incoming.status
         if not 200 <= incoming.status < 300:
             raise reached.route.wire.fail(await _refusal(incoming, watch), reached.target)
-        yield incoming
+        yield passage.following(incoming)
 
 
 async def _refusal(incoming: Incoming, watch: Watch) -> HttpResponse:

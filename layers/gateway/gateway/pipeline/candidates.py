@@ -70,7 +70,7 @@ async def candidates_of(call: C, tenant: Tenant, world: World, plan: Callable[[C
         found = {asked.route.model_id: asked}
     else:
         able, left_out = await _planned(call.model, call, tenant, world, plan)
-        found = {one.route.model_id: one for one in by_health(able, world.health)}
+        found = {one.route.model_id: one for one in by_health(able, world.health, tenant)}
         asked, members = next(iter(found.values())), len(found)
         wanted = _wanted(call, tenant, asked.route) or _Wanted((), "sequential", "")
     for param, name in wanted.names():
@@ -84,7 +84,7 @@ async def candidates_of(call: C, tenant: Tenant, world: World, plan: Callable[[C
         for one in some:
             found.setdefault(one.route.model_id, one)
         left_out += unable if param else []
-    ordered = by_health([*found.values()], world.health)
+    ordered = by_health([*found.values()], world.health, tenant)
     demand = _held_for(ordered, wanted, call)
     return Candidates(asked, ordered, demand, wanted.strategy, tuple(left_out), members)
 
@@ -143,10 +143,14 @@ def _wanted(call: Call, tenant: Tenant, asked: AnyRoute) -> _Wanted | None:
     return None if rule is None else _Wanted(rule.fallback, rule.strategy, "")
 
 
-def by_health(candidates: Sequence[P], health: HealthReading) -> tuple[P, ...]:
-    """Healthy ones first, unhealthy ones last; of equals the first stays the first."""
+def by_health(candidates: Sequence[P], health: HealthReading, tenant: Tenant) -> tuple[P, ...]:
+    """Healthy ones first, unhealthy ones last; of equals the first stays the first. How a model answers the owner says
+    nothing of what it does for a tenant's own key.
+    """
 
     def rank(candidate: P) -> int:
+        if candidate.route.provider.name in tenant.own_keys:
+            return 0
         return ORDER.index(health.of(candidate.route.provider.name, candidate.route.facts.id))
 
     return tuple(sorted(candidates, key=rank))

@@ -32,7 +32,7 @@ PICO_USD_TO_USD = 10**12
 def approved_models(principal: Principal, catalog: Catalog, vitals: Vitals, now_s: float) -> list[dict[str, Any]]:
     """Every approved model that is still served and can be called, and each alias of the tenant as one of its own."""
     listed = [
-        describe(provider, facts, vitals)
+        describe(provider, facts, vitals, principal.tenant.id)
         for provider, facts in catalog.models()
         if principal.approves(f"{provider}/{facts.id}")
         and not is_shut_down(facts, now_s)
@@ -44,11 +44,12 @@ def approved_models(principal: Principal, catalog: Catalog, vitals: Vitals, now_
 def described_model(name: str, principal: Principal, catalog: Catalog, vitals: Vitals, now_s: float) -> dict[str, Any]:
     """What a name means, as it is listed. Raises as `find_approved`."""
     if (group := principal.tenant.group(name)) is None:
-        return describe(*find_approved(name, principal, catalog, now_s), vitals)
+        return describe(*find_approved(name, principal, catalog, now_s), vitals, principal.tenant.id)
     able, refusals = [], []
     for member in group.members:
         try:
-            able.append((member, describe(*find_approved(member.model, principal, catalog, now_s), vitals)))
+            found = find_approved(member.model, principal, catalog, now_s)
+            able.append((member, describe(*found, vitals, principal.tenant.id)))
         except GatewayError as refusal:
             refusals.append((member.model, refusal))
     if not able:
@@ -56,7 +57,7 @@ def described_model(name: str, principal: Principal, catalog: Catalog, vitals: V
     return described_group(name, group, able)
 
 
-def describe(provider: str, facts: ModelFacts, vitals: Vitals) -> dict[str, Any]:
+def describe(provider: str, facts: ModelFacts, vitals: Vitals, tenant_id: str) -> dict[str, Any]:
     """An OpenAI model object with a `gateway` member. Prices: USD per million tokens, or `per` units."""
     return {
         "id": f"{provider}/{facts.id}",
@@ -70,7 +71,7 @@ def describe(provider: str, facts: ModelFacts, vitals: Vitals) -> dict[str, Any]
             "shutdown": facts.shutdown,
             "health": vitals.of(provider, facts.id),
             "p95_ms": vitals.p95_ms(provider, facts.id),
-            "circuit": "open" if vitals.is_cut_off(provider) else "closed",
+            "circuit": "open" if vitals.is_cut_off(provider, facts.id, tenant_id) else "closed",
             "context_tokens": facts.context_tokens,
             "max_output_tokens": facts.max_output_tokens,
             "input": list(facts.input),

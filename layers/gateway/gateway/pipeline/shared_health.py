@@ -1,6 +1,7 @@
 """How well providers answer, known to every environment: each counts its own calls, and tells the others of it.
 
-Nobody waits for that. It is done after the answer, at most every few seconds, and what cannot be told is lost.
+Nobody waits for that. It is done after the answer, at most every few seconds, and what cannot be told is lost. There
+they also agree on who tries a provider that was left alone: whoever has the claim does so with its next call.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import asyncio
 from collections.abc import Awaitable
 
 from gateway.health_ports import HealthStore
-from gateway.model.circuit import Circuits, Mark, Rules
+from gateway.model.circuit import ASK_AGAIN_S, Mark, Place, Rules, place_of
+from gateway.model.circuits import Circuits
 from gateway.model.errors import StorageUnavailable
 from gateway.model.health import WINDOW_MINUTES, Numbers, Tallies, Windows, minute_of
 from gateway.model.reliability import Health
@@ -30,7 +32,8 @@ class SharedHealth:
         self._tallies = Tallies()
         self._windows = Windows(self._tallies, clock.now_s, slow_ms)
         self.circuits = Circuits(rules, self._tallies)
-        self._shares_at_s = self._reads_at_s = 0.0
+        self.circuits.asks_others = True
+        self._shares_at_s = self._reads_at_s = self._pauses_until_s = 0.0
         self._settled: set[int] = set()
         self._lock = asyncio.Lock()
 
@@ -40,8 +43,8 @@ class SharedHealth:
     def p95_ms(self, provider: str, model: str) -> int | None:
         return self._windows.p95_ms(provider, model)
 
-    def is_cut_off(self, provider: str) -> bool:
-        return self.circuits.is_open(provider, self._clock.now_s())
+    def is_cut_off(self, provider: str, model: str, tenant_id: str) -> bool:
+        return self.circuits.is_open(provider, model, tenant_id, self._clock.now_s())
 
     def note(self, provider: str, model: str, first_ms: float | None, *, is_stream: bool) -> None:
         if self.circuits.rules.watch(provider):
@@ -49,13 +52,23 @@ class SharedHealth:
 
     async def share(self) -> None:
         now_s = self._clock.now_s()
-        is_due = bool(self.circuits.marks) or (bool(self._tallies.pending) and now_s >= self._shares_at_s)
-        if not is_due or self._lock.locked():
+        if not self._is_due(now_s) or self._lock.locked():
             return
         async with self._lock:
             self._shares_at_s = now_s + SHARE_EVERY_S
-            if not await self._bounded(self._shared(now_s), SHARE_TIMEOUT_S):
-                self._shares_at_s = now_s + AFTER_FAILURE_S
+            is_shared = await self._bounded(self._shared(now_s), SHARE_TIMEOUT_S)
+            self.circuits.asks_others = is_shared
+            if not is_shared:
+                self._pauses_until_s = now_s + AFTER_FAILURE_S
+
+    def _is_due(self, now_s: float) -> bool:
+        """What has changed is told at once, but nothing for a while when that has failed."""
+        if now_s < self._pauses_until_s:
+            return False
+        if self.circuits.wanted and now_s >= self._shares_at_s - SHARE_EVERY_S + ASK_AGAIN_S:
+            return True
+        has_news = bool(self._tallies.pending) or self.circuits.is_refused
+        return bool(self.circuits.marks) or (has_news and now_s >= self._shares_at_s)
 
     async def refresh(self) -> None:
         async with self._lock:
@@ -77,20 +90,27 @@ class SharedHealth:
         """What was counted, then what is learned, then what follows from that."""
         await asyncio.gather(*(self._told(*key, counted) for key, counted in self._tallies.taken().items()))
         await self._learned(now_s)
-        for endpoint in self.circuits.judge(self._recent(now_s), now_s):
-            self._records.trouble("circuit.opened", endpoint=endpoint)
-        marks = list(self.circuits.marks.items())
-        self.circuits.marks.clear()
-        await asyncio.gather(*(self._marked(endpoint, mark, now_s) for endpoint, mark in marks))
+        for place in self.circuits.judge(self._recent(now_s), now_s):
+            self._records.trouble("circuit.opened", endpoint=place.name)
+        marks, wanted = dict(self.circuits.marks), self.circuits.taken_wanted(now_s)
+        await asyncio.gather(
+            *(self._marked(place, mark, now_s) for place, mark in marks.items()),
+            *(self._claimed(place, now_s) for place in wanted),
+        )
+        self.circuits.forget(marks)
 
     async def _told(self, minute: int, subject: str, counted: Numbers) -> None:
         await self._store.write(minute, subject, counted)
         self._windows.keep(minute, subject, counted)
 
-    async def _marked(self, endpoint: str, mark: Mark, now_s: float) -> None:
+    async def _marked(self, place: Place, mark: Mark, now_s: float) -> None:
         opened_s, closed_s = mark
         put = {_OPENED_MS: int(opened_s * 1000), _CLOSED_MS: int(closed_s * 1000)}
-        await self._store.write(minute_of(now_s), _MARK + endpoint, {}, put)
+        await self._store.write(minute_of(now_s), _MARK + place.name, {}, put)
+
+    async def _claimed(self, place: Place, now_s: float) -> None:
+        if await self._store.claim(place.name, now_s, now_s + self.circuits.rules.open_s):
+            self.circuits.may_try(place, now_s)
 
     async def _learned(self, now_s: float) -> None:
         """The minutes of the window that may have changed."""
@@ -105,7 +125,7 @@ class SharedHealth:
         for minute in (now - 1, now):
             for name in (each for each in read.get(minute, ()) if each.startswith(_MARK)):
                 mark = _mark(read[minute][name])
-                self.circuits.learn(name.removeprefix(_MARK), mark, self._recent(now_s), now_s)
+                self.circuits.learn(place_of(name.removeprefix(_MARK)), mark, self._recent(now_s), now_s)
 
     def _recent(self, now_s: float) -> dict[int, dict[str, Numbers]]:
         now = minute_of(now_s)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 
-from gateway.model.circuit import PATIENCE_S, Call, Verdict, endpoint_of
+from gateway.model.circuit import Call, Change, Place, Verdict, endpoint_of
+from gateway.model.http import HttpResponse
 from gateway.model.provider_errors import CircuitOpen, ProviderError, ProviderFailure, ProviderTimeout
 from gateway.pipeline.contact import Contact
 from gateway.pipeline.exchange import Attempt
+from gateway.pipeline.patience import has_failed
 from gateway.pipeline.watch import Watch
-from gateway.ports import World
+from gateway.ports import Incoming, World
 
 BROKEN = frozenset({408, 500, 502, 503, 504, 529})
 
@@ -21,54 +23,96 @@ BROKEN = frozenset({408, 500, 502, 503, 504, 529})
 class Passage:
     """`status`: of the answer, once its head has come."""
 
+    watch: Watch
+    call: Call | None = None
     status: int | None = None
+
+    def following(self, incoming: Incoming) -> Incoming:
+        """The same answer. Of one that tries whether all is well its first content is news, not its end."""
+        if self.call is None or not self.watch.world.health.circuits.is_tried_by(self.call):
+            return incoming
+        return _Followed(incoming, self.call, self.watch)
 
 
 @contextmanager
 def through_circuit(reached: Contact, watch: Watch) -> Iterator[Passage]:
     """Notes how it went. Raises CircuitOpen (503), before anything is sent."""
-    passage, world = Passage(), watch.world
+    world = watch.world
     if not world.health.circuits.rules.watch(reached.route.provider.name):
-        yield passage
+        yield Passage(watch)
         return
-    call = _call(reached, watch.attempt, world)
+    call = _call(reached, watch)
     if (wait_s := world.health.circuits.enter(call)) > 0:
         raise CircuitOpen(reached.route.provider.name, ceil(wait_s))
+    passage = Passage(watch, call)
     try:
         yield passage
     except BaseException as error:
-        _note(call, _verdict(error, passage, watch, call), world)
+        _note(call, _verdict(error, passage, call), world)
         raise
-    _note(call, _verdict(None, passage, watch, call), world)
+    _note(call, _verdict(None, passage, call), world)
 
 
-def _call(reached: Contact, attempt: Attempt, world: World) -> Call:
-    provider = reached.route.provider.name
-    endpoint = endpoint_of(provider, reached.target.base_url)
-    return Call(endpoint, f"{provider}/{reached.route.facts.id}", attempt.tenant_id, world.clock.now_s())
+class _Followed:
+    def __init__(self, incoming: Incoming, call: Call, watch: Watch) -> None:
+        self._incoming, self._call, self._watch = incoming, call, watch
+        self.status, self.headers = incoming.status, incoming.headers
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        is_told = False
+        async for data in self._incoming.chunks():
+            yield data
+            if not is_told and self._watch.attempt.ttft_s is not None:
+                is_told, world = True, self._watch.world
+                _tell(world.health.circuits.begun(self._call, world.clock.now_s()), world)
+
+    async def whole(self) -> HttpResponse:
+        return await self._incoming.whole()
+
+
+def _call(reached: Contact, watch: Watch) -> Call:
+    attempt, clock = watch.attempt, watch.world.clock
+    endpoint = endpoint_of(reached.route.provider.name, reached.target.base_url, reached.key_of)
+    allowed_s = min(watch.deadline_s, attempt.until_s) - clock.monotonic_s()
+    return Call(endpoint, reached.route.facts.id, attempt.tenant_id, clock.now_s(), allowed_s)
 
 
 def _note(call: Call, verdict: Verdict | None, world: World) -> None:
     circuits, now_s = world.health.circuits, world.clock.now_s()
     if verdict is None:
         circuits.give_up(call, now_s)
-        return
-    match circuits.note(call, verdict, now_s):
-        case "opened":
-            world.records.trouble("circuit.opened", endpoint=call.endpoint)
-        case "closed":
-            world.records.trouble("circuit.closed", endpoint=call.endpoint)
+    else:
+        _tell(circuits.note(call, verdict, now_s), world)
 
 
-def _verdict(error: BaseException | None, passage: Passage, watch: Watch, call: Call) -> Verdict | None:
+def _tell(changes: list[tuple[Place, Change]], world: World) -> None:
+    """What one tenant's own key meets is no news for the operator."""
+    for place, change in changes:
+        if not place.is_shared:
+            world.records.trouble(
+                "own_circuit.opened" if change == "opened" else "own_circuit.closed", endpoint=place.name
+            )
+        else:
+            world.records.trouble("circuit.opened" if change == "opened" else "circuit.closed", endpoint=place.name)
+
+
+def _verdict(error: BaseException | None, passage: Passage, call: Call) -> Verdict | None:
     """None where it is not known: of a call that was broken off, and of a failure that its model may have caused."""
+    attempt = passage.watch.attempt
     if passage.status is not None and not 200 <= passage.status < 300:
         return "failed" if passage.status in BROKEN else "answered"
     if isinstance(error, ProviderTimeout):
-        had_s = watch.world.clock.now_s() - call.entered_s
-        return "failed" if had_s >= PATIENCE_S else "slow"
+        return _of_timeout(error, attempt, passage.watch.world.clock.now_s() - call.entered_s)
     if isinstance(error, ProviderError):
-        return "failed" if error.provider_code is None else None
-    if error is None or isinstance(error, ProviderFailure) or watch.attempt.ttft_s is not None:
+        if error.provider_code is not None:
+            return None
+        return "unreachable" if passage.status is None else "failed"
+    if error is None or isinstance(error, ProviderFailure) or attempt.ttft_s is not None:
         return "answered"
     return None
+
+
+def _of_timeout(timeout: ProviderTimeout, attempt: Attempt, had_s: float) -> Verdict:
+    if has_failed(timeout, attempt, had_s):
+        return "failed"
+    return "slow" if attempt.ttft_s is None else "answered"

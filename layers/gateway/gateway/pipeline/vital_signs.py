@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gateway.model.circuit import PATIENCE_S
 from gateway.model.provider_errors import CircuitOpen, ProviderBusy, ProviderFailure, ProviderTimeout
 from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.patience import has_failed
 from gateway.ports import World
 
 
@@ -13,6 +13,8 @@ async def tell_health(exchange: Exchange, world: World) -> None:
     for number, attempt in enumerate(exchange.attempts, start=1):
         later = exchange.error if number == len(exchange.attempts) else None
         error = attempt.error or (later if isinstance(later, ProviderFailure) else None)
+        if _has_begun(error, attempt):
+            error = None
         if attempt.ended_s is None or attempt.is_overtaken or not _says_something(error, attempt):
             continue
         first_s = attempt.ended_s - attempt.started_s if attempt.ttft_s is None else attempt.ttft_s
@@ -36,5 +38,11 @@ def _says_something(error: Exception | None, attempt: Attempt) -> bool:
         return True
     if not isinstance(error, ProviderFailure) or error.blames_request or isinstance(error, CircuitOpen | ProviderBusy):
         return False
-    is_own = isinstance(error, ProviderTimeout) and not error.is_refusal
-    return not is_own or (attempt.ended_s or 0) - attempt.started_s >= PATIENCE_S
+    if not isinstance(error, ProviderTimeout):
+        return True
+    return has_failed(error, attempt, (attempt.ended_s or 0) - attempt.started_s)
+
+
+def _has_begun(error: Exception | None, attempt: Attempt) -> bool:
+    """And went well for as long as its caller let it."""
+    return isinstance(error, ProviderTimeout) and not error.is_refusal and attempt.ttft_s is not None

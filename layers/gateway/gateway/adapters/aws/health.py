@@ -1,4 +1,7 @@
-"""What environments have counted, in DynamoDB: pk minute, sk subject, the numbers as attributes of their names."""
+"""What environments have counted, in DynamoDB: pk minute, sk subject, the numbers as attributes of their names.
+
+Who tries whether a provider is well again: pk "claims", sk what is tried, `until_ms`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from gateway.model.health import Numbers
 
 KEPT_S = 3_600
 _EXPIRY = "expires_at_s"
+_CLAIMS = "claims"
+_REFUSED = "ConditionalCheckFailedException"
 _KEY = ("pk", "sk", _EXPIRY)
 
 
@@ -47,8 +52,32 @@ class DynamoHealth:
                 return found
             request["ExclusiveStartKey"] = last
 
+    async def claim(self, name: str, now_s: float, until_s: float) -> bool:
+        request = {
+            "TableName": self._table,
+            "Key": {"pk": {"S": _CLAIMS}, "sk": {"S": name}},
+            "UpdateExpression": f"SET until_ms = :until, {_EXPIRY} = :expiry",
+            "ConditionExpression": "attribute_not_exists(until_ms) OR until_ms <= :now",
+            "ExpressionAttributeValues": {
+                ":now": {"N": str(int(now_s * 1000))},
+                ":until": {"N": str(int(until_s * 1000))},
+                ":expiry": {"N": str(int(until_s) + KEPT_S)},
+            },
+        }
+        try:
+            await self._dynamodb.call("UpdateItem", request, self._timeout_s, 1)  # a second try would be refused
+        except AwsFailure as failure:
+            if failure.code == _REFUSED:
+                return False
+            raise _unavailable(failure) from failure
+        return True
+
     async def _call(self, operation: str, request: dict[str, Any], tries: int = 2) -> dict[str, Any]:
         try:
             return await self._dynamodb.call(operation, request, self._timeout_s, tries)
         except AwsFailure as failure:
-            raise StorageUnavailable(f"The health of models cannot be shared ({failure.code}).") from failure
+            raise _unavailable(failure) from failure
+
+
+def _unavailable(failure: AwsFailure) -> StorageUnavailable:
+    return StorageUnavailable(f"The health of models cannot be shared ({failure.code}).")

@@ -1,0 +1,18 @@
+"""Whether a provider that did not answer in time has failed, or only had too little of it."""
+
+from __future__ import annotations
+
+from gateway.model.provider_errors import ProviderTimeout
+from gateway.pipeline.exchange import Attempt
+
+STREAM_S = 60.0
+"""Above what reasoning models take to begin."""
+WHOLE_S = 140.0
+"""About what the gateway itself gives the first of two models. Long answers take minutes, so less says nothing."""
+
+
+def has_failed(timeout: ProviderTimeout, attempt: Attempt, had_s: float) -> bool:
+    """For everybody. One that has begun to answer has not, however its caller's limits end it."""
+    if timeout.is_refusal:
+        return True  # it says so itself
+    return attempt.ttft_s is None and had_s >= (STREAM_S if timeout.phase == "ttft" else WHOLE_S)
