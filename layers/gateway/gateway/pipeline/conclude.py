@@ -48,6 +48,8 @@ async def _concluded(exchange: Exchange, world: World) -> None:
         if exchange.leaves_job and exchange.error is not None and exchange.error.status >= 500:
             world.records.write(without_usage(line_of(exchange, exchange.ended_s)))
         await _go_on(exchange, world)
+        if exchange.leaves_job:
+            await delete_uploads(exchange, world, goes_on=True)
         return
     world.records.write(line_of(exchange, exchange.ended_s))
     await close(exchange, world)

@@ -35,6 +35,7 @@ from gateway.pipeline.job_endpoints import ENDPOINTS
 from gateway.pipeline.job_record import WORK_S, JobBusy, JobRecord, Overtaken
 from gateway.pipeline.job_result import kept_result
 from gateway.pipeline.said_before import SaidBefore
+from gateway.pipeline.upload import delete_uploads
 from gateway.pipeline.video_look import Look
 from gateway.pipeline.vital_signs import tell_health
 from gateway.ports import World
@@ -106,6 +107,8 @@ async def _carried_out(exchange: Exchange, world: World, unforeseen: Unforeseen 
     async with record.beating():
         found = await _found(record, exchange, world, unforeseen)
         ended = found if isinstance(found, Job) else await end_by(exchange, found, world, exchange.record_by_s)
+    if isinstance(found, Job):
+        await delete_uploads(exchange, world, goes_on=True)
     await tell_health(exchange, world)
     return ended
 
