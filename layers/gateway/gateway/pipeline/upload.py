@@ -89,9 +89,11 @@ class Uploading:
         return answer
 
 
-async def delete_uploads(exchange: Exchange, world: World) -> None:
-    """After the client has its answer, whatever it was. Never raises: what stays behind is recorded, and expires."""
-    for attempt in exchange.attempts:
+async def delete_uploads(exchange: Exchange, world: World, *, goes_on: bool = False) -> None:
+    """After the client has its answer, whatever it was. `goes_on`: the last attempt does, which may need its own. Never
+    raises: what stays behind is recorded, and expires.
+    """
+    for attempt in exchange.attempts[: -1 if goes_on else None]:
         deleted = [await _deleted(file, attempt, world) for file in attempt.uploads]
         if not all(deleted):
             left = {"provider": attempt.route.provider.name, "files": deleted.count(False)}
