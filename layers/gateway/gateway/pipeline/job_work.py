@@ -105,8 +105,11 @@ async def _carried_out(exchange: Exchange, world: World, unforeseen: Unforeseen 
     record = exchange.job
     assert record is not None  # noqa: S101 - it was made of one
     async with record.beating():
-        found = await _found(record, exchange, world, unforeseen)
-        ended = found if isinstance(found, Job) else await end_by(exchange, found, world, exchange.record_by_s)
+        try:
+            found = await _found(record, exchange, world, unforeseen)
+            ended = found if isinstance(found, Job) else await end_by(exchange, found, world, exchange.record_by_s)
+        finally:
+            await exchange.left()
     if isinstance(found, Job):
         await delete_uploads(exchange, world, goes_on=True)
     await tell_health(exchange, world)
