@@ -11,7 +11,7 @@ from gateway.model.provider_errors import ProviderFailure
 from gateway.pipeline.contact import Contact
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.route import AnyRoute
-from gateway.pipeline.slots import slot_of
+from gateway.pipeline.slots import placed
 from gateway.pipeline.through_circuit import through_circuit
 from gateway.pipeline.watch import Watch
 from gateway.ports import Clock, Incoming
@@ -60,8 +60,8 @@ async def answered(request: HttpRequest, reached: Contact, watch: Watch, sending
     watch.attempt.limit_s = watch.deadline_s
     async with AsyncExitStack() as stack:
         used = reached.credential
-        if (most := used.max_concurrent) is not None:
-            await stack.enter_async_context(slot_of(most, reached, watch))
+        if not watch.attempt.places:
+            await stack.enter_async_context(placed(reached, watch))
         try:
             incoming = await stack.enter_async_context(_sent(request, reached, watch, sending))
         except ProviderFailure as failure:

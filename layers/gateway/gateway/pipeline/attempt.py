@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 
 from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS
 from gateway.model.chat import ChatCall
@@ -34,8 +34,10 @@ async def whole(call: ChatCall, attempt: Attempt, world: World, spare_s: float =
     most_s = total_s(call, MAX_BEGIN_MS, spare_s + attempt.late_s, attempt.chances)
     watch = Watch(attempt, world, attempt.started_s + most_s)
     with ending(attempt, world.clock):
-        request, reached = await _prepare(call, watch)
-        reply: Reply = attempt.route.wire.parse(await ask(request, reached, watch, attempt.sending), reached.target)
+        async with AsyncExitStack() as stack:
+            request, reached = await _prepare(call, watch, stack)
+            answer = await ask(request, reached, watch, attempt.sending)
+        reply: Reply = attempt.route.wire.parse(answer, reached.target)
         attempt.answered.take(reply)
         return reply
 
@@ -44,8 +46,9 @@ async def begun(call: ChatCall, attempt: Attempt, world: World, until_s: float) 
     """How the provider calls what it has begun in the background. Raises as `whole`."""
     watch = Watch(attempt, world, min(attempt.started_s + total_s(call, BEGIN_MS), until_s))
     with ending(attempt, world.clock):
-        request, reached = await _prepare(call, watch)
-        answer = await ask(request, reached, watch, attempt.sending)
+        async with AsyncExitStack() as stack:
+            request, reached = await _prepare(call, watch, stack)
+            answer = await ask(request, reached, watch, attempt.sending)
         remote_id: str = attempt.route.wire.parse(answer, reached.target)
         return remote_id
 
@@ -58,11 +61,10 @@ async def streamed(
     ttft_s = begins_s(call, attempt)
     watch = Watch(attempt, world, attempt.started_s + min(ttft_s, most_s), "ttft" if ttft_s < most_s else "total")
     with ending(attempt, world.clock):
-        request, reached = await _prepare(call, watch)
-        async with (
-            answered(request, reached, watch, attempt.sending) as incoming,
-            aclosing(_parsed(incoming, reached.target, watch)) as parsed,
-        ):
+        async with AsyncExitStack() as stack:
+            request, reached = await _prepare(call, watch, stack)
+            incoming = await stack.enter_async_context(answered(request, reached, watch, attempt.sending))
+            parsed = await stack.enter_async_context(aclosing(_parsed(incoming, reached.target, watch)))
             async for chunks in parsed:
                 for chunk in chunks:
                     attempt.answered.take(chunk)
@@ -72,10 +74,10 @@ async def streamed(
                 yield chunks
 
 
-async def _prepare(call: ChatCall, watch: Watch) -> tuple[HttpRequest, Contact]:
+async def _prepare(call: ChatCall, watch: Watch, stack: AsyncExitStack) -> tuple[HttpRequest, Contact]:
     route = watch.attempt.route
     reached = await watch.within(contact(watch.attempt, watch.world))
-    return route.wire.render(await with_uploads(call, reached, watch), reached.target), reached
+    return route.wire.render(await with_uploads(call, reached, watch, stack), reached.target), reached
 
 
 async def _parsed(incoming: Incoming, target: Target, watch: Watch) -> AsyncGenerator[list[Chunk], None]:

@@ -68,7 +68,8 @@ class Attempt:
     same time as they were. `is_overtaken`: whether it was ended because another one had ended the race. `wins`: makes
     it the one that counts of those. `tenant_id`: whose request it is for. `limit_s`: when its own time limits end it,
     once it has asked. `key_of`: the tenant whose own key it has, None for the owner's. `made`: ids of the files that
-    were made of what it brought. `leaving`: gives back what it took, while nobody waits for it.
+    were made of what it brought. `leaving`: gives back what it took, while nobody waits for it. `places`: how many it
+    has for its requests. `is_let_through`: whether the circuit has let it through, with all of them.
     """
 
     route: AnyRoute
@@ -87,6 +88,8 @@ class Attempt:
     limit_s: float = inf
     key_of: str | None = None
     leaving: list[asyncio.Task[None]] = field(default_factory=list)
+    places: int = 0
+    is_let_through: bool = False
     most_nano_usd: int | None = None
     late_s: float = 0.0
     own_wait_s: float = 0.0
