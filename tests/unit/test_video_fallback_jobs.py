@@ -17,7 +17,7 @@ from gateway.pipeline.job_record import BELIEVED_S
 from gateway.pipeline.job_work import ask
 from tests.dying import Fate, Killed, Moment, mortal
 from tests.unit.several_videos import BOTH, COST, DOWN, SILENT, Several, several
-from tests.unit.test_videos_function import said
+from tests.unit.videos_gateway import said
 
 FIRST = {"silent": SILENT, "down": DOWN}
 PAID = {"silent": ("provider_timeout", COST["xai/film"]), "down": ("provider_error", 0)}
