@@ -60,7 +60,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> EmbeddingLi
     chain = Chain(exchange, world)
     request = EmbeddingsRequest(asked, partial(read_embeddings_call, "application/json"))
     planned = await agreed(planned, request, plan, chain, exchange, world)
-    made, parts = await answer_of(planned, partial(_made, chain, exchange, world), exchange, world)
+    made, parts = await answer_of(planned, partial(_made, exchange, world), exchange, world, spare_s=chain.spare_s)
     await chain.after(EmbeddingsReply(len(made.call.inputs), made.route.model_id))
     return embedding_list(parts, made.call, exchange, world.clock)
 
@@ -80,9 +80,9 @@ async def _plan(asked: EmbeddingsCall, principal: Principal, world: World) -> Ca
 
 
 async def _made(
-    chain: Chain, exchange: Exchange, world: World, planned: EmbeddingsPlan, attempt: Attempt
+    exchange: Exchange, world: World, planned: EmbeddingsPlan, attempt: Attempt
 ) -> tuple[EmbeddingsPlan, list[VectorsPart]]:
     parts = cut(planned.call, planned.route)
     with account_parts(parts, attempt, exchange, usage_of):
-        await ask_parts(parts, attempt, world, PARTS_AT_ONCE, check_number, chain.spare_s)
+        await ask_parts(parts, attempt, world, PARTS_AT_ONCE, check_number)
     return planned, parts

@@ -88,13 +88,14 @@ async def made_images(
     """By whom they were made: as many as were asked for, but for what a filter took. What was made is paid, whatever
     comes of it.
     """
-    return await answer_of(candidates, partial(_made, chain, exchange, world), exchange, world)
+    made = partial(_made, exchange, world)
+    return await answer_of(candidates, made, exchange, world, spare_s=chain.spare_s + KEEP_S)
 
 
 async def _made(
-    chain: Chain, exchange: Exchange, world: World, planned: ImagesPlan, attempt: Attempt
+    exchange: Exchange, world: World, planned: ImagesPlan, attempt: Attempt
 ) -> tuple[ImagesPlan, list[MadeImage]]:
     parts = cut(planned.call, planned.route)
     with account_parts(parts, attempt, exchange, usage_of):
-        await ask_parts(parts, attempt, world, PARTS_AT_ONCE, spare_s=chain.spare_s + KEEP_S)
+        await ask_parts(parts, attempt, world, PARTS_AT_ONCE)
     return planned, await images_in(parts, attempt, exchange, world)

@@ -20,7 +20,7 @@ from gateway.pipeline.account import account, account_unseen, charged_by, is_fre
 from gateway.pipeline.ask import ask, ending
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import Attempt, Exchange
-from gateway.pipeline.watch import Watch, total_s
+from gateway.pipeline.watch import Watch
 from gateway.ports import World
 
 C = TypeVar("C", bound=Call)
@@ -64,13 +64,11 @@ async def ask_parts(
     world: World,
     at_once: int,
     check: Check[C, M] = _no_check,
-    spare_s: float = 0.0,
 ) -> None:
-    """`spare_s`: as of `total_s`. Raises the first failure of a part, after which no other is begun. Those that are in
+    """Raises the first failure of a part, after which no other is begun. Those that are in
     flight come to their end: they are worked for, and say what they cost.
     """
-    most_s = total_s(parts[0].call, spare_s=spare_s + attempt.late_s, chances=attempt.chances)
-    watch = Watch(attempt, world, attempt.started_s + most_s)
+    watch = Watch.of_whole(parts[0].call, attempt, world)
     with ending(attempt, world.clock):
         reached = await watch.within(contact(attempt, world))
         requests = [attempt.route.wire.render(part.call, reached.target) for part in parts]

@@ -142,7 +142,7 @@ async def made_transcript(
         writing = _writing(planned, attempt, chain, exchange, world)
         return writing, await writing.made()
 
-    return await answer_of(candidates, made, exchange, world, partial(_ready, exchange, world))
+    return await answer_of(candidates, made, exchange, world, partial(_ready, exchange, world), chain.spare_s)
 
 
 async def _ready(exchange: Exchange, world: World, planned: TranscriptionPlan) -> TranscriptionPlan:
