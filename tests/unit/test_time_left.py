@@ -1,4 +1,4 @@
-"""What is left of a request's time after what came before."""
+"""What is left of a request's time after what came before, and what is held for it that long."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from typing import Any
 import pytest
 
 from gateway.adapters.memory_ledger import MemoryLedger
-from gateway.model.call import MAX_BEGIN_MS
+from gateway.model.call import MAX_BEGIN_MS, Call, Timeouts
 from gateway.model.circuit import Rules
 from gateway.model.hook import SizeHook
+from gateway.model.limits import Allowance, Limits
+from gateway.model.tenant import Tenant
 from gateway.pipeline.shared_health import SharedHealth
+from gateway.pipeline.watch import BEFORE_AND_AFTER_S, lease_s
 from tests.asgi import Answer
+from tests.fakes import MemoryClaims
 from tests.health_store import MemoryHealth
 from tests.unit.several_providers import Several, says, stalls
 from tests.unit.test_deadlines import GRACE_S, KINDS, Fetcher, Kind, all_do, gateway_in, timed
+from tests.unit.test_retries import busy
 from tests.virtual_time import VirtualLoop, run
 
 
@@ -96,3 +101,45 @@ class TestWhoHasNoTime:
         got = timed(loop, gateway, replace(KINDS["chat"], first="openai/sees"), messages=said)
         assert (got.answer.json["error"]["code"], gateway.providers.asked) == ("provider_timeout", [])
         assert [(record.cost_nano_usd, record.usage) for record in gateway.usage] == [(0, None)]
+
+
+@pytest.mark.parametrize(
+    ("total_ms", "max_retries", "longest_ms", "lasts_s"),
+    [
+        (20_000, 0, 285_000, 20),
+        (20_000, 2, 285_000, 3 * 20 + 10),
+        (100_000, 2, 285_000, 285),
+        (100_000, 2, 840_000, 310),
+        (None, 2, 285_000, 285),
+    ],
+)
+def test_it_is_held_for_as_long_as_its_model_may_be_asked(
+    total_ms: int | None, max_retries: int, longest_ms: int, lasts_s: float
+) -> None:
+    call, tenant = Call(model="m", timeouts=Timeouts(total_ms=total_ms)), Tenant(id="acme", max_retries=max_retries)
+    assert lease_s(call, tenant, longest_ms) == lasts_s + BEFORE_AND_AFTER_S
+
+
+@pytest.mark.parametrize(("fallbacks", "status"), [([], 502), (["groq/llama"], 504)])
+def test_who_asks_again_still_holds_what_it_was_admitted_with(
+    loop: VirtualLoop, gateway: Several, fallbacks: list[str], status: int
+) -> None:
+    """Its Idempotency-Key too."""
+    gateway.tenant(max_retries=2, allowance=Allowance(limits=(Limits(concurrent_requests=1),)))
+    clock, claims = gateway.world.clock, gateway.world.claims
+    assert isinstance(claims, MemoryClaims)
+    left_s: list[float] = []
+
+    async def late() -> Any:
+        await asyncio.sleep(90)
+        reading = await gateway.world.ledger.read("T#acme#0")
+        [hold], [claim] = reading.holds.values(), claims.held.values()
+        left_s.extend((hold.until_s - clock.now_s(), claim.until_s - clock.now_s()))
+        return busy(503, retry_after="0.5")
+
+    gateway.provider("openai", late)
+    gateway.provider("groq", late)
+    body = {**KINDS["chat"].body, "model": "openai/gpt", "timeouts": {"total_ms": 100_000}, "fallbacks": fallbacks}
+    answer = run(loop, gateway.chat(body, headers={"idempotency-key": "once"}))
+    assert (answer.status, len(left_s)) == (status, 6)
+    assert min(left_s) > 0

@@ -183,7 +183,7 @@ async def _planned(asked: ChatCall, call: ChatCall, principal: Principal, world:
     route = by_the_api_for_tools(call, route)
     call, expectation = expect(call, route)
     promise = Promise(names, expectation)
-    lease = lease_s(call, MAX_STREAM_MS if call.stream else MAX_BEGIN_MS)
+    lease = lease_s(call, principal.tenant, MAX_STREAM_MS if call.stream else MAX_BEGIN_MS)
     with in_the_clients_places(promise.messages_added):
         check_capabilities(call, route)
         check_provider_urls(call, route, principal.tenant)

@@ -73,7 +73,7 @@ async def _plan(asked: EmbeddingsCall, principal: Principal, world: World) -> Ca
             first = resolve(EMBEDDINGS, asked.model, principal, world.catalog, world.clock.now_s())
             check_same_length(call, route, first.facts)
         timely = timed(call, route.model_id, principal.tenant)
-        demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(timely))
+        demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(timely, principal.tenant))
         return EmbeddingsPlan(asked, timely, route, demand)
 
     return await candidates_of(asked, principal.tenant, world, plan)

@@ -77,7 +77,7 @@ async def plan_images(asked: ImagesCall, principal: Principal, world: World) -> 
         route = resolve(IMAGES, call.model, principal, world.catalog, world.clock.now_s())
         call = timed(checked(call, route), route.model_id, principal.tenant)
         most = usage_at_most(call, route.facts, len(images_of_each(call, route)))
-        return ImagesPlan(asked, call, route, demand_at_most(most, route, principal, lease_s(call)))
+        return ImagesPlan(asked, call, route, demand_at_most(most, route, principal, lease_s(call, principal.tenant)))
 
     return await candidates_of(asked, principal.tenant, world, plan)
 

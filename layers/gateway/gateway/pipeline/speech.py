@@ -149,7 +149,9 @@ async def plan_speech(
         route = resolve(SPEECH, call.model, principal, world.catalog, world.clock.now_s())
         call = checked(call if form is None else structs.replace(call, response_format=form), route)
         call = timed(call, route.model_id, principal.tenant)
-        demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(call, longest_ms))
+        demand = demand_at_most(
+            usage_at_most(call, route.facts), route, principal, lease_s(call, principal.tenant, longest_ms)
+        )
         form = call.response_format
         return SpeechPlan(asked, call, route, demand)
 

@@ -130,7 +130,7 @@ async def _planned(asked: AskedTranscription, principal: Principal, world: World
     call = timed(call, route.model_id, principal.tenant)
     facts = route.facts.transcription
     length = await length_of(asked, principal.tenant.id, facts.max_bytes if facts else None, world)
-    lease = lease_s(call, MAX_STREAM_MS if call.stream else MAX_BEGIN_MS)
+    lease = lease_s(call, principal.tenant, MAX_STREAM_MS if call.stream else MAX_BEGIN_MS)
     demand = demand_at_most(usage_at_most(call, length, route.facts), route, principal, lease)
     return TranscriptionPlan(asked, call, route, demand)
 

@@ -10,8 +10,9 @@ from typing import Literal, TypeVar
 
 from gateway.model.call import MAX_BEGIN_MS, Call
 from gateway.model.provider_errors import ProviderTimeout
+from gateway.model.tenant import Tenant
 from gateway.pipeline.exchange import ANSWER_S, Attempt, Exchange
-from gateway.pipeline.retry import LEAST_S
+from gateway.pipeline.retry import LEAST_S, WAIT_S
 from gateway.pipeline.timeouts import Limit, said_ms
 from gateway.ports import World
 
@@ -23,9 +24,16 @@ BEGIN_S = 60.0
 """What a provider may take at most until it has taken what it makes in the background."""
 
 
-def lease_s(call: Call, longest_ms: int = MAX_BEGIN_MS) -> float:
-    """After which nobody can be working on a call any more; on one that is to run as a job, on making it one."""
-    return (ANSWER_S if call.async_ else _allowed_s(call, "total_ms", longest_ms / 1000)) + BEFORE_AND_AFTER_S
+def lease_s(call: Call, tenant: Tenant, longest_ms: int = MAX_BEGIN_MS) -> float:
+    """After which nobody can be working on a call any more, however often its model is asked again; on one that is to
+    run as a job, on making it one.
+    """
+    if call.async_:
+        return ANSWER_S + BEFORE_AND_AFTER_S
+    longest_s, again = longest_ms / 1000, tenant.max_retries
+    each_s = _allowed_s(call, "total_ms", longest_s)
+    lasts_s = each_s if not again else each_s * (1 + again) + WAIT_S
+    return min(lasts_s, longest_s) + BEFORE_AND_AFTER_S
 
 
 def patience_s(call: Call, longest_ms: int, wait_s: int | None, spare_s: float = 0.0) -> float:
