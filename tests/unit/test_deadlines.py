@@ -278,6 +278,16 @@ def test_and_so_has_one_that_streams(loop: VirtualLoop, gateway: Several, name: 
     assert got.took_s <= MAX_BEGIN_MS / 1000
 
 
+def test_a_transcript_without_words_has_not_begun(loop: VirtualLoop, gateway: Several) -> None:
+    kind, more = EVENTS["transcription"]
+    empty, *heard = (b"data: " + json.dumps(one).encode() + b"\n\n" for one in [{**HEARD[0], "delta": ""}, *HEARD])
+    gateway.provider("openai", streams(*[part for _ in range(100) for part in (pinging, empty)]))
+    gateway.provider("groq", streams(*heard))
+    got = timed(loop, gateway, kind, fallbacks=["groq/lists"], timeouts={"ttft_ms": 2_000}, **more)
+    assert [one["type"] for one in got.answer.events if isinstance(one, dict)] == [one["type"] for one in HEARD]
+    assert LIMIT_S <= got.took_s <= LIMIT_S + GRACE_S
+
+
 @pytest.mark.parametrize("times", [{}, {"ttft_ms": 200_000}, {"ttft_ms": 200_000, "total_ms": 840_000}])
 def test_a_stream_begins_in_time_whatever_is_asked_for(
     loop: VirtualLoop, gateway: Several, times: dict[str, int]

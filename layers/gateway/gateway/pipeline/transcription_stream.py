@@ -74,7 +74,8 @@ class Writing:
             arriving = aiter(incoming.chunks())
             while (data := await watch.wait(anext(arriving, None))) is not None:
                 for chunk in parser.feed(data):
-                    watch.has_content()
+                    if chunk.delta or chunk.whole is not None:
+                        watch.has_content()
                     yield chunk
             for chunk in parser.close():
                 yield chunk
