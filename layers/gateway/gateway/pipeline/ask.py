@@ -19,20 +19,16 @@ from gateway.ports import Clock, Incoming
 
 def begin(route: AnyRoute, exchange: Exchange, clock: Clock, *, chances: int = 1) -> Attempt:
     """`chances`: as of an attempt."""
-    now_s = clock.monotonic_s()
     attempt = Attempt(
         route,
-        now_s,
+        clock.monotonic_s(),
         exchange.trace.headers(),
         until_s=exchange.ask_until_s,
+        stream_until_s=exchange.stream_until_s,
         chances=chances,
-        own_wait_s=exchange.own_wait_s,
         tenant_id=exchange.principal.tenant.id if exchange.principal else "",
         key_of=exchange.key_of(route.provider.name),
     )
-    if exchange.attempts:
-        first = exchange.attempts[0]
-        attempt.late_s = now_s - first.started_s - (attempt.own_wait_s - first.own_wait_s)
     exchange.attempts.append(attempt)
     return attempt
 
@@ -58,6 +54,7 @@ async def answered(request: HttpRequest, reached: Contact, watch: Watch, sending
     ProviderTimeout (504).
     """
     watch.attempt.limit_s = watch.deadline_s
+    watch.check()
     async with AsyncExitStack() as stack:
         used = reached.credential
         if not watch.attempt.places:

@@ -22,7 +22,7 @@ from gateway.pipeline.ask import ask, ending
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.slots import placed
-from gateway.pipeline.watch import Watch, total_s
+from gateway.pipeline.watch import Watch
 from gateway.ports import World
 
 C = TypeVar("C", bound=Call)
@@ -66,14 +66,12 @@ async def ask_parts(
     world: World,
     at_once: int,
     check: Check[C, M] = _no_check,
-    spare_s: float = 0.0,
 ) -> None:
-    """`spare_s`: as of `total_s`. Raises the first failure of a part, after which no other is begun. Those that are in
-    flight come to their end: they are worked for, and say what they cost. Places that are free it keeps for all its
-    parts; where others have the rest, fewer are asked at once. Raises ProviderBusy (503) where it has none.
+    """Raises the first failure of a part, after which no other is begun. Those that are in flight come to their end:
+    they are worked for, and say what they cost. Places that are free it keeps for all its parts; where others have the
+    rest, fewer are asked at once. Raises ProviderBusy (503) where it has none.
     """
-    most_s = total_s(parts[0].call, spare_s=spare_s + attempt.late_s, chances=attempt.chances)
-    watch = Watch(attempt, world, attempt.started_s + most_s)
+    watch = Watch.of_whole(parts[0].call, attempt, world)
     with ending(attempt, world.clock):
         reached = await watch.within(contact(attempt, world))
         requests = [attempt.route.wire.render(part.call, reached.target) for part in parts]

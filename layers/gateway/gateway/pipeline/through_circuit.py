@@ -26,7 +26,10 @@ class Passage:
 
 @contextmanager
 def through_circuit(reached: Contact, watch: Watch) -> Iterator[Passage]:
-    """Notes how it went. Raises CircuitOpen (503), before anything is sent."""
+    """Notes how it went. Raises CircuitOpen (503), and ProviderTimeout (504) where no time is left for it, before
+    anything is sent.
+    """
+    watch.check()
     passage, world = Passage(), watch.world
     if not world.health.circuits.rules.watch(reached.route.provider.name):
         yield passage
