@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.model.call import MAX_STREAM_MS
 from gateway.model.http import Credential
 from gateway.model.provider_errors import ProviderBusy
 from gateway.model.secret import Secret
@@ -62,6 +63,20 @@ async def test_a_place_is_taken_for_the_time_of_the_call(gateway: Several) -> No
     assert began.is_set()
     assert list(seen.values()) == [int(gateway.world.clock.now_s() + 5 + LATE_S)]
     assert slots(gateway).held == {"openai": {}}
+
+
+@pytest.mark.parametrize(("limits", "held_s"), [({"total_ms": 20_000}, 20), ({"ttft_ms": 2_000}, MAX_STREAM_MS / 1000)])
+async def test_a_stream_has_its_place_no_longer_than_it_may_last(
+    gateway: Several, limits: dict[str, int], held_s: float
+) -> None:
+    seen: list[int] = []
+
+    async def look() -> None:
+        seen.extend(slots(gateway).held["openai"].values())
+
+    gateway.provider("openai", replace(streams_text(), parts=[look, *streams_text("Hello.").parts]))
+    await gateway.chat({**HELLO, "stream": True, "timeouts": {"ttft_ms": 1_000, **limits}})
+    assert seen == [int(gateway.world.clock.now_s() + held_s + LATE_S)]
 
 
 @pytest.mark.parametrize("answer", [fails(500), fails(400), streams_text("Hello.")])

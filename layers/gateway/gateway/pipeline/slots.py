@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from gateway.model.call import MAX_STREAM_MS
 from gateway.model.errors import StorageUnavailable
 from gateway.model.provider_errors import ProviderBusy
 from gateway.model.slot import Slot
@@ -61,8 +60,8 @@ async def _slot_of(most: int, reached: Contact, watch: Watch) -> AsyncIterator[N
 
 def _until_s(watch: Watch) -> int:
     """Unix seconds. A stream's limit is another once it has begun."""
-    left_s = watch.deadline_s - watch.world.clock.monotonic_s() if watch.phase == "total" else MAX_STREAM_MS / 1000
-    return int(watch.world.clock.now_s() + left_s + LATE_S)
+    clock, by_s = watch.world.clock, watch.deadline_s if watch.phase == "total" else watch.ends_s
+    return int(clock.now_s() + by_s - clock.monotonic_s() + LATE_S)
 
 
 async def _given_back(slot: Slot, taking: asyncio.Task[bool], world: World) -> None:
