@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.health_ports import AllHealthy
+from gateway.model.catalog import EmbeddingFacts
 from gateway.model.ledger import suffix
 from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.provider_errors import ProviderError
@@ -23,6 +24,7 @@ from tests.unit.several_providers import (
     embeds,
     event,
     fails,
+    model,
     says,
     several,
     stalls,
@@ -374,3 +376,23 @@ class TestEmbeddings:
     async def test_not_one_whose_vectors_have_another_length(self, made: Several) -> None:
         answer = await made.embed(fallbacks=["mistral/long"])
         assert (answer.status, made.providers.asked) == (502, ["openai"])
+
+    @pytest.mark.parametrize(
+        ("asked", "other", "is_answered"),
+        [
+            ({"model": "openai/some"}, "mistral/other", False),
+            ({"model": "openai/some"}, "mistral/embed", False),
+            ({}, "mistral/other", False),
+            ({"model": "openai/some"}, "mistral/some", True),
+            ({"model": "openai/some", "dimensions": 2}, "mistral/other", True),
+        ],
+    )
+    async def test_where_a_length_is_not_known_only_the_same_model_answers(
+        self, made: Several, asked: Any, other: str, is_answered: bool
+    ) -> None:
+        held = made.world.catalog.held  # type: ignore[attr-defined]
+        for provider, name in (("openai", "some"), ("mistral", "some"), ("mistral", "other")):
+            held[provider][name] = model(name, api="embeddings", embedding=EmbeddingFacts(min_dimensions=1))
+        answer = await made.embed(**asked, fallbacks=[other])
+        assert made.providers.asked == (["openai", "mistral"] if is_answered else ["openai"])
+        assert answer.status == (200 if is_answered else 502)

@@ -124,13 +124,15 @@ class Circuits:
 
     def enter(self, call: Call) -> float:
         """How long until it may be made; 0 for now, and then it is."""
-        standing = self._standing(call)
-        wait_s = max((circuit.until_s - call.entered_s for circuit in standing), default=0.0)
-        if wait_s > 0:
+        if (wait_s := self.wait_s(call)) > 0:
             return wait_s
-        for circuit in standing:
+        for circuit in self._standing(call):
             circuit.enter(call.entered_s, self.rules.open_s)
         return 0.0
+
+    def wait_s(self, call: Call) -> float:
+        """As `enter` would say; it is not made."""
+        return max((circuit.until_s - call.entered_s for circuit in self._standing(call)), default=0.0)
 
     def note(self, call: Call, verdict: Verdict, now_s: float) -> Change | None:
         """What has happened to the endpoint's circuit by that."""

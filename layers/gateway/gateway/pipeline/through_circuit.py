@@ -26,20 +26,33 @@ class Passage:
 
 @contextmanager
 def through_circuit(reached: Contact, watch: Watch) -> Iterator[Passage]:
-    """Notes how it went. Raises CircuitOpen (503), before anything is sent."""
+    """Notes how it went. Raises CircuitOpen (503), and ProviderTimeout (504) where no time is left for it, before
+    anything is sent.
+    """
+    watch.check()
     passage, world = Passage(), watch.world
     if not world.health.circuits.rules.watch(reached.route.provider.name):
         yield passage
         return
     call = _call(reached, watch.attempt, world)
-    if (wait_s := world.health.circuits.enter(call)) > 0:
+    if not watch.attempt.is_let_through and (wait_s := world.health.circuits.enter(call)) > 0:
         raise CircuitOpen(reached.route.provider.name, ceil(wait_s))
+    watch.attempt.is_let_through = True
     try:
         yield passage
     except BaseException as error:
         _note(call, _verdict(error, passage, watch, call), world)
         raise
     _note(call, _verdict(None, passage, watch, call), world)
+
+
+def refuse_if_open(reached: Contact, watch: Watch) -> None:
+    """Before anything is done for a call. Raises CircuitOpen (503)."""
+    circuits, provider = watch.world.health.circuits, reached.route.provider.name
+    if watch.attempt.is_let_through or not circuits.rules.watch(provider):
+        return
+    if (wait_s := circuits.wait_s(_call(reached, watch.attempt, watch.world))) > 0:
+        raise CircuitOpen(provider, ceil(wait_s))
 
 
 def _call(reached: Contact, attempt: Attempt, world: World) -> Call:

@@ -16,6 +16,7 @@ from gateway.pipeline.meters import Demand, together
 from gateway.pipeline.retry import Retries
 from gateway.pipeline.route import none_of
 from gateway.pipeline.top_up import top_up
+from gateway.pipeline.watch import has_time
 from gateway.ports import World
 
 Readying: TypeAlias = Callable[[P], Awaitable[P]]
@@ -76,13 +77,12 @@ class Turns(Generic[P]):
         await self.drop(failed)
         if not self._goes_on_after(error):
             raise error
-        until_s = min(self._exchange.answer_by_s, self._exchange.ask_until_s)
-        while self._others and self._world.clock.monotonic_s() < until_s:
+        while self._others and has_time(self._exchange, self._world):
             if (candidate := await self._entered(self._others.popleft())) is not None:
                 self.candidate = candidate
                 self.note(failed.route.model_id, candidate, error.code)
                 return
-        if not self._others and await self._retries.waited(failed, error, until_s, self._world):
+        if not self._others and await self._retries.waited(failed, error, self._exchange.ask_until_s, self._world):
             return
         raise self._failure or self._refused_by_all() or error
 
