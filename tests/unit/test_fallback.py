@@ -160,6 +160,15 @@ async def test_a_model_that_cannot_do_it_is_left_out(gateway: Several, asked: An
     assert [(one["model"], one["code"]) for one in report["left_out"]] == [(model, code)]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_error_says_who_could_not_be_asked(gateway: Several, stream: bool) -> None:
+    gateway.provider("openai", fails(500))
+    answer = await gateway.chat({**HELLO, "fallbacks": ["groq/dumb"], "tools": TOOLS, "stream": stream})
+    [one] = answer.json["error"]["left_out"]
+    assert (answer.status, one["model"], one["code"]) == (502, "groq/dumb", "capability_not_supported")
+    assert "left_out" not in (await gateway.chat(HELLO)).json["error"]
+
+
 async def test_a_model_that_is_not_approved_is_left_out(gateway: Several) -> None:
     gateway.tenant(approvals=("openai/*", "mistral/*"))
     gateway.provider("openai", fails(500))

@@ -74,8 +74,7 @@ class Writing:
             arriving = aiter(incoming.chunks())
             while (data := await watch.wait(anext(arriving, None))) is not None:
                 for chunk in parser.feed(data):
-                    if chunk.delta or chunk.whole is not None:
-                        watch.has_content()
+                    watch.has_content()
                     yield chunk
             for chunk in parser.close():
                 yield chunk
