@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -472,29 +471,37 @@ class MemoryPayloads:
 
 @dataclass
 class MemorySlots:
-    """`held`: by credential, who has a place, and until when. `is_broken`: nobody can count them."""
+    """`held`: by credential, who has a place, and until when. `is_broken`: nobody can count them. `is_unanswered`: they
+    are taken, but nobody is told.
+    """
 
     clock: ManualClock = field(default_factory=ManualClock)
     held: dict[str, dict[str, int]] = field(default_factory=dict)
     is_broken: bool = False
+    is_unanswered: bool = False
 
-    async def take(self, name: str, most: int, until_s: int) -> Slot | None:
+    async def take(self, slot: Slot, most: int, until_s: int) -> bool:
         self._check()
-        alive = {slot: until for slot, until in self.held.get(name, {}).items() if until > self.clock.now_s()}
-        self.held[name] = alive
+        alive = {taken: until for taken, until in self.held.get(slot.name, {}).items() if until > self.clock.now_s()}
+        self.held[slot.name] = alive
         if len(alive) >= most:
-            return None
-        slot = Slot(name, secrets.token_hex(8))
+            return False
+        slot.record = slot.name
         alive[slot.id] = until_s
-        return slot
+        self._unanswered()
+        return True
 
     async def give_back(self, slot: Slot) -> None:
         self._check()
-        self.held.get(slot.record, {}).pop(slot.id, None)
+        self.held.get(slot.name, {}).pop(slot.id, None)
 
     def _check(self) -> None:
         if self.is_broken:
             raise StorageUnavailable("Places cannot be counted at the moment.")
+
+    def _unanswered(self) -> None:
+        if self.is_unanswered:
+            raise StorageUnavailable("Nobody knows whether a place was taken.")
 
 
 @dataclass

@@ -46,7 +46,7 @@ from tests.machine import DIED, TaskFailed, Walk
 from tests.unit.conftest import KEY, TENANT
 from tests.unit.test_background import FACTS as DEEP
 from tests.unit.test_background import USAGE, response
-from tests.unit.test_videos_function import MP4, URL, Whole, facts, said
+from tests.unit.videos_gateway import MP4, URL, Whole, facts, said
 
 EVERY_S = 5.0
 ACCOUNTS = ("T#acme#0", "U#acme#0#alice")

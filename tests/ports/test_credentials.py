@@ -14,7 +14,7 @@ import pytest
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.credentials import RoleKeys
-from gateway.adapters.aws.kept import KEEP_S, READ_AGAIN_S
+from gateway.adapters.aws.kept import KEEP_S, LACKING_S, READ_AGAIN_S
 from gateway.adapters.aws.secrets import Role, SecretsManagerCredentials
 from gateway.adapters.http_client import HttpClient
 from gateway.model.provider_errors import ProviderError
@@ -23,15 +23,17 @@ from tests.ports.conftest import REGION
 
 
 class CountedApi:
-    """The real API, with a count of calls and a switch that cuts it off."""
+    """The real API, with a count of calls and a switch that cuts it off. `refuses`: what it says instead."""
 
     def __init__(self, api: AwsApi) -> None:
-        self.api, self.calls, self.down = api, 0, False
+        self.api, self.calls, self.down, self.refuses = api, 0, False, ""
 
     async def call(self, operation: str, payload: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         self.calls += 1
         if self.down:
             raise AwsFailure("Unreachable", is_fault=True)
+        if self.refuses:
+            raise AwsFailure(self.refuses, is_fault=False)
         return await self.api.call(operation, payload, timeout_s)
 
 
@@ -78,6 +80,55 @@ async def test_the_last_known_one_serves_while_the_service_is_down(
     await credentials.find("openai")
     clock.running_s += KEEP_S
     counted.down = True
+    assert (await credentials.find("openai")).api_key.reveal() == "sk-one"
+    counted.down, before = False, counted.calls
+    clock.running_s += READ_AGAIN_S
+    assert (await credentials.find("openai")).api_key.reveal() == "sk-one"
+    assert counted.calls == before + 1
+
+
+async def test_one_that_was_deleted_ends_with_its_keeping_time(store: Store, openai_secret: Any) -> None:
+    credentials, counted, clock = store
+    await credentials.find("openai")
+    openai_secret.delete_secret(SecretId="gw/providers/openai")  # which can be undone for a month
+    clock.running_s += KEEP_S
+    with pytest.raises(ProviderError, match="No credential for openai"):
+        await credentials.find("openai")
+    counted.down = True
+    clock.running_s += LACKING_S
+    with pytest.raises(ProviderError, match="No credential for openai"):
+        await credentials.find("openai")
+
+
+@pytest.mark.parametrize("code", ["ResourceNotFoundException", "AccessDeniedException", "DecryptionFailure"])
+async def test_one_that_is_withheld_ends_at_once_where_its_provider_refuses_it(
+    store: Store, openai_secret: Any, code: str
+) -> None:
+    credentials, counted, _ = store
+    refused, counted.refuses = await credentials.find("openai"), code
+    assert await credentials.renewed("openai", refused) == refused
+    with pytest.raises(ProviderError, match="No credential for openai"):
+        await credentials.find("openai")
+
+
+async def test_that_there_is_none_is_known_for_a_moment(store: Store) -> None:
+    credentials, counted, clock = store
+    for _ in range(5):
+        with pytest.raises(ProviderError, match="No credential for openai/acme"):
+            await credentials.find("openai/acme")
+    assert counted.calls == 1
+    clock.running_s += LACKING_S
+    with pytest.raises(ProviderError):
+        await credentials.find("openai/acme")
+    assert counted.calls == 2
+
+
+async def test_that_it_cannot_be_read_is_not(store: Store, openai_secret: Any) -> None:
+    credentials, counted, _ = store
+    counted.down = True
+    with pytest.raises(ProviderError):
+        await credentials.find("openai")
+    counted.down = False
     assert (await credentials.find("openai")).api_key.reveal() == "sk-one"
 
 

@@ -12,7 +12,7 @@ from gateway.model.catalog import ModelFacts, UnitPrice
 from gateway.model.http import HttpRequest, Sending
 from gateway.model.record import AuditEvent, UsageRecord
 from tests.fakes import MemoryCatalog, note_sent
-from tests.unit.test_videos_function import URL, Gateway, Provider, Whole, facts, gateway_of_videos, said
+from tests.unit.videos_gateway import URL, Gateway, Provider, Whole, facts, gateway_of_videos, said
 
 PROVIDERS = {"api.x.ai": "xai", "api.dev.runwayml.com": "runway", "generativelanguage.googleapis.com": "google"}
 BEGUN = {"xai": said(200, request_id="r-1"), "runway": said(200, id="t-1"), "google": said(200, name="operations/o-1")}

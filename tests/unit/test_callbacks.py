@@ -23,7 +23,7 @@ from gateway.model.telemetry import CallbackLine
 from gateway.pipeline.callbacks import CallbackWorld
 from gateway.pipeline.job_work import JobPending
 from tests.fakes import MemoryCallbacks
-from tests.unit.test_videos_function import EVERY_S, URL, Gateway, gateway, said
+from tests.unit.videos_gateway import EVERY_S, URL, Gateway, gateway, said
 
 __all__ = ["gateway"]
 

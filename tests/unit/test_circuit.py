@@ -184,10 +184,9 @@ class TestTrying:
         known.asks_others = True
         failed(known)
         assert known.enter(at(29)) == 1
-        assert (known.is_refused, known.taken_wanted(NOW_S + 29)) == (True, [])
+        assert (known.refused, known.wanted(NOW_S + 29)) == ({MODEL}, [])
         assert known.enter(at(30)) == ASK_AGAIN_S
-        assert known.taken_wanted(NOW_S + 30) == [MODEL]
-        assert (known.is_refused, known.wanted) == (False, set())
+        assert known.wanted(NOW_S + 30) == [MODEL]
         assert known.enter(at(31)) == ASK_AGAIN_S
         known.may_try(MODEL, NOW_S + 31)
         assert known.enter(at(32)) == 0
@@ -208,7 +207,7 @@ class TestTrying:
         failed(known)
         assert known.enter(at(30)) == ASK_AGAIN_S
         known.learn(MODEL, (NOW_S + 29, 0.0), {}, NOW_S + 30)
-        assert known.taken_wanted(NOW_S + 30) == []
+        assert known.wanted(NOW_S + 30) == []
         assert known.enter(at(31)) == 28
 
     def test_what_is_long_over_says_nothing(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +27,7 @@ from tests.unit.several_providers import (
     ROLE,
     Several,
     answers,
+    embeds,
     event,
     model,
     says,
@@ -34,7 +36,7 @@ from tests.unit.several_providers import (
     streams,
     streams_text,
 )
-from tests.unit.test_fallback_media import PICTURE, post
+from tests.unit.test_fallback_media import PICTURE, paints, post, speaks
 from tests.unit.test_images_function import MODELS as PAINTERS
 from tests.unit.test_speech_function import MODELS as SPEAKERS
 from tests.unit.test_transcriptions_function import MODELS as WRITERS
@@ -74,6 +76,14 @@ STREAM_STALLS: dict[str, Callable[[], Any]] = {
 }
 
 
+def later(answer: Any, takes_s: float = 60.0) -> Callable[[], Any]:
+    async def wait() -> Any:
+        await asyncio.sleep(takes_s)
+        return answer
+
+    return wait
+
+
 async def pinging() -> None:
     await asyncio.sleep(0.1)
 
@@ -86,12 +96,13 @@ class Timed:
 
 @dataclass(frozen=True)
 class Kind:
-    """`first`, `others`: models; `longest_s`: how long it may take until its answer begins where nobody says."""
+    """`first`, `others`: models. `made`: what a provider answers."""
 
     name: str
     first: str
     others: tuple[str, ...]
     body: dict[str, Any]
+    made: Callable[[], Any]
     app: Any = None
     path: str = ""
 
@@ -108,15 +119,22 @@ class Kind:
         return await post(gateway, self.app, self.path, body)
 
 
-SAID = [{"role": "user", "content": "Hello"}]
+CHAT = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 10}
+SPEAK = {"input": "Hi", "voice": "alloy"}
+
+
+def hears() -> Any:
+    return answers(200, b'{"text": "Hi", "duration": 1.0}')
+
+
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("chat", "openai/gpt", ("groq/llama", "mistral/large"), {"messages": SAID, "max_tokens": 10}),
-        Kind("embeddings", "openai/embed", ("mistral/embed",), {"input": "Hello"}, embeddings_app, EMBEDDINGS),
-        Kind("images", "openai/painter", ("xai/grok",), {"prompt": "a cat"}, images_app, IMAGES),
-        Kind("speech", "openai/tts", ("openai/tokens",), {"input": "Hi", "voice": "alloy"}, speech_app, SPEECH),
-        Kind("transcription", "openai/whisper", ("groq/whisper",), {}, transcriptions_app, TRANSCRIPTIONS),
+        Kind("chat", "openai/gpt", ("groq/llama", "mistral/large"), CHAT, lambda: says("Hi")),
+        Kind("embeddings", "openai/embed", ("mistral/embed",), {"input": "Hello"}, embeds, embeddings_app, EMBEDDINGS),
+        Kind("images", "openai/painter", ("xai/grok",), {"prompt": "a cat"}, paints, images_app, IMAGES),
+        Kind("speech", "openai/tts", ("openai/tokens",), SPEAK, lambda: speaks(b"ID3 Hi"), speech_app, SPEECH),
+        Kind("transcription", "openai/whisper", ("groq/whisper",), {}, hears, transcriptions_app, TRANSCRIPTIONS),
     )
 }
 
@@ -134,6 +152,10 @@ def loop() -> VirtualLoop:
 
 @pytest.fixture
 def gateway(loop: VirtualLoop) -> Several:
+    return gateway_in(loop)
+
+
+def gateway_in(loop: VirtualLoop) -> Several:
     made = several()
     assert isinstance(made.world.catalog, MemoryCatalog)
     held = made.world.catalog.held
@@ -141,7 +163,7 @@ def gateway(loop: VirtualLoop) -> Several:
         held["openai"] = {**models["openai"], **held["openai"]}
     held["openai"]["sees"], held["groq"]["sees"] = (model("sees", input=("text", "image")) for _ in range(2))
     held["xai"] = PAINTERS["xai"]
-    held["groq"]["whisper"] = WRITERS["openai"]["whisper"]
+    held["groq"].update({name: WRITERS["openai"][name] for name in ("whisper", "lists")})
     made.world.credentials.held["xai"] = made.world.credentials.held["openai"]  # type: ignore[attr-defined]
     made.tenant(approvals=("*",))
     made.world = replace(made.world, clock=LoopClock(loop))
@@ -217,6 +239,53 @@ def test_an_answer_begins_in_time_where_nobody_says_how_long(
     got = timed(loop, gateway, kind, **more)
     assert told_time_out(got.answer)
     assert got.took_s <= MAX_BEGIN_MS / 1000 + GRACE_S
+
+
+@pytest.mark.parametrize(("kind", "stall"), EACH, ids=lambda each: each if isinstance(each, str) else each.name)
+def test_another_model_has_the_time_to_answer(loop: VirtualLoop, gateway: Several, kind: Kind, stall: str) -> None:
+    stalled = stops_speaking if (kind.name, stall) == ("speech", "body") else STALLS[stall]
+    other = kind.others[0].partition("/")[0]
+    gateway.provider("openai", stalled())
+    gateway.provider(other, *([stalled()] if other == "openai" else []), later(kind.made()))
+    got = timed(loop, gateway, kind, fallbacks=[kind.others[0]])
+    assert (got.answer.status, len(gateway.providers.asked)) == (200, 2)
+    assert got.took_s <= MAX_BEGIN_MS / 1000
+
+
+HEARD = [{"type": "transcript.text.delta", "delta": "Hi"}, {"type": "transcript.text.done", "text": "Hi"}]
+EVENTS: dict[str, tuple[Kind, Any]] = {
+    "chat": (KINDS["chat"], {"stream": True}),
+    "speech": (KINDS["speech"], {"stream_format": "sse"}),
+    "transcription": (
+        replace(KINDS["transcription"], first="openai/lists", others=("groq/lists",)),
+        {"stream": "true"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EVENTS)
+@pytest.mark.parametrize("stall", ["connect or head", "body"])
+def test_and_so_has_one_that_streams(loop: VirtualLoop, gateway: Several, name: str, stall: str) -> None:
+    kind, more = EVENTS[name]
+    stalled = stalls() if stall == "connect or head" else stops(content_type="text/event-stream")
+    heard = (b"data: " + json.dumps(one).encode() + b"\n\n" for one in HEARD)
+    made = {"chat": streams_text("Hi"), "speech": speaks(b"ID3 Hi"), "transcription": streams(*heard)}[name]
+    gateway.provider("groq", later(made))
+    gateway.provider("openai", stalled, later(made))
+    got = timed(loop, gateway, kind, fallbacks=[kind.others[0]], **more)
+    assert (got.answer.status, len(gateway.providers.asked)) == (200, 2)
+    assert "error" not in got.answer.events[-1]
+    assert got.took_s <= MAX_BEGIN_MS / 1000
+
+
+def test_a_transcript_without_words_has_not_begun(loop: VirtualLoop, gateway: Several) -> None:
+    kind, more = EVENTS["transcription"]
+    empty, *heard = (b"data: " + json.dumps(one).encode() + b"\n\n" for one in [{**HEARD[0], "delta": ""}, *HEARD])
+    gateway.provider("openai", streams(*[part for _ in range(100) for part in (pinging, empty)]))
+    gateway.provider("groq", streams(*heard))
+    got = timed(loop, gateway, kind, fallbacks=["groq/lists"], timeouts={"ttft_ms": 2_000}, **more)
+    assert [one["type"] for one in got.answer.events if isinstance(one, dict)] == [one["type"] for one in HEARD]
+    assert LIMIT_S <= got.took_s <= LIMIT_S + GRACE_S
 
 
 @pytest.mark.parametrize("times", [{}, {"ttft_ms": 200_000}, {"ttft_ms": 200_000, "total_ms": 840_000}])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.health_ports import AllHealthy
+from gateway.model.catalog import EmbeddingFacts
 from gateway.model.ledger import suffix
 from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.provider_errors import ProviderError
@@ -23,6 +24,7 @@ from tests.unit.several_providers import (
     embeds,
     event,
     fails,
+    model,
     says,
     several,
     stalls,
@@ -156,6 +158,15 @@ async def test_a_model_that_cannot_do_it_is_left_out(gateway: Several, asked: An
     report = answer.json["gateway"]
     assert report["model_used"] == "mistral/large"
     assert [(one["model"], one["code"]) for one in report["left_out"]] == [(model, code)]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_error_says_who_could_not_be_asked(gateway: Several, stream: bool) -> None:
+    gateway.provider("openai", fails(500))
+    answer = await gateway.chat({**HELLO, "fallbacks": ["groq/dumb"], "tools": TOOLS, "stream": stream})
+    [one] = answer.json["error"]["left_out"]
+    assert (answer.status, one["model"], one["code"]) == (502, "groq/dumb", "capability_not_supported")
+    assert "left_out" not in (await gateway.chat(HELLO)).json["error"]
 
 
 async def test_a_model_that_is_not_approved_is_left_out(gateway: Several) -> None:
@@ -365,3 +376,23 @@ class TestEmbeddings:
     async def test_not_one_whose_vectors_have_another_length(self, made: Several) -> None:
         answer = await made.embed(fallbacks=["mistral/long"])
         assert (answer.status, made.providers.asked) == (502, ["openai"])
+
+    @pytest.mark.parametrize(
+        ("asked", "other", "is_answered"),
+        [
+            ({"model": "openai/some"}, "mistral/other", False),
+            ({"model": "openai/some"}, "mistral/embed", False),
+            ({}, "mistral/other", False),
+            ({"model": "openai/some"}, "mistral/some", True),
+            ({"model": "openai/some", "dimensions": 2}, "mistral/other", True),
+        ],
+    )
+    async def test_where_a_length_is_not_known_only_the_same_model_answers(
+        self, made: Several, asked: Any, other: str, is_answered: bool
+    ) -> None:
+        held = made.world.catalog.held  # type: ignore[attr-defined]
+        for provider, name in (("openai", "some"), ("mistral", "some"), ("mistral", "other")):
+            held[provider][name] = model(name, api="embeddings", embedding=EmbeddingFacts(min_dimensions=1))
+        answer = await made.embed(**asked, fallbacks=[other])
+        assert made.providers.asked == (["openai", "mistral"] if is_answered else ["openai"])
+        assert answer.status == (200 if is_answered else 502)

@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.entry.speech import ROUTE as SPEECH
 from gateway.entry.speech import speech_app
 from gateway.entry.transcriptions import ROUTE as TRANSCRIPTIONS
 from gateway.entry.transcriptions import transcriptions_app
+from gateway.model.group import ModelGroup
 from gateway.model.hook import LambdaHook, SizeHook
 from gateway.model.provider_errors import ProviderError
 from tests.fakes import MemoryCatalog, MemoryFiles, ScriptedHooks
@@ -220,6 +222,41 @@ class TestRefusals:
         assert answer.status == status
         if status == 400:
             assert answer.json["error"]["param"] == "temperature"
+
+    @pytest.mark.parametrize("order", [("groq/llama", "openai/gpt"), ("openai/gpt", "groq/llama")])
+    @pytest.mark.parametrize("stream", [False, True])
+    async def test_of_a_group_what_one_member_has_no_word_for_is_left_to_the_others(
+        self, gateway: Several, order: tuple[str, ...], stream: bool
+    ) -> None:
+        """groq knows no `logit_bias`, which is seen when its request is made."""
+        gateway.tenant(aliases={"chat": msgspec.convert({"models": order}, ModelGroup)})
+        began = asyncio.Event()
+
+        async def later() -> Any:
+            await began.wait()
+            return streams_text("openai") if stream else says("openai")
+
+        assert isinstance(gateway.world.catalog, MemoryCatalog)
+        gateway.world.catalog.held["openai"]["other"] = model("other")
+        gateway.provider("openai", later, stalls(began))
+        more = {"fallback": {"models": ["openai/other"], "strategy": "parallel"}, "logit_bias": {"1": 1}}
+        answer = await gateway.chat({**HELLO, **more, "model": "chat", "stream": stream})
+        report = answer.events[-2]["gateway"] if stream else answer.json["gateway"]
+        assert (answer.status, report["model_used"]) == (200, "openai/gpt")
+        assert ("groq/llama", "capability_not_supported") in outcomes(gateway)
+
+    async def test_of_a_group_that_fails_the_failure_is_told_and_not_the_missing_word(self, gateway: Several) -> None:
+        gateway.tenant(aliases={"chat": msgspec.convert({"models": ["groq/llama", "openai/gpt"]}, ModelGroup)})
+        gateway.provider("openai", fails(500))
+        more = {"fallback": {"models": ["openai/gpt"], "strategy": "parallel"}, "logit_bias": {"1": 1}}
+        answer = await gateway.chat({**HELLO, **more, "model": "chat"})
+        assert (answer.status, answer.json["error"]["code"]) == (502, "provider_error")
+
+    async def test_of_a_group_what_no_member_has_a_word_for_is_refused(self, gateway: Several) -> None:
+        gateway.tenant(aliases={"chat": msgspec.convert({"models": ["groq/llama", "groq/dumb"]}, ModelGroup)})
+        more = {"fallback": {"models": ["groq/dumb"], "strategy": "parallel"}, "logit_bias": {"1": 1}}
+        answer = await gateway.chat({**HELLO, **more, "model": "chat"})
+        assert (answer.status, answer.json["error"]["param"], gateway.providers.asked) == (400, "logit_bias", [])
 
     async def test_what_a_provider_calls_wrong_is_left_to_the_others(self, gateway: Several) -> None:
         gateway.provider("openai", fails(400))

@@ -292,7 +292,10 @@ class TestMoney:
         job_id = (await gateway.chat({**CHAT, "async": True})).json["id"]
         well(gateway, {"openai": "unhealthy"})
         ended = await done(gateway, "ask", job_id)
-        assert (ended["status"], gateway.providers.asked) == ("failed", [])
+        assert (ended["status"], gateway.providers.asked) == ("completed", ["openai"])
+        await done(gateway, "settle", job_id)
+        numbers = (await gateway.world.ledger.read("T#acme#0")).numbers
+        assert (numbers.get(f"j{suffix('groq/*')}", 0), numbers["j"]) == (0, 0)
 
 
 @pytest.mark.parametrize("routing", ["ordered", "lowest_cost"])

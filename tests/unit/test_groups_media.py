@@ -22,8 +22,8 @@ from tests.unit.test_background import gateway as of_background
 from tests.unit.test_fallback_media import SPOKEN, paints, post, speaks, statuses
 from tests.unit.test_fallback_media import gateway as of_media
 from tests.unit.test_transcriptions_function import SOUND, form
-from tests.unit.test_videos_function import Gateway as Videos
-from tests.unit.test_videos_function import gateway_of_videos
+from tests.unit.videos_gateway import Gateway as Videos
+from tests.unit.videos_gateway import gateway_of_videos
 
 media, background = of_media, of_background
 

@@ -18,7 +18,7 @@ from tests.fakes import MemoryCredentials
 from tests.health_store import MemoryHealth
 from tests.unit.several_providers import Several, fails, says, several, streams_text
 from tests.unit.test_background import DONE, gateway_of_background
-from tests.unit.test_videos_function import gateway_of_videos
+from tests.unit.videos_gateway import gateway_of_videos
 
 OWNERS, OWN = "owners-key", "own-key"
 HELLO: dict[str, Any] = {"model": "openai/gpt", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 10}

@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from gateway.model.call import MAX_STREAM_MS
 from gateway.model.http import Credential
 from gateway.model.provider_errors import ProviderBusy
 from gateway.model.secret import Secret
+from gateway.model.slot import Slot
 from gateway.pipeline.job_work import ask
 from gateway.pipeline.slots import LATE_S
 from tests.fakes import ListRecords, ManualClock, MemoryCredentials, MemorySlots
 from tests.unit.several_providers import ProvidersOutbound, Several, fails, says, several, stalls, streams_text, texts
+from tests.unit.test_circuits_in_calls import Watched
 from tests.unit.test_jobs import gateway_of_jobs
 
 HELLO: dict[str, Any] = {"model": "openai/gpt", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 10}
@@ -35,7 +38,7 @@ def capped(gateway: Any, most: int | None, name: str = "openai") -> None:
 
 
 async def fill(gateway: Any, name: str = "openai") -> None:
-    assert await slots(gateway).take(name, 1, int(gateway.world.clock.now_s()) + 600) is not None
+    assert await slots(gateway).take(Slot(name), 1, int(gateway.world.clock.now_s()) + 600)
 
 
 @pytest.fixture
@@ -60,6 +63,20 @@ async def test_a_place_is_taken_for_the_time_of_the_call(gateway: Several) -> No
     assert began.is_set()
     assert list(seen.values()) == [int(gateway.world.clock.now_s() + 5 + LATE_S)]
     assert slots(gateway).held == {"openai": {}}
+
+
+@pytest.mark.parametrize(("limits", "held_s"), [({"total_ms": 20_000}, 20), ({"ttft_ms": 2_000}, MAX_STREAM_MS / 1000)])
+async def test_a_stream_has_its_place_no_longer_than_it_may_last(
+    gateway: Several, limits: dict[str, int], held_s: float
+) -> None:
+    seen: list[int] = []
+
+    async def look() -> None:
+        seen.extend(slots(gateway).held["openai"].values())
+
+    gateway.provider("openai", replace(streams_text(), parts=[look, *streams_text("Hello.").parts]))
+    await gateway.chat({**HELLO, "stream": True, "timeouts": {"ttft_ms": 1_000, **limits}})
+    assert seen == [int(gateway.world.clock.now_s() + held_s + LATE_S)]
 
 
 @pytest.mark.parametrize("answer", [fails(500), fails(400), streams_text("Hello.")])
@@ -112,7 +129,7 @@ async def test_where_nobody_can_count_them_the_call_goes_on(gateway: Several) ->
     slots(gateway).is_broken = True
     assert (await gateway.chat(HELLO)).status == 200
     assert isinstance(gateway.world.records, ListRecords)
-    assert [one["event"] for one in gateway.world.records.troubles] == ["slots.unavailable"]
+    assert {one["event"] for one in gateway.world.records.troubles} == {"slots.unavailable"}
 
 
 async def test_a_place_that_cannot_be_given_back_is_no_failure(gateway: Several) -> None:
@@ -186,3 +203,42 @@ async def test_a_job_waits_for_a_place_and_is_not_over() -> None:
     gateway.clock.unix_s = (await gateway.job(job_id)).alive_until_s
     assert (await gateway.worked(job_id))["status"] == "completed"
     assert slots(gateway).held == {"openai": {}}
+
+
+async def test_a_place_that_may_have_been_taken_is_given_back(gateway: Several) -> None:
+    slots(gateway).is_unanswered = True
+    assert [(await gateway.chat(HELLO)).status for _ in range(3)] == [200] * 3
+    assert slots(gateway).held == {"openai": {}}
+    slots(gateway).is_unanswered = False
+    assert (await gateway.chat(HELLO)).status == 200
+
+
+async def test_also_where_nobody_waits_any_more_until_it_is_taken(gateway: Several) -> None:
+    """Of a race that another model wins meanwhile."""
+    taken, groq_said = slots(gateway).take, asyncio.Event()
+
+    async def slow(slot: Slot, most: int, until_s: int) -> bool:
+        await groq_said.wait()
+        return await taken(slot, most, until_s)
+
+    async def says_groq() -> Any:
+        asyncio.get_running_loop().call_later(0.02, groq_said.set)
+        return says("groq")
+
+    slots(gateway).take = slow  # type: ignore[method-assign]
+    gateway.provider("groq", says_groq)
+    answer = await gateway.chat({**HELLO, "fallback": {"models": ["groq/llama"], "strategy": "parallel"}})
+    assert (answer.json["model"], groq_said.is_set()) == ("groq/llama", True)
+    assert (slots(gateway).held, "openai" in gateway.providers.asked) == ({"openai": {}}, False)
+
+
+async def test_whom_a_circuit_refuses_takes_no_place() -> None:
+    watched = Watched()
+    capped(watched.gateway, 5)
+    watched.gateway.provider("openai", fails(503))
+    await watched.codes(HELLO, 5)
+    slots(watched.gateway).is_broken = True
+    assert isinstance(watched.gateway.world.records, ListRecords)
+    watched.gateway.world.records.troubles.clear()
+    assert set(await watched.codes(HELLO, 3)) == {"circuit_open"}
+    assert watched.gateway.world.records.troubles == []

@@ -262,6 +262,7 @@ async def test_an_answer_begins_before_its_connection_is_dropped(
         raise AssertionError
 
     monkeypatch.setattr("gateway.pipeline.exchange.ANSWER_S", 0.05)
+    monkeypatch.setattr("gateway.pipeline.speech.STORE_S", 0.0)
     monkeypatch.setattr(gateway.files, "put_stream", put_stream)
     answer = await gateway.speak("application/json")
     assert (answer.status, answer.json["error"]["code"]) == (503, "storage_unavailable")

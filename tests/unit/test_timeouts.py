@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.model.call import MAX_BEGIN_MS, Call, Timeouts
+from gateway.model.call import Call, Timeouts
 from gateway.model.errors import InvalidRequest
 from gateway.model.reliability import TimeoutRule
 from gateway.model.tenant import Tenant
@@ -16,7 +16,7 @@ from gateway.pipeline.ask import begin
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.route import Route
 from gateway.pipeline.timeouts import timed
-from gateway.pipeline.watch import begins_s, seconds, total_s
+from gateway.pipeline.watch import Watch
 from gateway.providers.lookup import provider_named
 from tests.unit.several_providers import ROLE, Several, model, says, several, stalls, streams
 from tests.unit.test_fallback import HELLO
@@ -28,8 +28,18 @@ RULES = (
 )
 
 
-def attempt(**more: Any) -> Attempt:
-    return Attempt(None, 0.0, {}, **more)  # type: ignore[arg-type]
+def whole_s(call: Call, **more: Any) -> float:
+    return Watch.of_whole(call, _attempt(**more), several().world).deadline_s
+
+
+def first_s(call: Call, spare_s: float = 0.0, **more: Any) -> float:
+    return Watch.of_stream(call, _attempt(**more), several().world, spare_s).deadline_s
+
+
+def _attempt(**more: Any) -> Attempt:
+    """Of a request that arrived when the clock began."""
+    begun = {"started_s": 0.0, "until_s": 285.0, "stream_until_s": 840.0, **more}
+    return Attempt(None, trace_headers={}, **begun)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +56,7 @@ def test_a_tenants_times_hold_where_the_request_says_none(
     model: str, asked: Timeouts | None, found: tuple[int, int]
 ) -> None:
     call = timed(Call(model="m", timeouts=asked), model, Tenant(id="acme", timeouts=RULES))
-    assert (begins_s(call, attempt()) * 1000, total_s(call) * 1000) == found
+    assert (first_s(call) * 1000, whole_s(call) * 1000) == found
 
 
 @pytest.mark.parametrize(
@@ -66,9 +76,10 @@ def test_a_call_of_a_tenant_that_says_nothing_stays_as_it_is() -> None:
 
 
 def test_those_who_may_still_be_asked_share_the_time_that_nobody_set() -> None:
-    assert seconds(None, None, MAX_BEGIN_MS, chances=3) == 95
-    assert seconds(200_000, None, MAX_BEGIN_MS, chances=3) == 200
-    assert seconds(200_000, None, MAX_BEGIN_MS, spare_s=100, chances=3) == 185
+    said = Call(model="m", timeouts=Timeouts(total_ms=200_000))
+    assert whole_s(Call(model="m"), chances=3) == 95
+    assert whole_s(said, chances=3) == 200
+    assert whole_s(said, chances=3, until_s=185.0) == 185
 
 
 @pytest.mark.parametrize(
@@ -77,31 +88,43 @@ def test_those_who_may_still_be_asked_share_the_time_that_nobody_set() -> None:
         ((TimeoutRule(max_ttft_ms=285_000, max_total_ms=600_000),), (142.5, 142.5)),
         ((TimeoutRule(max_ttft_ms=100_000, max_total_ms=120_000),), (100, 120)),
         ((TimeoutRule(ttft_ms=200_000, total_ms=200_000), TimeoutRule(max_total_ms=600_000)), (200, 200)),
-        ((TimeoutRule(ttft_ms=200_000, max_ttft_ms=100_000, max_total_ms=90_000),), (100, 90)),
+        ((TimeoutRule(ttft_ms=200_000, max_ttft_ms=100_000, max_total_ms=90_000),), (90, 90)),
     ],
 )
 def test_what_is_only_bounded_is_shared_all_the_same(rules: Any, shared_s: tuple[float, float]) -> None:
     """Else a first one that stalls would have the time of all."""
     call = timed(Call(model="m"), "openai/gpt", Tenant(id="acme", timeouts=rules))
-    assert (begins_s(call, attempt(chances=2)), total_s(call, chances=2)) == shared_s
+    assert (first_s(call, chances=2), whole_s(call, chances=2)) == shared_s
 
 
 def test_hooks_that_have_to_agree_to_a_stream_take_nothing_of_the_time_until_it_begins() -> None:
-    """They are asked after its end; what was waited for before counts."""
-    assert begins_s(Call(model="m"), attempt(own_wait_s=30)) == 285 - 30
+    """They are asked after its end, and take of the time until that."""
+    watch = Watch.of_stream(Call(model="m"), _attempt(), several().world, 20.0)
+    assert (watch.deadline_s, watch.phase) == (285, "ttft")
+    watch.has_content()
+    assert (watch.deadline_s, watch.phase) == (820, "total")
 
 
-async def test_a_later_attempt_has_what_is_left_and_media_are_counted_once() -> None:
+def test_what_goes_on_at_its_provider_is_taken_within_a_minute() -> None:
+    call, world = Call(model="m"), several().world
+    assert Watch.of_beginning(call, _attempt(), world).deadline_s == 60
+    assert Watch.of_beginning(call, _attempt(chances=9), world).deadline_s == 285 / 9
+    job = Call(model="m", async_=True)
+    assert Watch.of_beginning(job, _attempt(until_s=840.0, chances=2), world).deadline_s == 420
+
+
+async def test_whatever_was_before_an_attempt_is_taken_from_it_once() -> None:
     gateway = several()
-    clock, seen = gateway.world.clock, Exchange("req_1", "chat", started_s=100.0, trace=Trace.of("", ""))
+    clock, seen = gateway.world.clock, Exchange("req_1", "chat", started_s=90.0, trace=Trace.of("", ""))
     openai = provider_named("openai")
     route = Route(openai, model("gpt"), openai.wires["chat_completions"])
-    begin(route, seen, clock, chances=2)
+    first = begin(route, seen, clock, chances=2)
+    assert Watch.of_whole(Call(model="m"), first, gateway.world).deadline_s == 100 + (90 + 285 - 100) / 2
     clock.running_s += 40  # type: ignore[attr-defined]
     seen.media_wait_s += 30
+    seen.spare_s = 20
     late = begin(route, seen, clock)
-    assert late.late_s == 10
-    assert begins_s(Call(model="m"), late) == 285 - 30 - 10
+    assert Watch.of_whole(Call(model="m"), late, gateway.world).deadline_s == 90 + 285 - 20
 
 
 class TestChats:

@@ -35,6 +35,7 @@ from tests.fakes import (
 from tests.health_store import MemoryHealth
 from tests.unit.conftest import Gateway
 from tests.unit.file_provider import GEMINI_REPLY, ORIGIN, FakeProvider, whole
+from tests.unit.test_slots import capped, fill, slots
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(3000)
 PDF = b"%PDF-1.7\n" + bytes(3000)
@@ -248,7 +249,7 @@ async def test_nothing_is_uploaded_to_a_provider_that_is_not_asked(gateway: Gate
     assert provider.asked == 5 * ["POST v1/files"]
     clock(gateway).unix_s += 30
     provider.overrides = {}
-    assert (await ask(gateway, "anthropic", picture)).status == 200
+    assert [(await ask(gateway, "anthropic", picture)).status for _ in range(2)] == [503, 200]
     assert provider.asked[5:] == ["POST v1/files", "POST v1/messages", "DELETE v1/files/file_6"]
 
 
@@ -347,3 +348,14 @@ def test_limits_by_media_type_come_before_those_by_medium() -> None:
     assert limits.of_part("document", "text/csv") == 10
     assert limits.of_part("document", "application/pdf") is None
     assert limits.of_part("image", "image/png") is None
+
+
+async def test_nothing_is_uploaded_for_a_call_that_has_no_place(gateway: Gateway, provider: FakeProvider) -> None:
+    capped(gateway, 1, "google")
+    await fill(gateway, "google")
+    picture = image(store(gateway, PNG, "image/png"))
+    answer = await ask(gateway, "google", picture)
+    assert (answer.status, answer.json["error"]["code"], provider.asked) == (503, "overloaded", [])
+    slots(gateway).held.clear()
+    assert (await ask(gateway, "google", picture)).status == 200
+    assert (slots(gateway).held["google"], len(provider.asked)) == ({}, 4)

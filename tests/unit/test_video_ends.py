@@ -25,7 +25,7 @@ from gateway.pipeline.remote_look import LEASE_S
 from gateway.pipeline.tenant_jobs import TenantJobs
 from gateway.pipeline.video_begin import SENDING_S
 from tests.fakes import ListEvents, ListExecutions, MemoryPayloads
-from tests.unit.test_videos_function import DONE, EVERY_S, PENDING, Dying, Gateway, gateway, said
+from tests.unit.videos_gateway import DONE, EVERY_S, PENDING, Dying, Gateway, gateway, said
 
 __all__ = ["gateway"]
 

@@ -18,7 +18,7 @@ from gateway.model.ledger import suffix
 from gateway.model.limits import Allowance, Budget
 from gateway.model.reliability import FallbackRule, Health
 from tests.unit.several_videos import BEGUN, BOTH, COST, DOWN, SILENT, Several, several
-from tests.unit.test_videos_function import PNG, UNREACHED, Whole, form, said
+from tests.unit.videos_gateway import PNG, UNREACHED, Whole, form, said
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.model.ledger import suffix
 from gateway.model.limits import Allowance, Budget
 from gateway.model.record import BudgetAlert, UsageRecord
 from gateway.pipeline.job_end import settle
@@ -16,7 +17,11 @@ from gateway.pipeline.job_record import BELIEVED_S
 from gateway.pipeline.job_work import ask
 from tests.dying import Fate, Killed, Moment, mortal
 from tests.unit.several_videos import BOTH, COST, DOWN, SILENT, Several, several
-from tests.unit.test_videos_function import said
+from tests.unit.videos_gateway import said
+
+FIRST = {"silent": SILENT, "down": DOWN}
+PAID = {"silent": ("provider_timeout", COST["xai/film"]), "down": ("provider_error", 0)}
+"""Of the first of two, when it did that."""
 
 
 @pytest.fixture
@@ -71,13 +76,18 @@ async def test_when_all_fail_it_has_failed(gateway: Several) -> None:
 
 
 @pytest.mark.parametrize("policy", ["charge", "release"])
-@pytest.mark.parametrize(("at", "lost"), [(0, "xai/film"), (1, "runway/clip")])
+@pytest.mark.parametrize(
+    ("at", "first", "lost"), [(0, "silent", "xai/film"), (1, "silent", "runway/clip"), (1, "down", "runway/clip")]
+)
 async def test_what_was_lost_with_its_worker_costs_what_that_model_does(
-    gateway: Several, at: int, lost: str, policy: Any
+    gateway: Several, at: int, first: str, lost: str, policy: Any
 ) -> None:
-    """And not what is held, which is for the dearest. What was asked before has told what it cost."""
-    gateway.allow(lost_requests=policy)
-    gateway.begins(xai=SILENT)
+    """And not what is held, which is for the dearest. What was asked before has told what it cost, and each model's
+    budget pays what that one costs.
+    """
+    budgets = tuple(Budget(models=models, window="month", usd=Decimal(10)) for models in ("xai/*", "runway/*"))
+    gateway.allow(lost_requests=policy, allowance=Allowance(budgets=budgets))
+    gateway.begins(xai=FIRST[first])
     job_id = await ordered(gateway)
     asked = 0
 
@@ -94,16 +104,17 @@ async def test_what_was_lost_with_its_worker_costs_what_that_model_does(
     assert gateway.providers.asked == ["xai"][:at]
     gateway.clock.unix_s += BELIEVED_S
     video = await done(gateway, job_id)
-    before = [("xai/film", "provider_timeout", COST["xai/film"])] if at else []
+    before = [("xai/film", *PAID[first])] if at else []
     cost = COST[lost] if policy == "charge" else 0
     records = [one for one in gateway.told if isinstance(one, UsageRecord)]
     assert (video["status"], video["error"]["code"], records[-1].outcome) == ("failed", "job_interrupted", "lost")
-    assert [(code, paid) for _, code, paid in gateway.costs] == [
-        *((code, paid) for _, code, paid in before),
-        ("job_interrupted", cost),
-    ]
+    assert gateway.costs == [*before, (lost, "job_interrupted", cost)]
     whole = cost + sum(paid for _, _, paid in before)
     assert await gateway.held() == (0, whole, whole)
+    for model in ("xai/film", "runway/clip"):
+        paid = sum(nano_usd or 0 for name, _, nano_usd in gateway.costs if name == model)
+        rule = suffix(f"{model.partition('/')[0]}/*")
+        assert await gateway.number(f"s2026-09{rule}") == paid
     assert video["gateway"]["attempts"][-1]["cost_estimate"] == cost / 1_000_000_000
 
 

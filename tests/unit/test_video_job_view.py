@@ -9,7 +9,7 @@ from gateway.pipeline.job_end import settle
 from gateway.pipeline.job_work import ask
 from tests.asgi import call
 from tests.unit.conftest import KEY
-from tests.unit.test_videos_function import DONE, Gateway, gateway
+from tests.unit.videos_gateway import DONE, Gateway, gateway
 
 __all__ = ["gateway"]
 

@@ -12,12 +12,7 @@ from gateway.model.errors import StorageUnavailable
 from gateway.model.http import HttpRequest
 from tests.asgi import Answer
 from tests.fakes import MemoryClaims
-from tests.unit.test_videos_function import (
-    UNREACHED,
-    Gateway,
-    gateway_of_videos,
-    said,
-)
+from tests.unit.videos_gateway import UNREACHED, Gateway, gateway_of_videos, said
 
 KEYED = {"idempotency-key": "k-1"}
 

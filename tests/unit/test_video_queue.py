@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.pipeline.job_sweep import sweep_jobs
-from tests.unit.test_videos_function import Gateway, gateway
+from tests.unit.videos_gateway import Gateway, gateway
 
 __all__ = ["gateway"]
 

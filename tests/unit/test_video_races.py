@@ -11,7 +11,7 @@ from gateway.model.job import Job
 from gateway.pipeline.job_end import settle
 from gateway.pipeline.job_work import ask
 from gateway.pipeline.tenant_jobs import TenantJobs
-from tests.unit.test_videos_function import Gateway, gateway, said
+from tests.unit.videos_gateway import Gateway, gateway, said
 
 __all__ = ["gateway"]
 

@@ -9,7 +9,7 @@ import pytest
 from gateway.model.record import AuditEvent
 from tests.fakes import ListRecords, key_hash, principal
 from tests.unit.conftest import KEY, TENANT
-from tests.unit.test_videos_function import Gateway, gateway
+from tests.unit.videos_gateway import Gateway, gateway
 
 __all__ = ["gateway"]
 

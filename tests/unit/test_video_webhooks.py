@@ -10,7 +10,7 @@ from gateway.model.webhook import WebhookMessage
 from gateway.pipeline.job_tell import tell
 from tests.fakes import ListWebhookSender
 from tests.unit.test_video_ends import executed
-from tests.unit.test_videos_function import DONE, EVERY_S, KEY_REFUSED, Gateway, gateway
+from tests.unit.videos_gateway import DONE, EVERY_S, KEY_REFUSED, Gateway, gateway
 
 __all__ = ["gateway"]
 

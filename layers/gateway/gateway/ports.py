@@ -126,18 +126,20 @@ class Credentials(Protocol):
 class Slots(Protocol):
     """Places for calls at the same time, of all environments together. Both raise StorageUnavailable (503)."""
 
-    async def take(self, name: str, most: int, until_s: int) -> Slot | None:
-        """One of `most`, until that Unix second at the latest; None where all are taken."""
+    async def take(self, slot: Slot, most: int, until_s: int) -> bool:
+        """One of `most`, until that Unix second at the latest; False where all are taken. Where it raises, or is not
+        waited for, the place may be taken.
+        """
         ...
 
     async def give_back(self, slot: Slot) -> None:
-        """May be repeated."""
+        """May be repeated, and said of one that was not taken."""
         ...
 
 
 class SlotsForAll:
-    async def take(self, name: str, _most: int, _until_s: int) -> Slot | None:
-        return Slot(name, "")
+    async def take(self, _slot: Slot, _most: int, _until_s: int) -> bool:
+        return True
 
     async def give_back(self, slot: Slot) -> None:
         pass

@@ -39,7 +39,7 @@ Cells: TypeAlias = dict[tuple[str, str], list[int]]
 
 class Circuits:
     """`marks`: what has happened to shared ones here and is not told yet. `asks_others`: whether environments agree on
-    who tries; then `is_refused`: whether a call was, since others were asked, and `wanted`: those whose time was over.
+    who tries; then `refused`: those that refused a call since others were asked.
     """
 
     def __init__(self, rules: Rules, tallies: Tallies) -> None:
@@ -48,27 +48,29 @@ class Circuits:
         self._own: dict[Place, Circuit] = {}
         self._hurried: dict[Place, Hurried] = {}
         self.marks: dict[Place, Mark] = {}
-        self.wanted: set[Place] = set()
-        self.is_refused = self.asks_others = False
+        self.refused: set[Place] = set()
+        self.asks_others = False
 
     def enter(self, call: Call) -> float:
         """How long until it may be made; 0 for now, and then it is."""
-        standing = [(place, circuit) for place, circuit in self._standing(call) if circuit.until_s]
-        hurried = self._hurried.get(call.places[-1]) if self._hurried else None
-        for place, circuit in standing:
-            asks_others = self.asks_others and place.is_shared
-            if (wait_s := circuit.wait_s(call.entered_s, asks_others=asks_others)) > 0:
-                self.is_refused |= asks_others
-                if call.entered_s >= circuit.until_s:
-                    self.wanted.add(place)
-                return wait_s
-        if hurried is not None:
-            if (wait_s := hurried.wait_s(call)) > 0:
-                return wait_s
+        if (wait_s := self.wait_s(call)) > 0:
+            return wait_s
+        if (hurried := self._hurried.get(call.places[-1])) is not None:
             hurried.enter(call, self.rules.open_s)
-        for _, circuit in standing:
+        for _, circuit in self._standing(call):
             circuit.enter(call.entered_s, self.rules.open_s)
         return 0.0
+
+    def wait_s(self, call: Call) -> float:
+        """As `enter` would say; it is not made."""
+        for place, circuit in self._standing(call):
+            asks_others = self.asks_others and place.is_shared
+            if (wait_s := circuit.wait_s(call.entered_s, asks_others=asks_others)) > 0:
+                if asks_others:
+                    self.refused.add(place)
+                return wait_s
+        hurried = self._hurried.get(call.places[-1])
+        return 0.0 if hurried is None else hurried.wait_s(call)
 
     def is_tried_by(self, call: Call) -> bool:
         return any(circuit.is_tried_by(call.entered_s) for _, circuit in self._standing(call))
@@ -107,10 +109,9 @@ class Circuits:
         if (circuit := self._of(place).get(place)) is not None:
             circuit.may_try_s = now_s + self.rules.open_s
 
-    def taken_wanted(self, now_s: float) -> list[Place]:
-        """Those that are still to be tried, by all that is known now."""
-        wanted, self.wanted, self.is_refused = self.wanted, set(), False
-        known = ((place, self._of(place).get(place)) for place in sorted(wanted))
+    def wanted(self, now_s: float) -> list[Place]:
+        """Those that refused a call, and whose time is over."""
+        known = ((place, self._of(place).get(place)) for place in sorted(self.refused))
         return [place for place, circuit in known if circuit is not None and 0 < circuit.until_s <= now_s]
 
     def forget(self, told: dict[Place, Mark]) -> None:

@@ -65,7 +65,7 @@ class GatewayError(Exception):
     """Base of the tree; `status`, `code`, `type` and `retryable` are facts of the class.
 
     A single error may differ from its class in `retryable`. `usage`: what the request cost all the same.
-    `attempts`: the calls to providers, where there were several.
+    `attempts`: the calls to providers, where there were several. `left_out`: models that could not be asked.
     `provider_code` is the provider's own short code (never its message, host or body).
     `retry_after_s` becomes the Retry-After header.
     """
@@ -76,6 +76,7 @@ class GatewayError(Exception):
     retryable: bool = False
     usage: Any = None
     attempts: Any = None
+    left_out: Any = None
 
     def __init__(
         self,
@@ -112,6 +113,7 @@ class GatewayError(Exception):
                 **self.facts(),
                 **({} if self.usage is None else {"usage": self.usage}),
                 **({} if self.attempts is None else {"attempts": self.attempts}),
+                **({} if self.left_out is None else {"left_out": self.left_out}),
             }
         }
 

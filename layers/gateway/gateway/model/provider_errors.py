@@ -27,7 +27,7 @@ class ProviderFailure(GatewayError):
     costs nothing. `charged`: what an answer that it broke off or withheld cost all the same, where it told.
     `blames_request`: whether it finds the request itself wrong, so that nobody else is asked.
     `refuses_credential`: whether it does not know the credential, or not any more; another may be let in.
-    `ask_again_s`: after how many seconds it says that the same may be asked again, None where it does not.
+    `ask_again_s`: after how many seconds the same may be asked again, None where nobody says so.
     """
 
     is_refusal: bool = True
@@ -95,6 +95,7 @@ class CircuitOpen(ProviderFailure):
     def __init__(self, provider: str, retry_after_s: int) -> None:
         message = f"{provider} has failed again and again, and is asked again in {retry_after_s} s."
         super().__init__(message, retry_after_s=retry_after_s)
+        self.ask_again_s = float(retry_after_s)
 
 
 def is_gone(status: int) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Slot:
-    """`record`: the one of several that it is in. `id`: of who has it."""
+    """`name`: of the credential. `id`: of who has the place, or asks for it. `record`: the one of several that it is in
+    or, where taking it was not answered, may be in; None before that.
+    """
 
-    record: str
-    id: str
+    name: str
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    record: str | None = None

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from random import SystemRandom
 from typing import Any, TypeAlias
 
@@ -30,6 +31,8 @@ from gateway.pipeline.meters import Demand, account_of, by_rule, rules_of
 from gateway.ports import Clock, Ledger, World
 
 LEVELS: tuple[Level, Level] = ("tenant", "user")
+NO_ROOM = (BudgetExceeded, RateLimited)
+"""What a request is refused with that its limits or budgets have no room for."""
 SPREAD_ANEW = "Limits are being spread anew at this moment."
 _UNITS = {
     "requests": "requests_per_minute",
@@ -70,7 +73,7 @@ class Entry:
 class Ticket:
     """`entries`: tenant, then user. `stands_for`: the one that was tried before, when this one is only of what this
     environment counts by itself. `later`: then the accounts that its cost is added to by whoever keeps its record, with
-    what would be held in them.
+    what would be held in them. `no_room`: models that come before the one it is for, and why they are not asked.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Ticket:
     stands_for: Ticket | None = None
     admission: int = 0
     later: tuple[tuple[str, Hold], ...] = ()
+    no_room: tuple[tuple[str, GatewayError], ...] = ()
 
     @property
     def refusal(self) -> GatewayError | None:
@@ -100,8 +104,44 @@ async def take(
     request_id: str, demand: Demand, principal: Principal, facts: Facts, world: World, admission: int = 0
 ) -> Ticket:
     """The holds, or why there are none, in a ticket. `facts`: of the request, for whoever has to record its loss;
-    without any nobody does. `admission`: as of a hold.
+    without any nobody does. `admission`: as of a hold, 0 or 1.
+
+    Where any of several models will do: for the first that there is room for. When there is room for none, nothing is
+    held, and the ticket says why for the first that there may be room for soon, else for the first.
     """
+    if not demand.instead:
+        return await _take_for(request_id, demand, principal, facts, world, admission)
+    refused: list[Ticket] = []
+    no_room: list[tuple[str, GatewayError]] = []
+    for number, one in enumerate(demand.any_of):
+        refusal = next((ticket.refusal for ticket in refused if _is_in_vain(one, ticket)), None)
+        if refusal is None:
+            ticket = await _take_for(request_id, one, principal, facts, world, admission + 2 * number)
+            refusal = ticket.refusal
+            if not isinstance(refusal, NO_ROOM):
+                ticket.no_room = tuple(no_room)
+                return ticket
+            await give_back(ticket)
+            refused.append(ticket)
+        no_room.append((one.model_id, refusal))
+    return min(refused, key=lambda ticket: ticket.refusal is None or not ticket.refusal.retryable)
+
+
+def _is_in_vain(demand: Demand, refused: Ticket) -> bool:
+    """Whether the rule that had no room for another model has none for this one either."""
+    if refused.refusal is None:
+        return False
+    facts = refused.refusal.facts()
+    if not fnmatchcase(demand.model_id, facts["models"]):
+        return False
+    (tokens, cost), (most_tokens, most_cost) = demand.under(facts["models"]), refused.demand.under(facts["models"])
+    is_of_requests = facts.get("limit_kind", _UNITS["tokens"]) != _UNITS["tokens"]
+    return is_of_requests or (tokens >= most_tokens and cost >= most_cost)
+
+
+async def _take_for(
+    request_id: str, demand: Demand, principal: Principal, facts: Facts, world: World, admission: int
+) -> Ticket:
     ticket = Ticket(hold_name(request_id), demand, principal, world.ledger, world.clock.now_s(), admission=admission)
     await _take(ticket, facts)
     if isinstance(ticket.refusal, AdmissionUnavailable) and principal.tenant.without_ledger == "local":

@@ -11,7 +11,7 @@ from gateway.model.provider_errors import ProviderFailure
 from gateway.pipeline.contact import Contact
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.route import AnyRoute
-from gateway.pipeline.slots import slot_of
+from gateway.pipeline.slots import placed
 from gateway.pipeline.through_circuit import through_circuit
 from gateway.pipeline.watch import Watch
 from gateway.ports import Clock, Incoming
@@ -19,20 +19,16 @@ from gateway.ports import Clock, Incoming
 
 def begin(route: AnyRoute, exchange: Exchange, clock: Clock, *, chances: int = 1) -> Attempt:
     """`chances`: as of an attempt."""
-    now_s = clock.monotonic_s()
     attempt = Attempt(
         route,
-        now_s,
+        clock.monotonic_s(),
         exchange.trace.headers(),
         until_s=exchange.ask_until_s,
+        stream_until_s=exchange.stream_until_s,
         chances=chances,
-        own_wait_s=exchange.own_wait_s,
         tenant_id=exchange.principal.tenant.id if exchange.principal else "",
         key_of=exchange.key_of(route.provider.name),
     )
-    if exchange.attempts:
-        first = exchange.attempts[0]
-        attempt.late_s = now_s - first.started_s - (attempt.own_wait_s - first.own_wait_s)
     exchange.attempts.append(attempt)
     return attempt
 
@@ -58,10 +54,11 @@ async def answered(request: HttpRequest, reached: Contact, watch: Watch, sending
     ProviderTimeout (504).
     """
     watch.attempt.limit_s = watch.deadline_s
+    watch.check()
     async with AsyncExitStack() as stack:
         used = reached.credential
-        if (most := used.max_concurrent) is not None:
-            await stack.enter_async_context(slot_of(most, reached, watch))
+        if not watch.attempt.places:
+            await stack.enter_async_context(placed(reached, watch))
         try:
             incoming = await stack.enter_async_context(_sent(request, reached, watch, sending))
         except ProviderFailure as failure:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 
-from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS
 from gateway.model.chat import ChatCall
 from gateway.model.http import HttpRequest
 from gateway.model.provider_errors import ProviderFailure
@@ -14,38 +13,30 @@ from gateway.pipeline.ask import answered, ask, ending
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import Attempt
 from gateway.pipeline.upload import with_uploads
-from gateway.pipeline.watch import Watch, begins_s, lease_s, total_s
+from gateway.pipeline.watch import Watch
 from gateway.ports import Incoming, World
 from gateway.providers.contract import Target
 
-BEGIN_MS = 60_000
 
-
-def longest_s(call: ChatCall) -> float:
-    """After which nobody can be working on a call any more."""
-    return lease_s(call, MAX_STREAM_MS if call.stream else MAX_BEGIN_MS)
-
-
-async def whole(call: ChatCall, attempt: Attempt, world: World, spare_s: float = 0.0) -> Reply:
-    """The provider's complete reply. Raises ProviderFailure and CapabilityNotSupported.
-
-    `spare_s`: how much of the longest time is needed for something else.
-    """
-    most_s = total_s(call, MAX_BEGIN_MS, spare_s + attempt.late_s, attempt.chances)
-    watch = Watch(attempt, world, attempt.started_s + most_s)
+async def whole(call: ChatCall, attempt: Attempt, world: World) -> Reply:
+    """The provider's complete reply. Raises ProviderFailure and CapabilityNotSupported."""
+    watch = Watch.of_whole(call, attempt, world)
     with ending(attempt, world.clock):
-        request, reached = await _prepare(call, watch)
-        reply: Reply = attempt.route.wire.parse(await ask(request, reached, watch, attempt.sending), reached.target)
+        async with AsyncExitStack() as stack:
+            request, reached = await _prepare(call, watch, stack)
+            answer = await ask(request, reached, watch, attempt.sending)
+        reply: Reply = attempt.route.wire.parse(answer, reached.target)
         attempt.answered.take(reply)
         return reply
 
 
-async def begun(call: ChatCall, attempt: Attempt, world: World, until_s: float) -> str:
+async def begun(call: ChatCall, attempt: Attempt, world: World) -> str:
     """How the provider calls what it has begun in the background. Raises as `whole`."""
-    watch = Watch(attempt, world, min(attempt.started_s + total_s(call, BEGIN_MS), until_s))
+    watch = Watch.of_beginning(call, attempt, world)
     with ending(attempt, world.clock):
-        request, reached = await _prepare(call, watch)
-        answer = await ask(request, reached, watch, attempt.sending)
+        async with AsyncExitStack() as stack:
+            request, reached = await _prepare(call, watch, stack)
+            answer = await ask(request, reached, watch, attempt.sending)
         remote_id: str = attempt.route.wire.parse(answer, reached.target)
         return remote_id
 
@@ -53,29 +44,28 @@ async def begun(call: ChatCall, attempt: Attempt, world: World, until_s: float) 
 async def streamed(
     call: ChatCall, attempt: Attempt, world: World, spare_s: float = 0.0
 ) -> AsyncGenerator[list[Chunk], None]:
-    """The provider's chunks as they come, those of one network read together. Raises as `whole`, also in the middle."""
-    most_s = total_s(call, MAX_STREAM_MS, spare_s + attempt.late_s)
-    ttft_s = begins_s(call, attempt)
-    watch = Watch(attempt, world, attempt.started_s + min(ttft_s, most_s), "ttft" if ttft_s < most_s else "total")
+    """The provider's chunks as they come, those of one network read together. Raises as `whole`, also in the middle.
+
+    `spare_s`: as of `Watch.of_stream`.
+    """
+    watch = Watch.of_stream(call, attempt, world, spare_s)
     with ending(attempt, world.clock):
-        request, reached = await _prepare(call, watch)
-        async with (
-            answered(request, reached, watch, attempt.sending) as incoming,
-            aclosing(_parsed(incoming, reached.target, watch)) as parsed,
-        ):
+        async with AsyncExitStack() as stack:
+            request, reached = await _prepare(call, watch, stack)
+            incoming = await stack.enter_async_context(answered(request, reached, watch, attempt.sending))
+            parsed = await stack.enter_async_context(aclosing(_parsed(incoming, reached.target, watch)))
             async for chunks in parsed:
                 for chunk in chunks:
                     attempt.answered.take(chunk)
                 if attempt.ttft_s is None and any(_has_content(chunk) for chunk in chunks):
-                    attempt.ttft_s = world.clock.monotonic_s() - attempt.started_s
-                    watch.deadline_s, watch.phase = attempt.started_s + most_s, "total"
+                    watch.has_content()
                 yield chunks
 
 
-async def _prepare(call: ChatCall, watch: Watch) -> tuple[HttpRequest, Contact]:
+async def _prepare(call: ChatCall, watch: Watch, stack: AsyncExitStack) -> tuple[HttpRequest, Contact]:
     route = watch.attempt.route
     reached = await watch.within(contact(watch.attempt, watch.world))
-    return route.wire.render(await with_uploads(call, reached, watch), reached.target), reached
+    return route.wire.render(await with_uploads(call, reached, watch, stack), reached.target), reached
 
 
 async def _parsed(incoming: Incoming, target: Target, watch: Watch) -> AsyncGenerator[list[Chunk], None]:

@@ -186,7 +186,7 @@ async def _begun(call: ChatCall, exchange: Exchange, world: World) -> Job:
     assert record is not None  # noqa: S101 - it was opened
     nothing_seen = estimated_usage(call, 0)
     with account_interrupted(attempt, lambda: Counted(nothing_seen), exchange):
-        remote_id = await begun(call, attempt, world, exchange.answer_by_s)
+        remote_id = await begun(call, attempt, world)
     try:
         job = await taken(record.now, remote_id, exchange, world, EVERY_S)
     except GatewayError:

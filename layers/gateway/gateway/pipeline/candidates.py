@@ -44,8 +44,8 @@ C = TypeVar("C", bound=Call)
 @dataclass(frozen=True, slots=True)
 class Candidates(Generic[P]):
     """`asked`: for the model that the call names, of a group the member that comes first. `all`: that one and the
-    others, in the order in which they are asked. `demand`: what is held for all of them. `left_out`: of those that the
-    call itself names. `members`: how many are of the group that the call names, of which any will do.
+    others, in the order in which they are asked. `demand`: what is held at first. `left_out`: of those that the call
+    itself names. `is_group`: whether the call names a group, of which any member will do.
     """
 
     asked: P
@@ -53,7 +53,7 @@ class Candidates(Generic[P]):
     demand: Demand
     strategy: Strategy = "sequential"
     left_out: tuple[LeftOut, ...] = ()
-    members: int = 0
+    is_group: bool = False
 
 
 async def candidates_of(call: C, tenant: Tenant, world: World, plan: Callable[[C], Awaitable[P]]) -> Candidates[P]:
@@ -61,8 +61,8 @@ async def candidates_of(call: C, tenant: Tenant, world: World, plan: Callable[[C
     call itself, for a group what `none_of` says; ModelNotFound (404) for a name in the call's own list that is none.
     """
     left_out: list[LeftOut] = []
-    members = 0
-    if tenant.group(call.model) is None:
+    is_group = tenant.group(call.model) is not None
+    if not is_group:
         asked = await plan(call)
         wanted = _wanted(call, tenant, asked.route)
         if wanted is None:
@@ -71,8 +71,9 @@ async def candidates_of(call: C, tenant: Tenant, world: World, plan: Callable[[C
     else:
         able, left_out = await _planned(call.model, call, tenant, world, plan)
         found = {one.route.model_id: one for one in by_health(able, world.health, tenant)}
-        asked, members = next(iter(found.values())), len(found)
+        asked = next(iter(found.values()))
         wanted = _wanted(call, tenant, asked.route) or _Wanted((), "sequential", "")
+    members = [*found.values()]
     for param, name in wanted.names():
         try:
             some, unable = await _planned(name, call, tenant, world, plan)
@@ -80,13 +81,13 @@ async def candidates_of(call: C, tenant: Tenant, world: World, plan: Callable[[C
             if param and isinstance(error, ModelNotFound):
                 error.param = param
                 raise
-            some, unable = [], [_left_out(name, error)]
+            some, unable = [], [left_out_for(name, error)]
         for one in some:
             found.setdefault(one.route.model_id, one)
         left_out += unable if param else []
     ordered = by_health([*found.values()], world.health, tenant)
-    demand = _held_for(ordered, wanted, call)
-    return Candidates(asked, ordered, demand, wanted.strategy, tuple(left_out), members)
+    demand = _held_for(members, [*found.values()], wanted, call)
+    return Candidates(asked, ordered, demand, wanted.strategy, tuple(left_out), is_group)
 
 
 async def _planned(
@@ -110,10 +111,10 @@ async def _planned(
     if not able:
         raise none_of(name, refusals)
     order = order_of(group.routing, [standing for _, standing in able], world)
-    return [able[place][0] for place in order], [_left_out(*refusal) for refusal in refusals]
+    return [able[place][0] for place in order], [left_out_for(*refusal) for refusal in refusals]
 
 
-def _left_out(name: str, refusal: GatewayError) -> LeftOut:
+def left_out_for(name: str, refusal: GatewayError) -> LeftOut:
     return LeftOut(model=name, code=refusal.code, message=refusal.message)
 
 
@@ -151,22 +152,33 @@ def by_health(candidates: Sequence[P], health: HealthReading, tenant: Tenant) ->
     def rank(candidate: P) -> int:
         if candidate.route.provider.name in tenant.own_keys:
             return 0
-        return ORDER.index(health.of(candidate.route.provider.name, candidate.route.facts.id))
+        return ORDER.index(health_of(candidate, health))
 
     return tuple(sorted(candidates, key=rank))
 
 
-def _held_for(candidates: Sequence[Candidate], wanted: _Wanted, call: Call) -> Demand:
-    """The dearest of those that the call names, or all of them where all are asked at once: under each rule of the
-    first one as much as those can use that fall under it. Of a tenant's setting, of which the call may know nothing,
-    the first one's own. What is not held yet is, before another is asked. It is held for as long as all can take after
-    each other.
+def health_of(candidate: Candidate, health: HealthReading) -> Health:
+    return health.of(candidate.route.provider.name, candidate.route.facts.id)
+
+
+def _held_for(members: Sequence[Candidate], candidates: Sequence[Candidate], wanted: _Wanted, call: Call) -> Demand:
+    """Under the rules of the model that the call names, whoever is asked first; of a group those of one member that
+    there is room for, `members` in their order. The dearest of those that the call names, or all of them where all are
+    asked at once: under each rule as much as those can use that fall under it. Of a tenant's setting, of which the call
+    may know nothing, the model's own. What is not held yet is, before another is asked. It is held for as long as all
+    can take after each other.
     """
     demands = [candidate.demand for candidate in candidates]
     longest_s = (MAX_STREAM_MS if call.is_streamed else MAX_BEGIN_MS) / 1000
     longest_s = max(longest_s, *(demand.lease_s - BEFORE_AND_AFTER_S for demand in demands))
     lasts_s = sum(demand.lease_s - BEFORE_AND_AFTER_S for demand in demands)
     lease_s = min(lasts_s, longest_s) + BEFORE_AND_AFTER_S
-    if not wanted.param:
-        return replace(demands[0], lease_s=lease_s)
-    return replace(together(demands, adds_up=wanted.strategy == "parallel"), lease_s=lease_s)
+
+    def held_under(rules: Demand) -> Demand:
+        if not wanted.param:
+            return replace(rules, lease_s=lease_s)
+        every = [rules, *(demand for demand in demands if demand is not rules)]
+        return replace(together(every, adds_up=wanted.strategy == "parallel"), lease_s=lease_s)
+
+    first, *others = [held_under(member.demand) for member in members]
+    return replace(first, instead=tuple(others))

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from gateway.hooks.chat_reply import ChatReply
 from gateway.hooks.chat_request import ChatRequest
 from gateway.hooks.masking import Masking
+from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS
 from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion, CompletionChunk
 from gateway.model.errors import GatewayError
@@ -21,7 +22,7 @@ from gateway.model.tenant import Principal
 from gateway.pipeline.account import Counted, account_interrupted
 from gateway.pipeline.agree import agreed
 from gateway.pipeline.at_once import at_once
-from gateway.pipeline.attempt import longest_s, streamed, whole
+from gateway.pipeline.attempt import streamed, whole
 from gateway.pipeline.background import Background, Begun, handed_over, in_the_background
 from gateway.pipeline.by_chat import ByChat, planned_by_chat
 from gateway.pipeline.candidates import Candidates, candidates_of
@@ -48,6 +49,7 @@ from gateway.pipeline.structured import Promise, expect
 from gateway.pipeline.timeouts import timed
 from gateway.pipeline.tools import with_functions
 from gateway.pipeline.turns import Readying
+from gateway.pipeline.watch import lease_s
 from gateway.ports import World
 
 JSON = "application/json"
@@ -113,8 +115,9 @@ async def _chat(planned: ChatPlans, chain: Chain, exchange: Exchange, world: Wor
         return await stream_of(planned, partial(_stream, chain, exchange, world), exchange, world, ready)
     if planned.strategy == "sequential" and any(one.route.facts.background for one in planned.all):
         return await _by_one_in_the_background(planned, ready, chain, exchange, world)
-    ask = partial(_whole, chain, exchange, world)
-    return await _agreed(*await answer_of(planned, ask, exchange, world, ready), chain, exchange, world)
+    ask = partial(_whole, exchange, world)
+    promise, reply = await answer_of(planned, ask, exchange, world, ready, chain.spare_s)
+    return await _agreed(promise, reply, chain, exchange, world)
 
 
 async def _by_one_in_the_background(
@@ -125,7 +128,7 @@ async def _by_one_in_the_background(
     try:
         async with background:
             ask = partial(_reply_or_job, background, chain, exchange, world)
-            promise, reply = await answer_of(planned, ask, exchange, world, ready)
+            promise, reply = await answer_of(planned, ask, exchange, world, ready, chain.spare_s)
         completion = await _agreed(promise, reply, chain, exchange, world) if isinstance(reply, Reply) else None
     except GatewayError:
         background.ends()
@@ -146,7 +149,7 @@ async def _reply_or_job(
     route = in_the_background(call, planned.route)
     if route is None:
         await background.is_passed_on()
-        return await _whole(chain, exchange, world, planned, attempt)
+        return await _whole(exchange, world, planned, attempt)
     attempt.route = route
     kept = Begun.of(planned.asked, promise, chain.masking, exchange)
     with in_the_clients_places(promise.messages_added):
@@ -180,10 +183,11 @@ async def _planned(asked: ChatCall, call: ChatCall, principal: Principal, world:
     route = by_the_api_for_tools(call, route)
     call, expectation = expect(call, route)
     promise = Promise(names, expectation)
+    lease = lease_s(call, principal.tenant, MAX_STREAM_MS if call.stream else MAX_BEGIN_MS)
     with in_the_clients_places(promise.messages_added):
         check_capabilities(call, route)
         check_provider_urls(call, route, principal.tenant)
-        call, demand = demand_of(call, route, principal, longest_s(call))
+        call, demand = demand_of(call, route, principal, lease)
     return ChatPlan(asked, call, route, promise, demand)
 
 
@@ -198,15 +202,13 @@ async def _ready(exchange: Exchange, world: World, planned: ChatPlan) -> ChatPla
     return replace(planned, call=call, route=route)
 
 
-async def _whole(
-    chain: Chain, exchange: Exchange, world: World, planned: ChatPlan, attempt: Attempt
-) -> tuple[Promise, Reply]:
+async def _whole(exchange: Exchange, world: World, planned: ChatPlan, attempt: Attempt) -> tuple[Promise, Reply]:
     call = planned.call
     with (
         in_the_clients_places(planned.promise.messages_added),
         account_interrupted(attempt, lambda: Counted(estimated_usage(call, 0)), exchange),
     ):
-        reply = await whole(call, attempt, world, chain.spare_s)
+        reply = await whole(call, attempt, world)
     account_whole(reply, call, attempt, exchange)
     return planned.promise, reply
 

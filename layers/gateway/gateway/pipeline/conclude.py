@@ -6,7 +6,6 @@ finds the hold, sees by the usage record what the request cost, and settles that
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +23,7 @@ from gateway.pipeline.meters import rules_of
 from gateway.pipeline.once import end_claim
 from gateway.pipeline.request_line import line_of, without_usage
 from gateway.pipeline.upload import delete_uploads
+from gateway.pipeline.used import used_of
 from gateway.pipeline.vital_signs import tell_health
 from gateway.ports import World
 
@@ -48,6 +48,8 @@ async def _concluded(exchange: Exchange, world: World) -> None:
         if exchange.leaves_job and exchange.error is not None and exchange.error.status >= 500:
             world.records.write(without_usage(line_of(exchange, exchange.ended_s)))
         await _go_on(exchange, world)
+        if exchange.leaves_job:
+            await delete_uploads(exchange, world, goes_on=True)
         return
     world.records.write(line_of(exchange, exchange.ended_s))
     await close(exchange, world)
@@ -62,7 +64,7 @@ async def close(exchange: Exchange, world: World) -> None:
         return  # of a flood the log's lines are enough
     if told := [*told_of(exchange, world, left_out)]:
         await world.events.send(told)
-    await _settle(exchange, world)
+    await _settle(exchange, used_of(told, was_executed=exchange.was_executed), world)
     await delete_uploads(exchange, world)
 
 
@@ -83,25 +85,16 @@ async def _go_on(exchange: Exchange, world: World) -> None:
         await give_back(ticket.stands_for)
 
 
-async def _settle(exchange: Exchange, world: World) -> None:
+async def _settle(exchange: Exchange, used: Used, world: World) -> None:
     if exchange.ticket is None:
         return
     if exchange.ticket.stands_for is not None:
         await give_back(exchange.ticket.stands_for)  # an account that did answer; its cost comes with the usage record
     try:
-        await settle_and_alert(exchange.ticket, used_of(exchange), world)
+        await settle_and_alert(exchange.ticket, used, world)
     except AdmissionUnavailable as error:
         # The hold stands until its lease ends; then the sweeper settles it by the usage record.
         world.records.trouble("ledger.unsettled", request_id=exchange.request_id, reason=error.message)
-
-
-def used_of(exchange: Exchange) -> Used:
-    costs: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
-    for attempt in exchange.attempts:
-        costs[attempt.route.model_id] += attempt.cost_nano_usd or 0
-        counts[attempt.route.model_id] += 0 if attempt.usage is None else attempt.usage.total_tokens
-    return Used(exchange.cost_nano_usd or 0, counts.total(), exchange.was_executed, costs, counts)
 
 
 async def settle_and_alert(ticket: Ticket, used: Used, world: World) -> None:

@@ -60,7 +60,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> EmbeddingLi
     chain = Chain(exchange, world)
     request = EmbeddingsRequest(asked, partial(read_embeddings_call, "application/json"))
     planned = await agreed(planned, request, plan, chain, exchange, world)
-    made, parts = await answer_of(planned, partial(_made, chain, exchange, world), exchange, world)
+    made, parts = await answer_of(planned, partial(_made, exchange, world), exchange, world, spare_s=chain.spare_s)
     await chain.after(EmbeddingsReply(len(made.call.inputs), made.route.model_id))
     return embedding_list(parts, made.call, exchange, world.clock)
 
@@ -73,16 +73,16 @@ async def _plan(asked: EmbeddingsCall, principal: Principal, world: World) -> Ca
             first = resolve(EMBEDDINGS, asked.model, principal, world.catalog, world.clock.now_s())
             check_same_length(call, route, first.facts)
         timely = timed(call, route.model_id, principal.tenant)
-        demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(timely))
+        demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(timely, principal.tenant))
         return EmbeddingsPlan(asked, timely, route, demand)
 
     return await candidates_of(asked, principal.tenant, world, plan)
 
 
 async def _made(
-    chain: Chain, exchange: Exchange, world: World, planned: EmbeddingsPlan, attempt: Attempt
+    exchange: Exchange, world: World, planned: EmbeddingsPlan, attempt: Attempt
 ) -> tuple[EmbeddingsPlan, list[VectorsPart]]:
     parts = cut(planned.call, planned.route)
     with account_parts(parts, attempt, exchange, usage_of):
-        await ask_parts(parts, attempt, world, PARTS_AT_ONCE, check_number, chain.spare_s)
+        await ask_parts(parts, attempt, world, PARTS_AT_ONCE, check_number)
     return planned, parts

@@ -47,11 +47,17 @@ def _check_dimensions(call: EmbeddingsCall, route: AnyRoute) -> None:
 
 def check_same_length(call: EmbeddingsCall, route: AnyRoute, asked: ModelFacts) -> None:
     """Of vectors that are made in place of those of another model. Raises CapabilityNotSupported (400)."""
-    if _length(call, route.facts) != _length(call, asked):
+    own, wanted = _length(call, route.facts), _length(call, asked)
+    if own is None or wanted is None:
+        if route.facts.id != asked.id:
+            unknown = f"How long {route.model_id if own is None else asked.id}'s vectors are is not known."
+            raise CapabilityNotSupported(unknown, param="model")
+    elif own != wanted:
         raise CapabilityNotSupported(f"{route.model_id} makes vectors of another length.", param="model")
 
 
 def _length(call: EmbeddingsCall, facts: ModelFacts) -> int | None:
+    """None where it is not known."""
     return call.dimensions or (facts.embedding.dimensions if facts.embedding else None)
 
 

@@ -21,7 +21,7 @@ from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.job_claim import ordered_before
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.once import claim_once
-from gateway.pipeline.top_up import top_up
+from gateway.pipeline.top_up import top_up_for_any
 from gateway.ports import World
 
 
@@ -65,7 +65,7 @@ async def enter(
         assert exchange.principal is not None  # noqa: S101 - a job is somebody's
         anew = await plan(read(), exchange.principal)
         if exchange.ticket is not None:
-            await top_up(exchange.ticket, anew.demand, world.clock.now_s())
+            await top_up_for_any(exchange.ticket, anew.demand, world.clock.now_s())
         return anew
     entrance = _Entrance(await caller_of(authorization, world), scope, exchange, world)
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-from gateway.model.call import MAX_BEGIN_MS, MAX_JOB_MS, Call
+from gateway.model.call import MAX_BEGIN_MS, MAX_JOB_MS, MAX_STREAM_MS, Call
 from gateway.model.claim import Claimed
 from gateway.model.completion import LeftOut, UsageReport
 from gateway.model.errors import GatewayError
@@ -61,14 +61,15 @@ class Attempt:
 
     `trace_headers`: those that it carries. `usage`, `cost_nano_usd`: None until known, the cost also when the price
     is not. `sending`: how far its request came. `answered`: what the reply says of itself. `uploads`: what the
-    provider was given for this call alone. `until_s`: when nobody waits for it any more, whatever the call says.
-    `most_nano_usd`: what is held for it, None: all that is held for the request. `own_wait_s`: what the request had
-    waited for media and hooks before. `late_s`: how long it began after the request's first attempt, without such
-    waits. `chances`: how many models may still be asked, with this one. `is_beside_others`: whether it was begun at the
-    same time as they were. `is_overtaken`: whether it was ended because another one had ended the race. `wins`: makes
-    it the one that counts of those. `tenant_id`: whose request it is for. `limit_s`: when its own time limits end it,
-    once it has asked. `key_of`: the tenant whose own key it has, None for the owner's. `made`: ids of the files that
-    were made of what it brought. `leaving`: gives back what it took, while nobody waits for it.
+    provider was given for this call alone. `until_s`: when its whole answer has to be there, or the first content of a
+    stream, whatever the call says; `stream_until_s`: when a stream has to end. `most_nano_usd`: what is held for it,
+    None: all that is held for the request. `chances`: how many models may still be asked, with this one.
+    `is_beside_others`: whether it was begun at the same time as they were. `is_overtaken`: whether it was ended because
+    another one had ended the race. `wins`: makes it the one that counts of those. `tenant_id`: whose request it is for.
+    `limit_s`: when its own time limits end it, once it has asked. `key_of`: the tenant whose own key it has, None for
+    the owner's. `made`: ids of the files that were made of what it brought. `leaving`: gives back what it took, while
+    nobody waits for it. `places`: how many it has for its requests. `is_let_through`: whether the circuit has let it
+    through, with all of them.
     """
 
     route: AnyRoute
@@ -84,12 +85,13 @@ class Attempt:
     answered: Answered = field(default_factory=Answered)
     uploads: list[RemoteFile] = field(default_factory=list)
     until_s: float = inf
+    stream_until_s: float = inf
     limit_s: float = inf
     key_of: str | None = None
     leaving: list[asyncio.Task[None]] = field(default_factory=list)
+    places: int = 0
+    is_let_through: bool = False
     most_nano_usd: int | None = None
-    late_s: float = 0.0
-    own_wait_s: float = 0.0
     chances: int = 1
     is_beside_others: bool = False
     is_overtaken: bool = False
@@ -120,6 +122,7 @@ class Exchange:
     `arrived_s`: Unix seconds. `started_s`, `ended_s`: of the monotonic clock. `status`: the one that the client was
     given, which is not that of an error that came later. `conversation_id`: from the caller's metadata.
     `hooks`: those that have answered.
+    `spare_s`: how much of the time for a whole answer is kept for what comes after a provider's.
     `observers`: hooks that are being told, which nobody waits for before the client has its answer.
     `is_held_back`: whether a stream has to be whole before any of it may be seen.
     `inbound`: the request itself, `is_async`: whether it orders a job, `ordered`: the one that it had ordered before.
@@ -153,6 +156,7 @@ class Exchange:
     left_out: tuple[LeftOut, ...] = ()
     media_wait_s: float = 0.0
     hook_wait_s: float = 0.0
+    spare_s: float = 0.0
     hooks: list[HookRun] = field(default_factory=list)
     observers: list[asyncio.Task[None]] = field(default_factory=list)
     is_held_back: bool = False
@@ -232,10 +236,17 @@ class Exchange:
 
     @property
     def ask_until_s(self) -> float:
-        """By the monotonic clock: until when a job's worker waits for a provider, whatever it did before. The time of a
-        request that is waited for is seen to by its call's limits.
+        """By the monotonic clock: until when a provider is waited for, whatever was done before: for its whole answer,
+        or for the first content of a stream.
         """
-        return inf if self.worked_from_s is None else self.worked_from_s + MAX_JOB_MS / 1000
+        by_s = self.answer_by_s if self.worked_from_s is None else self.worked_from_s + MAX_JOB_MS / 1000
+        return by_s - self.spare_s
+
+    @property
+    def stream_until_s(self) -> float:
+        """By the monotonic clock: until when a stream may last."""
+        began_s = self.started_s if self.worked_from_s is None else self.worked_from_s
+        return began_s + MAX_STREAM_MS / 1000
 
     @property
     def record_by_s(self) -> float:

@@ -34,11 +34,14 @@ async def answer_of(
     exchange: Exchange,
     world: World,
     ready: Readying[P] = as_planned,
+    spare_s: float = 0.0,
 ) -> T:
     """What the first model that answers says. `ready`: brings what one of them has to be given before it is asked.
+    `spare_s`: how much of the time for an answer is kept for what comes after that.
 
     Raises what the last one failed with, and what `ready` does for the first.
     """
+    exchange.spare_s = spare_s
     turns = await Turns.of(candidates, ready, exchange, world)
     if candidates.strategy == "parallel":
         return await first_answer(turns, ask, exchange)

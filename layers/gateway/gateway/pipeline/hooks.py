@@ -46,9 +46,8 @@ class Chain:
 
     @property
     def spare_s(self) -> float:
-        """What hooks and media took of the longest time that a request can have, and what hooks may still take."""
-        exchange = self._exchange
-        return exchange.hook_wait_s + exchange.media_wait_s + (STAGE_S if self.enforces_replies else 0.0)
+        """What hooks may take once there is a reply that they have to agree to."""
+        return STAGE_S if self.enforces_replies else 0.0
 
     @property
     def asks_about_replies(self) -> bool:

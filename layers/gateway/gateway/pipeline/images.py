@@ -77,7 +77,7 @@ async def plan_images(asked: ImagesCall, principal: Principal, world: World) -> 
         route = resolve(IMAGES, call.model, principal, world.catalog, world.clock.now_s())
         call = timed(checked(call, route), route.model_id, principal.tenant)
         most = usage_at_most(call, route.facts, len(images_of_each(call, route)))
-        return ImagesPlan(asked, call, route, demand_at_most(most, route, principal, lease_s(call)))
+        return ImagesPlan(asked, call, route, demand_at_most(most, route, principal, lease_s(call, principal.tenant)))
 
     return await candidates_of(asked, principal.tenant, world, plan)
 
@@ -88,13 +88,14 @@ async def made_images(
     """By whom they were made: as many as were asked for, but for what a filter took. What was made is paid, whatever
     comes of it.
     """
-    return await answer_of(candidates, partial(_made, chain, exchange, world), exchange, world)
+    made = partial(_made, exchange, world)
+    return await answer_of(candidates, made, exchange, world, spare_s=chain.spare_s + KEEP_S)
 
 
 async def _made(
-    chain: Chain, exchange: Exchange, world: World, planned: ImagesPlan, attempt: Attempt
+    exchange: Exchange, world: World, planned: ImagesPlan, attempt: Attempt
 ) -> tuple[ImagesPlan, list[MadeImage]]:
     parts = cut(planned.call, planned.route)
     with account_parts(parts, attempt, exchange, usage_of):
-        await ask_parts(parts, attempt, world, PARTS_AT_ONCE, spare_s=chain.spare_s + KEEP_S)
+        await ask_parts(parts, attempt, world, PARTS_AT_ONCE)
     return planned, await images_in(parts, attempt, exchange, world)

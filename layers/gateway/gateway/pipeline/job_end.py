@@ -6,7 +6,6 @@ whoever comes next finishes it; what is told twice has the same id, and a hold i
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any, TypeAlias
@@ -21,9 +20,9 @@ from gateway.model.record import AuditEvent, UsageRecord
 from gateway.model.tenant import ApiKey, Principal, Tenant, User
 from gateway.model.trace import Trace
 from gateway.model.usage import TokenUsage
-from gateway.pipeline.admit import Ticket, Used
+from gateway.pipeline.admit import Ticket
 from gateway.pipeline.asked_before import recall
-from gateway.pipeline.conclude import settle_and_alert, told_of, used_of
+from gateway.pipeline.conclude import settle_and_alert, told_of
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of, take_as_it_stands, ticket_of
 from gateway.pipeline.hidden import shown
@@ -33,6 +32,7 @@ from gateway.pipeline.remote_stop import stop
 from gateway.pipeline.report import explain
 from gateway.pipeline.request_line import line_of
 from gateway.pipeline.upload import delete_uploads
+from gateway.pipeline.used import used_of
 from gateway.ports import World
 
 Unforeseen: TypeAlias = Callable[[Exception, Exchange], GatewayError]
@@ -169,9 +169,11 @@ def _ended(job: Job, exchange: Exchange, result: JobResult | None, world: World)
 
 
 def owed_of(exchange: Exchange, world: World) -> Owed:
-    told, used = [*told_of(exchange, world)], used_of(exchange)
+    told = [*told_of(exchange, world)]
+    records = [one for one in told if isinstance(one, UsageRecord)]
+    used = used_of(records, was_executed=exchange.was_executed)
     return Owed(
-        records=tuple(one for one in told if isinstance(one, UsageRecord)),
+        records=tuple(records),
         events=tuple(one for one in told if isinstance(one, AuditEvent)),
         cost_nano_usd=used.cost_nano_usd,
         tokens=used.tokens,
@@ -236,14 +238,14 @@ def _lost(job: Job, at_s: float, exchange: Exchange, world: World) -> Owed:
     assert principal is not None  # noqa: S101 - a job is somebody's
     is_charged = principal.tenant.lost_requests == "charge" and ticket is not None
     cost_nano_usd = _at_most_nano_usd(job, ticket, exchange, world) if is_charged and ticket is not None else 0
-    if exchange.attempts:
+    if job.remote is not None:
         exchange.attempts.append(attempt_of(job, world))
         exchange.attempts[-1].started_s = at_s
     owed = owed_of(exchange, world)
     last = {"outcome": "lost", "cost_nano_usd": cost_nano_usd, "usage": TokenUsage(estimated=True)}
-    records = [*owed.records[:-1], *(msgspec.structs.replace(record, **last) for record in owed.records[-1:])]
-    whole_nano_usd = owed.cost_nano_usd + cost_nano_usd
-    return msgspec.structs.replace(owed, records=tuple(records), cost_nano_usd=whole_nano_usd, was_executed=True)
+    records = (*owed.records[:-1], *(msgspec.structs.replace(record, **last) for record in owed.records[-1:]))
+    used = used_of(records, was_executed=True)
+    return Owed(records=records, events=owed.events, cost_nano_usd=used.cost_nano_usd, tokens=used.tokens)
 
 
 def _at_most_nano_usd(job: Job, ticket: Ticket, exchange: Exchange, world: World) -> int:
@@ -287,22 +289,13 @@ async def settle(job: Job, world: World) -> Job:
         cost_nano_usd = owed.cost_nano_usd
     await world.events.send([*owed.records, *owed.events])
     if exchange.ticket is not None:
-        await settle_and_alert(exchange.ticket, _used(owed), world)
+        used = used_of(owed.records, was_executed=owed.was_executed)
+        await settle_and_alert(exchange.ticket, used, world)
     await world.payloads.drop(job)
     done = job.changed(held=None, owed=None, cost_nano_usd=cost_nano_usd)
     if not await world.jobs.change(done, due_of(done, world.clock.now_s())):
         return await world.jobs.get(job.tenant_id, job.id)
     return done
-
-
-def _used(owed: Owed) -> Used:
-    costs: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
-    for record in owed.records:
-        costs[record.model or ""] += record.cost_nano_usd or 0
-        counts[record.model or ""] += 0 if record.usage is None else record.usage.total_tokens
-    is_lost = any(record.outcome == "lost" for record in owed.records)
-    return Used(owed.cost_nano_usd, owed.tokens, owed.was_executed, costs, counts, is_lost)
 
 
 def _known_by_s(job: Job) -> float:

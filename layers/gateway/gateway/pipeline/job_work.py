@@ -7,6 +7,7 @@ A worker that died before that is followed by one that begins anew.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -15,12 +16,13 @@ from gateway.model.errors import (
     AdmissionUnavailable,
     GatewayError,
     InvalidApiKey,
+    JobCancelled,
     JobInterrupted,
     StorageUnavailable,
     TenantDisabled,
 )
 from gateway.model.job import Job, JobResult
-from gateway.model.provider_errors import ProviderBusy
+from gateway.model.provider_errors import CircuitOpen, ProviderBusy
 from gateway.model.tenant import Principal
 from gateway.pipeline.background_left import taken_over
 from gateway.pipeline.background_look import BackgroundLook
@@ -33,11 +35,14 @@ from gateway.pipeline.job_endpoints import ENDPOINTS
 from gateway.pipeline.job_record import WORK_S, JobBusy, JobRecord, Overtaken
 from gateway.pipeline.job_result import kept_result
 from gateway.pipeline.said_before import SaidBefore
+from gateway.pipeline.upload import delete_uploads
 from gateway.pipeline.video_look import Look
 from gateway.pipeline.vital_signs import tell_health
 from gateway.ports import World
 
 _MOMENTARY = (StorageUnavailable, AdmissionUnavailable)
+_TURNED_AWAY = (ProviderBusy, CircuitOpen)
+"""Before anything was sent."""
 
 
 class JobPending(Exception):
@@ -46,7 +51,8 @@ class JobPending(Exception):
 
 async def ask(job: Job, world: World, unforeseen: Unforeseen | None = None) -> Job:
     """The job with its end recorded, or as a provider has begun it. Raises JobBusy, StorageUnavailable,
-    AdmissionUnavailable and ProviderBusy (503), and defects of which nothing is made: then the step is to be repeated.
+    AdmissionUnavailable, ProviderBusy and CircuitOpen (503), and defects of which nothing is made: then the step is to
+    be repeated.
     """
     if job.has_ended or (job.is_begun and not job.is_hidden):
         return job
@@ -99,8 +105,13 @@ async def _carried_out(exchange: Exchange, world: World, unforeseen: Unforeseen 
     record = exchange.job
     assert record is not None  # noqa: S101 - it was made of one
     async with record.beating():
-        found = await _found(record, exchange, world, unforeseen)
-        ended = found if isinstance(found, Job) else await end_by(exchange, found, world, exchange.record_by_s)
+        try:
+            found = await _found(record, exchange, world, unforeseen)
+            ended = found if isinstance(found, Job) else await end_by(exchange, found, world, exchange.record_by_s)
+        finally:
+            await exchange.left()
+    if isinstance(found, Job):
+        await delete_uploads(exchange, world, goes_on=True)
     await tell_health(exchange, world)
     return ended
 
@@ -115,7 +126,7 @@ async def _found(
         outcome = await _outcome(record, exchange, world)
         return outcome if isinstance(outcome, Job) else await kept_result(outcome, exchange, world)
     except GatewayError as error:
-        if isinstance(error, (*_MOMENTARY, ProviderBusy)) and not record.now.is_asked:
+        if isinstance(error, (*_MOMENTARY, *_TURNED_AWAY)) and not record.now.is_asked:
             raise
         exchange.error = error
     except Overtaken:
@@ -134,7 +145,22 @@ async def _outcome(record: JobRecord, exchange: Exchange, world: World) -> Any:
     body = await world.payloads.get(job)
     inbound = Inbound("", job.request.content_type, body, accept="application/json", path=job.endpoint)
     saying = replace(world, outbound=SaidBefore(world.outbound, record, exchange, world))
-    return await ENDPOINTS[job.endpoint].run(inbound, exchange, saying)
+    try:
+        return await ENDPOINTS[job.endpoint].run(inbound, exchange, saying)
+    except _TURNED_AWAY:
+        await _put_back(record, exchange, body, world)
+        raise
+
+
+async def _put_back(record: JobRecord, exchange: Exchange, body: bytes, world: World) -> None:
+    """The record of a video, or of what works in the background, says that a provider is asked a moment before he is.
+    Where all were turned away nobody was, and the next worker begins anew. What cannot be put back has failed.
+    """
+    is_nobody_asked = all(isinstance(one.error, _TURNED_AWAY) and not one.uploads for one in exchange.attempts)
+    if record.now.is_asked and is_nobody_asked:
+        with suppress(StorageUnavailable, JobCancelled):
+            await world.payloads.put(record.now, body)
+            await record.change(is_asked=False, remote=None)
 
 
 async def _check(job: Job, principal: Principal | None, world: World) -> None:

@@ -20,9 +20,9 @@ class Demand:
     charged or counted in tokens. `cost_nano_usd`: 0 where no price is known.
 
     `lease_s`: how long it can run. `is_job`: whether it counts among jobs, and not among requests at once. `parts`: of
-    several models, what each of them can use; `adds_up`: whether all of them may, or one of them. `cost_by_reply`: the
-    most tokens of its reply, and what it costs at most with another number of them, in nano-USD; None where no price is
-    known.
+    several models, what each of them can use; `adds_up`: whether all of them may, or one of them. `instead`: of other
+    models, any of which will do where there is no room for this one. `cost_by_reply`: the most tokens of its reply, and
+    what it costs at most with another number of them, in nano-USD; None where no price is known.
     """
 
     model_id: str
@@ -32,7 +32,13 @@ class Demand:
     is_job: bool = False
     parts: tuple[Demand, ...] = ()
     adds_up: bool = False
+    instead: tuple[Demand, ...] = ()
     cost_by_reply: tuple[int, Callable[[int], int]] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def any_of(self) -> tuple[Demand, ...]:
+        """This one and those instead of it, in the order in which they are tried."""
+        return (replace(self, instead=()), *(replace(one, is_job=self.is_job) for one in self.instead))
 
     def under(self, models: str) -> tuple[int, int]:
         """Tokens and nano-USD of what falls under a rule for these models."""

@@ -9,10 +9,11 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from gateway.model.completion import UsageReport
-from gateway.model.errors import InvalidRequest, PayloadTooLarge
+from gateway.model.errors import GatewayError
 from gateway.model.provider_errors import ProviderFailure
 from gateway.pipeline.candidates import P
 from gateway.pipeline.exchange import OVERTAKEN, Attempt, Exchange
+from gateway.pipeline.route import none_of
 from gateway.pipeline.turns import Turns
 
 T = TypeVar("T")
@@ -95,7 +96,9 @@ class Race(Generic[P]):
         return said
 
     async def _ended_by(self) -> int:
-        """By the winner, by what is nobody's failure, or by the last that failed: then it is the one asked for."""
+        """By the winner, by what is nobody's failure, or by the last that failed: then it is the one asked for, or a
+        provider that failed where that one was never asked. Raises `none_of` where nobody was.
+        """
         waiting = {*self._tasks}
         while waiting:
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -103,15 +106,22 @@ class Race(Generic[P]):
                 if task.done() and self._ends(number, task):
                     await self._break_off_all_but(number)
                     return number
-        return self._asked
+        errors = [task.exception() for task in self._tasks]
+        failed = [number for number, error in enumerate(errors) if isinstance(error, ProviderFailure)]
+        if not failed:
+            models = [candidate.route.model_id for candidate, _ in self._racing]
+            each = zip(models, errors, strict=True)
+            refusals = [(model_id, error) for model_id, error in each if isinstance(error, GatewayError)]
+            raise none_of(self._exchange.model_requested or "", refusals)
+        return self._asked if self._asked in failed else failed[0]
 
     def _ends(self, number: int, task: asyncio.Task[Any]) -> bool:
         if self._winner is not None:
             return number == self._winner
-        error = task.exception()
-        if isinstance(error, InvalidRequest | PayloadTooLarge):
-            return number == self._asked  # of another the gateway's own refusal says nothing of the request
-        return not isinstance(error, ProviderFailure)
+        error, (candidate, _) = task.exception(), self._racing[number]
+        if not isinstance(error, GatewayError):
+            return True
+        return not isinstance(error, ProviderFailure) and not self._turns.is_passed_on(error, candidate.route.model_id)
 
     async def _won_by(self, number: int) -> None:
         """The one that counts is the request's last attempt, and all together are what it cost."""

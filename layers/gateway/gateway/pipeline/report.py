@@ -31,10 +31,12 @@ def report(exchange: Exchange, clock: Clock) -> GatewayReport:
 
 
 def explain(error: GatewayError, exchange: Exchange, clock: Clock) -> None:
-    """Adds what the request has cost all the same, and who was asked where there were several."""
+    """Adds what the request has cost all the same, who was asked where there were several, and who could not be."""
     exchange.charge(error)
     if len(exchange.attempts) > 1:
         error.attempts = _attempts(exchange, clock.monotonic_s())
+    if exchange.left_out:
+        error.left_out = exchange.left_out
 
 
 def _attempts(exchange: Exchange, now_s: float) -> list[AttemptReport]:

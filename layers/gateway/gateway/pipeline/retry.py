@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.model.errors import GatewayError
-from gateway.model.provider_errors import ProviderFailure
+from gateway.model.provider_errors import CircuitOpen, ProviderFailure
 from gateway.model.tenant import MAX_RETRIES
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.ports import World
 
 WAIT_S, JOB_WAIT_S = 10.0, 60.0
 """All pauses of a request together: of one that is waited for, and of a job's worker."""
+LEAST_S = 1.0
+"""What has to be left of a request's time for another attempt."""
 
 
 @dataclass(slots=True)
@@ -38,9 +40,11 @@ class Retries:
         pause_s = error.ask_again_s if isinstance(error, ProviderFailure) else None
         if pause_s is None or failed.usage is not None or not self.left or pause_s > self.left_s:
             return False
-        if world.clock.monotonic_s() + pause_s >= min(until_s, failed.limit_s):
+        if world.clock.monotonic_s() + pause_s >= min(until_s - LEAST_S, failed.limit_s):
             return False
         self.left, self.left_s = self.left - 1, self.left_s - pause_s
         await world.clock.sleep(pause_s)
         failed.provider_wait_s += pause_s
+        if isinstance(error, CircuitOpen):
+            await world.health.share()  # who tries is agreed on
         return True

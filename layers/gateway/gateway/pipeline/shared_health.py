@@ -65,10 +65,9 @@ class SharedHealth:
         """What has changed is told at once, but nothing for a while when that has failed."""
         if now_s < self._pauses_until_s:
             return False
-        if self.circuits.wanted and now_s >= self._shares_at_s - SHARE_EVERY_S + ASK_AGAIN_S:
-            return True
-        has_news = bool(self._tallies.pending) or self.circuits.is_refused
-        return bool(self.circuits.marks) or (has_news and now_s >= self._shares_at_s)
+        if self.circuits.marks or now_s >= self._shares_at_s:
+            return bool(self.circuits.marks or self._tallies.pending or self.circuits.refused)
+        return now_s >= self._shares_at_s - SHARE_EVERY_S + ASK_AGAIN_S and bool(self.circuits.wanted(now_s))
 
     async def refresh(self) -> None:
         async with self._lock:
@@ -92,7 +91,8 @@ class SharedHealth:
         await self._learned(now_s)
         for place in self.circuits.judge(self._recent(now_s), now_s):
             self._records.trouble("circuit.opened", endpoint=place.name)
-        marks, wanted = dict(self.circuits.marks), self.circuits.taken_wanted(now_s)
+        marks, wanted = dict(self.circuits.marks), self.circuits.wanted(now_s)
+        self.circuits.refused.clear()
         await asyncio.gather(
             *(self._marked(place, mark, now_s) for place, mark in marks.items()),
             *(self._claimed(place, now_s) for place in wanted),

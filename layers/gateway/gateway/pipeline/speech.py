@@ -43,7 +43,7 @@ from gateway.providers.contract import SpeechWire
 
 _SPEECH = msgspec.json.Decoder(SpeechCall)
 _JSON = "application/json"
-STORE_MS = 2_000
+STORE_S = 2.0
 """Left for storing the end of a recording, of which most is stored while it comes."""
 Form: TypeAlias = Literal["stored", "bytes", "events"]
 
@@ -115,7 +115,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Speech | Sp
     exchange.is_held_back = chain.enforces_replies
 
     def spoken(planned: SpeechPlan, attempt: Attempt) -> AsyncGenerator[bytes, None]:
-        return Recording(planned.call, _longest_ms(form), attempt, chain, exchange, world).agreed()
+        return Recording(planned.call, attempt, chain, exchange, world, is_streamed=True).agreed()
 
     pieces = await stream_of(planned, spoken, exchange, world)
     if form == "events":
@@ -149,7 +149,9 @@ async def plan_speech(
         route = resolve(SPEECH, call.model, principal, world.catalog, world.clock.now_s())
         call = checked(call if form is None else structs.replace(call, response_format=form), route)
         call = timed(call, route.model_id, principal.tenant)
-        demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(call, longest_ms))
+        demand = demand_at_most(
+            usage_at_most(call, route.facts), route, principal, lease_s(call, principal.tenant, longest_ms)
+        )
         form = call.response_format
         return SpeechPlan(asked, call, route, demand)
 
@@ -159,14 +161,13 @@ async def plan_speech(
 async def kept_recording(
     candidates: Candidates[SpeechPlan], chain: Chain, exchange: Exchange, world: World
 ) -> KeptMedia:
-    return await answer_of(candidates, partial(_kept, chain, exchange, world), exchange, world)
+    kept = partial(_kept, chain, exchange, world)
+    return await answer_of(candidates, kept, exchange, world, spare_s=chain.spare_s + STORE_S)
 
 
 async def _kept(chain: Chain, exchange: Exchange, world: World, planned: SpeechPlan, attempt: Attempt) -> KeptMedia:
     """Stores it as it comes; a WAV file when it is whole, for its header says how long it is."""
-    async with aclosing(
-        Recording(planned.call, MAX_BEGIN_MS - STORE_MS, attempt, chain, exchange, world).agreed()
-    ) as pieces:
+    async with aclosing(Recording(planned.call, attempt, chain, exchange, world).agreed()) as pieces:
         is_wav = planned.call.response_format == "wav"
         media: bytes | AsyncIterator[bytes] = with_sizes(await whole(pieces)) if is_wav else pieces
         left_s = exchange.answer_by_s - world.clock.monotonic_s()

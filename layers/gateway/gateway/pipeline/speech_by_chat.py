@@ -6,7 +6,6 @@ from base64 import b64encode
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from gateway.model.call import MAX_BEGIN_MS
 from gateway.model.catalog import SpeechFacts
 from gateway.model.chat import ChatCall, Json
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
@@ -41,11 +40,11 @@ class SpeechByChat:
 
     async def made(self, chain: Chain, exchange: Exchange, world: World) -> Reply:
         async def spoken(planned: SpeechPlan, attempt: Attempt) -> bytes:
-            recording = Recording(planned.call, MAX_BEGIN_MS, attempt, chain, exchange, world)
+            recording = Recording(planned.call, attempt, chain, exchange, world)
             async with aclosing(recording.pieces()) as pieces:
                 return with_sizes(await whole(pieces))
 
-        sound = await answer_of(self.planned, spoken, exchange, world)
+        sound = await answer_of(self.planned, spoken, exchange, world, spare_s=chain.spare_s)
         entry = {
             "type": "audio",
             "content_type": self.planned.asked.content_type,

@@ -15,7 +15,7 @@ from gateway.pipeline.contact import contact
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.speech_check import usage_of
-from gateway.pipeline.watch import Watch, begins_s, total_s
+from gateway.pipeline.watch import Watch
 from gateway.ports import World
 
 MAX_SPEECH_BYTES = 128 * 1024 * 1024
@@ -23,13 +23,20 @@ MAX_SPEECH_BYTES = 128 * 1024 * 1024
 
 
 class Recording:
-    """Pieces of audio as they come. `longest_ms`: what the whole may take at most."""
+    """Pieces of audio as they come. `is_streamed`: whether the client gets them so."""
 
     def __init__(
-        self, call: SpeechCall, longest_ms: int, attempt: Attempt, chain: Chain, exchange: Exchange, world: World
+        self,
+        call: SpeechCall,
+        attempt: Attempt,
+        chain: Chain,
+        exchange: Exchange,
+        world: World,
+        *,
+        is_streamed: bool = False,
     ) -> None:
         self._call, self._attempt, self._chain, self._exchange, self._world = call, attempt, chain, exchange, world
-        self._most_s = total_s(call, longest_ms, chain.spare_s + attempt.late_s)
+        self._is_streamed = is_streamed
         self._told: TokenUsage | None = None
         self._audio_bytes = 0
 
@@ -70,26 +77,31 @@ class Recording:
 
     async def _arriving(self) -> AsyncGenerator[list[SpeechChunk], None]:
         attempt, world, wire = self._attempt, self._world, self._attempt.route.wire
-        first_s = begins_s(self._call, attempt)
-        watch = Watch(attempt, world, attempt.started_s + min(first_s, self._most_s))
-        watch.phase = "ttft" if first_s < self._most_s else "total"
+        watch = self._watch()
         reached = await watch.within(contact(attempt, world))
         request = wire.render(self._call, reached.target)
         async with answered(request, reached, watch, attempt.sending) as incoming:
             parser = wire.parser(self._call, incoming.headers.get("content-type", ""), reached.target)
             arriving = aiter(incoming.chunks())
             while (data := await watch.wait(anext(arriving, None))) is not None:
-                if chunks := [*parser.feed(data)]:
-                    watch.deadline_s, watch.phase = attempt.started_s + self._most_s, "total"
-                    yield chunks
-            yield [*parser.close()]
+                yield _heard([*parser.feed(data)], watch)
+            yield _heard([*parser.close()], watch)
+
+    def _watch(self) -> Watch:
+        if self._is_streamed:
+            return Watch.of_stream(self._call, self._attempt, self._world, self._chain.spare_s)
+        return Watch.of_whole(self._call, self._attempt, self._world)
 
     def _noted(self, chunks: Iterable[SpeechChunk]) -> Iterable[bytes]:
         for chunk in chunks:
             self._told = chunk.usage or self._told
-            if chunk.audio and self._attempt.ttft_s is None:
-                self._attempt.ttft_s = self._world.clock.monotonic_s() - self._attempt.started_s
             self._audio_bytes += len(chunk.audio)
             if self._audio_bytes > MAX_SPEECH_BYTES:
                 raise ProviderError(f"{self._attempt.route.provider.name} sent a recording without end.")
             yield chunk.audio
+
+
+def _heard(chunks: list[SpeechChunk], watch: Watch) -> list[SpeechChunk]:
+    if any(chunk.audio for chunk in chunks):
+        watch.has_content()
+    return chunks

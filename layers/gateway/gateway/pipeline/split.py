@@ -15,12 +15,14 @@ from gateway.model.call import Call
 from gateway.model.catalog import ModelFacts
 from gateway.model.errors import GatewayError
 from gateway.model.http import HttpRequest, Sending
+from gateway.model.provider_errors import ProviderBusy
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.account import account, account_unseen, charged_by, is_free
 from gateway.pipeline.ask import ask, ending
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import Attempt, Exchange
-from gateway.pipeline.watch import Watch, total_s
+from gateway.pipeline.slots import placed
+from gateway.pipeline.watch import Watch
 from gateway.ports import World
 
 C = TypeVar("C", bound=Call)
@@ -64,23 +66,26 @@ async def ask_parts(
     world: World,
     at_once: int,
     check: Check[C, M] = _no_check,
-    spare_s: float = 0.0,
 ) -> None:
-    """`spare_s`: as of `total_s`. Raises the first failure of a part, after which no other is begun. Those that are in
-    flight come to their end: they are worked for, and say what they cost.
+    """Raises the first failure of a part, after which no other is begun. Those that are in flight come to their end:
+    they are worked for, and say what they cost. Places that are free it keeps for all its parts; where others have the
+    rest, fewer are asked at once. Raises ProviderBusy (503) where it has none.
     """
-    most_s = total_s(parts[0].call, spare_s=spare_s + attempt.late_s, chances=attempt.chances)
-    watch = Watch(attempt, world, attempt.started_s + most_s)
+    watch = Watch.of_whole(parts[0].call, attempt, world)
     with ending(attempt, world.clock):
         reached = await watch.within(contact(attempt, world))
         requests = [attempt.route.wire.render(part.call, reached.target) for part in parts]
         waiting = deque(zip(parts, requests, strict=True))
         failures: list[Exception] = []
+        without_place: list[ProviderBusy] = []
 
         async def ask_some() -> None:
             try:
-                while waiting:
-                    await _ask_one(*waiting.popleft(), reached, watch, check)
+                async with placed(reached, watch):
+                    while waiting:
+                        await _ask_one(*waiting.popleft(), reached, watch, check)
+            except ProviderBusy as busy:
+                without_place.append(busy)
             except Exception as failure:
                 waiting.clear()
                 failures.append(failure)
@@ -88,6 +93,8 @@ async def ask_parts(
         await asyncio.gather(*(ask_some() for _ in range(min(at_once, len(parts)))))
         if failures:
             raise failures[0]
+        if waiting:
+            raise without_place[0]
 
 
 async def _ask_one(part: Part[C, M], request: HttpRequest, reached: Contact, watch: Watch, check: Check[C, M]) -> None:

@@ -36,14 +36,18 @@ class Passage:
 
 @contextmanager
 def through_circuit(reached: Contact, watch: Watch) -> Iterator[Passage]:
-    """Notes how it went. Raises CircuitOpen (503), before anything is sent."""
+    """Notes how it went. Raises CircuitOpen (503), and ProviderTimeout (504) where no time is left for it, before
+    anything is sent.
+    """
+    watch.check()
     world = watch.world
     if not world.health.circuits.rules.watch(reached.route.provider.name):
         yield Passage(watch)
         return
     call = _call(reached, watch)
-    if (wait_s := world.health.circuits.enter(call)) > 0:
+    if not watch.attempt.is_let_through and (wait_s := world.health.circuits.enter(call)) > 0:
         raise CircuitOpen(reached.route.provider.name, ceil(wait_s))
+    watch.attempt.is_let_through = True
     passage = Passage(watch, call)
     try:
         yield passage
@@ -51,6 +55,15 @@ def through_circuit(reached: Contact, watch: Watch) -> Iterator[Passage]:
         _note(call, _verdict(error, passage, call), world)
         raise
     _note(call, _verdict(None, passage, call), world)
+
+
+def refuse_if_open(reached: Contact, watch: Watch) -> None:
+    """Before anything is done for a call. Raises CircuitOpen (503)."""
+    circuits, provider = watch.world.health.circuits, reached.route.provider.name
+    if watch.attempt.is_let_through or not circuits.rules.watch(provider):
+        return
+    if (wait_s := circuits.wait_s(_call(reached, watch))) > 0:
+        raise CircuitOpen(provider, ceil(wait_s))
 
 
 class _Followed:
@@ -73,7 +86,7 @@ class _Followed:
 def _call(reached: Contact, watch: Watch) -> Call:
     attempt, clock = watch.attempt, watch.world.clock
     endpoint = endpoint_of(reached.route.provider.name, reached.target.base_url, reached.key_of)
-    allowed_s = min(watch.deadline_s, attempt.until_s) - clock.monotonic_s()
+    allowed_s = watch.deadline_s - clock.monotonic_s()
     return Call(endpoint, reached.route.facts.id, attempt.tenant_id, clock.now_s(), allowed_s)
 
 
@@ -87,13 +100,17 @@ def _note(call: Call, verdict: Verdict | None, world: World) -> None:
 
 def _tell(changes: list[tuple[Place, Change]], world: World) -> None:
     """What one tenant's own key meets is no news for the operator."""
+    records = world.records
     for place, change in changes:
-        if not place.is_shared:
-            world.records.trouble(
-                "own_circuit.opened" if change == "opened" else "own_circuit.closed", endpoint=place.name
-            )
-        else:
-            world.records.trouble("circuit.opened" if change == "opened" else "circuit.closed", endpoint=place.name)
+        match change, place.is_shared:
+            case "opened", True:
+                records.trouble("circuit.opened", endpoint=place.name)
+            case "closed", True:
+                records.trouble("circuit.closed", endpoint=place.name)
+            case "opened", False:
+                records.trouble("own_circuit.opened", endpoint=place.name)
+            case "closed", False:
+                records.trouble("own_circuit.closed", endpoint=place.name)
 
 
 def _verdict(error: BaseException | None, passage: Passage, call: Call) -> Verdict | None:

@@ -11,10 +11,27 @@ from dataclasses import dataclass, replace
 
 from gateway.model.errors import AdmissionUnavailable, GatewayError
 from gateway.model.ledger import Account, Hold, Level, Meter, Reading, shard_of, suffix
-from gateway.pipeline.admit import SPREAD_ANEW, Entry, Ticket, refusal_of
+from gateway.pipeline.admit import NO_ROOM, SPREAD_ANEW, Entry, Ticket, refusal_of
 from gateway.pipeline.meters import Demand, account_of, allowance_of, rules_of
 
 _CONTRADICTION = "Limits cannot be checked at the moment (the ledger contradicts itself)."
+
+
+async def top_up_for_any(ticket: Ticket, demand: Demand, now_s: float) -> None:
+    """As `top_up`; where any of several models will do, for the first that there is room for. Raises that of the first
+    when there is room for none.
+    """
+    no_room: list[tuple[str, GatewayError]] = []
+    for one in demand.any_of:
+        try:
+            await top_up(ticket, one, now_s)
+        except NO_ROOM as refusal:
+            no_room.append((one.model_id, refusal))
+        else:
+            ticket.no_room = tuple(no_room)
+            return
+    _, first = no_room[0]
+    raise first
 
 
 async def top_up(ticket: Ticket, demand: Demand, now_s: float) -> None:

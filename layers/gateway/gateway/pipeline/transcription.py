@@ -130,7 +130,7 @@ async def _planned(asked: AskedTranscription, principal: Principal, world: World
     call = timed(call, route.model_id, principal.tenant)
     facts = route.facts.transcription
     length = await length_of(asked, principal.tenant.id, facts.max_bytes if facts else None, world)
-    lease = lease_s(call, MAX_STREAM_MS if call.stream else MAX_BEGIN_MS)
+    lease = lease_s(call, principal.tenant, MAX_STREAM_MS if call.stream else MAX_BEGIN_MS)
     demand = demand_at_most(usage_at_most(call, length, route.facts), route, principal, lease)
     return TranscriptionPlan(asked, call, route, demand)
 
@@ -142,7 +142,7 @@ async def made_transcript(
         writing = _writing(planned, attempt, chain, exchange, world)
         return writing, await writing.made()
 
-    return await answer_of(candidates, made, exchange, world, partial(_ready, exchange, world))
+    return await answer_of(candidates, made, exchange, world, partial(_ready, exchange, world), chain.spare_s)
 
 
 async def _ready(exchange: Exchange, world: World, planned: TranscriptionPlan) -> TranscriptionPlan:

@@ -7,7 +7,6 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from gateway.hooks.transcription import TranscriptReply
-from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS
 from gateway.model.http import HttpRequest
 from gateway.model.transcription import Sound, Transcript, TranscriptChunk, TranscriptionCall
 from gateway.pipeline.account import Counted, account, account_interrupted
@@ -16,7 +15,7 @@ from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.transcription_check import usage_of
-from gateway.pipeline.watch import Watch, begins_s, total_s
+from gateway.pipeline.watch import Watch
 from gateway.ports import World
 
 
@@ -34,8 +33,7 @@ class Writing:
     async def made(self) -> Transcript:
         """Raises ProviderFailure."""
         attempt = self._attempt
-        most_s = total_s(self._call, MAX_BEGIN_MS, self._chain.spare_s + attempt.late_s, attempt.chances)
-        watch = Watch(attempt, self._world, attempt.started_s + most_s)
+        watch = Watch.of_whole(self._call, attempt, self._world)
         with account_interrupted(self._attempt, self._counted, self._exchange), ending(attempt, self._world.clock):
             request, reached = await self._request(watch)
             answer = await ask(request, reached, watch, attempt.sending)
@@ -68,20 +66,15 @@ class Writing:
         yield TranscriptChunk(whole=agreed if held else self._transcript)
 
     async def _arriving(self) -> AsyncGenerator[TranscriptChunk, None]:
-        attempt, world = self._attempt, self._world
-        most_s = total_s(self._call, MAX_STREAM_MS, self._chain.spare_s + attempt.late_s)
-        first_s = begins_s(self._call, attempt)
-        watch = Watch(attempt, world, attempt.started_s + min(first_s, most_s))
-        watch.phase = "ttft" if first_s < most_s else "total"
+        attempt = self._attempt
+        watch = Watch.of_stream(self._call, attempt, self._world, self._chain.spare_s)
         request, reached = await self._request(watch)
         async with answered(request, reached, watch, attempt.sending) as incoming:
             parser = attempt.route.wire.stream(reached.target)
             arriving = aiter(incoming.chunks())
             while (data := await watch.wait(anext(arriving, None))) is not None:
                 for chunk in parser.feed(data):
-                    if attempt.ttft_s is None:
-                        attempt.ttft_s = world.clock.monotonic_s() - attempt.started_s
-                        watch.deadline_s, watch.phase = attempt.started_s + most_s, "total"
+                    watch.has_content()
                     yield chunk
             for chunk in parser.close():
                 yield chunk

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 
 import msgspec
@@ -20,6 +20,7 @@ from gateway.model.provider_errors import ProviderRefusedSize, ProviderRejected
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.parts import Spot, parts_of, with_parts
+from gateway.pipeline.slots import placed
 from gateway.pipeline.through_circuit import through_circuit
 from gateway.pipeline.watch import Watch
 from gateway.ports import World
@@ -29,8 +30,10 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
 DELETE_S = 5.0
 
 
-async def with_uploads(call: ChatCall, reached: Contact, watch: Watch) -> ChatCall:
+async def with_uploads(call: ChatCall, reached: Contact, watch: Watch, stack: AsyncExitStack) -> ChatCall:
     """The call with the provider's references in place of large media; all are sent before the first is waited for.
+
+    The call's own place is taken before that, until `stack` is closed: else media would be sent in vain.
 
     Raises what the wire refuses the call with before anything is sent, ProviderFailure, and ProviderTimeout (504).
     """
@@ -39,6 +42,7 @@ async def with_uploads(call: ChatCall, reached: Contact, watch: Watch) -> ChatCa
     if not large or api is None:
         return call
     reached.route.wire.render(call, reached.target)
+    await stack.enter_async_context(placed(reached, watch))
     uploading = Uploading(api, reached, watch)
     sent = {spot: await uploading.send(part, spot) for spot, part in large.items()}
     parts = {spot: _referring(part, await uploading.ready(sent[spot], spot)) for spot, part in large.items()}
@@ -89,9 +93,11 @@ class Uploading:
         return answer
 
 
-async def delete_uploads(exchange: Exchange, world: World) -> None:
-    """After the client has its answer, whatever it was. Never raises: what stays behind is recorded, and expires."""
-    for attempt in exchange.attempts:
+async def delete_uploads(exchange: Exchange, world: World, *, goes_on: bool = False) -> None:
+    """After the client has its answer, whatever it was. `goes_on`: the last attempt does, which may need its own. Never
+    raises: what stays behind is recorded, and expires.
+    """
+    for attempt in exchange.attempts[: -1 if goes_on else None]:
         deleted = [await _deleted(file, attempt, world) for file in attempt.uploads]
         if not all(deleted):
             left = {"provider": attempt.route.provider.name, "files": deleted.count(False)}

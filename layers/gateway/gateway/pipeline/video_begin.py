@@ -25,11 +25,10 @@ from gateway.pipeline.job_webhook import webhook_of
 from gateway.pipeline.once import stands_for
 from gateway.pipeline.remote_taken import taken
 from gateway.pipeline.video_plan import VideoPlan
-from gateway.pipeline.watch import Watch, total_s
+from gateway.pipeline.watch import Watch
 from gateway.ports import World
 
 ENDPOINT, OPERATION = "/v1/videos", "videos"
-BEGIN_MS = 60_000
 SENDING_S = 600
 """After which nobody can be sending a request any more."""
 
@@ -65,17 +64,9 @@ class Beginning:
         ):
             await self._written(planned)
             reached = await contact(attempt, world)
-            watch = Watch(attempt, world, self._until_s(attempt))
+            watch = Watch.of_beginning(self._call, attempt, world)
             answer = await ask(planned.route.wire.render(order, reached.target), reached, watch, attempt.sending)
             return planned, planned.route.wire.parse(answer, reached.target)
-
-    def _until_s(self, attempt: Attempt) -> float:
-        """By the monotonic clock. Models share the time where the call does not say how long each may take."""
-        now_s, by_s = self._world.clock.monotonic_s(), self._exchange.answer_by_s
-        limit_s = total_s(self._call, BEGIN_MS)
-        if self._call.timeouts is None or self._call.timeouts.total_ms is None:
-            limit_s = min(limit_s, (by_s - now_s) / attempt.chances)
-        return min(now_s + limit_s, by_s)
 
     async def _written(self, planned: VideoPlan) -> None:
         """Who is asked next, and who was before: what is paid for is never without a record. Raises GatewayError."""

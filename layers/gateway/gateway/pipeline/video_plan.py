@@ -65,5 +65,5 @@ def _planned(asked: VideoRequest, call: VideoCall, principal: Principal, world: 
     order = ordered(replace(asked, call=call), route)
     has_picture = asked.picture is not None or call.input_reference is not None
     usage = usage_of(order.seconds, order.resolution, route.facts, has_picture=has_picture)
-    lease = lease_s(call) if call.async_ else LONGEST_S + GRACE_S
+    lease = lease_s(call, principal.tenant) if call.async_ else LONGEST_S + GRACE_S
     return VideoPlan(asked, order, route, usage, demand_at_most(usage, route, principal, lease))

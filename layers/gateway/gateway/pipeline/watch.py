@@ -5,64 +5,105 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Literal, TypeVar
 
-from gateway.model.call import MAX_BEGIN_MS, MAX_JOB_MS, Call
+from gateway.model.call import MAX_BEGIN_MS, Call
 from gateway.model.provider_errors import ProviderTimeout
-from gateway.pipeline.exchange import ANSWER_S, Attempt
-from gateway.pipeline.timeouts import said_ms
+from gateway.model.tenant import Tenant
+from gateway.pipeline.exchange import ANSWER_S, Attempt, Exchange
+from gateway.pipeline.retry import LEAST_S, WAIT_S
+from gateway.pipeline.timeouts import Limit, said_ms
 from gateway.ports import World
 
 T = TypeVar("T")
 
 BEFORE_AND_AFTER_S = 75.0
 """What a request may take besides its attempt: media that have to be fetched, hooks, settling."""
+BEGIN_S = 60.0
+"""What a provider may take at most until it has taken what it makes in the background."""
 
 
-def total_s(call: Call, longest_ms: int = MAX_BEGIN_MS, spare_s: float = 0.0, chances: int = 1) -> float:
-    """How long an attempt may take. `spare_s`: how much of the longest time is needed for something else. `chances`:
-    how many models share what is left, where the call does not say how long each may take.
+def lease_s(call: Call, tenant: Tenant, longest_ms: int = MAX_BEGIN_MS) -> float:
+    """After which nobody can be working on a call any more, however often its model is asked again; on one that is to
+    run as a job, on making it one.
     """
-    longest_ms = MAX_JOB_MS if call.async_ else longest_ms
-    return seconds(*said_ms(call, "total_ms"), longest_ms, spare_s, chances)
-
-
-def begins_s(call: Call, attempt: Attempt) -> float:
-    """How long an attempt may take until its first content: of the time from the request's arrival, less what media
-    and hooks took before. Hooks that have to agree to a stream come after its end.
-    """
-    return seconds(*said_ms(call, "ttft_ms"), MAX_BEGIN_MS, attempt.own_wait_s + attempt.late_s, attempt.chances)
-
-
-def lease_s(call: Call, longest_ms: int = MAX_BEGIN_MS) -> float:
-    """After which nobody can be working on a call any more; on one that is to run as a job, on making it one."""
-    return (ANSWER_S if call.async_ else total_s(call, longest_ms)) + BEFORE_AND_AFTER_S
+    if call.async_:
+        return ANSWER_S + BEFORE_AND_AFTER_S
+    longest_s, again = longest_ms / 1000, tenant.max_retries
+    each_s = _allowed_s(call, "total_ms", longest_s)
+    lasts_s = each_s if not again else each_s * (1 + again) + WAIT_S
+    return min(lasts_s, longest_s) + BEFORE_AND_AFTER_S
 
 
 def patience_s(call: Call, longest_ms: int, wait_s: int | None, spare_s: float = 0.0) -> float:
-    """How long who waits for work that goes on without him does so. `wait_s`: what he prefers."""
-    longest_s = seconds(*said_ms(call, "total_ms"), longest_ms, spare_s)
+    """From its arrival: how long who waits for work that goes on without him does so. `wait_s`: what he prefers.
+    `spare_s`: how much of the longest time is kept for something else.
+    """
+    longest_s = _allowed_s(call, "total_ms", longest_ms / 1000 - spare_s)
     return longest_s if wait_s is None else min(longest_s, float(wait_s))
 
 
-def seconds(
-    milliseconds: int | None, most_ms: int | None, longest_ms: int, spare_s: float = 0.0, chances: int = 1
-) -> float:
-    longest_s = longest_ms / 1000 - spare_s
-    limit_s = longest_s / chances if milliseconds is None else min(milliseconds / 1000, longest_s)
-    return limit_s if most_ms is None else min(limit_s, most_ms / 1000)
+def has_time(exchange: Exchange, world: World) -> bool:
+    """Whether there is any for another attempt. Of less nothing would come but its price."""
+    return world.clock.monotonic_s() + LEAST_S <= exchange.ask_until_s
+
+
+def _allowed_s(call: Call, limit: Limit, left_s: float, chances: int = 1) -> float:
+    """Of the time that is left. `chances`: how many models share it, where nobody says how long each may take."""
+    said, most = said_ms(call, limit)
+    allowed_s = left_s / chances if said is None else min(said / 1000, left_s)
+    return allowed_s if most is None else min(allowed_s, most / 1000)
 
 
 @dataclass(slots=True)
 class Watch:
-    """Waits for the provider on behalf of an attempt: adds up the time and ends it at the deadline."""
+    """Waits for the provider on behalf of an attempt: adds up the time and ends it at the deadline. `ends_s`: where
+    that goes when the first content of a stream comes. By the monotonic clock.
+    """
 
     attempt: Attempt
     world: World
     deadline_s: float
     phase: Literal["ttft", "total"] = "total"
+    ends_s: float = inf
     _waiting: int = field(default=0, init=False)
     _since_s: float = field(default=0.0, init=False)
+
+    @classmethod
+    def of_whole(cls, call: Call, attempt: Attempt, world: World) -> Watch:
+        """Of an answer of which nothing is given before its end."""
+        began_s = attempt.started_s
+        return cls(attempt, world, began_s + _allowed_s(call, "total_ms", attempt.until_s - began_s, attempt.chances))
+
+    @classmethod
+    def of_stream(cls, call: Call, attempt: Attempt, world: World, spare_s: float) -> Watch:
+        """Of an answer that is given as it comes. `spare_s`: how much of the time until its end is kept for hooks."""
+        began_s = attempt.started_s
+        first_s = _allowed_s(call, "ttft_ms", attempt.until_s - began_s, attempt.chances)
+        whole_s = _allowed_s(call, "total_ms", attempt.stream_until_s - spare_s - began_s)
+        phase: Literal["ttft", "total"] = "ttft" if first_s < whole_s else "total"
+        return cls(attempt, world, began_s + min(first_s, whole_s), phase, began_s + whole_s)
+
+    @classmethod
+    def of_beginning(cls, call: Call, attempt: Attempt, world: World) -> Watch:
+        """Of work that goes on at its provider, until that has taken it. A job has nobody who waits for it."""
+        watch = cls.of_whole(call, attempt, world)
+        if not call.async_:
+            watch.deadline_s = min(watch.deadline_s, attempt.started_s + BEGIN_S)
+        return watch
+
+    def has_content(self) -> None:
+        """To be said of everything that the client is to have: the first of it ends the wait for the first."""
+        if self.attempt.ttft_s is None:
+            self.attempt.ttft_s = self.world.clock.monotonic_s() - self.attempt.started_s
+            if self.phase == "ttft":
+                self.deadline_s, self.phase = self.ends_s, "total"
+
+    def check(self) -> None:
+        """Before anything is sent. Raises ProviderTimeout (504) where no time is left for it."""
+        if self.world.clock.monotonic_s() >= self.deadline_s:
+            raise self._over()
 
     async def wait(self, awaitable: Awaitable[T]) -> T:
         """Time in which several are waited for counts once. Raises ProviderTimeout (504)."""
@@ -79,9 +120,11 @@ class Watch:
     async def within(self, awaitable: Awaitable[T]) -> T:
         """As `wait`, for what is the gateway's own work. Raises ProviderTimeout (504)."""
         try:
-            until_s = min(self.deadline_s, self.attempt.until_s)
-            async with asyncio.timeout(until_s - self.world.clock.monotonic_s()):
+            async with asyncio.timeout(self.deadline_s - self.world.clock.monotonic_s()):
                 return await awaitable
         except TimeoutError:
-            provider = self.attempt.route.provider.name
-            raise ProviderTimeout(f"{provider} did not answer in time ({self.phase}).", phase=self.phase) from None
+            raise self._over() from None
+
+    def _over(self) -> ProviderTimeout:
+        provider = self.attempt.route.provider.name
+        return ProviderTimeout(f"{provider} did not answer in time ({self.phase}).", phase=self.phase)

@@ -36,7 +36,8 @@ class Role:
 
 
 class SecretsManagerCredentials:
-    """Kept for ten minutes in memory; when Secrets Manager fails, the last known credential goes on serving.
+    """Kept for ten minutes in memory; while Secrets Manager cannot answer, the last known credential goes on serving.
+    One that is deleted or withheld does not: it ends when those are over, or at once where its provider refuses it.
 
     Keys of the `role` are never kept here, for they are renewed on their own.
     """

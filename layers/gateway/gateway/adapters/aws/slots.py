@@ -7,7 +7,6 @@ removed by whoever needs a place.
 
 from __future__ import annotations
 
-import secrets
 from random import SystemRandom
 from typing import Any
 
@@ -34,14 +33,16 @@ class DynamoSlots:
         self._dynamodb, self._table, self._clock = dynamodb, table, clock
         self._timeout_s, self._give_back_timeout_s = timeout_s, give_back_timeout_s
 
-    async def take(self, name: str, most: int, until_s: int) -> Slot | None:
-        slot_id = secrets.token_hex(8)
-        for record, places in _records(name, most):
-            if await self._taken(Slot(record, slot_id), places, until_s):
-                return Slot(record, slot_id)
-        return None
+    async def take(self, slot: Slot, most: int, until_s: int) -> bool:
+        for record, places in _records(slot.name, most):
+            slot.record = record
+            if await self._taken(slot, places, until_s):
+                return True
+        return False
 
     async def give_back(self, slot: Slot) -> None:
+        if slot.record is None:
+            return
         request = self._update(slot, "REMOVE slots.#slot", "attribute_exists(slots.#slot)", {})
         try:
             await self._dynamodb.call("UpdateItem", request, self._give_back_timeout_s)
