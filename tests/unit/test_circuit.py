@@ -188,18 +188,21 @@ class TestTrying:
         assert known.enter(at(30)) == ASK_AGAIN_S
         assert known.wanted(NOW_S + 30) == [MODEL]
         assert known.enter(at(31)) == ASK_AGAIN_S
-        known.may_try(MODEL, NOW_S + 31)
+        known.may_try(MODEL)
         assert known.enter(at(32)) == 0
         assert known.enter(at(33)) == 29
         known.give_up(at(32), NOW_S + 34)
         assert known.enter(at(35)) == 0
 
-    def test_a_right_to_try_does_not_last(self) -> None:
+    def test_a_right_to_try_lasts_until_it_is_used(self) -> None:
+        """Else who is called less often than it lasts never comes to try."""
         known = circuits()
         known.asks_others = True
         failed(known)
-        known.may_try(MODEL, NOW_S + 31)
-        assert known.enter(at(61)) == ASK_AGAIN_S
+        known.may_try(MODEL)
+        assert known.enter(at(80)) == 0
+        assert known.note(at(80), "failed", NOW_S + 81) == [(MODEL, "opened")]
+        assert known.enter(at(112)) == ASK_AGAIN_S
 
     def test_what_was_learned_meanwhile_is_not_wanted(self) -> None:
         known = circuits()
@@ -257,6 +260,14 @@ class TestHurried:
         assert (known.enter(replace(at(1), allowed_s=2.0)), known.enter(replace(at(1), allowed_s=3.0))) == (29, 0)
         self.hurry(known, SLOW_CALLS, 2, allowed_s=3.0)
         assert known.enter(replace(at(3), allowed_s=3.0)) == 29
+
+    def test_who_would_be_refused_for_it_anyway_does_not_ask_for_the_try_of_a_circuit(self) -> None:
+        known = circuits()
+        known.asks_others = True
+        self.hurry(known, second=20)
+        failed(known, calls=(OTHERS, THIRD))
+        assert known.enter(at(31)) == 19
+        assert known.refused == set()
 
     def test_its_try_may_be_given_up(self) -> None:
         known = circuits()

@@ -49,6 +49,15 @@ async def test_nobody_is_refused_for_the_limits_of_a_model_that_is_only_fallen_b
     assert await gateway.spent(f"c2026-09{suffix('groq/*')}") == 0
 
 
+async def test_of_a_race_it_is_never_the_model_that_was_asked_for_that_is_left_out(gateway: Several) -> None:
+    rule = FallbackRule(models="openai/*", fallback=("groq/llama",), strategy="parallel")
+    gateway.tenant(fallbacks=(rule,), allowance=Allowance(budgets=(Budget(window="month", usd=Decimal("0.0001")),)))
+    well(gateway, {"openai": "degraded"})
+    answer = await gateway.chat(HELLO)
+    assert (answer.status, answer.json["model"]) == (200, "openai/gpt")
+    assert left_out(answer.json) == [("groq/llama", "budget_exceeded")]
+
+
 async def test_nor_because_it_is_dearer_than_what_is_left(gateway: Several) -> None:
     gateway.tenant(fallbacks=RULE, allowance=Allowance(budgets=(Budget(window="month", usd=Decimal("0.0001")),)))
     well(gateway, {"openai": "degraded"})

@@ -14,9 +14,10 @@ from gateway.model.tenant import Tenant
 from gateway.model.trace import Trace
 from gateway.pipeline.ask import begin
 from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.patience import BEGINNING_S, OWN_S, STREAM_S, WHOLE_S
 from gateway.pipeline.route import Route
 from gateway.pipeline.timeouts import timed
-from gateway.pipeline.watch import Watch
+from gateway.pipeline.watch import BEGIN_S, Watch
 from gateway.providers.lookup import provider_named
 from tests.unit.several_providers import ROLE, Several, model, says, several, stalls, streams
 from tests.unit.test_fallback import HELLO
@@ -164,3 +165,19 @@ class TestChats:
         answer = await gateway.chat({**HELLO, "timeouts": {"total_ms": 1_001}})
         assert (answer.status, answer.json["error"]["param"]) == (400, "timeouts.total_ms")
         assert gateway.providers.asked == []
+
+
+@pytest.mark.parametrize(
+    ("call", "enough_s"),
+    [(Call(model="m"), OWN_S), (Call(model="m", timeouts=Timeouts(total_ms=200_000)), WHOLE_S)],
+)
+def test_after_how_long_a_provider_has_failed_depends_on_who_says_how_long_it_may_take(
+    call: Call, enough_s: float
+) -> None:
+    attempt, world = _attempt(), several().world
+    Watch.of_whole(call, attempt, world)
+    assert attempt.enough_s == enough_s
+    Watch.of_stream(call, attempt, world, 0.0)
+    assert attempt.enough_s == STREAM_S
+    Watch.of_beginning(call, attempt, world)
+    assert attempt.enough_s == BEGINNING_S < BEGIN_S

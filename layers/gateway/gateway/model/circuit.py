@@ -29,7 +29,7 @@ SLOW_CALLS = 3
 """In a row until a tenant's own calls to a model with so little time are refused. Each costs all of that time."""
 ASK_AGAIN_S = 1.0
 """How long an environment waits for the one that tries, until it asks again whether it may try itself."""
-FORGOTTEN_S = 300.0
+FORGOTTEN_S = 60.0
 """After an open circuit's time is over. An environment that was not asked for so long knows nothing any more."""
 MAX_CIRCUITS = 1_000
 TENANT_GROUPS = 8
@@ -145,8 +145,8 @@ def _places(endpoint: str, model: str, tenant_id: str) -> tuple[Place, ...]:
 @dataclass(slots=True)
 class Circuit:
     """`until_s`: until when nobody is let through, 0 while it is closed. `probe_s`: when the one entered that tries.
-    `may_try_s`: until when this environment is the one that tries. `tenants`, `models`: how many of the failures in a
-    row are of each. `unreached`: how many of them had no connection.
+    `may_try`: whether this environment's next call tries, whenever it comes. `tenants`, `models`: how many of the
+    failures in a row are of each. `unreached`: how many of them had no connection.
     """
 
     failures: int = 0
@@ -154,7 +154,7 @@ class Circuit:
     closed_s: float = 0.0
     until_s: float = 0.0
     probe_s: float = 0.0
-    may_try_s: float = 0.0
+    may_try: bool = False
     failed_s: float = 0.0
     tenants: Counter[str] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
@@ -166,28 +166,28 @@ class Circuit:
             return 0.0
         if now_s < self.until_s:
             return self.until_s - now_s
-        if not asks_others or now_s < self.may_try_s or now_s > self.until_s + FORGOTTEN_S:
+        if not asks_others or self.may_try or now_s > self.until_s + FORGOTTEN_S:
             return 0.0
         return ASK_AGAIN_S
 
     def enter(self, now_s: float, open_s: float) -> None:
         """One that need not wait. While it is open that one tries, and the next one when it has not come back."""
         if self.until_s:
-            self.probe_s, self.until_s = now_s, now_s + open_s
+            self.probe_s, self.until_s, self.may_try = now_s, now_s + open_s, False
 
     def is_tried_by(self, entered_s: float) -> bool:
         return bool(self.until_s) and self.probe_s == entered_s
 
-    def give_up(self, now_s: float, open_s: float) -> None:
+    def give_up(self, now_s: float) -> None:
         """The try says nothing: the next one is."""
-        self.until_s, self.may_try_s, self.probe_s = now_s, now_s + open_s, 0.0
+        self.until_s, self.may_try, self.probe_s = now_s, True, 0.0
 
     def open(self, at_s: float, open_s: float) -> None:
-        self.opened_s, self.until_s, self.probe_s, self.may_try_s = at_s, at_s + open_s, 0.0, 0.0
+        self.opened_s, self.until_s, self.probe_s, self.may_try = at_s, at_s + open_s, 0.0, False
         self._well()
 
     def close(self, at_s: float) -> None:
-        self.closed_s, self.until_s, self.may_try_s = at_s, 0.0, 0.0
+        self.closed_s, self.until_s, self.may_try = at_s, 0.0, False
         self._well()
 
     def _well(self) -> None:

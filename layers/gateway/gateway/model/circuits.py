@@ -62,15 +62,17 @@ class Circuits:
         return 0.0
 
     def wait_s(self, call: Call) -> float:
-        """As `enter` would say; it is not made."""
+        """As `enter` would say; it is not made. Who is in too much of a hurry has no use for a try."""
+        hurried = self._hurried.get(call.places[-1])
+        if hurried is not None and (wait_s := hurried.wait_s(call)) > 0:
+            return wait_s
         for place, circuit in self._standing(call):
             asks_others = self.asks_others and place.is_shared
             if (wait_s := circuit.wait_s(call.entered_s, asks_others=asks_others)) > 0:
                 if asks_others:
                     self.refused.add(place)
                 return wait_s
-        hurried = self._hurried.get(call.places[-1])
-        return 0.0 if hurried is None else hurried.wait_s(call)
+        return 0.0
 
     def is_tried_by(self, call: Call) -> bool:
         return any(circuit.is_tried_by(call.entered_s) for _, circuit in self._standing(call))
@@ -104,10 +106,10 @@ class Circuits:
         if (hurried := self._hurried.get(call.places[-1])) is not None:
             hurried.give_up(call, now_s)
 
-    def may_try(self, place: Place, now_s: float) -> None:
+    def may_try(self, place: Place) -> None:
         """It is this environment that tries."""
         if (circuit := self._of(place).get(place)) is not None:
-            circuit.may_try_s = now_s + self.rules.open_s
+            circuit.may_try = True
 
     def wanted(self, now_s: float) -> list[Place]:
         """Those that refused a call, and whose time is over."""
@@ -168,7 +170,7 @@ class Circuits:
     def _tries_again(self, call: Call, now_s: float) -> None:
         for _, circuit in self._standing(call):
             if circuit.is_tried_by(call.entered_s):
-                circuit.give_up(now_s, self.rules.open_s)
+                circuit.give_up(now_s)
 
     def _failed(self, call: Call, now_s: float, *, is_reached: bool) -> list[tuple[Place, Change]]:
         for place in call.places:

@@ -121,7 +121,9 @@ async def take(
             if not isinstance(refusal, NO_ROOM):
                 ticket.no_room = tuple(no_room)
                 return ticket
-            await give_back(ticket)
+            for taken in (ticket, ticket.stands_for):
+                if taken is not None:
+                    await give_back(taken)
             refused.append(ticket)
         no_room.append((one.model_id, refusal))
     return min(refused, key=lambda ticket: ticket.refusal is None or not ticket.refusal.retryable)

@@ -85,8 +85,9 @@ async def candidates_of(call: C, tenant: Tenant, world: World, plan: Callable[[C
         for one in some:
             found.setdefault(one.route.model_id, one)
         left_out += unable if param else []
-    ordered = by_health([*found.values()], world.health, tenant)
-    demand = _held_for(members, [*found.values()], wanted, call)
+    every = [*found.values()]
+    ordered = by_health(every, world.health, tenant) if wanted.strategy == "sequential" else tuple(every)
+    demand = _held_for(members, every, wanted, call)
     return Candidates(asked, ordered, demand, wanted.strategy, tuple(left_out), is_group)
 
 

@@ -69,7 +69,8 @@ class Attempt:
     `limit_s`: when its own time limits end it, once it has asked. `key_of`: the tenant whose own key it has, None for
     the owner's. `made`: ids of the files that were made of what it brought. `leaving`: gives back what it took, while
     nobody waits for it. `places`: how many it has for its requests. `is_let_through`: whether the circuit has let it
-    through, with all of them.
+    through, with all of them. `enough_s`: after how long without anything of an answer its provider has failed for
+    everybody.
     """
 
     route: AnyRoute
@@ -91,6 +92,7 @@ class Attempt:
     leaving: list[asyncio.Task[None]] = field(default_factory=list)
     places: int = 0
     is_let_through: bool = False
+    enough_s: float = inf
     most_nano_usd: int | None = None
     chances: int = 1
     is_beside_others: bool = False

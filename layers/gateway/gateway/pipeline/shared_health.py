@@ -110,7 +110,7 @@ class SharedHealth:
 
     async def _claimed(self, place: Place, now_s: float) -> None:
         if await self._store.claim(place.name, now_s, now_s + self.circuits.rules.open_s):
-            self.circuits.may_try(place, now_s)
+            self.circuits.may_try(place)
 
     async def _learned(self, now_s: float) -> None:
         """The minutes of the window that may have changed."""

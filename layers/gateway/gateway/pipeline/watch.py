@@ -12,6 +12,7 @@ from gateway.model.call import MAX_BEGIN_MS, Call
 from gateway.model.provider_errors import ProviderTimeout
 from gateway.model.tenant import Tenant
 from gateway.pipeline.exchange import ANSWER_S, Attempt, Exchange
+from gateway.pipeline.patience import BEGINNING_S, OWN_S, STREAM_S, WHOLE_S
 from gateway.pipeline.retry import LEAST_S, WAIT_S
 from gateway.pipeline.timeouts import Limit, said_ms
 from gateway.ports import World
@@ -73,13 +74,14 @@ class Watch:
     @classmethod
     def of_whole(cls, call: Call, attempt: Attempt, world: World) -> Watch:
         """Of an answer of which nothing is given before its end."""
-        began_s = attempt.started_s
+        began_s, is_own = attempt.started_s, said_ms(call, "total_ms") == (None, None)
+        attempt.enough_s = OWN_S if is_own else WHOLE_S
         return cls(attempt, world, began_s + _allowed_s(call, "total_ms", attempt.until_s - began_s, attempt.chances))
 
     @classmethod
     def of_stream(cls, call: Call, attempt: Attempt, world: World, spare_s: float) -> Watch:
         """Of an answer that is given as it comes. `spare_s`: how much of the time until its end is kept for hooks."""
-        began_s = attempt.started_s
+        began_s, attempt.enough_s = attempt.started_s, STREAM_S
         first_s = _allowed_s(call, "ttft_ms", attempt.until_s - began_s, attempt.chances)
         whole_s = _allowed_s(call, "total_ms", attempt.stream_until_s - spare_s - began_s)
         phase: Literal["ttft", "total"] = "ttft" if first_s < whole_s else "total"
@@ -89,6 +91,7 @@ class Watch:
     def of_beginning(cls, call: Call, attempt: Attempt, world: World) -> Watch:
         """Of work that goes on at its provider, until that has taken it. A job has nobody who waits for it."""
         watch = cls.of_whole(call, attempt, world)
+        attempt.enough_s = BEGINNING_S
         if not call.async_:
             watch.deadline_s = min(watch.deadline_s, attempt.started_s + BEGIN_S)
         return watch
