@@ -92,6 +92,22 @@ async def test_wherever_a_function_dies_the_books_are_right(at: int) -> None:
             assert reading.numbers[f"s2026-09-21{rule}"] == reading.numbers[f"c2026-09-21{rule}"] == cost
 
 
+async def test_what_was_lost_at_a_known_model_is_charged_to_its_rules_alone() -> None:
+    """As a video's record says when its worker died while it was asked for."""
+    stage = Falling()
+    with suppress(Killed):
+        await stage.ask(Fate(STEPS - 2))
+    first, second = stage.told(UsageRecord)
+    stage.events.told[stage.events.told.index(second)] = structs.replace(second, outcome="lost")
+    assert (await stage.judgement_day()).lost == 1
+    for reading in (await stage.books()).values():
+        assert reading.holds == {}
+        for record in (first, second):
+            assert record.model is not None
+            rule = suffix(f"{record.model.partition('/')[0]}/*")
+            assert reading.numbers[f"s2026-09-21{rule}"] == record.cost_nano_usd
+
+
 async def check_what_is_lost(stage: Falling) -> None:
     """Any model may have been asked that was held for: no rule has more than was held under it, and all have that."""
     cost = sum(one.cost_nano_usd or 0 for one in stage.told(UsageRecord))

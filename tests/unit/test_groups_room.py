@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.unit.several_providers import Several, fails, says, several
 from tests.unit.test_fallback import COST
 from tests.unit.test_fallback_around import done
 from tests.unit.test_groups import CHAT, GROQ, MISTRAL, OPENAI, group, left_out
+from tests.unit.test_without_ledger import ALICE_ACCOUNT, Moody
 
 
 def none_of(*models: str) -> tuple[Limits, ...]:
@@ -48,6 +50,16 @@ async def test_the_first_that_there_is_room_for_answers_and_is_no_fallback(gatew
     assert (reply["model"], reply["gateway"]["fallback_used"]) == (GROQ, False)
     assert (gateway.providers.asked, left_out(reply)) == (["groq"], [(OPENAI, "rate_limited")])
     assert (gateway.switches, await held(gateway)) == ([], {})
+
+
+async def test_what_a_silent_ledger_took_for_one_without_room_is_given_back(gateway: Several) -> None:
+    ledger = Moody()
+    gateway.world = replace(gateway.world, ledger=ledger)
+    limited(gateway, Limits(models="openai/*", requests_per_minute=1), without_ledger="local")
+    ledger.silent = {ALICE_ACCOUNT}
+    assert [(await gateway.chat(CHAT)).json["model"] for _ in range(2)] == [OPENAI, GROQ]
+    ledger.silent = set()
+    assert await held(gateway) == {}
 
 
 async def test_those_after_it_are_what_is_fallen_back_on(gateway: Several) -> None:

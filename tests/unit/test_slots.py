@@ -50,6 +50,21 @@ def gateway() -> Several:
     return made
 
 
+class SlowToGiveBack(MemorySlots):
+    async def give_back(self, slot: Slot) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await super().give_back(slot)
+
+
+async def test_the_place_of_a_model_that_failed_is_free_for_the_next_one_of_its_provider(gateway: Several) -> None:
+    capped(gateway, 1, "groq")
+    gateway.world = replace(gateway.world, slots=SlowToGiveBack(gateway.world.clock))  # type: ignore[arg-type]
+    gateway.provider("groq", fails(503), says("well"))
+    reply = await gateway.chat({**HELLO, "model": "groq/llama", "fallbacks": ["groq/dumb"]})
+    assert (reply.status, gateway.providers.asked) == (200, ["groq", "groq"])
+
+
 async def test_a_place_is_taken_for_the_time_of_the_call(gateway: Several) -> None:
     began, seen = asyncio.Event(), dict[str, int]()
 

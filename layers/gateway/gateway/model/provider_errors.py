@@ -95,7 +95,6 @@ class CircuitOpen(ProviderFailure):
     def __init__(self, provider: str, retry_after_s: int) -> None:
         message = f"{provider} has failed again and again, and is asked again in {retry_after_s} s."
         super().__init__(message, retry_after_s=retry_after_s)
-        self.ask_again_s = float(retry_after_s)
 
 
 def is_gone(status: int) -> bool:

@@ -67,6 +67,11 @@ class UsageRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def id(self) -> str:
         return f"{self.of.request_id}.{self.attempt}"
 
+    @property
+    def is_lost_without_trace(self) -> bool:
+        """Whether nobody knows whom its request had asked when it was lost: any model that it was held for."""
+        return self.outcome == "lost" and not self.attempt
+
 
 AuditName: TypeAlias = Literal[
     "request.started", "request.completed", "request.failed", "request.blocked", "fallback.triggered"

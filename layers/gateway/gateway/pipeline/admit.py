@@ -27,7 +27,7 @@ from gateway.model.ledger import (
     suffix,
 )
 from gateway.model.tenant import Principal
-from gateway.pipeline.meters import Demand, account_of, by_rule, rules_of
+from gateway.pipeline.meters import Demand, account_of, allowance_of, by_rule, rules_of
 from gateway.ports import Clock, Ledger, World
 
 LEVELS: tuple[Level, Level] = ("tenant", "user")
@@ -104,7 +104,8 @@ async def take(
     request_id: str, demand: Demand, principal: Principal, facts: Facts, world: World, admission: int = 0
 ) -> Ticket:
     """The holds, or why there are none, in a ticket. `facts`: of the request, for whoever has to record its loss;
-    without any nobody does. `admission`: as of a hold, 0 or 1.
+    without any nobody does. `admission`: as of a hold; each model that is tried instead has two numbers
+    more.
 
     Where any of several models will do: for the first that there is room for. When there is room for none, nothing is
     held, and the ticket says why for the first that there may be room for soon, else for the first.
@@ -198,9 +199,8 @@ async def _reserve(account: Account, hold: Hold, ticket: Ticket, full: Sequence[
 
 
 def _hold(level: Level, ticket: Ticket, facts: Facts) -> Hold:
-    principal, demand = ticket.principal, ticket.demand
-    allowance = principal.tenant.allowance if level == "tenant" else principal.allowance
-    patterns = rules_of(allowance, demand.model_id)
+    demand = ticket.demand
+    patterns = rules_of(allowance_of(level, ticket.principal), demand.model_id)
     hold = Hold(
         until_s=int(ticket.admitted_s + demand.lease_s) + 1,
         admitted_s=int(ticket.admitted_s),
@@ -323,9 +323,7 @@ async def _settle_one(entry: Entry, ticket: Ticket, used: Used, now_s: float) ->
 
 
 async def _end(entry: Entry, ticket: Ticket, used: Used, now_s: float) -> Reading | None:
-    principal = ticket.principal
-    allowance = principal.tenant.allowance if entry.account.level == "tenant" else principal.allowance
-    rules = entry.hold.rules
+    allowance, rules = allowance_of(entry.account.level, ticket.principal), entry.hold.rules
     costs, tokens = by_rule(allowance, rules, used.costs), by_rule(allowance, rules, used.counts)
     if used.is_lost:
         costs = lost_by_rule(entry.hold, used.cost_nano_usd)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import AsyncExitStack, aclosing
+from typing import Any
 
 from gateway.model.chat import ChatCall
 from gateway.model.http import HttpRequest
@@ -20,25 +21,25 @@ from gateway.providers.contract import Target
 
 async def whole(call: ChatCall, attempt: Attempt, world: World) -> Reply:
     """The provider's complete reply. Raises ProviderFailure and CapabilityNotSupported."""
-    watch = Watch.of_whole(call, attempt, world)
     with ending(attempt, world.clock):
-        async with AsyncExitStack() as stack:
-            request, reached = await _prepare(call, watch, stack)
-            answer = await ask(request, reached, watch, attempt.sending)
-        reply: Reply = attempt.route.wire.parse(answer, reached.target)
+        reply: Reply = await _answer(call, Watch.of_whole(call, attempt, world))
         attempt.answered.take(reply)
         return reply
 
 
 async def begun(call: ChatCall, attempt: Attempt, world: World) -> str:
     """How the provider calls what it has begun in the background. Raises as `whole`."""
-    watch = Watch.of_beginning(call, attempt, world)
     with ending(attempt, world.clock):
-        async with AsyncExitStack() as stack:
-            request, reached = await _prepare(call, watch, stack)
-            answer = await ask(request, reached, watch, attempt.sending)
-        remote_id: str = attempt.route.wire.parse(answer, reached.target)
+        remote_id: str = await _answer(call, Watch.of_beginning(call, attempt, world))
         return remote_id
+
+
+async def _answer(call: ChatCall, watch: Watch) -> Any:
+    """What the wire makes of it."""
+    async with AsyncExitStack() as stack:
+        request, reached = await _prepare(call, watch, stack)
+        answer = await ask(request, reached, watch, watch.attempt.sending)
+    return watch.attempt.route.wire.parse(answer, reached.target)
 
 
 async def streamed(

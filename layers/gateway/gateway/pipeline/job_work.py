@@ -110,9 +110,9 @@ async def _carried_out(exchange: Exchange, world: World, unforeseen: Unforeseen 
             ended = found if isinstance(found, Job) else await end_by(exchange, found, world, exchange.record_by_s)
         finally:
             await exchange.left()
+            await tell_health(exchange, world)
     if isinstance(found, Job):
         await delete_uploads(exchange, world, goes_on=True)
-    await tell_health(exchange, world)
     return ended
 
 

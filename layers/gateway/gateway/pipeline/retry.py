@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.model.errors import GatewayError
-from gateway.model.provider_errors import CircuitOpen, ProviderFailure
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.tenant import MAX_RETRIES
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.ports import World
@@ -45,6 +45,4 @@ class Retries:
         self.left, self.left_s = self.left - 1, self.left_s - pause_s
         await world.clock.sleep(pause_s)
         failed.provider_wait_s += pause_s
-        if isinstance(error, CircuitOpen):
-            await world.health.share()  # who tries is agreed on
         return True

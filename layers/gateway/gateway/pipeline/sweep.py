@@ -182,10 +182,10 @@ async def _settle(overdue: Overdue, records: Sequence[UsageRecord], world: Sweep
     costs: Counter[str] = Counter()
     for record in records:
         costs[record.model or ""] += 0 if record.unbooked else record.cost_nano_usd or 0
-    of, is_lost = records[0].of, records[-1].outcome == "lost"
-    await _settle_holds(overdue, costs, of.user_id, world, is_lost=is_lost)
+    of, last = records[0].of, records[-1]
+    await _settle_holds(overdue, costs, of.user_id, world, is_lost=last.is_lost_without_trace)
     facts = {"tenant_id": overdue.tenant_id, "request_id": of.request_id, "cost_nano_usd": cost_nano_usd}
-    if is_lost:
+    if last.outcome == "lost":
         world.records.trouble("sweep.lost", **facts)
         return "lost"
     world.records.trouble("sweep.settled", **facts)

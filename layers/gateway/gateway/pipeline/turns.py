@@ -77,6 +77,7 @@ class Turns(Generic[P]):
         await self.drop(failed)
         if not self._goes_on_after(error):
             raise error
+        await self._exchange.left()  # its place among its provider's calls may be what the next one needs
         while self._others and has_time(self._exchange, self._world):
             if (candidate := await self._entered(self._others.popleft())) is not None:
                 self.candidate = candidate

@@ -10,7 +10,7 @@ from gateway.pipeline.admit import Used
 
 
 def used_of(told: Iterable[Told], *, was_executed: bool) -> Used:
-    """Nobody knows whom a request asked that was lost and whose record names no model."""
+    """`told`: all of one request."""
     costs: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     is_lost = False
@@ -18,5 +18,5 @@ def used_of(told: Iterable[Told], *, was_executed: bool) -> Used:
         if isinstance(record, UsageRecord):
             costs[record.model or ""] += record.cost_nano_usd or 0
             counts[record.model or ""] += 0 if record.usage is None else record.usage.total_tokens
-            is_lost |= record.outcome == "lost" and record.model is None
+            is_lost |= record.is_lost_without_trace
     return Used(costs.total(), counts.total(), was_executed, costs, counts, is_lost)
