@@ -8,6 +8,7 @@ from local.patches import (
     function_logs,
     functions,
     integration_timeout,
+    log_pages,
     openapi_import,
     payload_limit,
     proxy_failures,
@@ -25,6 +26,7 @@ def apply(runner: FunctionRunner) -> None:
     """Raises AttributeError when MiniStack has not what a patch replaces."""
     functions.apply(runner)
     function_logs.apply()
+    log_pages.apply()
     reserved_concurrency.apply()
     websocket_functions.apply(runner)
     request_event.apply()

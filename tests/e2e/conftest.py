@@ -76,7 +76,7 @@ def _check_admin(response: httpx.Response) -> None:
     check_admin_answer(response.request.method, url.raw_path.decode(), response.status_code, response.json())
 
 
-def _check(response: Any) -> None:
+def check_response(response: Any) -> None:
     response.read()
     check_answer(
         response.request.url.path, response.status_code, response.headers.get("content-type", ""), response.content
@@ -86,8 +86,8 @@ def _check(response: Any) -> None:
 @pytest.fixture
 def http(gateway: Gateway) -> Iterator[httpx.Client]:
     """A plain client with the key; every answer is held against the contract."""
-    headers = {"authorization": f"Bearer {gateway.api_key}"}
-    with httpx.Client(base_url=gateway.http, headers=headers, timeout=60, event_hooks={"response": [_check]}) as client:
+    headers, hooks = {"authorization": f"Bearer {gateway.api_key}"}, {"response": [check_response]}
+    with httpx.Client(base_url=gateway.http, headers=headers, timeout=60, event_hooks=hooks) as client:
         yield client
 
 
@@ -105,7 +105,7 @@ def admin(local: Gateway) -> Iterator[httpx.Client]:
 def sdk(gateway: Gateway) -> Iterator[openai.OpenAI]:
     """The official client, only base URL and key changed; every answer is held against the contract."""
     with (
-        httpx2.Client(timeout=60, event_hooks={"response": [_check]}) as transport,
+        httpx2.Client(timeout=60, event_hooks={"response": [check_response]}) as transport,
         openai.OpenAI(base_url=gateway.http, api_key=gateway.api_key, max_retries=0, http_client=transport) as client,
     ):
         yield client

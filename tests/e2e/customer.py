@@ -5,20 +5,23 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import boto3
 import httpx
 
 from tests.e2e.conftest import Gateway
 from tests.e2e.contract import check
-from tests.e2e.tenants import table
+from tests.e2e.tenants import put_key, put_tenant, table
 
 WITHIN_S = 30.0
 T = TypeVar("T")
+Check: TypeAlias = Callable[[httpx.Response], None]
 
 
 def eventually(look: Callable[[], T | None], within_s: float = WITHIN_S) -> T:
@@ -138,7 +141,6 @@ class Customer:
         return sorted(lines, key=lambda line: float(line["at_s"]))
 
     def _audit(self) -> list[dict[str, Any]]:
-        """Asked for by its tenant: the emulator gives the first 10,000 events and no way to those after them."""
         wanted = {"logGroupName": "/llm-gateway/audit", "filterPattern": f'"{self.tenant_id}"'}
         pages = aws(self.local, "logs").get_paginator("filter_log_events").paginate(**wanted)
         lines = [json.loads(event["message"]) for page in pages for event in page["events"]]
@@ -155,3 +157,16 @@ class Customer:
         ]
         lines = [json.loads(line) for body in bodies for line in gzip.decompress(body).splitlines()]
         return [line for line in lines if line["tenant_id"] == self.tenant_id]
+
+
+@contextmanager
+def customer_of(
+    local: Gateway, kind: str, check: Check | None = None, scopes: Sequence[str] = ("*",), **settings: Any
+) -> Iterator[Customer]:
+    """A new tenant of that kind of test. `check`: of each answer. `scopes`: of its key; `settings`: its own."""
+    tenant_id = f"{kind}-{uuid.uuid4().hex[:12]}"
+    put_tenant(local.aws_endpoint_url, tenant_id, **settings)
+    key = put_key(local.aws_endpoint_url, tenant_id, "alice", scopes=[*scopes])
+    headers, hooks = {"authorization": f"Bearer {key}"}, {"response": [] if check is None else [check]}
+    with httpx.Client(base_url=local.http, headers=headers, timeout=90, event_hooks=hooks) as http:
+        yield Customer(local, tenant_id, key, http)

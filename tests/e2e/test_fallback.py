@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,10 +11,10 @@ import httpx2
 import openai
 import pytest
 
-from tests.e2e.conftest import Gateway
-from tests.e2e.contract import check_answer, check_stream
-from tests.e2e.customer import Customer, eventually
-from tests.e2e.tenants import put_key, put_tenant
+from tests.e2e.conftest import Gateway, check_response
+from tests.e2e.contract import check_stream
+from tests.e2e.customer import Customer, customer_of, eventually
+from tests.e2e.tenants import put_tenant
 
 FIRST, SECOND, THIRD = "openai/gpt-4o-mini", "anthropic/claude-haiku-4-5", "mistral/mistral-small-latest"
 HELLO: dict[str, Any] = {"model": FIRST, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 50}
@@ -25,20 +24,10 @@ STATUSES += ["status=500", "status=503", "status=529"]
 pytestmark = pytest.mark.stack
 
 
-def _check(response: Any) -> None:
-    response.read()
-    kind = response.headers.get("content-type", "")
-    check_answer(response.request.url.path, response.status_code, kind, response.content)
-
-
 @pytest.fixture
 def customer(local: Gateway) -> Iterator[Customer]:
-    tenant_id = f"fallback-{uuid.uuid4().hex[:12]}"
-    put_tenant(local.aws_endpoint_url, tenant_id)
-    key = put_key(local.aws_endpoint_url, tenant_id, "alice")
-    headers = {"authorization": f"Bearer {key}"}
-    with httpx.Client(base_url=local.http, headers=headers, timeout=60, event_hooks={"response": [_check]}) as http:
-        yield Customer(local, tenant_id, key, http)
+    with customer_of(local, "fallback", check_response) as customer:
+        yield customer
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import openai
 import pytest
 from standardwebhooks import Webhook
 
-from tests.e2e.conftest import Gateway, _check
+from tests.e2e.conftest import Gateway, check_response
 from tests.e2e.customer import Customer, eventually
 from tests.e2e.hooked import SECRET, Receiver, Tenant, deploy_plugin, put_by_hand, tenant_with
 from tests.e2e.simulated import posts
@@ -31,7 +31,7 @@ STREAMS = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream
 def sdk_of(local: Gateway, tenant: Tenant) -> Iterator[openai.OpenAI]:
     """The official client; every answer is held against the contract."""
     with (
-        httpx2.Client(timeout=60, event_hooks={"response": [_check]}) as transport,
+        httpx2.Client(timeout=60, event_hooks={"response": [check_response]}) as transport,
         openai.OpenAI(base_url=local.http, api_key=tenant.key, max_retries=0, http_client=transport) as client,
     ):
         yield client

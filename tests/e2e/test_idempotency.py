@@ -14,9 +14,8 @@ import pytest
 
 from local.simulators.sounds import recording
 from tests.e2e.conftest import Gateway
-from tests.e2e.customer import Customer, eventually
+from tests.e2e.customer import Customer, customer_of, eventually
 from tests.e2e.simulated import posted
-from tests.e2e.tenants import put_key, put_tenant
 
 MODEL = "openai/gpt-4o-mini"
 WORDS = "Hello again"
@@ -35,11 +34,8 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 def customer(local: Gateway) -> Iterator[Customer]:
-    tenant_id = f"once-{uuid.uuid4().hex[:12]}"
-    put_tenant(local.aws_endpoint_url, tenant_id)
-    key = put_key(local.aws_endpoint_url, tenant_id, "alice")
-    with httpx.Client(base_url=local.http, headers={"authorization": f"Bearer {key}"}, timeout=90) as http:
-        yield Customer(local, tenant_id, key, http)
+    with customer_of(local, "once") as customer:
+        yield customer
 
 
 @pytest.fixture

@@ -11,20 +11,16 @@ import pytest
 
 from tests.e2e.conftest import Gateway
 from tests.e2e.contract import check
-from tests.e2e.customer import Customer, eventually
-from tests.e2e.tenants import put_key, put_tenant
+from tests.e2e.customer import Customer, customer_of, eventually
 
+LIMITS = [{"concurrent_jobs": 1, "concurrent_requests": 1}]
 pytestmark = pytest.mark.stack
 
 
 @pytest.fixture
 def customer(local: Gateway) -> Iterator[Customer]:
-    tenant_id = f"at-once-{uuid.uuid4().hex[:12]}"
-    limits = [{"concurrent_jobs": 1, "concurrent_requests": 1}]
-    put_tenant(local.aws_endpoint_url, tenant_id, allowance={"limits": limits})
-    key = put_key(local.aws_endpoint_url, tenant_id, "alice")
-    with httpx.Client(base_url=local.http, headers={"authorization": f"Bearer {key}"}, timeout=90) as http:
-        yield Customer(local, tenant_id, key, http)
+    with customer_of(local, "at-once", allowance={"limits": LIMITS}) as customer:
+        yield customer
 
 
 def test_a_job_too_many_waits_for_another_to_end(customer: Customer, admin: httpx.Client) -> None:

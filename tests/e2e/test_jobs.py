@@ -11,10 +11,8 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
-from tests.e2e.conftest import Gateway
-from tests.e2e.contract import check_answer
-from tests.e2e.customer import Customer, aws, eventually
-from tests.e2e.tenants import put_key, put_tenant
+from tests.e2e.conftest import Gateway, check_response
+from tests.e2e.customer import Customer, aws, customer_of, eventually
 
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:llm-gateway-job"
 WORDS = "the very own words of a prompt"
@@ -29,20 +27,10 @@ BODIES: dict[str, dict[str, Any]] = {
 pytestmark = pytest.mark.stack
 
 
-def _check(response: httpx.Response) -> None:
-    response.read()
-    kind = response.headers.get("content-type", "")
-    check_answer(response.request.url.path, response.status_code, kind, response.content)
-
-
 @pytest.fixture
 def customer(local: Gateway) -> Iterator[Customer]:
-    tenant_id = f"jobs-{uuid.uuid4().hex[:12]}"
-    put_tenant(local.aws_endpoint_url, tenant_id)
-    key = put_key(local.aws_endpoint_url, tenant_id, "alice")
-    headers = {"authorization": f"Bearer {key}"}
-    with httpx.Client(base_url=local.http, headers=headers, timeout=90, event_hooks={"response": [_check]}) as http:
-        yield Customer(local, tenant_id, key, http)
+    with customer_of(local, "jobs", check_response) as customer:
+        yield customer
 
 
 @pytest.fixture

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import openai
 import pytest
 
 from tests.e2e.conftest import Gateway
-from tests.e2e.customer import Customer, aws, eventually
+from tests.e2e.customer import Customer, aws, customer_of, eventually
 from tests.e2e.tenants import put_key, put_tenant, table
 
 pytestmark = pytest.mark.stack
@@ -22,11 +20,8 @@ HELLO = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content":
 
 @pytest.fixture
 def customer(local: Gateway) -> Iterator[Customer]:
-    tenant_id = f"metered-{uuid.uuid4().hex[:12]}"
-    put_tenant(local.aws_endpoint_url, tenant_id, allowance={"limits": [{"requests_per_minute": PER_MINUTE}]})
-    key = put_key(local.aws_endpoint_url, tenant_id, "alice")
-    with httpx.Client(base_url=local.http, headers={"authorization": f"Bearer {key}"}, timeout=60) as http:
-        yield Customer(local, tenant_id, key, http)
+    with customer_of(local, "metered", allowance={"limits": [{"requests_per_minute": PER_MINUTE}]}) as customer:
+        yield customer
 
 
 def ends(customer: Customer, number: int) -> dict[str, dict[str, Any]]:

@@ -23,8 +23,8 @@ from gateway.model.ledger import Hold, hold_name
 from gateway.model.record import TERMINAL
 from tests.e2e.conftest import Gateway
 from tests.e2e.contract import check
-from tests.e2e.customer import Customer, aws, eventually, processes_of, queue_url, sweep, waiting
-from tests.e2e.tenants import put_key, put_tenant, table
+from tests.e2e.customer import Customer, aws, customer_of, eventually, processes_of, queue_url, sweep, waiting
+from tests.e2e.tenants import table
 
 MODELS = ["openai/gpt-4o-mini", "anthropic/claude-haiku-4-5", "google/gemini-2.5-flash", "ollama/llama3.2"]
 pytestmark = pytest.mark.stack
@@ -32,11 +32,8 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 def customer(local: Gateway) -> Iterator[Customer]:
-    tenant_id = f"usage-{uuid.uuid4().hex[:12]}"
-    put_tenant(local.aws_endpoint_url, tenant_id)
-    key = put_key(local.aws_endpoint_url, tenant_id, "alice", scopes=["*", "assert_user"])
-    with httpx.Client(base_url=local.http, headers={"authorization": f"Bearer {key}"}, timeout=60) as http:
-        yield Customer(local, tenant_id, key, http)
+    with customer_of(local, "usage", scopes=["*", "assert_user"]) as customer:
+        yield customer
 
 
 def nano_usd(reply: dict[str, Any]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,8 +16,7 @@ import pytest
 from local.simulators import mp4
 from tests.e2e.conftest import Gateway
 from tests.e2e.contract import check
-from tests.e2e.customer import Customer, aws, eventually
-from tests.e2e.tenants import put_key, put_tenant
+from tests.e2e.customer import Customer, aws, customer_of, eventually
 
 MODELS = {
     "google": ("google/veo-3.1-lite-generate-preview", 4),
@@ -54,13 +52,8 @@ def sdk(gateway: Gateway) -> Iterator[openai.OpenAI]:
 
 @pytest.fixture
 def customer(local: Gateway) -> Iterator[Customer]:
-    tenant_id = f"video-{uuid.uuid4().hex[:12]}"
-    put_tenant(local.aws_endpoint_url, tenant_id)
-    key = put_key(local.aws_endpoint_url, tenant_id, "alice")
-    hooks = {"response": [_check]}
-    headers = {"authorization": f"Bearer {key}"}
-    with httpx.Client(base_url=local.http, headers=headers, timeout=90, event_hooks=hooks) as http:
-        yield Customer(local, tenant_id, key, http)
+    with customer_of(local, "video", _check) as customer:
+        yield customer
 
 
 def create(http: httpx.Client, prompt: str = "waves", **members: Any) -> Any:

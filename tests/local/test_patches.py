@@ -112,6 +112,29 @@ def _stream_names(logs: Any) -> set[str]:
     return {stream["logStreamName"] for stream in streams}
 
 
+# -- log_pages.py --------------------------------------------------------------------------------------------------
+
+
+def test_log_events_come_in_pages(stock: Stack, patched: Stack) -> None:
+    """Three of one millisecond, which a page divides."""
+
+    def pages(stack: Stack) -> list[str]:
+        logs, at_ms = stack.client("logs"), int(time.time() * 1000)
+        logs.create_log_group(logGroupName="pages")
+        for stream in ("a", "b"):
+            logs.create_log_stream(logGroupName="pages", logStreamName=stream)
+        for stream, words in (("a", "135"), ("b", "24")):
+            events = [{"timestamp": at_ms + (word == "5"), "message": word} for word in words]
+            logs.put_log_events(logGroupName="pages", logStreamName=stream, logEvents=events)
+        paging = {"PageSize": 2}
+        found = logs.get_paginator("filter_log_events").paginate(logGroupName="pages", PaginationConfig=paging)
+        return ["".join(event["message"] for event in page["events"]) for page in found]
+
+    assert [len(page) for page in pages(stock)] == [2]
+    found = pages(patched)
+    assert ([len(page) for page in found], sorted("".join(found))) == ([2, 2, 1], list("12345"))
+
+
 # -- reserved_concurrency.py ---------------------------------------------------------------------------------------
 
 
