@@ -70,7 +70,8 @@ async def test_the_first_answer_counts_and_the_others_are_paid(gateway: Several)
     assert switch.facts == {"from": "openai/gpt", "to": "groq/llama", "code": "cancelled"}
 
 
-async def test_all_of_them_are_held_for(gateway: Several) -> None:
+def seen_by_the_winner(gateway: Several) -> list[int]:
+    """What is held while all of them are asked."""
     held: list[int] = []
 
     async def look() -> Any:
@@ -80,6 +81,11 @@ async def test_all_of_them_are_held_for(gateway: Several) -> None:
     gateway.provider("openai", look)
     gateway.provider("groq", stalls())
     gateway.provider("mistral", stalls())
+    return held
+
+
+async def test_all_of_them_are_held_for(gateway: Several) -> None:
+    held = seen_by_the_winner(gateway)
     await gateway.chat({**HELLO, "fallbacks": []})
     await gateway.chat(RACE)
     assert held[1] - COST["openai"] == 6 * held[0]
@@ -139,15 +145,7 @@ async def test_hooks_see_the_reply_that_is_given_and_no_other(gateway: Several) 
 
 async def test_a_job_whose_models_have_become_dearer_is_held_for_anew(gateway: Several) -> None:
     """All that are asked at once, before they are."""
-    held: list[int] = []
-
-    async def look() -> Any:
-        held.append(await gateway.spent("c2026-09"))
-        return says("openai")
-
-    gateway.provider("openai", look)
-    gateway.provider("groq", stalls())
-    gateway.provider("mistral", stalls())
+    held = seen_by_the_winner(gateway)
     job_id = (await gateway.chat({**RACE, "async": True})).json["id"]
     accepted = await gateway.spent("c2026-09")
     assert isinstance(gateway.world.catalog, MemoryCatalog)

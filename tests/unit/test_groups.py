@@ -33,13 +33,18 @@ def group(*models: Any, routing: Routing = "ordered") -> ModelGroup:
     return msgspec.convert({"models": models, "routing": routing}, ModelGroup)
 
 
-@pytest.fixture
-def gateway() -> Several:
+def of_a_group() -> Several:
+    """All of it are well, and say who they are."""
     made = several()
     for name in ("openai", "groq", "mistral"):
         made.provider(name, says(name))
     made.tenant(aliases={"chat": group(OPENAI, GROQ, MISTRAL)})
     return made
+
+
+@pytest.fixture
+def gateway() -> Several:
+    return of_a_group()
 
 
 def well(gateway: Several, states: Mapping[str, Health]) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from gateway.model.ledger import suffix
 from gateway.model.limits import Allowance, Budget, Limits
-from tests.unit.several_providers import Several, fails, says, several
+from tests.unit.several_providers import Several, fails
 from tests.unit.test_fallback import COST
 from tests.unit.test_fallback_around import done
-from tests.unit.test_groups import CHAT, GROQ, MISTRAL, OPENAI, group, left_out
+from tests.unit.test_groups import CHAT, GROQ, MISTRAL, OPENAI, group, left_out, of_a_group
 from tests.unit.test_without_ledger import ALICE_ACCOUNT, Moody
 
 
@@ -23,11 +23,7 @@ def none_of(*models: str) -> tuple[Limits, ...]:
 
 @pytest.fixture
 def gateway() -> Several:
-    made = several()
-    for name in ("openai", "groq", "mistral"):
-        made.provider(name, says(name))
-    made.tenant(aliases={"chat": group(OPENAI, GROQ, MISTRAL)})
-    return made
+    return of_a_group()
 
 
 async def held(gateway: Several) -> Any:

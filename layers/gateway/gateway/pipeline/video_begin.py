@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace as with_members
 
 from gateway.model.errors import GatewayError, StorageUnavailable
-from gateway.model.job import LONGEST_S, Job, new_job_id
+from gateway.model.job import LONGEST_S, Job
 from gateway.model.video import Picture, VideoCall
 from gateway.pipeline.account import Counted, account, account_interrupted
 from gateway.pipeline.ask import ask, ending
@@ -19,16 +19,15 @@ from gateway.pipeline.contact import contact
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.fallback import answer_of
 from gateway.pipeline.handed_over import held_of
+from gateway.pipeline.job_accept import job_of
 from gateway.pipeline.job_record import JobRecord
 from gateway.pipeline.job_sweep import LATER_S
-from gateway.pipeline.job_webhook import webhook_of
 from gateway.pipeline.once import stands_for
 from gateway.pipeline.remote_taken import taken
 from gateway.pipeline.video_plan import VideoPlan
 from gateway.pipeline.watch import Watch
 from gateway.ports import World
 
-ENDPOINT, OPERATION = "/v1/videos", "videos"
 SENDING_S = 600
 """After which nobody can be sending a request any more."""
 
@@ -83,26 +82,12 @@ class Beginning:
         await self._record.change(is_asked=True, remote=kept["remote"], facts=facts, **at_it)
 
     def _job(self, kept: dict[str, Any]) -> Job:
-        principal, now_s, exchange = self._exchange.principal, int(self._world.clock.now_s()), self._exchange
-        assert principal is not None  # noqa: S101 - it was admitted
-        return Job(
-            id=new_job_id(self._world.clock.now_s(), secrets.token_bytes(10), "video"),
-            tenant_id=principal.tenant.id,
-            user_id=principal.user.id,
-            key_id=principal.key.id,
-            request_id=exchange.request_id,
-            endpoint=ENDPOINT,
-            operation=OPERATION,
-            model=self._call.model,
-            status="pending",
-            created_at_s=now_s,
-            expires_at_s=now_s + LONGEST_S,
-            is_asked=True,
-            alive_until_s=now_s + SENDING_S,
-            remote=kept["remote"],
-            webhook=webhook_of(self._call, principal.tenant),
-            facts={**kept["facts"], "conversation_id": exchange.conversation_id, "trace_id": exchange.trace.id},
-        )
+        """As one that is asked for now, without a worker who would need what was asked."""
+        exchange, world, inbound = self._exchange, self._world, self._exchange.inbound
+        assert inbound is not None  # noqa: S101 - it came by a door
+        job = job_of(self._call, inbound, exchange, world, **kept)
+        at_it = {"is_asked": True, "alive_until_s": world.clock.now_s() + SENDING_S}
+        return with_members(job, request=None, held=None, **at_it)
 
     async def _given_up(self, error: GatewayError) -> None:
         """The request tells and settles itself; its record says that nothing comes of it. A worker ends its own job."""
