@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -51,6 +52,20 @@ async def test_a_video_is_begun_looked_at_stored_and_downloaded(gateway: Gateway
     content = await gateway.get(f"/{video['id']}/content")
     assert (content.status, content.headers["location"], content.body) == (302, told["url"], b"")
     assert (gateway.provider.looked, gateway.downloads.opened) == (2, [URL])
+
+
+async def test_it_is_kept_as_long_as_its_file(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which takes a while to be stored."""
+    put_stream = gateway.files.put_stream
+
+    async def slowly(*given: Any) -> int:
+        gateway.clock.unix_s += 3
+        return await put_stream(*given)
+
+    monkeypatch.setattr(gateway.files, "put_stream", slowly)
+    done = await gateway.finished(await gateway.begun())
+    file = await gateway.files.head("acme", done["gateway"]["file_id"])
+    assert done["expires_at"] == file.expires_at_s == done["completed_at"] - 3 + GENERATED_KEPT_S
 
 
 async def test_it_is_told_and_paid_once_at_its_end(gateway: Gateway) -> None:

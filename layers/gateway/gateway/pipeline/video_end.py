@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.model.errors import GatewayError, StorageUnavailable
-from gateway.model.file import GENERATED_KEPT_S
+from gateway.model.file import GENERATED_KEPT_S, created_at_s
 from gateway.model.job import Job, JobResult, Status
 from gateway.model.money import NANO_PER_USD
 from gateway.model.usage import TokenUsage
@@ -49,11 +49,11 @@ async def end(job: Job, ending: Ending, world: World) -> Job:
 
 
 def _ended(job: Job, ending: Ending, exchange: Exchange, world: World) -> Job:
-    error = ending.error
+    error, now_s = ending.error, world.clock.now_s()
     return job.ended(
         ending.status,
-        world.clock.now_s(),
-        GENERATED_KEPT_S,
+        now_s,
+        _kept_s(ending.result, now_s),
         progress=100 if ending.status == "completed" else job.progress,
         result=ending.result,
         error=None if error is None else msgspec.to_builtins(error.wire(job.request_id)["error"]),
@@ -61,6 +61,12 @@ def _ended(job: Job, ending: Ending, exchange: Exchange, world: World) -> Job:
         cost_nano_usd=exchange.cost_nano_usd,
         owed=owed_of(exchange, world),
     )
+
+
+def _kept_s(result: JobResult | None, now_s: float) -> int:
+    """As long as its file, which was there a moment before."""
+    from_s = created_at_s(result.file_id) if result is not None and result.file_id else int(now_s)
+    return from_s + GENERATED_KEPT_S - int(now_s)
 
 
 def _told(usage: TokenUsage, exchange: Exchange) -> dict[str, Any]:
