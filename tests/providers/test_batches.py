@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
+from gateway.adapters.catalog import FileCatalog
 from gateway.model.embeddings import EmbeddingsCall
 from gateway.model.errors import CapabilityNotSupported
 from gateway.model.http import HttpResponse
 from gateway.model.images import ImagesCall
 from gateway.model.provider_errors import ProviderError, ProviderRateLimited
 from gateway.providers.contract import (
+    BATCH_TIER,
     batch_input,
 )
 from gateway.providers.lookup import provider_named
@@ -31,6 +34,9 @@ from tests.providers.batched import (
 )
 
 # -- what goes out --------------------------------------------------------------------------------------------------
+
+
+CATALOG = Path(__file__).parents[2] / "shared" / "catalog"
 
 
 @pytest.mark.parametrize("provider", BATCHED)
@@ -246,3 +252,16 @@ def test_a_refusal_means_what_it_means_elsewhere(provider: str) -> None:
     assert isinstance(chats(provider).fail(HttpResponse(429, {}, body), target(provider)), ProviderRateLimited)
     gone = chats(provider).fail(HttpResponse(404, {}, b"{}"), target(provider))
     assert type(gone) is ProviderError  # no model is missing
+
+
+# -- facts ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("provider", BATCHED)
+def test_what_the_catalog_says_can_be_batched_has_a_wire_and_a_price(provider: str) -> None:
+    batches = provider_named(provider).batches
+    apis = {*batches.chat, *batches.embeddings, *batches.images}
+    every = [facts for name, facts in FileCatalog(CATALOG).models() if name == provider]
+    models = [facts for facts in every if "batch" in facts.capabilities]
+    assert models
+    assert {facts.id for facts in models if facts.api not in apis or BATCH_TIER not in facts.service_tiers} == set()
