@@ -19,8 +19,18 @@ from gateway.providers.lookup import provider_named
 
 Members = dict[str, Any]
 NOISE = "0123456789abcdef"
-API = {"openai": "chat_completions", "groq": "chat_completions", "anthropic": "messages", "google": "generate_content"}
-MODEL = {"openai": "gpt-4o-mini", "groq": "llama-3.1-8b-instant", "anthropic": "claude-haiku-4-5", "google": "gemini-x"}
+API = {
+    **dict.fromkeys(("openai", "groq", "mistral"), "chat_completions"),
+    "anthropic": "messages",
+    "google": "generate_content",
+}
+MODEL = {
+    "openai": "gpt-4o-mini",
+    "groq": "llama-3.1-8b-instant",
+    "mistral": "mistral-small-latest",
+    "anthropic": "claude-haiku-4-5",
+    "google": "gemini-x",
+}
 BATCHED = tuple(API)
 
 

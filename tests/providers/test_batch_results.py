@@ -106,6 +106,23 @@ def test_where_googles_results_stand_and_why_it_refuses() -> None:
     assert isinstance(refused.failure, ProviderRejected)
 
 
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        *(("QUEUED", "pending"), ("RUNNING", "running"), ("CANCELLATION_REQUESTED", "running")),
+        *(("SUCCESS", "completed"), ("FAILED", "failed"), ("TIMEOUT_EXCEEDED", "expired"), ("CANCELLED", "cancelled")),
+    ],
+)
+def test_how_mistrals_gets_on(status: str, expected: str) -> None:
+    counts = {"total_requests": 3, "succeeded_requests": 2, "failed_requests": 1}
+    job = {"id": "b", "status": status, **counts, "output_file": "out", "error_file": None}
+    found = chats("mistral").state(ok(**job, errors=[{"message": "No such model.", "count": 1}]), target("mistral"))
+    assert (found.remote_id, found.status, found.outputs) == ("b", expected, ("out",))
+    assert found.counts == BatchCounts(3, 2, 1)
+    assert found.is_cancelling == (status == "CANCELLATION_REQUESTED")
+    assert isinstance(found.failure, ProviderRejected) == (expected == "failed")
+
+
 @pytest.mark.parametrize("provider", BATCHED)
 @pytest.mark.parametrize(
     "body",
@@ -159,15 +176,17 @@ def anthropic_error(kind: str) -> Members:
     return {"type": "errored", "error": {"type": "error", "error": {"type": kind, "message": "No."}}}
 
 
+OPENAI = lines(
+    openai_line("b", 200, COMPLETION),
+    openai_line("a", 400, {"error": {"message": "No.", "type": "invalid_request_error"}}),
+    openai_error("d", "batch_expired"),
+    openai_error("c", "batch_cancelled"),
+    openai_error("e", "request_timeout"),
+    {"custom_id": "f"},
+)
 RESULTS = {
-    "openai": lines(
-        openai_line("b", 200, COMPLETION),
-        openai_line("a", 400, {"error": {"message": "No.", "type": "invalid_request_error"}}),
-        openai_error("d", "batch_expired"),
-        openai_error("c", "batch_cancelled"),
-        openai_error("e", "request_timeout"),
-        {"custom_id": "f"},
-    ),
+    "openai": OPENAI,
+    "mistral": OPENAI,
     "anthropic": lines(
         {"custom_id": "b", "result": {"type": "succeeded", "message": MESSAGE}},
         {"custom_id": "a", "result": anthropic_error("invalid_request_error")},

@@ -51,6 +51,7 @@ def test_an_item_says_what_the_call_says_by_itself(provider: str) -> None:
         == {
             "openai": {"custom_id": "item-1", "method": "POST", "url": "/v1/chat/completions"},
             "groq": {"custom_id": "item-1", "method": "POST", "url": "/v1/chat/completions"},
+            "mistral": {"custom_id": "item-1"},
             "anthropic": {"custom_id": "item-1"},
             "google": {"key": "item-1"},
         }[provider]
@@ -172,6 +173,21 @@ def test_groqs_files_do_not_expire() -> None:
     assert "output_expires_after" not in json.loads(plain(wire.create("f", "l", to)).body)
 
 
+def test_mistral_is_sent_a_file_and_told_the_model() -> None:
+    wire, to = chats("mistral"), target("mistral")
+    form = carrier(wire.upload(10, to, NOISE))
+    assert (form.request.url, b"expires_after" in form.request.body) == ("https://api.mistral.ai/v1/files", False)
+    created = plain(wire.create("file", "label", to))
+    assert created.url == "https://api.mistral.ai/v1/batch/jobs"
+    assert json.loads(created.body) == {
+        "input_files": ["file"],
+        "model": "mistral-small-latest",
+        "endpoint": "/v1/chat/completions",
+        "timeout_hours": 24,
+        "metadata": {"label": "label"},
+    }
+
+
 def test_anthropic_is_sent_all_in_one() -> None:
     wire, to = chats("anthropic"), target("anthropic")
     assert wire.upload(10, to, NOISE) is None
@@ -205,6 +221,7 @@ def test_google_is_told_the_size_and_sent_the_file() -> None:
 
 
 PLACES = {
+    "mistral": ("b/1", "file/2", "/batch/jobs/b%2F1", "/batch/jobs/b%2F1/cancel", "/files/file%2F2/content"),
     "openai": ("b/1", "file/2", "/batches/b%2F1", "/batches/b%2F1/cancel", "/files/file%2F2/content"),
     "anthropic": (
         *("b/1", "b/1", "/v1/messages/batches/b%2F1", "/v1/messages/batches/b%2F1/cancel"),

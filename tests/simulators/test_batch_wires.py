@@ -20,11 +20,18 @@ from gateway.providers.contract import BatchResult, BatchState, BatchWire, Carri
 from gateway.providers.lookup import provider_named
 from tests.simulators.process import KEY, Simulator
 
-BASE = {"openai": "/openai/v1", "groq": "/groq/openai/v1", "anthropic": "/anthropic", "google": "/google"}
+BASE = {
+    "openai": "/openai/v1",
+    "groq": "/groq/openai/v1",
+    "mistral": "/mistral/v1",
+    "anthropic": "/anthropic",
+    "google": "/google",
+}
 CHATS = [
     ("openai", "chat_completions", "gpt-4o-mini"),
     ("openai", "responses", "o3-pro"),
     ("groq", "chat_completions", "llama-3.1-8b-instant"),
+    ("mistral", "chat_completions", "mistral-small-latest"),
     ("anthropic", "messages", "claude-haiku-4-5"),
     ("google", "generate_content", "gemini-2.5-flash"),
 ]
@@ -153,7 +160,7 @@ def test_what_was_done_before_a_batch_expired_is_kept_where_the_provider_does(
     assert endings == ({} if provider == "google" else {"b": "answered", "a": "expired"})
 
 
-@pytest.mark.parametrize("provider", ["openai", "google"])
+@pytest.mark.parametrize("provider", ["openai", "mistral", "google"])
 def test_a_batch_that_fails_as_a_whole(simulator: Simulator, provider: str) -> None:
     _, api, model = next(one for one in CHATS if one[0] == provider)
     driven = chats(simulator, provider, api, model)
@@ -165,6 +172,7 @@ def test_a_batch_that_fails_as_a_whole(simulator: Simulator, provider: str) -> N
     ("provider", "api", "model", "texts"),
     [
         ("openai", "embeddings", "text-embedding-3-small", ["one", "two"]),
+        ("mistral", "embeddings", "codestral-embed", ["one", "two"]),
         ("google", "embed_content", "gemini-embedding-001", "one"),
     ],
 )

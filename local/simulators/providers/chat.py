@@ -115,7 +115,7 @@ class ChatApi(Api):
     trailer: tuple[Event, ...] = (DONE,)
 
     def __init__(self) -> None:
-        self._batches = OpenAiBatches(self, self.batched, expires=self.files_expire) if self.batched else None
+        self._batches = self.batches()
 
     # -- requests ---------------------------------------------------------------------------------------------------
 
@@ -132,7 +132,7 @@ class ChatApi(Api):
             return self.speech.read(decode_object(request.body))
         if request.method == "POST" and self.transcriptions and path == self.transcriptions.path:
             return self.transcriptions.read(request)
-        if self._batches and path.startswith(("/files", "/batches")):
+        if self._batches and self._batches.holds(path):
             return self._batches.answer(request, path)
         if request.method != "POST" or path != "/chat/completions":
             raise Refused("no_route", f"Invalid URL ({request.method} {request.path})")
@@ -172,6 +172,10 @@ class ChatApi(Api):
     def tags_thoughts(self, body: Json) -> bool:
         """Whether reasoning stands in the content, within `<think>` tags."""
         return body["model"] in self.thinkers
+
+    def batches(self) -> OpenAiBatches | None:
+        """Where it has some."""
+        return OpenAiBatches(self, self.batched, expires=self.files_expire) if self.batched else None
 
     # -- replies ----------------------------------------------------------------------------------------------------
 

@@ -33,6 +33,10 @@ class OpenAiBatches:
         self._files, self._batches = FileStore(), BatchStore()
         self._facts: dict[str, Json] = {}
 
+    def holds(self, path: str) -> bool:
+        """Whether it answers there."""
+        return path.startswith(("/files", "/batches"))
+
     def answer(self, request: Request, path: str) -> Filed:
         """Everything below ``/files`` and ``/batches``. Raises Refused."""
         kind, _, rest = path[1:].partition("/")
@@ -114,7 +118,7 @@ class OpenAiBatches:
         require(body, "input_file_id", "endpoint", "completion_window")
         if body["endpoint"] not in self._endpoints or body["completion_window"] != "24h":
             raise Refused("wrong_type", "Invalid value for 'endpoint' or 'completion_window'.", param="endpoint")
-        items, errors = _read(self._file(body["input_file_id"]).data, body["endpoint"])
+        items, errors = read_lines(self._file(body["input_file_id"]).data, body["endpoint"])
         answering = partial(answered, self._api, body["endpoint"].removeprefix("/v1"), request)
         asked = {name: body.get(name) for name in ("input_file_id", "endpoint", "completion_window", "metadata")}
         batch = self._batches.add([] if errors else items, answering, {**asked, "errors": None, "files": {}})
@@ -195,8 +199,8 @@ def _line(name: str, answer: Reply | None) -> Json:
     return {**_head(name), "response": response, "error": None}
 
 
-def _read(data: bytes, endpoint: str) -> tuple[list[tuple[str, bytes]], list[Json]]:
-    """The items of an input, and what is wrong with it."""
+def read_lines(data: bytes, endpoint: str | None) -> tuple[list[tuple[str, bytes]], list[Json]]:
+    """The items of an input, and what is wrong with it. ``endpoint``: None where lines name none."""
     items: list[tuple[str, bytes]] = []
     errors: list[Json] = []
     names: set[str] = set()
@@ -220,7 +224,7 @@ def _read(data: bytes, endpoint: str) -> tuple[list[tuple[str, bytes]], list[Jso
     return items, errors
 
 
-def _item(line: bytes, endpoint: str) -> tuple[tuple[str, str] | None, str, Json]:
+def _item(line: bytes, endpoint: str | None) -> tuple[tuple[str, str] | None, str, Json]:
     try:
         read = msgspec.json.decode(line)
     except msgspec.DecodeError:
@@ -231,7 +235,7 @@ def _item(line: bytes, endpoint: str) -> tuple[tuple[str, str] | None, str, Json
         or not isinstance(read.get("custom_id"), str)
     ):
         return ("missing_required_parameter", "custom_id and body are required."), "", {}
-    if read.get("method") != "POST" or read.get("url") != endpoint:
+    if endpoint is not None and (read.get("method") != "POST" or read.get("url") != endpoint):
         return ("mismatched_endpoint", "The url does not match the batch's endpoint."), "", {}
     if not isinstance(read["body"].get("model"), str):
         return ("missing_required_parameter", "model is required."), "", {}

@@ -111,7 +111,7 @@ class Line(Struct):
 
     custom_id: str
     response: Response | None = None
-    error: dict[str, Any] | None = None
+    error: Any = None
 
 
 _FILE = msgspec.json.Decoder(File)
@@ -157,7 +157,7 @@ class OpenAiBatch(Generic[C, R]):
         return Carrier(request, f"\r\n--{boundary}--\r\n".encode())
 
     def follow(self, answer: HttpResponse, _input_bytes: int, target: Target) -> str:
-        return _decoded(_FILE, answer, target).id
+        return read_answer(_FILE, answer, target).id
 
     def create(self, file: str | None, label: str, target: Target) -> Step:
         body: dict[str, Any] = {
@@ -174,7 +174,7 @@ class OpenAiBatch(Generic[C, R]):
         return HttpRequest("GET", _batch(remote_id, target), _READ)
 
     def state(self, answer: HttpResponse, target: Target) -> BatchState:
-        batch = _decoded(_BATCH, answer, target)
+        batch = read_answer(_BATCH, answer, target)
         status = STATUSES.get(batch.status.lower())
         if status is None:
             raise ProviderError(f"{target.provider} sent something that is no state of a batch.")
@@ -185,7 +185,7 @@ class OpenAiBatch(Generic[C, R]):
             BatchCounts(counts.total, counts.completed, counts.failed),
             tuple(output for output in (batch.output_file_id, batch.error_file_id) if output),
             is_cancelling=batch.status == "cancelling",
-            failure=_failure(batch.errors, target) if status == "failed" else None,
+            failure=why_refused((batch.errors and batch.errors.data) or [], target) if status == "failed" else None,
         )
 
     def cancel(self, remote_id: str, target: Target) -> HttpRequest:
@@ -221,19 +221,18 @@ class OpenAiBatch(Generic[C, R]):
             raise self.wire.fail(said, target)
         return self.wire.parse(said, target)
 
-    def _not_made(self, item_id: str, error: dict[str, Any], target: Target) -> BatchResult[R]:
-        code = error.get("code")
+    def _not_made(self, item_id: str, error: Any, target: Target) -> BatchResult[R]:
+        code = error.get("code") if isinstance(error, dict) else None
         if code in ("batch_expired", "batch_cancelled"):
             return undone(item_id, "expired" if code == "batch_expired" else "cancelled", target)
         return BatchResult(item_id, "failed", failure=interruption({"error": error}, target, _PLAIN))
 
 
-def _failure(errors: Troubles | None, target: Target) -> ProviderFailure:
+def why_refused(troubles: list[Trouble], target: Target) -> ProviderFailure:
     """Why there is no batch. A full queue of the account is no fault of the input, and passes: `token_limit_exceeded`.
 
     Source: https://developers.openai.com/api/docs/guides/batch#rate-limits
     """
-    troubles = (errors and errors.data) or []
     code = next((trouble.code for trouble in troubles if trouble.code), None)
     if code is not None and code.endswith("limit_exceeded"):
         return ProviderRateLimited(f"{target.provider} limits the gateway's batches", provider_code=code)
@@ -249,7 +248,7 @@ def _failure(errors: Troubles | None, target: Target) -> ProviderFailure:
 T = TypeVar("T")
 
 
-def _decoded(decoder: msgspec.json.Decoder[T], answer: HttpResponse, target: Target) -> T:
+def read_answer(decoder: msgspec.json.Decoder[T], answer: HttpResponse, target: Target) -> T:
     """Raises ProviderError (502)."""
     try:
         return decoder.decode(answer.body)
