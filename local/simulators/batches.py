@@ -168,10 +168,10 @@ def _switches(ask: bytes) -> Switches | None:
         raise Refused("wrong_type", str(error)) from None
 
 
-def answered(api: Api, path: str, request: Request, body: bytes) -> Reply:
-    """What the provider says to this body at that path, with the headers of ``request``."""
+def answered(api: Api, path: str, headers: dict[str, str], body: bytes) -> Reply:
+    """What the provider says to this body at that path."""
     try:
-        call = api.read(Request("POST", path, request.headers, body), path)
+        call = api.read(Request("POST", path, headers, body), path)
         return reply_to(api, call) if isinstance(call, Asked) else api.refuse(NO_ITEM)
     except Refused as refused:
         return api.refuse(refused)

@@ -138,6 +138,13 @@ def test_what_is_no_state_says_nothing(provider: str, body: bytes) -> None:
         chats(provider).state(HttpResponse(200, {}, body), target(provider))
 
 
+@pytest.mark.parametrize("provider", ["openai", "mistral", "google"])
+def test_what_is_no_list_names_no_batch(provider: str) -> None:
+    with pytest.raises(ProviderError):
+        chats(provider).labelled(HttpResponse(200, {}, b"<html>"), "label", target(provider))
+    assert chats(provider).labelled(ok(), "label", target(provider)) is None
+
+
 # -- what came of each item -----------------------------------------------------------------------------------------
 
 COMPLETION = {

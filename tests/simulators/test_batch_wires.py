@@ -125,6 +125,12 @@ def test_a_batch_from_its_items_to_their_results(simulator: Simulator, provider:
     assert (said.choices[0].message.content, said.service_tier) == ("You said: Hello", "batch")
     assert said.usage.prompt_tokens == 7
     assert isinstance(found["b"].failure, ProviderRateLimited)
+    if recent := driven.wire.recent(driven.target):
+        listed = driven.send(recent)
+        assert driven.wire.labelled(listed, "label", driven.target) == over.remote_id
+        assert driven.wire.labelled(listed, "other", driven.target) is None
+    else:
+        assert provider == "anthropic"
     files = {*over.outputs, *([driven.file] if driven.file else [])}
     for request in driven.wire.forget(over.remote_id, files, driven.target):
         driven.send(request)

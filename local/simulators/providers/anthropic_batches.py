@@ -58,7 +58,7 @@ class AnthropicBatches:
         items = [_item(one, place) for place, one in enumerate(asked)]
         if len({name for name, _ in items}) < len(items):
             raise Refused("wrong_type", "requests: custom_id must be unique", param="requests")
-        answering = partial(answered, self._api, "/v1/messages", request)
+        answering = partial(answered, self._api, "/v1/messages", request.headers)
         batch = self._batches.add(items, answering, {"cancel_initiated_at": None})
         return told(_body(batch, request), batch)
 

@@ -64,7 +64,7 @@ class GoogleBatches:
     def _answering(self, request: Request, model: str, verb: str) -> Callable[[bytes], Reply]:
         if verb == EMBED:
             return partial(self._embedded, model)
-        return partial(answered, self._api, f"/v1beta/models/{model}:generateContent", request)
+        return partial(answered, self._api, f"/v1beta/models/{model}:generateContent", request.headers)
 
     def _embedded(self, model: str, body: bytes) -> Reply:
         try:

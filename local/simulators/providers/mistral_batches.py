@@ -71,7 +71,7 @@ class MistralBatches(OpenAiBatches):
         if body["endpoint"] not in self._endpoints or len(body["input_files"]) != 1:
             raise Refused("wrong_type", "One input file, and an endpoint that can be batched.", param="endpoint")
         items, errors = read_lines(self._file(body["input_files"][0]).data, None)
-        answering = partial(answered, self._api, body["endpoint"].removeprefix("/v1"), request)
+        answering = partial(answered, self._api, body["endpoint"].removeprefix("/v1"), request.headers)
         asked = {name: body.get(name) for name in ("input_files", "model", "endpoint", "metadata")}
         told_once = [{"message": one["message"], "count": 1} for one in errors]
         batch = self._batches.add([] if errors else items, answering, {**asked, "errors": told_once, "files": {}})

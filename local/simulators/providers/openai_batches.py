@@ -119,7 +119,7 @@ class OpenAiBatches:
         if body["endpoint"] not in self._endpoints or body["completion_window"] != "24h":
             raise Refused("wrong_type", "Invalid value for 'endpoint' or 'completion_window'.", param="endpoint")
         items, errors = read_lines(self._file(body["input_file_id"]).data, body["endpoint"])
-        answering = partial(answered, self._api, body["endpoint"].removeprefix("/v1"), request)
+        answering = partial(answered, self._api, body["endpoint"].removeprefix("/v1"), request.headers)
         asked = {name: body.get(name) for name in ("input_file_id", "endpoint", "completion_window", "metadata")}
         batch = self._batches.add([] if errors else items, answering, {**asked, "errors": None, "files": {}})
         if errors:

@@ -152,8 +152,8 @@ class ResultParser(Protocol[R_co]):
 class BatchWire(Protocol[C_contra, R_co]):
     """One way to have calls of one kind to one model answered as a batch; implementations live in `providers/wire`.
 
-    All of these are requests without credentials. `follow` and `state` are given 2xx answers, and raise ProviderError
-    (502) for one that is not what the provider documents.
+    All of these are requests without credentials. `follow`, `labelled` and `state` are given 2xx answers, and raise
+    ProviderError (502) for one that is not what the provider documents.
     """
 
     @property
@@ -178,7 +178,15 @@ class BatchWire(Protocol[C_contra, R_co]):
         ...
 
     def create(self, file: str | None, label: str, target: Target) -> Step:
-        """`file`: with the input, None where `upload` gave none. `label`: ours, for whoever looks at the account."""
+        """`file`: with the input, None where `upload` gave none. `label`: ours, at most 64 characters."""
+        ...
+
+    def recent(self, target: Target) -> HttpRequest | None:
+        """Asks for the batches made last, for a creation whose answer was lost; None: none tells its label."""
+        ...
+
+    def labelled(self, answer: HttpResponse, label: str, target: Target) -> str | None:
+        """How the provider calls the batch of this label, in an answer to `recent`; None: there is none."""
         ...
 
     def look(self, remote_id: str, target: Target) -> HttpRequest:

@@ -105,6 +105,12 @@ class AnthropicBatch:
             HttpRequest("POST", target.base_url + PATH, {"content-type": "application/json", **self._headers})
         )
 
+    def recent(self, _target: Target) -> None:
+        return None
+
+    def labelled(self, _answer: HttpResponse, _label: str, _target: Target) -> None:
+        return None
+
     def look(self, remote_id: str, target: Target) -> HttpRequest:
         return HttpRequest("GET", _place(remote_id, target), self._headers)
 

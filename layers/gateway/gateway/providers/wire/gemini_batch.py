@@ -62,6 +62,7 @@ STATUSES: dict[str, BatchStatus] = {
     "EXPIRED": "expired",
 }
 CANCELLED = 1
+MAX_RECENT = 100
 HTTP_STATUSES = {3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501, 14: 503, 16: 401}
 """Of google.rpc.Code, as https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto maps them; 500 of
 all others."""
@@ -100,6 +101,7 @@ class Metadata(Struct, rename="camel"):
     state: str = "BATCH_STATE_UNSPECIFIED"
     batch_stats: Stats = Stats()
     output: Output | None = None
+    display_name: str | None = None
 
 
 class Operation(Struct):
@@ -109,6 +111,10 @@ class Operation(Struct):
     metadata: Metadata
     response: Output | None = None
     error: Status | None = None
+
+
+class Recent(Struct):
+    operations: list[Operation] = msgspec.field(default_factory=list)
 
 
 class Line(Struct):
@@ -122,6 +128,7 @@ class Named(Struct, rename={"custom_id": "key"}):
 
 
 _OPERATION = msgspec.json.Decoder(Operation)
+_RECENT = msgspec.json.Decoder(Recent)
 _LINE = msgspec.json.Decoder(Line)
 _NAMED = msgspec.json.Decoder(Named)
 _STATUS = msgspec.json.Decoder(Status)
@@ -152,6 +159,16 @@ class GeminiBatch(Generic[C, R]):
         batch: Json = {"displayName": label, "inputConfig": {"fileName": file}}
         url = f"{target.base_url}/v1beta/{resource_name(target.model.id)}:{self.method}"
         return HttpRequest("POST", url, _JSON, msgspec.json.encode({"batch": batch}))
+
+    def recent(self, target: Target) -> HttpRequest:
+        return HttpRequest("GET", f"{target.base_url}/v1beta/batches?pageSize={MAX_RECENT}", {})
+
+    def labelled(self, answer: HttpResponse, label: str, target: Target) -> str | None:
+        try:
+            found = _RECENT.decode(answer.body).operations
+        except UNREADABLE:
+            raise ProviderError(f"{target.provider} sent something that is no list of batches.") from None
+        return next((one.name for one in found if one.metadata.display_name == label), None)
 
     def look(self, remote_id: str, target: Target) -> HttpRequest:
         return HttpRequest("GET", _batch(remote_id, target), {})

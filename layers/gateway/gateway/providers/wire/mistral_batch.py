@@ -19,7 +19,7 @@ from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderError
 from gateway.providers.contract import Answered, BatchCounts, BatchLimits, BatchState, BatchStatus, Step, Target
 from gateway.providers.wire.batch_items import as_item
-from gateway.providers.wire.openai_batch import OpenAiBatch, Trouble, read_answer, why_refused
+from gateway.providers.wire.openai_batch import MAX_RECENT, OpenAiBatch, Trouble, read_answer, why_refused
 
 TIMEOUT_HOURS = 24
 LIMITS = BatchLimits(items=1_000_000, size_bytes=512 * 10**6, window_s=TIMEOUT_HOURS * 3600)
@@ -75,6 +75,9 @@ class MistralBatch(OpenAiBatch[C, R]):
             "metadata": {"label": label},
         }
         return HttpRequest("POST", f"{target.base_url}/batch/jobs", _JSON, msgspec.json.encode(body))
+
+    def recent(self, target: Target) -> HttpRequest:
+        return HttpRequest("GET", f"{target.base_url}/batch/jobs?page_size={MAX_RECENT}", _READ)
 
     def look(self, remote_id: str, target: Target) -> HttpRequest:
         return HttpRequest("GET", _job(remote_id, target), _READ)

@@ -61,7 +61,7 @@ STATUSES: dict[str, BatchStatus] = {
     "expired": "expired",
     "cancelled": "cancelled",
 }
-MAX_DETAILS = 100
+MAX_DETAILS = MAX_RECENT = 100
 _JSON = {"content-type": "application/json", "accept": "application/json"}
 _READ = {"accept": "application/json"}
 _PLAIN = Quirks()
@@ -101,6 +101,15 @@ class Batch(Struct):
     request_counts: Counts | None = None
 
 
+class Labelled(Struct):
+    id: str
+    metadata: dict[str, Any] | None = None
+
+
+class Recent(Struct):
+    data: list[Labelled] | None = None
+
+
 class Response(Struct):
     status_code: int
     body: Raw = Raw(b"")
@@ -116,6 +125,7 @@ class Line(Struct):
 
 _FILE = msgspec.json.Decoder(File)
 _BATCH = msgspec.json.Decoder(Batch)
+_RECENT = msgspec.json.Decoder(Recent)
 _LINE = msgspec.json.Decoder(Line)
 
 
@@ -169,6 +179,13 @@ class OpenAiBatch(Generic[C, R]):
         if self.expires:
             body["output_expires_after"] = {"anchor": "created_at", "seconds": KEPT_S}
         return HttpRequest("POST", f"{target.base_url}/batches", _JSON, msgspec.json.encode(body))
+
+    def recent(self, target: Target) -> HttpRequest:
+        return HttpRequest("GET", f"{target.base_url}/batches?limit={MAX_RECENT}", _READ)
+
+    def labelled(self, answer: HttpResponse, label: str, target: Target) -> str | None:
+        found = read_answer(_RECENT, answer, target).data or []
+        return next((one.id for one in found if (one.metadata or {}).get("label") == label), None)
 
     def look(self, remote_id: str, target: Target) -> HttpRequest:
         return HttpRequest("GET", _batch(remote_id, target), _READ)
