@@ -16,6 +16,9 @@ from gateway.model.images import ImagesCall
 from gateway.model.provider_errors import ProviderError, ProviderRateLimited
 from gateway.providers.contract import (
     BATCH_TIER,
+    BatchLimits,
+    Filling,
+    Frame,
     batch_input,
 )
 from gateway.providers.lookup import provider_named
@@ -136,6 +139,24 @@ def test_a_large_batch_is_never_whole_in_memory() -> None:
     tracemalloc.stop()
     assert (size > 4_000_000, found) == (True, count)
     assert peak < 400_000
+
+
+@pytest.mark.parametrize(
+    ("limits", "inputs", "taken"),
+    [
+        (BatchLimits(items=None, size_bytes=21, window_s=1), 0, 2),
+        (BatchLimits(items=None, size_bytes=22, window_s=1), 0, 3),
+        (BatchLimits(items=1, size_bytes=100, window_s=1), 0, 1),
+        (BatchLimits(items=None, size_bytes=100, window_s=1, inputs=5), 2, 2),
+        (BatchLimits(items=None, size_bytes=5, window_s=1), 0, 0),
+    ],
+)
+def test_a_batch_is_filled_up_to_what_its_provider_takes(limits: BatchLimits, inputs: int, taken: int) -> None:
+    """Its size is that of the whole input, with all that stands around the pieces."""
+    frame = Frame(b"[", b",", b"]")
+    filling = Filling(limits, frame)
+    assert [filling.takes(b"x" * 6, inputs) for _ in range(4)] == [place < taken for place in range(4)]
+    assert filling.items == taken
 
 
 # -- how it is sent, looked at, stopped and forgotten ---------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Batches: a provider is given many calls at once at a lower price, and gives what it has answered item by item.
 
-In reading order: each call becomes a `piece` and the pieces one `batch_input`, which goes out by `upload` and `follow`,
-or by `create` itself; `look` and `state` until it is over; `results` and `parser` for each of its outputs; `forget`.
+In reading order: each call becomes a `piece`; as many as fit a `Filling` become one `batch_input`, which goes out by
+`upload` and `follow`, or by `create` itself; `look` and `state` until it is over; `results` and `parser` for each of
+its outputs; `forget`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from gateway.model.chat import ChatCall
 from gateway.model.embeddings import Embeddings, EmbeddingsCall
@@ -34,7 +35,6 @@ class Answered(Protocol):
     def usage(self) -> TokenUsage | None: ...
 
 
-R = TypeVar("R", bound=Answered)
 R_co = TypeVar("R_co", bound=Answered, covariant=True)
 C_contra = TypeVar("C_contra", contravariant=True)
 
@@ -69,6 +69,30 @@ def batch_input(pieces: Iterable[bytes], frame: Frame) -> Iterator[bytes]:
         yield lead + piece
         lead = frame.between
     yield frame.after
+
+
+@dataclass(slots=True)
+class Filling:
+    """How full one batch is. An item that an empty one does not take, none takes."""
+
+    limits: BatchLimits
+    frame: Frame
+    items: int = 0
+    inputs: int = 0
+    pieces_bytes: int = 0
+
+    def takes(self, piece: bytes, inputs: int = 0) -> bool:
+        """Whether one more item fits, which is then counted. `inputs`: its texts to embed."""
+        around = len(self.frame.before) + len(self.frame.between) * self.items + len(self.frame.after)
+        fits = (
+            (self.limits.items is None or self.items < self.limits.items)
+            and (self.limits.inputs is None or self.inputs + inputs <= self.limits.inputs)
+            and around + self.pieces_bytes + len(piece) <= self.limits.size_bytes
+        )
+        if fits:
+            self.items, self.inputs = self.items + 1, self.inputs + inputs
+            self.pieces_bytes += len(piece)
+        return fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +142,12 @@ class BatchState:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchResult(Generic[R]):
+class BatchResult(Generic[R_co]):
     """Of one item: `reply`, or `failure` (why there is none)."""
 
     item_id: str
     ending: Ending
-    reply: R | None = None
+    reply: R_co | None = None
     failure: ProviderFailure | None = None
 
     @property
@@ -144,9 +168,9 @@ class ResultParser(Protocol[R_co]):
     @property
     def unreadable(self) -> int: ...
 
-    def feed(self, data: bytes) -> Iterable[BatchResult[Any]]: ...
+    def feed(self, data: bytes) -> Iterable[BatchResult[R_co]]: ...
 
-    def close(self) -> Iterable[BatchResult[Any]]: ...
+    def close(self) -> Iterable[BatchResult[R_co]]: ...
 
 
 class BatchWire(Protocol[C_contra, R_co]):
