@@ -6,6 +6,7 @@ import traceback
 
 from local.simulators import media, videos
 from local.simulators.armed import ArmedFaults, Gates
+from local.simulators.batches import BatchStore
 from local.simulators.control import Control
 from local.simulators.delivery import Delivery, send_reply
 from local.simulators.http1 import Connection, Request
@@ -74,6 +75,7 @@ class App:
         self.journal = Journal()
         self.faults = ArmedFaults()
         self.gates = Gates()
+        BatchStore.gate_is_open = staticmethod(self.gates.is_open)
         self.identity = IdentityProvider()
         self._apis = {api.name: api for api in APIS}
         self._webhooks = Webhooks()

@@ -60,6 +60,9 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     works_s: Seconds = 1.0
     works: Literal["failed", "gone"] | None = None
 
+    # what becomes of the batch that this is an item of
+    batch: Literal["failed", "expired"] | None = None
+
     # what is counted
     usage: Literal["none"] | None = None
     prompt_tokens: Annotated[int, Meta(ge=0, le=100_000_000)] | None = None

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from local.simulators.http1 import Request
+from local.simulators.providers.anthropic_batches import BATCHES, AnthropicBatches
 from local.simulators.providers.anthropic_files import FILES, AnthropicFiles
 from local.simulators.providers.anthropic_request import check, read_prompt
 from local.simulators.script import Answer, ToolCall, Usage, fragments
@@ -50,13 +51,14 @@ THINKING_COUNT_BETA = "thinking-token-count"
 
 
 class Anthropic(Api):
-    """The messages endpoint, the files and the list of models."""
+    """The messages endpoint, its batches, the files and the list of models."""
 
     name, prefix = "anthropic", "/anthropic"
     id_header = "request-id"
 
     def __init__(self) -> None:
         self._files = AnthropicFiles()
+        self._batches = AnthropicBatches(self)
 
     def read(self, request: Request, path: str) -> Call | Json | Filed:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
@@ -69,6 +71,8 @@ class Anthropic(Api):
             return _model_list()
         if path == FILES or path.startswith(f"{FILES}/"):
             return self._files.answer(request, path)
+        if path == BATCHES or path.startswith(f"{BATCHES}/"):
+            return self._batches.answer(request, path)
         if request.method != "POST" or path != "/v1/messages":
             raise Refused("no_route", "Not found")
         if len(request.body) > MAX_REQUEST_BYTES:

@@ -66,6 +66,7 @@ class Azure(OpenAI):
     models = ("gpt-4o", "gpt-5-mini", "grok-4-1-fast-non-reasoning")
     errors = ErrorStyle(error_body, statuses({}))
     embeddings = AZURE_EMBEDDINGS
+    batched = ()  # only of deployments that are made for it
     id_header = "apim-request-id"
     reply_extras: ClassVar[Json] = {"system_fingerprint": "fp_simulated0", "prompt_filter_results": PROMPT_FILTERS}
     chunk_extras: ClassVar[Json] = {"system_fingerprint": "fp_simulated0"}
@@ -85,6 +86,7 @@ class Azure(OpenAI):
     )
 
     def __init__(self) -> None:
+        super().__init__()
         self._claude = AzureClaude()
 
     @property

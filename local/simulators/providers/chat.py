@@ -13,6 +13,7 @@ from local.simulators.providers.conversation import check_call_ids, check_nothin
 from local.simulators.providers.embeddings import EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle
 from local.simulators.providers.images import ImageRules
+from local.simulators.providers.openai_batches import OpenAiBatches
 from local.simulators.providers.speech import SpeechRules
 from local.simulators.providers.transcriptions import TranscriptionRules
 from local.simulators.script import (
@@ -95,6 +96,8 @@ class ChatApi(Api):
     images: ImageRules | None = None
     speech: SpeechRules | None = None
     transcriptions: TranscriptionRules | None = None
+    batched: tuple[str, ...] = ()  # the endpoints of which batches can be made
+    files_expire = False
     empty_content: str | None = ""
     reasoning_field: str | None = "reasoning_content"
     shows_reasoning = True
@@ -111,6 +114,9 @@ class ChatApi(Api):
     preamble: tuple[Event, ...] = ()
     trailer: tuple[Event, ...] = (DONE,)
 
+    def __init__(self) -> None:
+        self._batches = self.batches()
+
     # -- requests ---------------------------------------------------------------------------------------------------
 
     def read(self, request: Request, path: str) -> Asked | Json | Filed:
@@ -126,6 +132,8 @@ class ChatApi(Api):
             return self.speech.read(decode_object(request.body))
         if request.method == "POST" and self.transcriptions and path == self.transcriptions.path:
             return self.transcriptions.read(request)
+        if self._batches and self._batches.holds(path):
+            return self._batches.answer(request, path)
         if request.method != "POST" or path != "/chat/completions":
             raise Refused("no_route", f"Invalid URL ({request.method} {request.path})")
         body = decode_object(request.body)
@@ -164,6 +172,10 @@ class ChatApi(Api):
     def tags_thoughts(self, body: Json) -> bool:
         """Whether reasoning stands in the content, within `<think>` tags."""
         return body["model"] in self.thinkers
+
+    def batches(self) -> OpenAiBatches | None:
+        """Where it has some."""
+        return OpenAiBatches(self, self.batched, expires=self.files_expire) if self.batched else None
 
     # -- replies ----------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,8 @@ import msgspec
 
 from local.simulators.http1 import Request
 from local.simulators.providers import google_videos
+from local.simulators.providers.google_batches import VERBS as BATCH_VERBS
+from local.simulators.providers.google_batches import GoogleBatches
 from local.simulators.providers.google_embed import read_batch
 from local.simulators.providers.google_files import FILE, JSON_UTF8, UPLOAD, GoogleFiles
 from local.simulators.providers.google_images import read_imagen, read_picture, wants_image
@@ -59,6 +61,7 @@ class Google(Api):
 
     def __init__(self) -> None:
         self._files = GoogleFiles()
+        self._batches = GoogleBatches(self, self._files)
 
     def read(self, request: Request, path: str) -> Asked | Json | Filed:
         if self._files.is_upload(request, path):
@@ -67,13 +70,15 @@ class Google(Api):
         check_key(request.headers.get("x-goog-api-key") or query.get("key", [""])[0])
         if UPLOAD.fullmatch(path) and request.method == "POST":
             return self._files.announce(request, path)
+        if of_batch := self._batches.answer(request, path):
+            return of_batch
         if request.method == "GET" and (of_video := google_videos.read(request, path)):
             return of_video
         if file := FILE.fullmatch(path):
             return self._files.answer(request, file["name"])
         return self._call(request, path)
 
-    def _call(self, request: Request, path: str) -> Asked | Json:
+    def _call(self, request: Request, path: str) -> Asked | Json | Filed:
         """Of a model. Raises Refused."""
         version, _, resource = path[1:].partition("/")
         if version not in VERSIONS:
@@ -81,12 +86,14 @@ class Google(Api):
         if request.method == "GET" and resource == "models":
             return _model_list()
         model, _, verb = resource.removeprefix("models/").partition(":")
-        if request.method != "POST" or verb not in VERBS:
+        if request.method != "POST" or verb not in (*VERBS, *BATCH_VERBS):
             raise Refused("no_route", "The requested URL was not found on this server.")
         if model == UNKNOWN_MODEL:
             raise Refused("model_not_found", f"models/{model} is not found for API version {version}.")
         if len(request.body) > MAX_REQUEST_BYTES:
             raise Refused("out_of_range", f"Request payload size exceeds the limit: {MAX_REQUEST_BYTES} bytes.")
+        if verb in BATCH_VERBS:
+            return self._batches.create(request, model, verb)
         query = parse_qs(request.query)
         stream, body = verb == "streamGenerateContent", decode_object(request.body)
         if (other := _read_other(verb, model, body)) is not None:

@@ -59,6 +59,20 @@ def read_content(model: str, body: Json) -> Embedded:
     return Embedded(model, [text], _dimensions(model, config), reply)
 
 
+def read_batched(model: str, body: Json) -> Embedded:
+    """As an item of a batch, which counts the tokens beside the vector. Raises Refused."""
+    body = camel(body)
+    check_parameters(body, {"model": TEXT, "content": OBJECT, **CONFIG}, strict=True)
+    require(body, "content")
+    _check_task(body.get("taskType"))
+
+    def reply(asked: Embedded, tokens: int | None) -> Json:
+        counted = {} if tokens is None else {"tokenCount": str(tokens)}
+        return {"embedding": {"values": in_numbers(asked.inputs[0], asked.dimensions)}, **counted}
+
+    return Embedded(model, [_text(body["content"])], _dimensions(model, body), reply)
+
+
 def read_predict(model: str, body: Json) -> Embedded:
     """Raises Refused."""
     check_parameters(body, {"instances": LIST, "parameters": OBJECT}, strict=True)

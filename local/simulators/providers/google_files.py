@@ -21,6 +21,7 @@ FILE = re.compile(rf"{VERSION}/files/(?P<name>[^/]+)")
 JSON_UTF8: Headers = [("content-type", "application/json; charset=UTF-8")]
 FAILURE = {"code": 3, "message": "The simulated processing failed."}
 MAX_ANNOUNCED = 200
+FOR_BATCHES = ("application/jsonl", "jsonl", "application/json-lines", "text/plain")
 
 
 class GoogleFiles:
@@ -63,7 +64,7 @@ class GoogleFiles:
         content_type, length = announced
         if request.headers.get("x-goog-upload-offset") != "0" or len(request.body) != length:
             raise Refused("wrong_type", "The upload has another length than was announced.")
-        file = self._store.add(content_type, request.body, processed=True)
+        file = self._store.add(content_type, request.body, processed=True, kept=content_type in FOR_BATCHES)
         headers = [*JSON_UTF8, ("x-goog-upload-status", "final")]
         return Filed(Reply(200, headers, encode({"file": _said(file, request)})), file.noted())
 
@@ -81,6 +82,11 @@ class GoogleFiles:
             raise Refused("no_route", "The requested URL was not found on this server.")
         self._store.delete(name)
         return Filed(Reply(200, JSON_UTF8, b"{}\n"), {**file.noted(), "deleted": True})
+
+    def content(self, name: str) -> bytes | None:
+        """The bytes of a file that is for batches."""
+        file = self._store.find(name)
+        return file.data if file is not None and file.content_type in FOR_BATCHES else None
 
     def resolve(self, body: Json) -> None:
         """Puts what is known of a file beside each reference to one. Raises Refused for one that cannot be used."""

@@ -48,6 +48,7 @@ class Groq(ChatApi):
     errors = ErrorStyle(error_body)
     reasoning_field = "reasoning"
     transcriptions = GROQ_TRANSCRIPTIONS
+    batched = ("/v1/chat/completions",)
     whole_tool_calls = True
     empty_content = None
     stream_type = "text/event-stream"

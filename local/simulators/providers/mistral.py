@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from local.simulators.providers.chat import COMMON, ChatApi, without_logprobs
 from local.simulators.providers.embeddings import Embedded, EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle, statuses
+from local.simulators.providers.mistral_batches import MistralBatches
 from local.simulators.script import Answer, Usage
 from local.simulators.wire import ANY, FLAG, OBJECT, TEXT, Json, Refused, decimal, integer
 
@@ -96,8 +97,12 @@ class Mistral(ChatApi):
         dimensions="output_dimension",
         fixed=("mistral-embed",),
     )
+    batched = ("/v1/chat/completions", "/v1/embeddings")
     chunk_extras: ClassVar[Json] = {"p": "simulated"}
     tool_index = whole_tool_calls = usage_on_finish = usage_always = True
+
+    def batches(self) -> MistralBatches:
+        return MistralBatches(self, self.batched)
 
     def check(self, body: Json) -> None:
         super().check(body)

@@ -110,6 +110,8 @@ class OpenAI(ChatApi):
     images = OPENAI_IMAGES
     speech = OPENAI_SPEECH
     transcriptions = OPENAI_TRANSCRIPTIONS
+    batched: tuple[str, ...] = (*("/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/images/generations"),)
+    files_expire = True
 
     def read(self, request: Request, path: str) -> Asked | Json | Filed:
         if not path.startswith("/responses"):

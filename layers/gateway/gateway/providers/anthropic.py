@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.providers.contract import InlineLimits, Provider, for_every_model, key_header
+from gateway.providers.contract import Batches, InlineLimits, Provider, for_every_model, key_header
+from gateway.providers.wire.anthropic_batch import AnthropicBatch
 from gateway.providers.wire.anthropic_content import READS
 from gateway.providers.wire.anthropic_files import AnthropicFiles
 from gateway.providers.wire.anthropic_messages import AnthropicMessages
@@ -19,5 +20,6 @@ PROVIDER = Provider(
     wires={"messages": MESSAGES},
     authorize=key_header("x-api-key"),
     inline=for_every_model(INLINE),
+    batches=Batches(chat={"messages": AnthropicBatch(MESSAGES)}),
     files=AnthropicFiles(MESSAGES.version),
 )

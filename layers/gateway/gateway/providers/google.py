@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from gateway.providers.contract import InlineLimits, Provider, for_every_model, key_header
+from dataclasses import replace
+
+from gateway.providers.contract import Batches, InlineLimits, Provider, for_every_model, key_header
 from gateway.providers.wire.gemini import Gemini
+from gateway.providers.wire.gemini_batch import LIMITS, GeminiBatch
+from gateway.providers.wire.gemini_batch_embed import BatchedEmbedContent
 from gateway.providers.wire.gemini_embeddings import BatchEmbedContents
 from gateway.providers.wire.gemini_files import GeminiFiles
 from gateway.providers.wire.gemini_images import GeminiImages
@@ -26,12 +30,23 @@ INLINE = InlineLimits(request_bytes=20 * 10**6, reads=READS)
 # https://ai.google.dev/gemini-api/docs/webhooks, https://ai.google.dev/gemini-api/docs/veo
 CALLBACK = StandardCallback(waits_s={"videos": 360}, ends={"video.generated": "completed"}, name_of=last_part)
 
+BATCHES = Batches(
+    chat={"generate_content": GeminiBatch(Gemini())},
+    embeddings={
+        "embed_content": GeminiBatch(
+            BatchedEmbedContent(), "asyncBatchEmbedContent", replace(LIMITS, inputs_per_item=1)
+        )
+    },
+    images={"generate_content": GeminiBatch(GeminiImages())},
+)
+
 PROVIDER = Provider(
     name="google",
     base_url="https://generativelanguage.googleapis.com",
     wires={"generate_content": Gemini()},
     embeddings={"embed_content": BatchEmbedContents()},
     images={"generate_content": GeminiImages(), "imagen": Imagen(prefix="/v1beta")},
+    batches=BATCHES,
     videos={"videos": Veo()},
     speech={"generate_content": GeminiSpeech()},
     transcriptions={"generate_content": GeminiTranscript()},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.providers.contract import InlineLimits, Provider, for_every_model
+from gateway.providers.contract import Batches, InlineLimits, Provider, for_every_model
+from gateway.providers.wire.openai_batch import OpenAiBatch
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 from gateway.providers.wire.openai_transcriptions import OpenAiTranscriptions
 
@@ -27,10 +28,14 @@ CHAT = Quirks(
 # https://console.groq.com/docs/vision: 4 MB a request with images in base64.
 INLINE = InlineLimits(request_bytes=4 * 2**20)
 
+# https://console.groq.com/docs/batch: OpenAI's, of chats alone, with its limits; its files do not expire.
+BATCHES = Batches(chat={"chat_completions": OpenAiBatch(OpenAiChat(CHAT), "/v1/chat/completions", expires=False)})
+
 PROVIDER = Provider(
     name="groq",
     base_url="https://api.groq.com/openai/v1",
     wires={"chat_completions": OpenAiChat(CHAT)},
     transcriptions={"transcriptions": OpenAiTranscriptions(always_verbose=True)},
+    batches=BATCHES,
     inline=for_every_model(INLINE),
 )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.providers.contract import WEB_IMAGES, InlineLimits, Provider, for_every_model
+from dataclasses import replace
+
+from gateway.providers.contract import WEB_IMAGES, Batches, InlineLimits, Provider, for_every_model
 from gateway.providers.wire.call_ids import CallIds
+from gateway.providers.wire.mistral_batch import LIMITS, MistralBatch
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
 
@@ -36,6 +39,13 @@ EMBEDDINGS = OpenAiEmbeddings(
     lacks=frozenset({"user"}),  # same page
 )
 
+BATCHES = Batches(
+    chat={"chat_completions": MistralBatch(OpenAiChat(CHAT), "/v1/chat/completions")},
+    embeddings={
+        "embeddings": MistralBatch(EMBEDDINGS, "/v1/embeddings", replace(LIMITS, inputs_per_item=EMBEDDINGS.max_inputs))
+    },
+)
+
 # https://docs.mistral.ai/capabilities/vision#faq: 10 MB an image, of these types.
 INLINE = InlineLimits(part_bytes={"image": 10 * 2**20}, reads={"image": WEB_IMAGES})
 
@@ -44,5 +54,6 @@ PROVIDER = Provider(
     base_url="https://api.mistral.ai/v1",
     wires={"chat_completions": OpenAiChat(CHAT)},
     embeddings={"embeddings": EMBEDDINGS},
+    batches=BATCHES,
     inline=for_every_model(INLINE),
 )

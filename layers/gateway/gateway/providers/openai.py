@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway.model.media_type import DOCX, PPTX, XLSX
-from gateway.providers.contract import PDF, TEXT, WEB_IMAGES, InlineLimits, Provider, for_every_model
+from gateway.providers.contract import PDF, TEXT, WEB_IMAGES, Batches, InlineLimits, Provider, for_every_model
 from gateway.providers.wire.openai_background import OpenAiBackground
+from gateway.providers.wire.openai_batch import LIMITS, OpenAiBatch
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
 from gateway.providers.wire.openai_images import OpenAiImages
@@ -31,6 +34,24 @@ INLINE = InlineLimits(
     }
 )
 
+EMBEDDINGS = OpenAiEmbeddings(tokens=True, lacks=frozenset({"metadata"}))
+IMAGES = OpenAiImages()
+
+# Of embeddings "a maximum of 50,000 embedding inputs across all requests in the batch":
+# https://developers.openai.com/api/reference/resources/batches/methods/create
+BATCHES = Batches(
+    chat={
+        "chat_completions": OpenAiBatch(OpenAiChat(CHAT), "/v1/chat/completions"),
+        "responses": OpenAiBatch(OpenAiResponses(), "/v1/responses"),
+    },
+    embeddings={
+        "embeddings": OpenAiBatch(
+            EMBEDDINGS, "/v1/embeddings", replace(LIMITS, inputs=50_000, inputs_per_item=EMBEDDINGS.max_inputs)
+        )
+    },
+    images={"images": OpenAiBatch(IMAGES, "/v1/images/generations")},
+)
+
 # Of responses in the background: https://platform.openai.com/docs/api-reference/webhook-events
 CALLBACK = StandardCallback(
     waits_s={"chat": 240},  # kept for ten minutes: https://developers.openai.com/api/docs/guides/background
@@ -47,8 +68,9 @@ PROVIDER = Provider(
     base_url="https://api.openai.com/v1",
     wires={"chat_completions": OpenAiChat(CHAT), "responses": OpenAiResponses()},
     background={"responses": OpenAiBackground()},
-    embeddings={"embeddings": OpenAiEmbeddings(tokens=True, lacks=frozenset({"metadata"}))},
-    images={"images": OpenAiImages()},
+    embeddings={"embeddings": EMBEDDINGS},
+    images={"images": IMAGES},
+    batches=BATCHES,
     transcriptions={"transcriptions": OpenAiTranscriptions()},
     speech={"speech": OpenAiSpeech()},
     inline=for_every_model(INLINE),

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from gateway.model.http import Credential, HttpRequest
 from gateway.model.provider_errors import ProviderError
 from gateway.providers.contract.background import BackgroundWire
+from gateway.providers.contract.batch import Batches
 from gateway.providers.contract.callback import Callback
 from gateway.providers.contract.chat import ChatWire
 from gateway.providers.contract.embeddings import EmbeddingsWire
@@ -42,7 +43,8 @@ class Provider:
     Where it differs from owner to owner it has places for settings: "https://{region}.acme.example".
 
     `wires`: of chat, by the `api` member of a catalog row; so are those of every other capability, each under its name.
-    `background`: of chats that nobody is connected for while it works.
+    `background`: of chats that nobody is connected for while it works. `batches`: of many calls at once, at a lower
+    price; of what has no wire there, each call is made by itself.
     `authorize` puts the credential into a rendered request;
     the last argument is the time in Unix seconds, for signatures.
     `own_urls`: how addresses begin that only this provider can read, with the owner's rights: the gateway hands them on
@@ -59,6 +61,7 @@ class Provider:
     images: dict[str, ImagesWire] = field(default_factory=dict, repr=False)
     videos: dict[str, VideoWire] = field(default_factory=dict, repr=False)
     background: dict[str, BackgroundWire] = field(default_factory=dict, repr=False)
+    batches: Batches = field(default=Batches(), repr=False)
     speech: dict[str, SpeechWire] = field(default_factory=dict, repr=False)
     transcriptions: dict[str, TranscriptionWire] = field(default_factory=dict, repr=False)
     authorize: Authorize = bearer

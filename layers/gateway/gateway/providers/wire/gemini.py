@@ -63,7 +63,7 @@ class Gemini:
         method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
         root = target.base_url + self.prefix
         body = request_body(call, target, files_root=root, call_ids=self.call_ids)
-        url = f"{root}/{_path(target.model.id)}:{method}"
+        url = f"{root}/{resource_name(target.model.id)}:{method}"
         return HttpRequest("POST", url, {"content-type": "application/json"}, msgspec.json.encode(body))
 
     def parse(self, response: HttpResponse, target: Target) -> Reply:
@@ -76,7 +76,7 @@ class Gemini:
         return failure_of(response, target.provider)
 
 
-def _path(model: str) -> str:
+def resource_name(model: str) -> str:
     """`gemini-x`, `models/gemini-x` or `tunedModels/x` as a resource name; nothing in it can leave its collection."""
     collection, _, name = model.partition("/")
     if collection in COLLECTIONS and name:

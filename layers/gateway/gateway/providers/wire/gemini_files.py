@@ -21,6 +21,8 @@ from gateway.providers.wire.gemini_failures import failure_of
 from gateway.providers.wire.gemini_media import own_type
 
 UPLOAD_URL = "x-goog-upload-url"
+FINALIZE = {"x-goog-upload-offset": "0", "x-goog-upload-command": "upload, finalize"}
+"""Headers of a request that has all of a file."""
 _NAME = re.compile(r"files/[a-z0-9-]{1,64}")
 
 
@@ -54,28 +56,18 @@ class GeminiFiles:
     max_bytes: int = 2 * 10**9
 
     def begin(self, media: StoredFile, target: Target, _noise: str) -> HttpRequest:
-        headers = {
-            "content-type": "application/json",
-            "x-goog-upload-protocol": "resumable",
-            "x-goog-upload-command": "start",
-            "x-goog-upload-header-content-length": str(len(media.data)),
-            "x-goog-upload-header-content-type": own_type(media.content_type),
-        }
-        return HttpRequest(
-            "POST", f"{target.base_url}/upload/v1beta/files", headers, b'{"file":{"display_name":"media"}}'
-        )
+        return announcement(len(media.data), own_type(media.content_type), target)
 
     def follow(self, answer: HttpResponse, media: StoredFile, target: Target) -> HttpRequest | RemoteFile:
         if answer.headers.get("x-goog-upload-status") == "active":
-            headers = {"x-goog-upload-offset": "0", "x-goog-upload-command": "upload, finalize"}
-            return HttpRequest("POST", _upload_url(answer, target), headers, media.data)
+            return HttpRequest("POST", upload_url(answer, target), dict(FINALIZE), media.data)
         return self.found(answer, target)
 
     def look(self, file: RemoteFile, target: Target) -> HttpRequest:
         return HttpRequest("GET", f"{target.base_url}/v1beta/{file.name}", {})
 
     def found(self, answer: HttpResponse, target: Target) -> RemoteFile:
-        file = _file_in(answer, target.provider)
+        file = file_in(answer, target.provider)
         failure = _failure(file, target.provider) if file.state == "FAILED" else None
         return RemoteFile(file.name, file.uri, file.state == "ACTIVE", failure)
 
@@ -86,7 +78,19 @@ class GeminiFiles:
         return without_model(failure_of(answer, target.provider))
 
 
-def _upload_url(answer: HttpResponse, target: Target) -> str:
+def announcement(size_bytes: int, content_type: str, target: Target) -> HttpRequest:
+    """The first request of the resumable protocol; the second goes to the `upload_url` of its answer."""
+    headers = {
+        "content-type": "application/json",
+        "x-goog-upload-protocol": "resumable",
+        "x-goog-upload-command": "start",
+        "x-goog-upload-header-content-length": str(size_bytes),
+        "x-goog-upload-header-content-type": content_type,
+    }
+    return HttpRequest("POST", f"{target.base_url}/upload/v1beta/files", headers, b'{"file":{"display_name":"media"}}')
+
+
+def upload_url(answer: HttpResponse, target: Target) -> str:
     """Below the base URL or over TLS: it carries the permission to upload, and then the media."""
     url = answer.headers.get(UPLOAD_URL, "")
     if not url.startswith(("https://", f"{target.base_url}/")):
@@ -100,7 +104,7 @@ def _failure(file: File, provider: str) -> ProviderRejected:
     return ProviderRejected(f"{provider} could not process the media{said}", provider_code=file.state)
 
 
-def _file_in(answer: HttpResponse, provider: str) -> File:
+def file_in(answer: HttpResponse, provider: str) -> File:
     try:
         read = _ANSWER.decode(answer.body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
