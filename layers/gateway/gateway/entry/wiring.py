@@ -9,6 +9,8 @@ from pathlib import Path
 import gateway
 from gateway.adapters.aws.access import DynamoAccess
 from gateway.adapters.aws.api import AwsApi, Service
+from gateway.adapters.aws.batch_parts import DynamoBatchParts
+from gateway.adapters.aws.batch_store import S3BatchStore
 from gateway.adapters.aws.callbacks import DynamoCallbacks
 from gateway.adapters.aws.claims import DynamoClaims
 from gateway.adapters.aws.credentials import RoleKeys
@@ -164,6 +166,8 @@ def aws_world() -> World:
         fetcher=LambdaMediaFetcher(functions, f"{settings.stack}-media-fetch:live", bucket),
         downloads=GuardedDownloads(settings.fetch_exceptions if settings.local_endpoint else ""),
         jobs=DynamoJobs(dynamodb, settings.jobs_table),
+        batch_parts=DynamoBatchParts(dynamodb, settings.jobs_table),
+        batch_store=S3BatchStore(bucket),
         claims=DynamoClaims(dynamodb, settings.jobs_table, settings.admission_timeout_s),
         payloads=S3Payloads(bucket),
         executions=JobExecutions(states, settings.job_machine),
