@@ -23,8 +23,9 @@ from tests.ports.conftest import REGION
 
 
 def part(group: int = 0, number: int = 0, batch_id: str = "batch_1", tenant_id: str = "acme") -> BatchPart:
-    ids = {"tenant_id": tenant_id, "batch_id": batch_id}
-    return BatchPart(**ids, group=group, number=number, lines=50, ends_at_s=1_790_000_000)
+    return BatchPart(
+        tenant_id=tenant_id, batch_id=batch_id, group=group, number=number, lines=50, ends_at_s=1_790_000_000
+    )
 
 
 @pytest.fixture

@@ -60,11 +60,14 @@ class BatchGroup(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class BatchTotals(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Of lines that have ended. `held_nano_usd`: what they could have cost. `unpriced`: how many have no known cost."""
+    """Of lines that have ended. `expired`: of those that failed, the ones that nobody asked in time. `held_nano_usd`:
+    what they could have cost. `unpriced`: how many have no known cost.
+    """
 
     completed: int = 0
     failed: int = 0
     cancelled: int = 0
+    expired: int = 0
     held_nano_usd: int = 0
     cost_nano_usd: int = 0
     unpriced: int = 0
@@ -151,11 +154,14 @@ class PartLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     body: Raw
 
 
+NO_BODY = Raw(b"null")
+
+
 class LineEnd(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a line ended, as a piece of results has it. `at`: its place in the part, from 0.
 
-    `body`: the reply, or the object of an error that the request was answered with. `error`: of one that was answered
-    with nothing. `told`: what is told of it.
+    `status_code`, `body`: the reply, or the object of an error that the request was answered with. `error`: of one that
+    was answered with nothing. `told`: what is told of it.
     """
 
     at: int
@@ -164,7 +170,7 @@ class LineEnd(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_id: str
     ending: Ending
     status_code: int | None = None
-    body: Raw | None = None
+    body: Raw = NO_BODY
     error: dict[str, str] | None = None
     totals: BatchTotals = BatchTotals()
     records: tuple[UsageRecord, ...] = ()

@@ -72,6 +72,7 @@ class Hold(msgspec.Struct, frozen=True, array_like=True):
     `request`: what is known of the request, for the record of it that another has to write; the user's account only.
     `admission`: of several holds that one request takes in turn, because the first was undone, the number of this one.
     `runs`: whether it counts among those that run at once; no more once its lease has ended. `is_job`: among jobs.
+    `booked_nano_usd`: what was settled of it before its end, of a batch.
     """
 
     until_s: int
@@ -82,6 +83,7 @@ class Hold(msgspec.Struct, frozen=True, array_like=True):
     admission: int = 0
     runs: bool = True
     is_job: bool = False
+    booked_nano_usd: int = 0
 
     @property
     def counter(self) -> str:
@@ -141,11 +143,11 @@ def month_of(now_s: float) -> str:
 
 def settling(hold: Hold, cost_nano_usd: int, by_rule: Mapping[str, int] = MappingProxyType({})) -> dict[str, int]:
     """What to add to an account's numbers as a hold ends at that cost: all but what its minute still counts. `by_rule`:
-    the cost of what falls under a rule, where that is not all of it.
+    the cost of what falls under a rule, where that is not all of it. What was booked ahead is not booked again.
     """
     changes: dict[str, int] = {}
     for rule in hold.rules:
-        actual_nano_usd = by_rule.get(rule, cost_nano_usd)
+        actual_nano_usd = by_rule.get(rule, cost_nano_usd) - hold.booked_nano_usd
         if hold.runs:
             changes[f"{hold.counter}{rule}"] = -1
         for window in (day_of(hold.admitted_s), month_of(hold.admitted_s)):
@@ -170,6 +172,24 @@ def becoming_job(hold: Hold) -> tuple[tuple[Meter, ...], Hold]:
         return (), of_job
     left, _ = leaving(hold)
     return (*left, *(Meter(f"{of_job.counter}{rule}", "jobs", 1) for rule in hold.rules)), of_job
+
+
+def booking_ahead(hold: Hold, left_nano_usd: int, spent_nano_usd: int) -> tuple[tuple[Meter, ...], Hold]:
+    """What to add to an account, and the hold in its place, when so much of what it was held for has been spent and no
+    more than so much can be. It says how things stand, not what was added: so it does not matter how often it is said.
+    """
+    spent = spent_nano_usd - hold.booked_nano_usd
+    committed = spent + left_nano_usd - hold.cost_nano_usd
+    windows = (day_of(hold.admitted_s), month_of(hold.admitted_s))
+    amounts = (("c", committed), ("s", spent))
+    meters = tuple(
+        Meter(f"{kind}{window}{rule}", "spend", amount)
+        for rule in hold.rules
+        for window in windows
+        for kind, amount in amounts
+        if amount
+    )
+    return meters, msgspec.structs.replace(hold, cost_nano_usd=left_nano_usd, booked_nano_usd=spent_nano_usd)
 
 
 def booking(hold: Hold, cost_nano_usd: int) -> dict[str, int]:

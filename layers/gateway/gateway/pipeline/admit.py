@@ -59,7 +59,7 @@ class Entry:
 class Ticket:
     """`entries`: tenant, then user. `stands_for`: the one that was tried before, when this one is only of what this
     environment counts by itself. `later`: then the accounts that its cost is added to by whoever keeps its record, with
-    what would be held in them.
+    what would be held in them. `besides`: what a line of a batch needs more than is held for it.
     """
 
     name: str
@@ -71,6 +71,7 @@ class Ticket:
     stands_for: Ticket | None = None
     admission: int = 0
     later: tuple[tuple[str, Hold], ...] = ()
+    besides: Ticket | None = None
 
     @property
     def refusal(self) -> GatewayError | None:
@@ -92,16 +93,17 @@ async def take(
     without any nobody does. `admission`: as of a hold.
     """
     ticket = Ticket(hold_name(request_id), demand, principal, world.ledger, world.clock.now_s(), admission=admission)
-    await _take(ticket, facts)
+    await fill(ticket, facts)
     if isinstance(ticket.refusal, AdmissionUnavailable) and principal.tenant.without_ledger == "local":
         world.records.trouble("ledger.local", tenant_id=principal.tenant.id, reason=ticket.refusal.message)
         ticket = replace(ticket, ledger=world.local_ledger, entries=[], stands_for=ticket)
-        await _take(ticket, facts)
+        await fill(ticket, facts)
         ticket.later = tuple((entry.account.id, entry.hold) for entry in ticket.entries)
     return ticket
 
 
-async def _take(ticket: Ticket, facts: Facts) -> None:
+async def fill(ticket: Ticket, facts: Facts) -> None:
+    """Takes what it stands for, or says why not in its entries. Filled again, it finds what it has taken."""
     ticket.entries = list(await asyncio.gather(*(_enter(level, ticket, facts) for level in LEVELS)))
 
 
@@ -154,6 +156,7 @@ def _hold(level: Level, ticket: Ticket, facts: Facts) -> Hold:
         rules=tuple(suffix(models) for models in rules_of(allowance, demand.model_id)),
         request=_known(facts, demand.model_id) if facts and level == "user" else None,
         admission=ticket.admission,
+        runs=not demand.of_batch,
         is_job=demand.is_job,
     )
 

@@ -79,7 +79,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
         return call
 
     async def plan(call: ChatCall, principal: Principal) -> ChatPlans | ByChat:
-        return await _plan(call, principal, world)
+        return await plan_chat(call, principal, world)
 
     planned = await enter(inbound.authorization, "chat", read, plan, exchange, world)
     asked = planned.asked if isinstance(planned, ByChat) else planned.asked.asked
@@ -114,7 +114,8 @@ async def _chat(planned: ChatPlans, chain: Chain, exchange: Exchange, world: Wor
         return await stream_of(planned, partial(_stream, chain, exchange, world), exchange, world, ready)
     if len(planned.all) == 1:
         only = await ready(planned.asked)
-        if (background := in_the_background(only.call, only.route)) is not None:
+        background = None if exchange.batch_id else in_the_background(only.call, only.route)
+        if background is not None:
             exchange.left_out = planned.left_out
             return await _in_the_background(only, background, chain, exchange, world)
         planned, ready = replace(planned, all=(only,)), as_planned
@@ -142,7 +143,7 @@ async def _completed(
     return await _agreed(promise, reply, chain, exchange, world)
 
 
-async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlans | ByChat:
+async def plan_chat(asked: ChatCall, principal: Principal, world: World) -> ChatPlans | ByChat:
     if (chosen := await planned_by_chat(asked, principal, world)) is not None:
         return chosen
 

@@ -57,11 +57,11 @@ async def enter(
 
     `read` reads the body, `plan` resolves and checks the call for a principal; both only look. Raises what they raise,
     what `usable` and `claim_once` do, BudgetExceeded (402), RateLimited (429) and AdmissionUnavailable (503). A job was
-    admitted when it was accepted, and is only planned. For one that was ordered before nothing is held, as
-    `ordered_before` says.
+    admitted when it was accepted, as was a batch with its lines, and is only planned. For one that was ordered before
+    nothing is held, as `ordered_before` says.
     """
-    if exchange.job is not None:
-        assert exchange.principal is not None  # noqa: S101 - a job is somebody's
+    if exchange.is_admitted:
+        assert exchange.principal is not None  # noqa: S101 - it was somebody's who was let in
         return await plan(read(), exchange.principal)
     entrance = _Entrance(await caller_of(authorization, world), scope, exchange, world)
     try:

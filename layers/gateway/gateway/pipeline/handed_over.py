@@ -38,6 +38,7 @@ class Held(msgspec.Struct, frozen=True):
     entries: tuple[HeldEntry, ...]
     later: tuple[tuple[str, Hold], ...] = ()
     is_job: bool = False
+    of_batch: bool = False
 
 
 def held_of(exchange: Exchange, world: World) -> dict[str, Any]:
@@ -46,6 +47,10 @@ def held_of(exchange: Exchange, world: World) -> dict[str, Any]:
     """
     ticket = exchange.ticket
     assert ticket is not None  # noqa: S101 - it was admitted
+    return kept_of(ticket, world)
+
+
+def kept_of(ticket: Ticket, world: World) -> dict[str, Any]:
     entries = [entry for entry in ticket.entries if entry.may_be_held] if ticket.ledger is world.ledger else []
     held = Held(
         name=ticket.name,
@@ -57,6 +62,7 @@ def held_of(exchange: Exchange, world: World) -> dict[str, Any]:
         entries=tuple(HeldEntry(entry.account.level, shard_of(entry.account.id), entry.hold) for entry in entries),
         later=ticket.later,
         is_job=ticket.demand.is_job,
+        of_batch=ticket.demand.of_batch,
     )
     kept: dict[str, Any] = msgspec.to_builtins(held)
     return kept
@@ -65,7 +71,7 @@ def held_of(exchange: Exchange, world: World) -> dict[str, Any]:
 def ticket_of(kept: dict[str, Any], principal: Principal, world: World) -> Ticket:
     """`principal`: whom it was held for, with the limits of today."""
     held = msgspec.convert(kept, Held)
-    demand = Demand(held.model_id, held.tokens, held.cost_nano_usd, held.lease_s, held.is_job)
+    demand = Demand(held.model_id, held.tokens, held.cost_nano_usd, held.lease_s, held.is_job, held.of_batch)
     entries = [
         Entry(account_of(one.level, principal, demand, held.admitted_s, one.shard), Reading(), one.hold)
         for one in held.entries

@@ -35,7 +35,7 @@ from gateway.pipeline.said_before import SaidBefore
 from gateway.pipeline.video_look import Look
 from gateway.ports import World
 
-_MOMENTARY = (StorageUnavailable, AdmissionUnavailable)
+MOMENTARY = (StorageUnavailable, AdmissionUnavailable)
 
 
 class JobPending(Exception):
@@ -76,7 +76,7 @@ async def look(job: Job, world: World, every_s: float, unforeseen: Unforeseen | 
         looker = Look(world, every_s) if is_video else BackgroundLook(world, every_s, unforeseen=unforeseen)
         try:
             job = await looker.at(job)
-        except _MOMENTARY as error:
+        except MOMENTARY as error:
             world.records.trouble("job.not_looked_at", request_id=job.request_id, reason=error.message)
             raise JobPending from error
     elif not job.has_ended and world.clock.now_s() > (job.started_at_s or job.created_at_s) + WORK_S:
@@ -106,12 +106,12 @@ async def _found(
 ) -> Job | JobResult | None:
     """The job as a provider has begun it, or its result; None for none, and then the exchange has the error."""
     try:
-        await _check(record.now, exchange.principal, world)
+        await check_order(record.now, exchange.principal, world)
         await record.change(status="running", started_at_s=int(world.clock.now_s()))
         outcome = await _outcome(record, exchange, world)
         return outcome if isinstance(outcome, Job) else await kept_result(outcome, exchange, world)
     except GatewayError as error:
-        if isinstance(error, _MOMENTARY) and not record.now.is_asked:
+        if isinstance(error, MOMENTARY) and not record.now.is_asked:
             raise
         exchange.error = error
     except Overtaken:
@@ -133,7 +133,7 @@ async def _outcome(record: JobRecord, exchange: Exchange, world: World) -> Any:
     return await ENDPOINTS[job.endpoint].run(inbound, exchange, saying)
 
 
-async def _check(job: Job, principal: Principal | None, world: World) -> None:
+async def check_order(job: Job, principal: Principal | None, world: World) -> None:
     """It was admitted; who was switched off since is asked for nothing more, nor what a key ordered that was revoked.
 
     Raises TenantDisabled (403), InvalidApiKey (401), AdmissionUnavailable (503).

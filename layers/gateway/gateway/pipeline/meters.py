@@ -18,7 +18,8 @@ class Demand:
     """The most one request can use. `model_id`: "provider/model", empty for one that asks no model: nothing of it is
     charged or counted in tokens. `cost_nano_usd`: 0 where no price is known.
 
-    `lease_s`: how long it can run. `is_job`: whether it counts among jobs, and not among requests at once.
+    `lease_s`: how long it can run. `is_job`: whether it counts among jobs, and not among requests at once. `of_batch`:
+    whether it is of a batch's lines, which count in money alone.
     """
 
     model_id: str
@@ -26,6 +27,7 @@ class Demand:
     cost_nano_usd: int
     lease_s: float
     is_job: bool = False
+    of_batch: bool = False
 
 
 def account_of(level: Level, principal: Principal, demand: Demand, now_s: float, shard: int) -> Account:
@@ -97,7 +99,9 @@ def _meters(allowance: Allowance, demand: Demand, now_s: float, share: Share) ->
 
 def _always_counted(models: str, demand: Demand, now_s: float) -> Iterator[Meter]:
     """So that a limit that is set later knows what runs already, and a budget what was spent before."""
-    if demand.is_job:
+    if demand.of_batch:
+        pass
+    elif demand.is_job:
         yield Meter(f"j{suffix(models)}", "jobs", 1, models=models)
     else:
         yield Meter(f"n{suffix(models)}", "concurrent", 1, models=models)
@@ -125,7 +129,7 @@ def _shared(meter: Meter, share: Share) -> Meter:
 def _by_rules(allowance: Allowance, demand: Demand, now_s: float) -> Iterator[Meter]:
     minute = minute_of(now_s)
     minute_ends_s = (minute + 1) * 60
-    for limits in limits_on(allowance, demand.model_id):
+    for limits in () if demand.of_batch else limits_on(allowance, demand.model_id):
         rule = suffix(limits.models)
 
         def meter(name: str, kind: Kind, amount: int, limit: int, ends_s: int | None, limits: Limits = limits) -> Meter:

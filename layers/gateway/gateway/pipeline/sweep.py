@@ -256,7 +256,7 @@ async def _settle_holds(overdue: Overdue, costs: Mapping[str, int], user_id: str
     settled: list[Settled] = []
     for place, hold in overdue.holds:
         spent = {} if holder is None else by_rule(_allowance(place, *holder), costs)
-        changes = settling(hold, cost_nano_usd, spent)
+        changes = settling(hold, cost_nano_usd + hold.booked_nano_usd, spent)
         reading = await world.ledger.settle(place.account_id, overdue.name, changes, (), hold)
         if holder is not None and reading is not None:
             settled.append(_settled(place, hold, reading, cost_nano_usd, *holder))

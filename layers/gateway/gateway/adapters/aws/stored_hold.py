@@ -2,7 +2,7 @@
 of its whole item, all that runs included (docs/admin.md says what that allows).
 
 MessagePack: [admitted_s, seconds until it ends, cost, rules, admission, whether it runs, facts of the request]; that of
-a job has one more, true. Facts
+a job has one more, true, and one of which something is booked that besides. Facts
 have the number of their name below, ids 16 bytes instead of 32 digits, and what is not so is kept as it is. The same
 hold always has the same bytes, so that a condition can compare them.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
@@ -34,17 +34,20 @@ def stored(hold: Hold) -> dict[str, str]:
     facts = None if hold.request is None else _packed(hold.request)
     lasts_s = hold.until_s - hold.admitted_s
     row = [hold.admitted_s, lasts_s, hold.cost_nano_usd, hold.rules, hold.admission, hold.runs, facts]
-    if hold.is_job:
-        row.append(True)
+    if hold.is_job or hold.booked_nano_usd:
+        row.append(hold.is_job)
+    if hold.booked_nano_usd:
+        row.append(hold.booked_nano_usd)
     return {"B": b64encode(msgspec.msgpack.encode(row)).decode()}
 
 
 def hold_of(value: dict[str, str]) -> Hold:
     row = msgspec.msgpack.decode(b64decode(value["B"]))
-    admitted_s, lasts_s, cost_nano_usd, rules, admission, runs, facts, *of_job = row
+    admitted_s, lasts_s, cost_nano_usd, rules, admission, runs, facts, *further = row
     request = None if facts is None else _unpacked(facts)
-    until_s, is_job = admitted_s + lasts_s, bool(of_job)
-    return Hold(until_s, admitted_s, cost_nano_usd, tuple(rules), request, admission, runs, is_job)
+    is_job, booked_nano_usd = bool(further and further[0]), int(further[1]) if len(further) > 1 else 0
+    until_s = admitted_s + lasts_s
+    return Hold(until_s, admitted_s, cost_nano_usd, tuple(rules), request, admission, runs, is_job, booked_nano_usd)
 
 
 class StoredHolds(Mapping[str, Hold]):
