@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.entry.batch_task import BatchTask
 from gateway.entry.batches import batches_app
+from gateway.entry.job_task import JobTask
 from gateway.entry.runtime.client import Invocation
 from gateway.model.batch import Batch, BatchPart, batch_of
 from gateway.model.catalog import ModelFacts, Prices
@@ -24,7 +25,7 @@ from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.record import TERMINAL, AuditEvent, UsageRecord
 from gateway.model.tenant import Tenant
 from gateway.pipeline.batch_sweep import sweep_batches
-from gateway.pipeline.job_sweep import SweptJobs
+from gateway.pipeline.job_sweep import SweptJobs, sweep_jobs
 from gateway.ports import World
 from tests.asgi import Answer, call
 from tests.dying import PORTS, Fate, Killed, mortal
@@ -196,6 +197,8 @@ class Stage:
         world = mortal(self.world, fate, BATCH_PORTS) if fate else self.world
         invocation = Invocation("r-1", deadline_s=self.clock.now_s() + 900)
         try:
+            if event["step"] == "tell":
+                return await JobTask(world, 5.0).handle(event, invocation)
             return await BatchTask(world).handle(event, invocation)
         except Killed:
             raise TaskFailed(DIED) from None
@@ -208,7 +211,9 @@ class Stage:
     async def swept(self, fate: Fate | None = None, later_s: float = 60) -> SweptJobs:
         self.clock.unix_s += later_s
         world = mortal(self.world, fate, BATCH_PORTS) if fate else self.world
-        return await sweep_batches(world, at_most=10, until_s=self.clock.now_s() + 60)
+        swept = await sweep_batches(world, at_most=10, until_s=self.clock.now_s() + 60)
+        await sweep_jobs(world, at_most=10, until_s=self.clock.now_s() + 60)
+        return swept
 
     async def swept_to_the_end(self, sweeps: int = 60) -> None:
         """For an hour, with the executions that the sweeps start."""

@@ -89,7 +89,7 @@ def test_every_function_that_calls_models_is_watched_for_throttles(deployed: Res
     }
     assert {"ChatFunction", "VideosFunction"} < calling
     watched = {metric["Dimensions"][0]["Value"]["Ref"] for metric in metrics_of(deployed["ThrottlesAlarm"])}
-    waits = {"JobAskFunction"}  # its throttles are how a queue is kept; that has an alarm of its own
+    waits = {"JobAskFunction", "BatchWorkFunction"}  # their throttles are how a queue is kept
     assert watched == calling - waits
     for graph in ("Refused for a limit", "Environments"):
         [widget] = [one["properties"] for one in widgets(deployed) if one["properties"]["title"] == graph]

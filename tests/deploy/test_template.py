@@ -97,9 +97,28 @@ ALLOWED = {
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "lambda:InvokeFunction"}
     | WHOLE_FILES
     | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "bedrock:ApplyGuardrail"},
+    "BatchesRole": LOGS
+    | TENANTS
+    | ACCEPTS_JOBS
+    | {"dynamodb:Query", "dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage", "kms:Decrypt"}
+    | {"s3:GetObject", "s3:ListBucket", "s3:DeleteObject"},  # results; how large an input is
+    "BatchTaskRole": LOGS  # it asks no provider and knows no key of one
+    | TENANTS
+    | {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
+    | {"states:StartExecution", "states:DescribeExecution"}  # the sweep
+    | {"kms:Decrypt", "kms:GenerateDataKey"}
+    | WHOLE_FILES,  # inputs are read, lines stored and dropped, results merged
+    "BatchWorkRole": LOGS
+    | TENANTS
+    | {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
+    | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "lambda:InvokeFunction"}
+    | WHOLE_FILES
+    | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "bedrock:ApplyGuardrail"},
     "ProviderWebhooksRole": LOGS  # it reads strangers' messages: no job, no tenant, no key of a provider
     | {"dynamodb:UpdateItem", "states:SendTaskSuccess", "secretsmanager:GetSecretValue", "kms:Decrypt"},
     "JobMachineRole": {"lambda:InvokeFunction"},
+    "BatchMachineRole": {"lambda:InvokeFunction"}
+    | {"states:StartExecution", "states:DescribeExecution", "states:StopExecution"},  # of its own parts
     "ModelsRole": LOGS | TENANTS | METERED | {"kms:Decrypt"},
     "FilesRole": LOGS
     | TENANTS
@@ -141,6 +160,7 @@ BELOW = (
     *("/usage/*", "/audit/*", "/alerts/*"),
     *("/providers/*", "/files/*", "/pending/*", "/uploads/*", "/idempotency/*", "/fetched/*"),
     *("/jobs/*", "/replies/*", ":execution:${AWS::StackName}-job:*", "/callbacks/*"),
+    *("/batches/*", ":execution:${AWS::StackName}-batch:*", ":execution:${AWS::StackName}-batch/*"),
     *(":function:gateway-hook-*", "/hooks/*", ":guardrail/*"),
     *(":foundation-model/*", ":inference-profile/*", ":application-inference-profile/*"),
 )
@@ -218,6 +238,10 @@ def test_the_routes_are_the_published_ones(deployed: Resources) -> None:
         "/v1/jobs": ["get", "post"],
         "/v1/jobs/{id}": ["delete", "get"],
         "/v1/jobs/{id}/cancel": ["post"],
+        "/v1/batches": ["get", "post"],
+        "/v1/batches/{id}": ["get"],
+        "/v1/batches/{id}/cancel": ["post"],
+        "/v1/batches/{id}/results": ["get"],
         "/webhooks/{provider}": ["post"],
         "/v1/audio/speech": ["post"],
         "/v1/audio/transcriptions": ["post"],
@@ -279,7 +303,7 @@ def test_what_callers_are_told_is_signed_by_one_function_and_sent_by_another(dep
 def test_every_function_has_a_role_of_its_own(deployed: Resources) -> None:
     functions = of_type(deployed, "AWS::Lambda::Function")
     roles = [function["Properties"]["Role"]["Fn::GetAtt"][0] for function in functions.values()]
-    assert sorted([*roles, "JobMachineRole"]) == sorted(ALLOWED)
+    assert sorted([*roles, "JobMachineRole", "BatchMachineRole"]) == sorted(ALLOWED)
 
 
 def test_no_statement_is_about_every_resource(deployed: Resources) -> None:
@@ -325,6 +349,7 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_ALLOWED_ORIGIN",
             "GATEWAY_ARCHIVE_BUCKET",
             "GATEWAY_AUDIT_LOG_GROUP",
+            "GATEWAY_BATCH_MACHINE",
             "GATEWAY_CALLBACK_SECONDS",
             "GATEWAY_EVENT_BUS",
             "GATEWAY_FETCH_EXCEPTIONS",

@@ -386,7 +386,7 @@ async def test_a_batch_that_is_none_is_not_found() -> None:
     for batch_id in ("batch_1", "job_ubnc4k9oek8ip3vd34ll6bbg3", "batch_ubnc4k9oek8ip3vd34ll6bbg3"):
         for method, path in (("GET", ""), ("POST", "/cancel"), ("GET", "/results")):
             answer = await stage.send(method, f"/v1/batches/{batch_id}{path}")
-            assert (answer.status, answer.json["error"]["code"]) == (404, "job_not_found"), (method, path)
+            assert (answer.status, answer.json["error"]["code"]) == (404, "batch_not_found"), (method, path)
 
 
 async def test_no_word_of_its_lines_is_kept_after_its_end_but_in_its_results() -> None:

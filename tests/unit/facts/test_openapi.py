@@ -35,7 +35,7 @@ from tests.unit.facts.facts import CATALOG, error_rows, read_json
 from tests.unit.facts.test_catalog import every_row
 
 METHODS = {"get", "post", "put", "patch", "delete"}
-STEPS_BUILT = 5
+STEPS_BUILT = (1, 2, 3, 4, 5, 7)
 # Names that msgspec takes from the classes and the document gives otherwise.
 STRUCTURES = {
     "VideoCall": "VideoRequest",
@@ -137,7 +137,7 @@ def test_examples_of_errors_are_rows_of_the_table() -> None:
             row = rows[statuses.pop(), error["code"]]
             assert (error["type"], error["retryable"]) == (row["type"], row["retryable"]), where
             shown.add((row["status"], row["code"]))
-    assert shown == {key for key, row in rows.items() if row["step"] <= STEPS_BUILT}
+    assert shown == {key for key, row in rows.items() if row["step"] in STEPS_BUILT}
 
 
 def test_the_codes_and_types_are_those_of_the_table() -> None:

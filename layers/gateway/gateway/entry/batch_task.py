@@ -1,6 +1,6 @@
 """The batch task function: one step of a batch's state machine (`statemachines/batch.asl.json`), or the sweep over all.
 
-Event:  {"step": "prepare" | "finish" | "settle" | "tell" | "give_up", "tenant_id", "job_id"}; {"step": "work"}, with
+Event:  {"step": "prepare" | "finish" | "settle" | "give_up", "tenant_id", "job_id"}; {"step": "work"}, with
         "group" and "part" besides; {"step": "sweep"}, or the bus's news of an execution that ended badly:
         {"detail": {"input": '{"tenant_id", "job_id"}'}}
 Result: of a part {"done"}, whether all its lines have ended; else {"status": of the batch's record, "to_do": "tell" |
@@ -33,7 +33,7 @@ from gateway.pipeline.batch_work import carry_out
 from gateway.pipeline.job_causes import EXECUTION_ENDED
 from gateway.pipeline.job_end import settle
 from gateway.pipeline.job_record import JobBusy
-from gateway.pipeline.job_tell import tell, to_do
+from gateway.pipeline.job_tell import to_do
 from gateway.ports import World
 
 AT_MOST = 1_000
@@ -74,8 +74,6 @@ class BatchTask:
                 return await finish(job, self.world)
             case "settle":
                 return await settle(job, self.world)
-            case "tell":
-                return await tell(job, self.world)
             case "give_up":
                 return await settle(await finish(job, self.world, EXECUTION_ENDED), self.world)
         raise ValueError(f"there is no step {step!r}")

@@ -76,6 +76,7 @@ class Settings:
     ledger_table: str
     jobs_table: str
     job_machine: str
+    batch_machine: str
     event_bus: str
     records_queue_url: str
     files_bucket: str
@@ -96,6 +97,7 @@ class Settings:
             ledger_table=environment["GATEWAY_LEDGER_TABLE"],
             jobs_table=environment["GATEWAY_JOBS_TABLE"],
             job_machine=environment["GATEWAY_JOB_MACHINE"],
+            batch_machine=environment["GATEWAY_BATCH_MACHINE"],
             event_bus=environment["GATEWAY_EVENT_BUS"],
             records_queue_url=environment["GATEWAY_RECORDS_QUEUE_URL"],
             files_bucket=environment["GATEWAY_FILES_BUCKET"],
@@ -170,7 +172,7 @@ def aws_world() -> World:
         batch_store=S3BatchStore(bucket),
         claims=DynamoClaims(dynamodb, settings.jobs_table, settings.admission_timeout_s),
         payloads=S3Payloads(bucket),
-        executions=JobExecutions(states, settings.job_machine),
+        executions=JobExecutions(states, settings.job_machine, settings.batch_machine),
         callbacks=DynamoCallbacks(
             dynamodb, states, secrets, table=settings.jobs_table, stack=settings.stack, clock=clock
         ),

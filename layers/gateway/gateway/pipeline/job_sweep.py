@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from gateway.job_ports import DueJob
+from gateway.model.batch import KIND
 from gateway.model.errors import AdmissionUnavailable, GatewayError, JobInterrupted
-from gateway.model.job import Job
+from gateway.model.job import ENDED, Job
 from gateway.pipeline.handed_over import held_of, is_held_for_long, still_held
 from gateway.pipeline.job_causes import EXECUTION_ENDED, TOO_LATE
 from gateway.pipeline.job_end import due_of, exchange_of, give_up, has_reply, settle
@@ -28,8 +29,8 @@ TELLS = 30
 MISSES = 10
 """Starts in one sweep that come to nothing, after which it tries no more: the bucket is empty, and others want to be
 seen to."""
-KINDS = ("job", "video")
-"""Of jobs that this sweep sees to: batches have one of their own."""
+Ours: TypeAlias = Callable[[DueJob], bool]
+"""Which of those that are due a sweep sees to."""
 Told: TypeAlias = Callable[[Exception, str], None]
 """What becomes of a defect, with the id of the job that has it."""
 
@@ -67,7 +68,7 @@ async def sweep_jobs(
     until_s: float,
     starts: int = STARTS,
     told: Told | None = None,
-    kinds: Collection[str] = KINDS,
+    is_ours: Ours | None = None,
     see_to: SeeTo | None = None,
 ) -> SweptJobs:
     """Sees to at most so many, and begins none after `until_s` (Unix seconds). Of those that wait for their execution
@@ -81,7 +82,7 @@ async def sweep_jobs(
     async for found in world.jobs.due(world.clock.now_s()):
         if seen >= at_most or world.clock.now_s() >= until_s:
             break
-        if found.id.partition("_")[0] not in kinds:
+        if not (is_ours or _is_ours)(found):
             continue
         is_waiting = found.status == "pending"
         if is_waiting and (swept.started >= starts or missed >= MISSES):
@@ -91,6 +92,11 @@ async def sweep_jobs(
         setattr(swept, outcome, getattr(swept, outcome) + 1)
         missed += is_waiting and outcome == "failed"
     return swept
+
+
+def _is_ours(found: DueJob) -> bool:
+    """Of a batch its end, which is settled and told as any job's: before that it has a sweep of its own."""
+    return not found.id.startswith(f"{KIND}_") or found.status in ENDED
 
 
 async def _seen_to_or_later(found: DueJob, swept: SweptJobs, world: World, see_to: SeeTo, told: Told | None) -> str:

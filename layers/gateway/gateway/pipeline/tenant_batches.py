@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from gateway.job_ports import JobPage
 from gateway.model.batch import KEPT_S, KIND, batch_of, with_batch
-from gateway.model.errors import JobExpired, JobNotFound, StorageUnavailable
+from gateway.model.errors import BatchNotFound, JobExpired, JobNotFound, StorageUnavailable
 from gateway.model.job import LONGEST_S, Job, is_job_id, oldest_id
 from gateway.pipeline.batch_page import Cursor, Page, page_of
 from gateway.pipeline.job_record import BUSY, TRIES
@@ -21,7 +21,7 @@ PARAM = "batch_id"
 
 @dataclass(frozen=True, slots=True)
 class TenantBatches:
-    """Methods with an id raise JobNotFound (404), JobExpired (410); all StorageUnavailable (503)."""
+    """Methods with an id raise BatchNotFound (404), JobExpired (410); all StorageUnavailable (503)."""
 
     tenant_id: str
     world: World
@@ -78,5 +78,5 @@ def is_batch_id(text: str) -> bool:
     return is_job_id(text) and text.startswith(f"{KIND}_")
 
 
-def _not_found(batch_id: str) -> JobNotFound:
-    return JobNotFound(f"No such batch: '{batch_id[:64]}'.", param=PARAM)
+def _not_found(batch_id: str) -> BatchNotFound:
+    return BatchNotFound(f"No such batch: '{batch_id[:64]}'.", param=PARAM)
