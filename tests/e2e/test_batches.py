@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +17,7 @@ import pytest
 
 from tests.e2e.conftest import Gateway
 from tests.e2e.contract import check_answer
-from tests.e2e.customer import Customer, aws, eventually
+from tests.e2e.customer import Customer, aws, eventually, processes_of
 from tests.e2e.tenants import put_key, put_tenant
 
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:llm-gateway-batch"
@@ -117,7 +119,7 @@ def test_openais_own_client_runs_a_batch_from_its_file_to_its_results(
     [refused] = [json.loads(one) for one in client.files.content(batch.error_file_id).text.splitlines()]
     assert (refused["custom_id"], refused["response"]["status_code"]) == ("refused", 400)
     assert [one.id for one in client.batches.list(limit=5)] == [batch.id]
-    total = customer.used(62)
+    total = customer.used(61 + 4)  # the order, the file, and two that were read
     assert set(customer.settled_nano_usd().values()) == {total["cost_nano_usd"]}
     assert total["cost_nano_usd"] / 1e9 == pytest.approx(batch.cost_estimate)  # type: ignore[attr-defined]  # ours
     history = aws(customer.local, "stepfunctions").get_execution_history(
@@ -202,5 +204,30 @@ def test_a_batch_that_is_cancelled_in_the_middle_keeps_what_is_there(
     assert counts["completed"] + counts["cancelled"] == 138
     lines = client.files.content(batch["error_file_id"]).text.splitlines()
     assert {json.loads(one)["error"]["code"] for one in lines} == {"batch_cancelled"} or not lines
-    customer.used(counts["completed"] + 2)
+    customer.used(counts["completed"] + 2)  # the order, and a file that was read
     assert len(set(customer.settled_nano_usd().values())) == 1
+
+
+def test_what_a_killed_worker_had_asked_is_asked_and_paid_once(customer: Customer, gate: str) -> None:
+    """What had a result by then is kept, and what was not asked is asked by who follows."""
+    requests = [line(f"q-{number}", text=f"{WORDS} {number}") for number in range(8)]
+    requests += [line(f"h-{number}", text=f"[[gate={gate}]] {WORDS}") for number in range(4)]
+    requests += [line(f"n-{number}", text=f"{WORDS} again {number}") for number in range(20)]
+    batch_id = customer.http.post("/batches", json={"requests": requests}).raise_for_status().json()["id"]
+    url = f"{customer.local.simulators}/_sim/gates/{gate}"
+    eventually(lambda: True if httpx.get(url).json()["waiting"] == 4 else None, 60)
+    eventually(lambda: True if len(results(customer, batch_id)[0]) >= 8 else None, 60)
+    for process in processes_of(customer.local, "batch-work"):
+        os.kill(process, signal.SIGKILL)
+    batch = ended(customer, batch_id, 240)
+    counts = batch["counts"]
+    assert (batch["status"], counts["completed"] + counts["failed"]) == ("completed", 32)
+    assert 4 <= counts["failed"] <= 24
+    found, _ = results(customer, batch_id)
+    lost = {one["custom_id"] for one in found if one["error"]}
+    assert {one["error"]["code"] for one in found if one["error"]} == {"job_interrupted"}
+    assert {f"h-{number}" for number in range(4)} <= lost
+    assert len({one["custom_id"] for one in found}) == 32
+    total = customer.used(33)
+    assert set(customer.settled_nano_usd().values()) == {total["cost_nano_usd"]}
+    assert total["cost_nano_usd"] / 1e9 == pytest.approx(batch["cost_estimate"])
