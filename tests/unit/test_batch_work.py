@@ -16,7 +16,9 @@ from gateway.model.record import BudgetAlert, UsageRecord
 from gateway.pipeline.batch_work import carry_out
 from gateway.pipeline.job_record import JobBusy
 from tests.batch_stage import ACCOUNTS, COST, Stage, chat, chats
+from tests.dying import Fate, Moment
 from tests.fakes import ScriptedHooks
+from tests.sweeping import Stage as Sweeping
 from tests.unit.test_hooks import hook
 
 
@@ -149,6 +151,22 @@ async def test_a_budget_is_told_of_once_when_a_batch_brings_it_to_its_mark() -> 
     assert len(alerts) == 1
 
 
+async def test_what_the_sweep_of_holds_ends_keeps_what_was_booked() -> None:
+    """Of a batch that nobody ends, whatever the reason, for longer than it may last."""
+    stage = Stage.of()
+    batch_id = await stage.ordered(chats(60))
+    await stage.step(batch_id, "prepare")
+    await stage.step(batch_id, "work", group=0, part=0)
+    sweeping = Sweeping(ledger=stage.world.ledger, clock=stage.clock)
+    stage.clock.unix_s += 2 * LONGEST_S
+    await sweeping.judgement_day()
+    for account_id in ACCOUNTS:
+        reading = await stage.world.ledger.read(account_id)
+        assert not reading.holds
+        spent = {name: value for name, value in reading.numbers.items() if name[0] in "cs" and value}
+        assert set(spent.values()) == {50 * COST}
+
+
 async def test_two_workers_are_never_at_one_part() -> None:
     stage = Stage.of()
     batch_id = await stage.ordered(chats(3))
@@ -224,6 +242,21 @@ async def test_one_that_is_cancelled_before_it_begins_asks_nothing() -> None:
     await stage.send("POST", f"/v1/batches/{batch_id}/cancel")
     assert await stage.carried_on(batch_id) == "Cancelled"
     assert (await stage.shown(batch_id))["status"] == "cancelled"
+    assert not stage.provider.asked
+    assert await stage.check_books() == 0
+
+
+@pytest.mark.parametrize("moment", ["before batch_store.put_lines", "before ledger.reserve", "after ledger.reserve"])
+async def test_one_that_is_cancelled_while_it_is_read_gives_back_what_was_held(moment: str) -> None:
+    stage = Stage.of()
+    batch_id = await stage.ordered(chats(3))
+
+    async def cancels(_: Moment) -> None:
+        await stage.send("POST", f"/v1/batches/{batch_id}/cancel")
+
+    stage.fates["Read and hold"] = Fate(moment, cancels)
+    assert await stage.carried_on(batch_id) == "Cancelled"
+    assert stage.fates["Read and hold"].struck is not None
     assert not stage.provider.asked
     assert await stage.check_books() == 0
 
