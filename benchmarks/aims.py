@@ -51,6 +51,15 @@ COUNTED_TWICE = Aim("usage records counted twice or not at all", "", 0.0)
 UNANSWERED = Aim("requests not answered while a provider failed", "%", 0.1)
 ADDED_BY_REFUSALS = Aim("added p99 while it refuses", "ms", 250.0)
 ADDED_BY_SILENCE = Aim("added p99 while it is silent, beyond its time limit", "ms", 250.0)
+ADDED_BY_CIRCUIT = Aim("added p50 while it is silent", "ms", 50.0)
+LEFT_OPEN = Aim("sockets left open", "", 0.0)
+LEFT_IN_USE = Aim("connections left in use", "", 0.0)
+LEFT_TASKS = Aim("tasks left", "", 0.0)
+LEFT_HOLDS = Aim("holds left", "", 0.0)
+LEFT_OBJECTS = Aim("objects left for each request", "", 0.5)
+LEFT_MEMORY = Aim("memory grown", "MB", 20.0)
+NOT_ENDED_ONCE = Aim("requests without exactly one end in the audit log", "", 0.0)
+BEYOND_DEADLINE = Aim("time beyond a deadline, at most", "ms", 250.0)
 
 
 def added_latency(what: str) -> dict[int, Aim]:

@@ -20,7 +20,7 @@ from local.console import Progress
 from local.endpoints import Endpoints
 
 LIMIT_MS = 400
-"""Of an attempt: eight requests wait at a time, for which the local stack has environments."""
+"""Of an attempt: until circuits open eight requests wait at a time, for which the local stack has environments."""
 WARM_UP_AT_ONCE, WARM_UP_TIMES = 24, 4
 SPARE = "mistral/mistral-small-latest"
 SETTINGS = {
@@ -52,18 +52,22 @@ def measure(share: float, progress: Progress) -> Report:
         headers = {"authorization": f"Bearer {endpoints.admin_key}"}
         with httpx.Client(base_url=f"{endpoints.origin}/admin", headers=headers, timeout=60) as admin:
             tenant_id = f"failing-{int(time.time())}"
-            target = Target(endpoints.http, made(admin, tenant_id, SETTINGS), is_gateway=True)
-            report = asyncio.run(_measure(endpoints, target, share, progress))
+            target, warm = (
+                Target(endpoints.http, made(admin, name, SETTINGS), is_gateway=True)
+                for name in (tenant_id, f"{tenant_id}-warm")
+            )
+            report = asyncio.run(_measure(endpoints, target, warm, share, progress))
             Books(endpoints, admin).settled(tenant_id)
             return report
 
 
-async def _measure(endpoints: Endpoints, target: Target, share: float, progress: Progress) -> Report:
+async def _measure(endpoints: Endpoints, target: Target, warm: Target, share: float, progress: Progress) -> Report:
+    """`warm`: a tenant of its own, so that the other one's circuits are closed at the beginning."""
     answers: dict[str, list[Answer]] = {}
     limits = httpx.Limits(max_connections=MAX_OPEN, max_keepalive_connections=MAX_OPEN, keepalive_expiry=TIMEOUT_S)
     async with httpx.AsyncClient(timeout=TIMEOUT_S, limits=limits, trust_env=False) as client:
         with failing(endpoints, SILENT.fault):
-            await _warm_up(Load(client), target)
+            await _warm_up(Load(client), warm)
         load = Load(client)
         for phase in (WELL, REFUSING, SILENT, WELL_AGAIN):
             with progress.step(f"{phase.seconds * share:.0f} s: {phase.name}"), failing(endpoints, phase.fault):
@@ -99,15 +103,16 @@ def report_of(answers: Mapping[str, list[Answer]], failed: int) -> Report:
         Row.single(f"{phase}: {what}, p{percent}", "ms", [quantile(values, percent)])
         for phase, kinds in figures.items()
         for what, values in kinds.items()
-        for percent in (50, 99)
+        for percent in (50, 90, 99)
     ]
     answered = sum(map(len, answers.values()))
     rows += [Row.single("answered", "", [float(answered)]), Row.single("not answered", "", [float(failed)])]
-    refused, silent = (_added_p99(figures, phase.name) for phase in (REFUSING, SILENT))
+    refused, silent = (_added(figures, phase.name, 99) for phase in (REFUSING, SILENT))
     verdicts = [
         aims.UNANSWERED.judged(100 * failed / (answered + failed)),
         aims.ADDED_BY_REFUSALS.judged(refused),
         aims.ADDED_BY_SILENCE.judged(silent - LIMIT_MS),
+        aims.ADDED_BY_CIRCUIT.judged(_added(figures, SILENT.name, 50)),
     ]
     note = (
         f"Whole and streamed chats in turn; the tenant has a model to fall back on, and {LIMIT_MS} ms for the first. "
@@ -123,7 +128,7 @@ def _milliseconds(answers: list[Answer]) -> dict[str, list[float]]:
     }
 
 
-def _added_p99(figures: Mapping[str, Mapping[str, list[float]]], phase: str) -> float:
+def _added(figures: Mapping[str, Mapping[str, list[float]]], phase: str, percent: int) -> float:
     """Of whole chats and streams, whichever is more."""
     well = figures[WELL.name]
-    return max(quantile(values, 99) - quantile(well[what], 99) for what, values in figures[phase].items())
+    return max(quantile(values, percent) - quantile(well[what], percent) for what, values in figures[phase].items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,11 +40,13 @@ class Deployment:
         }
 
 
-def ensure(aws: Aws, built: str, simulators: str, record: Path, progress: Progress) -> Deployment:
+def ensure(
+    aws: Aws, built: str, simulators: str, given: Mapping[str, str], record: Path, progress: Progress
+) -> Deployment:
     """Deploy what `built` is the fingerprint of, unless `record` and the stack say it is there. Raises Problem.
 
     `simulators`: host:port of theirs, the one address on this machine that media may be fetched from and that issues
-    tokens.
+    tokens. `given`: parameters in place of these.
     """
     parameters = {
         "LocalEndpoint": aws.endpoint_url,
@@ -55,6 +58,7 @@ def ensure(aws: Aws, built: str, simulators: str, record: Path, progress: Progre
         "VideoLookSeconds": "1",
         "CallbackSeconds": "15",
         "AdmissionTimeoutMs": "5000",  # the emulator is one process; its answers take their time under load
+        **given,
     }
     parameters["CodeSha"] = fingerprint.of_text(built, json.dumps(parameters, sort_keys=True))
     present = _present(aws)

@@ -69,6 +69,7 @@ class Run:
         self._state = options.state_dir
         self._port = settings.port(variables) if options.port is None else options.port
         self._real = settings.real_credentials(variables)
+        self._parameters = settings.stack_parameters(variables)
 
     def go(self) -> None:
         """Serve until Stop is raised. Raises Problem."""
@@ -105,7 +106,12 @@ class Run:
         with exclusive(SETUP_LOCK):
             built = build.ensure(self._progress)
             deployment = deploy.ensure(
-                aws, built, f"{HOST}:{chosen.simulators}", self._state / "deployed.txt", self._progress
+                aws,
+                built,
+                f"{HOST}:{chosen.simulators}",
+                self._parameters,
+                self._state / "deployed.txt",
+                self._progress,
             )
         seed.store_credentials(aws, seed.credentials(self._real, simulators))
         seed.store_callback_secrets(aws, self._real)

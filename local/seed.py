@@ -72,7 +72,8 @@ def store_credentials(aws: Aws, wanted: Mapping[str, Credential]) -> None:
     client = aws.client("secretsmanager")
     prefix = f"{STACK_NAME}/providers/"
     pages = client.get_paginator("list_secrets").paginate(Filters=[{"Key": "name", "Values": [prefix]}])
-    stored = {secret["Name"] for page in pages for secret in page["SecretList"]}
+    names = {secret["Name"] for page in pages for secret in page["SecretList"]}
+    stored = {name for name in names if "/" not in name.removeprefix(prefix)}  # not what tenants have of their own
     for provider, credential in wanted.items():
         name, value = prefix + provider, json.dumps(credential.as_secret())
         if name in stored:

@@ -9,6 +9,7 @@ from pathlib import Path
 from local.console import Problem
 
 DEFAULT_PORT = 8080
+_TEMPLATE = "TEMPLATE_"
 PROVIDERS = (
     "openai",
     "anthropic",
@@ -62,6 +63,11 @@ def read(environment: Mapping[str, str], env_file: Path) -> dict[str, str]:
     merged = {name: value for name, value in parsed if value}
     merged.update({name: value for name, value in environment.items() if value})
     return merged
+
+
+def stack_parameters(variables: Mapping[str, str]) -> dict[str, str]:
+    """Parameters of the template in place of those that the local stack has: TEMPLATE_<name>."""
+    return {name.removeprefix(_TEMPLATE): value for name, value in variables.items() if name.startswith(_TEMPLATE)}
 
 
 def port(variables: Mapping[str, str]) -> int:

@@ -14,7 +14,12 @@ from local.console import Problem, Progress, log_tail
 from local.endpoints import Endpoints
 from local.places import REPOSITORY
 from local.processes import STOP_TIMEOUT_S
-from local.settings import PROVIDERS
+from local.settings import PROVIDERS, stack_parameters
+
+WATCHED = "cerebras"
+"""The one provider whose failures are counted in the stack of the tests: those of all others are in no test's way."""
+OPEN_S = 5
+_PARAMETERS = {"TEMPLATE_WatchedProviders": WATCHED, "TEMPLATE_CircuitOpenSeconds": str(OPEN_S)}
 
 
 @contextmanager
@@ -26,7 +31,7 @@ def gateway_under_test(folder: Path) -> Iterator[Endpoints]:
     elif base_url or key:
         raise Problem("BASE_URL and KEY are needed together.")
     else:
-        with running_stack(folder / "state") as endpoints:
+        with running_stack(folder / "state", providers=_PARAMETERS) as endpoints:
             yield endpoints
 
 
@@ -66,6 +71,7 @@ def running_stack(state_dir: Path, port: int = 0, providers: Mapping[str, str] |
 
 def _without_providers() -> dict[str, str]:
     ours = {f"{provider.upper()}_{what}" for provider in PROVIDERS for what in ("API_KEY", "BASE_URL")}
+    ours |= {f"TEMPLATE_{name}" for name in stack_parameters(os.environ)}
     return {name: value for name, value in os.environ.items() if name not in ours}
 
 

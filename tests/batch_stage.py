@@ -72,10 +72,12 @@ def jsonl(lines: list[Any]) -> bytes:
 
 @dataclass
 class Provider:
-    """`refused`: texts that it answers with a 400. `asked`: how often for each text. `on_ask`: what happens then."""
+    """`refused`: texts that it answers with a 400. `asked`: how often for each text. `busy`: how often it has no
+    room for one first. `on_ask`: what happens then."""
 
     refused: set[str] = field(default_factory=set)
     asked: Counter[str] = field(default_factory=Counter)
+    busy: Counter[str] = field(default_factory=Counter)
     on_ask: Any = None
 
     @asynccontextmanager
@@ -87,6 +89,10 @@ class Provider:
         if self.on_ask is not None:
             await self.on_ask(text)
         headers = {"content-type": "application/json"}
+        if self.busy[text] > 0:
+            self.busy[text] -= 1
+            yield ScriptedIncoming(429, {**headers, "retry-after": "2"}, [b'{"error": {"message": "later"}}'])
+            return
         if text in self.refused:
             yield ScriptedIncoming(400, headers, [b'{"error": {"message": "no", "code": "bad"}}'])
             return

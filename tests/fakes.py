@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -50,6 +51,7 @@ from gateway.model.job import Job, Status
 from gateway.model.provider_errors import ProviderError, ProviderGone
 from gateway.model.record import Told
 from gateway.model.secret import Secret
+from gateway.model.slot import Slot
 from gateway.model.telemetry import RequestLine
 from gateway.model.tenant import ApiKey, Principal, Tenant, User
 from gateway.model.webhook import WebhookMessage, WebhookReceipt
@@ -112,11 +114,20 @@ def principal(tenant: Tenant, user_id: str = "alice", **key: Any) -> Principal:
 
 @dataclass
 class MemoryCredentials:
+    """`rotated`: what is stored by now in place of those that are still held."""
+
     held: dict[str, Credential] = field(default_factory=dict)
+    rotated: dict[str, Credential] = field(default_factory=dict)
+    renewals: int = 0
 
     async def find(self, provider: str) -> Credential:
         if provider not in self.held:
             raise ProviderError(f"No credential for {provider} is available.")
+        return self.held[provider]
+
+    async def renewed(self, provider: str, refused: Credential) -> Credential:
+        self.renewals += 1
+        self.held[provider] = self.rotated.get(provider, self.held.get(provider, refused))
         return self.held[provider]
 
 
@@ -512,6 +523,33 @@ class MemoryPayloads:
     def _check(self) -> None:
         if self.is_broken:
             raise StorageUnavailable("The job's request cannot be stored or read at the moment.")
+
+
+@dataclass
+class MemorySlots:
+    """`held`: by credential, who has a place, and until when. `is_broken`: nobody can count them."""
+
+    clock: ManualClock = field(default_factory=ManualClock)
+    held: dict[str, dict[str, int]] = field(default_factory=dict)
+    is_broken: bool = False
+
+    async def take(self, name: str, most: int, until_s: int) -> Slot | None:
+        self._check()
+        alive = {slot: until for slot, until in self.held.get(name, {}).items() if until > self.clock.now_s()}
+        self.held[name] = alive
+        if len(alive) >= most:
+            return None
+        slot = Slot(name, secrets.token_hex(8))
+        alive[slot.id] = until_s
+        return slot
+
+    async def give_back(self, slot: Slot) -> None:
+        self._check()
+        self.held.get(slot.record, {}).pop(slot.id, None)
+
+    def _check(self) -> None:
+        if self.is_broken:
+            raise StorageUnavailable("Places cannot be counted at the moment.")
 
 
 @dataclass

@@ -52,21 +52,28 @@ EVERY_S = 5.0
 ACCOUNTS = ("T#acme#0", "U#acme#0#alice")
 CHAT = {"model": "openai/gpt", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 20}
 BACKGROUND = {**CHAT, "model": "openai/deep"}
+PASSED_ON, TAKEN_OVER = {**BACKGROUND, "fallbacks": ["openai/gpt"]}, {**CHAT, "fallbacks": ["openai/deep"]}
 CALLED = {"model": "google/veo", "prompt": "waves", "seconds": "4", "size": "1280x720"}
 WORK = RemoteName("google", "op1")
 OPERATION = "models/veo/operations/op1"
 VIDEO = {"model": "runway/clip", "prompt": "waves", "seconds": "4", "size": "1280x720"}
+FALLING = {**VIDEO, "model": "xai/film", "fallbacks": ["runway/clip"]}
 ORDERS: dict[str, tuple[str, dict[str, Any]]] = {
     "chat": ("/v1/chat/completions", CHAT),
     "large": ("/v1/chat/completions", CHAT),
     "refused": ("/v1/chat/completions", CHAT),
     "told": ("/v1/chat/completions", {**CHAT, "webhook_url": "https://hooks.example.com/jobs"}),
     "background": ("/v1/chat/completions", BACKGROUND),
+    "passed on": ("/v1/chat/completions", PASSED_ON),
+    "taken over": ("/v1/chat/completions", TAKEN_OVER),
     "video": ("/v1/videos", VIDEO),
     "called": ("/v1/videos", CALLED),
+    "falling": ("/v1/videos", FALLING),
 }
 """What is ordered: a reply that is small, one that is a file, one that the provider refuses, one whose end is told to a
-webhook, one that its provider makes in the background, a video, and one whose provider calls back.
+webhook, one that its provider makes in the background, a video, one whose provider calls back, and those whose
+provider does not answer, so that another is asked: instead of one that works in the background, by such a one, and for
+a video.
 """
 COSTS = {
     "chat": 20_000,
@@ -76,6 +83,7 @@ COSTS = {
     "background": 20_000,
     "video": 280_000_000,
     "called": 280_000_000,
+    "falling": 560_000_000,
 }
 MODELS = {
     "openai": {
@@ -83,31 +91,46 @@ MODELS = {
         "deep": DEEP,
     },
     "runway": {"clip": facts("clip")},
+    "xai": {"film": facts("film")},
     "google": {"veo": facts("veo")},
 }
 
 
 @dataclass
 class Provider:
-    """`kind`: what it is asked for. `unfinished`: how many looks find a video unfinished."""
+    """`kind`: what it is asked for. `unfinished`: how many looks find a video unfinished. `asked`: how often anybody
+    was asked to make it, `silent`: or the one who never answers.
+    """
 
     kind: str
     unfinished: int = 1
     asked: int = 0
+    silent: int = 0
     stopped: int = 0
 
     @asynccontextmanager
     async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[Whole]:
         note_sent(sending)
+        if self._is_silent(request):
+            self.silent += 1
+            raise TimeoutError
         yield said(400 if self.kind == "refused" else 200, **self._said(request))
+
+    def _is_silent(self, request: HttpRequest) -> bool:
+        silent = {"falling": "api.x.ai/", "passed on": "/responses", "taken over": "/chat/completions"}
+        return request.method == "POST" and silent.get(self.kind, "nobody") in request.url
+
+    @property
+    def _is_at_work(self) -> bool:
+        return self.kind in ("background", "taken over")
 
     def _said(self, request: HttpRequest) -> Any:
         if request.method == "DELETE" or request.url.endswith("/cancel"):
             self.stopped += 1
-            return response("cancelled", usage=USAGE) if self.kind == "background" else {}
+            return response("cancelled", usage=USAGE) if self._is_at_work else {}
         if request.method == "GET":
             self.unfinished -= 1
-            if self.kind == "background":
+            if self._is_at_work:
                 return response("in_progress" if self.unfinished >= 0 else "completed")
             if self.kind == "called":
                 return _operation(is_done=self.unfinished < 0)
@@ -116,11 +139,11 @@ class Provider:
         return self._asked()
 
     def _asked(self) -> Any:
-        if self.kind == "video":
+        if self.kind in ("video", "falling"):
             return {"id": "t-1"}
         if self.kind == "called":
             return _operation(is_done=False)
-        if self.kind == "background":
+        if self._is_at_work:
             return response("queued")
         if self.kind == "refused":
             return {"error": {"message": "no", "code": "bad"}}
@@ -139,6 +162,10 @@ class Provider:
 def _operation(*, is_done: bool) -> dict[str, Any]:
     samples = {"generateVideoResponse": {"generatedSamples": [{"video": {"uri": URL}}]}}
     return {"name": OPERATION, "done": True, "response": samples} if is_done else {"name": OPERATION}
+
+
+def _app(path: str, world: World) -> Any:
+    return videos_app(world, EVERY_S) if path == "/v1/videos" else chat_app(world)
 
 
 class ExecutionStopped(Exception):
@@ -193,8 +220,7 @@ class Stage:
 
     async def order(self, fate: Fate | None = None, **headers: str) -> Answer:
         path, body = ORDERS[self.kind]
-        world = mortal(self.world, fate, self.ports) if fate else self.world
-        app = videos_app(world, EVERY_S) if path == "/v1/videos" else chat_app(world)
+        app = _app(path, mortal(self.world, fate, self.ports) if fate else self.world)
         sent = {"authorization": f"Bearer {KEY}", "content-type": "application/json", **headers}
         return await call(app, json.dumps({**body, "async": True}).encode(), sent, path=path)
 
@@ -202,7 +228,7 @@ class Stage:
         """By one who waits for the answer."""
         path, body = ORDERS[self.kind]
         headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
-        app = chat_app(mortal(self.world, fate, self.ports))
+        app = _app(path, mortal(self.world, fate, self.ports))
         return await call(app, json.dumps(body).encode(), headers, path=path)
 
     async def ordered(self) -> str:
@@ -341,7 +367,7 @@ class Stage:
         cost = await self.check_books(before)
         assert (job.cost_nano_usd or 0) == cost, (job.cost_nano_usd, self.costs)
         assert len(self.ends) == 1, self.ends
-        assert self.provider.asked <= 1
+        assert max(self.provider.asked, self.provider.silent) <= 1
         if self.kind == "told":
             assert job.webhook is not None and job.webhook.url is None, job.webhook
             assert {message.id for message in self.messages} <= {f"{job.id}.{job.status}"}

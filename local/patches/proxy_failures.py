@@ -1,7 +1,11 @@
 """A REST proxy integration that fails answers with a gateway response, and never with the function's own words.
 
-MiniStack: an exception's text is the body of the 502; a result without a statusCode is a 200.
-AWS: both are a 502 `Internal server error`, subject to the DEFAULT_5XX gateway response.
+MiniStack: an exception's text is the body of the 502; a result without a statusCode is a 200; Lambda's own 429, where
+it has no environment left for the function, reaches the client.
+AWS: the first two are a 502 `Internal server error`, subject to the DEFAULT_5XX gateway response; the last one is a
+500, subject to the INTEGRATION_FAILURE one.
+https://stackoverflow.com/questions/36363280/map-aws-lambda-429-errors-to-api-gateway-2xx-response
+https://repost.aws/questions/QUfI6bsdd0SOiPeyimzxSkfQ
 https://docs.aws.amazon.com/apigateway/latest/developerguide/handle-errors-in-lambda-integration.html
 https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
 """
@@ -14,9 +18,9 @@ from typing import Any
 from local import emulator
 from local.exchange import mark_answered_by_function
 
-BAD_GATEWAY = 502
+BAD_GATEWAY, FAILURE = 502, 500
 _MESSAGE = "Internal server error"
-_NO_RESULT = "no valid proxy result"
+_NO_RESULT, _NO_CAPACITY = "no valid proxy result", "no environment left"
 
 
 def failed() -> Any:
@@ -26,13 +30,29 @@ def failed() -> Any:
     return error
 
 
+def throttled() -> Any:
+    """The gateway error of a function that has no environment left: 500, unless INTEGRATION_FAILURE names another."""
+    error = emulator.rest_service()._gw_error("INTEGRATION_FAILURE", _MESSAGE)
+    error.default_status = FAILURE
+    return error
+
+
+def _failure_in(answer: Any) -> Any:
+    """None in one that is the function's."""
+    if not isinstance(answer, tuple) or answer[0] != BAD_GATEWAY:
+        return None
+    if _NO_CAPACITY.encode() in answer[2]:
+        return throttled()
+    return failed() if _NO_RESULT.encode() in answer[2] else None
+
+
 def apply() -> None:
     rest = emulator.rest_service()
 
     def shape(stock: Callable[[Any], tuple[Any, Any]]) -> Callable[[Any], tuple[Any, Any]]:
         def proxy_response(result: dict[str, Any]) -> tuple[Any, Any]:
             if result.get("throttle"):
-                return stock(result)
+                return None, _NO_CAPACITY
             body = result.get("body")
             if result.get("error") or not isinstance(body, dict) or "statusCode" not in body:
                 return None, _NO_RESULT
@@ -44,8 +64,7 @@ def apply() -> None:
     def invoke(stock: Callable[..., Any]) -> Callable[..., Any]:
         async def invoke_proxy(*arguments: Any, **named: Any) -> Any:
             answer = await stock(*arguments, **named)
-            unshaped = isinstance(answer, tuple) and answer[0] == BAD_GATEWAY and _NO_RESULT.encode() in answer[2]
-            return failed() if unshaped else answer
+            return _failure_in(answer) or answer
 
         return invoke_proxy
 

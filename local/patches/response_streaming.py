@@ -46,7 +46,7 @@ def apply(runner: FunctionRunner) -> None:
             event = rest._build_lambda_event_v1(*arguments, **named)
             reply = runner.start_accounted(record, event_bytes(event))
             if isinstance(reply, dict):
-                return _throttled(rest, reply)
+                return proxy_failures.throttled()
             return await _answer(reply, integration_timeout.seconds(integration))
 
         return invoke_proxy
@@ -70,11 +70,6 @@ async def _answer(reply: Reply, timeout_s: float) -> Any:
     mark_answered_by_function()
     body = _Body(reply, prelude, chunks, deadline_s)
     return prelude.status, prelude.headers, emulator.module("core.responses").StreamingResponse(body.send_all)
-
-
-def _throttled(rest: Any, result: dict[str, Any]) -> Any:
-    response, _error = rest._lambda_proxy_response(result)
-    return response["statusCode"], response["headers"], response["body"].encode()
 
 
 class _Body:

@@ -15,6 +15,7 @@ from local.simulators.http1 import Request
 from local.simulators.journal import MAX_ENTRIES, Journal
 from local.simulators.switches import SwitchError
 from local.simulators.webhooks import Behaviour, Webhooks
+from local.simulators.wire import KEY_PREFIX, WITHDRAWN
 
 MAX_WAIT_S = 60.0
 NOT_FOUND = 404, {"sim_error": "no such control route or entry"}
@@ -49,6 +50,7 @@ class Control:
             "gates": self._gate,
             "hooks": self._hook,
             "callbacks": self._callback,
+            "keys": self._key,
         }
 
     async def answer(self, request: Request) -> Answered:
@@ -111,6 +113,12 @@ class Control:
             return NOT_FOUND
         CALLBACKS.set_up(name, msgspec.json.decode(body, type=Destination))
         return 200, {"callbacks": name}
+
+    async def _key(self, method: str, name: str, _query: dict[str, str], _body: bytes) -> Answered:
+        if not name.startswith(KEY_PREFIX):
+            return NOT_FOUND
+        (WITHDRAWN.add if method == "POST" else WITHDRAWN.discard)(name)
+        return 200, {"key": name, "withdrawn": name in WITHDRAWN}
 
     async def _gate(self, method: str, name: str, _query: dict[str, str], _body: bytes) -> Answered:
         held = self._gates.waiting.get(name, 0)

@@ -11,6 +11,8 @@ from local.simulators.wire import Api, Asked, Event, Headers, Refused, Reply, Sa
 
 ENDLESS_S = 120.0
 ENDLESS_DELAY_S = 0.01
+PING_DELAY_S = 0.05
+PING, BLANK = b": ping\n\n", b"\n"
 YIELD_EVERY = 32
 DEFAULT_STREAM_ERROR = 500
 HTML_PAGE = b"<html><body><h1>Simulated page</h1></body></html>\n"
@@ -51,7 +53,7 @@ class Delivery:
             headers: Headers = [("content-type", switches.content_type)]
             send_reply(Reply(switches.status or 200, headers, HTML_PAGE), self._entry, self._out)
         elif switches.status and switches.error_after is None:
-            send_reply(self._api.refuse(self._fault(switches.status)), self._entry, self._out)
+            await self._refuse(self._api.refuse(self._fault(switches.status)))
         elif self._call.stream:
             await self._stream(self._call.say(switches))
         else:
@@ -61,6 +63,16 @@ class Delivery:
         message = FAULT_MESSAGES.get(status, f"Simulated failure with status {status}.")
         switches = self._switches
         return Refused("fault", message, status=status, code=switches.code, retry_after_s=switches.retry_after)
+
+    async def _refuse(self, reply: Reply) -> None:
+        if not self._switches.stall:
+            send_reply(reply, self._entry, self._out)
+            return
+        self._entry.status = reply.status
+        self._out.start(reply.status, reply.headers, len(reply.body))
+        self._out.write(reply.body[: len(reply.body) // 2])
+        self._entry.mark("head")
+        await self._break_off()
 
     def _start(self, content_type: str, said: Said, length: int | None) -> None:
         headers = [("content-type", content_type), ("x-sim-id", self._entry.id), *said.headers]
@@ -76,17 +88,17 @@ class Delivery:
         switches = self._switches
         if switches.gate:
             await self._pass_gate(switches.gate)
-        if switches.endless:
+        if switches.endless or switches.pings:
             self._start(self._call.body_type, said, 1_000_000)
             self._out.flush_head()
-            await asyncio.sleep(ENDLESS_S)
+            await (self._ping(BLANK) if switches.pings else asyncio.sleep(ENDLESS_S))
             self._cut()
             return
         body = GARBAGE if switches.garbage else said.body()
         self._start(self._call.body_type, said, len(body))
         if switches.cut_at is not None:
             self._write(body[: len(body) // 2])
-            self._cut()
+            await self._break_off()
             return
         self._write(body)
         self._entry.mark("end")
@@ -99,11 +111,15 @@ class Delivery:
         if switches.first_event_s:
             self._out.flush_head()
             await asyncio.sleep(switches.first_event_s)
+        if switches.pings:
+            await self._ping(PING)
+            self._cut()
+            return
         deadline = time.monotonic() + ENDLESS_S
         for event in said.events():
             if event.content or self._sent:
                 await self._hold(event)
-                if self._interrupted(event):
+                if await self._interrupted(event):
                     return
             await self._send(event)
             if event.content and switches.garbage and self._sent == 1:
@@ -122,13 +138,13 @@ class Delivery:
         if event.content and self._sent and (switches.chunk_delay_s or switches.endless):
             await asyncio.sleep(switches.chunk_delay_s or ENDLESS_DELAY_S)
 
-    def _interrupted(self, event: Event) -> bool:
-        """Whether the stream dies here: cut, or ended by the provider's own error event."""
+    async def _interrupted(self, event: Event) -> bool:
+        """Whether the stream dies here: cut, stalled, or ended by the provider's own error event."""
         switches = self._switches
         if switches.cut_at is not None and self._sent >= switches.cut_at:
             if switches.cut == "mid_event":
                 self._write(event.data[: len(event.data) // 2])
-            self._cut(reset=switches.cut == "reset")
+            await self._break_off()
             return True
         if switches.error_after is not None and self._sent >= switches.error_after:
             for failure in self._api.stream_error(switches.status or DEFAULT_STREAM_ERROR):
@@ -160,6 +176,16 @@ class Delivery:
         self._entry.mark("gate_wait")
         opened = await self._gates.wait(name)
         self._entry.mark("gate_open" if opened else "gate_timeout")
+
+    async def _ping(self, sign_of_life: bytes) -> None:
+        for _ in range(int(ENDLESS_S / PING_DELAY_S)):
+            self._out.write(sign_of_life)
+            await asyncio.sleep(PING_DELAY_S)
+
+    async def _break_off(self) -> None:
+        if self._switches.stall:
+            await asyncio.sleep(ENDLESS_S)
+        self._cut(reset=self._switches.cut == "reset")
 
     def _cut(self, *, reset: bool = False) -> None:
         self._entry.mark("cut")

@@ -41,6 +41,8 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     cut_after: Count | None = None
     error_after: Count | None = None
     endless: bool = False
+    stall: bool = False  # in place of a cut: nothing more comes, and the connection stays
+    pings: bool = False
 
     # what is said
     chunks: Positive | None = None
@@ -68,10 +70,10 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     @property
     def cut_at(self) -> int | None:
-        """Number of whole content events before the connection dies; None leaves it alone."""
+        """Number of whole content events before the connection dies or stalls; None leaves it alone."""
         if self.cut_after is not None:
             return self.cut_after
-        return 1 if self.cut in ("mid_event", "between_events", "reset") else None
+        return 1 if self.stall or self.cut in ("mid_event", "between_events", "reset") else None
 
 
 NONE = Switches()

@@ -31,6 +31,8 @@ Kind = Literal[
 
 KEY_PREFIX = "sim-"
 REFUSED_KEY = "sim-invalid"
+WITHDRAWN: set[str] = set()
+"""Keys that were good and are not any more."""
 UNKNOWN_MODEL = "does-not-exist"
 JSON_HEADERS: Headers = [("content-type", "application/json")]
 
@@ -192,11 +194,11 @@ def decode_object(body: bytes) -> Json:
 
 
 def check_key(key: str | None, *, required: bool = True) -> None:
-    """Raises Refused when the key is absent, malformed or the one that is always refused."""
+    """Raises Refused when the key is absent, malformed, withdrawn or the one that is always refused."""
     if not key:
         if required:
             raise Refused("missing_key", "No API key was provided.")
-    elif key == REFUSED_KEY or (required and not key.startswith(KEY_PREFIX)):
+    elif key in (REFUSED_KEY, *WITHDRAWN) or (required and not key.startswith(KEY_PREFIX)):
         raise Refused("wrong_key", f"Incorrect API key provided: {key[:4]}****.")
 
 

@@ -8,8 +8,10 @@ from benchmarks.failing import LIMIT_MS, REFUSING, SILENT, WELL, WELL_AGAIN, rep
 from benchmarks.through_stack import STREAMED, WHOLE, Answer
 
 
-def answers(milliseconds: float) -> list[Answer]:
-    return [Answer(scenario, milliseconds, milliseconds, 1.0) for scenario in (WHOLE, STREAMED) for _ in range(50)]
+def answers(milliseconds: float, slow: int = 50) -> list[Answer]:
+    """So many of 50 take that long, the others 100 ms."""
+    each = slow * [milliseconds] + (50 - slow) * [100.0]
+    return [Answer(scenario, took_ms, took_ms, 1.0) for scenario in (WHOLE, STREAMED) for took_ms in each]
 
 
 @pytest.mark.parametrize(
@@ -23,5 +25,11 @@ def answers(milliseconds: float) -> list[Answer]:
 )
 def test_what_is_too_much_is_said(refusing: float, silent: float, failed: int, missed: list[str]) -> None:
     phases = {WELL: 100, REFUSING: refusing, SILENT: silent, WELL_AGAIN: 100}
-    report = report_of({phase.name: answers(value) for phase, value in phases.items()}, failed)
+    report = report_of({phase.name: answers(value, slow=5) for phase, value in phases.items()}, failed)
     assert [verdict.aim.name for verdict in report.verdicts if not verdict.kept] == missed
+
+
+def test_that_most_requests_wait_for_a_silent_provider_is_said() -> None:
+    phases = {WELL: 100, REFUSING: 100, SILENT: LIMIT_MS, WELL_AGAIN: 100}
+    report = report_of({phase.name: answers(value, slow=26) for phase, value in phases.items()}, 0)
+    assert [verdict.aim.name for verdict in report.verdicts if not verdict.kept] == ["added p50 while it is silent"]

@@ -96,6 +96,21 @@ def test_every_function_that_calls_models_is_watched_for_throttles(deployed: Res
         assert set(re.findall(r"\$\{(\w+Function)\}", json.dumps(widget["metrics"]))) == calling
 
 
+def test_every_function_that_somebody_waits_for_is_watched_for_throttles(deployed: Resources) -> None:
+    watched = {
+        metric["Dimensions"][0]["Value"]["Ref"]
+        for name in ("ThrottlesAlarm", "OtherThrottlesAlarm")
+        for metric in metrics_of(deployed[name])
+    }
+    nobody_waits = {"JobAskFunction", "BatchWorkFunction", "RecordsFunction", "SweepFunction"}
+    assert watched == of_type(deployed, "AWS::Lambda::Function").keys() - nobody_waits
+
+
+def test_no_alarm_looks_at_more_metrics_than_one_may(deployed: Resources) -> None:
+    """https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Create-alarm-on-metric-math-expression.html"""
+    assert [name for name, alarm in alarms(deployed).items() if len(list(metrics_of(alarm))) > 10] == []
+
+
 def test_every_graph_is_of_metrics_that_the_code_emits(deployed: Resources) -> None:
     ours = [(name, dimensions) for namespace, name, dimensions in graphed(deployed) if namespace == NAMESPACE]
     assert len(ours) > 20

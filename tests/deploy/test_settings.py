@@ -60,6 +60,11 @@ def test_a_port_that_is_none(text: str) -> None:
         settings.port({"PORT": text})
 
 
+def test_parameters_of_the_stack() -> None:
+    variables = {"TEMPLATE_CircuitOpenSeconds": "2", "OPENAI_API_KEY": "k", "MY_TEMPLATE_X": "1"}
+    assert settings.stack_parameters(variables) == {"CircuitOpenSeconds": "2"}
+
+
 def test_a_provider_is_real_with_a_key_or_a_base_url() -> None:
     variables = {"OPENAI_API_KEY": "k", "VLLM_BASE_URL": "http://10.0.0.1/v1", "NOBODY_API_KEY": "x"}
     found = settings.real_credentials(variables)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +25,7 @@ WHOLE_FILES = {
     *("s3:AbortMultipartUpload", "s3:DeleteObject"),
 }
 ACCEPTS_JOBS = {"dynamodb:PutItem", "s3:PutObject", "kms:GenerateDataKey", "states:StartExecution"}
+SHARES_HEALTH = {"dynamodb:UpdateItem", "dynamodb:Query"}
 ALLOWED = {
     "ChatRole": LOGS
     | TENANTS
@@ -37,12 +39,14 @@ ALLOWED = {
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # the ledger; what is told, and where else
     "EmbeddingsRole": LOGS
     | TENANTS
+    | SHARES_HEALTH
     | ACCEPTS_JOBS
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "bedrock:InvokeModel"}
     | {"lambda:InvokeFunction", "bedrock:ApplyGuardrail"}  # hooks
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
     "ImagesRole": LOGS
     | TENANTS
+    | SHARES_HEALTH
     | ACCEPTS_JOBS
     | {
         "secretsmanager:GetSecretValue",
@@ -64,6 +68,7 @@ ALLOWED = {
     | {"s3:AbortMultipartUpload", "lambda:InvokeFunction"},  # of one that broke off; pictures to begin with
     "SpeechRole": LOGS
     | TENANTS
+    | SHARES_HEALTH
     | ACCEPTS_JOBS
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "bedrock:ApplyGuardrail"}
     | {"s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"}  # kept and linked
@@ -71,6 +76,7 @@ ALLOWED = {
     | {"dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"},  # as chat
     "TranscriptionsRole": LOGS
     | TENANTS
+    | SHARES_HEALTH
     | ACCEPTS_JOBS
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "bedrock:ApplyGuardrail"}
     | {"s3:GetObject", "s3:ListBucket", "lambda:InvokeFunction"}  # recordings, fetched and hooks
@@ -119,7 +125,7 @@ ALLOWED = {
     "JobMachineRole": {"lambda:InvokeFunction"},
     "BatchMachineRole": {"lambda:InvokeFunction"}
     | {"states:StartExecution", "states:DescribeExecution", "states:StopExecution"},  # of its own parts
-    "ModelsRole": LOGS | TENANTS | METERED | {"kms:Decrypt"},
+    "ModelsRole": LOGS | TENANTS | METERED | {"kms:Decrypt", "dynamodb:Query"},  # the health of models
     "FilesRole": LOGS
     | TENANTS
     | METERED
@@ -198,6 +204,38 @@ def test_what_everybody_may_send_leaves_room_for_clients(deployed: Resources) ->
     assert (everywhere["ResourcePath"], strangers["ResourcePath"]) == ("/*", "/~1webhooks~1{provider}")
     assert (strangers["HttpMethod"], strangers["MetricsEnabled"]) == ("POST", True)
     assert strangers["ThrottlingRateLimit"] == 50
+
+
+def test_what_consumers_reach_can_be_kept_from_taking_all(deployed: Resources) -> None:
+    """By a parameter each, those that answer within a moment by one together; but not the administration."""
+    behind_the_api = {
+        permission["Properties"]["FunctionName"]["Ref"].removesuffix("Aliaslive")
+        for permission in of_type(deployed, "AWS::Lambda::Permission").values()
+        if permission["Properties"]["Principal"] == "apigateway.amazonaws.com"
+    }
+    reserved = {
+        name: function["Properties"]["ReservedConcurrentExecutions"]["Fn::If"]
+        for name, function in of_type(deployed, "AWS::Lambda::Function").items()
+        if "ReservedConcurrentExecutions" in function["Properties"]
+    }
+    assert reserved.keys() - {"JobAskFunction", "BatchWorkFunction"} == behind_the_api - {"AdminFunction"}
+    quick = {"JobsFunction", "BatchesFunction", "ModelsFunction", "FilesFunction", "TypesFunction", "UsageFunction"}
+    for name, (condition, number, otherwise) in reserved.items():
+        what = "Other" if name in {*quick, "ProviderWebhooksFunction"} else name.removesuffix("Function")
+        what = "JobTask" if name == "JobAskFunction" else what
+        assert (condition, number) == (f"Reserves{what}", {"Ref": f"{what}ReservedConcurrency"})
+        assert otherwise == {"Ref": "AWS::NoValue"}
+
+
+def test_the_reservations_of_the_documentation_add_up(template: dict[str, Any]) -> None:
+    """And leave the hundred that Lambda lets nobody reserve."""
+    page = (REPOSITORY / "docs" / "deploy.md").read_text()
+    rows = {name: int(number) for name, number in re.findall(r"\| `(\w+ReservedConcurrency)` \| (\d+) \|", page)}
+    assert rows.keys() == {name for name in template["Parameters"] if name.endswith("ReservedConcurrency")}
+    total = sum(rows.values()) + 6 * rows["OtherReservedConcurrency"]
+    assert f"| | {total} | and 100 that nobody may reserve: {total + 100} of 1,000 |" in page
+    settings = (REPOSITORY / "samconfig.toml").read_text()
+    assert {name: int(number) for name, number in re.findall(r'"(\w+ReservedConcurrency)=(\d+)"', settings)} == rows
 
 
 def test_embeddings_may_be_larger_than_a_buffered_answer(deployed: Resources) -> None:
@@ -306,6 +344,19 @@ def test_every_function_has_a_role_of_its_own(deployed: Resources) -> None:
     assert sorted([*roles, "JobMachineRole", "BatchMachineRole"]) == sorted(ALLOWED)
 
 
+def test_whoever_asks_providers_shares_their_health_and_the_models_function_reads_it(deployed: Resources) -> None:
+    table = {"Fn::GetAtt": ["HealthTable", "Arn"]}
+    found = {
+        role: set(statement["Action"])
+        for role in of_type(deployed, "AWS::IAM::Role")
+        for statement in statements(deployed[role])
+        if statement["Resource"] == table
+    }
+    assert found.pop("ModelsRole") == {"dynamodb:Query"}
+    asking = ("Chat", "Embeddings", "Images", "Speech", "Transcriptions", "Videos", "JobAsk", "BatchWork")
+    assert found == {f"{name}Role": SHARES_HEALTH for name in asking}
+
+
 def test_no_statement_is_about_every_resource(deployed: Resources) -> None:
     for role in of_type(deployed, "AWS::IAM::Role").values():
         for statement in statements(role):
@@ -351,9 +402,12 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_AUDIT_LOG_GROUP",
             "GATEWAY_BATCH_MACHINE",
             "GATEWAY_CALLBACK_SECONDS",
+            "GATEWAY_CIRCUIT_FAILURES",
+            "GATEWAY_CIRCUIT_OPEN_S",
             "GATEWAY_EVENT_BUS",
             "GATEWAY_FETCH_EXCEPTIONS",
             "GATEWAY_FILES_BUCKET",
+            "GATEWAY_HEALTH_TABLE",
             "GATEWAY_JOBS_TABLE",
             "GATEWAY_JOB_MACHINE",
             "GATEWAY_JOB_RESULT_HOURS",
@@ -366,11 +420,13 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_OIDC_SCOPE_CLAIM",
             "GATEWAY_OIDC_TENANT_CLAIM",
             "GATEWAY_RECORDS_QUEUE_URL",
+            "GATEWAY_SLOW_FIRST_CONTENT_S",
             "GATEWAY_STACK",
             "GATEWAY_TENANTS_TABLE",
             "GATEWAY_USAGE_RECORD_DAYS",
             "GATEWAY_USAGE_TABLE",
             "GATEWAY_VIDEO_LOOK_SECONDS",
+            "GATEWAY_WATCHED_PROVIDERS",
         }
 
 

@@ -47,7 +47,7 @@ def typed(local: Gateway, folder: Path, examples: list[str]) -> str:
 def test_the_administration_does_what_the_pages_say(local: Gateway, tmp_path: Path) -> None:
     blocks = [code for page in ADMINISTRATION for _, code in BLOCK.findall(page.read_text())]
     examples = [code for code in blocks if re.match(r"(\w+=\$\()?gateway ", code) or "/admin/" in code]
-    assert len(examples) == 11
+    assert len(examples) == 12
     printed = typed(local, tmp_path, examples)
     assert (tmp_path / "ci.key").read_text().startswith("gwk_")
     assert "750" in printed

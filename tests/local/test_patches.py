@@ -236,6 +236,20 @@ def test_a_result_without_status_is_a_failure(stock: Stack, patched: Stack) -> N
     assert get(patched, "/v1/plain", action="malformed").status_code == 502
 
 
+def test_a_function_without_an_environment_left_is_a_failure(stock: Stack, patched: Stack) -> None:
+    def refused(stack: Stack) -> httpx.Response:
+        client = stack.client("lambda")
+        client.put_function_concurrency(FunctionName="plain", ReservedConcurrentExecutions=0)
+        try:
+            return get(stack, "/v1/plain", action="pid")
+        finally:
+            client.delete_function_concurrency(FunctionName="plain")
+
+    refused(stock)  # which looks for the reservation elsewhere: reserved_concurrency.py
+    answer = refused(patched)
+    assert (answer.status_code, answer.json()) == (500, {"message": "Internal server error"})
+
+
 # -- response_streaming.py -----------------------------------------------------------------------------------------
 
 

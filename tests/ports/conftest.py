@@ -65,6 +65,11 @@ def usage_table(aws_url: str, aws_keys: None) -> Iterator[str]:
 
 
 @pytest.fixture
+def health_table(aws_url: str, aws_keys: None) -> Iterator[str]:
+    yield from _table(aws_url, "health", "pk", "sk")
+
+
+@pytest.fixture
 def ledger_table(aws_url: str, aws_keys: None) -> Iterator[str]:
     yield from _table(aws_url, "ledger", "pk")
 

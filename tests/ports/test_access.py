@@ -16,6 +16,7 @@ from gateway.adapters.aws.api import AwsApi
 from gateway.adapters.http_client import HttpClient
 from gateway.model.caller import Caller
 from gateway.model.errors import AdmissionUnavailable
+from gateway.model.group import GroupMember, ModelGroup
 from gateway.model.limits import Allowance, Limits
 from gateway.model.tenant import Principal, Tenant, User
 from gateway.ports import RECENT_S, Access
@@ -23,7 +24,8 @@ from tests.fakes import ManualClock, MemoryAccess, principal
 from tests.ports.conftest import REGION, aws_api
 
 Put = Callable[[str, Principal], None]
-TENANT = Tenant(id="acme", approvals=("openai/*",), aliases={"fast": "openai/gpt-4o-mini"})
+CHAT = ModelGroup(models=("openai/gpt-4o", GroupMember(model="azure/gpt-4o", weight=0)), routing="lowest_cost")
+TENANT = Tenant(id="acme", approvals=("openai/*",), aliases={"fast": "openai/gpt-4o-mini", "chat": CHAT})
 ALICE = principal(TENANT)
 LIMITED = User(id="alice", allowance=Allowance(limits=(Limits(requests_per_minute=3),)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.credentials import RoleKeys
-from gateway.adapters.aws.kept import KEEP_S
+from gateway.adapters.aws.kept import KEEP_S, READ_AGAIN_S
 from gateway.adapters.aws.secrets import Role, SecretsManagerCredentials
 from gateway.adapters.http_client import HttpClient
 from gateway.model.provider_errors import ProviderError
@@ -222,3 +223,101 @@ def httpserver_role() -> Iterator[tuple[str, list[str]]]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def rotated(client: Any, key: str = "sk-two") -> None:
+    client.put_secret_value(SecretId="gw/providers/openai", SecretString=json.dumps({"api_key": key}))
+
+
+async def test_a_refused_key_is_read_anew_and_the_new_one_kept(store: Store, openai_secret: Any) -> None:
+    credentials, counted, _ = store
+    refused = await credentials.find("openai")
+    rotated(openai_secret)
+    assert (await credentials.renewed("openai", refused)).api_key.reveal() == "sk-two"
+    assert (await credentials.find("openai")).api_key.reveal() == "sk-two"
+    assert counted.calls == 2
+
+
+async def test_a_key_that_is_wrong_where_it_is_stored_is_read_anew_seldom(store: Store, openai_secret: Any) -> None:
+    credentials, counted, clock = store
+    refused = await credentials.find("openai")
+    assert [await credentials.renewed("openai", refused) for _ in range(5)] == [refused] * 5
+    assert counted.calls == 2
+    rotated(openai_secret)
+    clock.running_s += READ_AGAIN_S - 1
+    assert await credentials.renewed("openai", refused) == refused
+    clock.running_s += 1
+    assert (await credentials.renewed("openai", refused)).api_key.reveal() == "sk-two"
+
+
+async def test_many_whose_key_is_refused_at_once_read_it_once(store: Store, openai_secret: Any) -> None:
+    credentials, counted, _ = store
+    refused = await credentials.find("openai")
+    rotated(openai_secret)
+    found = await asyncio.gather(*(credentials.renewed("openai", refused) for _ in range(20)))
+    assert {one.api_key.reveal() for one in found} == {"sk-two"}
+    assert counted.calls == 2
+    rotated(openai_secret, "sk-three")  # and who comes late with the old one is given what is known
+    assert (await credentials.renewed("openai", refused)).api_key.reveal() == "sk-two"
+    assert counted.calls == 2
+
+
+async def test_one_who_gives_up_while_he_reads_it_leaves_it_to_the_next(
+    store: Store, openai_secret: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credentials, counted, _ = store
+    refused = await credentials.find("openai")
+    rotated(openai_secret)
+    began = asyncio.Event()
+
+    async def never(*_: object) -> dict[str, Any]:
+        began.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with monkeypatch.context() as stalled:
+        stalled.setattr(counted, "call", never)
+        reading = asyncio.create_task(credentials.renewed("openai", refused))
+        await began.wait()
+        reading.cancel()
+    assert (await credentials.renewed("openai", refused)).api_key.reveal() == "sk-two"
+
+
+async def test_a_key_that_cannot_be_read_anew_stays(
+    store: Store, openai_secret: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    credentials, counted, _ = store
+    refused = await credentials.find("openai")
+    counted.down = True
+    assert await credentials.renewed("openai", refused) == refused
+    assert "credentials.unavailable" in capsys.readouterr().out
+
+
+async def test_keys_of_the_role_that_are_others_by_now_are_found(
+    role_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credentials, counted, _ = role_store
+    refused = await credentials.find("bedrock")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ASIA2")
+    found = await credentials.renewed("bedrock", refused)
+    assert found.aws_keys is not None
+    assert found.aws_keys.access_key_id == "ASIA2"
+    assert counted.calls == 1
+
+
+@pytest.mark.parametrize(("stored", "most"), [(20, 20), ("20", 20), ("", None), (1, 1)])
+async def test_how_many_calls_a_provider_may_have_at_a_time(
+    role_store: Store, bedrock_secret: Callable[..., None], stored: Any, most: int | None
+) -> None:
+    bedrock_secret(api_key="key", max_concurrent=stored)
+    found = await role_store[0].find("bedrock")
+    assert (found.max_concurrent, found.settings) == (most, {"region": REGION})
+
+
+@pytest.mark.parametrize("stored", [0, -1, "many", 10_001, True, None, 1.5])
+async def test_a_number_of_calls_that_is_none_is_no_credential(
+    role_store: Store, bedrock_secret: Callable[..., None], stored: Any
+) -> None:
+    bedrock_secret(api_key="key", max_concurrent=stored)
+    with pytest.raises(ProviderError, match="No credential for bedrock"):
+        await role_store[0].find("bedrock")

@@ -10,7 +10,7 @@ import sys
 import threading
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
@@ -19,7 +19,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from gateway.adapters.google_token import REFRESH_AHEAD_S, GoogleCredentials, GoogleTokens
+from gateway.adapters.google_token import REFRESH_AHEAD_S, REPLACE_AGAIN_S, GoogleCredentials, GoogleTokens
 from gateway.adapters.http_client import HttpClient
 from gateway.model.http import Credential
 from gateway.model.provider_errors import ProviderError
@@ -280,3 +280,43 @@ def test_the_signing_library_is_loaded_by_those_who_sign_only() -> None:
     code = "import sys, gateway.adapters.google_token; sys.exit('cryptography' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, check=False)  # noqa: S603  # our own interpreter and text
     assert done.returncode == 0
+
+
+async def test_a_token_that_is_not_let_in_is_replaced_before_its_time_but_seldom(
+    world: World, endpoint: TokenEndpoint
+) -> None:
+    refused = await world.credentials.find("vertex")
+    found = await world.credentials.renewed("vertex", refused)
+    assert found.access_token == Secret("token-2")
+    assert await world.credentials.renewed("vertex", refused) == found  # another one has replaced it meanwhile
+    assert await world.credentials.renewed("vertex", found) == found
+    world.clock.unix_s += REPLACE_AGAIN_S
+    assert (await world.credentials.renewed("vertex", found)).access_token == Secret("token-3")
+    assert len(endpoint.claims) == 3
+
+
+async def test_many_whose_token_is_not_let_in_have_it_replaced_once(world: World, endpoint: TokenEndpoint) -> None:
+    refused = await world.credentials.find("vertex")
+    found = await asyncio.gather(*(world.credentials.renewed("vertex", refused) for _ in range(20)))
+    assert {one.access_token for one in found} == {Secret("token-2")}
+    assert len(endpoint.claims) == 2
+
+
+async def test_another_key_file_that_is_stored_by_now_opens(
+    world: World, endpoint: TokenEndpoint, key: rsa.RSAPrivateKey
+) -> None:
+    refused = await world.credentials.find("vertex")
+    stored = world.stored.held["vertex"]
+    text = stored.api_key.reveal().replace("key-1", "key-2")
+    world.stored.rotated["vertex"] = replace(stored, api_key=Secret(text))
+    assert (await world.credentials.renewed("vertex", refused)).access_token == Secret("token-2")
+    assert endpoint.claims[-1]["kid"] == "key-2"
+
+
+async def test_a_token_that_cannot_be_replaced_stays(
+    world: World, endpoint: TokenEndpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = await world.credentials.find("vertex")
+    endpoint.answers = [(400, {"error": "invalid_grant"})]
+    assert await world.credentials.renewed("vertex", refused) == refused
+    assert "google_token.unavailable" in capsys.readouterr().out

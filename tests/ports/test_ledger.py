@@ -152,6 +152,18 @@ async def test_of_two_holds_that_may_be_there_the_right_one_is_settled(ledger: L
     assert (settled.holds, settled.numbers[DAY]) == ({}, 42)
 
 
+async def test_what_is_held_by_rule_is_settled_by_rule(ledger: Ledger) -> None:
+    await ledger.reserve(account(), "h1", HOLD)
+    by_rule = HOLD.holding({"": 100, "/ab": 70, "/cd": 30})
+    meters = (Meter(DAY, "spend", 30), Meter(f"{DAY}/ab", "spend", 70), Meter(f"{DAY}/cd", "spend", 30))
+    more = Account("T#acme#0", "tenant", meters)
+    assert (await ledger.enlarge(more, "h1", HOLD, by_rule)).reading.holds == {"h1": by_rule}
+    changes = settling(by_rule, 42, {"/ab": 2, "/cd": 40})
+    settled = await ledger.settle("T#acme#0", "h1", changes, hold=by_rule)
+    assert settled is not None
+    assert [settled.numbers[f"{DAY}{rule}"] for rule in ("", "/ab", "/cd")] == [42, 2, 40]
+
+
 async def test_a_hold_of_an_earlier_admission_is_not_taken_for_this_one(ledger: Ledger) -> None:
     again = msgspec.structs.replace(HOLD, admission=1)
     before = (await ledger.reserve(account(), "h1", HOLD)).reading

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -336,25 +337,73 @@ async def test_whether_a_request_left_is_known_whatever_becomes_of_it(server: Se
     assert [sending.has_left for sending in (unreached, hung_up, unanswered)] == [False, True, True]
 
 
-async def test_who_waits_for_a_free_connection_waits_not_for_ever(
+async def holds(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Begins an answer, and ends it once the connection is closed."""
+    await request_head(reader)
+    writer.write(HEAD)
+    await reader.read()
+
+
+async def status_of(outbound: PooledOutbound, url: str) -> int:
+    async with asyncio.timeout(5), outbound.open(post(url)) as incoming:
+        return incoming.status
+
+
+async def test_who_waits_for_a_free_connection_does_so_in_his_own_time(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing has left, so nothing is paid."""
-    monkeypatch.setattr(http_client, "POOL_TIMEOUT_S", 0.05)
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await request_head(reader)
-        writer.write(HEAD)
-        await reader.read()
-
-    server.script, client, sending = script, HttpClient(max_connections=1), Sending()
+    """That others take long is no failure. Until there is one nothing has left, so nothing is paid."""
+    monkeypatch.setattr(http_client, "REACH_TIMEOUT_S", 0.05)
+    server.script, client, sending = holds, HttpClient(max_connections=1), Sending()
     outbound = PooledOutbound(client)
     async with outbound.open(post(server.url)):
-        with pytest.raises(ProviderError, match="Timeout"):
-            async with outbound.open(post(server.url), sending):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2), outbound.open(post(server.url), sending):
                 pass
+        waiting = asyncio.create_task(status_of(outbound, server.url))
+        await asyncio.wait([waiting], timeout=0.1)
+        assert not waiting.done()
+    assert await waiting == 200
     await client.aclose()
-    assert (sending.has_left, server.connections) == (False, 1)
+    assert (sending.has_left, server.connections) == (False, 2)
+
+
+async def test_a_host_that_holds_all_its_connections_holds_up_no_other(server: Server) -> None:
+    server.script, client = holds, HttpClient(trust=None)
+    beside = client.beside(max_connections=3, max_to_one_host=2)
+    outbound, other = PooledOutbound(beside), server.url.replace("127.0.0.1", "localhost")
+    async with outbound.open(post(server.url)), outbound.open(post(server.url)):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1), outbound.open(post(server.url)):
+                pass
+        for free in (outbound, PooledOutbound(client)):
+            assert await status_of(free, other) == 200
+    assert await status_of(outbound, server.url) == 200
+    await beside.aclose()
+    await client.aclose()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_provider_that_is_not_found_is_looked_for_once_more(
+    server: Server, outbound: PooledOutbound, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    loop, failures = asyncio.get_running_loop(), [socket.gaierror(socket.EAI_AGAIN, "Try again")] * times
+    looking_up = loop.getaddrinfo
+
+    async def found_late(_host: object, *rest: Any, **more: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await looking_up("127.0.0.1", *rest, **more)
+
+    server.script = holds
+    monkeypatch.setattr(loop, "getaddrinfo", found_late)
+    url = server.url.replace("127.0.0.1", "provider.example")
+    if times == 1:
+        assert await status_of(outbound, url) == 200
+    else:
+        with pytest.raises(ProviderError):
+            await status_of(outbound, url)
+    assert failures == []
 
 
 @pytest.mark.parametrize("why", ["no such name", "no TLS"])

@@ -90,3 +90,11 @@ def test_health(simulator: Simulator) -> None:
     assert health["status"] == "ok"
     assert health["providers"] == [api.name for api in APIS]
     assert health["cpu_s"] > 0
+
+
+def test_a_key_that_is_withdrawn_is_wrong_until_it_is_given_back(simulator: Simulator) -> None:
+    assert simulator.control("POST", f"keys/{KEY}") == {"key": KEY, "withdrawn": True}
+    assert simulator.chat(PREFIX, "Hello").status_code == 401
+    assert simulator.control("DELETE", f"keys/{KEY}")["withdrawn"] is False
+    assert simulator.chat(PREFIX, "Hello").status_code == 200
+    assert simulator.http.post("/_sim/keys/other").status_code == 404

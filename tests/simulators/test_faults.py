@@ -149,6 +149,31 @@ def test_endless_stops_when_the_client_leaves(simulator: Simulator, openai_clien
     assert simulator.timeline("endless")[-1][0] == "client_gone"
 
 
+@pytest.mark.parametrize(
+    ("switch", "stream", "received"),
+    [
+        ("stall", False, b'{"id":'),
+        ("stall", True, b'"content":"You"'),
+        ("stall cut=mid_event cut_after=0", True, b"data: {"),
+        ("stall status=500", False, b'{"error":'),
+        ("pings", False, b"\n\n"),
+        ("pings", True, b": ping\n\n: ping"),
+    ],
+)
+def test_nothing_more_comes_until_the_client_leaves(
+    simulator: Simulator, switch: str, stream: bool, received: bytes
+) -> None:
+    name = f"held-{switch.replace(' ', '.').replace('=', '-')}-{stream}"
+    text = f"one two [[{switch} id={name}]]"
+    body = {"model": "m", "stream": stream, "messages": [{"role": "user", "content": text}]}
+    headers, so_far = {"authorization": f"Bearer {KEY}"}, b""
+    with simulator.http.stream("POST", f"{PREFIX}/chat/completions", json=body, headers=headers) as reply:
+        parts = reply.iter_raw()
+        while received not in so_far:
+            so_far += next(parts)
+    assert simulator.timeline(name, wait="client_gone")[-1][0] == "client_gone"
+
+
 def test_client_timeout_is_seen_by_the_provider(simulator: Simulator, openai_client: openai.OpenAI) -> None:
     with pytest.raises(openai.APITimeoutError):
         openai_client.with_options(timeout=0.2).chat.completions.create(

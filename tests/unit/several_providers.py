@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from gateway.entry.embeddings import ROUTE, embeddings_app
 from gateway.model.catalog import EmbeddingFacts, ModelFacts, Prices
 from gateway.model.http import HttpRequest, Sending
 from gateway.model.record import AuditEvent, UsageRecord
 from gateway.model.tenant import Tenant
+from tests.asgi import call
 from tests.fakes import (
     ListEvents,
     ListRecords,
@@ -26,13 +28,14 @@ from tests.fakes import (
     principal,
     world_of,
 )
-from tests.unit.conftest import Gateway
+from tests.unit.conftest import KEY, Gateway
 
 PROVIDERS = {
     "api.openai.com": "openai",
     "api.groq.com": "groq",
     "api.mistral.ai": "mistral",
     "api.x.ai": "xai",
+    "generativelanguage.googleapis.com": "google",
 }
 CAN = ("streaming", "tools")
 TENANT = Tenant(id="acme", approvals=("openai/*", "groq/*", "mistral/*"), aliases={"spare": "groq/llama"})
@@ -82,6 +85,11 @@ class Several(Gateway):
 
     def tenant(self, **settings: Any) -> None:
         self.hold(principal(msgspec.structs.replace(TENANT, **settings)))
+
+    async def embed(self, **more: Any) -> Any:
+        body = json.dumps({"model": "openai/embed", "input": "Hi", **more}).encode()
+        headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+        return await call(embeddings_app(self.world), body, headers, path=ROUTE)
 
     @property
     def told(self) -> list[Any]:
@@ -133,6 +141,11 @@ def says(text: str) -> ScriptedIncoming:
     choices = [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]
     said = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": choices, "usage": FIGURES}
     return answers(200, json.dumps(said).encode())
+
+
+def embeds() -> ScriptedIncoming:
+    vectors = {"data": [{"index": 0, "embedding": [0.5, 0.5]}], "model": "m"}
+    return answers(200, json.dumps({**vectors, "usage": {"prompt_tokens": 3, "total_tokens": 3}}).encode())
 
 
 def fails(status: int, **error: Any) -> ScriptedIncoming:

@@ -326,6 +326,13 @@ async def test_a_refusal_ends_as_blocked_and_what_was_held_leaves_a_record(gatew
     assert told(gateway, UsageRecord)[-1].outcome == "refused"
 
 
+async def test_a_limit_of_the_providers_own_blocks_nobody(gateway: Gateway) -> None:
+    gateway.answers(429, b"{}")
+    await gateway.chat(HELLO)
+    ended = told(gateway, AuditEvent)[-1]
+    assert (ended.event, ended.facts["code"]) == ("request.failed", "rate_limited")
+
+
 async def test_strangers_are_told_nothing_and_nothing_is_told_of_them(gateway: Gateway) -> None:
     await gateway.chat(HELLO, headers={"authorization": "Bearer gwk_wrong"})
     assert told(gateway, AuditEvent) == []

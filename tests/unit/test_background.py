@@ -13,28 +13,22 @@ import msgspec
 import pytest
 
 from gateway.model.catalog import ModelFacts, Prices
-from gateway.model.errors import InternalError, StorageUnavailable
 from gateway.model.hook import DenyListHook, Hook, LambdaHook, MaskPiiHook
 from gateway.model.http import HttpRequest, Sending
 from gateway.model.job import LONGEST_S, Job
 from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.provider_errors import ProviderError
-from gateway.model.record import UsageRecord
 from gateway.model.tenant import Tenant
-from gateway.pipeline import background_look
-from gateway.pipeline.background import EVERY_S, SEEN_TO_S
+from gateway.pipeline.background import EVERY_S
 from gateway.pipeline.handed_over import GRACE_S
-from gateway.pipeline.job_end import FINISHING_S, settle
-from gateway.pipeline.job_record import BELIEVED_S, JobBusy
-from gateway.pipeline.job_sweep import sweep_jobs
+from gateway.pipeline.job_end import settle
+from gateway.pipeline.job_record import BELIEVED_S
 from gateway.pipeline.job_work import JobPending, ask, look
 from gateway.ports import World
 from tests.fakes import (
-    ListExecutions,
     ListRecords,
     MemoryAccess,
     MemoryCatalog,
-    MemoryPayloads,
     ScriptedHooks,
     key_hash,
     note_sent,
@@ -378,225 +372,3 @@ async def test_what_is_refused_is_refused_as_ever_and_costs_nothing(gateway: Gat
     assert (answer.status, answer.json["error"]["code"]) == (400, "validation_error")
     assert gateway.is_settled(0)
     assert gateway.only.status == "failed"
-
-
-async def test_one_that_never_ends_fails_after_its_day_and_is_stopped(gateway: Gateway) -> None:
-    job_id = await gateway.handed_over()
-    gateway.clock.unix_s += LONGEST_S
-    shown = await gateway.finished(job_id)
-    assert (shown["status"], shown["error"]["code"]) == ("failed", "provider_timeout")
-    assert gateway.remote.asked("cancel") == 1
-    assert gateway.is_settled(*(cost for cost in gateway.costs.values() if cost))
-
-
-@pytest.mark.parametrize(
-    ("stopped", "cost"),
-    [(response("cancelled", usage=USAGE), COST), (DONE, COST), (response("cancelled"), None), (DIED, None)],
-)
-async def test_one_that_is_cancelled_is_stopped_and_paid(gateway: Gateway, stopped: Any, cost: int | None) -> None:
-    """At what its provider says that it did, or at what was held where it does not say."""
-    gateway.remote.stopped = stopped
-    job_id = await gateway.handed_over()
-    shown = (await gateway.send("DELETE", f"/v1/jobs/{job_id}")).json
-    assert (shown["status"], shown["error"]["code"], shown["result"]) == ("cancelled", "job_cancelled", None)
-    assert gateway.remote.asked("cancel") == 1
-    (paid,) = gateway.costs.values()
-    assert paid == cost if cost is not None else (paid or 0) > COST
-    assert gateway.is_settled(paid or 0)
-    assert (await gateway.send("DELETE", f"/v1/jobs/{job_id}")).json["status"] == "cancelled"
-    assert (await look(await gateway.job(job_id), gateway.world, EVERY_S)).status == "cancelled"
-
-
-async def test_what_a_cancelled_one_cost_is_told_by_who_cancels_it_and_by_nobody_else(gateway: Gateway) -> None:
-    """Its execution may come to settle it while its provider is being told."""
-    job_id = await gateway.handed_over()
-
-    async def settled_too(_: HttpRequest) -> None:
-        with pytest.raises(JobBusy):
-            await gateway.step(settle, job_id)
-
-    gateway.remote.before = settled_too
-    await gateway.send("DELETE", f"/v1/jobs/{job_id}")
-    assert gateway.is_settled(COST)
-
-
-async def test_one_whose_canceller_died_costs_what_was_held(gateway: Gateway) -> None:
-    async def dies(_: HttpRequest) -> None:
-        raise Killed
-
-    job_id = await gateway.handed_over()
-    gateway.remote.before = dies
-    with pytest.raises(Killed):
-        await gateway.send("DELETE", f"/v1/jobs/{job_id}")
-    gateway.clock.unix_s += FINISHING_S
-    ended = await gateway.step(settle, job_id)
-    (paid,) = gateway.costs.values()
-    assert (ended.status, (paid or 0) > COST) == ("cancelled", True)
-    assert gateway.is_settled(paid or 0)
-
-
-async def test_one_that_is_cancelled_while_it_is_looked_at_stays_so(gateway: Gateway) -> None:
-    job_id = await gateway.handed_over()
-    gateway.remote.looks = [DONE]
-
-    async def cancelled(request: HttpRequest) -> None:
-        gateway.remote.before = None
-        await gateway.send("DELETE", f"/v1/jobs/{job_id}")
-
-    gateway.remote.before = cancelled
-    with pytest.raises(JobPending):  # what was kept of the request is gone
-        await gateway.looked(job_id)
-    shown = await gateway.finished(job_id)
-    assert (shown["status"], shown["result"]) == ("cancelled", None)
-    assert gateway.is_settled(COST)
-
-
-async def test_a_request_that_dies_while_it_waits_is_seen_to(gateway: Gateway) -> None:
-    async def dies(request: HttpRequest) -> None:
-        if request.method == "GET":
-            raise Killed
-
-    gateway.remote.before = dies
-    with pytest.raises(Killed):
-        await gateway.post(**CHAT)
-    gateway.remote.before, job = None, gateway.only
-    assert (job.is_begun, job.has_ended) == (True, False)
-    await _swept(gateway)
-    assert list(gateway.world.executions.started) == [job.id]  # type: ignore[attr-defined]
-    with pytest.raises(JobPending):
-        await gateway.looked(job.id)
-    assert (await gateway.looked(job.id)).status == "completed"
-    await gateway.step(settle, job.id)
-    assert gateway.is_settled(COST)
-    assert gateway.remote.asked("POST") == 1
-
-
-async def test_a_request_that_dies_while_it_asks_is_asked_no_more(gateway: Gateway) -> None:
-    async def dies(_: HttpRequest) -> None:
-        raise Killed
-
-    gateway.remote.before = dies
-    with pytest.raises(Killed):
-        await gateway.post(**CHAT)
-    gateway.remote.before, job = None, gateway.only
-    assert (job.is_asked, job.is_begun) == (True, False)
-    await _swept(gateway)
-    ended = await gateway.step(ask, job.id)
-    await gateway.step(settle, job.id)
-    assert (ended.status, ended.error and ended.error["code"]) == ("failed", "job_interrupted")
-    assert gateway.holds == 0
-    assert gateway.remote.asked("POST") == 1
-
-
-async def _swept(gateway: Gateway) -> None:
-    executions = gateway.world.executions
-    assert isinstance(executions, ListExecutions)
-    executions.started.clear()
-    gateway.clock.unix_s += SEEN_TO_S
-    await sweep_jobs(gateway.world, at_most=10, until_s=gateway.clock.now_s() + 10)
-
-
-async def test_a_look_that_dies_is_followed_by_another(gateway: Gateway) -> None:
-    job_id = await gateway.handed_over()
-    gateway.remote.looks = [DONE]
-
-    async def dies(_: HttpRequest) -> None:
-        raise Killed
-
-    gateway.remote.before = dies
-    with pytest.raises(Killed):
-        await gateway.looked(job_id)
-    gateway.remote.before = None
-    gateway.clock.unix_s += 400
-    assert (await gateway.finished(job_id))["status"] == "completed"
-    assert gateway.is_settled(COST)
-
-
-async def test_a_request_that_cannot_be_kept_asks_nobody(gateway: Gateway) -> None:
-    assert isinstance(gateway.world.payloads, MemoryPayloads)
-    gateway.world.payloads.is_broken = True
-    answer = await gateway.post(**CHAT)
-    assert (answer.status, answer.json["error"]["code"]) == (503, "storage_unavailable")
-    assert gateway.remote.sent == []
-    gateway.world.payloads.is_broken = False
-    await gateway.step(settle, gateway.only.id)
-    assert gateway.is_settled(0)
-
-
-async def test_a_reply_that_cannot_be_given_at_the_moment_is_given_later(gateway: Gateway) -> None:
-    job_id = await gateway.handed_over()
-    gateway.remote.looks = [DONE]
-    assert isinstance(gateway.world.payloads, MemoryPayloads)
-    gateway.world.payloads.is_broken = True
-    with pytest.raises(JobPending):
-        await gateway.looked(job_id)
-    gateway.world.payloads.is_broken = False
-    assert (await gateway.finished(job_id))["status"] == "completed"
-    assert gateway.is_settled(COST)
-
-
-async def test_a_reply_whose_end_cannot_be_recorded_is_given_and_paid_all_the_same(gateway: Gateway) -> None:
-    change = gateway.world.jobs.change
-
-    async def silent(job: Job, due_at_s: int | None = None) -> bool:
-        if job.has_ended:
-            raise StorageUnavailable("Jobs cannot be stored at the moment.")
-        return await change(job, due_at_s)
-
-    gateway.world.jobs.change = silent  # type: ignore[method-assign]
-    assert (await gateway.post(**CHAT)).status == 200
-    assert (gateway.troubles, gateway.costs) == (["job.not_ended"], {})
-    gateway.world.jobs.change = change  # type: ignore[method-assign]
-    await _swept(gateway)
-    await gateway.looked(gateway.only.id)
-    await gateway.step(settle, gateway.only.id)
-    assert gateway.is_settled(COST)
-
-
-@pytest.mark.parametrize("looks", [[WORKING, DONE], [WORKING]])
-async def test_a_sign_of_life_that_crosses_another_write_harms_nothing(gateway: Gateway, looks: list[Any]) -> None:
-    """As of one that was cut off while its answer was on the way."""
-    gateway.remote.looks = looks
-    change, crossed = gateway.world.jobs.change, False
-
-    async def crossing(job: Job, due_at_s: int | None = None) -> bool:
-        nonlocal crossed
-        done = await change(job, due_at_s)
-        if job.is_begun and not crossed:
-            crossed = True
-            await change(job.changed(alive_until_s=gateway.clock.now_s() + BELIEVED_S), due_at_s)
-        return done
-
-    gateway.world.jobs.change = crossing  # type: ignore[method-assign]
-    answer = await gateway.post(**CHAT)
-    assert answer.status == (200 if DONE in looks else 202)
-
-
-async def test_a_defect_while_a_late_reply_is_given_ends_the_job_at_its_cost(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def fails(*_: Any) -> Any:
-        raise KeyError("a prompt")
-
-    job_id = await gateway.handed_over()
-    gateway.remote.looks = [DONE]
-    monkeypatch.setattr(background_look, "kept_result", fails)
-    gateway.clock.unix_s += EVERY_S
-    ended = await look(
-        await gateway.job(job_id), gateway.world, EVERY_S, lambda *_: InternalError("The gateway failed.")
-    )
-    await settle(ended, gateway.world)
-    assert (ended.status, ended.error and ended.error["code"]) == ("failed", "internal_error")
-    assert gateway.is_settled(COST)
-
-
-async def test_what_a_late_reply_took_is_its_providers_time_and_none_of_the_gateways(gateway: Gateway) -> None:
-    job_id = await gateway.handed_over()
-    for running in (60.0, 60.0):
-        gateway.clock.unix_s += running
-        gateway.clock.running_s += running
-    gateway.remote.looks = [DONE]
-    await gateway.finished(job_id)
-    (record,) = [told for told in gateway.world.events.told if isinstance(told, UsageRecord)]  # type: ignore[attr-defined]
-    assert record.overhead_ms == 0
-    assert (record.latency_ms or 0) >= 120_000

@@ -6,10 +6,12 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from gateway.model import batch as limits
+from gateway.model.group import ModelGroup
 from gateway.model.limits import Allowance, Budget, Limits
 from tests.batch_stage import CHAT, Stage, chat, chats, jsonl
 
@@ -102,6 +104,14 @@ async def test_a_model_that_is_not_approved_is_an_error_of_its_line() -> None:
     stage = Stage.of(approvals=("openai/*",))
     batch_id = await stage.ordered([chat("a"), chat("b", model="groq/llama")])
     assert [(error["line"], error["code"]) for error in await errors_of(stage, batch_id)] == [(2, "model_not_approved")]
+
+
+async def test_a_group_of_models_is_none_that_a_line_can_name() -> None:
+    group = msgspec.convert({"models": ["openai/gpt", "groq/llama"]}, ModelGroup)
+    stage = Stage.of(aliases={"either": group, "one": "openai/gpt"})
+    batch_id = await stage.ordered([chat("a", model="one"), chat("b", model="either")])
+    found = await errors_of(stage, batch_id)
+    assert [(error["line"], error["param"]) for error in found] == [(2, "body.model")]
 
 
 async def test_lines_that_are_too_long_or_too_many_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,24 @@ async def test_a_defect_in_one_line_is_no_others() -> None:
     await stage.check_books()
 
 
+async def test_a_line_that_its_provider_has_no_room_for_waits_and_is_asked_again() -> None:
+    stage = Stage.of()
+    stage.provider.busy["text 1"] = 4
+    shown = await completed(stage, chats(3))
+    assert shown["request_counts"] == {"total": 3, "completed": 3, "failed": 0}
+    assert stage.provider.asked["text 1"] == 5
+    assert await stage.check_books() == 3 * COST
+
+
+async def test_one_that_it_never_has_room_for_fails_in_the_end() -> None:
+    stage = Stage.of()
+    stage.provider.busy["text 1"] = 1_000
+    shown = await completed(stage, chats(3))
+    [line] = await stage.lines_of(shown["error_file_id"])
+    assert (line["custom_id"], line["response"]["status_code"]) == ("c-1", 429)
+    assert await stage.check_books() == 2 * COST
+
+
 async def test_no_more_lines_are_asked_at_once_than_may_be() -> None:
     stage = Stage.of()
     now = most = 0

@@ -44,6 +44,19 @@ async def test_a_stream_that_breaks_off_is_paid_by_what_came(gateway: Gateway, e
     assert answer.events[-1]["error"]["usage"]["completion_tokens"] == 80
 
 
+@pytest.mark.parametrize(
+    ("ending", "status", "code"),
+    [(ProviderError("cut"), 502, "provider_error"), (asyncio.Event().wait, 504, "provider_timeout")],
+)
+async def test_a_stream_that_fails_before_its_first_content_is_refused(
+    gateway: Gateway, ending: Any, status: int, code: str
+) -> None:
+    """Its head and its role are nothing that a client could use."""
+    gateway.answers(200, STREAM[0], ending)
+    answer = await gateway.chat({**ASK, "timeouts": {"ttft_ms": 30}})
+    assert (answer.status, answer.json["error"]["code"]) == (status, code)
+
+
 async def test_figures_that_came_before_the_break_are_kept(gateway: Gateway) -> None:
     early = b"data: " + json.dumps(FIGURES).encode() + b"\n\n"
     gateway.answers(200, STREAM[0], early, TEXT, TEXT, ProviderError("cut"))

@@ -10,19 +10,17 @@ from typing import Any
 
 import pytest
 
-from gateway.entry.embeddings import ROUTE, embeddings_app
+from gateway.health_ports import AllHealthy
 from gateway.model.ledger import suffix
 from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.provider_errors import ProviderError
 from gateway.model.reliability import FallbackRule, Health
-from gateway.ports import AllHealthy
-from tests.asgi import call
-from tests.unit.conftest import KEY
 from tests.unit.several_providers import (
     FIGURES,
     ROLE,
     Several,
     answers,
+    embeds,
     event,
     fails,
     says,
@@ -354,24 +352,16 @@ async def test_each_provider_is_asked_in_its_own_words(gateway: Several) -> None
 class TestEmbeddings:
     @pytest.fixture
     def made(self, gateway: Several) -> Several:
-        data = [{"index": 0, "embedding": [0.5, 0.5]}]
-        vectors = {"data": data, "model": "m", "usage": {"prompt_tokens": 3, "total_tokens": 3}}
-        gateway.provider("mistral", answers(200, json.dumps(vectors).encode()))
+        gateway.provider("mistral", embeds())
         gateway.provider("openai", fails(503))
         return gateway
 
-    async def embed(self, gateway: Several, **more: Any) -> Any:
-
-        body = json.dumps({"model": "openai/embed", "input": "Hi", **more}).encode()
-        headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
-        return await call(embeddings_app(gateway.world), body, headers, path=ROUTE)
-
     async def test_another_model_answers(self, made: Several) -> None:
-        answer = await self.embed(made, fallbacks=["mistral/embed"])
+        answer = await made.embed(fallbacks=["mistral/embed"])
         assert (answer.status, answer.json["model"]) == (200, "mistral/embed")
         assert [one["status"] for one in answer.json["gateway"]["attempts"]] == ["error", "ok"]
         assert [one.model for one in made.usage] == ["openai/embed", "mistral/embed"]
 
     async def test_not_one_whose_vectors_have_another_length(self, made: Several) -> None:
-        answer = await self.embed(made, fallbacks=["mistral/long"])
+        answer = await made.embed(fallbacks=["mistral/long"])
         assert (answer.status, made.providers.asked) == (502, ["openai"])

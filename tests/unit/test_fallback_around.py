@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gateway.entry.job_task import JobTask
 from gateway.entry.runtime.client import Invocation
+from gateway.health_ports import AllHealthy
 from gateway.model.hook import DenyListHook, SizeHook
 from gateway.model.ledger import suffix
 from gateway.model.limits import Allowance, Limits
 from gateway.model.provider_errors import ProviderError
+from gateway.model.reliability import Health
 from gateway.pipeline.job_cancel import cancel
 from tests.unit.several_providers import (
     ROLE,
@@ -66,6 +69,26 @@ async def test_a_job_counts_among_jobs_under_the_rules_of_the_other_model_too(ga
         await done(gateway, step, job_id)
     rule = suffix("groq/*")
     assert {name: number for name, number in seen.items() if number} == {"j": 1, f"j{rule}": 1}
+    assert not any((await running(gateway)).values())
+
+
+@pytest.mark.parametrize("most", [0, 5])
+async def test_a_job_is_held_for_under_the_rules_of_the_model_that_its_worker_finds_to_be_the_first(
+    gateway: Several, most: int
+) -> None:
+    """The other one was well when it was ordered."""
+    gateway.tenant(allowance=Allowance(limits=(Limits(models="groq/*", concurrent_jobs=most),)))
+    job_id = (await gateway.chat({**ONE, "async": True})).json["id"]
+
+    class Reading(AllHealthy):
+        def of(self, provider: str, _model: str) -> Health:
+            return "unhealthy" if provider == "openai" else "healthy"
+
+    gateway.world = replace(gateway.world, health=Reading())
+    ended = await done(gateway, "ask", job_id)
+    assert ended["status"] == ("completed" if most else "failed")
+    assert gateway.providers.asked == (["groq"] if most else [])
+    await done(gateway, "settle", job_id)
     assert not any((await running(gateway)).values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from base64 import b64decode, b64encode
 from typing import Any
@@ -14,12 +15,13 @@ from gateway.entry.speech import ROUTE as SPEECH
 from gateway.entry.speech import speech_app
 from gateway.entry.transcriptions import ROUTE as TRANSCRIPTIONS
 from gateway.entry.transcriptions import transcriptions_app
+from gateway.model.hook import SizeHook
 from gateway.model.provider_errors import ProviderError
 from local.simulators.pictures import picture
 from tests.asgi import Answer, call
 from tests.fakes import ListEvents, MemoryCatalog, MemoryFiles
 from tests.unit.conftest import KEY
-from tests.unit.several_providers import Several, answers, fails, several, stalls, streams
+from tests.unit.several_providers import Several, answers, fails, model, several, stalls, streams, streams_text, texts
 from tests.unit.test_images_function import MODELS as PAINTERS
 from tests.unit.test_speech_function import MODELS as SPEAKERS
 from tests.unit.test_transcriptions_function import MODELS as WRITERS
@@ -169,3 +171,46 @@ class TestTranscriptions:
         said = [{"role": "user", "content": [sound]}]
         reply = (await gateway.chat({"model": "openai/whisper", "messages": said, "models": ["groq/whisper"]})).json
         assert (reply["choices"][0]["message"]["content"], reply["model"]) == ("Good evening.", "groq/whisper")
+
+
+class TestChatsThatShowPictures:
+    """Kept as they come, also where a hook holds the stream back."""
+
+    @pytest.fixture
+    def painting(self, gateway: Several) -> Several:
+        """One draws and breaks off, or goes on for ever, before anything of it was given."""
+        assert isinstance(gateway.world.catalog, MemoryCatalog)
+        gateway.world.catalog.held = {
+            "google": {"painter": model("painter", api="generate_content", output=("text", "image"))},
+            "groq": {"llama": model("llama", 3)},
+        }
+        gateway.world.credentials.held["google"] = gateway.world.credentials.held["openai"]  # type: ignore[attr-defined]
+        hook = SizeHook(id="size", stages=("post_response",), max_reply_characters=1_000)
+        gateway.tenant(approvals=("*",), hooks=(hook,))
+        return gateway
+
+    @pytest.mark.parametrize("strategy", ["sequential", "parallel"])
+    async def test_nothing_stays_of_a_picture_that_nobody_is_given(self, painting: Several, strategy: str) -> None:
+        drawn = asyncio.Event()
+        image = {"inlineData": {"mimeType": "image/png", "data": b64encode(PICTURE).decode()}}
+        said = b"data: " + json.dumps({"candidates": [{"content": {"parts": [image]}}]}).encode() + b"\r\n\r\n"
+
+        async def then() -> Any:
+            drawn.set()
+            if strategy == "parallel":
+                await asyncio.Event().wait()
+            raise ProviderError("cut")
+
+        async def later() -> Any:
+            await drawn.wait()
+            return streams_text("gr", "oq")
+
+        painting.provider("google", streams(said, then))
+        painting.provider("groq", later)
+        asked = [{"role": "user", "content": "a cat"}]
+        fallback = {"models": ["groq/llama"], "strategy": strategy}
+        body = {"model": "google/painter", "messages": asked, "stream": True, "fallback": fallback}
+        answer = await painting.chat(body)
+        assert texts(answer.events) == "groq"
+        assert isinstance(painting.world.files, MemoryFiles)
+        assert painting.world.files.whole == {}

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.health_ports import AllHealthy
 from gateway.model.catalog import InputLimit, InputMeasure, ModelFacts
 from gateway.model.file import StoredFile
 from gateway.model.least_tokens import tokens_above
@@ -243,7 +244,7 @@ def test_a_header_that_is_broken_off_tells_nothing(content_type: str, cut: int) 
 
 def test_limits_are_shown_with_their_sources() -> None:
     facts: ModelFacts = msgspec.structs.replace(SEEING, limits=(limit("images", 5), limit("image_side_px", 2000, 20)))
-    assert describe("openai", facts)["gateway"]["limits"] == [
+    assert describe("openai", facts, AllHealthy())["gateway"]["limits"] == [
         {"of": "images", "most": 5, "above_images": 0, "source": "https://example.com", "as_of": "2026-11-29"},
         {
             "of": "image_side_px",

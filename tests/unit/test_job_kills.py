@@ -36,10 +36,11 @@ class Way:
         return self.kind + how if self.after is None else f"{self.kind}, {self.after[1]}"
 
 
+PASSING = [Way("falling"), Way("passed on"), Way("taken over")]
 WAYS = {
-    ASK: [Way("chat"), Way("large"), Way("refused"), Way("background"), Way("video"), Way("called")],
+    ASK: [Way("chat"), Way("large"), Way("refused"), Way("background"), Way("video"), Way("called"), *PASSING],
     CALL: [Way("called"), Way("called", is_silent=True)],
-    WAIT: [Way("background"), Way("video"), Way("called")],
+    WAIT: [Way("background"), Way("video"), Way("called"), Way("falling"), Way("taken over")],
     TELL: [Way("told")],
     SETTLE: [Way("chat"), Way("refused"), Way("video")],
     GIVE_UP: [
@@ -53,6 +54,10 @@ WAYS = {
         Way("video", (WAIT, "before jobs.change")),
         Way("video", (WAIT, "before files.put_stream")),
         Way("video", (SETTLE, "before jobs.get")),
+        Way("falling", (ASK, "after outbound.open.whole")),
+        Way("passed on", (ASK, "after outbound.open.whole")),
+        Way("taken over", (ASK, "after outbound.open.whole")),
+        Way("falling", (WAIT, "before jobs.change")),
     ],
 }
 KILLS = [pytest.param(state, way, id=f"{state}: {way}") for state in TASKS for way in WAYS[state]]
@@ -130,9 +135,13 @@ async def test_wherever_who_accepts_a_job_is_killed_there_is_none_or_it_ends_onc
     assert outcomes == {True, False}
 
 
-async def test_wherever_one_who_waits_for_a_chat_in_the_background_is_killed_it_ends_once() -> None:
+IN_THE_BACKGROUND = pytest.mark.parametrize("kind", ["background", "passed on", "taken over"])
+
+
+@IN_THE_BACKGROUND
+async def test_wherever_one_who_waits_for_a_chat_in_the_background_is_killed_it_ends_once(kind: str) -> None:
     for at in range(1_000):
-        fate, stage = Fate(at), Stage.of("background")
+        fate, stage = Fate(at), Stage.of(kind)
         with suppress(Killed):
             answer = await stage.asked(fate)
             assert answer.status == 200, answer.body
@@ -150,19 +159,23 @@ async def test_wherever_one_who_waits_for_a_chat_in_the_background_is_killed_it_
     assert at > 20, fate.passed
 
 
-async def test_whichever_call_is_not_answered_who_waits_pays_for_what_was_asked_and_only_for_that() -> None:
+@IN_THE_BACKGROUND
+async def test_whichever_call_is_not_answered_who_waits_pays_for_what_was_asked_and_only_for_that(kind: str) -> None:
+    stage = Stage.of(kind)
+    await stage.asked(Fate())
+    silence = await stage.check_books() - COSTS["background"]
     for at in range(1_000):
-        fate, stage = Fate(at, _fails), Stage.of("background")
+        fate, stage = Fate(at, _fails), Stage.of(kind)
         answer = await stage.asked(fate)
         if fate.struck is None:
             break
         await stage.swept_to_the_end()
         try:
             cost = await stage.check_books()
-            assert stage.provider.asked <= 1
+            assert max(stage.provider.asked, stage.provider.silent) <= 1
             if answer.status == 200:
-                assert (cost, len(stage.ends)) == (COSTS["background"], 1)
-            elif stage.provider.asked == 0:
+                assert (cost, len(stage.ends)) == (COSTS["background"] + silence * stage.provider.silent, 1)
+            elif stage.provider.asked + stage.provider.silent == 0:
                 assert cost == 0
         except AssertionError as error:
             raise AssertionError(f"not answered {fate.struck}, {at}: {answer.status}") from error

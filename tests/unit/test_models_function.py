@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from gateway.entry.models import models_app
+from gateway.health_ports import AllHealthy
+from gateway.model.catalog import InputLimit, ModelFacts, Prices
+from gateway.model.circuit import Call, Rules, endpoint_of
+from gateway.model.group import GroupMember, ModelGroup
+from gateway.model.reliability import Health
+from gateway.model.tenant import Tenant
+from gateway.pipeline.shared_health import SharedHealth
+from tests.fakes import MemoryCatalog, principal
+from tests.health_store import MemoryHealth
 from tests.unit.conftest import KEY, Gateway
+from tests.unit.facts.contract import component, problems
 
 SHARED = Path(__file__).parents[2] / "shared"
 AUTH = {"authorization": f"Bearer {KEY}"}
@@ -27,6 +39,32 @@ async def test_a_tenant_sees_what_it_may_use_and_its_aliases(client: httpx.Async
     answer = (await client.get("/v1/models", headers=AUTH)).json()
     assert [model["id"] for model in answer["data"]] == ["openai/gpt-4o", "smart"]
     assert answer["data"][0]["gateway"]["prices_usd_per_million"] == {"input": 2.5, "output": 10.0}
+
+
+async def test_a_model_and_its_alias_show_how_well_it_is(gateway: Gateway) -> None:
+    """As another environment has counted."""
+    store, clock, records = MemoryHealth(), gateway.world.clock, gateway.records
+    here, there = (SharedHealth(Rules(("*",)), 60_000, store, clock, records) for _ in range(2))
+    for _ in range(20):
+        there.note("openai", "gpt-4o", None, is_stream=True)
+    there.note("openai", "gpt-4o", 600, is_stream=True)
+    for _ in range(5):
+        call = Call(endpoint_of("openai", "https://api.openai.com/v1"), "openai/gpt-4o", "acme", clock.now_s())
+        there.circuits.note(call, "failed", clock.now_s())
+    await there.share()
+    transport = httpx.ASGITransport(models_app(replace(gateway.world, health=here), SHARED))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=AUTH) as client:
+        listed = (await client.get("/v1/models")).json()["data"]
+        one = (await client.get("/v1/models/smart")).json()
+    for model in (*listed, one):
+        assert [model["gateway"][name] for name in ("health", "p95_ms", "circuit")] == ["unhealthy", 750, "open"]
+    store.is_down = True
+    lone = SharedHealth(Rules(("*",)), 60_000, store, clock, records)
+    transport = httpx.ASGITransport(models_app(replace(gateway.world, health=lone), SHARED))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=AUTH) as client:
+        facts = (await client.get("/v1/models/gpt-4o")).json()["gateway"]
+    assert [facts[name] for name in ("health", "p95_ms", "circuit")] == ["healthy", None, "closed"]
+    assert records.troubles[-1]["event"] == "health.not_shared"
 
 
 async def test_a_model_is_found_by_the_names_that_chat_takes(client: httpx.AsyncClient) -> None:
@@ -66,3 +104,95 @@ async def test_a_defect_is_a_500_that_tells_nothing(
     answer = await client.get("/v1/models", headers=AUTH)
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
     assert b"gateway.defect" in capsysbinary.readouterr().out
+
+
+class TestGroups:
+    """What is said of a group holds whichever of its members answers."""
+
+    @pytest.fixture
+    def listed(self, gateway: Gateway) -> httpx.AsyncClient:
+        return self._listed(gateway)
+
+    def _listed(self, gateway: Gateway) -> httpx.AsyncClient:
+        limits: Any = {"source": "https://example.com", "as_of": "2026-11-29", "of": "images"}
+        facts = {"api": "chat_completions", "source": "https://example.com", "as_of": "2026-11-29"}
+        first: dict[str, Any] = {
+            **facts,
+            "input": ("text", "image"),
+            "capabilities": ("streaming", "tools", "reasoning"),
+            "context_tokens": 1_000,
+            "max_output_tokens": 100,
+            "prices": Prices(input=1_000_000, output=2_000_000),
+            "limits": (InputLimit(most=20, **limits),),
+            "released": "2026-01-01",
+        }
+        second: dict[str, Any] = {
+            **first,
+            "capabilities": ("tools", "streaming"),
+            "context_tokens": 900,
+            "max_output_tokens": None,
+            "limits": (InputLimit(most=10, **limits), InputLimit(most=5, above_images=2, **limits)),
+            "lifecycle": "preview",
+            "released": "2026-03-01",
+        }
+        third: dict[str, Any] = {**facts, "prices": Prices(input=5, output=6), "shutdown": "2030-01-01"}
+        models = {name: ModelFacts(id=name, name=name, **more) for name, more in (("a", first), ("c", third))}
+        catalog = MemoryCatalog({"openai": models, "groq": {"b": ModelFacts(id="b", name="b", **second)}})
+        gateway.world = replace(gateway.world, catalog=catalog)
+        aliases: Any = {
+            "pair": ModelGroup(models=(GroupMember(model="openai/a", weight=3), "groq/b"), routing="weighted"),
+            "all": ModelGroup(models=("openai/a", "openai/c", "groq/b")),
+            "one": ModelGroup(models=("nobody/x", "c", "xai/y")),
+            "none": ModelGroup(models=("nobody/x", "xai/y")),
+            "plain": "openai/a",
+        }
+        gateway.hold(principal(Tenant(id="acme", approvals=("openai/*", "groq/*"), aliases=aliases)))
+        transport = httpx.ASGITransport(models_app(gateway.world, SHARED), raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=AUTH)
+
+    async def test_a_group_is_listed_as_a_model_of_its_own(self, listed: httpx.AsyncClient) -> None:
+        answer = (await listed.get("/v1/models")).json()
+        assert problems(component("ModelList"), answer) == []
+        by_id = {one["id"]: one for one in answer["data"]}
+        assert list(by_id) == ["openai/a", "openai/c", "groq/b", "all", "one", "pair", "plain"]
+        pair = by_id["pair"]
+        told = pair["gateway"]
+        assert (pair["owned_by"], told["provider"], told["name"]) == ("several", None, "pair")
+        assert pair["created"] == by_id["groq/b"]["created"]
+        assert (told["routing"], told["members"]) == (
+            "weighted",
+            [{"model": "openai/a", "weight": 3}, {"model": "groq/b", "weight": 1}],
+        )
+        assert (told["context_tokens"], told["max_output_tokens"]) == (900, None)
+        assert (told["input"], told["capabilities"]) == (["text", "image"], ["streaming", "tools"])
+        assert (told["lifecycle"], told["shutdown"]) == ("preview", None)
+        assert told["prices_usd_per_million"] == {"input": 1.0, "output": 2.0}
+        assert [(one["most"], one["above_images"]) for one in told["limits"]] == [(10, 0), (5, 2)]
+        assert "members" not in by_id["plain"]["gateway"]
+
+    async def test_it_is_as_well_as_its_healthiest_member(self, gateway: Gateway) -> None:
+        class Reading(AllHealthy):
+            def of(self, provider: str, _model: str) -> Health:
+                return "unhealthy" if provider == "openai" else "degraded"
+
+            def is_cut_off(self, provider: str) -> bool:
+                return provider == "openai"
+
+        gateway.world = replace(gateway.world, health=Reading())
+        async with self._listed(gateway) as listed:
+            told = {one: (await listed.get(f"/v1/models/{one}")).json()["gateway"] for one in ("pair", "one", "plain")}
+        states = {one: (facts["health"], facts["circuit"]) for one, facts in told.items()}
+        assert states == {"pair": ("degraded", "closed"), "one": ("unhealthy", "open"), "plain": ("unhealthy", "open")}
+
+    async def test_what_differs_is_not_said(self, listed: httpx.AsyncClient) -> None:
+        told = (await listed.get("/v1/models/all")).json()["gateway"]
+        assert (told["context_tokens"], told["prices_usd_per_million"], told["capabilities"]) == (None, None, [])
+        assert told["input"] == ["text"]
+
+    async def test_of_those_that_may_be_used(self, listed: httpx.AsyncClient) -> None:
+        one = (await listed.get("/v1/models/one")).json()
+        assert problems(component("Model"), one) == []
+        assert (one["id"], one["owned_by"], one["gateway"]["shutdown"]) == ("one", "openai", "2030-01-01")
+        assert one["gateway"]["members"] == [{"model": "openai/c", "weight": 1}]
+        none = await listed.get("/v1/models/none")
+        assert (none.status_code, none.json()["error"]["code"]) == (404, "model_not_found")

@@ -54,6 +54,8 @@ def size(hold: Hold) -> int:
         msgspec.structs.replace(HOLD, is_job=True),
         msgspec.structs.replace(HOLD, runs=False, booked_nano_usd=10**12),
         msgspec.structs.replace(HOLD, is_job=True, booked_nano_usd=1),
+        msgspec.structs.replace(HOLD, rules=("", "/ab12cd34"), costs=(123_456_789, 0)),
+        msgspec.structs.replace(HOLD, rules=("", "/ab12cd34"), costs=(123_456_789, 5), is_job=True, request=FACTS),
         msgspec.structs.replace(HOLD, request=FACTS, is_job=True, runs=False),
         msgspec.structs.replace(HOLD, request=FACTS),
         msgspec.structs.replace(HOLD, request={**FACTS, "conversation_id": None, "stream": False}),

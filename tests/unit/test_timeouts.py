@@ -13,10 +13,10 @@ from gateway.model.reliability import TimeoutRule
 from gateway.model.tenant import Tenant
 from gateway.model.trace import Trace
 from gateway.pipeline.ask import begin
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.route import Route
 from gateway.pipeline.timeouts import timed
-from gateway.pipeline.watch import begins_s, seconds
+from gateway.pipeline.watch import begins_s, seconds, total_s
 from gateway.providers.lookup import provider_named
 from tests.unit.several_providers import ROLE, Several, model, says, several, stalls, streams
 from tests.unit.test_fallback import HELLO
@@ -26,6 +26,10 @@ RULES = (
     TimeoutRule(models="openai/*", ttft_ms=5_000, total_ms=30_000),
     TimeoutRule(max_ttft_ms=4_000, max_total_ms=90_000),
 )
+
+
+def attempt(**more: Any) -> Attempt:
+    return Attempt(None, 0.0, {}, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -41,9 +45,8 @@ RULES = (
 def test_a_tenants_times_hold_where_the_request_says_none(
     model: str, asked: Timeouts | None, found: tuple[int, int]
 ) -> None:
-    timeouts = timed(Call(model="m", timeouts=asked), model, Tenant(id="acme", timeouts=RULES)).timeouts
-    assert timeouts is not None
-    assert (timeouts.ttft_ms, timeouts.total_ms) == found
+    call = timed(Call(model="m", timeouts=asked), model, Tenant(id="acme", timeouts=RULES))
+    assert (begins_s(call, attempt()) * 1000, total_s(call) * 1000) == found
 
 
 @pytest.mark.parametrize(
@@ -63,9 +66,29 @@ def test_a_call_of_a_tenant_that_says_nothing_stays_as_it_is() -> None:
 
 
 def test_those_who_may_still_be_asked_share_the_time_that_nobody_set() -> None:
-    assert seconds(None, MAX_BEGIN_MS, chances=3) == 95
-    assert seconds(200_000, MAX_BEGIN_MS, chances=3) == 200
-    assert seconds(200_000, MAX_BEGIN_MS, spare_s=100, chances=3) == 185
+    assert seconds(None, None, MAX_BEGIN_MS, chances=3) == 95
+    assert seconds(200_000, None, MAX_BEGIN_MS, chances=3) == 200
+    assert seconds(200_000, None, MAX_BEGIN_MS, spare_s=100, chances=3) == 185
+
+
+@pytest.mark.parametrize(
+    ("rules", "shared_s"),
+    [
+        ((TimeoutRule(max_ttft_ms=285_000, max_total_ms=600_000),), (142.5, 142.5)),
+        ((TimeoutRule(max_ttft_ms=100_000, max_total_ms=120_000),), (100, 120)),
+        ((TimeoutRule(ttft_ms=200_000, total_ms=200_000), TimeoutRule(max_total_ms=600_000)), (200, 200)),
+        ((TimeoutRule(ttft_ms=200_000, max_ttft_ms=100_000, max_total_ms=90_000),), (100, 90)),
+    ],
+)
+def test_what_is_only_bounded_is_shared_all_the_same(rules: Any, shared_s: tuple[float, float]) -> None:
+    """Else a first one that stalls would have the time of all."""
+    call = timed(Call(model="m"), "openai/gpt", Tenant(id="acme", timeouts=rules))
+    assert (begins_s(call, attempt(chances=2)), total_s(call, chances=2)) == shared_s
+
+
+def test_hooks_that_have_to_agree_to_a_stream_take_nothing_of_the_time_until_it_begins() -> None:
+    """They are asked after its end; what was waited for before counts."""
+    assert begins_s(Call(model="m"), attempt(own_wait_s=30)) == 285 - 30
 
 
 async def test_a_later_attempt_has_what_is_left_and_media_are_counted_once() -> None:
@@ -78,7 +101,7 @@ async def test_a_later_attempt_has_what_is_left_and_media_are_counted_once() -> 
     seen.media_wait_s += 30
     late = begin(route, seen, clock)
     assert late.late_s == 10
-    assert begins_s(Call(model="m"), late, spare_s=seen.own_wait_s) == 285 - 30 - 10
+    assert begins_s(Call(model="m"), late) == 285 - 30 - 10
 
 
 class TestChats:

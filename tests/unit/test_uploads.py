@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.model.catalog import ModelFacts, Prices
+from gateway.model.circuit import Rules
 from gateway.model.file import File, StoredFile, new_file_id
 from gateway.model.http import Credential
 from gateway.model.provider_errors import ProviderError
@@ -17,6 +18,7 @@ from gateway.model.secret import Secret
 from gateway.model.tenant import Tenant
 from gateway.pipeline import route
 from gateway.pipeline.large_media import Loaded
+from gateway.pipeline.shared_health import SharedHealth
 from gateway.providers.contract import InlineLimits, for_every_model
 from gateway.providers.lookup import provider_named
 from gateway.providers.wire.anthropic_files import AnthropicFiles
@@ -30,6 +32,7 @@ from tests.fakes import (
     ScriptedIncoming,
     principal,
 )
+from tests.health_store import MemoryHealth
 from tests.unit.conftest import Gateway
 from tests.unit.file_provider import GEMINI_REPLY, ORIGIN, FakeProvider, whole
 
@@ -233,6 +236,20 @@ async def test_an_upload_that_fails_is_the_providers_failure(
     assert (answer.status, error["code"], error["param"]) == (status, code, param)
     assert provider.asked == ["POST v1/files"]
     assert gateway.world.records.written[0].attempts == 1  # type: ignore[attr-defined]
+
+
+async def test_nothing_is_uploaded_to_a_provider_that_is_not_asked(gateway: Gateway, provider: FakeProvider) -> None:
+    health = SharedHealth(Rules(("*",)), 60_000, MemoryHealth(), clock(gateway), gateway.records)
+    gateway.world = replace(gateway.world, health=health)
+    provider.overrides = {"POST v1/files": whole(503, {})}
+    picture = image(store(gateway, PNG, "image/png"))
+    codes = [(await ask(gateway, "anthropic", picture)).json["error"]["code"] for _ in range(6)]
+    assert codes == 5 * ["provider_error"] + ["circuit_open"]
+    assert provider.asked == 5 * ["POST v1/files"]
+    clock(gateway).unix_s += 30
+    provider.overrides = {}
+    assert (await ask(gateway, "anthropic", picture)).status == 200
+    assert provider.asked[5:] == ["POST v1/files", "POST v1/messages", "DELETE v1/files/file_6"]
 
 
 @pytest.mark.parametrize("stream", [False, True])

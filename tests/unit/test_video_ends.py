@@ -23,7 +23,7 @@ from gateway.pipeline.job_sweep import LATER_S, SweptJobs, sweep_jobs
 from gateway.pipeline.job_work import JobPending, ask, look
 from gateway.pipeline.remote_look import LEASE_S
 from gateway.pipeline.tenant_jobs import TenantJobs
-from gateway.pipeline.videos import SENDING_S
+from gateway.pipeline.video_begin import SENDING_S
 from tests.fakes import ListEvents, ListExecutions, MemoryPayloads
 from tests.unit.test_videos_function import DONE, EVERY_S, PENDING, Dying, Gateway, gateway, said
 

@@ -418,7 +418,7 @@ async def test_storage_that_comes_back_is_waited_for(gateway: Gateway) -> None:
         ({"size": "big"}, 400, "validation_error", "size"),
         ({"style": "anime"}, 400, "validation_error", "style"),
         ({"metadata": {"conversation_id": "ä"}}, 400, "validation_error", "metadata.conversation_id"),
-        ({"fallback": {"models": ["a"]}}, 400, "capability_not_supported", "fallback"),
+        ({"fallback": {"models": ["a"]}}, 404, "model_not_found", "fallback.models[0]"),
         ({"input_reference": {}}, 400, "validation_error", "input_reference"),
         ({"input_reference": {"file_id": "a", "image_url": "b"}}, 400, "validation_error", "input_reference"),
         ({"input_reference": {"file_id": "file_1"}}, 422, "media_not_found", "input_reference"),

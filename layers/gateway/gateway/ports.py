@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from random import SystemRandom
 from typing import Any, Literal, Protocol, TypeAlias
 
 from gateway.batch_ports import BatchParts, BatchStore
+from gateway.health_ports import AllHealthy, Vitals
 from gateway.job_ports import Callbacks, Claims, Executions, Jobs, Payloads
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
@@ -20,7 +22,7 @@ from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
 from gateway.model.job import KEPT_S
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.record import Told
-from gateway.model.reliability import Health
+from gateway.model.slot import Slot
 from gateway.model.telemetry import RequestLine, Trouble
 from gateway.model.tenant import Principal
 from gateway.webhook_ports import WebhookSender, WebhookUrls
@@ -110,26 +112,36 @@ class Events(Protocol):
 
 class Credentials(Protocol):
     async def find(self, provider: str) -> Credential:
-        """The gateway's credential for a provider, cached for minutes. Raises ProviderError (502) without one."""
+        """The owner's credential for a provider, or that of one of his tenants, "provider/tenant"; cached for minutes.
+        Raises ProviderError (502) without one.
+        """
+        ...
+
+    async def renewed(self, provider: str, refused: Credential) -> Credential:
+        """What takes the place of one that the provider did not let in: read anew, unless that was a moment ago. The
+        same where there is no other. Never raises what `find` does.
+        """
         ...
 
 
-class HealthReading(Protocol):
-    def of(self, provider: str, model: str) -> Health:
-        """As it is known here; never waited for. A model that nobody called is healthy."""
+class Slots(Protocol):
+    """Places for calls at the same time, of all environments together. Both raise StorageUnavailable (503)."""
+
+    async def take(self, name: str, most: int, until_s: int) -> Slot | None:
+        """One of `most`, until that Unix second at the latest; None where all are taken."""
         ...
 
-    def p95_ms(self, provider: str, model: str) -> int | None:
-        """What 95 of 100 calls of the last minutes took at most until their first content; None without any."""
+    async def give_back(self, slot: Slot) -> None:
+        """May be repeated."""
         ...
 
 
-class AllHealthy:
-    def of(self, _provider: str, _model: str) -> Health:
-        return "healthy"
+class SlotsForAll:
+    async def take(self, name: str, _most: int, _until_s: int) -> Slot | None:
+        return Slot(name, "")
 
-    def p95_ms(self, _provider: str, _model: str) -> int | None:
-        return None
+    async def give_back(self, slot: Slot) -> None:
+        pass
 
 
 class Catalog(Protocol):
@@ -296,7 +308,7 @@ class Files(Protocol):
 @dataclass(frozen=True, slots=True)
 class World:
     """`local_ledger`: of this environment alone, for tenants that want it while `ledger` does not answer.
-    `job_kept_s`: how long a job's result is kept.
+    `job_kept_s`: how long a job's result is kept. `dice`: a number from 0 up to 1 that nobody can foresee.
     """
 
     access: Access
@@ -325,7 +337,9 @@ class World:
     clock: Clock
     denials: Denials = field(default_factory=Denials)
     job_kept_s: int = KEPT_S
-    health: HealthReading = field(default_factory=AllHealthy)
+    health: Vitals = field(default_factory=AllHealthy)
+    slots: Slots = field(default_factory=SlotsForAll)
+    dice: Callable[[], float] = SystemRandom().random
 
 
 Origin: TypeAlias = Literal["gateway", "tenant"]

@@ -36,6 +36,8 @@ async def test_a_tenant_is_made_with_defaults_for_all_that_is_not_said(
         "default_max_tokens": None,
         "fallbacks": [],
         "timeouts": [],
+        "max_retries": 0,
+        "own_keys": [],
         "allows_unpriced_models": False,
         "without_ledger": "refuse",
         "lost_requests": "charge",
@@ -233,6 +235,60 @@ async def test_what_means_nothing_is_stored_and_warned_of(client: httpx.AsyncCli
         "/timeouts/1/models",
     ]
     assert (await client.get("/tenants/acme")).json()["warnings"] == answer.json()["warnings"]
+
+
+async def test_an_alias_may_be_a_group_of_models(client: httpx.AsyncClient, acme: str) -> None:
+    group = {"models": ["openai/gpt-4o", {"model": "groq/llama", "weight": 0}]}
+    aliases = {"fast": "openai/gpt-4o", "chat": group, "a/b~c": {"models": ["openai/gpt-9", "gpt-4o"]}}
+    answer = (await client.patch(f"/tenants/{acme}", json={"aliases": aliases})).json()
+    assert answer["aliases"]["fast"] == "openai/gpt-4o"
+    assert answer["aliases"]["chat"] == {**group, "routing": "ordered"}
+    assert [warning["pointer"] for warning in answer["warnings"]] == [
+        "/aliases/chat/models/1",
+        "/aliases/a~1b~0c/models/0",
+    ]
+    changed = (await client.patch(f"/tenants/{acme}", json={"aliases": {"chat": {"routing": "weighted"}}})).json()
+    assert changed["aliases"]["chat"] == {**group, "routing": "weighted"}
+    again = await client.put(f"/tenants/{acme}", json=changed)
+    assert (again.status_code, again.json()["aliases"]) == (200, changed["aliases"])
+    plain = (await client.patch(f"/tenants/{acme}", json={"aliases": {"chat": "openai/gpt-4o"}})).json()
+    assert plain["aliases"]["chat"] == "openai/gpt-4o"
+
+
+@pytest.mark.parametrize(
+    ("chat", "param"),
+    [
+        ({"models": []}, "aliases[...].models"),
+        ({"models": ["openai/gpt-4o"] * 9}, "aliases[...].models"),
+        ({"models": ["openai/gpt-4o"], "routing": "fastest"}, "aliases[...].routing"),
+        ({"models": ["openai/gpt-4o"], "strategy": "weighted"}, "aliases[...].strategy"),
+        ({"models": [{"model": "openai/gpt-4o", "weight": -1}]}, "aliases[...].models[0].weight"),
+        ({"models": [{"model": "openai/gpt-4o", "weight": 1_001}]}, "aliases[...].models[0].weight"),
+        ({"models": [{"model": "openai/gpt-4o", "weight": 0.75}]}, "aliases[...].models[0].weight"),
+        ({"models": [{"weight": 1}]}, "aliases[...].models[0].model"),
+        (5, "aliases[...]"),
+        ({"models": [{"model": "openai/gpt-4o", "weight": 0}]}, "aliases.chat.models"),
+        ({"models": ["openai/gpt-4o", "openai/gpt-4o"]}, "aliases.chat.models[1]"),
+        ({"models": ["openai/gpt-4o", "other"]}, "aliases.chat.models[1]"),
+        ({"models": ["chat"]}, "aliases.chat.models[0]"),
+        ({"models": [{"model": "fast"}]}, "aliases.chat.models[0]"),
+    ],
+)
+async def test_a_group_that_makes_no_sense_is_refused_with_its_place(
+    client: httpx.AsyncClient, acme: str, chat: Any, param: str
+) -> None:
+    aliases = {"fast": "openai/gpt-4o", "other": {"models": ["openai/gpt-4o"]}, "chat": chat}
+    answer = await client.patch(f"/tenants/{acme}", json={"aliases": aliases})
+    assert refusal(answer) == (400, "validation_error", param)
+
+
+async def test_a_rule_for_a_group_means_something(client: httpx.AsyncClient, acme: str) -> None:
+    settings = {
+        "aliases": {"chat": {"models": ["openai/gpt-4o"]}, "spare": {"models": ["openai/gpt-4o"]}},
+        "fallbacks": [{"models": "chat", "fallback": ["spare"]}, {"models": "chats", "fallback": ["openai/gpt-4o"]}],
+    }
+    warnings = (await client.patch(f"/tenants/{acme}", json=settings)).json()["warnings"]
+    assert [warning["pointer"] for warning in warnings] == ["/fallbacks/1/models"]
 
 
 async def test_a_tenant_is_switched_off_and_on(client: httpx.AsyncClient, acme: str, office: Office) -> None:

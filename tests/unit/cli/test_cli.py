@@ -127,6 +127,17 @@ def test_settings_may_come_from_a_file(run: Run, tmp_path: Path) -> None:
     assert (overtaken.code, "precondition_failed" in overtaken.err) == (1, True)
 
 
+def test_a_group_of_models_is_set_as_a_whole_and_in_part(run: Run) -> None:
+    run("tenant", "create", "acme", "--set", 'approvals=["openai/*"]')
+    group = '{"models": [{"model": "openai/gpt-4o", "weight": 3}, "azure/gpt-4o"]}'
+    set_ = run("tenant", "set", "acme", "--set", f"aliases.chat={group}")
+    assert (set_.code, set_.err) == (0, "warning: /aliases/chat/models/1: 'azure/gpt-4o' is no model of the catalog.\n")
+    assert '"routing": "weighted"' in run("tenant", "set", "acme", "--set", "aliases.chat.routing=weighted").out
+    refused = run("tenant", "set", "acme", "--set", 'aliases.all={"models": ["chat"]}')
+    assert refused.code == 1
+    assert "aliases.all.models[0]" in refused.err
+
+
 def test_users(run: Run) -> None:
     run("tenant", "create", "acme")
     assert run("user", "create", "acme", "a/b@c", "--name", "Alice").code == 0

@@ -11,7 +11,7 @@ import pytest
 from gateway.model import admin_errors, errors, idempotency_errors, provider_errors
 from tests.unit.facts.facts import ROOT, error_rows
 
-STEPS_BUILT = (1, 2, 3, 4, 5, 7)
+STEPS_BUILT = 7
 EDGE_ANSWER = re.compile(r'StatusCode: "(?P<status>\d+)".*?(?P<body>\{"error":.*?\}\})', re.DOTALL)
 
 
@@ -47,13 +47,13 @@ def test_a_row_is_complete_and_unique() -> None:
 def test_every_class_is_a_row(error: type[errors.GatewayError]) -> None:
     row = ROWS[error.status, error.code]
     assert (row["type"], row["retryable"]) == (error.type, error.retryable)
-    assert row["step"] in STEPS_BUILT
+    assert row["step"] <= STEPS_BUILT
 
 
 def test_every_row_of_a_built_step_is_answered_by_a_class_or_the_edge() -> None:
     answered = {(error.status, error.code) for error in CLASSES}
     edge = {(status, code) for code, (status, _) in edge_answers().items()}
-    built = {key for key, row in ROWS.items() if row["step"] in STEPS_BUILT}
+    built = {key for key, row in ROWS.items() if row["step"] <= STEPS_BUILT}
     assert built - answered - edge == set()
 
 

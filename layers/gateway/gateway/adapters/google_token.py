@@ -24,6 +24,8 @@ TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105  # an address
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 LIFETIME_S = 3600
 REFRESH_AHEAD_S = 300.0
+REPLACE_AGAIN_S = 30.0
+"""How soon a token that was not let in is replaced again: that of an account without rights never will be."""
 TIMEOUT_S = 5.0
 TRIES = 2
 MAX_ANSWER_BYTES = 64 * 1024
@@ -54,10 +56,13 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Kept:
-    """The token of one account. `refreshing` is held by whoever gets the next one."""
+    """The token of one account. `refreshing` is held by whoever gets the next one. `replaceable_from_s`: when it may be
+    replaced before its time.
+    """
 
     token: Secret | None = None
     expires_s: float = 0.0
+    replaceable_from_s: float = 0.0
     refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def good_for(self, seconds: float, now_s: float) -> Secret | None:
@@ -80,6 +85,16 @@ class GoogleTokens:
         async with kept.refreshing:
             if token := kept.good_for(REFRESH_AHEAD_S, self._clock.now_s()):
                 return token  # another one fetched it meanwhile
+            return await self._refreshed(kept, account)
+
+    async def renewed(self, account: ServiceAccount, refused: Secret) -> Secret:
+        """In place of one that was not let in before its time; the same where there is none. Raises as `token`."""
+        kept = self._kept.setdefault(account, _Kept())
+        async with kept.refreshing:
+            now_s = self._clock.now_s()
+            if kept.token is not None and (kept.token != refused or now_s < kept.replaceable_from_s):
+                return kept.token
+            kept.replaceable_from_s = now_s + REPLACE_AGAIN_S
             return await self._refreshed(kept, account)
 
     def forget(self) -> None:
@@ -153,6 +168,15 @@ def _base64url(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+def _is_key_file(credential: Credential) -> bool:
+    return credential.api_key.reveal().lstrip().startswith("{")
+
+
+def _with_token(credential: Credential, account: ServiceAccount, token: Secret) -> Credential:
+    project = {"project": account.project_id} if account.project_id else {}
+    return replace(credential, api_key=Secret(""), access_token=token, settings={**project, **credential.settings})
+
+
 class GoogleCredentials:
     """Credentials in which a service account's key file is replaced by its access token and its project."""
 
@@ -163,12 +187,27 @@ class GoogleCredentials:
     async def find(self, provider: str) -> Credential:
         """As `Credentials.find`; ProviderError (502) also for a key file that does not read."""
         credential = await self._stored.find(provider)
-        if not credential.api_key.reveal().lstrip().startswith("{"):
+        if not _is_key_file(credential):
             return credential
         account = self._account(credential, provider)
-        token = await self._tokens.token(account)
-        project = {"project": account.project_id} if account.project_id else {}
-        return replace(credential, api_key=Secret(""), access_token=token, settings={**project, **credential.settings})
+        return _with_token(credential, account, await self._tokens.token(account))
+
+    async def renewed(self, provider: str, refused: Credential) -> Credential:
+        """As `Credentials.renewed`: another key file where one is stored by now, else another token of this one."""
+        if refused.access_token is None:
+            return await self._stored.renewed(provider, refused)
+        try:
+            known = await self.find(provider)
+            if known != refused:
+                return known
+            stored = await self._stored.find(provider)
+            stored = await self._stored.renewed(provider, stored)
+            if not _is_key_file(stored):
+                return stored
+            account = self._account(stored, provider)
+            return _with_token(stored, account, await self._tokens.renewed(account, refused.access_token))
+        except ProviderError:
+            return refused
 
     def forget(self) -> None:
         """Nothing secret may outlive a snapshot."""

@@ -1,4 +1,4 @@
-"""HTTP for everything that leaves an execution environment: one pool of warm connections, answers as they arrive.
+"""HTTP for everything that leaves an execution environment: pools of warm connections, answers as they arrive.
 
 aiohttp rather than httpx: see docs/decisions/0007-aiohttp-on-the-hot-path.md.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from types import SimpleNamespace
@@ -22,8 +22,8 @@ from gateway.model.http import HttpRequest, HttpResponse, Sending
 
 CONNECT_TIMEOUT_S = 10.0
 """Of one address."""
-POOL_TIMEOUT_S = 15.0
-"""Until there is a connection: one that is free, or a name found and its addresses tried."""
+REACH_TIMEOUT_S = 15.0
+"""Until there is a new connection: a name found and its addresses tried."""
 KEEP_ALIVE_S = 60.0
 MAX_BYTES_AT_ONCE = 512 * 1024
 STALE_WITHIN_S = 0.3
@@ -36,12 +36,12 @@ _SENT_AS_GIVEN = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 class HttpFailure(Exception):
     """No answer, or one that broke off. `kind` names what happened; never an address. `is_disconnect`: the other side
-    hung up.
+    hung up. `is_unreached`: there was none, for the name was not found or the connection refused.
     """
 
-    def __init__(self, kind: str, *, is_disconnect: bool = False) -> None:
+    def __init__(self, kind: str, *, is_disconnect: bool = False, is_unreached: bool = False) -> None:
         super().__init__(kind)
-        self.kind, self.is_disconnect = kind, is_disconnect
+        self.kind, self.is_disconnect, self.is_unreached = kind, is_disconnect, is_unreached
 
 
 @dataclass(slots=True)
@@ -69,13 +69,22 @@ class HttpClient:
     """Redirects, cookies and the proxies of the environment are not used; a session is opened in the running loop.
 
     The TLS context is built once, 20 ms, before a snapshot is taken. `trust`: the certificates that are believed.
+    Who finds `max_connections` in use, or `max_to_one_host` of them, waits for a free one, as long as he likes: how
+    long others take is no failure of a connection.
     """
 
-    def __init__(self, max_connections: int = 200, trust: ssl.SSLContext | None = None) -> None:
-        self._max_connections = max_connections
+    def __init__(
+        self, max_connections: int = 200, trust: ssl.SSLContext | None = None, max_to_one_host: int | None = None
+    ) -> None:
+        self._places, self._max_to_one_host = asyncio.Semaphore(max_connections), max_to_one_host
+        self._places_at: dict[str, asyncio.Semaphore] = {}
         self._tls = ssl.create_default_context(cafile=certifi.where()) if trust is None else trust
         self._session: aiohttp.ClientSession | None = None
         self._fresh: aiohttp.ClientSession | None = None
+
+    def beside(self, max_connections: int, max_to_one_host: int) -> HttpClient:
+        """Another one that believes the same certificates, whose connections are its own."""
+        return HttpClient(max_connections, self._tls, max_to_one_host)
 
     @asynccontextmanager
     async def open(
@@ -86,11 +95,20 @@ class HttpClient:
         `server_hostname`: whose certificate is asked for, where the URL has an address in place of a name. `sending`
         is told how far the request came, whatever becomes of it.
         """
-        response = await self._answered(request, server_hostname, sending or Sending())
-        try:
-            yield HttpIncoming(response)
-        finally:
-            response.close()  # a body that was read to its end has given its connection back already
+        async with self._at_host(request.url), self._places:
+            response = await self._answered(request, server_hostname, sending or Sending())
+            try:
+                yield HttpIncoming(response)
+            finally:
+                response.close()  # a body that was read to its end has given its connection back already
+
+    def _at_host(self, url: str) -> AbstractAsyncContextManager[None]:
+        if self._max_to_one_host is None:
+            return nullcontext()
+        host = url.split("/", 3)[2]
+        if (places := self._places_at.get(host)) is None:
+            places = self._places_at[host] = asyncio.Semaphore(self._max_to_one_host)
+        return places
 
     async def _answered(
         self, request: HttpRequest, server_hostname: str | None, sending: Sending
@@ -147,14 +165,14 @@ class HttpClient:
         return self._fresh
 
     def _connector(self, **kept: Any) -> aiohttp.TCPConnector:
-        return aiohttp.TCPConnector(limit=self._max_connections, ssl=self._tls, ttl_dns_cache=30, **kept)
+        return aiohttp.TCPConnector(limit=0, ssl=self._tls, ttl_dns_cache=30, **kept)
 
 
 def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None, connect=POOL_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S),
+        timeout=aiohttp.ClientTimeout(total=None, connect=REACH_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S),
         skip_auto_headers=_SENT_AS_GIVEN,
         trace_configs=[_noting_use()],
     )
@@ -209,4 +227,6 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        raise HttpFailure(type(error).__name__, is_disconnect=isinstance(error, _DISCONNECTS)) from error
+        is_unreached = isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError)
+        is_disconnect = isinstance(error, _DISCONNECTS)
+        raise HttpFailure(type(error).__name__, is_disconnect=is_disconnect, is_unreached=is_unreached) from error

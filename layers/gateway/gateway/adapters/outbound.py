@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from gateway.adapters.http_client import HttpClient, HttpFailure, HttpIncoming
 from gateway.model.http import MAX_ANSWER_BYTES, HttpRequest, HttpResponse, Sending
@@ -24,8 +24,17 @@ class PooledOutbound:
     @asynccontextmanager
     async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[PooledIncoming]:
         with _translated():
-            async with self._client.open(request, sending=sending) as incoming:
-                yield PooledIncoming(incoming)
+            async with AsyncExitStack() as stack:
+                yield PooledIncoming(await self._answered(request, sending, stack))
+
+    async def _answered(self, request: HttpRequest, sending: Sending | None, stack: AsyncExitStack) -> HttpIncoming:
+        """Where there was nobody to hear it, it is tried once more at once."""
+        try:
+            return await stack.enter_async_context(self._client.open(request, sending=sending))
+        except HttpFailure as failure:
+            if not failure.is_unreached:
+                raise
+        return await stack.enter_async_context(self._client.open(request, sending=sending))
 
 
 class PooledIncoming:

@@ -13,8 +13,7 @@ from mangum import Mangum
 from gateway.entry.rest import rest_app
 from gateway.entry.visits import Reception, Visiting
 from gateway.entry.wiring import aws_world, shared_folder
-from gateway.pipeline.list_models import approved_models, describe
-from gateway.pipeline.route import find_approved
+from gateway.pipeline.list_models import approved_models, described_model
 from gateway.ports import World
 
 
@@ -29,11 +28,14 @@ def models_app(world: World, shared: Path) -> FastAPI:
 
     @app.get("/v1/models", name="list")
     async def list_models(visit: Visiting) -> dict[str, Any]:
-        return {"object": "list", "data": approved_models(visit.principal, world.catalog, world.clock.now_s())}
+        await world.health.refresh()
+        data = approved_models(visit.principal, world.catalog, world.health, world.clock.now_s())
+        return {"object": "list", "data": data}
 
     @app.get("/v1/models/{model:path}", name="retrieve")
     async def retrieve_model(model: str, visit: Visiting) -> dict[str, Any]:
-        return describe(*find_approved(model, visit.principal, world.catalog, world.clock.now_s()))
+        await world.health.refresh()
+        return described_model(model, visit.principal, world.catalog, world.health, world.clock.now_s())
 
     @app.get("/openapi.json")
     async def openapi() -> JSONResponse:

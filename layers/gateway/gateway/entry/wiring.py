@@ -25,6 +25,7 @@ from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.aws.payloads import S3Payloads
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.aws.secrets import Role, SecretsManagerCredentials
+from gateway.adapters.aws.slots import DynamoSlots
 from gateway.adapters.aws.types import DynamoTypes
 from gateway.adapters.aws.webhook_secrets import DerivedWebhookSecrets
 from gateway.adapters.aws.webhook_sender import LambdaWebhookSender
@@ -42,6 +43,7 @@ from gateway.adapters.remote_hooks import Functions, Guardrails, RemoteHooksByKi
 from gateway.adapters.telemetry import StdoutRecords
 from gateway.adapters.types import DeployedTypes
 from gateway.adapters.webhook_urls import GuardedUrls
+from gateway.entry.health_wiring import shared_health
 from gateway.entry.runtime.snapshot import after_restore, before_snapshot
 from gateway.hooks.deny_list import has_phrase
 from gateway.hooks.personal import PATTERNS, find
@@ -50,6 +52,8 @@ from gateway.ports import Tokens, World
 from gateway.providers.lookup import provider_named
 
 TYPES_TIMEOUT_S = 2.0
+MAX_TO_PROVIDERS, MAX_TO_ONE_PROVIDER = 600, 200
+"""Connections, apart from those to AWS, so that a provider whose streams stall holds up neither others nor AWS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,10 @@ class Settings:
             oidc=OidcSettings.from_environment(),
         )
 
+    @property
+    def of_callbacks(self) -> dict[str, str]:
+        return {"table": self.jobs_table, "stack": self.stack}
+
     def endpoint(self, service: str) -> str:
         """Without a slash at its end."""
         return self.local_endpoint or f"https://{service}.{self.region}.amazonaws.com"
@@ -132,6 +140,7 @@ def aws_world() -> World:
     """The world on AWS, and on the local stack, which answers the same APIs."""
     settings = Settings.from_environment()
     clock, client = SystemClock(), HttpClient()
+    to_providers = client.beside(MAX_TO_PROVIDERS, MAX_TO_ONE_PROVIDER)
     keys = RoleKeys(client, clock)
 
     def api(name: str, target: str, version: str) -> AwsApi:
@@ -143,7 +152,7 @@ def aws_world() -> World:
     states = api("states", "AWSStepFunctions", "1.0")
     bus, queue = api("events", "AWSEvents", "1.1"), api("sqs", "AmazonSQS", "1.0")
     stored = SecretsManagerCredentials(secrets, settings.stack, clock, Role(keys, settings.region))
-    credentials = GoogleCredentials(stored, GoogleTokens(client, clock))
+    credentials = GoogleCredentials(stored, GoogleTokens(to_providers, clock))
     catalog = FileCatalog(settings.shared / "catalog")
     bucket = Bucket(settings.files_place, keys=keys, client=client, clock=clock)
     functions = LambdaApi(settings.endpoint("lambda"), settings.region, keys, client, clock)
@@ -154,7 +163,9 @@ def aws_world() -> World:
     before_snapshot(lambda: warm_up(catalog))
     for knowing in (stored, credentials, hook_secrets, webhook_secrets, post):
         before_snapshot(knowing.forget)
-    after_restore(client.aclose)
+    for holding in (client, to_providers):
+        after_restore(holding.aclose)
+    records, guardrails = StdoutRecords(), Guardrails(credentials, to_providers, clock)
     return World(
         access=DynamoAccess(dynamodb, settings.tenants_table, settings.admission_timeout_s, clock),
         tokens=_tokens(settings, client, clock),
@@ -163,7 +174,7 @@ def aws_world() -> World:
         events=BusEvents(bus, settings.event_bus, queue, settings.records_queue_url),
         credentials=credentials,
         catalog=catalog,
-        outbound=PooledOutbound(client),
+        outbound=PooledOutbound(to_providers),
         files=S3Files(bucket, clock),
         fetcher=LambdaMediaFetcher(functions, f"{settings.stack}-media-fetch:live", bucket),
         downloads=GuardedDownloads(settings.fetch_exceptions if settings.local_endpoint else ""),
@@ -173,18 +184,16 @@ def aws_world() -> World:
         claims=DynamoClaims(dynamodb, settings.jobs_table, settings.admission_timeout_s),
         payloads=S3Payloads(bucket),
         executions=JobExecutions(states, settings.job_machine, settings.batch_machine),
-        callbacks=DynamoCallbacks(
-            dynamodb, states, secrets, table=settings.jobs_table, stack=settings.stack, clock=clock
-        ),
+        callbacks=DynamoCallbacks(dynamodb, states, secrets, **settings.of_callbacks, clock=clock),
         types=_types(dynamodb, settings),
-        hooks=RemoteHooksByKind(
-            Functions(functions), Webhooks(post, hook_secrets, clock), Guardrails(credentials, client, clock)
-        ),
+        hooks=RemoteHooksByKind(Functions(functions), Webhooks(post, hook_secrets, clock), guardrails),
         webhook_urls=GuardedUrls(exempt),
         webhook_sender=LambdaWebhookSender(functions, f"{settings.stack}-webhook-send:live", webhook_secrets, clock),
-        records=StdoutRecords(),
+        records=records,
         clock=clock,
+        slots=DynamoSlots(dynamodb, settings.ledger_table, settings.admission_timeout_s, clock),
         job_kept_s=settings.job_kept_s,
+        health=shared_health(dynamodb, clock, records),
     )
 
 

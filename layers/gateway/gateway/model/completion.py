@@ -52,7 +52,7 @@ class AttemptReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class LeftOut(Outbound, frozen=True, kw_only=True, omit_defaults=False):
-    """A model that was to be fallen back on, and the error that asking it this would be refused with."""
+    """A model that was to be asked or fallen back on, and the error that asking it this would be refused with."""
 
     model: str
     code: str
@@ -77,7 +77,7 @@ class GatewayReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
     `overhead_ms`: the same less waiting for providers, for media that had to be fetched and for remote hooks.
     `schemas_used`: by the type id that a tool named, the one that served, where that left the minor version open.
     `hooks`: those of the tenant's that have answered. `attempts`: the last one is the one that answered. `left_out`:
-    models of the fallback that could not be asked.
+    members of the group and models of the fallback that could not be asked.
     """
 
     request_id: str

@@ -43,7 +43,8 @@ class Credential:
 
     `base_url`: instead of the provider's public one, None for that one. `aws_keys`: of the gateway's own role, for a
     provider inside AWS. `access_token`: short-lived, got for an account whose secret is no API key. `settings`: what
-    else the owner stored with the key (region, project, API version).
+    else the owner stored with the key (region, project, API version). `max_concurrent`: how many calls at a time may be
+    made with it, None: any number.
     """
 
     api_key: Secret
@@ -51,3 +52,4 @@ class Credential:
     aws_keys: AwsKeys | None = None
     access_token: Secret | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    max_concurrent: int | None = None

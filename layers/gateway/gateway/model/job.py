@@ -70,6 +70,8 @@ class RemoteWork(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `id`: how the provider calls it, once it has taken it. `polls`: how often it was asked for.
     `look_at_s`: Unix seconds before which nobody asks the provider: somebody has just done so, or is at it.
+    `own_key`: whether it was begun with the tenant's own key, which alone it answers to. `taken_ms`: how long it took
+    until it had taken it.
     """
 
     provider: str
@@ -78,6 +80,8 @@ class RemoteWork(Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: dict[str, Any] | None = None
     polls: int = 0
     look_at_s: float = 0
+    own_key: bool = False
+    taken_ms: float | None = None
 
 
 class JobRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -68,7 +68,8 @@ class Account:
 class Hold(msgspec.Struct, frozen=True, array_like=True):
     """What one request may still use. Short, for every write of an account takes all its holds along.
 
-    `until_s`: when nobody can be working on it any more. `rules`: the suffixes of the numbers it stands in.
+    `until_s`: when nobody can be working on it any more. `rules`: the suffixes of the numbers it stands in. `costs`:
+    what of its cost is held under each of them, in their order; empty where under each all of it is.
     `request`: what is known of the request, for the record of it that another has to write; the user's account only.
     `admission`: of several holds that one request takes in turn, because the first was undone, the number of this one.
     `runs`: whether it counts among those that run at once; no more once its lease has ended. `is_job`: among jobs.
@@ -83,7 +84,19 @@ class Hold(msgspec.Struct, frozen=True, array_like=True):
     admission: int = 0
     runs: bool = True
     is_job: bool = False
+    costs: tuple[int, ...] = ()
     booked_nano_usd: int = 0
+
+    @property
+    def by_rule(self) -> dict[str, int]:
+        """Nano-USD."""
+        return dict(zip(self.rules, self.costs or (self.cost_nano_usd,) * len(self.rules), strict=True))
+
+    def holding(self, by_rule: Mapping[str, int]) -> Hold:
+        """The same with so much under these rules, of which the one over all models has all."""
+        cost_nano_usd, costs = by_rule[suffix(ALL_MODELS)], tuple(by_rule.values())
+        costs = () if all(cost == cost_nano_usd for cost in costs) else costs
+        return msgspec.structs.replace(self, cost_nano_usd=cost_nano_usd, rules=tuple(by_rule), costs=costs)
 
     @property
     def counter(self) -> str:
@@ -146,14 +159,20 @@ def settling(hold: Hold, cost_nano_usd: int, by_rule: Mapping[str, int] = Mappin
     the cost of what falls under a rule, where that is not all of it. What was booked ahead is not booked again.
     """
     changes: dict[str, int] = {}
-    for rule in hold.rules:
+    windows = (day_of(hold.admitted_s), month_of(hold.admitted_s))
+    for rule, held_nano_usd in hold.by_rule.items():
         actual_nano_usd = by_rule.get(rule, cost_nano_usd) - hold.booked_nano_usd
         if hold.runs:
             changes[f"{hold.counter}{rule}"] = -1
-        for window in (day_of(hold.admitted_s), month_of(hold.admitted_s)):
-            changes[f"c{window}{rule}"] = actual_nano_usd - hold.cost_nano_usd
+        for window in windows:
+            changes[f"c{window}{rule}"] = actual_nano_usd - held_nano_usd
             changes[f"s{window}{rule}"] = actual_nano_usd
     return changes
+
+
+def lost_by_rule(hold: Hold, cost_nano_usd: int) -> dict[str, int]:
+    """What a request counts as under each rule of which nobody knows what it did: no more than was held there."""
+    return {rule: min(cost_nano_usd, held_nano_usd) for rule, held_nano_usd in hold.by_rule.items()}
 
 
 def leaving(hold: Hold) -> tuple[tuple[Meter, ...], Hold]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hmac import compare_digest
 
 
 class Secret:
-    """Holds a key; `repr`, `str` and format give a mask, only `reveal` the value."""
+    """Holds a key; `repr`, `str` and format give a mask, only `reveal` the value. Equal to one that holds the same."""
 
     __slots__ = ("_value",)
 
@@ -21,6 +22,12 @@ class Secret:
 
     def __bool__(self) -> bool:
         return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
+from gateway.model.call import Name
+from gateway.model.group import ModelGroup
 from gateway.model.hook import Hook
 from gateway.model.limits import ALL_MODELS, Allowance, Count, Limits, Pattern
 from gateway.model.reliability import FallbackRule, TimeoutRule
@@ -42,8 +44,10 @@ Scope: TypeAlias = Literal[
 UrlPrefix = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[!-.0-~]+/[!-~]*$", max_length=1024)]
 """With its whole host or bucket, so that "gs://mine/" is not the beginning of "gs://mine-too/"."""
 
+ProviderName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{0,31}$")]
 Status: TypeAlias = Literal["active", "disabled"]
 MAX_SHARDS = 64
+MAX_RETRIES = 2
 JOBS_OF_A_SHARD = 250
 """Of a tenant that says nothing else. A job is held for in its user's record until it ends, and adds some 160 bytes to
 each write of that: docs/admin.md has figures.
@@ -51,7 +55,8 @@ each write of that: docs/admin.md has figures.
 
 
 class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`approvals`: patterns over "provider/model" ("*", "openai/*"). `aliases`: own name -> "provider/model".
+    """`approvals`: patterns over "provider/model" ("*", "openai/*"). `aliases`: own name -> "provider/model", or a
+    group of several.
 
     `allowance`: limits and budgets of all its users together. `user_allowance`: of each user that has none of its own.
     `shards`: over how many records its counters are spread; one carries 50 requests a second of 5 s each, a user's 24,
@@ -65,14 +70,16 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     provider read in its own storage, with the owner's rights ("gs://bucket/"); none by default.
     `webhooks`: where the ends of its jobs are told, and signed with what. `fallbacks`: what
     requests fall back on that do not say so themselves; the first rule for their model counts. `timeouts`: the first
-    rule for a model that says a time counts, and the lowest ceiling of all.
+    rule for a model that says a time counts, and the lowest ceiling of all. `max_retries`: how often a provider that
+    says when is asked again for a request that is waited for, where no other model may answer. `own_keys`: providers
+    that it is asked for with a key of its own, and never with the owner's.
     """
 
     id: TenantId
     name: Annotated[str, Meta(max_length=256)] = ""
     status: Status = "active"
     approvals: tuple[Pattern, ...] = ()
-    aliases: dict[Alias, Annotated[str, Meta(min_length=1, max_length=256)]] = field(default_factory=dict)
+    aliases: dict[Alias, Name | ModelGroup] = field(default_factory=dict)
     allowance: Allowance = Allowance()
     user_allowance: Allowance = Allowance()
     hooks: Annotated[tuple[Hook, ...], Meta(max_length=16)] = ()
@@ -85,6 +92,8 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     webhooks: WebhookSettings = WebhookSettings()
     fallbacks: Annotated[tuple[FallbackRule, ...], Meta(max_length=64)] = ()
     timeouts: Annotated[tuple[TimeoutRule, ...], Meta(max_length=64)] = ()
+    max_retries: Annotated[int, Meta(ge=0, le=MAX_RETRIES)] = 0
+    own_keys: Annotated[tuple[ProviderName, ...], Meta(max_length=64)] = ()
 
     @property
     def full_allowance(self) -> Allowance:
@@ -95,10 +104,16 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return replace(self.allowance, limits=(*self.allowance.limits, jobs))
 
     def approves(self, model_id: str) -> bool:
-        return any(fnmatchcase(model_id, pattern) for pattern in self.approvals)
+        return _matches(model_id, self.approvals)
 
-    def fallback_for(self, model_id: str) -> FallbackRule | None:
-        return next((rule for rule in self.fallbacks if fnmatchcase(model_id, rule.models)), None)
+    def group(self, name: str) -> ModelGroup | None:
+        """None for the name of one model."""
+        found = self.aliases.get(name)
+        return found if isinstance(found, ModelGroup) else None
+
+    def fallback_for(self, *names: str) -> FallbackRule | None:
+        """`names`: what a request asks for; any of them will do."""
+        return next((rule for rule in self.fallbacks if any(fnmatchcase(name, rule.models) for name in names)), None)
 
 
 class User(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -148,4 +163,8 @@ class Principal(Struct, frozen=True, kw_only=True):
         return self.tenant.user_allowance if self.user.allowance is None else self.user.allowance
 
     def approves(self, model_id: str) -> bool:
-        return self.tenant.approves(model_id) and any(fnmatchcase(model_id, pattern) for pattern in self.key.models)
+        return self.tenant.approves(model_id) and _matches(model_id, self.key.models)
+
+
+def _matches(model_id: str, patterns: tuple[str, ...]) -> bool:
+    return ALL_MODELS in patterns or any(fnmatchcase(model_id, pattern) for pattern in patterns)

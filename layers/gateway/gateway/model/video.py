@@ -5,12 +5,14 @@ Source of names and bounds: https://platform.openai.com/docs/api-reference/video
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from gateway.model.call import Call
+from gateway.model.completion import AttemptReport, LeftOut
 from gateway.model.wire import Inbound, Outbound
 
 MAX_PROMPT_CHARACTERS = 32_000
@@ -89,12 +91,19 @@ class VideoUsage(Outbound, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class VideoReport(Outbound, frozen=True, kw_only=True, omit_defaults=False):
-    """The `gateway` member: who makes it and, when it is finished, where it is. `expires_at`: of the file."""
+    """The `gateway` member: who makes it and, when it is finished, where it is. `url_expires_at`: Unix seconds.
+
+    `fallback_used`, `attempts`, `left_out`: as in every `gateway` member; the time of the one that makes it is that
+    until it had begun, its cost unknown until the end.
+    """
 
     request_id: str
     provider: str
     model_requested: str
     model_used: str
+    fallback_used: bool
+    attempts: list[AttemptReport]
+    left_out: Sequence[LeftOut] | UnsetType = UNSET
     url: str | None = None
     url_expires_at: int | None = None
     file_id: str | None = None

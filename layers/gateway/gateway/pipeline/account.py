@@ -49,7 +49,8 @@ def account_unseen(attempt: Attempt, counted: TokenUsage, exchange: Exchange) ->
 
 
 def _held_nano_usd(attempt: Attempt, ticket: Ticket) -> int:
-    return ticket.demand.cost_nano_usd if attempt.most_nano_usd is None else attempt.most_nano_usd
+    held_nano_usd = ticket.demand.cost_nano_usd
+    return held_nano_usd if attempt.most_nano_usd is None else min(held_nano_usd, attempt.most_nano_usd)
 
 
 @contextmanager

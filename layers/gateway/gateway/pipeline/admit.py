@@ -13,7 +13,18 @@ from random import SystemRandom
 from typing import Any, TypeAlias
 
 from gateway.model.errors import AdmissionUnavailable, BudgetExceeded, GatewayError, RateLimited
-from gateway.model.ledger import Account, Hold, Level, Meter, Reading, hold_name, settling, stale_numbers, suffix
+from gateway.model.ledger import (
+    Account,
+    Hold,
+    Level,
+    Meter,
+    Reading,
+    hold_name,
+    lost_by_rule,
+    settling,
+    stale_numbers,
+    suffix,
+)
 from gateway.model.tenant import Principal
 from gateway.pipeline.meters import Demand, account_of, by_rule, rules_of
 from gateway.ports import Clock, Ledger, World
@@ -149,16 +160,20 @@ async def _reserve(account: Account, hold: Hold, ticket: Ticket, full: Sequence[
 def _hold(level: Level, ticket: Ticket, facts: Facts) -> Hold:
     principal, demand = ticket.principal, ticket.demand
     allowance = principal.tenant.allowance if level == "tenant" else principal.allowance
-    return Hold(
+    patterns = rules_of(allowance, demand.model_id)
+    hold = Hold(
         until_s=int(ticket.admitted_s + demand.lease_s) + 1,
         admitted_s=int(ticket.admitted_s),
         cost_nano_usd=demand.cost_nano_usd,
-        rules=tuple(suffix(models) for models in rules_of(allowance, demand.model_id)),
+        rules=tuple(suffix(models) for models in patterns),
         request=_known(facts, demand.model_id) if facts and level == "user" else None,
         admission=ticket.admission,
         runs=not demand.of_batch,
         is_job=demand.is_job,
     )
+    if not demand.parts:
+        return hold
+    return hold.holding({suffix(models): demand.under(models)[1] for models in patterns})
 
 
 def _known(facts: Facts, model_id: str) -> dict[str, Any]:
@@ -198,7 +213,7 @@ def refusal_of(
 @dataclass(frozen=True, slots=True)
 class Used:
     """What a request really used. One that was not executed counts in no rate either. `costs`, `counts`: money and
-    tokens by "provider/model", of one that asked several.
+    tokens by "provider/model". `is_lost`: whether nobody knows whom it asked.
     """
 
     cost_nano_usd: int = 0
@@ -206,6 +221,7 @@ class Used:
     was_executed: bool = True
     costs: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
+    is_lost: bool = False
 
 
 NOTHING = Used(was_executed=False)
@@ -270,8 +286,11 @@ async def _settle_one(entry: Entry, ticket: Ticket, used: Used, now_s: float) ->
 async def _end(entry: Entry, ticket: Ticket, used: Used, now_s: float) -> Reading | None:
     principal = ticket.principal
     allowance = principal.tenant.allowance if entry.account.level == "tenant" else principal.allowance
-    changes = settling(entry.hold, used.cost_nano_usd, by_rule(allowance, used.costs))
-    tokens = by_rule(allowance, used.counts)
+    rules = entry.hold.rules
+    costs, tokens = by_rule(allowance, rules, used.costs), by_rule(allowance, rules, used.counts)
+    if used.is_lost:
+        costs = lost_by_rule(entry.hold, used.cost_nano_usd)
+    changes = settling(entry.hold, used.cost_nano_usd, costs)
     for meter in entry.account.meters:
         if (meter.ends_s or 0) <= now_s:
             continue  # nobody asks for the number of a window that is over

@@ -55,7 +55,7 @@ async def streamed(
 ) -> AsyncGenerator[list[Chunk], None]:
     """The provider's chunks as they come, those of one network read together. Raises as `whole`, also in the middle."""
     most_s = total_s(call, MAX_STREAM_MS, spare_s + attempt.late_s)
-    ttft_s = begins_s(call, attempt, spare_s)
+    ttft_s = begins_s(call, attempt)
     watch = Watch(attempt, world, attempt.started_s + min(ttft_s, most_s), "ttft" if ttft_s < most_s else "total")
     with ending(attempt, world.clock):
         request, reached = await _prepare(call, watch)

@@ -6,8 +6,7 @@ answer, and its execution goes on from there. Where the request dies before, the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import NoReturn
 
@@ -17,7 +16,7 @@ from msgspec.structs import replace as with_members
 from gateway.hooks.masking import Masking, Remembered
 from gateway.model.call import MAX_BEGIN_MS
 from gateway.model.chat import ChatCall
-from gateway.model.completion import Completion, LeftOut
+from gateway.model.completion import LeftOut
 from gateway.model.errors import AdmissionUnavailable, GatewayError, StorageUnavailable
 from gateway.model.estimate import estimated_usage
 from gateway.model.hook import HookRun
@@ -28,6 +27,7 @@ from gateway.model.usage import TokenUsage
 from gateway.pipeline.account import Counted, account_interrupted, account_unseen
 from gateway.pipeline.admit import Ticket
 from gateway.pipeline.ask import ending
+from gateway.pipeline.asked_before import noted
 from gateway.pipeline.attempt import begun
 from gateway.pipeline.contact import contact
 from gateway.pipeline.exchange import Exchange
@@ -85,33 +85,76 @@ def in_the_background(call: ChatCall, route: ChatRoute) -> Route[BackgroundWire]
     return None if wire is None else Route(route.provider, route.facts, wire)
 
 
-async def asked_in_the_background(
-    call: ChatCall,
-    kept: Begun,
-    chain: Chain,
-    given: Callable[[Reply], Awaitable[Completion]],
-    exchange: Exchange,
-    world: World,
-) -> Completion | Job:
-    """What is `given` of the reply when that comes in time, else the job. For the worker of a job: that, as begun.
-
-    Raises GatewayError; then the job ends with the request, or its worker ends it. All else leaves it to go on.
+class Background:
+    """The job of one request, as its models are asked in turn: recorded from the first one on that may answer in the
+    background, and worked at here as long as it is entered.
     """
-    if exchange.job is not None:
-        await exchange.job.change(is_asked=True, remote=_remote(exchange), held=held_of(exchange, world))
+
+    def __init__(self, chain: Chain, exchange: Exchange, world: World) -> None:
+        self._chain, self._exchange, self._world = chain, exchange, world
+        self._stack = AsyncExitStack()
+        self._is_own = False
+
+    async def __aenter__(self) -> Background:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def is_passed_on(self) -> None:
+        """To a model that answers at once: what the one before was asked for is nobody's any more."""
+        if self._exchange.attempts[:-1] and self._exchange.job is not None:
+            await self._is_asked()
+
+    async def reply(self, call: ChatCall, kept: Begun) -> Reply | Job | None:
+        """The model's reply, None when the caller's time is up or somebody else has ended the job; for the worker of a
+        job that, as begun. Raises GatewayError.
+        """
+        exchange, world = self._exchange, self._world
+        if exchange.job is None:
+            await self._opened(call)
+        if not self._is_own:
+            await self._is_asked()
+            await _kept(kept, exchange, world)
+            return await _begun(call, exchange, world)
         await _kept(kept, exchange, world)
-        return await _begun(call, exchange, world)
-    await _opened(call, exchange, world)
-    try:
-        reply = await _awaited(call, kept, chain, exchange, world)
-        completion = None if reply is None else await given(reply)
-    except GatewayError:
-        exchange.closing = partial(_ended, exchange, world)
-        raise
-    if completion is None:
-        return await _handed_over(exchange, world)
-    exchange.closing = partial(_ended, exchange, world)
-    return completion
+        await self._is_asked()
+        await _begun(call, exchange, world)
+        wait_s = exchange.inbound.wait_s if exchange.inbound else None
+        until_s = exchange.started_s + patience_s(call, WAIT_MS, wait_s, self._chain.spare_s)
+        return await _waited(call, until_s, exchange, world)
+
+    def ends(self) -> None:
+        """The request is answered here, and its job ends with it; the worker of a job ends that himself."""
+        if self._is_own:
+            self._exchange.closing = partial(_ended, self._exchange, self._world)
+
+    async def _opened(self, call: ChatCall) -> None:
+        """Recorded before anybody is asked, and as such: it may stand though no answer came. From then on the end is
+        the job's: whoever comes to it tells and settles.
+        """
+        exchange, world, ticket = self._exchange, self._world, self._exchange.ticket
+        inbound, now_s = exchange.inbound, world.clock.now_s()
+        assert inbound is not None  # noqa: S101 - it came by a door
+        facts = noted(exchange, world.clock.monotonic_s())
+        job = hidden(job_of(call, inbound, exchange, world, remote=_remote(exchange), facts=facts))
+        asked = {"model": exchange.model_requested or job.model, "alive_until_s": now_s + BELIEVED_S}
+        job = with_members(job.begun(now_s), revision=0, **asked)
+        await created(job, int(now_s) + SEEN_TO_S, world)
+        exchange.job, self._is_own = JobRecord(job, world.jobs, world.clock, SEEN_TO_S), True
+        exchange.job_id, exchange.goes_on = job.id, True
+        await self._stack.enter_async_context(exchange.job.beating())
+        await stands_for(job, exchange, world)
+        if ticket is not None and ticket.ledger is world.ledger:
+            await _held_as_long_as_it_takes(ticket, job)
+
+    async def _is_asked(self) -> None:
+        """Said before he is, with who was asked before, and what is held by now."""
+        exchange, world = self._exchange, self._world
+        assert exchange.job is not None  # noqa: S101 - it was opened
+        facts = {**exchange.job.now.facts, **noted(exchange, world.clock.monotonic_s())}
+        held = held_of(exchange, world)
+        await exchange.job.change(is_asked=True, remote=_remote(exchange), facts=facts, held=held)
 
 
 def raise_failure(failure: ProviderFailure, counted: TokenUsage, exchange: Exchange, world: World) -> NoReturn:
@@ -125,35 +168,6 @@ def raise_failure(failure: ProviderFailure, counted: TokenUsage, exchange: Excha
 def _remote(exchange: Exchange) -> RemoteWork:
     route = exchange.attempts[-1].route
     return RemoteWork(provider=route.provider.name, model=route.facts.id)
-
-
-async def _opened(call: ChatCall, exchange: Exchange, world: World) -> None:
-    """Recorded before anybody is asked, and as such: it may stand though no answer came. From then on the end is the
-    job's: whoever comes to it tells and settles.
-    """
-    inbound, now_s = exchange.inbound, world.clock.now_s()
-    assert inbound is not None  # noqa: S101 - it came by a door
-    job = hidden(job_of(call, inbound, exchange, world, remote=_remote(exchange)))
-    job = with_members(job.begun(now_s), revision=0, alive_until_s=now_s + BELIEVED_S)
-    await created(job, int(now_s) + SEEN_TO_S, world)
-    exchange.job = JobRecord(job, world.jobs, world.clock, SEEN_TO_S)
-    exchange.job_id, exchange.goes_on = job.id, True
-
-
-async def _awaited(call: ChatCall, kept: Begun, chain: Chain, exchange: Exchange, world: World) -> Reply | None:
-    """None when the caller's time is up, or somebody else has ended the job."""
-    record, ticket = exchange.job, exchange.ticket
-    assert record is not None  # noqa: S101 - it was opened
-    async with record.beating():
-        await stands_for(record.now, exchange, world)
-        if ticket is not None and ticket.ledger is world.ledger:
-            await _held_as_long_as_it_takes(ticket, record.now)
-        await _kept(kept, exchange, world)
-        await record.change(is_asked=True, held=held_of(exchange, world))
-        await _begun(call, exchange, world)
-        wait_s = exchange.inbound.wait_s if exchange.inbound else None
-        until_s = exchange.started_s + patience_s(call, WAIT_MS, wait_s, chain.spare_s)
-        return await _waited(call, until_s, exchange, world)
 
 
 async def _held_as_long_as_it_takes(ticket: Ticket, job: Job) -> None:
@@ -217,7 +231,7 @@ async def _looked(job: Job, exchange: Exchange, world: World) -> BackgroundState
     return found
 
 
-async def _handed_over(exchange: Exchange, world: World) -> Job:
+async def handed_over(exchange: Exchange, world: World) -> Job:
     """The job, of which its tenant may know from now on; its execution goes on. Raises StorageUnavailable (503)."""
     assert exchange.job is not None and exchange.principal is not None  # noqa: S101 - it was opened
     exchange.is_out_of_time = True

@@ -12,7 +12,7 @@ from msgspec import Meta, Raw
 from gateway.model.batch import MAX_LINE_BYTES, PartLine
 from gateway.model.call import Call
 from gateway.model.errors import AdmissionUnavailable, GatewayError, InvalidRequest, ScopeMissing, StorageUnavailable
-from gateway.model.tenant import Principal
+from gateway.model.tenant import Principal, Tenant
 from gateway.model.wire import Inbound
 from gateway.pipeline.batch_endpoints import LINE_ENDPOINTS
 from gateway.pipeline.batch_input import InputLine
@@ -68,7 +68,7 @@ class LineCheck:
             raise ScopeMissing(f"This key is not for {endpoint.operation}.", param="url")
         try:
             call = endpoint.read(JSON, bytes(found.body))
-            _refuse_what_no_line_may(call)
+            _refuse_what_no_line_may(call, self.principal.tenant)
             demand = (await endpoint.plan(call, self.principal, self.world)).demand
         except (StorageUnavailable, AdmissionUnavailable):
             raise
@@ -104,7 +104,9 @@ def of_lines(principal: Principal) -> Principal:
     return msgspec.structs.replace(principal, tenant=msgspec.structs.replace(principal.tenant, fallbacks=()))
 
 
-def _refuse_what_no_line_may(call: Call) -> None:
+def _refuse_what_no_line_may(call: Call, tenant: Tenant) -> None:
+    if tenant.group(call.model) is not None:
+        raise InvalidRequest(f"A line of a batch names one model, and '{call.model}' is a group.", param="model")
     if call.is_streamed:
         raise InvalidRequest("A line of a batch is not streamed.", param="stream")
     for name in _NOT_OF_A_LINE:

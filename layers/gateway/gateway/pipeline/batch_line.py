@@ -14,11 +14,12 @@ from gateway.model.batch import BatchGroup, BatchTotals, Ending, LineEnd, PartLi
 from gateway.model.errors import GatewayError, InternalError, JobInterrupted
 from gateway.model.job import Job
 from gateway.model.ledger import hold_name
+from gateway.model.provider_errors import CircuitOpen, ProviderBusy, ProviderRateLimited
 from gateway.model.record import AuditEvent, Told, UsageRecord
 from gateway.model.tenant import Principal
 from gateway.model.trace import Trace
 from gateway.model.usage import TokenUsage
-from gateway.pipeline.admit import Ticket
+from gateway.pipeline.admit import Ticket, give_back
 from gateway.pipeline.batch_endpoints import LINE_ENDPOINTS
 from gateway.pipeline.conclude import told_of
 from gateway.pipeline.exchange import Exchange
@@ -29,6 +30,7 @@ from gateway.pipeline.meters import Demand
 from gateway.pipeline.report import explain
 from gateway.pipeline.request_line import line_of
 from gateway.pipeline.upload import delete_uploads
+from gateway.pipeline.vital_signs import tell_health
 from gateway.ports import World
 
 JSON = "application/json"
@@ -62,6 +64,8 @@ class Lines:
 
 LINE_S = 300.0
 """For which what a line needs besides is held: longer than any may take."""
+PATIENCE_S, PAUSE_S, LONGEST_PAUSE_S = 120.0, 5.0, 30.0
+"""For how long a line waits for room at its provider, and between two tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +76,48 @@ class CarriedOut:
     besides: Ticket | None
 
 
-async def carried_out(at: int, line: PartLine, lines: Lines, world: World, unforeseen: Unforeseen | None) -> CarriedOut:
-    """Never raises a GatewayError: that is how it ended."""
-    exchange = lines.exchange_of(line, world)
+async def carried_out(
+    at: int, line: PartLine, lines: Lines, world: World, unforeseen: Unforeseen | None, until_s: float
+) -> CarriedOut:
+    """Never raises a GatewayError: that is how it ended. A line that its provider has no room for is asked again, but
+    not after `until_s`, by the monotonic clock.
+    """
+    patient_until_s = min(until_s, world.clock.monotonic_s() + PATIENCE_S)
+    while True:
+        exchange = lines.exchange_of(line, world)
+        body = await _answered(line, lines, exchange, world, unforeseen)
+        pause_s = _pause_s(exchange)
+        if pause_s is None or world.clock.monotonic_s() + pause_s >= patient_until_s:
+            break
+        if exchange.ticket is not None and exchange.ticket.besides is not None:
+            await give_back(exchange.ticket.besides)
+        await world.clock.sleep(pause_s)
+    end = LineEnd(
+        at=at,
+        line=line.line,
+        custom_id=line.custom_id,
+        request_id=exchange.request_id,
+        ending="completed" if exchange.error is None else "failed",
+        status_code=exchange.status,
+        body=Raw(body),
+        totals=_totals(exchange, line),
+        **_told(told_of(exchange, world)),
+    )
+    return CarriedOut(end, None if exchange.ticket is None else exchange.ticket.besides)
+
+
+def _pause_s(exchange: Exchange) -> float | None:
+    """After which it is worth asking again, of a line for which its provider has done nothing; None of all others."""
+    error = exchange.error
+    if not isinstance(error, ProviderBusy | ProviderRateLimited | CircuitOpen) or exchange.cost_nano_usd:
+        return None
+    return min(max(error.ask_again_s or error.retry_after_s or PAUSE_S, 1.0), LONGEST_PAUSE_S)
+
+
+async def _answered(
+    line: PartLine, lines: Lines, exchange: Exchange, world: World, unforeseen: Unforeseen | None
+) -> bytes:
+    """The reply, or the error; which of them the exchange says."""
     path, body = lines.group.endpoint, b""
     inbound = Inbound("", JSON, bytes(line.body), accept=JSON, path=path)
     exchange.inbound = inbound
@@ -91,19 +134,9 @@ async def carried_out(at: int, line: PartLine, lines: Lines, world: World, unfor
         body = msgspec.json.encode(exchange.error.wire(exchange.request_id))
     exchange.status = 200 if exchange.error is None else exchange.error.status
     world.records.write(line_of(exchange, exchange.ended_s))
-    end = LineEnd(
-        at=at,
-        line=line.line,
-        custom_id=line.custom_id,
-        request_id=exchange.request_id,
-        ending="completed" if exchange.error is None else "failed",
-        status_code=exchange.status,
-        body=Raw(body),
-        totals=_totals(exchange, line),
-        **_told(told_of(exchange, world)),
-    )
+    await tell_health(exchange, world)
     await delete_uploads(exchange, world)
-    return CarriedOut(end, None if exchange.ticket is None else exchange.ticket.besides)
+    return body
 
 
 def _totals(exchange: Exchange, line: PartLine) -> BatchTotals:

@@ -172,7 +172,7 @@ class PartWork:
             await self._end(ahead)
 
     async def _carried_out(self, at: int) -> CarriedOut:
-        return await carried_out(at, self._lines[at], self._of, self._world, self._unforeseen)
+        return await carried_out(at, self._lines[at], self._of, self._world, self._unforeseen, self._until_s)
 
     async def _may_ask(self, at: int) -> bool:
         """What is said to be asked is asked; before it is said it may be too late for it."""

@@ -109,8 +109,8 @@ def remote_name(job: Job) -> RemoteName | None:
 
 
 def _waits_s(job: Job) -> int:
-    """0 where nobody calls back for such work, or it has not begun."""
-    if not job.is_begun or job.remote is None or not has_provider(job.remote.provider):
+    """0 where nobody calls back for such work, or it has not begun. A tenant's own account does not know where to."""
+    if not job.is_begun or job.remote is None or job.remote.own_key or not has_provider(job.remote.provider):
         return 0
     callback = provider_named(job.remote.provider).callback
     return 0 if callback is None else callback.waits_s.get(job.operation, 0)

@@ -7,20 +7,22 @@ that it is not approved, has no price where money is limited, or cannot do what 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from msgspec import structs
 
+from gateway.health_ports import HealthReading
 from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS, Call, Strategy
 from gateway.model.completion import LeftOut
 from gateway.model.errors import GatewayError, ModelNotFound
 from gateway.model.reliability import Health
 from gateway.model.tenant import Tenant
-from gateway.pipeline.meters import Demand
-from gateway.pipeline.route import AnyRoute
+from gateway.pipeline.meters import Demand, together
+from gateway.pipeline.route import AnyRoute, none_of
+from gateway.pipeline.routing import Standing, order_of
 from gateway.pipeline.watch import BEFORE_AND_AFTER_S
-from gateway.ports import HealthReading, World
+from gateway.ports import World
 
 ORDER: tuple[Health, ...] = ("healthy", "degraded", "unhealthy")
 
@@ -41,8 +43,9 @@ C = TypeVar("C", bound=Call)
 
 @dataclass(frozen=True, slots=True)
 class Candidates(Generic[P]):
-    """`asked`: for the model that the call names. `all`: that one and the others, in the order in which they are asked.
-    `demand`: what is held for all of them. `left_out`: of those that the call itself names.
+    """`asked`: for the model that the call names, of a group the member that comes first. `all`: that one and the
+    others, in the order in which they are asked. `demand`: what is held for all of them. `left_out`: of those that the
+    call itself names. `members`: how many are of the group that the call names, of which any will do.
     """
 
     asked: P
@@ -50,32 +53,68 @@ class Candidates(Generic[P]):
     demand: Demand
     strategy: Strategy = "sequential"
     left_out: tuple[LeftOut, ...] = ()
+    members: int = 0
 
 
 async def candidates_of(call: C, tenant: Tenant, world: World, plan: Callable[[C], Awaitable[P]]) -> Candidates[P]:
-    """`plan`: makes the call ready for the model that it names. Raises what that does for the call itself, and
-    ModelNotFound (404) for a name in the call's own list that is none.
+    """`plan`: makes the call ready for the model that it names, which is never a group. Raises what that does for the
+    call itself, for a group what `none_of` says; ModelNotFound (404) for a name in the call's own list that is none.
     """
-    asked = await plan(call)
-    wanted = _wanted(call, tenant, asked.route.model_id)
-    if wanted is None:
-        return Candidates(asked, (asked,), asked.demand)
-    found = {asked.route.model_id: asked}
     left_out: list[LeftOut] = []
+    members = 0
+    if tenant.group(call.model) is None:
+        asked = await plan(call)
+        wanted = _wanted(call, tenant, asked.route)
+        if wanted is None:
+            return Candidates(asked, (asked,), asked.demand)
+        found = {asked.route.model_id: asked}
+    else:
+        able, left_out = await _planned(call.model, call, tenant, world, plan)
+        found = {one.route.model_id: one for one in by_health(able, world.health)}
+        asked, members = next(iter(found.values())), len(found)
+        wanted = _wanted(call, tenant, asked.route) or _Wanted((), "sequential", "")
     for param, name in wanted.names():
         try:
-            one = await plan(structs.replace(call, model=name))
+            some, unable = await _planned(name, call, tenant, world, plan)
         except GatewayError as error:
             if param and isinstance(error, ModelNotFound):
                 error.param = param
                 raise
-            if param:
-                left_out.append(LeftOut(model=name, code=error.code, message=error.message))
-        else:
+            some, unable = [], [_left_out(name, error)]
+        for one in some:
             found.setdefault(one.route.model_id, one)
+        left_out += unable if param else []
     ordered = by_health([*found.values()], world.health)
-    demand = _held_for(ordered, wanted.strategy, call)
-    return Candidates(asked, ordered, demand, wanted.strategy, tuple(left_out))
+    demand = _held_for(ordered, wanted, call)
+    return Candidates(asked, ordered, demand, wanted.strategy, tuple(left_out), members)
+
+
+async def _planned(
+    name: str, call: C, tenant: Tenant, world: World, plan: Callable[[C], Awaitable[P]]
+) -> tuple[list[P], list[LeftOut]]:
+    """The call for the model of that name; of a group for all members that can do it, in the order in which they are
+    asked, and the others. Raises what `plan` does, and for a group what `none_of` says.
+    """
+    group = tenant.group(name)
+    if group is None:
+        return [await plan(structs.replace(call, model=name))], []
+    able: list[tuple[P, Standing]] = []
+    refusals: list[tuple[str, GatewayError]] = []
+    for member in group.members:
+        try:
+            one = await plan(structs.replace(call, model=member.model))
+        except GatewayError as refusal:
+            refusals.append((member.model, refusal))
+        else:
+            able.append((one, Standing(member.weight, one.route, one.demand)))
+    if not able:
+        raise none_of(name, refusals)
+    order = order_of(group.routing, [standing for _, standing in able], world)
+    return [able[place][0] for place in order], [_left_out(*refusal) for refusal in refusals]
+
+
+def _left_out(name: str, refusal: GatewayError) -> LeftOut:
+    return LeftOut(model=name, code=refusal.code, message=refusal.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +130,16 @@ class _Wanted:
             yield (f"{self.param}[{index}]" if self.param else ""), name
 
 
-def _wanted(call: Call, tenant: Tenant, model_id: str) -> _Wanted | None:
+def _wanted(call: Call, tenant: Tenant, asked: AnyRoute) -> _Wanted | None:
     if call.fallback is not None:
         return _Wanted(call.fallback.models, call.fallback.strategy, "fallback.models")
     for param, models in (("fallbacks", call.fallbacks), ("models", call.models)):
         if models is not None:
             return _Wanted(models, "sequential", param) if models else None
-    rule = tenant.fallback_for(model_id) if tenant.fallbacks else None
+    if not tenant.fallbacks:
+        return None
+    names = (asked.model_id,) if tenant.group(call.model) is None else (asked.model_id, call.model)
+    rule = tenant.fallback_for(*names)
     return None if rule is None else _Wanted(rule.fallback, rule.strategy, "")
 
 
@@ -110,19 +152,17 @@ def by_health(candidates: Sequence[P], health: HealthReading) -> tuple[P, ...]:
     return tuple(sorted(candidates, key=rank))
 
 
-def _held_for(candidates: Sequence[Candidate], strategy: Strategy, call: Call) -> Demand:
-    """The dearest of them, or all of them where all are asked at once; under the rules of the first.
-
-    Those of another are entered when it is asked. It is held for as long as all can take after each other.
+def _held_for(candidates: Sequence[Candidate], wanted: _Wanted, call: Call) -> Demand:
+    """The dearest of those that the call names, or all of them where all are asked at once: under each rule of the
+    first one as much as those can use that fall under it. Of a tenant's setting, of which the call may know nothing,
+    the first one's own. What is not held yet is, before another is asked. It is held for as long as all can take after
+    each other.
     """
     demands = [candidate.demand for candidate in candidates]
-    gather = sum if strategy == "parallel" else max
     longest_s = (MAX_STREAM_MS if call.is_streamed else MAX_BEGIN_MS) / 1000
     longest_s = max(longest_s, *(demand.lease_s - BEFORE_AND_AFTER_S for demand in demands))
     lasts_s = sum(demand.lease_s - BEFORE_AND_AFTER_S for demand in demands)
-    return Demand(
-        demands[0].model_id,
-        gather(demand.tokens for demand in demands),
-        gather(demand.cost_nano_usd for demand in demands),
-        min(lasts_s, longest_s) + BEFORE_AND_AFTER_S,
-    )
+    lease_s = min(lasts_s, longest_s) + BEFORE_AND_AFTER_S
+    if not wanted.param:
+        return replace(demands[0], lease_s=lease_s)
+    return replace(together(demands, adds_up=wanted.strategy == "parallel"), lease_s=lease_s)

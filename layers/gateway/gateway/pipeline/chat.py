@@ -13,16 +13,16 @@ from gateway.hooks.chat_request import ChatRequest
 from gateway.hooks.masking import Masking
 from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion, CompletionChunk
+from gateway.model.errors import GatewayError
 from gateway.model.estimate import estimated_usage
 from gateway.model.job import Job
 from gateway.model.reply import Reply
 from gateway.model.tenant import Principal
 from gateway.pipeline.account import Counted, account_interrupted
 from gateway.pipeline.agree import agreed
-from gateway.pipeline.ask import begin
 from gateway.pipeline.at_once import at_once
 from gateway.pipeline.attempt import longest_s, streamed, whole
-from gateway.pipeline.background import Begun, asked_in_the_background, in_the_background
+from gateway.pipeline.background import Background, Begun, handed_over, in_the_background
 from gateway.pipeline.by_chat import ByChat, planned_by_chat
 from gateway.pipeline.candidates import Candidates, candidates_of
 from gateway.pipeline.capabilities import check_capabilities
@@ -30,7 +30,7 @@ from gateway.pipeline.client_places import in_the_clients_places
 from gateway.pipeline.demand import demand_of
 from gateway.pipeline.enter import enter
 from gateway.pipeline.exchange import Attempt, Exchange
-from gateway.pipeline.fallback import answer_of, as_planned, stream_of
+from gateway.pipeline.fallback import answer_of, stream_of
 from gateway.pipeline.hooked_stream import HookedStream
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
@@ -43,13 +43,12 @@ from gateway.pipeline.readable import by_the_api_for_documents
 from gateway.pipeline.reasoning import by_the_api_for_tools
 from gateway.pipeline.reply_media import with_chunk_media_kept, with_earlier_media, with_media_kept
 from gateway.pipeline.respond import ChunkResponder, account_whole, completion
-from gateway.pipeline.route import CHAT, ChatRoute, Route, resolve
+from gateway.pipeline.route import CHAT, ChatRoute, resolve
 from gateway.pipeline.structured import Promise, expect
 from gateway.pipeline.timeouts import timed
 from gateway.pipeline.tools import with_functions
 from gateway.pipeline.turns import Readying
 from gateway.ports import World
-from gateway.providers.contract import BackgroundWire
 
 JSON = "application/json"
 Stream = AsyncGenerator[list[CompletionChunk], None]
@@ -103,44 +102,65 @@ async def given_late(kept: Begun, reply: Reply, exchange: Exchange, world: World
     chain.masking = Masking.remembering(kept.masked)
     exchange.hooks, exchange.hook_wait_s, exchange.left_out = [*kept.hooks], kept.hook_wait_s, kept.left_out
     exchange.schemas_used = kept.promise.names.used
-    return await _completed(call, kept.promise, chain, exchange, world, reply)
+    _account(reply, call, exchange.attempts[-1], exchange)
+    return await _agreed(kept.promise, reply, chain, exchange, world)
 
 
 async def _chat(planned: ChatPlans, chain: Chain, exchange: Exchange, world: World) -> Completion | Stream | Job:
-    """In the background where that is how its model answers, and no other may."""
     ready: Readying[ChatPlan] = partial(_ready, exchange, world)
     if planned.asked.call.stream:
         exchange.is_held_back = chain.enforces_replies
         return await stream_of(planned, partial(_stream, chain, exchange, world), exchange, world, ready)
-    if len(planned.all) == 1:
-        only = await ready(planned.asked)
-        background = None if exchange.batch_id else in_the_background(only.call, only.route)
-        if background is not None:
-            exchange.left_out = planned.left_out
-            return await _in_the_background(only, background, chain, exchange, world)
-        planned, ready = replace(planned, all=(only,)), as_planned
+    is_in_the_background = any(one.route.facts.background for one in planned.all) and exchange.batch_id is None
+    if planned.strategy == "sequential" and is_in_the_background:
+        return await _by_one_in_the_background(planned, ready, chain, exchange, world)
     ask = partial(_whole, chain, exchange, world)
     return await _agreed(*await answer_of(planned, ask, exchange, world, ready), chain, exchange, world)
 
 
-async def _in_the_background(
-    planned: ChatPlan, background: Route[BackgroundWire], chain: Chain, exchange: Exchange, world: World
+async def _by_one_in_the_background(
+    planned: ChatPlans, ready: Readying[ChatPlan], chain: Chain, exchange: Exchange, world: World
 ) -> Completion | Job:
-    begin(background, exchange, world.clock)
-    given = partial(_completed, planned.call, planned.promise, chain, exchange, world)
-    kept = Begun.of(planned.asked, planned.promise, chain.masking, exchange)
-    with in_the_clients_places(planned.promise.messages_added):
-        return await asked_in_the_background(planned.call, kept, chain, given, exchange, world)
+    """Or by another one in its turn. What the caller does not wait for goes on as his job."""
+    background = Background(chain, exchange, world)
+    try:
+        async with background:
+            ask = partial(_reply_or_job, background, chain, exchange, world)
+            promise, reply = await answer_of(planned, ask, exchange, world, ready)
+        completion = await _agreed(promise, reply, chain, exchange, world) if isinstance(reply, Reply) else None
+    except GatewayError:
+        background.ends()
+        raise
+    if isinstance(reply, Job):
+        return reply
+    if completion is None:
+        return await handed_over(exchange, world)
+    background.ends()
+    return completion
 
 
-async def _completed(
-    call: ChatCall, promise: Promise, chain: Chain, exchange: Exchange, world: World, reply: Reply
-) -> Completion:
+async def _reply_or_job(
+    background: Background, chain: Chain, exchange: Exchange, world: World, planned: ChatPlan, attempt: Attempt
+) -> tuple[Promise, Reply | Job | None]:
+    """What one model comes to, in the background where that is how it answers."""
+    call, promise = planned.call, planned.promise
+    route = in_the_background(call, planned.route)
+    if route is None:
+        await background.is_passed_on()
+        return await _whole(chain, exchange, world, planned, attempt)
+    attempt.route = route
+    kept = Begun.of(planned.asked, promise, chain.masking, exchange)
+    with in_the_clients_places(promise.messages_added):
+        reply = await background.reply(call, kept)
+    if isinstance(reply, Reply):
+        _account(reply, call, attempt, exchange)
+    return promise, reply
+
+
+def _account(reply: Reply, call: ChatCall, attempt: Attempt, exchange: Exchange) -> None:
     """Of a reply that was looked for until it was there."""
-    attempt = exchange.attempts[-1]
     attempt.answered.take(reply)
     account_whole(reply, call, attempt, exchange)
-    return await _agreed(promise, reply, chain, exchange, world)
 
 
 async def plan_chat(asked: ChatCall, principal: Principal, world: World) -> ChatPlans | ByChat:
@@ -148,14 +168,15 @@ async def plan_chat(asked: ChatCall, principal: Principal, world: World) -> Chat
         return chosen
 
     async def plan(call: ChatCall) -> ChatPlan:
-        return await _planned(call, principal, world)
+        return await _planned(asked, call, principal, world)
 
     return await candidates_of(asked, principal.tenant, world, plan)
 
 
-async def _planned(asked: ChatCall, principal: Principal, world: World) -> ChatPlan:
-    route = resolve(CHAT, asked.model, principal, world.catalog, world.clock.now_s())
-    call, names = await with_functions(asked, principal.tenant.id, world.types)
+async def _planned(asked: ChatCall, call: ChatCall, principal: Principal, world: World) -> ChatPlan:
+    """`call`: as it was asked, but for the model."""
+    route = resolve(CHAT, call.model, principal, world.catalog, world.clock.now_s())
+    call, names = await with_functions(call, principal.tenant.id, world.types)
     call = timed(call, route.model_id, principal.tenant)
     route = by_the_api_for_tools(call, route)
     call, expectation = expect(call, route)
@@ -224,6 +245,7 @@ async def _stream(chain: Chain, exchange: Exchange, world: World, planned: ChatP
             async for chunks in arriving:
                 kept = await with_chunk_media_kept(chunks, attempt, exchange, world)
                 yield responder.take(hooked.take(responder.read(kept)))
+        await attempt.has_answered()
     usage = responder.account()
     rest = responder.take(await hooked.finish())
     yield [*rest, *responder.finish(usage)]

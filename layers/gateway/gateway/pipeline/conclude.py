@@ -6,7 +6,6 @@ finds the hold, sees by the usage record what the request cost, and settles that
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -25,6 +24,7 @@ from gateway.pipeline.meters import rules_of
 from gateway.pipeline.once import end_claim
 from gateway.pipeline.request_line import line_of, without_usage
 from gateway.pipeline.upload import delete_uploads
+from gateway.pipeline.vital_signs import tell_health
 from gateway.ports import World
 
 _DENIED = ("invalid_api_key", "tenant_disabled", "scope_missing")
@@ -34,8 +34,13 @@ _BLOCKED = (*_DENIED, "request_blocked", "response_blocked", "rate_limited", "bu
 
 async def conclude(exchange: Exchange, world: World) -> None:
     """Records, tells and settles a finished request, refused ones included. Never raises for what it cannot deliver."""
+    await _concluded(exchange, world)
+    await tell_health(exchange, world)
+
+
+async def _concluded(exchange: Exchange, world: World) -> None:
     exchange.ended_s = world.clock.monotonic_s()
-    await asyncio.gather(*exchange.observers, return_exceptions=True)  # each within its own time limit
+    await exchange.left()
     if exchange.closing is not None:
         await exchange.closing()
     await end_claim(exchange, world)
@@ -111,7 +116,7 @@ def told_of(exchange: Exchange, world: World, left_out: int = 0) -> Iterator[Tol
 
     Of a quiet request nothing, but that it was refused. `left_out`: refusals like this one that were not told.
     """
-    ending = ending_of(exchange.error.code if exchange.error else None)
+    ending = ending_of(exchange.error.code if exchange.error else None, was_asked=bool(exchange.attempts))
     if exchange.is_quiet and ending != "request.blocked":
         return
     now_s = world.clock.now_s()
@@ -165,16 +170,22 @@ def attribution_of(exchange: Exchange) -> Attribution:
     )
 
 
-def ending_of(code: str | None) -> AuditName:
-    """The terminal event of a request that ended with this error, or with none."""
+def ending_of(code: str | None, *, was_asked: bool) -> AuditName:
+    """The terminal event of a request that ended with this error, or with none. `was_asked`: whether a provider was,
+    for a rate that is limited then is that of the gateway's account there.
+    """
     if code is None:
         return "request.completed"
+    if code == "rate_limited" and was_asked:
+        return "request.failed"
     return "request.blocked" if code in _BLOCKED else "request.failed"
 
 
 def _usage_of(attempt: Attempt, number: int, exchange: Exchange, of: Attribution, world: World) -> UsageRecord:
     ended_s = world.clock.monotonic_s() if attempt.ended_s is None else attempt.ended_s
-    error = attempt.error or (exchange.error if number == len(exchange.attempts) else None)
+    error = attempt.error
+    if number == len(exchange.attempts) or attempt.is_beside_others:
+        error = error or exchange.error
     code = OVERTAKEN if attempt.is_overtaken else error.code if error else None
     return UsageRecord(
         of=of,

@@ -7,6 +7,7 @@ all that the model can read.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -77,8 +78,12 @@ def demand_of(call: ChatCall, route: ChatRoute, principal: Principal, lease_s: f
             output_tokens = max(1, min(output_tokens, told, min(ceilings) // (call.n or 1)))
             call = msgspec.structs.replace(call, max_tokens=output_tokens)
     completion_tokens = output_tokens * (call.n or 1)
-    cost = 0 if prices is None else prices.nano_usd(paid_tokens, completion_tokens)
-    return call, Demand(route.model_id, prompt_tokens + completion_tokens, cost, lease_s)
+    tokens = prompt_tokens + completion_tokens
+    if prices is None:
+        return call, Demand(route.model_id, tokens, 0, lease_s)
+    cost_of = partial(prices.nano_usd, paid_tokens)
+    by_reply = (completion_tokens, cost_of)
+    return call, Demand(route.model_id, tokens, cost_of(completion_tokens), lease_s, cost_by_reply=by_reply)
 
 
 def demand_at_most(
@@ -88,7 +93,9 @@ def demand_at_most(
     cost = most_nano_usd(route.facts, usage, service_tier)
     if cost is None:
         _refuse_unpriced(route, principal, service_tier)
-    return Demand(route.model_id, usage.total_tokens, cost or 0, lease_s)
+        return Demand(route.model_id, usage.total_tokens, 0, lease_s)
+    by_reply = (0, lambda _reply_tokens: cost)
+    return Demand(route.model_id, usage.total_tokens, cost, lease_s, cost_by_reply=by_reply)
 
 
 def _refuse_unpriced(route: AnyRoute, principal: Principal, service_tier: str | None) -> None:

@@ -24,7 +24,7 @@ from gateway.pipeline.hooks import Chain
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_accept import accepted
 from gateway.pipeline.meters import Demand
-from gateway.pipeline.route import EMBEDDINGS, Route, find_approved, resolve
+from gateway.pipeline.route import EMBEDDINGS, Route, resolve
 from gateway.pipeline.split import account_parts, ask_parts
 from gateway.pipeline.timeouts import timed
 from gateway.pipeline.watch import lease_s
@@ -70,10 +70,11 @@ async def plan_embeddings(asked: EmbeddingsCall, principal: Principal, world: Wo
         route = resolve(EMBEDDINGS, call.model, principal, world.catalog, world.clock.now_s())
         check_embeddings(call, route)
         if call is not asked:
-            check_same_length(call, route, find_approved(asked.model, principal, world.catalog, world.clock.now_s())[1])
+            first = resolve(EMBEDDINGS, asked.model, principal, world.catalog, world.clock.now_s())
+            check_same_length(call, route, first.facts)
         timely = timed(call, route.model_id, principal.tenant)
         demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(timely))
-        return EmbeddingsPlan(call, timely, route, demand)
+        return EmbeddingsPlan(asked, timely, route, demand)
 
     return await candidates_of(asked, principal.tenant, world, plan)
 

@@ -21,6 +21,7 @@ from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.job_claim import ordered_before
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.once import claim_once
+from gateway.pipeline.top_up import top_up
 from gateway.ports import World
 
 
@@ -57,12 +58,15 @@ async def enter(
 
     `read` reads the body, `plan` resolves and checks the call for a principal; both only look. Raises what they raise,
     what `usable` and `claim_once` do, BudgetExceeded (402), RateLimited (429) and AdmissionUnavailable (503). A job was
-    admitted when it was accepted, as was a batch with its lines, and is only planned. For one that was ordered before
-    nothing is held, as `ordered_before` says.
+    admitted when it was accepted, as was a batch with its lines, and is only planned; where it has become dearer since,
+    that is held as well. For one that was ordered before nothing is held, as `ordered_before` says.
     """
     if exchange.is_admitted:
         assert exchange.principal is not None  # noqa: S101 - it was somebody's who was let in
-        return await plan(read(), exchange.principal)
+        anew = await plan(read(), exchange.principal)
+        if exchange.ticket is not None:
+            await top_up(exchange.ticket, anew.demand, world.clock.now_s())
+        return anew
     entrance = _Entrance(await caller_of(authorization, world), scope, exchange, world)
     try:
         call = read()

@@ -36,7 +36,7 @@ RECORD_S = RESULT_S + 20
 """From there until the last try to record it."""
 
 OVERTAKEN = "cancelled"
-"""The code of an attempt that was ended because another model had answered."""
+"""The code of an attempt that was ended because another model had answered, or had ended the request."""
 
 
 @dataclass(slots=True)
@@ -65,7 +65,10 @@ class Attempt:
     `most_nano_usd`: what is held for it, None: all that is held for the request. `own_wait_s`: what the request had
     waited for media and hooks before. `late_s`: how long it began after the request's first attempt, without such
     waits. `chances`: how many models may still be asked, with this one. `is_beside_others`: whether it was begun at the
-    same time as they were. `is_overtaken`: whether it was ended because another model had answered.
+    same time as they were. `is_overtaken`: whether it was ended because another one had ended the race. `wins`: makes
+    it the one that counts of those. `tenant_id`: whose request it is for. `limit_s`: when its own time limits end it,
+    once it has asked. `key_of`: the tenant whose own key it has, None for the owner's. `made`: ids of the files that
+    were made of what it brought. `leaving`: gives back what it took, while nobody waits for it.
     """
 
     route: AnyRoute
@@ -81,12 +84,23 @@ class Attempt:
     answered: Answered = field(default_factory=Answered)
     uploads: list[RemoteFile] = field(default_factory=list)
     until_s: float = inf
+    limit_s: float = inf
+    key_of: str | None = None
+    leaving: list[asyncio.Task[None]] = field(default_factory=list)
     most_nano_usd: int | None = None
     late_s: float = 0.0
     own_wait_s: float = 0.0
     chances: int = 1
     is_beside_others: bool = False
     is_overtaken: bool = False
+    wins: Callable[[], Awaitable[None]] | None = None
+    tenant_id: str = ""
+    made: list[str] = field(default_factory=list)
+
+    async def has_answered(self) -> None:
+        """To be said once its provider's answer is whole, before anything else is done with that."""
+        if self.wins is not None:
+            await self.wins()
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +278,17 @@ class Exchange:
         if self.worked_from_s is None:
             return self.started_s
         return min([self.worked_from_s, *(attempt.started_s for attempt in self.attempts)])
+
+    async def left(self) -> None:
+        """Hooks that are being told have been, and what attempts took is given back; each within its own time limit."""
+        leaving = (task for attempt in self.attempts for task in attempt.leaving)
+        await asyncio.gather(*self.observers, *leaving, return_exceptions=True)
+
+    def key_of(self, provider: str) -> str | None:
+        """The tenant whose own key this provider is asked with; None for the owner's."""
+        if self.principal is None or provider not in self.principal.tenant.own_keys:
+            return None
+        return self.principal.tenant.id
 
     def note(self, call: Call, *, stream: bool = False) -> None:
         """What was asked for."""

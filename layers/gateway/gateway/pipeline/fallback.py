@@ -65,7 +65,7 @@ async def stream_of(
     if candidates.strategy == "parallel":
         return first_stream(turns, ask, exchange)
     attempt = turns.begin()
-    return ask(turns.candidate, attempt) if turns.is_last else _stream(turns, attempt, ask)
+    return _stream(turns, attempt, ask)
 
 
 async def _stream(turns: Turns[P], attempt: Attempt, ask: Streaming[P, S]) -> AsyncGenerator[S, None]:

@@ -59,7 +59,22 @@ async def keep_made(
     origin = Origin(attempt.route.model_id, exchange.request_id)
     kept = await keep_media(exchange.principal.tenant.id, origin, media, declared_type, world, timeout_s)
     exchange.made.append(kept.file.id)
+    attempt.made.append(kept.file.id)
     return kept
+
+
+async def discard_made(attempt: Attempt, exchange: Exchange, world: World) -> None:
+    """What an attempt made, of which nobody is told because another one answers."""
+    if not attempt.made:
+        return
+    assert exchange.principal is not None  # noqa: S101 - it was admitted
+    for file_id in attempt.made:
+        exchange.made.remove(file_id)
+        try:
+            await world.files.delete(exchange.principal.tenant.id, file_id)
+        except StorageUnavailable as error:
+            world.records.trouble("media.not_deleted", request_id=exchange.request_id, reason=error.message)
+    attempt.made.clear()
 
 
 async def keep_media(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from gateway.model.errors import AdmissionUnavailable
-from gateway.model.ledger import Hold, Level, Meter, Reading, becoming_job, shard_of
+from gateway.model.ledger import Account, Hold, Level, Meter, Reading, becoming_job, shard_of, suffix
+from gateway.model.limits import Limits
 from gateway.model.tenant import Principal
 from gateway.pipeline.admit import Entry, Ticket
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.meters import Demand, account_of
+from gateway.pipeline.meters import Demand, Rules, Share, account_by, allowance_of
 from gateway.ports import World
 
 GRACE_S = 300
@@ -21,9 +23,12 @@ GRACE_S = 300
 
 
 class HeldEntry(msgspec.Struct, frozen=True):
+    """`tokens`: what it added to the numbers of which minutes."""
+
     level: Level
     shard: int
     hold: Hold
+    tokens: dict[str, int] = {}
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -59,7 +64,10 @@ def kept_of(ticket: Ticket, world: World) -> dict[str, Any]:
         cost_nano_usd=ticket.demand.cost_nano_usd,
         lease_s=ticket.demand.lease_s,
         admitted_s=ticket.admitted_s,
-        entries=tuple(HeldEntry(entry.account.level, shard_of(entry.account.id), entry.hold) for entry in entries),
+        entries=tuple(
+            HeldEntry(entry.account.level, shard_of(entry.account.id), entry.hold, _tokens(entry.account))
+            for entry in entries
+        ),
         later=ticket.later,
         is_job=ticket.demand.is_job,
         of_batch=ticket.demand.of_batch,
@@ -71,9 +79,9 @@ def kept_of(ticket: Ticket, world: World) -> dict[str, Any]:
 def ticket_of(kept: dict[str, Any], principal: Principal, world: World) -> Ticket:
     """`principal`: whom it was held for, with the limits of today."""
     held = msgspec.convert(kept, Held)
-    demand = Demand(held.model_id, held.tokens, held.cost_nano_usd, held.lease_s, held.is_job, held.of_batch)
+    demand = Demand(held.model_id, held.tokens, held.cost_nano_usd, held.lease_s, held.is_job, of_batch=held.of_batch)
     entries = [
-        Entry(account_of(one.level, principal, demand, held.admitted_s, one.shard), Reading(), one.hold)
+        Entry(_account(one.level, one.shard, one.hold, one.tokens, principal, demand), Reading(), one.hold)
         for one in held.entries
     ]
     return Ticket(held.name, demand, principal, world.ledger, held.admitted_s, entries, later=held.later)
@@ -130,9 +138,42 @@ async def _as_job(entry: Entry, ticket: Ticket) -> Entry:
 
 def _entry_of(entry: Entry, hold: Hold, ticket: Ticket) -> Entry:
     """Of what is held by now, so that nobody adds again what was added by another."""
-    account, demand = entry.account, replace(ticket.demand, cost_nano_usd=hold.cost_nano_usd)
-    held = account_of(account.level, ticket.principal, demand, ticket.admitted_s, shard_of(account.id))
+    account, tokens = entry.account, _tokens(entry.account)
+    held = _account(account.level, shard_of(account.id), hold, tokens, ticket.principal, ticket.demand)
     return replace(entry, account=held, hold=hold)
+
+
+def _account(
+    level: Level, shard: int, hold: Hold, tokens: Mapping[str, int], principal: Principal, demand: Demand
+) -> Account:
+    """With the limits of today, and under no rule that it is not held under."""
+    allowance, by_rule = allowance_of(level, principal), hold.by_rule
+    rules = Rules(
+        [limits for limits in allowance.limits if suffix(limits.models) in by_rule],
+        [budget for budget in allowance.budgets if suffix(budget.models) in by_rule],
+    )
+    account = account_by(level, principal, rules, demand, hold.admitted_s, shard)
+    meters = [
+        replace(meter, amount=by_rule[suffix(meter.models)]) if meter.kind == "spend" else meter
+        for meter in account.meters
+        if meter.kind != "tokens"
+    ]
+    return replace(account, meters=(*meters, *_token_meters(tokens, rules.limits, Share(account.shards, shard))))
+
+
+def _tokens(account: Account) -> dict[str, int]:
+    return {meter.name: meter.amount for meter in account.meters if meter.kind == "tokens"}
+
+
+def _token_meters(tokens: Mapping[str, int], limits: Sequence[Limits], share: Share) -> Iterator[Meter]:
+    """Of minutes that may be later than its admission: those of another model began when that was asked."""
+    for name, amount in tokens.items():
+        minute, slash, rule = name[1:].partition("/")
+        own = [one for one in limits if suffix(one.models) == slash + rule]
+        known = [one.tokens_per_minute for one in own if one.tokens_per_minute is not None]
+        if known:
+            most, ends_s = min(known), (int(minute) + 1) * 60
+            yield Meter(name, "tokens", amount, share.of(most), own[0].models, ends_s, most)
 
 
 async def _prolonged(entry: Entry, ticket: Ticket, until_s: int) -> Entry:

@@ -78,9 +78,9 @@ def read_images_call(content_type: str, body: bytes) -> ImagesCall:
 
 
 async def plan_images(asked: ImagesCall, principal: Principal, world: World) -> Candidates[ImagesPlan]:
-    async def plan(asked: ImagesCall) -> ImagesPlan:
-        route = resolve(IMAGES, asked.model, principal, world.catalog, world.clock.now_s())
-        call = timed(checked(asked, route), route.model_id, principal.tenant)
+    async def plan(call: ImagesCall) -> ImagesPlan:
+        route = resolve(IMAGES, call.model, principal, world.catalog, world.clock.now_s())
+        call = timed(checked(call, route), route.model_id, principal.tenant)
         most = usage_at_most(call, route.facts, len(images_of_each(call, route)))
         return ImagesPlan(asked, call, route, demand_at_most(most, route, principal, lease_s(call)))
 

@@ -118,7 +118,7 @@ def job_of(
         request_id=exchange.request_id,
         endpoint=inbound.path,
         operation=exchange.operation,
-        model=call.model,
+        model=exchange.model_requested or call.model,
         status="pending",
         created_at_s=int(now_s),
         expires_at_s=int(now_s) + LONGEST_S,

@@ -6,7 +6,6 @@ whoever comes next finishes it; what is told twice has the same id, and a hold i
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from math import inf
@@ -17,11 +16,13 @@ import msgspec
 from gateway.model.caller import Caller
 from gateway.model.errors import AdmissionUnavailable, GatewayError, JobCancelled, JobInterrupted, StorageUnavailable
 from gateway.model.job import Job, JobResult, Owed, Status, made_at_s
+from gateway.model.money import cost_nano_usd as price_of
 from gateway.model.record import AuditEvent, UsageRecord
 from gateway.model.tenant import ApiKey, Principal, Tenant, User
 from gateway.model.trace import Trace
 from gateway.model.usage import TokenUsage
-from gateway.pipeline.admit import Used
+from gateway.pipeline.admit import Ticket, Used
+from gateway.pipeline.asked_before import recall
 from gateway.pipeline.conclude import settle_and_alert, told_of, used_of
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of, take_as_it_stands, ticket_of
@@ -65,15 +66,22 @@ async def exchange_of(job: Job, world: World) -> Exchange:
 
 
 async def late_exchange_of(job: Job, world: World) -> Exchange:
-    """The request as if its one attempt, which its provider worked at while nobody waited, had lasted from its queue's
-    end until now. Raises AdmissionUnavailable (503).
+    """The request as if its last attempt, which its provider worked at while nobody waited, had lasted from its queue's
+    end, or that of the one before, until now. Raises AdmissionUnavailable (503).
     """
     exchange = await exchange_of(job, world)
     attempt = attempt_of(job, world)
-    attempt.started_s, attempt.ended_s = exchange.started_s + (exchange.queued_s or 0), world.clock.monotonic_s()
+    attempt.started_s, attempt.ended_s = recall(job, exchange, world), world.clock.monotonic_s()
     attempt.provider_wait_s = attempt.ended_s - attempt.started_s
+    if exchange.attempts and exchange.ticket is not None:
+        attempt.most_nano_usd = _left_nano_usd(exchange.ticket, exchange)
     exchange.attempts.append(attempt)
     return exchange
+
+
+def _left_nano_usd(ticket: Ticket, exchange: Exchange) -> int:
+    """Of what is held."""
+    return max(0, ticket.demand.cost_nano_usd - (exchange.cost_nano_usd or 0))
 
 
 def _queued_s(job: Job, now_s: float) -> float:
@@ -103,7 +111,7 @@ async def end_by(exchange: Exchange, result: JobResult | None, world: World, unt
     Raises StorageUnavailable (503): then nobody knows how it ended.
     """
     exchange.ended_s = world.clock.monotonic_s()
-    await asyncio.gather(*exchange.observers, return_exceptions=True)
+    await exchange.left()
     job = await _recorded(exchange, result, world, until_s)
     if job.status != "completed":
         await _discard(exchange.made, job, world)
@@ -192,9 +200,11 @@ async def give_up(job: Job, error: GatewayError, world: World, *, stops: bool = 
     principal = exchange.principal
     assert principal is not None  # noqa: S101 - a job is somebody's
     is_cancelled = isinstance(error, JobCancelled)
+    if exchange.ticket is not None and job.is_asked and not is_cancelled:
+        await take_as_it_stands(exchange.ticket)  # of which its worker may have taken more
     while not (job.has_ended or (is_cancelled and job.is_begun and stops)):
         is_watched = job.is_asked and (is_cancelled or job.held is None)
-        owed = None if is_watched else lost(exchange, world) if job.is_asked else owed_of(exchange, world)
+        owed = None if is_watched else _owed_without_end(job, exchange, world)
         ended = shown(job, principal.tenant).ended(
             "cancelled" if is_cancelled else "failed",
             world.clock.now_s(),
@@ -214,18 +224,35 @@ async def give_up(job: Job, error: GatewayError, world: World, *, stops: bool = 
     return job
 
 
-def lost(exchange: Exchange, world: World) -> Owed:
-    """Of a job whose worker died while a provider was asked."""
+def _owed_without_end(job: Job, exchange: Exchange, world: World) -> Owed:
+    """By a job that nobody carries on, and by those who were asked for it before."""
+    at_s = recall(job, exchange, world)
+    return _lost(job, at_s, exchange, world) if job.is_asked else owed_of(exchange, world)
+
+
+def _lost(job: Job, at_s: float, exchange: Exchange, world: World) -> Owed:
+    """While a provider was asked, since `at_s`, by the monotonic clock."""
     principal, ticket = exchange.principal, exchange.ticket
     assert principal is not None  # noqa: S101 - a job is somebody's
-    owed = owed_of(exchange, world)
     is_charged = principal.tenant.lost_requests == "charge" and ticket is not None
-    cost_nano_usd = ticket.demand.cost_nano_usd if is_charged and ticket is not None else 0
-    records = tuple(
-        msgspec.structs.replace(record, outcome="lost", cost_nano_usd=cost_nano_usd, usage=TokenUsage(estimated=True))
-        for record in owed.records
-    )
-    return msgspec.structs.replace(owed, records=records, cost_nano_usd=cost_nano_usd, was_executed=True)
+    cost_nano_usd = _at_most_nano_usd(job, ticket, exchange, world) if is_charged and ticket is not None else 0
+    if exchange.attempts:
+        exchange.attempts.append(attempt_of(job, world))
+        exchange.attempts[-1].started_s = at_s
+    owed = owed_of(exchange, world)
+    last = {"outcome": "lost", "cost_nano_usd": cost_nano_usd, "usage": TokenUsage(estimated=True)}
+    records = [*owed.records[:-1], *(msgspec.structs.replace(record, **last) for record in owed.records[-1:])]
+    whole_nano_usd = owed.cost_nano_usd + cost_nano_usd
+    return msgspec.structs.replace(owed, records=tuple(records), cost_nano_usd=whole_nano_usd, was_executed=True)
+
+
+def _at_most_nano_usd(job: Job, ticket: Ticket, exchange: Exchange, world: World) -> int:
+    """All that is held, which may be for a dearer model; but a video has a price."""
+    left_nano_usd, units = _left_nano_usd(ticket, exchange), job.facts.get("units")
+    if units is None:
+        return left_nano_usd
+    price_nano_usd = price_of(TokenUsage(units=units), attempt_of(job, world).route.facts)
+    return left_nano_usd if price_nano_usd is None else min(price_nano_usd, left_nano_usd)
 
 
 async def settled(job: Job, world: World) -> Job:
@@ -250,25 +277,32 @@ async def settle(job: Job, world: World) -> Job:
     if job.is_watched and world.clock.now_s() < _known_by_s(job):
         raise JobBusy
     exchange = await exchange_of(job, world)
+    if exchange.ticket is not None:
+        await take_as_it_stands(exchange.ticket)
     owed, cost_nano_usd = job.owed, job.cost_nano_usd
     if owed is None:
         kind = JobCancelled if job.status == "cancelled" else JobInterrupted
         exchange.error, exchange.ended_s = kind(""), world.clock.monotonic_s()
-        owed = lost(exchange, world) if job.is_asked else owed_of(exchange, world)
+        owed = _owed_without_end(job, exchange, world)
         cost_nano_usd = owed.cost_nano_usd
     await world.events.send([*owed.records, *owed.events])
     if exchange.ticket is not None:
-        await take_as_it_stands(exchange.ticket)
-        costs: Counter[str] = Counter()
-        for record in owed.records:
-            costs[record.model or ""] += record.cost_nano_usd or 0
-        used = Used(owed.cost_nano_usd, owed.tokens, owed.was_executed, costs)
-        await settle_and_alert(exchange.ticket, used, world)
+        await settle_and_alert(exchange.ticket, _used(owed), world)
     await world.payloads.drop(job)
     done = job.changed(held=None, owed=None, cost_nano_usd=cost_nano_usd)
     if not await world.jobs.change(done, due_of(done, world.clock.now_s())):
         return await world.jobs.get(job.tenant_id, job.id)
     return done
+
+
+def _used(owed: Owed) -> Used:
+    costs: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    for record in owed.records:
+        costs[record.model or ""] += record.cost_nano_usd or 0
+        counts[record.model or ""] += 0 if record.usage is None else record.usage.total_tokens
+    is_lost = any(record.outcome == "lost" for record in owed.records)
+    return Used(owed.cost_nano_usd, owed.tokens, owed.was_executed, costs, counts, is_lost)
 
 
 def _known_by_s(job: Job) -> float:

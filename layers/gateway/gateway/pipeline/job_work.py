@@ -20,6 +20,7 @@ from gateway.model.errors import (
     TenantDisabled,
 )
 from gateway.model.job import Job, JobResult
+from gateway.model.provider_errors import ProviderBusy
 from gateway.model.tenant import Principal
 from gateway.pipeline.background_left import taken_over
 from gateway.pipeline.background_look import BackgroundLook
@@ -33,6 +34,7 @@ from gateway.pipeline.job_record import WORK_S, JobBusy, JobRecord, Overtaken
 from gateway.pipeline.job_result import kept_result
 from gateway.pipeline.said_before import SaidBefore
 from gateway.pipeline.video_look import Look
+from gateway.pipeline.vital_signs import tell_health
 from gateway.ports import World
 
 MOMENTARY = (StorageUnavailable, AdmissionUnavailable)
@@ -43,8 +45,8 @@ class JobPending(Exception):
 
 
 async def ask(job: Job, world: World, unforeseen: Unforeseen | None = None) -> Job:
-    """The job with its end recorded, or as a provider has begun it. Raises JobBusy, StorageUnavailable and
-    AdmissionUnavailable (503), and defects of which nothing is made: then the step is to be repeated.
+    """The job with its end recorded, or as a provider has begun it. Raises JobBusy, StorageUnavailable,
+    AdmissionUnavailable and ProviderBusy (503), and defects of which nothing is made: then the step is to be repeated.
     """
     if job.has_ended or (job.is_begun and not job.is_hidden):
         return job
@@ -98,7 +100,9 @@ async def _carried_out(exchange: Exchange, world: World, unforeseen: Unforeseen 
     assert record is not None  # noqa: S101 - it was made of one
     async with record.beating():
         found = await _found(record, exchange, world, unforeseen)
-        return found if isinstance(found, Job) else await end_by(exchange, found, world, exchange.record_by_s)
+        ended = found if isinstance(found, Job) else await end_by(exchange, found, world, exchange.record_by_s)
+    await tell_health(exchange, world)
+    return ended
 
 
 async def _found(
@@ -111,7 +115,7 @@ async def _found(
         outcome = await _outcome(record, exchange, world)
         return outcome if isinstance(outcome, Job) else await kept_result(outcome, exchange, world)
     except GatewayError as error:
-        if isinstance(error, MOMENTARY) and not record.now.is_asked:
+        if isinstance(error, (*MOMENTARY, ProviderBusy)) and not record.now.is_asked:
             raise
         exchange.error = error
     except Overtaken:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.health_ports import Vitals
 from gateway.model.catalog import (
     EmbeddingFacts,
     ImageFacts,
@@ -20,26 +21,42 @@ from gateway.model.catalog import (
 )
 from gateway.model.errors import GatewayError
 from gateway.model.tenant import Principal
-from gateway.pipeline.route import can_be_called, find_approved, is_shut_down
+from gateway.pipeline.list_groups import described_group
+from gateway.pipeline.route import can_be_called, find_approved, is_shut_down, none_of
 from gateway.ports import Catalog
 
 PICO_USD_PER_TOKEN_TO_USD_PER_MILLION = 1_000_000
 PICO_USD_TO_USD = 10**12
 
 
-def approved_models(principal: Principal, catalog: Catalog, now_s: float) -> list[dict[str, Any]]:
+def approved_models(principal: Principal, catalog: Catalog, vitals: Vitals, now_s: float) -> list[dict[str, Any]]:
     """Every approved model that is still served and can be called, and each alias of the tenant as one of its own."""
     listed = [
-        describe(provider, facts)
+        describe(provider, facts, vitals)
         for provider, facts in catalog.models()
         if principal.approves(f"{provider}/{facts.id}")
         and not is_shut_down(facts, now_s)
         and can_be_called(provider, facts)
     ]
-    return listed + [{**described, "id": alias} for alias, described in _aliased(principal, catalog, now_s)]
+    return [*listed, *_aliased(principal, catalog, vitals, now_s)]
 
 
-def describe(provider: str, facts: ModelFacts) -> dict[str, Any]:
+def described_model(name: str, principal: Principal, catalog: Catalog, vitals: Vitals, now_s: float) -> dict[str, Any]:
+    """What a name means, as it is listed. Raises as `find_approved`."""
+    if (group := principal.tenant.group(name)) is None:
+        return describe(*find_approved(name, principal, catalog, now_s), vitals)
+    able, refusals = [], []
+    for member in group.members:
+        try:
+            able.append((member, describe(*find_approved(member.model, principal, catalog, now_s), vitals)))
+        except GatewayError as refusal:
+            refusals.append((member.model, refusal))
+    if not able:
+        raise none_of(name, refusals)
+    return described_group(name, group, able)
+
+
+def describe(provider: str, facts: ModelFacts, vitals: Vitals) -> dict[str, Any]:
     """An OpenAI model object with a `gateway` member. Prices: USD per million tokens, or `per` units."""
     return {
         "id": f"{provider}/{facts.id}",
@@ -51,6 +68,9 @@ def describe(provider: str, facts: ModelFacts) -> dict[str, Any]:
             "name": facts.name,
             "lifecycle": facts.lifecycle,
             "shutdown": facts.shutdown,
+            "health": vitals.of(provider, facts.id),
+            "p95_ms": vitals.p95_ms(provider, facts.id),
+            "circuit": "open" if vitals.is_cut_off(provider) else "closed",
             "context_tokens": facts.context_tokens,
             "max_output_tokens": facts.max_output_tokens,
             "input": list(facts.input),
@@ -71,10 +91,10 @@ def describe(provider: str, facts: ModelFacts) -> dict[str, Any]:
     }
 
 
-def _aliased(principal: Principal, catalog: Catalog, now_s: float) -> Iterator[tuple[str, dict[str, Any]]]:
+def _aliased(principal: Principal, catalog: Catalog, vitals: Vitals, now_s: float) -> Iterator[dict[str, Any]]:
     for alias in sorted(principal.tenant.aliases):
         try:
-            yield alias, describe(*find_approved(alias, principal, catalog, now_s))
+            yield {**described_model(alias, principal, catalog, vitals, now_s), "id": alias}
         except GatewayError:
             continue  # an alias of a model that is gone or not approved cannot be called, so it is not listed
 

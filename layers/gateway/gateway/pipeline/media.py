@@ -73,8 +73,8 @@ class Place:
 async def with_media(call: ChatCall, route: ChatRoute, exchange: Exchange, world: World) -> ChatCall:
     """The call with the bytes of its media inside: inline, or as a LargePart when they have to be uploaded.
 
-    Raises MediaNotFound (422), InvalidRequest and CapabilityNotSupported (400), PayloadTooLarge (413),
-    StorageUnavailable (503).
+    Raises MediaNotFound (422), also when they are not there before an answer has to begin, InvalidRequest and
+    CapabilityNotSupported (400), PayloadTooLarge (413), StorageUnavailable (503).
     """
     theirs = (*route.provider.own_urls, *route.provider.public_urls)
     places = [place for place in places_of(call) if not place.source.startswith(theirs)]
@@ -84,10 +84,12 @@ async def with_media(call: ChatCall, route: ChatRoute, exchange: Exchange, world
     began_s = world.clock.monotonic_s()
     loading = Loading(exchange, world)
     try:
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.timeout(exchange.answer_by_s - began_s), asyncio.TaskGroup() as group:
             tasks = [group.create_task(loading.load(place)) for place in places]
     except ExceptionGroup as failures:
         raise _first(failures) from None
+    except TimeoutError:
+        raise MediaNotFound("The media did not come in time.", param=places[0].param) from None
     finally:
         exchange.media_wait_s += world.clock.monotonic_s() - began_s
     loaded = {place.spot: task.result() for place, task in zip(places, tasks, strict=True)}

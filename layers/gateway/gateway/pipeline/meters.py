@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from gateway.model.ledger import Account, Hold, Kind, Level, Meter, account_id, day_of, minute_of, month_of, suffix
 from gateway.model.limits import ALL_MODELS, Allowance, Budget, BudgetWindow, Limits
@@ -18,8 +19,10 @@ class Demand:
     """The most one request can use. `model_id`: "provider/model", empty for one that asks no model: nothing of it is
     charged or counted in tokens. `cost_nano_usd`: 0 where no price is known.
 
-    `lease_s`: how long it can run. `is_job`: whether it counts among jobs, and not among requests at once. `of_batch`:
-    whether it is of a batch's lines, which count in money alone.
+    `lease_s`: how long it can run. `is_job`: whether it counts among jobs, and not among requests at once. `parts`: of
+    several models, what each of them can use; `adds_up`: whether all of them may, or one of them. `cost_by_reply`: the
+    most tokens of its reply, and what it costs at most with another number of them, in nano-USD; None where no price is
+    known. `of_batch`: whether it is of a batch's lines, which count in money alone.
     """
 
     model_id: str
@@ -27,17 +30,62 @@ class Demand:
     cost_nano_usd: int
     lease_s: float
     is_job: bool = False
+    parts: tuple[Demand, ...] = ()
+    adds_up: bool = False
+    cost_by_reply: tuple[int, Callable[[int], int]] | None = field(default=None, compare=False, repr=False)
     of_batch: bool = False
+
+    def under(self, models: str) -> tuple[int, int]:
+        """Tokens and nano-USD of what falls under a rule for these models."""
+        if models == ALL_MODELS:
+            return self.tokens, self.cost_nano_usd
+        parts = [part for part in self.parts or (self,) if fnmatchcase(part.model_id, models)]
+        gather = sum if self.adds_up else max
+        return gather([0, *(part.tokens for part in parts)]), gather([0, *(part.cost_nano_usd for part in parts)])
+
+
+def together(demands: Sequence[Demand], *, adds_up: bool) -> Demand:
+    """Of several models, under the rules of the first."""
+    gather = sum if adds_up else max
+    return replace(
+        demands[0],
+        tokens=gather(demand.tokens for demand in demands),
+        cost_nano_usd=gather(demand.cost_nano_usd for demand in demands),
+        parts=tuple(demands),
+        adds_up=adds_up,
+    )
 
 
 def account_of(level: Level, principal: Principal, demand: Demand, now_s: float, shard: int) -> Account:
     """The record of that shard, with its share of every limit."""
-    is_tenant = level == "tenant"
-    allowance = principal.tenant.full_allowance if is_tenant else principal.allowance
-    shards = principal.tenant.shards if is_tenant else principal.user.shards
-    share = Share(shards, shard)
-    meters = _meters(allowance, demand, now_s, share)
-    return Account(account_id(level, principal.tenant.id, principal.user.id, shard), level, tuple(meters), shards)
+    allowance, model_id = allowance_of(level, principal), demand.model_id
+    rules = Rules([*limits_on(allowance, model_id)], [*budgets_on(allowance, model_id)] if model_id else [])
+    return account_by(level, principal, rules, demand, now_s, shard)
+
+
+def allowance_of(level: Level, principal: Principal) -> Allowance:
+    return principal.tenant.full_allowance if level == "tenant" else principal.allowance
+
+
+def account_by(level: Level, principal: Principal, rules: Rules, demand: Demand, now_s: float, shard: int) -> Account:
+    """As `account_of`, under these rules."""
+    tenant, user = principal.tenant, principal.user
+    shards = tenant.shards if level == "tenant" else user.shards
+    meters = _meters(rules, demand, now_s, Share(shards, shard))
+    return Account(account_id(level, tenant.id, user.id, shard), level, tuple(meters), shards)
+
+
+class Rules(NamedTuple):
+    """Those of an allowance that a request falls under."""
+
+    limits: Sequence[Limits]
+    budgets: Sequence[Budget]
+
+    @property
+    def patterns(self) -> list[str]:
+        """The one over all models always first."""
+        limited, budgeted = [limits.models for limits in self.limits], [budget.models for budget in self.budgets]
+        return [*dict.fromkeys([ALL_MODELS, *limited, *budgeted])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +105,21 @@ class Share:
 
 def rules_of(allowance: Allowance, model_id: str) -> list[str]:
     """Patterns that the model falls under, the one over all models always first."""
-    limits = [rule.models for rule in limits_on(allowance, model_id)]
-    budgets = [rule.models for rule in budgets_on(allowance, model_id)]
-    return list(dict.fromkeys([ALL_MODELS, *limits, *budgets]))
+    return Rules([*limits_on(allowance, model_id)], [*budgets_on(allowance, model_id)]).patterns
 
 
-def by_rule(allowance: Allowance, by_model: Mapping[str, int]) -> dict[str, int]:
-    """What falls under each rule of an allowance, by its suffix; nothing where all of it is of one model."""
-    if len(by_model) < 2:
+def by_rule(allowance: Allowance, rules: Collection[str], by_model: Mapping[str, int]) -> dict[str, int]:
+    """What falls under each of these rules, by their suffixes: nothing where nobody says of which models it is, or
+    where all of it falls under the one rule that there is.
+    """
+    if not by_model or len(rules) < 2:
         return {}
     patterns = {ALL_MODELS, *(limits.models for limits in allowance.limits)}
     patterns |= {budget.models for budget in allowance.budgets}
     return {
         suffix(models): sum(amount for model_id, amount in by_model.items() if fnmatchcase(model_id, models))
         for models in patterns
+        if suffix(models) in rules
     }
 
 
@@ -89,9 +138,9 @@ def budget_meters(allowance: Allowance, hold: Hold, share: Share) -> Iterator[Me
             yield _shared(_budget_meter(budget, 0, hold.admitted_s), share)
 
 
-def _meters(allowance: Allowance, demand: Demand, now_s: float, share: Share) -> Iterator[Meter]:
-    limited = {meter.name: meter for meter in _limited(allowance, demand, now_s, share)}
-    for models in rules_of(allowance, demand.model_id):
+def _meters(rules: Rules, demand: Demand, now_s: float, share: Share) -> Iterator[Meter]:
+    limited = {meter.name: meter for meter in _limited(rules, demand, now_s, share)}
+    for models in rules.patterns:
         for counted in _always_counted(models, demand, now_s):
             limited.setdefault(counted.name, counted)
     return iter(limited.values())
@@ -107,14 +156,15 @@ def _always_counted(models: str, demand: Demand, now_s: float) -> Iterator[Meter
         yield Meter(f"n{suffix(models)}", "concurrent", 1, models=models)
     if not demand.model_id:
         return
+    _, cost_nano_usd = demand.under(models)
     for window in (day_of(now_s), month_of(now_s)):
-        yield Meter(f"c{window}{suffix(models)}", "spend", demand.cost_nano_usd, models=models)
+        yield Meter(f"c{window}{suffix(models)}", "spend", cost_nano_usd, models=models)
 
 
-def _limited(allowance: Allowance, demand: Demand, now_s: float, share: Share) -> Iterator[Meter]:
+def _limited(rules: Rules, demand: Demand, now_s: float, share: Share) -> Iterator[Meter]:
     """Of two rules that limit the same number, the lower."""
     strictest: dict[str, Meter] = {}
-    for meter in _by_rules(allowance, demand, now_s):
+    for meter in _by_rules(rules, demand, now_s):
         known = strictest.get(meter.name)
         if known is None or (known.limit or 0) > (meter.limit or 0):
             strictest[meter.name] = meter
@@ -126,10 +176,10 @@ def _shared(meter: Meter, share: Share) -> Meter:
     return replace(meter, limit=share.of(meter.limit), whole=meter.limit)
 
 
-def _by_rules(allowance: Allowance, demand: Demand, now_s: float) -> Iterator[Meter]:
+def _by_rules(rules: Rules, demand: Demand, now_s: float) -> Iterator[Meter]:
     minute = minute_of(now_s)
     minute_ends_s = (minute + 1) * 60
-    for limits in () if demand.of_batch else limits_on(allowance, demand.model_id):
+    for limits in () if demand.of_batch else rules.limits:
         rule = suffix(limits.models)
 
         def meter(name: str, kind: Kind, amount: int, limit: int, ends_s: int | None, limits: Limits = limits) -> Meter:
@@ -138,7 +188,8 @@ def _by_rules(allowance: Allowance, demand: Demand, now_s: float) -> Iterator[Me
         if limits.requests_per_minute is not None:
             yield meter(f"r{minute}{rule}", "requests", 1, limits.requests_per_minute, minute_ends_s)
         if limits.tokens_per_minute is not None and demand.model_id:
-            yield meter(f"t{minute}{rule}", "tokens", demand.tokens, limits.tokens_per_minute, minute_ends_s)
+            tokens, _ = demand.under(limits.models)
+            yield meter(f"t{minute}{rule}", "tokens", tokens, limits.tokens_per_minute, minute_ends_s)
         if limits.concurrent_requests is not None and not demand.is_job:
             yield meter(f"n{rule}", "concurrent", 1, limits.concurrent_requests, None)
         if limits.concurrent_jobs is not None and demand.is_job:
@@ -147,8 +198,9 @@ def _by_rules(allowance: Allowance, demand: Demand, now_s: float) -> Iterator[Me
             number = int(now_s) // burst.seconds
             name, ends_s = f"b{burst.seconds}.{number}{rule}", (number + 1) * burst.seconds
             yield meter(name, "burst", 1, burst.requests, ends_s)
-    for budget in budgets_on(allowance, demand.model_id) if demand.model_id else ():
-        yield _budget_meter(budget, demand.cost_nano_usd, now_s)
+    for budget in rules.budgets:
+        _, cost_nano_usd = demand.under(budget.models)
+        yield _budget_meter(budget, cost_nano_usd, now_s)
 
 
 def _budget_meter(budget: Budget, amount: int, now_s: float) -> Meter:

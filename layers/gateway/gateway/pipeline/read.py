@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.model.call import MAX_BEGIN_MS, MAX_JOB_MS, Call
 from gateway.model.chat import ChatCall
-from gateway.model.errors import CapabilityNotSupported, InvalidRequest
+from gateway.model.errors import InvalidRequest
 from gateway.pipeline.decode import check_json_type, decoded
 from gateway.providers.lookup import has_provider, provider_names
 
@@ -65,13 +65,6 @@ def _check_together(call: ChatCall) -> None:
         raise InvalidRequest("top_logprobs needs logprobs: true.", param="top_logprobs")
     if call.tool_choice is not None and not call.tools:
         raise InvalidRequest("tool_choice needs tools.", param="tool_choice")
-
-
-def refuse_fallback(call: Call) -> None:
-    """Of a capability that asks one model only. Raises CapabilityNotSupported (400)."""
-    for name in ("fallback", "fallbacks", "models"):
-        if getattr(call, name):
-            raise CapabilityNotSupported("This capability falls back on no other model.", param=name)
 
 
 def _check_fallback(call: Call) -> None:

@@ -16,10 +16,16 @@ from gateway.providers.lookup import provider_named
 def attempt_of(job: Job, world: World) -> Attempt:
     """By the model as the catalog has it now, or by its name alone."""
     assert job.remote is not None  # noqa: S101 - it is known what was to begin
-    provider = provider_named(job.remote.provider)
+    return attempt_at(job.remote.provider, job.remote.model, job, world)
+
+
+def attempt_at(provider_name: str, model: str, job: Job, world: World) -> Attempt:
+    """As `attempt_of`, at any provider that was asked for that job."""
+    provider = provider_named(provider_name)
     wires: dict[str, Any] = provider.videos if job.operation == "videos" else provider.background
-    found = world.catalog.find(provider.name, job.remote.model)
-    facts = found or ModelFacts(id=job.remote.model, name=job.remote.model, api="")
+    found = world.catalog.find(provider.name, model)
+    facts = found or ModelFacts(id=model, name=model, api="")
     trace = Trace(job.facts["trace_id"], is_sampled=False)
-    route: AnyRoute = Route(provider, facts, wires.get(facts.api) or next(iter(wires.values())))
-    return Attempt(route, world.clock.monotonic_s(), trace.headers())
+    route: AnyRoute = Route(provider, facts, wires.get(facts.api) or next(iter(wires.values()), None))
+    key_of = job.tenant_id if job.remote is not None and job.remote.own_key else None
+    return Attempt(route, world.clock.monotonic_s(), trace.headers(), key_of=key_of)

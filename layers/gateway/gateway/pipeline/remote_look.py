@@ -15,7 +15,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from gateway.model.errors import GatewayError, StorageUnavailable
-from gateway.model.http import HttpResponse
 from gateway.model.job import Job
 from gateway.model.provider_errors import ProviderFailure, ProviderGone, ProviderTimeout, is_gone
 from gateway.pipeline.callbacks import wake
@@ -42,10 +41,9 @@ async def state_of(remote_id: str, reached: Contact, world: World, timeout_s: fl
     it says that there is nothing any more, else what it means that nobody can tell.
     """
     wire, name = reached.route.wire, reached.route.provider.name
-    request = reached.authorized(wire.look(remote_id, reached.target), world.clock.now_s())
     try:
-        async with asyncio.timeout(timeout_s), world.outbound.open(request) as incoming:
-            answer: HttpResponse = await incoming.whole()
+        async with asyncio.timeout(timeout_s):
+            answer = await reached.answer(wire.look(remote_id, reached.target), world, wire.fail)
     except TimeoutError:
         raise ProviderTimeout(f"{name} did not answer in time.", phase="total") from None
     if is_gone(answer.status):

@@ -26,9 +26,8 @@ async def stop(job: Job, world: World) -> tuple[HttpResponse, Contact] | None:
         request = reached.route.wire.cancel(remote_id, reached.target)
         if request is None:
             return None
-        authorized = reached.authorized(request, world.clock.now_s())
-        async with asyncio.timeout(STOP_TIMEOUT_S), world.outbound.open(authorized) as incoming:
-            return await incoming.whole(), reached
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            return await reached.answer(request, world, reached.route.wire.fail), reached
     except (GatewayError, TimeoutError) as error:
         world.records.trouble("job.not_cancelled", request_id=job.request_id, reason=str(error))
         return None

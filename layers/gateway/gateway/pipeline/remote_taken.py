@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from gateway.model.errors import GatewayError, JobCancelled, StorageUnavailable
 from gateway.model.job import Job, RemoteWork
-from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.exchange import Exchange, milliseconds
 from gateway.pipeline.handed_over import held_of
 from gateway.pipeline.job_accept import START_AGAIN_S
 from gateway.pipeline.job_record import PAUSES_S
@@ -23,7 +23,10 @@ async def taken(job: Job, remote_id: str, exchange: Exchange, world: World, look
     is told to stop, and is paid.
     """
     assert job.remote is not None  # noqa: S101 - it was opened with it
-    remote = replace(job.remote, id=remote_id, look_at_s=world.clock.now_s() + look_after_s)
+    attempt = exchange.attempts[-1]
+    taken_ms = milliseconds((attempt.ended_s or world.clock.monotonic_s()) - attempt.started_s)
+    look_at_s, own_key = world.clock.now_s() + look_after_s, attempt.key_of is not None
+    remote = replace(job.remote, id=remote_id, look_at_s=look_at_s, own_key=own_key, taken_ms=taken_ms)
     try:
         named = await _named(job, remote, exchange, world)
     except GatewayError:

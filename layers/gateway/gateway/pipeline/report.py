@@ -60,6 +60,6 @@ def _attempt_report(attempt: Attempt, now_s: float) -> AttemptReport:
 
 def _cost_usd(attempt: Attempt) -> float | None:
     """None while it is not known, or never will be."""
-    if attempt.usage is None and attempt.error is not None:
+    if attempt.usage is None and (attempt.error is not None or attempt.is_overtaken):
         return 0.0
     return None if attempt.cost_nano_usd is None else attempt.cost_nano_usd / NANO_PER_USD

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from gateway.model.catalog import ModelFacts
-from gateway.model.errors import CapabilityNotSupported, ModelDeprecated, ModelNotApproved, ModelNotFound
+from gateway.model.errors import (
+    CapabilityNotSupported,
+    GatewayError,
+    ModelDeprecated,
+    ModelNotApproved,
+    ModelNotFound,
+)
+from gateway.model.group import ModelGroup
 from gateway.model.tenant import Principal
 from gateway.ports import Catalog
 from gateway.providers.contract import (
@@ -23,6 +30,7 @@ from gateway.providers.contract import (
 from gateway.providers.lookup import provider_named
 
 W = TypeVar("W")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,13 @@ AnyRoute: TypeAlias = Route[Any]
 
 
 def resolve(capability: Capability[W], model: str, principal: Principal, catalog: Catalog, now_s: float) -> Route[W]:
-    """The route of a call for that. Raises as `find_approved`, and CapabilityNotSupported (400)."""
-    provider_name, facts = find_approved(model, principal, catalog, now_s)
+    """The route of a call for that, of a group its first member's that does it. Raises as `find_approved`, and
+    CapabilityNotSupported (400).
+    """
+    target = principal.tenant.aliases.get(model, model)
+    if isinstance(target, ModelGroup):
+        return _first_of(model, target, lambda member: resolve(capability, member, principal, catalog, now_s))
+    provider_name, facts = _approved(target, model, principal, catalog, now_s)
     provider = provider_named(provider_name)
     wires = capability.wires(provider)
     wire = wires.get(facts.api)
@@ -90,16 +103,51 @@ def can_be_called(provider_name: str, facts: ModelFacts) -> bool:
 
 
 def find_approved(model: str, principal: Principal, catalog: Catalog, now_s: float) -> tuple[str, ModelFacts]:
-    """(provider, facts) of a tenant's alias, "provider/model", or a bare model id that means one provider only.
+    """(provider, facts) of a tenant's alias, "provider/model", or a bare model id that means one provider only; of a
+    group, of its first member that may be used.
 
     Raises ModelNotFound (404), ModelNotApproved (403), ModelDeprecated (410).
     """
-    provider, facts = _find(principal.tenant.aliases.get(model, model), catalog)
+    target = principal.tenant.aliases.get(model, model)
+    if isinstance(target, ModelGroup):
+        return _first_of(model, target, lambda member: find_approved(member, principal, catalog, now_s))
+    return _approved(target, model, principal, catalog, now_s)
+
+
+def _approved(target: str, model: str, principal: Principal, catalog: Catalog, now_s: float) -> tuple[str, ModelFacts]:
+    """`model`: what the caller calls it."""
+    provider, facts = _find(target, catalog)
     if not principal.approves(f"{provider}/{facts.id}"):
         raise ModelNotApproved(f"The model '{model}' is not approved for this key.", param="model")
     if is_shut_down(facts, now_s):
         raise ModelDeprecated(f"The model '{model}' has been shut down by its provider.", param="model")
     return provider, facts
+
+
+def _first_of(name: str, group: ModelGroup, find: Callable[[str], T]) -> T:
+    """In the order in which its members are listed. Raises `none_of`."""
+    refusals = []
+    for member in group.members:
+        try:
+            return find(member.model)
+        except GatewayError as refusal:
+            refusals.append((member.model, refusal))
+    raise none_of(name, refusals)
+
+
+def none_of(name: str, refusals: Sequence[tuple[str, GatewayError]]) -> GatewayError:
+    """What a call of a group is refused with by all members of which each has refused it.
+
+    That of the first that can be used at all, for about the others the caller can do nothing; with the reasons of all.
+    """
+    (_, refusal), *_ = sorted(refusals, key=lambda one: isinstance(one[1], _UNUSABLE))
+    if len({other.message for _, other in refusals}) > 1:
+        reasons = " ".join(f"{model}: {other.message}" for model, other in refusals)
+        refusal.message = f"No model of '{name}' can answer this. {reasons}"
+    return refusal
+
+
+_UNUSABLE = (ModelNotFound, ModelNotApproved, ModelDeprecated)
 
 
 def is_shut_down(facts: ModelFacts, now_s: float) -> bool:

@@ -16,6 +16,7 @@ from msgspec import Raw
 
 from gateway.hooks.settings import problems_of
 from gateway.model.errors import Detail, InvalidRequest, PayloadTooLarge
+from gateway.model.group import ModelGroup
 from gateway.model.limits import ALL_MODELS, MAX_NUMBERS, Allowance
 from gateway.model.tenant import Tenant, User
 from gateway.model.webhook import WebhookSettings
@@ -65,9 +66,10 @@ def changed_members(before: Any, after: Any) -> list[str]:
 def check_together(settings: Tenant, webhook_urls: WebhookUrls, was: Tenant | None = None) -> None:
     """What one member's type cannot say, of the members that are not as they were. Raises InvalidRequest (400)."""
     new = changed_members(was, settings)
+    groups = _of_groups(settings) if "aliases" in new else ()
     hooks = _of_hooks(settings, webhook_urls) if "hooks" in new else ()
     webhooks = _of_webhooks(settings.webhooks, webhook_urls) if "webhooks" in new else ()
-    _refuse_for(*_of_numbers(settings, new), *hooks, *webhooks)
+    _refuse_for(*_of_numbers(settings, new), *groups, *hooks, *webhooks)
 
 
 def with_secret_of(was: WebhookSettings, settings: Tenant) -> Tenant:
@@ -104,6 +106,27 @@ def _of_numbers(settings: Tenant | User, members: list[str]) -> Iterator[Detail]
         if isinstance(allowance, Allowance) and (numbers := allowance.numbers) > MAX_NUMBERS:
             reason = f"Limits and budgets together set at most {MAX_NUMBERS} numbers, these set {numbers}"
             yield Detail(f"/{name}/limits", reason)
+
+
+def _of_groups(settings: Tenant) -> Iterator[Detail]:
+    """A member is a model by its own name: what that means cannot depend on other aliases."""
+    for alias, group in settings.aliases.items():
+        if not isinstance(group, ModelGroup):
+            continue
+        names = [member.model for member in group.members]
+        for number, name in enumerate(names):
+            place = f"{_pointer('aliases', alias)}/models/{number}"
+            if name in settings.aliases:
+                what = "an alias" if settings.group(name) is None else "a group"
+                yield Detail(place, f"'{name}' is {what} here, and a member is a model by its own name")
+            if name in names[:number]:
+                yield Detail(place, f"'{name}' is in this group already")
+        if not any(member.weight for member in group.members):
+            yield Detail(f"{_pointer('aliases', alias)}/models", "One of them has to have a weight of more than 0")
+
+
+def _pointer(*members: str) -> str:
+    return "".join("/" + member.replace("~", "~0").replace("/", "~1") for member in members)
 
 
 def _of_hooks(settings: Tenant, webhook_urls: WebhookUrls) -> Iterator[Detail]:
@@ -163,7 +186,11 @@ def _of_urls(tenant: Tenant) -> Iterator[Detail]:
 
 def _of_aliases(tenant: Tenant, catalog: Catalog) -> Iterator[Detail]:
     for alias, target in tenant.aliases.items():
-        yield from _of_model(f"/aliases/{alias.replace('~', '~0').replace('/', '~1')}", target, tenant, catalog)
+        if not isinstance(target, ModelGroup):
+            yield from _of_model(_pointer("aliases", alias), target, tenant, catalog)
+            continue
+        for number, member in enumerate(target.members):
+            yield from _of_model(f"{_pointer('aliases', alias)}/models/{number}", member.model, tenant, catalog)
 
 
 def _of_model(pointer: str, target: str, tenant: Tenant, catalog: Catalog) -> Iterator[Detail]:
@@ -176,12 +203,14 @@ def _of_model(pointer: str, target: str, tenant: Tenant, catalog: Catalog) -> It
 
 
 def _of_failing_providers(tenant: Tenant, ids: list[str], catalog: Catalog) -> Iterator[Detail]:
+    groups = [alias for alias in tenant.aliases if tenant.group(alias) is not None]
     for number, rule in enumerate(tenant.fallbacks):
-        if rule.models != ALL_MODELS and not _matches_any(rule.models, ids):
+        if rule.models != ALL_MODELS and not _matches_any(rule.models, [*ids, *groups]):
             yield _unmatched(f"/fallbacks/{number}/models", rule.models)
         for place, name in enumerate(rule.fallback):
             target = tenant.aliases.get(name, name)
-            yield from _of_model(f"/fallbacks/{number}/fallback/{place}", target, tenant, catalog)
+            if not isinstance(target, ModelGroup):
+                yield from _of_model(f"/fallbacks/{number}/fallback/{place}", target, tenant, catalog)
     for number, limits in enumerate(tenant.timeouts):
         if limits.models != ALL_MODELS and not _matches_any(limits.models, ids):
             yield _unmatched(f"/timeouts/{number}/models", limits.models)

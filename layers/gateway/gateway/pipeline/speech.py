@@ -43,6 +43,8 @@ from gateway.providers.contract import SpeechWire
 
 _SPEECH = msgspec.json.Decoder(SpeechCall)
 _JSON = "application/json"
+STORE_MS = 2_000
+"""Left for storing the end of a recording, of which most is stored while it comes."""
 Form: TypeAlias = Literal["stored", "bytes", "events"]
 
 
@@ -142,13 +144,13 @@ async def plan_speech(
     """
     form: SpeechFormat | None = None
 
-    async def plan(asked: SpeechCall) -> SpeechPlan:
+    async def plan(call: SpeechCall) -> SpeechPlan:
         nonlocal form
-        route = resolve(SPEECH, asked.model, principal, world.catalog, world.clock.now_s())
-        call = checked(asked if form is None else structs.replace(asked, response_format=form), route)
-        form = call.response_format
+        route = resolve(SPEECH, call.model, principal, world.catalog, world.clock.now_s())
+        call = checked(call if form is None else structs.replace(call, response_format=form), route)
         call = timed(call, route.model_id, principal.tenant)
         demand = demand_at_most(usage_at_most(call, route.facts), route, principal, lease_s(call, longest_ms))
+        form = call.response_format
         return SpeechPlan(asked, call, route, demand)
 
     return await candidates_of(asked, principal.tenant, world, plan)
@@ -162,7 +164,9 @@ async def kept_recording(
 
 async def _kept(chain: Chain, exchange: Exchange, world: World, planned: SpeechPlan, attempt: Attempt) -> KeptMedia:
     """Stores it as it comes; a WAV file when it is whole, for its header says how long it is."""
-    async with aclosing(Recording(planned.call, MAX_BEGIN_MS, attempt, chain, exchange, world).agreed()) as pieces:
+    async with aclosing(
+        Recording(planned.call, MAX_BEGIN_MS - STORE_MS, attempt, chain, exchange, world).agreed()
+    ) as pieces:
         is_wav = planned.call.response_format == "wav"
         media: bytes | AsyncIterator[bytes] = with_sizes(await whole(pieces)) if is_wav else pieces
         left_s = exchange.answer_by_s - world.clock.monotonic_s()

@@ -61,6 +61,7 @@ class Recording:
                     if audio := b"".join(self._noted(chunks)):
                         yield audio
         account(self._attempt, self._counted().usage, self._exchange)
+        await self._attempt.has_answered()
 
     def _counted(self) -> Counted:
         usage = usage_of(self._call, self._attempt.route.facts, self._told)
@@ -69,7 +70,7 @@ class Recording:
 
     async def _arriving(self) -> AsyncGenerator[list[SpeechChunk], None]:
         attempt, world, wire = self._attempt, self._world, self._attempt.route.wire
-        first_s = begins_s(self._call, attempt, self._chain.spare_s)
+        first_s = begins_s(self._call, attempt)
         watch = Watch(attempt, world, attempt.started_s + min(first_s, self._most_s))
         watch.phase = "ttft" if first_s < self._most_s else "total"
         reached = await watch.within(contact(attempt, world))

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.model.errors import GatewayError
-from gateway.model.ledger import Account, Hold, Level, Reading, leaving, settling
+from gateway.model.ledger import Account, Hold, Level, Reading, leaving, lost_by_rule, settling
 from gateway.model.limits import Allowance
 from gateway.model.record import Attribution, AuditEvent, Told, UsageRecord, Watermark
 from gateway.model.tenant import Tenant, User
@@ -182,10 +182,10 @@ async def _settle(overdue: Overdue, records: Sequence[UsageRecord], world: Sweep
     costs: Counter[str] = Counter()
     for record in records:
         costs[record.model or ""] += 0 if record.unbooked else record.cost_nano_usd or 0
-    of = records[0].of
-    await _settle_holds(overdue, costs, of.user_id, world)
+    of, is_lost = records[0].of, records[-1].outcome == "lost"
+    await _settle_holds(overdue, costs, of.user_id, world, is_lost=is_lost)
     facts = {"tenant_id": overdue.tenant_id, "request_id": of.request_id, "cost_nano_usd": cost_nano_usd}
-    if records[-1].outcome == "lost":
+    if is_lost:
         world.records.trouble("sweep.lost", **facts)
         return "lost"
     world.records.trouble("sweep.settled", **facts)
@@ -194,7 +194,7 @@ async def _settle(overdue: Overdue, records: Sequence[UsageRecord], world: Sweep
 
 def lost_record(overdue: Overdue, user_id: str, holder: tuple[Tenant, User] | None, now_s: float) -> UsageRecord:
     """All it could have cost, unless the tenant's policy is that lost requests cost nothing."""
-    facts, (_, hold) = overdue.facts, overdue.holds[0]
+    facts, held_nano_usd = overdue.facts, min(hold.cost_nano_usd for _, hold in overdue.holds)
     model: str | None = facts.get("model") or None
     is_free = holder is not None and holder[0].lost_requests == "release"
     return UsageRecord(
@@ -216,7 +216,7 @@ def lost_record(overdue: Overdue, user_id: str, holder: tuple[Tenant, User] | No
         model_requested=facts.get("model_requested") or model,
         stream=bool(facts.get("stream")),
         usage=TokenUsage(estimated=True),
-        cost_nano_usd=0 if is_free else hold.cost_nano_usd,
+        cost_nano_usd=0 if is_free else held_nano_usd,
     )
 
 
@@ -241,7 +241,7 @@ def _told(overdue: Overdue, records: Sequence[UsageRecord], cost_nano_usd: int) 
     }
     yield AuditEvent(
         id=f"{of.request_id}.ended",
-        event=ending_of(last.code),
+        event=ending_of(last.code, was_asked=bool(last.attempt)),
         at_s=ended_s,
         tenant_id=of.tenant_id,
         of=of,
@@ -249,13 +249,19 @@ def _told(overdue: Overdue, records: Sequence[UsageRecord], cost_nano_usd: int) 
     )
 
 
-async def _settle_holds(overdue: Overdue, costs: Mapping[str, int], user_id: str | None, world: SweepWorld) -> None:
-    """And tells of budgets that this brought to a mark. `costs`: by "provider/model"."""
+async def _settle_holds(
+    overdue: Overdue, costs: Mapping[str, int], user_id: str | None, world: SweepWorld, *, is_lost: bool = False
+) -> None:
+    """And tells of budgets that this brought to a mark. `costs`: by "provider/model". `is_lost`: it may have asked any
+    model under whose rules it is held.
+    """
     cost_nano_usd = sum(costs.values())
     holder = await world.holders.holder(overdue.tenant_id, user_id) if cost_nano_usd and user_id else None
     settled: list[Settled] = []
     for place, hold in overdue.holds:
-        spent = {} if holder is None else by_rule(_allowance(place, *holder), costs)
+        spent = {} if holder is None else by_rule(_allowance(place, *holder), hold.rules, costs)
+        if is_lost:
+            spent = lost_by_rule(hold, cost_nano_usd)
         changes = settling(hold, cost_nano_usd + hold.booked_nano_usd, spent)
         reading = await world.ledger.settle(place.account_id, overdue.name, changes, (), hold)
         if holder is not None and reading is not None:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
-from dataclasses import replace
-
-from msgspec import structs
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from gateway.model.errors import AdmissionUnavailable, CapabilityNotSupported, GatewayError
-from gateway.model.ledger import Meter, Reading, hold_name, shard_of, suffix
+from gateway.model.ledger import Account, Hold, Level, Meter, Reading, hold_name, shard_of, suffix
 from gateway.pipeline.admit import SPREAD_ANEW, Entry, Ticket, fill, refusal_of
-from gateway.pipeline.meters import Demand, account_of
+from gateway.pipeline.meters import Demand, account_of, allowance_of, rules_of
 
 _CONTRADICTION = "Limits cannot be checked at the moment (the ledger contradicts itself)."
 
@@ -29,18 +27,18 @@ async def top_up(ticket: Ticket, demand: Demand, now_s: float) -> None:
     if ticket.demand.of_batch:
         await _take_besides(ticket, demand, now_s)
         return
+    ticket.entries = [await _known(entry, ticket) for entry in ticket.entries]
     held = ticket.demand
-    tokens, cost_nano_usd = max(held.tokens, demand.tokens), max(held.cost_nano_usd, demand.cost_nano_usd)
-    if (tokens, cost_nano_usd) == (held.tokens, held.cost_nano_usd) and demand.model_id == held.model_id:
-        return
-    wanted = replace(demand, tokens=tokens, cost_nano_usd=cost_nano_usd, is_job=held.is_job)
-    outcomes = await asyncio.gather(*(_topped_up(entry, wanted, ticket, now_s) for entry in ticket.entries))
-    ticket.demand = replace(held, tokens=tokens, cost_nano_usd=cost_nano_usd)
+    wanted = replace(demand, is_job=held.is_job)
+    steps = [_step(entry, wanted, ticket, now_s) for entry in ticket.entries]
+    ticket.entries = [step.unanswered for step in steps]  # as long as nobody knows, also if this ends in the middle
+    outcomes = await asyncio.gather(*(_taken(step, ticket) for step in steps))
     ticket.entries = [entry for entry, _ in outcomes]
-    if ticket.later:
-        ticket.later = tuple((entry.account.id, entry.hold) for entry in ticket.entries)
+    ticket.later = tuple(_booked_later(ticket, wanted))
     if refusals := [refusal for _, refusal in outcomes if refusal is not None]:
         raise min(refusals, key=lambda error: error.retryable)
+    tokens, cost_nano_usd = max(held.tokens, demand.tokens), max(held.cost_nano_usd, demand.cost_nano_usd)
+    ticket.demand = replace(held, tokens=tokens, cost_nano_usd=cost_nano_usd)
 
 
 async def _take_besides(ticket: Ticket, demand: Demand, now_s: float) -> None:
@@ -58,21 +56,62 @@ async def _take_besides(ticket: Ticket, demand: Demand, now_s: float) -> None:
         raise besides.refusal
 
 
-async def _topped_up(entry: Entry, wanted: Demand, ticket: Ticket, now_s: float) -> tuple[Entry, GatewayError | None]:
+def _booked_later(ticket: Ticket, wanted: Demand) -> Iterator[tuple[str, Hold]]:
+    """Where its cost goes that no account knows: under the rules of this model too. Of a job that was admitted without
+    the ledger nothing else is left.
+    """
+    holds = {entry.account.id: entry.hold for entry in ticket.entries}
+    for account_id, hold in ticket.later:
+        level: Level = "tenant" if account_id.startswith("T#") else "user"
+        own = rules_of(allowance_of(level, ticket.principal), wanted.model_id)
+        yield account_id, holds.get(account_id) or hold.holding({**hold.by_rule, **_missing(hold, own)})
+
+
+def _missing(hold: Hold, models: Sequence[str]) -> dict[str, int]:
+    return {rule: 0 for one in models if (rule := suffix(one)) not in hold.rules}
+
+
+async def _known(entry: Entry, ticket: Ticket) -> Entry:
+    """As it stands, where an earlier top-up was not answered; which may come yet. Raises AdmissionUnavailable (503)."""
+    if entry.perhaps is None:
+        return entry
+    reading = await ticket.ledger.read(entry.account.id)
+    return entry.perhaps if reading.holds.get(ticket.name) == entry.perhaps.hold else entry
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """An account as it is and as it is to be. `more`: what that adds to it."""
+
+    entry: Entry
+    larger: Entry
+    more: Account
+
+    @property
+    def unanswered(self) -> Entry:
+        return replace(self.entry, perhaps=self.larger) if self.more.meters else self.entry
+
+
+def _step(entry: Entry, wanted: Demand, ticket: Ticket, now_s: float) -> _Step:
     larger = tuple(_larger(meter, wanted, now_s) for meter in entry.account.meters)
     further = tuple(_further(entry, wanted, ticket, now_s))
     account = replace(entry.account, meters=(*larger, *further))
-    rules = dict.fromkeys((*entry.hold.rules, *(suffix(meter.models) for meter in further)))
-    hold = structs.replace(entry.hold, cost_nano_usd=wanted.cost_nano_usd, rules=tuple(rules))
+    costs = {suffix(meter.models): meter.amount for meter in account.meters if meter.kind == "spend"}
+    hold = entry.hold.holding({**entry.hold.by_rule, **costs})
     more = replace(account, meters=(*_differences(entry.account.meters, larger), *further))
+    return _Step(entry, Entry(account, entry.reading, hold), more)
+
+
+async def _taken(step: _Step, ticket: Ticket) -> tuple[Entry, GatewayError | None]:
+    entry, account, more = step.entry, step.larger.account, step.more
     if not more.meters:
         return entry, None
     try:
-        reserved = await ticket.ledger.enlarge(more, ticket.name, entry.hold, hold)
+        reserved = await ticket.ledger.enlarge(more, ticket.name, entry.hold, step.larger.hold)
     except AdmissionUnavailable as error:
-        return replace(entry, perhaps=Entry(account, entry.reading, hold)), error
+        return step.unanswered, error
     if reserved.is_held:
-        return Entry(account, reserved.reading, hold), None
+        return replace(step.larger, reading=reserved.reading), None
     if not reserved.reading.counts_as_one_of(account.shards):
         return entry, AdmissionUnavailable(SPREAD_ANEW)
     numbers = reserved.reading.numbers
@@ -89,26 +128,25 @@ async def _topped_up(entry: Entry, wanted: Demand, ticket: Ticket, now_s: float)
 
 def _larger(meter: Meter, wanted: Demand, now_s: float) -> Meter:
     """Tokens of a minute that is over count no more; money does, whatever day it is by now."""
+    tokens, cost_nano_usd = wanted.under(meter.models)
     if meter.kind == "spend":
-        return replace(meter, amount=wanted.cost_nano_usd)
+        return replace(meter, amount=max(meter.amount, cost_nano_usd))
     if meter.kind == "tokens" and (meter.ends_s or 0) > now_s:
-        return replace(meter, amount=wanted.tokens)
+        return replace(meter, amount=max(meter.amount, tokens))
     return meter
 
 
 def _further(entry: Entry, wanted: Demand, ticket: Ticket, now_s: float) -> Iterator[Meter]:
-    """Of rules that it does not stand in yet, because they are for another model than it was admitted for: its rates
-    count now, its money when that was.
+    """Of rules that it does not stand in yet, because they are for another model than it was admitted for, or newer:
+    its rates count now, its money when that was.
     """
-    if wanted.model_id == ticket.demand.model_id:
+    principal, level, rules = ticket.principal, entry.account.level, {*entry.hold.rules}
+    own = rules_of(allowance_of(level, principal), wanted.model_id)
+    if rules.issuperset(suffix(models) for models in own):
         return
-    level, shard = entry.account.level, shard_of(entry.account.id)
-    known = {meter.name for meter in entry.account.meters}
-    rules = {suffix(meter.models) for meter in entry.account.meters}
     for at_s, is_spend in ((now_s, False), (ticket.admitted_s, True)):
-        for meter in account_of(level, ticket.principal, wanted, at_s, shard).meters:
-            is_further = suffix(meter.models) not in rules and meter.name not in known
-            if is_further and (meter.kind == "spend") is is_spend:
+        for meter in account_of(level, principal, wanted, at_s, shard_of(entry.account.id)).meters:
+            if suffix(meter.models) not in rules and (meter.kind == "spend") is is_spend:
                 yield meter
 
 

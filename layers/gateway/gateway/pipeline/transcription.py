@@ -117,7 +117,8 @@ async def plan_transcription(
     asked: AskedTranscription, principal: Principal, world: World
 ) -> Candidates[TranscriptionPlan]:
     async def plan(call: TranscriptionCall) -> TranscriptionPlan:
-        return await _planned(replace(asked, call=call), principal, world)
+        planned = await _planned(replace(asked, call=call), principal, world)
+        return replace(planned, asked=asked)
 
     return await candidates_of(asked.call, principal.tenant, world, plan)
 

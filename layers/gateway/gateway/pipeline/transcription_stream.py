@@ -60,6 +60,7 @@ class Writing:
                     if chunk.delta and not held:
                         yield chunk
         account(self._attempt, self._counted().usage, self._exchange)
+        await self._attempt.has_answered()
         assert self._transcript is not None  # noqa: S101 - a parser closes with the whole
         agreed = await self.agreed(self._transcript)
         if held:
@@ -69,7 +70,7 @@ class Writing:
     async def _arriving(self) -> AsyncGenerator[TranscriptChunk, None]:
         attempt, world = self._attempt, self._world
         most_s = total_s(self._call, MAX_STREAM_MS, self._chain.spare_s + attempt.late_s)
-        first_s = begins_s(self._call, attempt, self._chain.spare_s)
+        first_s = begins_s(self._call, attempt)
         watch = Watch(attempt, world, attempt.started_s + min(first_s, most_s))
         watch.phase = "ttft" if first_s < most_s else "total"
         request, reached = await self._request(watch)

@@ -12,7 +12,10 @@ from gateway.model.provider_errors import ProviderFailure
 from gateway.pipeline.ask import begin
 from gateway.pipeline.candidates import Candidates, P
 from gateway.pipeline.exchange import Attempt, Exchange, Switch
-from gateway.pipeline.meters import Demand
+from gateway.pipeline.generated_media import discard_made
+from gateway.pipeline.meters import Demand, together
+from gateway.pipeline.retry import Retries
+from gateway.pipeline.route import none_of
 from gateway.pipeline.top_up import top_up
 from gateway.ports import World
 
@@ -27,21 +30,25 @@ class Turns(Generic[P]):
         self._others, self._ready = deque(others), ready
         self._exchange, self._world = exchange, world
         self._failure: GatewayError | None = None
+        self._retries = Retries.of(exchange)
+        self._is_group = candidates.members > 0
+        self._refusals: list[tuple[str, GatewayError]] = []
 
     @classmethod
     async def of(cls, candidates: Candidates[P], ready: Readying[P], exchange: Exchange, world: World) -> Turns[P]:
-        """With the first one ready. Raises what that raises."""
+        """With the first one ready. Raises what that raises; of a group, when none can be made ready."""
         turns = cls(candidates, ready, exchange, world)
-        turns.candidate = await ready(turns.candidate)
         exchange.left_out, asked = candidates.left_out, candidates.asked.route.model_id
+        try:
+            turns.candidate = await ready(turns.candidate)
+        except (InvalidRequest, PayloadTooLarge) as refusal:
+            if not turns._is_group or not await turns._is_passed_on(refusal):
+                raise
+            asked = turns.candidate.route.model_id if asked == exchange.left_out[-1].model else asked
         exchange.model_asked = asked
         if turns.candidate.route.model_id != asked and candidates.strategy == "sequential":
             turns.note(asked, turns.candidate, "unhealthy")
         return turns
-
-    @property
-    def is_last(self) -> bool:
-        return not self._others
 
     def begin(self) -> Attempt:
         return self._begun(self.candidate, chances=len(self._others) + 1)
@@ -58,9 +65,12 @@ class Turns(Generic[P]):
         return racing
 
     async def after(self, error: GatewayError) -> None:
-        """Makes it the next one's turn. Raises what a provider failed with where there is none, or no time for it."""
+        """Makes it the next one's turn, or that of the last one again. Raises what a provider failed with where there
+        is none, or no time for it.
+        """
         failed = self._exchange.attempts[-1]
         failed.error = failed.error or error
+        await self.drop(failed)
         if not self._goes_on_after(error):
             raise error
         until_s = min(self._exchange.answer_by_s, self._exchange.ask_until_s)
@@ -69,7 +79,15 @@ class Turns(Generic[P]):
                 self.candidate = candidate
                 self.note(failed.route.model_id, candidate, error.code)
                 return
-        raise self._failure or error
+        if not self._others and await self._retries.waited(failed, error, until_s, self._world):
+            return
+        raise self._failure or (
+            none_of(self._exchange.model_requested or "", self._refusals) if self._refusals else error
+        )
+
+    async def drop(self, attempt: Attempt) -> None:
+        """What is left of one of which nothing was given."""
+        await discard_made(attempt, self._exchange, self._world)
 
     def note(self, model_id: str, to: P, code: str) -> None:
         switch = Switch(model_id, to.route.model_id, code, self._world.clock.now_s())
@@ -81,11 +99,27 @@ class Turns(Generic[P]):
         return attempt
 
     def _goes_on_after(self, error: GatewayError) -> bool:
-        """What the gateway itself refuses to send to one of the others says nothing of the request."""
+        """What the gateway itself refuses to send to one of the others, or of a group, says nothing of the request."""
         if isinstance(error, ProviderFailure) and not error.blames_request:
             self._failure = error
             return True
-        return self._failure is not None and isinstance(error, InvalidRequest | PayloadTooLarge)
+        if not isinstance(error, InvalidRequest | PayloadTooLarge):
+            return False
+        failed = self._exchange.attempts[-1]
+        if self._is_group and not failed.sending.has_left:
+            self._refusals.append((failed.route.model_id, error))
+            return True
+        return self._failure is not None
+
+    async def _is_passed_on(self, refusal: GatewayError) -> bool:
+        """To another that can be made ready; the first one is left out."""
+        first = LeftOut(model=self.candidate.route.model_id, code=refusal.code, message=refusal.message)
+        while self._others:
+            if (candidate := await self._entered(self._others.popleft())) is not None:
+                self.candidate = candidate
+                self._exchange.left_out += (first,)
+                return True
+        return False
 
     async def _entered(self, candidate: P, beside: Sequence[P] = ()) -> P | None:
         """Held for and ready; None for one that is left out for what that is refused with. `beside`: those that are
@@ -104,8 +138,10 @@ class Turns(Generic[P]):
         exchange, demand = self._exchange, candidate.demand
         if exchange.ticket is None:
             return
-        spent = sum(attempt.usage.total_tokens for attempt in exchange.attempts if attempt.usage is not None)
-        tokens = spent + sum(one.demand.tokens for one in (candidate, *beside))
-        cost_nano_usd = sum(one.demand.cost_nano_usd for one in (candidate, *beside)) + (exchange.cost_nano_usd or 0)
-        wanted = Demand(demand.model_id, tokens, cost_nano_usd, demand.lease_s)
+        wanted = together([demand, *(one.demand for one in beside), *map(_spent, exchange.attempts)], adds_up=True)
         await top_up(exchange.ticket, wanted, self._world.clock.now_s())
+
+
+def _spent(attempt: Attempt) -> Demand:
+    tokens = 0 if attempt.usage is None else attempt.usage.total_tokens
+    return Demand(attempt.route.model_id, tokens, attempt.cost_nano_usd or 0, lease_s=0.0)

@@ -20,6 +20,7 @@ from gateway.model.provider_errors import ProviderRefusedSize, ProviderRejected
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.parts import Spot, parts_of, with_parts
+from gateway.pipeline.through_circuit import through_circuit
 from gateway.pipeline.watch import Watch
 from gateway.ports import World
 from gateway.providers.contract import FileApi, RemoteFile
@@ -77,7 +78,10 @@ class Uploading:
         return file
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:
-        return await self.watch.wait(_ask(request, self.reached, self.watch.world))
+        with through_circuit(self.reached, self.watch) as passage:
+            answer = await self.watch.wait(_ask(request, self.reached, self.api, self.watch.world))
+            passage.status = answer.status
+            return answer
 
     def _taken(self, answer: HttpResponse) -> HttpResponse:
         if not _ok(answer):
@@ -100,16 +104,16 @@ async def _deleted(file: RemoteFile, attempt: Attempt, world: World) -> bool:
     try:
         async with asyncio.timeout(DELETE_S):
             reached = await contact(attempt, world)
-            answer = await _ask(api.delete(file, reached.target), reached, world)
+            answer = await _ask(api.delete(file, reached.target), reached, api, world)
             return _ok(answer) or answer.status == 404
     except (GatewayError, TimeoutError):
         return False
 
 
-async def _ask(request: HttpRequest, reached: Contact, world: World) -> HttpResponse:
+async def _ask(request: HttpRequest, reached: Contact, api: FileApi, world: World) -> HttpResponse:
     """The credential goes to the provider's base URL alone, not where an answer of it leads."""
     if request.url.startswith(f"{reached.target.base_url}/"):
-        request = reached.authorized(request, world.clock.now_s())
+        return await reached.answer(request, world, api.fail)
     async with world.outbound.open(request) as incoming:
         return await incoming.whole()
 

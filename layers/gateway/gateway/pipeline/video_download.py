@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
+from gateway.model.http import HttpRequest
 from gateway.model.provider_errors import ProviderError, ProviderGone, is_gone
 from gateway.pipeline.contact import Contact
-from gateway.ports import World
+from gateway.ports import Incoming, World
 
 MAX_VIDEO_BYTES = 2 * 1024 * 1024 * 1024
 DOWNLOAD_TIMEOUT_S = 240.0
+NOT_LET_IN = 401
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -22,8 +24,11 @@ async def opened(source: str, reached: Contact, world: World) -> AsyncIterator[A
     """
     request = reached.route.wire.download(source, reached.target)
     if request is not None:
-        authorized = reached.authorized(request, world.clock.now_s())
-        async with world.outbound.open(authorized) as incoming:
+        async with AsyncExitStack() as stack:
+            used = reached.credential
+            incoming = await stack.enter_async_context(_open(request, reached, world))
+            if incoming.status == NOT_LET_IN and await reached.is_renewed(used, world):
+                incoming = await stack.enter_async_context(_open(request, reached, world))
             if incoming.status not in _REDIRECTS:
                 if incoming.status != 200:
                     raise _unreadable(incoming.status, reached)
@@ -32,6 +37,10 @@ async def opened(source: str, reached: Contact, world: World) -> AsyncIterator[A
             source = incoming.headers.get("location", "")
     async with world.downloads.open(source, MAX_VIDEO_BYTES, DOWNLOAD_TIMEOUT_S) as chunks:
         yield chunks
+
+
+def _open(request: HttpRequest, reached: Contact, world: World) -> AbstractAsyncContextManager[Incoming]:
+    return world.outbound.open(reached.authorized(request, world.clock.now_s()))
 
 
 async def _bounded(chunks: AsyncIterator[bytes], reached: Contact) -> AsyncIterator[bytes]:

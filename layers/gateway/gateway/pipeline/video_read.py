@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gateway.model.errors import InvalidRequest
+from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.model.video import VideoCall
 from gateway.pipeline.decode import check_json_type, decoded, invalid
 from gateway.pipeline.form import FormFile, read_form
-from gateway.pipeline.read import check_call, refuse_fallback
+from gateway.pipeline.read import check_call
 
 PICTURE = "input_reference"
 _CALL = msgspec.json.Decoder(VideoCall)
@@ -33,7 +33,7 @@ def read_video_request(content_type: str, body: bytes) -> VideoRequest:
     is_form = content_type.partition(";")[0].strip().lower() == "multipart/form-data"
     request = _read_form(content_type, body) if is_form else _read_json(content_type, body)
     check_call(msgspec.structs.replace(request.call, async_=None, webhook_url=None))  # every video is a job
-    refuse_fallback(request.call)
+    _refuse_race(request.call)
     _check_reference(request)
     return request
 
@@ -54,6 +54,14 @@ def _read_form(content_type: str, body: bytes) -> VideoRequest:
     except msgspec.ValidationError as error:
         raise invalid(str(error)) from None
     return VideoRequest(call, form.files.get(PICTURE))
+
+
+def _refuse_race(call: VideoCall) -> None:
+    """Every one that has begun is paid in full, and few can be stopped."""
+    if call.fallback is not None and call.fallback.strategy == "parallel":
+        raise CapabilityNotSupported(
+            "Videos are asked of one model after the other: all that are begun are paid.", param="fallback.strategy"
+        )
 
 
 def _check_reference(request: VideoRequest) -> None:

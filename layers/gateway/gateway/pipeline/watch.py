@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 from gateway.model.call import MAX_BEGIN_MS, MAX_JOB_MS, Call
 from gateway.model.provider_errors import ProviderTimeout
 from gateway.pipeline.exchange import ANSWER_S, Attempt
+from gateway.pipeline.timeouts import said_ms
 from gateway.ports import World
 
 T = TypeVar("T")
@@ -23,13 +24,14 @@ def total_s(call: Call, longest_ms: int = MAX_BEGIN_MS, spare_s: float = 0.0, ch
     how many models share what is left, where the call does not say how long each may take.
     """
     longest_ms = MAX_JOB_MS if call.async_ else longest_ms
-    return seconds(call.timeouts.total_ms if call.timeouts else None, longest_ms, spare_s, chances)
+    return seconds(*said_ms(call, "total_ms"), longest_ms, spare_s, chances)
 
 
-def begins_s(call: Call, attempt: Attempt, spare_s: float = 0.0) -> float:
-    """How long an attempt may take until its first content."""
-    ttft_ms = call.timeouts.ttft_ms if call.timeouts else None
-    return seconds(ttft_ms, MAX_BEGIN_MS, spare_s + attempt.late_s, attempt.chances)
+def begins_s(call: Call, attempt: Attempt) -> float:
+    """How long an attempt may take until its first content: of the time from the request's arrival, less what media
+    and hooks took before. Hooks that have to agree to a stream come after its end.
+    """
+    return seconds(*said_ms(call, "ttft_ms"), MAX_BEGIN_MS, attempt.own_wait_s + attempt.late_s, attempt.chances)
 
 
 def lease_s(call: Call, longest_ms: int = MAX_BEGIN_MS) -> float:
@@ -39,13 +41,16 @@ def lease_s(call: Call, longest_ms: int = MAX_BEGIN_MS) -> float:
 
 def patience_s(call: Call, longest_ms: int, wait_s: int | None, spare_s: float = 0.0) -> float:
     """How long who waits for work that goes on without him does so. `wait_s`: what he prefers."""
-    longest_s = seconds(call.timeouts.total_ms if call.timeouts else None, longest_ms, spare_s)
+    longest_s = seconds(*said_ms(call, "total_ms"), longest_ms, spare_s)
     return longest_s if wait_s is None else min(longest_s, float(wait_s))
 
 
-def seconds(milliseconds: int | None, longest_ms: int, spare_s: float = 0.0, chances: int = 1) -> float:
+def seconds(
+    milliseconds: int | None, most_ms: int | None, longest_ms: int, spare_s: float = 0.0, chances: int = 1
+) -> float:
     longest_s = longest_ms / 1000 - spare_s
-    return longest_s / chances if milliseconds is None else min(milliseconds / 1000, longest_s)
+    limit_s = longest_s / chances if milliseconds is None else min(milliseconds / 1000, longest_s)
+    return limit_s if most_ms is None else min(limit_s, most_ms / 1000)
 
 
 @dataclass(slots=True)

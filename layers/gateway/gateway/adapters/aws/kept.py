@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Generic, TypeVar
 
 from gateway.adapters.aws.api import AwsFailure
 from gateway.ports import Clock
 
 KEEP_S = 600.0
+READ_AGAIN_S = 30.0
+"""How soon what turned out to be of no use is read again: what is wrong where it is stored stays wrong for a while."""
 T = TypeVar("T")
 
 
@@ -20,6 +24,8 @@ class Kept(Generic[T]):
     ) -> None:
         self._read, self._on_failure, self._clock = read, on_failure, clock
         self._kept: dict[str, tuple[float, T]] = {}
+        self._reading: dict[str, asyncio.Lock] = {}
+        self._read_again_s: dict[str, float] = {}
 
     async def find(self, name: str) -> T:
         """Raises AwsFailure when it was never read."""
@@ -36,6 +42,22 @@ class Kept(Generic[T]):
             found = kept[1]
         self._kept[name] = (now_s, found)
         return found
+
+    async def anew(self, name: str, useless: T) -> T:
+        """For one to whom what `find` gave before is of no use: read by one for all who ask at the same time, at most
+        once in READ_AGAIN_S; what is known where that was a moment ago, or it cannot be read. Never raises AwsFailure.
+        """
+        async with self._reading.setdefault(name, asyncio.Lock()):
+            known, now_s = self._kept.get(name, (0.0, useless))[1], self._clock.monotonic_s()
+            if known != useless or now_s < self._read_again_s.get(name, -inf):
+                return known
+            try:
+                known = await self._read(name)
+                self._kept[name] = (now_s, known)
+            except AwsFailure as failure:
+                self._on_failure(name, failure)
+            self._read_again_s[name] = now_s + READ_AGAIN_S
+            return known
 
     def forget(self) -> None:
         """Nothing secret may outlive a snapshot."""

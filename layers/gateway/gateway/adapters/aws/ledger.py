@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
+from gateway.adapters.aws.slots import PREFIX as SLOTS
 from gateway.adapters.aws.stored_hold import StoredHolds, stored
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.ledger import Account, Hold, Reading, Reserved
@@ -105,7 +106,8 @@ class DynamoLedger:
             except AwsFailure as failure:
                 raise AdmissionUnavailable(f"The ledger cannot be read at the moment ({failure.code}).") from failure
             for item in answer["Items"]:
-                yield item["pk"]["S"], _reading(item)
+                if not item["pk"]["S"].startswith(SLOTS):
+                    yield item["pk"]["S"], _reading(item)
             if (last := answer.get("LastEvaluatedKey")) is None:
                 return
             request["ExclusiveStartKey"] = last

@@ -1,4 +1,5 @@
-"""Provider credentials from Secrets Manager: secret "<stack>/providers/<provider>" with `api_key` and `base_url`.
+"""Provider credentials from Secrets Manager: secret "<stack>/providers/<provider>" with `api_key`, `base_url` and
+`max_concurrent`, and a tenant's own, "<stack>/providers/<provider>/<tenant>".
 
 For a provider within AWS it may hold `access_key_id` and `secret_access_key` instead, only a `region`, or not exist:
 then the gateway's own role is used.
@@ -21,6 +22,7 @@ from gateway.model.secret import AwsKeys, Secret
 from gateway.ports import Clock
 
 TIMEOUT_S = 3.0
+MOST_CONCURRENT = 10_000
 WITHIN_AWS = frozenset({"bedrock"})
 """Providers that the gateway's own role opens where nothing is stored, or no key is."""
 
@@ -48,12 +50,24 @@ class SecretsManagerCredentials:
             stored = await self._kept.find(provider)
         except AwsFailure as failure:
             raise ProviderError(f"No credential for {provider} is available.") from failure
-        if self._role is None or provider not in WITHIN_AWS:
-            return stored
-        return await _opened_by(self._role, stored)
+        return await self._opened(provider, stored)
+
+    async def renewed(self, provider: str, refused: Credential) -> Credential:
+        try:
+            stored = await self._kept.find(provider)
+            if (known := await self._opened(provider, stored)) != refused:
+                return known  # another one has read it meanwhile, or the role's keys are others
+            return await self._opened(provider, await self._kept.anew(provider, stored))
+        except (AwsFailure, ProviderError):
+            return refused
 
     def forget(self) -> None:
         self._kept.forget()
+
+    async def _opened(self, provider: str, stored: Credential) -> Credential:
+        if self._role is None or provider not in WITHIN_AWS:
+            return stored
+        return await _opened_by(self._role, stored)
 
     async def _read(self, provider: str) -> Credential:
         try:
@@ -65,15 +79,26 @@ class SecretsManagerCredentials:
                 return Credential(Secret(""))
             raise
         try:
-            stored = msgspec.json.decode(answer["SecretString"], type=dict[str, str])
-        except (KeyError, msgspec.DecodeError):
+            members = msgspec.json.decode(answer["SecretString"], type=dict[str, str | int])
+            most = _cap(members.pop("max_concurrent", ""))
+            stored = msgspec.convert(members, dict[str, str])
+        except (KeyError, ValueError, msgspec.MsgspecError):
             raise AwsFailure("UnreadableSecret", is_fault=False) from None
         api_key, base_url, aws_keys = stored.pop("api_key", ""), stored.pop("base_url", ""), _aws_keys(stored)
-        return Credential(Secret(api_key), base_url or None, aws_keys, settings=stored)
+        return Credential(Secret(api_key), base_url or None, aws_keys, settings=stored, max_concurrent=most)
 
 
 def _unavailable(provider: str, failure: AwsFailure) -> None:
     log_trouble("credentials.unavailable", provider=provider, code=failure.code)
+
+
+def _cap(stored: str | int) -> int | None:
+    """A number, or text of one; None where there is none. Raises ValueError for what is no cap."""
+    if stored == "":
+        return None
+    if not 1 <= (most := int(stored)) <= MOST_CONCURRENT:
+        raise ValueError("no number of calls")
+    return most
 
 
 def _aws_keys(stored: dict[str, str]) -> AwsKeys | None:

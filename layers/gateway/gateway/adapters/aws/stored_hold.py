@@ -1,8 +1,9 @@
 """A hold as DynamoDB has it: as few bytes as may be, for each write of an account is billed and throttled by the size
 of its whole item, all that runs included (docs/admin.md says what that allows).
 
-MessagePack: [admitted_s, seconds until it ends, cost, rules, admission, whether it runs, facts of the request]; that of
-a job has one more, true, and one of which something is booked that besides. Facts
+MessagePack: [admitted_s, seconds until it ends, cost, rules, admission, whether it runs, facts of the request]; then of
+a job true, where it holds not the same under all rules whether it is a job and what it holds under each, and where
+something of it is booked both and how much. Facts
 have the number of their name below, ids 16 bytes instead of 32 digits, and what is not so is kept as it is. The same
 hold always has the same bytes, so that a condition can compare them.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
@@ -34,20 +35,21 @@ def stored(hold: Hold) -> dict[str, str]:
     facts = None if hold.request is None else _packed(hold.request)
     lasts_s = hold.until_s - hold.admitted_s
     row = [hold.admitted_s, lasts_s, hold.cost_nano_usd, hold.rules, hold.admission, hold.runs, facts]
-    if hold.is_job or hold.booked_nano_usd:
-        row.append(hold.is_job)
-    if hold.booked_nano_usd:
-        row.append(hold.booked_nano_usd)
+    further = [hold.is_job, hold.costs, hold.booked_nano_usd]
+    while further and not further[-1]:
+        further.pop()
+    row += further
     return {"B": b64encode(msgspec.msgpack.encode(row)).decode()}
 
 
 def hold_of(value: dict[str, str]) -> Hold:
     row = msgspec.msgpack.decode(b64decode(value["B"]))
-    admitted_s, lasts_s, cost_nano_usd, rules, admission, runs, facts, *further = row
+    admitted_s, lasts_s, cost_nano_usd, rules, admission, runs, facts, *more = row
     request = None if facts is None else _unpacked(facts)
-    is_job, booked_nano_usd = bool(further and further[0]), int(further[1]) if len(further) > 1 else 0
-    until_s = admitted_s + lasts_s
-    return Hold(until_s, admitted_s, cost_nano_usd, tuple(rules), request, admission, runs, is_job, booked_nano_usd)
+    until_s, is_job, costs = admitted_s + lasts_s, bool(more and more[0]), tuple(more[1]) if more[1:] else ()
+    booked_nano_usd = int(more[2]) if more[2:] else 0
+    of = (until_s, admitted_s, cost_nano_usd, tuple(rules), request, admission, runs, is_job)
+    return Hold(*of, costs=costs, booked_nano_usd=booked_nano_usd)
 
 
 class StoredHolds(Mapping[str, Hold]):

@@ -30,6 +30,10 @@ STATUS = {
 }
 """The HTTP status of an error that comes in a stream."""
 
+OUR_KEYS = ("ExpiredToken", "InvalidClientTokenId", "InvalidSignature", "UnrecognizedClient")
+"""How the codes of keys begin that are unknown, or not good any more, with whatever status:
+https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html
+"""
 OUR_CREDENTIALS = ("AccessDenied", "IncompleteSignature", "NotAuthorized", "OptInRequired", "RequestExpired")
 OUR_QUOTA = ("ServiceQuotaExceeded", "Throttling")
 UNKNOWN_MODEL = "model identifier is invalid"
@@ -66,7 +70,9 @@ def _failure(
     status: int, headers: dict[str, str], code: str | None, error: ErrorBody, provider: str
 ) -> ProviderFailure:
     reason = error.message or error.capital_message
-    if status == 400:
+    if status in (400, 403) and (code or "").startswith(OUR_KEYS):
+        status = 401
+    elif status == 400:
         status = _refined(code or "", reason or "")
     answer = HttpResponse(status, headers)
     return failure(provider, answer, code=code, reason=_ARN.sub("[removed]", reason) if reason else None)

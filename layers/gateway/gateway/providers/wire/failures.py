@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from email.utils import parsedate_to_datetime
+from math import inf
 
 from gateway.model.http import HttpResponse
 from gateway.model.provider_errors import (
@@ -18,6 +20,9 @@ from gateway.model.usage import TokenUsage
 
 MAX_REASON_CHARS = 500
 MAX_DIGITS, MAX_WAIT_S = 12, 86_400
+PASSES = frozenset({429, 503, 529})
+"""Statuses that say that nothing was done, because too much was asked for at the moment."""
+MAY_PASS = frozenset({408, 409})
 OUR_KEY = re.compile(r"Incorrect(?: |%20)API(?: |%20)key(?: |%20)provided", re.IGNORECASE)
 """How xAI's 400 to a wrong key begins, which speaks of no request: https://github.com/openai/codex/issues/1352"""
 _CODE = re.compile(r"(?!sk-|key|Bearer|AIza|gsk_|Authorization)[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -45,15 +50,42 @@ def public_reason(text: str) -> str:
 
 
 def retry_after_s(headers: dict[str, str]) -> int | None:
-    """Whole seconds the provider asks to wait, rounded up; None when it names none or names a date."""
+    """Whole seconds the provider asks to wait, rounded up; None when it names none."""
+    seconds = _seconds_to_wait(headers)
+    return None if seconds is None else int(-(-seconds // 1))
+
+
+def ask_again_s(status: int, headers: dict[str, str]) -> float | None:
+    """When the same may be asked again: where the status says that nothing was done because of what passes, or the
+    provider says so itself, by the header that the SDKs of OpenAI and Anthropic obey.
+    """
+    should_retry = headers.get("x-should-retry", "").lower()
+    passes = status in PASSES or (status in MAY_PASS and should_retry == "true")
+    return _seconds_to_wait(headers) if passes and should_retry != "false" else None
+
+
+def _seconds_to_wait(headers: dict[str, str]) -> float | None:
+    """By `retry-after-ms`, or by `retry-after`, of which a date is counted from the one of the answer.
+
+    https://www.rfc-editor.org/rfc/rfc9110#name-retry-after
+    """
     milliseconds = headers.get("retry-after-ms", "")
     if milliseconds.isdecimal() and len(milliseconds) <= MAX_DIGITS:
-        return min(-(-int(milliseconds) // 1000), MAX_WAIT_S)
+        return min(int(milliseconds) / 1000, float(MAX_WAIT_S))
+    waits = headers.get("retry-after", "")
     try:
-        seconds = float(headers.get("retry-after", ""))
+        seconds = float(waits)
     except ValueError:
-        return None
-    return max(0, int(-(-seconds // 1))) if seconds < 86_400 else None
+        seconds = _seconds_between(headers.get("date", ""), waits)
+    return max(0.0, seconds) if seconds < MAX_WAIT_S else None
+
+
+def _seconds_between(since: str, until: str) -> float:
+    """Infinite where either is no date."""
+    try:
+        return (parsedate_to_datetime(until) - parsedate_to_datetime(since)).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return inf
 
 
 def broke_off(provider: str, reason: str, charged: TokenUsage | None) -> ProviderError:
@@ -69,10 +101,12 @@ def failure(
     """The error for an answer with this status, by which the provider says itself that it did nothing.
 
     `reason` reaches the client only where the provider speaks of the client's own request (400, 422); of everything
-    else it learns `code` at most. 401 and 403 are our credentials' fault, not the client's.
+    else it learns `code` at most. 401 and 403 are our credentials' fault, not the client's; 401 says that another
+    credential may be let in.
     """
     failed = _by_status(provider, response, code, reason, param)
     failed.is_refusal = True
+    failed.ask_again_s = ask_again_s(response.status, response.headers)
     return failed
 
 
@@ -98,7 +132,9 @@ def _by_status(
             f"{provider} limits the rate of the gateway's account", provider_code=code, retry_after_s=wait_s
         )
     if status in (401, 403):
-        return ProviderError(f"{provider} refused the gateway's credentials", provider_code=code)
+        refused = ProviderError(f"{provider} refused the gateway's credentials", provider_code=code)
+        refused.refuses_credential = status == 401
+        return refused
     return ProviderError(f"{provider} failed with status {status}", provider_code=code, retry_after_s=wait_s)
 
 

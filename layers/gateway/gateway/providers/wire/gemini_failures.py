@@ -15,7 +15,8 @@ from gateway.model.http import HttpResponse
 from gateway.model.provider_errors import ProviderFailure
 from gateway.providers.wire.failures import failure
 
-BAD_KEY = ("API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_SERVICE_BLOCKED", "CREDENTIALS_MISSING")
+BAD_KEY = ("API_KEY_INVALID", "API_KEY_EXPIRED")
+NO_RIGHT = ("API_KEY_SERVICE_BLOCKED", "CREDENTIALS_MISSING")
 OUR_ACCOUNT = ("location is not supported", "billing")
 """Words of a 400 FAILED_PRECONDITION that speaks of the gateway's own account, not of the request."""
 
@@ -54,8 +55,8 @@ def failure_of(response: HttpResponse, provider: str) -> ProviderFailure:
     """The reason in `details` becomes the provider's code, else `status`. RetryInfo counts as a Retry-After header."""
     error = _error_in(response.body) or ErrorBody()
     status, headers = response.status, response.headers
-    if status == 400 and _is_ours(error):
-        status = 403
+    if status == 400:
+        status = 401 if error.reason in BAD_KEY else 403 if _is_ours(error) else 400
     if error.retry_delay is not None and "retry-after" not in headers:
         headers = {**headers, "retry-after": error.retry_delay}
     answer = HttpResponse(status, headers, response.body)
@@ -79,6 +80,6 @@ def _error_in(body: bytes) -> ErrorBody | None:
 
 def _is_ours(error: ErrorBody) -> bool:
     message = (error.message or "").lower()
-    return error.reason in BAD_KEY or (
+    return error.reason in NO_RIGHT or (
         error.status == "FAILED_PRECONDITION" and any(words in message for words in OUR_ACCOUNT)
     )

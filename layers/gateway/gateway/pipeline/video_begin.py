@@ -1,0 +1,126 @@
+"""A video is begun by the first of its models that can: its job's record says who is asked before anybody is."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from gateway.model.errors import GatewayError, StorageUnavailable
+from gateway.model.job import LONGEST_S, Job, new_job_id
+from gateway.model.video import Picture, VideoCall
+from gateway.pipeline.account import Counted, account, account_interrupted
+from gateway.pipeline.ask import ask, ending
+from gateway.pipeline.asked_before import noted
+from gateway.pipeline.candidates import Candidates
+from gateway.pipeline.contact import contact
+from gateway.pipeline.exchange import Attempt, Exchange
+from gateway.pipeline.fallback import answer_of
+from gateway.pipeline.handed_over import held_of
+from gateway.pipeline.job_record import JobRecord
+from gateway.pipeline.job_sweep import LATER_S
+from gateway.pipeline.job_webhook import webhook_of
+from gateway.pipeline.once import stands_for
+from gateway.pipeline.remote_taken import taken
+from gateway.pipeline.video_plan import VideoPlan
+from gateway.pipeline.watch import Watch, total_s
+from gateway.ports import World
+
+ENDPOINT, OPERATION = "/v1/videos", "videos"
+BEGIN_MS = 60_000
+SENDING_S = 600
+"""After which nobody can be sending a request any more."""
+
+
+class Beginning:
+    """Of one video. `call`: as it was asked. `picture`: what it begins with."""
+
+    def __init__(self, call: VideoCall, picture: Picture | None, exchange: Exchange, world: World) -> None:
+        self._call, self._picture = call, picture
+        self._exchange, self._world = exchange, world
+        self._record: JobRecord | None = exchange.job
+
+    async def by_one_of(self, candidates: Candidates[VideoPlan], look_after_s: float) -> Job:
+        """Raises what the last one failed with, and as `taken`; then none of them is at it."""
+        try:
+            planned, remote_id = await answer_of(candidates, self._begun, self._exchange, self._world)
+        except GatewayError as error:
+            await self._given_up(error)
+            raise
+        assert self._record is not None  # noqa: S101 - it was written before anybody was asked
+        try:
+            return await taken(self._record.now, remote_id, self._exchange, self._world, look_after_s)
+        except GatewayError:
+            account(self._exchange.attempts[-1], planned.usage, self._exchange)
+            raise
+
+    async def _begun(self, planned: VideoPlan, attempt: Attempt) -> tuple[VideoPlan, str]:
+        """By whom, and how its provider calls it."""
+        order, world = replace(planned.order, picture=self._picture), self._world
+        with (
+            account_interrupted(attempt, lambda: Counted(planned.usage), self._exchange),
+            ending(attempt, world.clock),
+        ):
+            await self._written(planned)
+            reached = await contact(attempt, world)
+            watch = Watch(attempt, world, self._until_s(attempt))
+            answer = await ask(planned.route.wire.render(order, reached.target), reached, watch, attempt.sending)
+            return planned, planned.route.wire.parse(answer, reached.target)
+
+    def _until_s(self, attempt: Attempt) -> float:
+        """By the monotonic clock. Models share the time where the call does not say how long each may take."""
+        now_s, by_s = self._world.clock.monotonic_s(), self._exchange.answer_by_s
+        limit_s = total_s(self._call, BEGIN_MS)
+        if self._call.timeouts is None or self._call.timeouts.total_ms is None:
+            limit_s = min(limit_s, (by_s - now_s) / attempt.chances)
+        return min(now_s + limit_s, by_s)
+
+    async def _written(self, planned: VideoPlan) -> None:
+        """Who is asked next, and who was before: what is paid for is never without a record. Raises GatewayError."""
+        exchange, world, kept = self._exchange, self._world, planned.kept
+        facts = {**kept["facts"], **noted(exchange, world.clock.monotonic_s())}
+        if self._record is None:
+            job = self._job({**kept, "facts": facts})
+            await world.jobs.create(job, job.created_at_s + LATER_S)
+            self._record = JobRecord(job, world.jobs, world.clock, LATER_S)
+            return await stands_for(job, exchange, world)
+        is_own = exchange.job is None
+        at_it = {"alive_until_s": world.clock.now_s() + SENDING_S} if is_own else {"held": held_of(exchange, world)}
+        facts = {**self._record.now.facts, **facts}
+        await self._record.change(is_asked=True, remote=kept["remote"], facts=facts, **at_it)
+
+    def _job(self, kept: dict[str, Any]) -> Job:
+        principal, now_s, exchange = self._exchange.principal, int(self._world.clock.now_s()), self._exchange
+        assert principal is not None  # noqa: S101 - it was admitted
+        return Job(
+            id=new_job_id(self._world.clock.now_s(), secrets.token_bytes(10), "video"),
+            tenant_id=principal.tenant.id,
+            user_id=principal.user.id,
+            key_id=principal.key.id,
+            request_id=exchange.request_id,
+            endpoint=ENDPOINT,
+            operation=OPERATION,
+            model=self._call.model,
+            status="pending",
+            created_at_s=now_s,
+            expires_at_s=now_s + LONGEST_S,
+            is_asked=True,
+            alive_until_s=now_s + SENDING_S,
+            remote=kept["remote"],
+            webhook=webhook_of(self._call, principal.tenant),
+            facts={**kept["facts"], "conversation_id": exchange.conversation_id, "trace_id": exchange.trace.id},
+        )
+
+    async def _given_up(self, error: GatewayError) -> None:
+        """The request tells and settles itself; its record says that nothing comes of it. A worker ends its own job."""
+        exchange, world, record = self._exchange, self._world, self._record
+        if exchange.job is not None or record is None:
+            return
+        told = msgspec.to_builtins(error.wire(exchange.request_id)["error"])
+        found = {"error": told, "cost_nano_usd": exchange.cost_nano_usd or 0, "webhook": None}
+        try:
+            await world.jobs.change(record.now.ended("failed", world.clock.now_s(), LONGEST_S, **found))
+        except StorageUnavailable as unavailable:
+            world.records.trouble("video.unrecorded", request_id=exchange.request_id, reason=unavailable.message)
