@@ -14,6 +14,7 @@ import pytest
 
 from tests.e2e.conftest import Gateway
 from tests.e2e.customer import aws
+from tests.e2e.simulated import posts
 
 pytestmark = pytest.mark.stack
 ENVIRONMENTS = 8
@@ -37,8 +38,7 @@ def rotated(local: Gateway, provider: str) -> Iterator[None]:
 
 def statuses(local: Gateway, provider: str) -> list[int]:
     """What the provider said last."""
-    log = httpx.get(f"{local.simulators}/_sim/requests?provider={provider}&limit=2").json()
-    return [entry["status"] for entry in log["requests"]]
+    return [entry["status"] for entry in posts(local, provider=provider, limit=2)]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.model.errors import AdmissionUnavailable, StorageUnavailable
 from gateway.model.job import LONGEST_S
+from gateway.model.provider_errors import ProviderBusy
 from gateway.pipeline.job_record import WORK_S, JobBusy
 from gateway.pipeline.job_tell import ToDo
 from gateway.pipeline.job_work import JobPending
@@ -38,7 +39,7 @@ def test_the_machine_asks_for_steps_that_there_are_and_knows_the_errors_by_name(
     tasks = {name: state for name, state in states.items() if state["Type"] == "Task"}
     assert {task["Parameters"]["Payload"]["step"] for task in tasks.values()} == STEPS
     named = {error for task in tasks.values() for retry in task["Retry"] for error in retry["ErrorEquals"]}
-    assert named == {"States.ALL", JobBusy.__name__, JobPending.__name__, *MOMENTARY}
+    assert named == {"States.ALL", JobBusy.__name__, JobPending.__name__, ProviderBusy.__name__, *MOMENTARY}
     assert all(f"| {name} |" in PAGE.read_text() for name in tasks)
 
 

@@ -114,10 +114,6 @@ class Settings:
             oidc=OidcSettings.from_environment(),
         )
 
-    @property
-    def of_callbacks(self) -> dict[str, str]:
-        return {"table": self.jobs_table, "stack": self.stack}
-
     def endpoint(self, service: str) -> str:
         """Without a slash at its end."""
         return self.local_endpoint or f"https://{service}.{self.region}.amazonaws.com"
@@ -148,11 +144,11 @@ def aws_world() -> World:
         return AwsApi(service, settings.region, keys=keys, client=client, clock=clock)
 
     dynamodb = api("dynamodb", "DynamoDB_20120810", "1.0")
-    secrets = api("secretsmanager", "secretsmanager", "1.1")
-    states = api("states", "AWSStepFunctions", "1.0")
+    secrets, states = api("secretsmanager", "secretsmanager", "1.1"), api("states", "AWSStepFunctions", "1.0")
     bus, queue = api("events", "AWSEvents", "1.1"), api("sqs", "AmazonSQS", "1.0")
     stored = SecretsManagerCredentials(secrets, settings.stack, clock, Role(keys, settings.region))
     credentials = GoogleCredentials(stored, GoogleTokens(to_providers, clock))
+    guardrails = Guardrails(credentials, to_providers, clock)
     catalog = FileCatalog(settings.shared / "catalog")
     bucket = Bucket(settings.files_place, keys=keys, client=client, clock=clock)
     functions = LambdaApi(settings.endpoint("lambda"), settings.region, keys, client, clock)
@@ -160,12 +156,11 @@ def aws_world() -> World:
     post = GuardedPost(client, clock, exempt=exempt)
     hook_secrets = HookSecrets(secrets, settings.stack, clock)
     webhook_secrets = DerivedWebhookSecrets(secrets, settings.stack, clock)
+    records = StdoutRecords()
     before_snapshot(lambda: warm_up(catalog))
     for knowing in (stored, credentials, hook_secrets, webhook_secrets, post):
         before_snapshot(knowing.forget)
-    for holding in (client, to_providers):
-        after_restore(holding.aclose)
-    records, guardrails = StdoutRecords(), Guardrails(credentials, to_providers, clock)
+    _renew_when_restored(client, to_providers)
     return World(
         access=DynamoAccess(dynamodb, settings.tenants_table, settings.admission_timeout_s, clock),
         tokens=_tokens(settings, client, clock),
@@ -184,7 +179,7 @@ def aws_world() -> World:
         claims=DynamoClaims(dynamodb, settings.jobs_table, settings.admission_timeout_s),
         payloads=S3Payloads(bucket),
         executions=JobExecutions(states, settings.job_machine, settings.batch_machine),
-        callbacks=DynamoCallbacks(dynamodb, states, secrets, **settings.of_callbacks, clock=clock),
+        callbacks=_callbacks(settings, dynamodb, states, secrets, clock),
         types=_types(dynamodb, settings),
         hooks=RemoteHooksByKind(Functions(functions), Webhooks(post, hook_secrets, clock), guardrails),
         webhook_urls=GuardedUrls(exempt),
@@ -195,6 +190,17 @@ def aws_world() -> World:
         job_kept_s=settings.job_kept_s,
         health=shared_health(dynamodb, clock, records),
     )
+
+
+def _renew_when_restored(*clients: HttpClient) -> None:
+    for client in clients:
+        after_restore(client.aclose)
+
+
+def _callbacks(
+    settings: Settings, dynamodb: AwsApi, states: AwsApi, secrets: AwsApi, clock: SystemClock
+) -> DynamoCallbacks:
+    return DynamoCallbacks(dynamodb, states, secrets, table=settings.jobs_table, stack=settings.stack, clock=clock)
 
 
 def _types(dynamodb: AwsApi, settings: Settings) -> DynamoTypes:
