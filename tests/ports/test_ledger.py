@@ -205,7 +205,7 @@ async def test_what_a_batch_has_spent_is_booked_ahead_however_often_it_is_said(
     spend = Account("T#acme#0", "tenant", (Meter(DAY, "spend", 70, 1_000), Meter(MONTH, "spend", 70)))
     hold = (await ledger.reserve(spend, "h1", whole)).reading.holds["h1"]
     for left, spent in order:
-        meters, further = booking_ahead(hold, left, spent)
+        meters, further = booking_ahead(hold, {"": left}, {"": spent})
         reserved = await ledger.enlarge(Account("T#acme#0", "tenant", meters), "h1", hold, further)
         assert reserved.is_held
         hold = reserved.reading.holds["h1"]

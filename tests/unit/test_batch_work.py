@@ -11,6 +11,7 @@ import pytest
 
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.job import LONGEST_S
+from gateway.model.ledger import suffix
 from gateway.model.limits import Allowance, Budget
 from gateway.model.record import BudgetAlert, UsageRecord
 from gateway.pipeline.batch_work import carry_out
@@ -145,6 +146,29 @@ async def test_what_was_spent_is_booked_as_parts_end() -> None:
         assert numbers["c"] == held - part.totals.held_nano_usd + 50 * COST
     await stage.carried_on(batch_id)
     assert await stage.check_books() == 120 * COST
+
+
+async def test_each_rule_has_what_falls_under_it_before_and_after() -> None:
+    budgets = (Budget(window="month", usd=Decimal(1), models="groq/*"), Budget(window="month", usd=Decimal(1)))
+    stage = Stage.of(allowance=Allowance(budgets=budgets))
+
+    async def under(rule: str) -> tuple[int, int]:
+        numbers = (await stage.world.ledger.read(ACCOUNTS[0])).numbers
+        month = next(name for name in numbers if name[0] == "c" and len(name) == len("c2026-09"))
+        return numbers.get(f"c{month[1:]}{rule}", 0), numbers.get(f"s{month[1:]}{rule}", 0)
+
+    batch_id = await stage.ordered([*chats(60), *[chat(f"g-{n}", "groq/llama", f"g {n}") for n in range(60)]])
+    await stage.step(batch_id, "prepare")
+    first, second = (group.held_nano_usd for group in (await stage.batch(batch_id)).groups)
+    groq = suffix("groq/*")
+    assert (await under(groq), await under("")) == ((second, 0), (first + second, 0))
+    await stage.step(batch_id, "work", group=0, part=0)
+    assert await under(groq) == (second, 0)
+    await stage.step(batch_id, "work", group=1, part=0)
+    left = second - (await stage.parts(batch_id))[1].totals.held_nano_usd
+    assert await under(groq) == (50 * COST + left, 50 * COST)
+    await stage.carried_on(batch_id)
+    assert (await under(groq), await under("")) == ((60 * COST, 60 * COST), (120 * COST, 120 * COST))
 
 
 async def test_what_cannot_be_booked_in_between_is_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

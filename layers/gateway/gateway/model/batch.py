@@ -45,10 +45,7 @@ PART_BYTES = 4 * 1024 * 1024
 
 
 class BatchGroup(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All lines for one endpoint and one model. `model`: "provider/model". `held_nano_usd`: the most they can cost.
-
-    `held`: what was taken from the ledger for them, as a job's record has it.
-    """
+    """All lines for one endpoint and one model. `model`: "provider/model". `held_nano_usd`: the most they can cost."""
 
     endpoint: str
     model: str
@@ -56,7 +53,6 @@ class BatchGroup(Struct, frozen=True, kw_only=True, omit_defaults=True):
     lines: int
     held_nano_usd: int
     way: Way = "fan_out"
-    held: dict[str, Any] | None = None
 
 
 class BatchTotals(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -86,9 +82,9 @@ class BatchTotals(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`endpoint`: of all lines, None of an order that names one with each. Times in Unix seconds.
 
-    `lines`: how many there are, 0 until they were read. `held_from_s`: as of when its budgets are asked. `cancels`:
-    whether it was told to. `is_expired`: it was not done in time. `errors`: how many its lines have, of which the list
-    is stored. `totals`: when it has ended.
+    `lines`: how many there are, 0 until they were read. `held_from_s`: as of when its budgets are asked. `held`: what
+    was taken from the ledger for its lines, as a job's record has it. `cancels`: whether it was told to. `is_expired`:
+    it was not done in time. `errors`: how many its lines have, of which the list is stored. `totals`: when it has ended.
     """
 
     endpoint: str | None = None
@@ -98,6 +94,7 @@ class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     lines: int = 0
     groups: tuple[BatchGroup, ...] = ()
     held_from_s: int | None = None
+    held: dict[str, Any] | None = None
     in_progress_at_s: int | None = None
     finalizing_at_s: int | None = None
     cancelling_at_s: int | None = None

@@ -26,7 +26,7 @@ from gateway.model.ledger import (
     suffix,
 )
 from gateway.model.tenant import Principal
-from gateway.pipeline.meters import Demand, account_of, by_rule, rules_of
+from gateway.pipeline.meters import Demand, account_of, by_rule, rules_for
 from gateway.ports import Clock, Ledger, World
 
 LEVELS: tuple[Level, Level] = ("tenant", "user")
@@ -160,7 +160,7 @@ async def _reserve(account: Account, hold: Hold, ticket: Ticket, full: Sequence[
 def _hold(level: Level, ticket: Ticket, facts: Facts) -> Hold:
     principal, demand = ticket.principal, ticket.demand
     allowance = principal.tenant.allowance if level == "tenant" else principal.allowance
-    patterns = rules_of(allowance, demand.model_id)
+    patterns = rules_for(allowance, demand).patterns
     hold = Hold(
         until_s=int(ticket.admitted_s + demand.lease_s) + 1,
         admitted_s=int(ticket.admitted_s),

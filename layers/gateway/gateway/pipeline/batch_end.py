@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from gateway.model.batch import FACT, KEPT_S, Batch, BatchError, BatchPart, batch_of, with_batch
 from gateway.model.errors import GatewayError, JobCancelled, JobInterrupted, StorageUnavailable
 from gateway.model.job import Job, Status
-from gateway.pipeline.batch_hold import settle_groups, totals_of
+from gateway.pipeline.batch_hold import settle_lines, totals_of
 from gateway.pipeline.batch_line import INTERRUPTED
 from gateway.pipeline.batch_results import ERRORS, OUTPUT, merged
 from gateway.pipeline.batch_work import carry_out, closing_of
@@ -43,7 +43,7 @@ async def finish(job: Job, world: World, cause: str | None = None) -> Job:
         return job
     batch, principal = batch_of(job), await principal_of(job, world)
     if job.status != "running":
-        await settle_groups(job, batch, (), principal, world)
+        await settle_lines(job, batch, (), principal, world)
         if batch.cancels:
             return await _ended(job, batch, "cancelled", JobCancelled("The batch was cancelled."), world)
         error = JobInterrupted(cause or TOO_LATE)
@@ -54,7 +54,7 @@ async def finish(job: Job, world: World, cause: str | None = None) -> Job:
         job = with_batch(job, batch)
         if not await world.jobs.change(job, int(world.clock.now_s()) + LOOK_S):
             raise StorageUnavailable(BUSY)
-    await settle_groups(job, batch, parts, principal, world)
+    await settle_lines(job, batch, parts, principal, world)
     totals = totals_of(parts)
     batch = replace(
         batch,

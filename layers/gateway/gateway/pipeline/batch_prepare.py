@@ -8,7 +8,7 @@ from gateway.model.batch import BatchError, batch_of, with_batch
 from gateway.model.errors import GatewayError, InvalidRequest, JobInterrupted, StorageUnavailable
 from gateway.model.job import Job
 from gateway.pipeline.batch_end import failed
-from gateway.pipeline.batch_hold import held_groups
+from gateway.pipeline.batch_hold import held_for
 from gateway.pipeline.batch_split import split_input
 from gateway.pipeline.handed_over import still_held
 from gateway.pipeline.job_causes import NOT_HELD
@@ -50,7 +50,7 @@ async def _prepared(job: Job, world: World) -> Job:
         from_s = int(world.clock.now_s())
         batch = replace(batch, groups=found.groups, lines=found.lines, held_from_s=from_s)
         job = await _changed(with_batch(job, batch), world)
-    batch = replace(batch, groups=await held_groups(job, batch, principal, world))
+    batch = replace(batch, held=await held_for(job, batch, principal, world))
     now_s = int(world.clock.now_s())
     batch = replace(batch, in_progress_at_s=now_s)
     return await _changed(with_batch(job, batch, status="running", started_at_s=now_s), world)

@@ -252,7 +252,7 @@ class PartWork:
         """What cannot be booked now is with the parts that follow, or at the batch's end."""
         of = self._of
         try:
-            await book_ahead(of.job, batch_of(of.job), self._record.now.group, of.principal, self._world)
+            await book_ahead(of.job, batch_of(of.job), of.principal, self._world)
         except (AdmissionUnavailable, StorageUnavailable) as error:
             self._world.records.trouble("batch.not_booked", job_id=of.job.id, reason=error.message)
         for besides in self._besides:

@@ -35,7 +35,7 @@ def stored(hold: Hold) -> dict[str, str]:
     facts = None if hold.request is None else _packed(hold.request)
     lasts_s = hold.until_s - hold.admitted_s
     row = [hold.admitted_s, lasts_s, hold.cost_nano_usd, hold.rules, hold.admission, hold.runs, facts]
-    further = [hold.is_job, hold.costs, hold.booked_nano_usd]
+    further = [hold.is_job, hold.costs, hold.booked]
     while further and not further[-1]:
         further.pop()
     row += further
@@ -47,9 +47,9 @@ def hold_of(value: dict[str, str]) -> Hold:
     admitted_s, lasts_s, cost_nano_usd, rules, admission, runs, facts, *more = row
     request = None if facts is None else _unpacked(facts)
     until_s, is_job, costs = admitted_s + lasts_s, bool(more and more[0]), tuple(more[1]) if more[1:] else ()
-    booked_nano_usd = int(more[2]) if more[2:] else 0
+    booked = tuple(more[2]) if more[2:] else ()
     of = (until_s, admitted_s, cost_nano_usd, tuple(rules), request, admission, runs, is_job)
-    return Hold(*of, costs=costs, booked_nano_usd=booked_nano_usd)
+    return Hold(*of, costs=costs, booked=booked)
 
 
 class StoredHolds(Mapping[str, Hold]):
