@@ -84,7 +84,7 @@ class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `lines`: how many there are, 0 until they were read. `held_from_s`: as of when its budgets are asked. `held`: what
     was taken from the ledger for its lines, as a job's record has it. `cancels`: whether it was told to. `is_expired`:
-    it was not done in time. `errors`: how many its lines have, of which the list is stored. `totals`: when it has ended.
+    it was not done in time. `errors`: how many its lines have, a list of which is stored. `totals`: when it has ended.
     """
 
     endpoint: str | None = None
