@@ -275,14 +275,17 @@ class Stage:
         reading = await self.world.ledger.read(account_id)
         return {name[0]: value for name, value in reading.numbers.items() if name[0] in "cs" and len(name) == 11}
 
-    async def check_books(self) -> int:
-        """Nothing is held, nothing runs, and both accounts have settled what the usage records say: that."""
+    async def check_books(self, before: int = 0) -> int:
+        """Nothing is held, nothing runs, and both accounts have settled what the usage records say: that. `before`:
+        what they had settled when this began.
+        """
         cost = sum(self.costs.values())
+        total = before + cost
         for account_id in ACCOUNTS:
             reading = await self.world.ledger.read(account_id)
             assert not reading.holds, account_id
             numbers = await self.numbers(account_id)
-            assert (numbers.get("c", 0), numbers.get("s", 0)) == (cost, cost), (account_id, numbers, cost)
+            assert (numbers.get("c", 0), numbers.get("s", 0)) == (total, total), (account_id, numbers, total)
             running = {name: value for name, value in reading.numbers.items() if name[0] in "nj" and value}
             assert not running, account_id
         return cost

@@ -38,12 +38,12 @@ def staged() -> Stage:
     return stage
 
 
-async def check_ended(stage: Stage, batch_id: str) -> dict[str, Any]:
+async def check_ended(stage: Stage, batch_id: str, before: int = 0) -> dict[str, Any]:
     """With every line once, asked once at most, paid as the records say and no more than once."""
     shown = await stage.shown(batch_id)
     assert shown["status"] in ("completed", "failed", "cancelled"), shown
     assert max(stage.provider.asked.values(), default=0) <= 1, stage.provider.asked
-    cost = await stage.check_books()
+    cost = await stage.check_books(before)
     job = await stage.job(batch_id)
     assert (job.held, job.owed) == (None, None)
     assert job.cost_nano_usd == cost

@@ -473,6 +473,26 @@ async def test_no_word_of_its_lines_is_kept_after_its_end_but_in_its_results() -
     assert batch_id not in stage.world.payloads.held  # type: ignore[attr-defined]
 
 
+async def test_its_files_are_kept_as_long_as_the_order_says() -> None:
+    stage = Stage.of()
+    shown = await completed(stage, chats(1), output_expires_after={"anchor": "created_at", "seconds": 7_200})
+    file = await stage.world.files.head("acme", shown["output_file_id"])
+    assert file.expires_at_s == file.created_at_s + 7_200
+    shown = await completed(stage, chats(1))
+    file = await stage.world.files.head("acme", shown["output_file_id"])
+    assert file.expires_at_s == file.created_at_s + 30 * 24 * 3_600
+
+
+async def test_a_file_that_is_deleted_before_it_is_read_fails_the_batch() -> None:
+    stage = Stage.of()
+    batch_id = await stage.ordered_by_file(chats(1))
+    await stage.world.files.delete("acme", (await stage.batch(batch_id)).input_file_id or "")
+    assert await stage.carried_on(batch_id) == "Failed"
+    shown = await stage.shown(batch_id)
+    assert [error["code"] for error in shown["errors"]["data"]] == ["file_not_found"]
+    assert await stage.check_books() == 0
+
+
 async def test_its_end_is_told_to_its_webhook() -> None:
     stage = Stage.of()
     shown = await completed(stage, chats(2), webhook_url="https://hooks.example.com/batches")

@@ -82,15 +82,17 @@ class BatchTotals(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`endpoint`: of all lines, None of an order that names one with each. Times in Unix seconds.
 
-    `lines`: how many there are, 0 until they were read. `held_from_s`: as of when its budgets are asked. `held`: what
-    was taken from the ledger for its lines, as a job's record has it. `cancels`: whether it was told to. `is_expired`:
-    it was not done in time. `errors`: how many its lines have, a list of which is stored. `totals`: when it has ended.
+    `output_kept_s`: how long its files are. `lines`: how many there are, 0 until they were read. `held_from_s`: as of
+    when its budgets are asked. `held`: what was taken from the ledger for its lines, as a job's record has it.
+    `cancels`: whether it was told to. `is_expired`: it was not done in time. `errors`: how many its lines have, a list
+    of which is stored. `totals`: when it has ended.
     """
 
     endpoint: str | None = None
     input_file_id: str | None = None
     completion_window: str = "24h"
     metadata: dict[str, str] | None = None
+    output_kept_s: int = KEPT_S
     lines: int = 0
     groups: tuple[BatchGroup, ...] = ()
     held_from_s: int | None = None

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw
 
-from gateway.model.batch import MAX_LINES
+from gateway.model.batch import KEPT_S, MAX_LINES
 from gateway.model.call import Metadata
 from gateway.model.errors import InvalidRequest
 from gateway.model.webhook import WebhookUrl
@@ -16,8 +16,14 @@ from gateway.pipeline.batch_endpoints import LINE_ENDPOINTS
 from gateway.pipeline.decode import check_json_type, decoded
 
 
+class ExpiresAfter(Inbound, frozen=True, kw_only=True):
+    anchor: Literal["created_at"]
+    seconds: Annotated[int, Meta(ge=3_600, le=KEPT_S)]
+
+
 class BatchOrder(Inbound, frozen=True, kw_only=True):
     """`endpoint`: of all lines; of `requests` each may have its own. `webhook_url`: where the end is told.
+    `output_expires_after`: when its files are gone, counted from their making.
 
     Source: https://platform.openai.com/docs/api-reference/batch/create
     """
@@ -28,6 +34,7 @@ class BatchOrder(Inbound, frozen=True, kw_only=True):
     completion_window: Literal["24h"] = "24h"
     metadata: Metadata | None = None
     webhook_url: WebhookUrl | None = None
+    output_expires_after: ExpiresAfter | None = None
 
     @property
     def user(self) -> str | None:

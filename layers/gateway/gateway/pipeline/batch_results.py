@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from gateway.model.batch import KEPT_S, Batch, BatchPart, Ending, LineEnd, line_ends
+from gateway.model.batch import Batch, BatchPart, Ending, LineEnd, line_ends
 from gateway.model.file import File, new_file_id
 from gateway.model.job import Job
 from gateway.ports import World
@@ -58,7 +58,7 @@ async def merged(
     made_at_s = batch.finalizing_at_s or job.created_at_s
     noise = hashlib.sha256(f"{job.id}.{kind}".encode()).digest()[:10]
     file_id = new_file_id("batch_output", made_at_s, noise)
-    file = File(file_id, f"{job.id}_{kind}.jsonl", JSONL, 0, made_at_s + KEPT_S)
+    file = File(file_id, f"{job.id}_{kind}.jsonl", JSONL, 0, made_at_s + batch.output_kept_s)
     await world.files.put_stream(job.tenant_id, file, _lines(wanted, endings, world))
     return file_id
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gateway.model.batch import FACT, MAX_BYTES, Batch
+from gateway.model.batch import FACT, KEPT_S, MAX_BYTES, Batch
 from gateway.model.errors import FileNotFound, InvalidRequest, PayloadTooLarge
 from gateway.model.file import purpose_of
 from gateway.model.job import Job
@@ -51,6 +51,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Job:
         input_file_id=order.input_file_id,
         completion_window=order.completion_window,
         metadata=order.metadata,
+        output_kept_s=order.output_expires_after.seconds if order.output_expires_after else KEPT_S,
     )
     job = await accepted(order, inbound, exchange, world, facts={FACT: msgspec.to_builtins(batch)})
     assert job is not None  # noqa: S101 - it is no job's own request
