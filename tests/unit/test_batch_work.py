@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.model.catalog import ModelFacts
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.job import LONGEST_S
 from gateway.model.ledger import suffix
@@ -471,6 +472,14 @@ async def test_no_word_of_its_lines_is_kept_after_its_end_but_in_its_results() -
     kept = [key for key in stage.world.batch_store.held if "results" not in key]  # type: ignore[attr-defined]
     assert kept == []
     assert batch_id not in stage.world.payloads.held  # type: ignore[attr-defined]
+
+
+async def test_what_a_model_without_a_price_costs_is_not_told_as_nothing() -> None:
+    stage = Stage.of(allowance=Allowance())
+    stage.world.catalog.held["groq"]["free"] = ModelFacts(id="free", name="free")  # type: ignore[attr-defined]
+    shown = await completed(stage, [chat("a"), chat("b", model="groq/free", text="Ho")])
+    assert (shown["request_counts"]["completed"], shown["cost_estimate"]) == (2, None)
+    assert await stage.check_books() == COST
 
 
 async def test_its_files_are_kept_as_long_as_the_order_says() -> None:

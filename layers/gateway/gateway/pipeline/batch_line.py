@@ -120,7 +120,6 @@ async def _answered(
     """The reply, or the error; which of them the exchange says."""
     path, body = lines.group.endpoint, b""
     inbound = Inbound("", JSON, bytes(line.body), accept=JSON, path=path)
-    exchange.inbound = inbound
     try:
         body = msgspec.json.encode(await LINE_ENDPOINTS[path].run(path)(inbound, exchange, world))
     except GatewayError as error:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 from gateway.batch_ports import BatchParts
 from gateway.model.batch import BatchPart
 from gateway.model.errors import StorageUnavailable
 from gateway.pipeline.job_record import BEAT_S, BELIEVED_S, BUSY, PAUSES_S, Overtaken
+from gateway.pipeline.meanwhile import meanwhile
 from gateway.ports import Clock
 
 
@@ -52,15 +52,9 @@ class PartRecord:
         self.now = found
         return False
 
-    @asynccontextmanager
-    async def beating(self) -> AsyncIterator[None]:
+    def beating(self) -> AbstractAsyncContextManager[None]:
         """While it is worked on the record says so again and again."""
-        beats = asyncio.create_task(self._beat())
-        try:
-            yield
-        finally:
-            beats.cancel()
-            await asyncio.gather(beats, return_exceptions=True)
+        return meanwhile(self._beat())
 
     async def _beat(self) -> None:
         """Whoever finds that it is too late for a beat finds it at his next change as well."""

@@ -56,7 +56,7 @@ def _view(job: Job, batch: Batch, parts: Sequence[BatchPart], errors: ErrorList 
         usage=_usage(totals) if totals.ended else None,
         counts=_counts(job, batch, parts, totals),
         models=sorted({group.model for group in batch.groups}),
-        cost_estimate=totals.cost_nano_usd / NANO_PER_USD if totals.ended else None,
+        cost_estimate=_cost_usd(totals),
         request_id=job.request_id,
         error=job.error if status == "failed" else None,
         webhook=None if job.webhook is None else webhook_view(job.webhook),
@@ -65,6 +65,11 @@ def _view(job: Job, batch: Batch, parts: Sequence[BatchPart], errors: ErrorList 
 
 def _when(wanted: BatchStatus, status: BatchStatus, job: Job) -> int | None:
     return job.finished_at_s if status == wanted else None
+
+
+def _cost_usd(totals: BatchTotals) -> float | None:
+    """Who is told takes it for all, so nothing where a price is unknown."""
+    return totals.cost_nano_usd / NANO_PER_USD if totals.ended and not totals.unpriced else None
 
 
 def _usage(totals: BatchTotals) -> BatchUsage:
