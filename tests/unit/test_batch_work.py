@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.errors import AdmissionUnavailable
@@ -434,6 +435,25 @@ async def test_results_are_read_while_the_rest_still_runs() -> None:
     await stage.carried_on(batch_id)
     assert await read_on(stage, batch_id, place) == ([], place, False)
     assert len((await read_on(stage, batch_id, limit=1_000))[0]) == 73
+
+
+async def test_a_place_in_results_stays_short_however_they_came() -> None:
+    """Also where every part was read to its end before it was known to be done."""
+    stage, place = Stage.of(), ""
+    batch_id = await stage.ordered(chats(1_000))
+    await stage.step(batch_id, "prepare")
+    store = stage.world.batch_parts
+    for number in range(20):
+        await stage.step(batch_id, "work", group=0, part=number)
+        part = await store.find("acme", batch_id, 0, number)
+        assert part is not None
+        store.held["acme", batch_id, part.name] = replace(part, is_done=False)  # type: ignore[attr-defined]
+        ids, place, _ = await read_on(stage, batch_id, place)
+        assert len(ids) == 50
+        store.held["acme", batch_id, part.name] = part  # type: ignore[attr-defined]
+    ids, short, has_more = await read_on(stage, batch_id, place)
+    assert (ids, has_more) == ([], False)
+    assert len(short) < 12
 
 
 async def test_a_place_that_no_page_gave_is_refused() -> None:

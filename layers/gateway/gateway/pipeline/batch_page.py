@@ -9,13 +9,14 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import msgspec
 
-from gateway.model.batch import Batch, BatchPart
+from gateway.model.batch import Batch, BatchPart, LineEnd, line_ends
 from gateway.model.errors import InvalidRequest
-from gateway.pipeline.batch_results import ends_of, result_line
+from gateway.pipeline.batch_results import pieces_at, result_line
 from gateway.ports import World
 
 MAX_PAGE_BYTES = 4 * 1024 * 1024
@@ -61,6 +62,16 @@ def _stretches(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield first, last
 
 
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """`number`: of the part, among all of the batch. `skipped`: how many of the piece's lines were read."""
+
+    number: int
+    part: BatchPart
+    piece: int
+    skipped: int
+
+
 @dataclass(slots=True)
 class Page:
     """`has_more`: whether there are further lines by now."""
@@ -70,44 +81,47 @@ class Page:
     has_more: bool = False
     size_bytes: int = 0
 
-    def has_room(self, limit: int) -> bool:
-        return len(self.lines) < limit and self.size_bytes < MAX_PAGE_BYTES
-
-    def add(self, line: bytes) -> None:
-        self.lines.append(line)
-        self.size_bytes += len(line)
+    def take(self, place: _Unread, ends: Sequence[LineEnd], limit: int) -> None:
+        for read, end in enumerate(ends):
+            if read < place.skipped:
+                continue
+            if len(self.lines) >= limit or self.size_bytes >= MAX_PAGE_BYTES:
+                self.cursor.at[place.number], self.has_more = (place.piece, read), True
+                return
+            line = result_line(end)
+            self.lines.append(line)
+            self.size_bytes += len(line)
+        self.cursor.at[place.number] = (place.piece + 1, 0)
 
 
 async def page_of(batch: Batch, parts: Sequence[BatchPart], cursor: Cursor, limit: int, world: World) -> Page:
     """At most `limit` lines after the cursor. Raises StorageUnavailable (503)."""
-    page = Page([], cursor)
-    before = [0]
-    for group in batch.groups:
-        before.append(before[-1] + group.parts)
-    for part in parts:
-        number = before[part.group] + part.number
-        if number not in cursor.through and not await _read(part, number, page, limit, world):
-            page.has_more = True
-            break
+    numbered = [*_numbered(batch, parts)]
+    page, unread = Page([], cursor), [*_unread(numbered, cursor)]
+    async with aclosing(pieces_at([(place.part, place.piece) for place in unread], world)) as pieces:
+        for place in unread:
+            page.take(place, line_ends(await anext(pieces)), limit)
+            if page.has_more:
+                break
+    for number, part in numbered:
+        if part.is_done and cursor.at.get(number) == (part.pieces, 0):
+            del cursor.at[number]
+            cursor.through.add(number)
     return page
 
 
-async def _read(part: BatchPart, number: int, page: Page, limit: int, world: World) -> bool:
-    """Whether all that there is of it by now fits."""
-    first, skipped = page.cursor.at.get(number, (0, 0))
-    for piece in range(first, part.pieces):
-        if not page.has_room(limit):
-            return False
-        for line, end in enumerate(await ends_of(part, piece, world)):
-            if line < skipped:
-                continue
-            if not page.has_room(limit):
-                page.cursor.at[number] = (piece, line)
-                return False
-            page.add(result_line(end))
-        skipped = 0
-        page.cursor.at[number] = (piece + 1, 0)
-    if part.is_done:
-        page.cursor.at.pop(number, None)
-        page.cursor.through.add(number)
-    return True
+def _numbered(batch: Batch, parts: Sequence[BatchPart]) -> Iterator[tuple[int, BatchPart]]:
+    """Each with its number among all of the batch."""
+    before = [0]
+    for group in batch.groups:
+        before.append(before[-1] + group.parts)
+    return ((before[part.group] + part.number, part) for part in parts)
+
+
+def _unread(numbered: Sequence[tuple[int, BatchPart]], cursor: Cursor) -> Iterator[_Unread]:
+    for number, part in numbered:
+        if number in cursor.through:
+            continue
+        first, skipped = cursor.at.get(number, (0, 0))
+        for piece in range(first, part.pieces):
+            yield _Unread(number, part, piece, skipped if piece == first else 0)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from contextlib import aclosing
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -15,6 +19,8 @@ from gateway.model.job import Job
 from gateway.ports import World
 
 JSONL = "application/jsonl"
+AHEAD = 8
+"""Pieces that are read at a time."""
 OUTPUT: tuple[Ending, ...] = ("completed",)
 ERRORS: tuple[Ending, ...] = ("failed", "cancelled")
 _encode = msgspec.json.Encoder().encode
@@ -64,11 +70,30 @@ async def merged(
 
 
 async def _lines(parts: Sequence[BatchPart], endings: Collection[Ending], world: World) -> AsyncIterator[bytes]:
-    for part in parts:
-        for piece in range(part.pieces):
-            yield b"".join(result_line(end) for end in await ends_of(part, piece, world) if end.ending in endings)
+    places = [(part, piece) for part in parts for piece in range(part.pieces)]
+    async with aclosing(pieces_at(places, world)) as pieces:
+        async for data in pieces:
+            yield b"".join(result_line(end) for end in line_ends(data) if end.ending in endings)
 
 
-async def ends_of(part: BatchPart, piece: int, world: World) -> list[LineEnd]:
-    data = await world.batch_store.piece(part.tenant_id, part.batch_id, part.name, piece)
-    return line_ends(data or b"")
+async def pieces_at(places: Sequence[tuple[BatchPart, int]], world: World) -> AsyncGenerator[bytes, None]:
+    """One after the other, while the next ones are read: each takes a while, and there are thousands.
+
+    Raises StorageUnavailable (503).
+    """
+    waiting, reading = iter(places), deque[asyncio.Task[bytes]]()
+    try:
+        while True:
+            for part, piece in islice(waiting, AHEAD - len(reading)):
+                reading.append(asyncio.create_task(_piece(part, piece, world)))
+            if not reading:
+                return
+            yield await reading.popleft()
+    finally:
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+
+
+async def _piece(part: BatchPart, piece: int, world: World) -> bytes:
+    return await world.batch_store.piece(part.tenant_id, part.batch_id, part.name, piece) or b""
