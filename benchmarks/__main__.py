@@ -7,19 +7,19 @@ import signal
 import sys
 from pathlib import Path
 
-from benchmarks import alone, failing, governed, killed, leaking, machine, storing, through_stack
+from benchmarks import alone, batched, failing, governed, killed, leaking, machine, storing, through_stack
 from benchmarks.report import Report, document, text
 from local.console import Problem, Progress
 
 RESULTS = Path(__file__).parent / "results"
 ROUNDS, QUICK_ROUNDS = 5, 2
 QUICK_SHARE = 0.25
-PARTS = ("A", "B", "C", "D", "E", "F", "L")
+PARTS = ("A", "B", "C", "D", "E", "F", "G", "L")
 USUAL_PARTS = ("A", "B", "C")
 """Of a run in which nothing is chosen; the others take many minutes."""
 
 
-ON_LINUX = {"A", "C", "L"}
+ON_LINUX = {"A", "C", "G", "L"}
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
@@ -29,7 +29,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
         nargs="+",
         choices=PARTS,
         help="A: the gateway's code alone; B: through the local stack; C: storing; D: racing for budgets; E: killed; "
-        "F: a provider fails; L: what failed requests leave behind",
+        "F: a provider fails; G: a batch; L: what failed requests leave behind",
     )
     parser.add_argument("--rounds", type=int, help=f"rounds of interleaved slices (default {ROUNDS})")
     parser.add_argument("--quick", action="store_true", help="a quarter of the requests in two rounds: a first look")
@@ -44,7 +44,7 @@ def run(chosen: argparse.Namespace, progress: Progress) -> Report:
     share = QUICK_SHARE if chosen.quick else 1.0
     parts = set(chosen.only or USUAL_PARTS)
     if parts & ON_LINUX and not machine.IS_LINUX:
-        progress.say("parts A, C and L read what only Linux tells of processes and are left out here")
+        progress.say("parts A, C, G and L read what only Linux tells of processes and are left out here")
         parts -= ON_LINUX
     if "A" in parts:
         report.add(alone.measure(chosen.rounds, share, progress))
@@ -58,6 +58,8 @@ def run(chosen: argparse.Namespace, progress: Progress) -> Report:
         report.add(killed.measure(share, progress))
     if "F" in parts:
         report.add(failing.measure(share, progress))
+    if "G" in parts:
+        report.add(batched.measure(share, progress))
     if "L" in parts:
         report.add(leaking.measure(share, progress))
     return report

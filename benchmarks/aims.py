@@ -59,6 +59,8 @@ LEFT_HOLDS = Aim("holds left", "", 0.0)
 LEFT_OBJECTS = Aim("objects left for each request", "", 0.5)
 LEFT_MEMORY = Aim("memory grown", "MB", 20.0)
 NOT_ENDED_ONCE = Aim("requests without exactly one end in the audit log", "", 0.0)
+BATCH_PEAK = Aim("peak memory of any function of a batch", "MB", 256.0)
+LINES_NOT_ONCE = Aim("lines of a batch without exactly one result", "", 0.0)
 BEYOND_DEADLINE = Aim("time beyond a deadline, at most", "ms", 250.0)
 
 

@@ -16,6 +16,7 @@ from gateway.adapters.webhook_urls import GuardedUrls
 from gateway.gts.ids import newest_minor, parse
 from gateway.hooks.signature import derived_secret
 from gateway.job_ports import LAST, DueJob, ExecutionPlace, JobPage
+from gateway.model.batch import BatchPart, part_name
 from gateway.model.callback import RemoteName
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
@@ -253,6 +254,9 @@ class MemoryFiles:
             raise PayloadTooLarge(f"The file {file_id} is larger than {max_bytes} bytes.")
         return StoredFile(data, file.content_type, file.filename)
 
+    async def stretch(self, tenant_id: str, file_id: str, start: int, size_bytes: int) -> bytes:
+        return (await self.get(tenant_id, file_id, 2**40)).data[start : start + size_bytes]
+
     async def put(self, tenant_id: str, file: File, data: bytes) -> None:
         self.whole[tenant_id, file.id] = (replace(file, size_bytes=len(data)), data)
 
@@ -396,6 +400,57 @@ class MemoryJobs:
         for due_at_s, job in sorted(waiting, key=lambda one: one[0]):
             if due_at_s <= now_s:
                 yield DueJob(job.tenant_id, job.id, job.status)
+
+
+@dataclass
+class MemoryBatchParts:
+    """Parts by (tenant id, batch id, name)."""
+
+    held: dict[tuple[str, str, str], BatchPart] = field(default_factory=dict)
+
+    async def find(self, tenant_id: str, batch_id: str, group: int, number: int) -> BatchPart | None:
+        return self.held.get((tenant_id, batch_id, part_name(group, number)))
+
+    async def change(self, part: BatchPart) -> bool:
+        key = (part.tenant_id, part.batch_id, part.name)
+        last = self.held.get(key)
+        if (0 if last is None else last.revision) != part.revision - 1:
+            return last == part
+        self.held[key] = part
+        return True
+
+    async def all(self, tenant_id: str, batch_id: str) -> list[BatchPart]:
+        return [part for key, part in sorted(self.held.items()) if key[:2] == (tenant_id, batch_id)]
+
+
+@dataclass
+class MemoryBatchStore:
+    """Objects by (tenant id, batch id, names)."""
+
+    held: dict[tuple[Any, ...], bytes] = field(default_factory=dict)
+
+    async def put_lines(self, tenant_id: str, batch_id: str, part: str, data: bytes) -> None:
+        self.held[tenant_id, batch_id, "lines", part] = data
+
+    async def lines(self, tenant_id: str, batch_id: str, part: str) -> bytes:
+        if (tenant_id, batch_id, "lines", part) not in self.held:
+            raise StorageUnavailable("The batch's lines cannot be read at the moment.")
+        return self.held[tenant_id, batch_id, "lines", part]
+
+    async def drop_lines(self, tenant_id: str, batch_id: str, part: str) -> None:
+        self.held.pop((tenant_id, batch_id, "lines", part), None)
+
+    async def put_piece(self, tenant_id: str, batch_id: str, part: str, piece: int, data: bytes) -> bool:
+        return self.held.setdefault((tenant_id, batch_id, "results", part, piece), data) == data
+
+    async def piece(self, tenant_id: str, batch_id: str, part: str, piece: int) -> bytes | None:
+        return self.held.get((tenant_id, batch_id, "results", part, piece))
+
+    async def put_errors(self, tenant_id: str, batch_id: str, data: bytes) -> None:
+        self.held[tenant_id, batch_id, "errors"] = data
+
+    async def errors(self, tenant_id: str, batch_id: str) -> bytes | None:
+        return self.held.get((tenant_id, batch_id, "errors"))
 
 
 @dataclass
@@ -650,6 +705,8 @@ def world_of(outbound: ScriptedOutbound, access: MemoryAccess, catalog: MemoryCa
         fetcher=FixedFetcher(),
         downloads=FixedDownloads(),
         jobs=MemoryJobs(),
+        batch_parts=MemoryBatchParts(),
+        batch_store=MemoryBatchStore(),
         claims=MemoryClaims(),
         payloads=MemoryPayloads(),
         executions=ListExecutions(),

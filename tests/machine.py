@@ -11,7 +11,9 @@ from typing import Any
 from tests.fakes import ManualClock
 
 Json = dict[str, Any]
-DEFINITION: Json = json.loads((Path(__file__).parents[1] / "statemachines" / "job.asl.json").read_text())
+_FOLDER = Path(__file__).parents[1] / "statemachines"
+DEFINITION: Json = json.loads((_FOLDER / "job.asl.json").read_text())
+BATCH: Json = json.loads((_FOLDER / "batch.asl.json").read_text())
 TASKS = [name for name, state in DEFINITION["States"].items() if state["Type"] == "Task"]
 MOST_STEPS = 2_000
 DIED = "Runtime.ExitError"
@@ -51,12 +53,14 @@ class Walk:
     entered: list[str] = field(default_factory=list)
     transitions: int = 0
     jitter: float = 1.0
+    definition: Json = field(default_factory=lambda: DEFINITION)
 
-    async def run(self, told: Json) -> str:
+    async def run(self, told: Json, machine: Json | None = None) -> str:
         """The name of the state it ends in. Raises TaskFailed when nothing catches."""
-        name = DEFINITION["StartAt"]
+        machine = machine or self.definition
+        name = machine["StartAt"]
         for _ in range(MOST_STEPS):
-            state = DEFINITION["States"][name]
+            state = machine["States"][name]
             self.transitions += state["Type"] != "Task"  # of which every try is one
             match state["Type"]:
                 case "Succeed" | "Fail":
@@ -67,13 +71,29 @@ class Walk:
                     self.clock.unix_s += _at(told, state["SecondsPath"])
                     name = state["Next"]
                 case "Pass":
-                    _put(told, state["ResultPath"], state["Result"])
+                    if "ResultPath" in state:
+                        _put(told, state["ResultPath"], state["Result"])
+                    if state.get("End"):
+                        return str(name)
+                    name = state["Next"]
+                case "Map":
+                    await self._mapped(state, told)
                     name = state["Next"]
                 case "Task":
                     name = await self._tried(name, state, told)
                 case other:
                     raise NotImplementedError(other)
         raise AssertionError(f"it does not end: {self.entered[-10:]}")
+
+    async def _mapped(self, state: Json, told: Json) -> None:
+        """One item after the other. What fails in one fails in it alone."""
+        for item in _at(told, state["ItemsPath"]):
+            context = {"Map": {"Item": {"Value": item}}}
+            given = {
+                key.removesuffix(".$"): _at(context, value[1:]) if value.startswith("$$.") else _at(told, value)
+                for key, value in state["ItemSelector"].items()
+            }
+            await self.run(given, state["ItemProcessor"])
 
     async def _tried(self, name: str, state: Json, told: Json) -> str:
         """Where it goes from a Task, whose result is in `told` then."""

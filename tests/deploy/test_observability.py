@@ -89,7 +89,7 @@ def test_every_function_that_calls_models_is_watched_for_throttles(deployed: Res
     }
     assert {"ChatFunction", "VideosFunction"} < calling
     watched = {metric["Dimensions"][0]["Value"]["Ref"] for metric in metrics_of(deployed["ThrottlesAlarm"])}
-    waits = {"JobAskFunction"}  # its throttles are how a queue is kept; that has an alarm of its own
+    waits = {"JobAskFunction", "BatchWorkFunction"}  # their throttles are how a queue is kept
     assert watched == calling - waits
     for graph in ("Refused for a limit", "Environments"):
         [widget] = [one["properties"] for one in widgets(deployed) if one["properties"]["title"] == graph]
@@ -102,7 +102,7 @@ def test_every_function_that_somebody_waits_for_is_watched_for_throttles(deploye
         for name in ("ThrottlesAlarm", "OtherThrottlesAlarm")
         for metric in metrics_of(deployed[name])
     }
-    nobody_waits = {"JobAskFunction", "RecordsFunction", "SweepFunction"}
+    nobody_waits = {"JobAskFunction", "BatchWorkFunction", "RecordsFunction", "SweepFunction"}
     assert watched == of_type(deployed, "AWS::Lambda::Function").keys() - nobody_waits
 
 

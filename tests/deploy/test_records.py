@@ -32,14 +32,15 @@ def test_a_message_is_hidden_long_enough(deployed: Resources, template: dict[str
 
 
 def test_the_sweeps_run_every_minute_once(deployed: Resources) -> None:
-    """That over holds, and that over jobs."""
+    """That over holds, that over jobs, and that over batches."""
     rules = [rule["Properties"] for rule in of_type(deployed, "AWS::Events::Rule").values()]
     schedules = [rule for rule in rules if "ScheduleExpression" in rule]
     assert {rule["ScheduleExpression"] for rule in schedules} == {"rate(1 minute)"}
     swept = {rule["Targets"][0]["Arn"]["Ref"]: rule["Targets"][0].get("Input") for rule in schedules}
-    assert swept == {"SweepFunctionAliaslive": None, "JobTaskFunctionAliaslive": '{"step": "sweep"}'}
+    tasks = ("JobTaskFunctionAliaslive", "BatchTaskFunctionAliaslive")
+    assert swept == {"SweepFunctionAliaslive": None, **dict.fromkeys(tasks, '{"step": "sweep"}')}
     configs = of_type(deployed, "AWS::Lambda::EventInvokeConfig").values()
-    assert [config["Properties"]["MaximumRetryAttempts"] for config in configs] == [0, 0]
+    assert [config["Properties"]["MaximumRetryAttempts"] for config in configs] == [0, 0, 0]
 
 
 def test_the_archive_is_private_encrypted_and_kept(deployed: Resources) -> None:

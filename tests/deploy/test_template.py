@@ -103,9 +103,28 @@ ALLOWED = {
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "lambda:InvokeFunction"}
     | WHOLE_FILES
     | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "bedrock:ApplyGuardrail"},
+    "BatchesRole": LOGS
+    | TENANTS
+    | ACCEPTS_JOBS
+    | {"dynamodb:Query", "dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage", "kms:Decrypt"}
+    | {"s3:GetObject", "s3:ListBucket", "s3:DeleteObject"},  # results; how large an input is
+    "BatchTaskRole": LOGS  # it asks no provider and knows no key of one
+    | TENANTS
+    | {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
+    | {"states:StartExecution", "states:DescribeExecution"}  # the sweep
+    | {"kms:Decrypt", "kms:GenerateDataKey"}
+    | WHOLE_FILES,  # inputs are read, lines stored and dropped, results merged
+    "BatchWorkRole": LOGS
+    | TENANTS
+    | {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
+    | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "lambda:InvokeFunction"}
+    | WHOLE_FILES
+    | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "bedrock:ApplyGuardrail"},
     "ProviderWebhooksRole": LOGS  # it reads strangers' messages: no job, no tenant, no key of a provider
     | {"dynamodb:UpdateItem", "states:SendTaskSuccess", "secretsmanager:GetSecretValue", "kms:Decrypt"},
     "JobMachineRole": {"lambda:InvokeFunction"},
+    "BatchMachineRole": {"lambda:InvokeFunction"}
+    | {"states:StartExecution", "states:DescribeExecution", "states:StopExecution"},  # of its own parts
     "ModelsRole": LOGS | TENANTS | METERED | {"kms:Decrypt", "dynamodb:Query"},  # the health of models
     "FilesRole": LOGS
     | TENANTS
@@ -147,6 +166,7 @@ BELOW = (
     *("/usage/*", "/audit/*", "/alerts/*"),
     *("/providers/*", "/files/*", "/pending/*", "/uploads/*", "/idempotency/*", "/fetched/*"),
     *("/jobs/*", "/replies/*", ":execution:${AWS::StackName}-job:*", "/callbacks/*"),
+    *("/batches/*", ":execution:${AWS::StackName}-batch:*", ":execution:${AWS::StackName}-batch/*"),
     *(":function:gateway-hook-*", "/hooks/*", ":guardrail/*"),
     *(":foundation-model/*", ":inference-profile/*", ":application-inference-profile/*"),
 )
@@ -198,8 +218,8 @@ def test_what_consumers_reach_can_be_kept_from_taking_all(deployed: Resources) -
         for name, function in of_type(deployed, "AWS::Lambda::Function").items()
         if "ReservedConcurrentExecutions" in function["Properties"]
     }
-    assert reserved.keys() - {"JobAskFunction"} == behind_the_api - {"AdminFunction"}
-    quick = {"JobsFunction", "ModelsFunction", "FilesFunction", "TypesFunction", "UsageFunction"}
+    assert reserved.keys() - {"JobAskFunction", "BatchWorkFunction"} == behind_the_api - {"AdminFunction"}
+    quick = {"JobsFunction", "BatchesFunction", "ModelsFunction", "FilesFunction", "TypesFunction", "UsageFunction"}
     for name, (condition, number, otherwise) in reserved.items():
         what = "Other" if name in {*quick, "ProviderWebhooksFunction"} else name.removesuffix("Function")
         what = "JobTask" if name == "JobAskFunction" else what
@@ -212,7 +232,7 @@ def test_the_reservations_of_the_documentation_add_up(template: dict[str, Any]) 
     page = (REPOSITORY / "docs" / "deploy.md").read_text()
     rows = {name: int(number) for name, number in re.findall(r"\| `(\w+ReservedConcurrency)` \| (\d+) \|", page)}
     assert rows.keys() == {name for name in template["Parameters"] if name.endswith("ReservedConcurrency")}
-    total = sum(rows.values()) + 5 * rows["OtherReservedConcurrency"]
+    total = sum(rows.values()) + 6 * rows["OtherReservedConcurrency"]
     assert f"| | {total} | and 100 that nobody may reserve: {total + 100} of 1,000 |" in page
     settings = (REPOSITORY / "samconfig.toml").read_text()
     assert {name: int(number) for name, number in re.findall(r'"(\w+ReservedConcurrency)=(\d+)"', settings)} == rows
@@ -256,6 +276,10 @@ def test_the_routes_are_the_published_ones(deployed: Resources) -> None:
         "/v1/jobs": ["get", "post"],
         "/v1/jobs/{id}": ["delete", "get"],
         "/v1/jobs/{id}/cancel": ["post"],
+        "/v1/batches": ["get", "post"],
+        "/v1/batches/{id}": ["get"],
+        "/v1/batches/{id}/cancel": ["post"],
+        "/v1/batches/{id}/results": ["get"],
         "/webhooks/{provider}": ["post"],
         "/v1/audio/speech": ["post"],
         "/v1/audio/transcriptions": ["post"],
@@ -317,7 +341,7 @@ def test_what_callers_are_told_is_signed_by_one_function_and_sent_by_another(dep
 def test_every_function_has_a_role_of_its_own(deployed: Resources) -> None:
     functions = of_type(deployed, "AWS::Lambda::Function")
     roles = [function["Properties"]["Role"]["Fn::GetAtt"][0] for function in functions.values()]
-    assert sorted([*roles, "JobMachineRole"]) == sorted(ALLOWED)
+    assert sorted([*roles, "JobMachineRole", "BatchMachineRole"]) == sorted(ALLOWED)
 
 
 def test_whoever_asks_providers_shares_their_health_and_the_models_function_reads_it(deployed: Resources) -> None:
@@ -329,7 +353,7 @@ def test_whoever_asks_providers_shares_their_health_and_the_models_function_read
         if statement["Resource"] == table
     }
     assert found.pop("ModelsRole") == {"dynamodb:Query"}
-    asking = ("Chat", "Embeddings", "Images", "Speech", "Transcriptions", "Videos", "JobAsk")
+    asking = ("Chat", "Embeddings", "Images", "Speech", "Transcriptions", "Videos", "JobAsk", "BatchWork")
     assert found == {f"{name}Role": SHARES_HEALTH for name in asking}
 
 
@@ -376,6 +400,7 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_ALLOWED_ORIGIN",
             "GATEWAY_ARCHIVE_BUCKET",
             "GATEWAY_AUDIT_LOG_GROUP",
+            "GATEWAY_BATCH_MACHINE",
             "GATEWAY_CALLBACK_SECONDS",
             "GATEWAY_CIRCUIT_FAILURES",
             "GATEWAY_CIRCUIT_OPEN_S",

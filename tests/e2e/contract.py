@@ -44,6 +44,7 @@ _REPLIES = {
     r"/models/.+": "Model",
     r"/jobs": "JobList",
     r"/jobs/[^/]+(?:/cancel)?": "Job",
+    r"/batches/[^/]+(?:/cancel)?": "Batch",
 }
 
 

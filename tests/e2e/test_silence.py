@@ -27,6 +27,7 @@ from tests.e2e.customer import aws, eventually, waiting
 from tests.e2e.hooked import SECRET as WEBHOOK_SECRET
 from tests.e2e.hooked import Receiver, tenant_with
 from tests.e2e.tenants import put_key
+from tests.e2e.test_batches import MACHINE as BATCH_MACHINE
 from tests.e2e.test_job_histories import history
 from tests.e2e.test_jobs import MACHINE
 
@@ -34,6 +35,7 @@ pytestmark = pytest.mark.stack
 FUNCTIONS = {
     *("chat", "embeddings", "images", "videos", "speech", "transcriptions", "models", "files", "media-fetch", "types"),
     *("jobs", "job-ask", "job-task", "webhook-send", "provider-webhooks"),
+    *("batches", "batch-task", "batch-work"),
     *("records", "sweep", "usage", "admin"),
 }
 SIGNED = re.compile(r"X-Amz-Signature=([0-9a-f]{64})")
@@ -75,11 +77,19 @@ _histories: dict[str, bytes] = {}
 
 
 def histories(local: Gateway) -> bytes:
-    """All that whoever may look into the console sees of jobs."""
+    """All that whoever may look into the console sees of jobs, and of batches with their parts."""
     states = aws(local, "stepfunctions")
     pages = states.get_paginator("list_executions").paginate(stateMachineArn=MACHINE)
     found = [execution for page in pages for execution in page["executions"]]
     assert found
+    batches = states.get_paginator("list_executions").paginate(stateMachineArn=BATCH_MACHINE)
+    for arn in (execution["executionArn"] for page in batches for execution in page["executions"]):
+        events = states.get_execution_history(executionArn=arn)["events"]
+        _histories[arn] = json.dumps(events, default=str).encode()
+        for run in states.list_map_runs(executionArn=arn)["mapRuns"]:
+            for part in states.list_executions(mapRunArn=run["mapRunArn"])["executions"]:
+                described = states.describe_execution(executionArn=part["executionArn"])
+                _histories[part["executionArn"]] = json.dumps(described, default=str).encode()
     for arn in (execution["executionArn"] for execution in found if execution["status"] != "RUNNING"):
         if arn not in _histories:
             _histories[arn] = json.dumps(history(local, arn.rpartition(":")[2]), default=str).encode()
@@ -180,6 +190,19 @@ class Whisper:
             with httpx.Client(base_url=self._local.origin) as stranger:
                 self.ask("POST", f"/webhooks/google?key={self.secret}", stranger, content=said, headers=headers)
 
+    def batches(self) -> None:
+        words = [{"role": "user", "content": self.secret}]
+        line = {"url": "/v1/chat/completions", "body": {"model": "openai/gpt-4o-mini", "messages": words}}
+        wrong = {**line, "custom_id": f"w-{self.secret}", "body": {"model": self.secret, self.secret: 1}}
+        for requests in ([{**line, "custom_id": f"c-{self.secret}"}], [wrong]):
+            batch = self.ask("POST", "/batches", json={"requests": requests}).json()["id"]
+            eventually(lambda batch=batch: self._is_over(batch))  # type: ignore[misc]
+            self.ask("GET", f"/batches/{batch}/results")
+        self.ask("GET", f"/batches/{self.secret}")
+
+    def _is_over(self, batch: str) -> bool | None:
+        return True if self.ask("GET", f"/batches/{batch}").json()["status"] in ("completed", "failed") else None
+
     def _has_run(self, job: str) -> bool | None:
         webhook = self.ask("GET", f"/jobs/{job}").json()["webhook"]
         return True if webhook["status"] == "delivered" else None
@@ -230,6 +253,7 @@ def test_no_prompt_reply_or_key_is_logged(local: Gateway, http: httpx.Client, ad
     whisper.chats()
     whisper.media()
     whisper.jobs()
+    whisper.batches()
     whisper.files_and_types()
     whisper.hooks()
     issued = whisper.administration()

@@ -37,7 +37,7 @@ def executions(request: pytest.FixtureRequest, aws_url: str, http_client: HttpCl
     if request.param == "memory":
         return ListExecutions()
     machine = request.getfixturevalue("machine")
-    return JobExecutions(aws_api(http_client, aws_url, "states", "AWSStepFunctions", "1.0"), machine)
+    return JobExecutions(aws_api(http_client, aws_url, "states", "AWSStepFunctions", "1.0"), machine, machine)
 
 
 @pytest.fixture(params=["memory", "s3"])
@@ -85,7 +85,7 @@ async def test_a_request_is_kept_until_it_is_dropped(payloads: Payloads) -> None
 
 async def test_step_functions_that_do_not_answer(aws_keys: None, http_client: HttpClient) -> None:
     api = aws_api(http_client, "http://127.0.0.1:1", "states", "AWSStepFunctions", "1.0")
-    nowhere = JobExecutions(api, "arn:aws:states:eu-west-1:123456789012:stateMachine:job")
+    nowhere = JobExecutions(api, "arn:aws:states:eu-west-1:123456789012:stateMachine:job", "")
     with pytest.raises(StorageUnavailable):
         await nowhere.start(job())
     with pytest.raises(StorageUnavailable):

@@ -121,6 +121,15 @@ async def test_a_stream_that_breaks_leaves_nothing(storage: Storage, before: int
         await storage.files.head("acme", file.id)
 
 
+async def test_a_stretch_of_a_file_is_read_and_no_more(storage: Storage) -> None:
+    file = await storage.keep("acme", storage.file(kept_s=7200), b"0123456789")
+    stretches = [await storage.files.stretch("acme", file.id, start, 4) for start in (0, 4, 8, 10, 12)]
+    assert stretches == [b"0123", b"4567", b"89", b"", b""]
+    for tenant_id, file_id in (("other", file.id), ("acme", storage.file().id), ("acme", "no-id")):
+        with pytest.raises(FileNotFound):
+            await storage.files.stretch(tenant_id, file_id, 0, 4)
+
+
 async def in_pieces(data: bytes, size: int) -> AsyncIterator[bytes]:
     for start in range(0, len(data), size):
         yield data[start : start + size]

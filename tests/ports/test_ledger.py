@@ -14,7 +14,17 @@ from gateway.adapters.aws.ledger import DynamoLedger
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.model.errors import AdmissionUnavailable
-from gateway.model.ledger import Account, Hold, Meter, Reading, Reserved, leaving, settling, stale_numbers
+from gateway.model.ledger import (
+    Account,
+    Hold,
+    Meter,
+    Reading,
+    Reserved,
+    booking_ahead,
+    leaving,
+    settling,
+    stale_numbers,
+)
 from gateway.ports import Ledger
 from tests.ports.conftest import aws_api
 
@@ -182,6 +192,30 @@ async def test_what_has_ended_leaves_those_that_run_once_and_stays_held(ledger: 
     settled = await ledger.settle("T#acme#0", "h1", settling(left, 42), (), left)
     assert settled is not None
     assert (settled.holds, settled.numbers["n"], settled.numbers[DAY]) == ({}, 0, 42)
+
+
+@pytest.mark.parametrize(
+    "order", [[(50, 15), (20, 40)], [(20, 40)], [(50, 15), (50, 15), (20, 40)], [(20, 40), (50, 15)]]
+)
+async def test_what_a_batch_has_spent_is_booked_ahead_however_often_it_is_said(
+    ledger: Ledger, order: list[tuple[int, int]]
+) -> None:
+    """`order`: how much was left and spent, as whoever came with it had found it. The last word counts."""
+    whole = msgspec.structs.replace(HOLD, rules=("",), runs=False)
+    spend = Account("T#acme#0", "tenant", (Meter(DAY, "spend", 70, 1_000), Meter(MONTH, "spend", 70)))
+    hold = (await ledger.reserve(spend, "h1", whole)).reading.holds["h1"]
+    for left, spent in order:
+        meters, further = booking_ahead(hold, {"": left}, {"": spent})
+        reserved = await ledger.enlarge(Account("T#acme#0", "tenant", meters), "h1", hold, further)
+        assert reserved.is_held
+        hold = reserved.reading.holds["h1"]
+        assert hold == further
+        assert reserved.reading.numbers[DAY] == left + spent
+        assert reserved.reading.numbers[f"s{DAY[1:]}"] == spent
+    after = await ledger.settle("T#acme#0", "h1", settling(hold, 43), (), hold)
+    assert after is not None
+    assert {after.numbers[DAY], after.numbers[MONTH], after.numbers[f"s{DAY[1:]}"]} == {43}
+    assert not after.holds
 
 
 async def test_what_has_no_hold_can_be_added(ledger: Ledger) -> None:

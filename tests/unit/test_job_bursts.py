@@ -57,7 +57,7 @@ def with_machine(states: StepFunctions) -> Gateway:
     gateway.access.held[key_hash(KEY)] = principal(
         msgspec.structs.replace(TENANT, approvals=("*",), allowance=allowance)
     )
-    executions = JobExecutions(states, MACHINE)  # type: ignore[arg-type]
+    executions = JobExecutions(states, MACHINE, MACHINE)  # type: ignore[arg-type]
     gateway.world = replace(gateway.world, executions=executions)
     return gateway
 

@@ -52,6 +52,8 @@ def size(hold: Hold) -> int:
         msgspec.structs.replace(HOLD, rules=("", "/ab12cd34"), admission=1, cost_nano_usd=10**13),
         msgspec.structs.replace(HOLD, request={}, runs=False),
         msgspec.structs.replace(HOLD, is_job=True),
+        msgspec.structs.replace(HOLD, runs=False, booked=(10**12,)),
+        msgspec.structs.replace(HOLD, is_job=True, booked=(1,)),
         msgspec.structs.replace(HOLD, rules=("", "/ab12cd34"), costs=(123_456_789, 0)),
         msgspec.structs.replace(HOLD, rules=("", "/ab12cd34"), costs=(123_456_789, 5), is_job=True, request=FACTS),
         msgspec.structs.replace(HOLD, request=FACTS, is_job=True, runs=False),

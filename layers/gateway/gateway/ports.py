@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from random import SystemRandom
 from typing import Any, Literal, Protocol, TypeAlias
 
+from gateway.batch_ports import BatchParts, BatchStore
 from gateway.health_ports import AllHealthy, Vitals
 from gateway.job_ports import Callbacks, Claims, Executions, Jobs, Payloads
 from gateway.model.caller import Caller
@@ -251,6 +252,10 @@ class Files(Protocol):
         """A whole file. Raises FileNotFound (404), PayloadTooLarge (413)."""
         ...
 
+    async def stretch(self, tenant_id: str, file_id: str, start: int, size_bytes: int) -> bytes:
+        """So many bytes of a whole file, fewer at its end. Raises FileNotFound (404)."""
+        ...
+
     async def put(self, tenant_id: str, file: File, data: bytes) -> None:
         """Stores a whole file, again if it is there already."""
         ...
@@ -320,6 +325,8 @@ class World:
     fetcher: MediaFetcher
     downloads: Downloads
     jobs: Jobs
+    batch_parts: BatchParts
+    batch_store: BatchStore
     claims: Claims
     payloads: Payloads
     executions: Executions

@@ -11,7 +11,7 @@ import pytest
 from gateway.model import admin_errors, errors, idempotency_errors, provider_errors
 from tests.unit.facts.facts import ROOT, error_rows
 
-STEPS_BUILT = 6
+STEPS_BUILT = 7
 EDGE_ANSWER = re.compile(r'StatusCode: "(?P<status>\d+)".*?(?P<body>\{"error":.*?\}\})', re.DOTALL)
 
 

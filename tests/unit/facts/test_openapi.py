@@ -11,6 +11,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway.health_ports import AllHealthy
+from gateway.model.batch_view import BatchList, BatchView
 from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion, CompletionChunk
 from gateway.model.embeddings import EmbeddingList, EmbeddingsCall
@@ -29,6 +30,7 @@ from gateway.model.transcription import (
 )
 from gateway.model.video import VideoCall, VideoDeleted, VideoList
 from gateway.pipeline.admin_keys import Order, Rotation
+from gateway.pipeline.batch_order import BatchOrder
 from gateway.pipeline.job_ordered import JobOrder
 from gateway.pipeline.list_models import describe
 from tests.unit.facts.contract import Validator, component, document, problems, resolved, validator
@@ -36,11 +38,16 @@ from tests.unit.facts.facts import CATALOG, error_rows, read_json
 from tests.unit.facts.test_catalog import every_row
 
 METHODS = {"get", "post", "put", "patch", "delete"}
-STEPS_BUILT = 6
+STEPS_BUILT = 7
 # Names that msgspec takes from the classes and the document gives otherwise.
 STRUCTURES = {
     "VideoCall": "VideoRequest",
     "JobView": "Job",
+    "BatchView": "Batch",
+    "ErrorList": "BatchErrors",
+    "RequestCounts": "BatchRequestCounts",
+    "LineCounts": "BatchCounts",
+    "ExpiresAfter": "OutputExpiresAfter",
     "ResultView": "JobResult",
     "ChatCall": "ChatCompletionRequest",
     "Completion": "ChatCompletion",
@@ -168,11 +175,11 @@ def test_capabilities_are_those_of_the_catalog() -> None:
     assert shown["capabilities"]["items"] == rows["capabilities"]["items"]
 
 
-CALLS = (JobOrder, ChatCall, EmbeddingsCall, ImagesCall, SpeechCall, TranscriptionCall, VideoCall)
+CALLS = (JobOrder, BatchOrder, ChatCall, EmbeddingsCall, ImagesCall, SpeechCall, TranscriptionCall, VideoCall)
 REPLIES: tuple[type, ...] = (
     *(Completion, CompletionChunk, EmbeddingList, ImageList, Speech, SpeechDelta, SpeechDone),
     *(Transcription, TranscriptionVerbose, TranscriptDelta, TranscriptDone, VideoList, VideoDeleted),
-    *(JobView, JobList),
+    *(JobView, JobList, BatchView, BatchList),
 )
 CROSSING = (*CALLS, *REPLIES)
 

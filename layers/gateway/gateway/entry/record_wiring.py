@@ -99,7 +99,8 @@ class Aws:
         return DynamoJobs(self._dynamodb, os.environ["GATEWAY_JOBS_TABLE"])
 
     def executions(self) -> JobExecutions:
-        return JobExecutions(self._api("states", "AWSStepFunctions", "1.0"), os.environ["GATEWAY_JOB_MACHINE"])
+        machines = (os.environ["GATEWAY_JOB_MACHINE"], os.environ["GATEWAY_BATCH_MACHINE"])
+        return JobExecutions(self._api("states", "AWSStepFunctions", "1.0"), *machines)
 
     def callbacks(self) -> DynamoCallbacks:
         states, secrets = self._api("states", "AWSStepFunctions", "1.0"), self._secrets()

@@ -9,6 +9,8 @@ from pathlib import Path
 import gateway
 from gateway.adapters.aws.access import DynamoAccess
 from gateway.adapters.aws.api import AwsApi, Service
+from gateway.adapters.aws.batch_parts import DynamoBatchParts
+from gateway.adapters.aws.batch_store import S3BatchStore
 from gateway.adapters.aws.callbacks import DynamoCallbacks
 from gateway.adapters.aws.claims import DynamoClaims
 from gateway.adapters.aws.credentials import RoleKeys
@@ -78,6 +80,7 @@ class Settings:
     ledger_table: str
     jobs_table: str
     job_machine: str
+    batch_machine: str
     event_bus: str
     records_queue_url: str
     files_bucket: str
@@ -98,6 +101,7 @@ class Settings:
             ledger_table=environment["GATEWAY_LEDGER_TABLE"],
             jobs_table=environment["GATEWAY_JOBS_TABLE"],
             job_machine=environment["GATEWAY_JOB_MACHINE"],
+            batch_machine=environment["GATEWAY_BATCH_MACHINE"],
             event_bus=environment["GATEWAY_EVENT_BUS"],
             records_queue_url=environment["GATEWAY_RECORDS_QUEUE_URL"],
             files_bucket=environment["GATEWAY_FILES_BUCKET"],
@@ -170,9 +174,11 @@ def aws_world() -> World:
         fetcher=LambdaMediaFetcher(functions, f"{settings.stack}-media-fetch:live", bucket),
         downloads=GuardedDownloads(settings.fetch_exceptions if settings.local_endpoint else ""),
         jobs=DynamoJobs(dynamodb, settings.jobs_table),
+        batch_parts=DynamoBatchParts(dynamodb, settings.jobs_table),
+        batch_store=S3BatchStore(bucket),
         claims=DynamoClaims(dynamodb, settings.jobs_table, settings.admission_timeout_s),
         payloads=S3Payloads(bucket),
-        executions=JobExecutions(states, settings.job_machine),
+        executions=JobExecutions(states, settings.job_machine, settings.batch_machine),
         callbacks=_callbacks(settings, dynamodb, states, secrets, clock),
         types=_types(dynamodb, settings),
         hooks=RemoteHooksByKind(Functions(functions), Webhooks(post, hook_secrets, clock), guardrails),

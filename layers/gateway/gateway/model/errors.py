@@ -16,6 +16,7 @@ GatewayError                     status code                      retryable
 ├── ModelNotFound                   404 model_not_found             no
 ├── FileNotFound                    404 file_not_found              no
 ├── JobNotFound                     404 job_not_found               no
+├── BatchNotFound                   404 batch_not_found             no
 ├── TypeNotFound                    404 schema_not_found            no
 ├── RequestNotFound                 404 request_not_found           no    nothing is recorded of it
 ├── TenantNotFound                  404 tenant_not_found            no    these three and Conflict, PreconditionFailed:
@@ -246,6 +247,12 @@ class JobNotFound(GatewayError):
     """The tenant has no such job, or it is forgotten."""
 
     status, code, type = 404, "job_not_found", "invalid_request_error"
+
+
+class BatchNotFound(GatewayError):
+    """The tenant has no such batch, or it is forgotten."""
+
+    status, code, type = 404, "batch_not_found", "invalid_request_error"
 
 
 class TypeNotFound(GatewayError):

@@ -73,6 +73,7 @@ class Hold(msgspec.Struct, frozen=True, array_like=True):
     `request`: what is known of the request, for the record of it that another has to write; the user's account only.
     `admission`: of several holds that one request takes in turn, because the first was undone, the number of this one.
     `runs`: whether it counts among those that run at once; no more once its lease has ended. `is_job`: among jobs.
+    `booked`: what was settled of it before its end under each rule, in nano-USD, of a batch.
     """
 
     until_s: int
@@ -84,11 +85,17 @@ class Hold(msgspec.Struct, frozen=True, array_like=True):
     runs: bool = True
     is_job: bool = False
     costs: tuple[int, ...] = ()
+    booked: tuple[int, ...] = ()
 
     @property
     def by_rule(self) -> dict[str, int]:
         """Nano-USD."""
         return dict(zip(self.rules, self.costs or (self.cost_nano_usd,) * len(self.rules), strict=True))
+
+    @property
+    def booked_by_rule(self) -> dict[str, int]:
+        """Nano-USD; nothing where nothing is booked."""
+        return dict(zip(self.rules, self.booked, strict=True)) if self.booked else {}
 
     def holding(self, by_rule: Mapping[str, int]) -> Hold:
         """The same with so much under these rules, of which the one over all models has all."""
@@ -154,12 +161,12 @@ def month_of(now_s: float) -> str:
 
 def settling(hold: Hold, cost_nano_usd: int, by_rule: Mapping[str, int] = MappingProxyType({})) -> dict[str, int]:
     """What to add to an account's numbers as a hold ends at that cost: all but what its minute still counts. `by_rule`:
-    the cost of what falls under a rule, where that is not all of it.
+    the cost of what falls under a rule, where that is not all of it. What was booked ahead is not booked again.
     """
     changes: dict[str, int] = {}
-    windows = (day_of(hold.admitted_s), month_of(hold.admitted_s))
+    windows, booked = (day_of(hold.admitted_s), month_of(hold.admitted_s)), hold.booked_by_rule
     for rule, held_nano_usd in hold.by_rule.items():
-        actual_nano_usd = by_rule.get(rule, cost_nano_usd)
+        actual_nano_usd = by_rule.get(rule, cost_nano_usd) - booked.get(rule, 0)
         if hold.runs:
             changes[f"{hold.counter}{rule}"] = -1
         for window in windows:
@@ -189,6 +196,21 @@ def becoming_job(hold: Hold) -> tuple[tuple[Meter, ...], Hold]:
         return (), of_job
     left, _ = leaving(hold)
     return (*left, *(Meter(f"{of_job.counter}{rule}", "jobs", 1) for rule in hold.rules)), of_job
+
+
+def booking_ahead(hold: Hold, left: Mapping[str, int], spent: Mapping[str, int]) -> tuple[tuple[Meter, ...], Hold]:
+    """What to add to an account, and the hold in its place, when under each rule so many nano-USD of what it was held
+    for are spent, and no more than so many can yet be. It says how things stand, not what was added: so it does not
+    matter how often it is said.
+    """
+    booked, windows = hold.booked_by_rule, (day_of(hold.admitted_s), month_of(hold.admitted_s))
+    meters: list[Meter] = []
+    for rule, held_nano_usd in hold.by_rule.items():
+        further = spent[rule] - booked.get(rule, 0)
+        for kind, amount in (("c", further + left[rule] - held_nano_usd), ("s", further)):
+            meters += [Meter(f"{kind}{window}{rule}", "spend", amount) for window in windows if amount]
+    ahead = hold.holding({rule: left[rule] for rule in hold.rules})
+    return tuple(meters), msgspec.structs.replace(ahead, booked=tuple(spent[rule] for rule in hold.rules))
 
 
 def booking(hold: Hold, cost_nano_usd: int) -> dict[str, int]:

@@ -46,6 +46,7 @@ Trouble: TypeAlias = Literal[
     "access.by_memory",
     "admin_key.empty",
     "admin_key.unavailable",
+    "batch.not_booked",
     "callback.not_forgotten",
     "callback.not_woken",
     "callback_secrets.unavailable",

@@ -27,7 +27,7 @@ from gateway.model.ledger import (
     suffix,
 )
 from gateway.model.tenant import Principal
-from gateway.pipeline.meters import Demand, account_of, allowance_of, by_rule, rules_of
+from gateway.pipeline.meters import Demand, account_of, allowance_of, by_rule, rules_for
 from gateway.ports import Clock, Ledger, World
 
 LEVELS: tuple[Level, Level] = ("tenant", "user")
@@ -74,6 +74,7 @@ class Ticket:
     """`entries`: tenant, then user. `stands_for`: the one that was tried before, when this one is only of what this
     environment counts by itself. `later`: then the accounts that its cost is added to by whoever keeps its record, with
     what would be held in them. `no_room`: models that come before the one it is for, and why they are not asked.
+    `besides`: what a line of a batch needs more than is held for it.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Ticket:
     admission: int = 0
     later: tuple[tuple[str, Hold], ...] = ()
     no_room: tuple[tuple[str, GatewayError], ...] = ()
+    besides: Ticket | None = None
 
     @property
     def refusal(self) -> GatewayError | None:
@@ -146,16 +148,17 @@ async def _take_for(
     request_id: str, demand: Demand, principal: Principal, facts: Facts, world: World, admission: int
 ) -> Ticket:
     ticket = Ticket(hold_name(request_id), demand, principal, world.ledger, world.clock.now_s(), admission=admission)
-    await _take(ticket, facts)
+    await fill(ticket, facts)
     if isinstance(ticket.refusal, AdmissionUnavailable) and principal.tenant.without_ledger == "local":
         world.records.trouble("ledger.local", tenant_id=principal.tenant.id, reason=ticket.refusal.message)
         ticket = replace(ticket, ledger=world.local_ledger, entries=[], stands_for=ticket)
-        await _take(ticket, facts)
+        await fill(ticket, facts)
         ticket.later = tuple((entry.account.id, entry.hold) for entry in ticket.entries)
     return ticket
 
 
-async def _take(ticket: Ticket, facts: Facts) -> None:
+async def fill(ticket: Ticket, facts: Facts) -> None:
+    """Takes what it stands for, or says why not in its entries. Filled again, it finds what it has taken."""
     ticket.entries = list(await asyncio.gather(*(_enter(level, ticket, facts) for level in LEVELS)))
 
 
@@ -200,7 +203,7 @@ async def _reserve(account: Account, hold: Hold, ticket: Ticket, full: Sequence[
 
 def _hold(level: Level, ticket: Ticket, facts: Facts) -> Hold:
     demand = ticket.demand
-    patterns = rules_of(allowance_of(level, ticket.principal), demand.model_id)
+    patterns = rules_for(allowance_of(level, ticket.principal), demand).patterns
     hold = Hold(
         until_s=int(ticket.admitted_s + demand.lease_s) + 1,
         admitted_s=int(ticket.admitted_s),
@@ -208,6 +211,7 @@ def _hold(level: Level, ticket: Ticket, facts: Facts) -> Hold:
         rules=tuple(suffix(models) for models in patterns),
         request=_known(facts, demand.model_id) if facts and level == "user" else None,
         admission=ticket.admission,
+        runs=not demand.of_batch,
         is_job=demand.is_job,
     )
     if not demand.parts:

@@ -80,7 +80,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
         return call
 
     async def plan(call: ChatCall, principal: Principal) -> ChatPlans | ByChat:
-        return await _plan(call, principal, world)
+        return await plan_chat(call, principal, world)
 
     planned = await enter(inbound.authorization, "chat", read, plan, exchange, world)
     asked = planned.asked if isinstance(planned, ByChat) else planned.asked.asked
@@ -113,7 +113,8 @@ async def _chat(planned: ChatPlans, chain: Chain, exchange: Exchange, world: Wor
     if planned.asked.call.stream:
         exchange.is_held_back = chain.enforces_replies
         return await stream_of(planned, partial(_stream, chain, exchange, world), exchange, world, ready)
-    if planned.strategy == "sequential" and any(one.route.facts.background for one in planned.all):
+    is_in_the_background = any(one.route.facts.background for one in planned.all) and exchange.batch_id is None
+    if planned.strategy == "sequential" and is_in_the_background:
         return await _by_one_in_the_background(planned, ready, chain, exchange, world)
     ask = partial(_whole, exchange, world)
     promise, reply = await answer_of(planned, ask, exchange, world, ready, chain.spare_s)
@@ -165,7 +166,7 @@ def _account(reply: Reply, call: ChatCall, attempt: Attempt, exchange: Exchange)
     account_whole(reply, call, attempt, exchange)
 
 
-async def _plan(asked: ChatCall, principal: Principal, world: World) -> ChatPlans | ByChat:
+async def plan_chat(asked: ChatCall, principal: Principal, world: World) -> ChatPlans | ByChat:
     if (chosen := await planned_by_chat(asked, principal, world)) is not None:
         return chosen
 

@@ -158,6 +158,7 @@ def attribution_of(exchange: Exchange) -> Attribution:
         operation=exchange.operation,
         conversation_id=exchange.conversation_id,
         job_id=exchange.job_id,
+        batch_id=exchange.batch_id,
         trace_id=exchange.trace.id,
     )
 

@@ -51,7 +51,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> EmbeddingLi
         return call
 
     async def plan(call: EmbeddingsCall, principal: Principal) -> Candidates[EmbeddingsPlan]:
-        return await _plan(call, principal, world)
+        return await plan_embeddings(call, principal, world)
 
     planned = await enter(inbound.authorization, "embeddings", read, plan, exchange, world)
     asked = planned.asked.asked
@@ -65,7 +65,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> EmbeddingLi
     return embedding_list(parts, made.call, exchange, world.clock)
 
 
-async def _plan(asked: EmbeddingsCall, principal: Principal, world: World) -> Candidates[EmbeddingsPlan]:
+async def plan_embeddings(asked: EmbeddingsCall, principal: Principal, world: World) -> Candidates[EmbeddingsPlan]:
     async def plan(call: EmbeddingsCall) -> EmbeddingsPlan:
         route = resolve(EMBEDDINGS, call.model, principal, world.catalog, world.clock.now_s())
         check_embeddings(call, route)

@@ -58,11 +58,11 @@ async def enter(
 
     `read` reads the body, `plan` resolves and checks the call for a principal; both only look. Raises what they raise,
     what `usable` and `claim_once` do, BudgetExceeded (402), RateLimited (429) and AdmissionUnavailable (503). A job was
-    admitted when it was accepted, and is only planned; where it has become dearer since, that is held as well. For one
-    that was ordered before nothing is held, as `ordered_before` says.
+    admitted when it was accepted, as was a batch with its lines, and is only planned; where it has become dearer since,
+    that is held as well. For one that was ordered before nothing is held, as `ordered_before` says.
     """
-    if exchange.job is not None:
-        assert exchange.principal is not None  # noqa: S101 - a job is somebody's
+    if exchange.is_admitted:
+        assert exchange.principal is not None  # noqa: S101 - it was somebody's who was let in
         anew = await plan(read(), exchange.principal)
         if exchange.ticket is not None:
             await top_up_for_any(exchange.ticket, anew.demand, world.clock.now_s())

@@ -129,6 +129,7 @@ class Exchange:
     `is_held_back`: whether a stream has to be whole before any of it may be seen.
     `inbound`: the request itself, `is_async`: whether it orders a job, `ordered`: the one that it had ordered before.
     `claimed`: what it has claimed for its Idempotency-Key.
+    `batch_id`: of the one that this is a line of, which holds what it needs.
     `job`: the one that is carried out here. `job_id`: of that, or of the one that this request became.
     `worked_from_s`: since when that job is carried out, of the monotonic clock.
     `queued_s`: how long it waited for that.
@@ -171,6 +172,7 @@ class Exchange:
     is_async: bool = False
     ordered: Job | None = None
     claimed: Claimed | None = None
+    batch_id: str | None = None
     job: JobRecord | None = None
     worked_from_s: float | None = None
     queued_s: float | None = None
@@ -185,9 +187,14 @@ class Exchange:
     units: dict[UnitName, int] = field(default_factory=dict)
 
     @property
+    def is_admitted(self) -> bool:
+        """Whether what it needs was taken when its job, or its batch, was accepted."""
+        return self.job is not None or self.batch_id is not None
+
+    @property
     def becomes_job(self) -> bool:
         """A video is one even where it is answered at once."""
-        return self.is_async or self.operation == "videos"
+        return self.is_async or self.operation in ("videos", "batches")
 
     @property
     def leaves_job(self) -> bool:

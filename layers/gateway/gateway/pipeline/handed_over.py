@@ -43,6 +43,7 @@ class Held(msgspec.Struct, frozen=True):
     entries: tuple[HeldEntry, ...]
     later: tuple[tuple[str, Hold], ...] = ()
     is_job: bool = False
+    of_batch: bool = False
 
 
 def held_of(exchange: Exchange, world: World) -> dict[str, Any]:
@@ -51,6 +52,10 @@ def held_of(exchange: Exchange, world: World) -> dict[str, Any]:
     """
     ticket = exchange.ticket
     assert ticket is not None  # noqa: S101 - it was admitted
+    return kept_of(ticket, world)
+
+
+def kept_of(ticket: Ticket, world: World) -> dict[str, Any]:
     entries = [entry for entry in ticket.entries if entry.may_be_held] if ticket.ledger is world.ledger else []
     held = Held(
         name=ticket.name,
@@ -65,6 +70,7 @@ def held_of(exchange: Exchange, world: World) -> dict[str, Any]:
         ),
         later=ticket.later,
         is_job=ticket.demand.is_job,
+        of_batch=ticket.demand.of_batch,
     )
     kept: dict[str, Any] = msgspec.to_builtins(held)
     return kept
@@ -73,7 +79,7 @@ def held_of(exchange: Exchange, world: World) -> dict[str, Any]:
 def ticket_of(kept: dict[str, Any], principal: Principal, world: World) -> Ticket:
     """`principal`: whom it was held for, with the limits of today."""
     held = msgspec.convert(kept, Held)
-    demand = Demand(held.model_id, held.tokens, held.cost_nano_usd, held.lease_s, held.is_job)
+    demand = Demand(held.model_id, held.tokens, held.cost_nano_usd, held.lease_s, held.is_job, of_batch=held.of_batch)
     entries = [
         Entry(_account(one.level, one.shard, one.hold, one.tokens, principal, demand), Reading(), one.hold)
         for one in held.entries

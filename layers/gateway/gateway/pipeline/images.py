@@ -53,7 +53,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> ImageList |
     """The images, or the job that the request became. Raises GatewayError."""
 
     def read() -> ImagesCall:
-        call = read_json(_IMAGES, inbound.content_type, inbound.body)
+        call = read_images_call(inbound.content_type, inbound.body)
         exchange.note(call)
         return call
 
@@ -65,11 +65,16 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> ImageList |
     if (job := await accepted(asked, inbound, exchange, world)) is not None:
         return job
     chain = Chain(exchange, world)
-    request = ImagesRequest(asked, partial(read_json, _IMAGES, _JSON))
+    request = ImagesRequest(asked, partial(read_images_call, _JSON))
     planned = await agreed(planned, request, plan, chain, exchange, world)
     made, images = await made_images(planned, chain, exchange, world)
     said = await chain.after(ImagesReply(tuple(images), made.route.model_id))
     return await image_list(made.call, said.images, exchange, world)
+
+
+def read_images_call(content_type: str, body: bytes) -> ImagesCall:
+    """Raises as `read_json`."""
+    return read_json(_IMAGES, content_type, body)
 
 
 async def plan_images(asked: ImagesCall, principal: Principal, world: World) -> Candidates[ImagesPlan]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec.structs import replace as with_members
 
-from gateway.model.call import Call
 from gateway.model.errors import (
     AdmissionUnavailable,
     JobNotFound,
@@ -22,17 +21,32 @@ from gateway.pipeline.job_claim import claimed
 from gateway.pipeline.job_webhook import check_webhook, webhook_of
 from gateway.ports import World
 
+_KINDS = {"videos": "video", "batches": "batch"}
 START_AGAIN_S = 30
 """After which an execution that could not be started is started by the sweeper."""
 
 
-async def accepted(call: Call, inbound: Inbound, exchange: Exchange, world: World, **kept: Any) -> Job | None:
-    """The job that an admitted request becomes; None for one that is to be answered now, or that runs as a job here.
+class Order(Protocol):
+    """What a call says of the job that it is to become."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def async_(self) -> bool | None: ...
+
+    @property
+    def webhook_url(self) -> str | None: ...
+
+
+async def accepted(call: Order, inbound: Inbound, exchange: Exchange, world: World, **kept: Any) -> Job | None:
+    """The job that an admitted request becomes; None for one that is to be answered now, or that runs as a job here, or
+    as a line of a batch.
 
     What is held for the request is the job's from then on. `kept`: what else the capability has in its record.
     Raises StorageUnavailable (503), and InvalidRequest (400) for a webhook's URL: then there is no job.
     """
-    if exchange.job is not None:
+    if exchange.is_admitted:
         return None
     check_webhook(call, world)
     if exchange.ordered is not None:
@@ -91,11 +105,11 @@ async def started(job: Job, world: World) -> None:
 
 
 def job_of(
-    call: Call, inbound: Inbound, exchange: Exchange, world: World, remote: RemoteWork | None = None, facts: Any = None
+    call: Order, inbound: Inbound, exchange: Exchange, world: World, remote: RemoteWork | None = None, facts: Any = None
 ) -> Job:
     principal, now_s = exchange.principal, world.clock.now_s()
     assert principal is not None  # noqa: S101 - it was admitted
-    kind = "video" if exchange.operation == "videos" else "job"
+    kind = _KINDS.get(exchange.operation, "job")
     return Job(
         id=new_job_id(now_s, secrets.token_bytes(10), kind),
         tenant_id=principal.tenant.id,

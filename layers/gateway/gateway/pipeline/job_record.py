@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 from gateway.job_ports import Jobs
 from gateway.model.errors import GatewayError, JobCancelled, StorageUnavailable
 from gateway.model.job import Job
+from gateway.pipeline.meanwhile import meanwhile
 from gateway.ports import Clock
 
 TRIES = 5
@@ -95,15 +95,9 @@ class JobRecord:
             raise Overtaken
         self.now = found
 
-    @asynccontextmanager
-    async def beating(self) -> AsyncIterator[None]:
+    def beating(self) -> AbstractAsyncContextManager[None]:
         """While it is worked on the record says so again and again."""
-        beats = asyncio.create_task(self._beat())
-        try:
-            yield
-        finally:
-            beats.cancel()
-            await asyncio.gather(beats, return_exceptions=True)
+        return meanwhile(self._beat())
 
     async def _beat(self) -> None:
         """Whoever finds that it is too late for a beat finds it at his next change as well."""

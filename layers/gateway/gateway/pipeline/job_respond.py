@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.job_ports import JobPage
+from gateway.model.batch import batch_of, is_batch, status_of
 from gateway.model.job import Job
 from gateway.model.job_view import JobList, JobView, JobWebhook
 from gateway.model.money import NANO_PER_USD
@@ -56,17 +57,38 @@ def without_result(job: Job) -> JobView:
         error=job.error,
         usage=job.usage,
         cost_estimate=None if cost is None else cost / NANO_PER_USD,
-        webhook=None if job.webhook is None else _webhook(job.webhook),
+        webhook=None if job.webhook is None else webhook_view(job.webhook),
     )
 
 
-def _webhook(webhook: Webhook) -> JobWebhook:
+def webhook_view(webhook: Webhook) -> JobWebhook:
     """Without the URL, which may open something."""
     return JobWebhook(status=webhook.status, attempts=webhook.tries, last_failure=webhook.failure)
 
 
 def event_data(job: Job) -> dict[str, Any]:
     """What is told of a job that has ended: of its error the code, for the message may quote what was asked."""
+    if is_batch(job):
+        return _batch_data(job)
     shown = msgspec.to_builtins(without_result(job))
     error = None if job.error is None else {"code": job.error["code"]}
     return {**{name: shown[name] for name in TOLD}, "error": error}
+
+
+def _batch_data(job: Job) -> dict[str, Any]:
+    batch = batch_of(job)
+    totals = batch.totals
+    return {
+        "id": job.id,
+        "object": "batch",
+        "status": status_of(job, batch),
+        "endpoint": batch.endpoint,
+        "request_id": job.request_id,
+        "created_at": job.created_at_s,
+        "finished_at": job.finished_at_s,
+        "output_file_id": batch.output_file_id,
+        "error_file_id": batch.error_file_id,
+        "completed": 0 if totals is None else totals.completed,
+        "failed": 0 if totals is None else totals.failed + totals.cancelled,
+        "error": None if job.error is None else {"code": job.error["code"]},
+    }

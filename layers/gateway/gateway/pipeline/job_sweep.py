@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from gateway.job_ports import DueJob
+from gateway.model.batch import KIND
 from gateway.model.errors import AdmissionUnavailable, GatewayError, JobInterrupted
-from gateway.model.job import Job
+from gateway.model.job import ENDED, Job
 from gateway.pipeline.handed_over import held_of, is_held_for_long, still_held
 from gateway.pipeline.job_causes import EXECUTION_ENDED, TOO_LATE
 from gateway.pipeline.job_end import due_of, exchange_of, give_up, has_reply, settle
@@ -28,8 +29,18 @@ TELLS = 30
 MISSES = 10
 """Starts in one sweep that come to nothing, after which it tries no more: the bucket is empty, and others want to be
 seen to."""
+Ours: TypeAlias = Callable[[DueJob], bool]
+"""Which of those that are due a sweep sees to."""
 Told: TypeAlias = Callable[[Exception, str], None]
 """What becomes of a defect, with the id of the job that has it."""
+
+
+class SeeTo(Protocol):
+    """What is done with a job that is due: the name of the outcome, as in SweptJobs. `tells`: whether there is room to
+    tell its end.
+    """
+
+    def __call__(self, job: Job, world: World, *, tells: bool) -> Awaitable[str]: ...
 
 
 @dataclass(slots=True)
@@ -51,7 +62,14 @@ class SweptJobs:
 
 
 async def sweep_jobs(
-    world: World, *, at_most: int, until_s: float, starts: int = STARTS, told: Told | None = None
+    world: World,
+    *,
+    at_most: int,
+    until_s: float,
+    starts: int = STARTS,
+    told: Told | None = None,
+    is_ours: Ours | None = None,
+    see_to: SeeTo | None = None,
 ) -> SweptJobs:
     """Sees to at most so many, and begins none after `until_s` (Unix seconds). Of those that wait for their execution
     it starts so many, the oldest first: all at once would only be throttled further on. A job with a defect stands in
@@ -64,23 +82,30 @@ async def sweep_jobs(
     async for found in world.jobs.due(world.clock.now_s()):
         if seen >= at_most or world.clock.now_s() >= until_s:
             break
+        if not (is_ours or _is_ours)(found):
+            continue
         is_waiting = found.status == "pending"
         if is_waiting and (swept.started >= starts or missed >= MISSES):
             continue
         seen += 1
-        outcome = await _seen_to_or_later(found, swept, world, told)
+        outcome = await _seen_to_or_later(found, swept, world, see_to or _seen_to, told)
         setattr(swept, outcome, getattr(swept, outcome) + 1)
         missed += is_waiting and outcome == "failed"
     return swept
 
 
-async def _seen_to_or_later(found: DueJob, swept: SweptJobs, world: World, told: Told | None) -> str:
+def _is_ours(found: DueJob) -> bool:
+    """Of a batch its end, which is settled and told as any job's: before that it has a sweep of its own."""
+    return not found.id.startswith(f"{KIND}_") or found.status in ENDED
+
+
+async def _seen_to_or_later(found: DueJob, swept: SweptJobs, world: World, see_to: SeeTo, told: Told | None) -> str:
     job: Job | None = None
     try:
         job = await world.jobs.get(found.tenant_id, found.id)
         if job.status == "pending" and not job.is_asked:  # else it waits in its provider's queue
             swept.oldest_pending_s = max(swept.oldest_pending_s, world.clock.now_s() - job.created_at_s)
-        return await _seen_to(job, world, tells=swept.told < TELLS)
+        return await see_to(job, world, tells=swept.told < TELLS)
     except GatewayError as error:
         reason, is_lasting = error.message, isinstance(error, AdmissionUnavailable)
     except Exception as defect:  # of this job alone, and it would be the first of every sweep
@@ -97,28 +122,28 @@ async def _seen_to_or_later(found: DueJob, swept: SweptJobs, world: World, told:
 async def _seen_to(job: Job, world: World, *, tells: bool) -> str:
     """Where an execution runs it sees to the job itself, but for one that waits in vain to be asked for."""
     if job.has_ended:
-        return await _end_seen_to(job, world, tells=tells)
+        return await end_seen_to(job, world, tells=tells)
     now_s = world.clock.now_s()
     if job.alive_until_s > now_s:
-        await _later(job, world)
+        await later(job, world)
         return "running"
     if not job.is_asked and now_s >= job.expires_at_s:
         return await _ended(job, TOO_LATE, world)
     if await world.executions.is_running(job):
-        await _later(job, world)
+        await later(job, world)
         return "running"
     if await world.executions.start(job):
-        await _later(job, world)
+        await later(job, world)
         return "started"
     return await _ended(job, EXECUTION_ENDED, world)
 
 
-async def _end_seen_to(job: Job, world: World, *, tells: bool) -> str:
+async def end_seen_to(job: Job, world: World, *, tells: bool) -> str:
     """Its reply goes in its time, whoever has yet to be told."""
     try:
         seen = await settle(job, world)
     except JobBusy:
-        await _later(job, world)
+        await later(job, world)
         return "running"
     now_s = world.clock.now_s()
     if _is_over(seen, now_s):
@@ -137,7 +162,7 @@ async def _ended(job: Job, cause: str, world: World) -> str:
 
 async def _told(job: Job, world: World) -> str:
     if await world.executions.is_running(job):
-        await _later(job, world)
+        await later(job, world)
         return "running"
     await tell(job, world)
     return "told"
@@ -163,7 +188,7 @@ async def _more_seldom(job: Job, world: World) -> None:
     await world.jobs.change(job.changed(), int(now_s + min(max(waited_s, 60), SELDOM_S)))
 
 
-async def _later(job: Job, world: World) -> None:
+async def later(job: Job, world: World) -> None:
     """Whoever changes the record meanwhile says himself when it is due."""
     held = await _held_for_long(job, world) if job.status == "pending" else job.held
     await world.jobs.change(job.changed(held=held), int(world.clock.now_s()) + LATER_S)

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec.structs import replace as with_members
 
+from gateway.model.batch import batch_of, is_batch, status_of
 from gateway.model.errors import StorageUnavailable
 from gateway.model.job import Job
 from gateway.model.job_view import JobEvent
@@ -54,9 +55,13 @@ async def tell(job: Job, world: World) -> Job:
     return await _noted(job, await world.webhook_sender.send(message), world)
 
 
+def _end_of(job: Job) -> str:
+    return status_of(job, batch_of(job)) if is_batch(job) else job.status
+
+
 def _message(job: Job, url: str, versions: tuple[int, ...]) -> WebhookMessage:
     """The same for every try."""
-    name = f"job.{job.status}"
+    name = f"{'batch' if is_batch(job) else 'job'}.{_end_of(job)}"
     ended = datetime.fromtimestamp(job.finished_at_s or 0, UTC).isoformat().replace("+00:00", "Z")
     body = msgspec.json.encode(JobEvent(type=name, timestamp=ended, data=event_data(job)))
     return WebhookMessage(f"{job.id}.{job.status}", job.tenant_id, versions, url, body)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.model.call import Call
+from typing import Protocol
+
 from gateway.model.errors import InvalidRequest
 from gateway.model.tenant import Tenant
 from gateway.model.webhook import Webhook
@@ -11,12 +12,17 @@ from gateway.ports import World
 PARAM = "webhook_url"
 
 
-def check_webhook(call: Call, world: World) -> None:
+class Ordering(Protocol):
+    @property
+    def webhook_url(self) -> str | None: ...
+
+
+def check_webhook(call: Ordering, world: World) -> None:
     """Raises InvalidRequest (400) for a URL that nobody would be told at."""
     if call.webhook_url is not None and (refusal := world.webhook_urls.refusal(call.webhook_url)):
         raise InvalidRequest(f"Nobody can be told at this URL. {refusal}", param=PARAM)
 
 
-def webhook_of(call: Call, tenant: Tenant) -> Webhook | None:
+def webhook_of(call: Ordering, tenant: Tenant) -> Webhook | None:
     url = tenant.webhooks.url if call.webhook_url is None else call.webhook_url
     return None if url is None else Webhook(url=url)

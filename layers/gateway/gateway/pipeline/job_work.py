@@ -40,8 +40,8 @@ from gateway.pipeline.video_look import Look
 from gateway.pipeline.vital_signs import tell_health
 from gateway.ports import World
 
-_MOMENTARY = (StorageUnavailable, AdmissionUnavailable)
-_TURNED_AWAY = (ProviderBusy, CircuitOpen)
+MOMENTARY = (StorageUnavailable, AdmissionUnavailable)
+TURNED_AWAY = (ProviderBusy, CircuitOpen)
 """Before anything was sent."""
 
 
@@ -84,7 +84,7 @@ async def look(job: Job, world: World, every_s: float, unforeseen: Unforeseen | 
         looker = Look(world, every_s) if is_video else BackgroundLook(world, every_s, unforeseen=unforeseen)
         try:
             job = await looker.at(job)
-        except _MOMENTARY as error:
+        except MOMENTARY as error:
             world.records.trouble("job.not_looked_at", request_id=job.request_id, reason=error.message)
             raise JobPending from error
     elif not job.has_ended and world.clock.now_s() > (job.started_at_s or job.created_at_s) + WORK_S:
@@ -121,12 +121,12 @@ async def _found(
 ) -> Job | JobResult | None:
     """The job as a provider has begun it, or its result; None for none, and then the exchange has the error."""
     try:
-        await _check(record.now, exchange.principal, world)
+        await check_order(record.now, exchange.principal, world)
         await record.change(status="running", started_at_s=int(world.clock.now_s()))
         outcome = await _outcome(record, exchange, world)
         return outcome if isinstance(outcome, Job) else await kept_result(outcome, exchange, world)
     except GatewayError as error:
-        if isinstance(error, (*_MOMENTARY, *_TURNED_AWAY)) and not record.now.is_asked:
+        if isinstance(error, (*MOMENTARY, *TURNED_AWAY)) and not record.now.is_asked:
             raise
         exchange.error = error
     except Overtaken:
@@ -147,7 +147,7 @@ async def _outcome(record: JobRecord, exchange: Exchange, world: World) -> Any:
     saying = replace(world, outbound=SaidBefore(world.outbound, record, exchange, world))
     try:
         return await ENDPOINTS[job.endpoint].run(inbound, exchange, saying)
-    except _TURNED_AWAY:
+    except TURNED_AWAY:
         await _put_back(record, exchange, body, world)
         raise
 
@@ -156,14 +156,14 @@ async def _put_back(record: JobRecord, exchange: Exchange, body: bytes, world: W
     """The record of a video, or of what works in the background, says that a provider is asked a moment before he is.
     Where all were turned away nobody was, and the next worker begins anew. What cannot be put back has failed.
     """
-    is_nobody_asked = all(isinstance(one.error, _TURNED_AWAY) and not one.uploads for one in exchange.attempts)
+    is_nobody_asked = all(isinstance(one.error, TURNED_AWAY) and not one.uploads for one in exchange.attempts)
     if record.now.is_asked and is_nobody_asked:
         with suppress(StorageUnavailable, JobCancelled):
             await world.payloads.put(record.now, body)
             await record.change(is_asked=False, remote=None)
 
 
-async def _check(job: Job, principal: Principal | None, world: World) -> None:
+async def check_order(job: Job, principal: Principal | None, world: World) -> None:
     """It was admitted; who was switched off since is asked for nothing more, nor what a key ordered that was revoked.
 
     Raises TenantDisabled (403), InvalidApiKey (401), AdmissionUnavailable (503).

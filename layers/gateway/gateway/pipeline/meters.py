@@ -22,7 +22,8 @@ class Demand:
     `lease_s`: how long it can run. `is_job`: whether it counts among jobs, and not among requests at once. `parts`: of
     several models, what each of them can use; `adds_up`: whether all of them may, or one of them. `instead`: of other
     models, any of which will do where there is no room for this one. `cost_by_reply`: the most tokens of its reply, and
-    what it costs at most with another number of them, in nano-USD; None where no price is known.
+    what it costs at most with another number of them, in nano-USD; None where no price is known. `of_batch`: whether it
+    is of a batch's lines, which count in money alone.
     """
 
     model_id: str
@@ -34,6 +35,7 @@ class Demand:
     adds_up: bool = False
     instead: tuple[Demand, ...] = ()
     cost_by_reply: tuple[int, Callable[[int], int]] | None = field(default=None, compare=False, repr=False)
+    of_batch: bool = False
 
     @property
     def any_of(self) -> tuple[Demand, ...]:
@@ -63,9 +65,8 @@ def together(demands: Sequence[Demand], *, adds_up: bool) -> Demand:
 
 def account_of(level: Level, principal: Principal, demand: Demand, now_s: float, shard: int) -> Account:
     """The record of that shard, with its share of every limit."""
-    allowance, model_id = allowance_of(level, principal), demand.model_id
-    rules = Rules([*limits_on(allowance, model_id)], [*budgets_on(allowance, model_id)] if model_id else [])
-    return account_by(level, principal, rules, demand, now_s, shard)
+    rules = rules_for(allowance_of(level, principal), demand)
+    return account_by(level, principal, rules if demand.model_id else Rules(rules.limits, ()), demand, now_s, shard)
 
 
 def allowance_of(level: Level, principal: Principal) -> Allowance:
@@ -128,6 +129,16 @@ def by_rule(allowance: Allowance, rules: Collection[str], by_model: Mapping[str,
     }
 
 
+def rules_for(allowance: Allowance, demand: Demand) -> Rules:
+    """Of a batch under those of all its models; of several models that are asked in turn those of the first, for the
+    others' are entered when they are.
+    """
+    asked = [part.model_id for part in demand.parts if demand.of_batch] or [demand.model_id]
+    limits = [one for one in allowance.limits if any(fnmatchcase(model_id, one.models) for model_id in asked)]
+    budgets = [one for one in allowance.budgets if any(fnmatchcase(model_id, one.models) for model_id in asked)]
+    return Rules(limits, budgets)
+
+
 def limits_on(allowance: Allowance, model_id: str) -> Iterator[Limits]:
     return (limits for limits in allowance.limits if fnmatchcase(model_id, limits.models))
 
@@ -153,7 +164,9 @@ def _meters(rules: Rules, demand: Demand, now_s: float, share: Share) -> Iterato
 
 def _always_counted(models: str, demand: Demand, now_s: float) -> Iterator[Meter]:
     """So that a limit that is set later knows what runs already, and a budget what was spent before."""
-    if demand.is_job:
+    if demand.of_batch:
+        pass
+    elif demand.is_job:
         yield Meter(f"j{suffix(models)}", "jobs", 1, models=models)
     else:
         yield Meter(f"n{suffix(models)}", "concurrent", 1, models=models)
@@ -182,7 +195,7 @@ def _shared(meter: Meter, share: Share) -> Meter:
 def _by_rules(rules: Rules, demand: Demand, now_s: float) -> Iterator[Meter]:
     minute = minute_of(now_s)
     minute_ends_s = (minute + 1) * 60
-    for limits in rules.limits:
+    for limits in () if demand.of_batch else rules.limits:
         rule = suffix(limits.models)
 
         def meter(name: str, kind: Kind, amount: int, limit: int, ends_s: int | None, limits: Limits = limits) -> Meter:

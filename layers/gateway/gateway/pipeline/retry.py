@@ -28,8 +28,8 @@ class Retries:
 
     @classmethod
     def of(cls, exchange: Exchange) -> Retries:
-        """A job's client has nobody who would ask again for him."""
-        if exchange.worked_from_s is not None:
+        """The client of a job, or of a batch, has nobody who would ask again for him."""
+        if exchange.worked_from_s is not None or exchange.batch_id is not None:
             return cls(MAX_RETRIES, JOB_WAIT_S)
         return cls(exchange.principal.tenant.max_retries if exchange.principal else 0, WAIT_S)
 

@@ -262,7 +262,7 @@ async def _settle_holds(
         spent = {} if holder is None else by_rule(_allowance(place, *holder), hold.rules, costs)
         if is_lost:
             spent = lost_by_rule(hold, cost_nano_usd)
-        changes = settling(hold, cost_nano_usd, spent)
+        changes = settling(hold, cost_nano_usd, {**hold.booked_by_rule, **spent})
         reading = await world.ledger.settle(place.account_id, overdue.name, changes, (), hold)
         if holder is not None and reading is not None:
             settled.append(_settled(place, hold, reading, cost_nano_usd, *holder))

@@ -26,7 +26,7 @@ class TenantJobs:
     world: World
 
     async def find(self, job_id: str) -> Job:
-        if not is_job_id(job_id):
+        if not is_job_id(job_id) or job_id.partition("_")[0] not in self._kept_s:
             not_found(job_id)
         try:
             job = await self.world.jobs.get(self.tenant_id, job_id)

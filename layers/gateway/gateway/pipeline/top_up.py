@@ -6,12 +6,13 @@ A hold is replaced by a larger one in the same write that checks what it adds ag
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.model.errors import AdmissionUnavailable, GatewayError
-from gateway.model.ledger import Account, Hold, Level, Meter, Reading, shard_of, suffix
-from gateway.pipeline.admit import NO_ROOM, SPREAD_ANEW, Entry, Ticket, refusal_of
+from gateway.model.errors import AdmissionUnavailable, CapabilityNotSupported, GatewayError
+from gateway.model.ledger import Account, Hold, Level, Meter, Reading, hold_name, shard_of, suffix
+from gateway.pipeline.admit import NO_ROOM, SPREAD_ANEW, Entry, Ticket, fill, refusal_of
 from gateway.pipeline.meters import Demand, account_of, allowance_of, rules_of
 
 _CONTRADICTION = "Limits cannot be checked at the moment (the ledger contradicts itself)."
@@ -37,8 +38,12 @@ async def top_up_for_any(ticket: Ticket, demand: Demand, now_s: float) -> None:
 async def top_up(ticket: Ticket, demand: Demand, now_s: float) -> None:
     """What is held is enough for this demand afterwards, under the rules of its model too. It grows, or stays.
 
-    Raises BudgetExceeded (402), RateLimited (429), AdmissionUnavailable (503); what was held before still is.
+    Raises BudgetExceeded (402), RateLimited (429), AdmissionUnavailable (503), of a batch's line
+    CapabilityNotSupported (400) for another model; what was held before still is.
     """
+    if ticket.demand.of_batch:
+        await _take_besides(ticket, demand, now_s)
+        return
     ticket.entries = [await _known(entry, ticket) for entry in ticket.entries]
     held = ticket.demand
     wanted = replace(demand, is_job=held.is_job)
@@ -51,6 +56,21 @@ async def top_up(ticket: Ticket, demand: Demand, now_s: float) -> None:
         raise min(refusals, key=lambda error: error.retryable)
     tokens, cost_nano_usd = max(held.tokens, demand.tokens), max(held.cost_nano_usd, demand.cost_nano_usd)
     ticket.demand = replace(held, tokens=tokens, cost_nano_usd=cost_nano_usd)
+
+
+async def _take_besides(ticket: Ticket, demand: Demand, now_s: float) -> None:
+    """Of a line, whose batch holds for many at once: what it needs more is held by itself, until its cost is booked."""
+    held = ticket.demand
+    if demand.model_id != held.model_id:
+        raise CapabilityNotSupported("A line of a batch is answered by the model that it names.", param="model")
+    if demand.cost_nano_usd <= held.cost_nano_usd:
+        return
+    more = replace(demand, tokens=0, cost_nano_usd=demand.cost_nano_usd - held.cost_nano_usd, of_batch=True)
+    name = hold_name(f"req_{hashlib.sha256(ticket.name.encode()).hexdigest()}")  # of no request that is recorded
+    ticket.besides = besides = Ticket(name, more, ticket.principal, ticket.ledger, now_s)
+    await fill(besides, {})
+    if besides.refusal is not None:
+        raise besides.refusal
 
 
 def _booked_later(ticket: Ticket, wanted: Demand) -> Iterator[tuple[str, Hold]]:

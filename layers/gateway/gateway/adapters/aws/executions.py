@@ -1,4 +1,4 @@
-"""Executions of the state machine that carries jobs on; one is called as its job, so there is never a second."""
+"""Executions of the state machines that carry jobs and batches on; each is called as its job, so none has two."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.job_ports import ExecutionPlace
+from gateway.model.batch import KIND
 from gateway.model.errors import StorageUnavailable
 from gateway.model.job import Job
 
@@ -16,19 +17,23 @@ _EXISTS, _UNKNOWN = "ExecutionAlreadyExists", "ExecutionDoesNotExist"
 
 
 class JobExecutions:
-    """`machine`: the state machine's ARN. An execution's input names its job and holds nothing else, for everybody who
-    may look into the console sees it.
+    """`machine`, `batch_machine`: the state machines' ARNs. An execution's input names its job and holds nothing else,
+    for everybody who may look into the console sees it.
     """
 
-    def __init__(self, states: AwsApi, machine: str) -> None:
-        self._states, self._machine = states, machine
+    def __init__(self, states: AwsApi, machine: str, batch_machine: str) -> None:
+        self._states, self._machine, self._batch_machine = states, machine, batch_machine
 
     async def start(self, job: Job) -> bool:
         """Of the same name and input Step Functions starts a running one once:
         https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
         """
         told = {"tenant_id": job.tenant_id, "job_id": job.id}
-        request = {"stateMachineArn": self._machine, "name": job.id, "input": msgspec.json.encode(told).decode()}
+        request = {
+            "stateMachineArn": self._machine_of(job.id),
+            "name": job.id,
+            "input": msgspec.json.encode(told).decode(),
+        }
         try:
             await self._states.call("StartExecution", request, TIMEOUT_S)
         except AwsFailure as failure:
@@ -54,7 +59,11 @@ class JobExecutions:
             raise StorageUnavailable(f"The job cannot be looked at at the moment ({failure.code}).") from failure
 
     def place(self, job_id: str) -> ExecutionPlace:
-        arn = f"{self._machine.replace(':stateMachine:', ':execution:')}:{job_id}"
-        region = self._machine.split(":")[3]
+        machine = self._machine_of(job_id)
+        arn = f"{machine.replace(':stateMachine:', ':execution:')}:{job_id}"
+        region = machine.split(":")[3]
         console = f"https://{region}.console.aws.amazon.com/states/home?region={region}"
         return ExecutionPlace(arn, f"{console}#/v2/executions/details/{arn}")
+
+    def _machine_of(self, job_id: str) -> str:
+        return self._batch_machine if job_id.startswith(f"{KIND}_") else self._machine

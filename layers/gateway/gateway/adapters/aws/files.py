@@ -73,6 +73,17 @@ class S3Files:
             raise not_found(file_id)
         return StoredFile(answer.body, file.content_type, file.filename)
 
+    async def stretch(self, tenant_id: str, file_id: str, start: int, size_bytes: int) -> bytes:
+        wanted = {"range": f"bytes={start}-{start + size_bytes - 1}"}
+        request = HttpRequest("GET", self._url("files", tenant_id, file_id), wanted)
+        if not is_file_id(file_id):
+            raise not_found(file_id)
+        with _translated():
+            answer = await self._bucket.send(request, also=(404, 416), timeout_s=BULK_TIMEOUT_S, max_bytes=size_bytes)
+        if answer.status == 404 or (answer.status < 300 and self._alive(_file(file_id, answer)) is None):
+            raise not_found(file_id)
+        return b"" if answer.status == 416 else answer.body
+
     async def put(self, tenant_id: str, file: File, data: bytes) -> None:
         with _translated():
             url = self._url("files", tenant_id, file.id)

@@ -2,7 +2,8 @@
 of its whole item, all that runs included (docs/admin.md says what that allows).
 
 MessagePack: [admitted_s, seconds until it ends, cost, rules, admission, whether it runs, facts of the request]; then of
-a job true, and where it holds not the same under all rules whether it is a job and what it holds under each. Facts
+a job true, where it holds not the same under all rules whether it is a job and what it holds under each, and where
+something of it is booked both and how much. Facts
 have the number of their name below, ids 16 bytes instead of 32 digits, and what is not so is kept as it is. The same
 hold always has the same bytes, so that a condition can compare them.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
@@ -34,10 +35,10 @@ def stored(hold: Hold) -> dict[str, str]:
     facts = None if hold.request is None else _packed(hold.request)
     lasts_s = hold.until_s - hold.admitted_s
     row = [hold.admitted_s, lasts_s, hold.cost_nano_usd, hold.rules, hold.admission, hold.runs, facts]
-    if hold.is_job or hold.costs:
-        row.append(hold.is_job)
-    if hold.costs:
-        row.append(hold.costs)
+    further = [hold.is_job, hold.costs, hold.booked]
+    while further and not further[-1]:
+        further.pop()
+    row += further
     return {"B": b64encode(msgspec.msgpack.encode(row)).decode()}
 
 
@@ -46,7 +47,9 @@ def hold_of(value: dict[str, str]) -> Hold:
     admitted_s, lasts_s, cost_nano_usd, rules, admission, runs, facts, *more = row
     request = None if facts is None else _unpacked(facts)
     until_s, is_job, costs = admitted_s + lasts_s, bool(more and more[0]), tuple(more[1]) if more[1:] else ()
-    return Hold(until_s, admitted_s, cost_nano_usd, tuple(rules), request, admission, runs, is_job, costs)
+    booked = tuple(more[2]) if more[2:] else ()
+    of = (until_s, admitted_s, cost_nano_usd, tuple(rules), request, admission, runs, is_job)
+    return Hold(*of, costs=costs, booked=booked)
 
 
 class StoredHolds(Mapping[str, Hold]):

@@ -1,0 +1,114 @@
+"""One line of a batch, checked as the request that it stands for, before anything is paid."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Raw
+
+from gateway.model.batch import MAX_LINE_BYTES, PartLine
+from gateway.model.call import Call
+from gateway.model.errors import AdmissionUnavailable, GatewayError, InvalidRequest, ScopeMissing, StorageUnavailable
+from gateway.model.tenant import Principal, Tenant
+from gateway.model.wire import Inbound
+from gateway.pipeline.batch_endpoints import LINE_ENDPOINTS
+from gateway.pipeline.batch_input import InputLine
+from gateway.pipeline.decode import decoded
+from gateway.ports import World
+
+JSON = "application/json"
+_NOT_OF_A_LINE = ("async_", "webhook_url", "fallback", "fallbacks", "models")
+
+
+class Line(Inbound, frozen=True, kw_only=True):
+    """Source: https://platform.openai.com/docs/guides/batch#1-prepare-your-batch-file. `endpoint`: as `url`."""
+
+    custom_id: Annotated[str, Meta(min_length=1, max_length=512)]
+    method: Literal["POST"] = "POST"
+    url: str | None = None
+    endpoint: str | None = None
+    body: Raw
+
+
+_LINE = msgspec.json.Decoder(Line)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """`model`: "provider/model" that it is for."""
+
+    endpoint: str
+    model: str
+    line: PartLine
+
+
+@dataclass(slots=True)
+class LineCheck:
+    """Of all lines of one batch. `endpoint`: of all, None where each names its own."""
+
+    endpoint: str | None
+    principal: Principal
+    world: World
+    _known: set[bytes] = field(default_factory=set)
+
+    async def checked(self, line: InputLine) -> Checked:
+        """Raises GatewayError, whose `param` is a member of the line; StorageUnavailable and AdmissionUnavailable (503)
+        when nobody can tell.
+        """
+        if line.data is None:
+            raise InvalidRequest(f"A line has at most {MAX_LINE_BYTES} bytes.")
+        found = decoded(line.data, _LINE)
+        self._refuse_again(found.custom_id)
+        path = self._endpoint_of(found)
+        endpoint = LINE_ENDPOINTS[path]
+        if not self.principal.key.allows(endpoint.operation):
+            raise ScopeMissing(f"This key is not for {endpoint.operation}.", param="url")
+        try:
+            call = endpoint.read(JSON, bytes(found.body))
+            _refuse_what_no_line_may(call, self.principal.tenant)
+            demand = (await endpoint.plan(call, self.principal, self.world)).demand
+        except (StorageUnavailable, AdmissionUnavailable):
+            raise
+        except GatewayError as error:
+            error.param = f"body.{error.param}" if error.param else "body"
+            raise
+        held = PartLine(
+            line=line.number, custom_id=found.custom_id, held_nano_usd=demand.cost_nano_usd, body=found.body
+        )
+        return Checked(path, demand.model_id, held)
+
+    def _refuse_again(self, custom_id: str) -> None:
+        digest = hashlib.blake2b(custom_id.encode(), digest_size=12).digest()
+        if digest in self._known:
+            raise InvalidRequest("Another line has this custom_id.", param="custom_id")
+        self._known.add(digest)
+
+    def _endpoint_of(self, line: Line) -> str:
+        if line.url is not None and line.endpoint is not None:
+            raise InvalidRequest("url and endpoint say the same; send one.", param="endpoint")
+        named = line.url or line.endpoint
+        param = "endpoint" if line.endpoint else "url"
+        if self.endpoint is not None and named not in (None, self.endpoint):
+            raise InvalidRequest(f"This batch is for {self.endpoint}.", param=param)
+        path = named or self.endpoint
+        if path not in LINE_ENDPOINTS:
+            raise InvalidRequest(f"{param} is one of {', '.join(LINE_ENDPOINTS)}.", param=param)
+        return path
+
+
+def of_lines(principal: Principal) -> Principal:
+    """No line is answered by another model than it names."""
+    return msgspec.structs.replace(principal, tenant=msgspec.structs.replace(principal.tenant, fallbacks=()))
+
+
+def _refuse_what_no_line_may(call: Call, tenant: Tenant) -> None:
+    if tenant.group(call.model) is not None:
+        raise InvalidRequest(f"A line of a batch names one model, and '{call.model}' is a group.", param="model")
+    if call.is_streamed:
+        raise InvalidRequest("A line of a batch is not streamed.", param="stream")
+    for name in _NOT_OF_A_LINE:
+        if getattr(call, name):
+            raise InvalidRequest("A line of a batch cannot have this.", param=name.rstrip("_"))

@@ -1,0 +1,67 @@
+"""A part's record in the hands of the worker that carries it out. Nobody else changes it while that is believed."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any
+
+from gateway.batch_ports import BatchParts
+from gateway.model.batch import BatchPart
+from gateway.model.errors import StorageUnavailable
+from gateway.pipeline.job_record import BEAT_S, BELIEVED_S, BUSY, PAUSES_S, Overtaken
+from gateway.pipeline.meanwhile import meanwhile
+from gateway.ports import Clock
+
+
+class PartRecord:
+    """`now`: as it was last read or written here."""
+
+    def __init__(self, part: BatchPart, parts: BatchParts, clock: Clock) -> None:
+        self.now, self._parts, self._clock = part, parts, clock
+        self._worker = secrets.token_hex(8)
+        self._lock = asyncio.Lock()
+
+    async def change(self, **changes: Any) -> None:
+        """What was not answered is written again, on top of itself if it came through.
+
+        Raises Overtaken, StorageUnavailable (503).
+        """
+        async with self._lock:
+            unanswered = StorageUnavailable(BUSY)
+            for pause_s in PAUSES_S:
+                try:
+                    if await self._is_written(changes):
+                        return
+                except StorageUnavailable as error:
+                    unanswered = error
+                    await self._clock.sleep(pause_s)
+        raise unanswered
+
+    async def _is_written(self, changes: dict[str, Any]) -> bool:
+        """If not, an earlier write of this worker's own came through late, and is known by now."""
+        said = {"alive_until_s": self._clock.now_s() + BELIEVED_S, "worker": self._worker}
+        changed = self.now.changed(**{**said, **changes})
+        if await self._parts.change(changed):
+            self.now = changed
+            return True
+        found = await self._parts.find(changed.tenant_id, changed.batch_id, changed.group, changed.number)
+        if found is None or found.worker != self._worker:
+            raise Overtaken
+        self.now = found
+        return False
+
+    def beating(self) -> AbstractAsyncContextManager[None]:
+        """While it is worked on the record says so again and again."""
+        return meanwhile(self._beat())
+
+    async def _beat(self) -> None:
+        """Whoever finds that it is too late for a beat finds it at his next change as well."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            with suppress(StorageUnavailable):
+                try:
+                    await self.change()
+                except Overtaken:
+                    return

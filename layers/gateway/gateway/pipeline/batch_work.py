@@ -1,0 +1,259 @@
+"""One part of a batch, carried out by a worker that may die anywhere.
+
+Lines are asked some at a time, after the part's record says so. Their results are written in pieces, each once and for
+all, told, and then counted in the record. Who follows a worker that died takes over the piece that was written and not
+counted; lines that may have been asked and are in no piece end as lost, in a piece of their own: once that is written,
+the worker before can write no more. So each line is asked at most once, and accounted for once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+from gateway.model.batch import (
+    PART_BYTES,
+    Batch,
+    BatchPart,
+    LineEnd,
+    PartLine,
+    batch_of,
+    encoded_lines,
+    line_ends,
+    part_lines,
+    part_name,
+)
+from gateway.model.errors import AdmissionUnavailable, StorageUnavailable
+from gateway.model.job import TOMBSTONE_S, Job
+from gateway.model.record import Told
+from gateway.pipeline.admit import Ticket, give_back
+from gateway.pipeline.batch_check import of_lines
+from gateway.pipeline.batch_hold import book_ahead
+from gateway.pipeline.batch_line import CANCELLED, DISABLED, EXPIRED, CarriedOut, Closing, Lines, carried_out, lost
+from gateway.pipeline.batch_part_record import PartRecord
+from gateway.pipeline.job_end import Unforeseen, principal_of
+from gateway.pipeline.job_record import JobBusy, Overtaken
+from gateway.ports import World
+
+AT_ONCE = 8
+FLUSH_S = 5.0
+"""How long a result waits at most for others, to be written with them."""
+START_S = 540.0
+"""After which a worker asks for nothing more: what it has begun then ends before its function does."""
+PATIENCE_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Between tries to write results, which are paid."""
+KEPT_S = 31 * 24 * 3600 + TOMBSTONE_S
+"""How long a part's record is of use, from the batch's end in time."""
+T = TypeVar("T")
+
+
+async def carry_out(
+    job: Job,
+    group: int,
+    number: int,
+    world: World,
+    unforeseen: Unforeseen | None = None,
+    *,
+    at_once: int = AT_ONCE,
+    closing: Closing | None = None,
+) -> BatchPart:
+    """The part, done or as far as there was time. `closing`: why nothing more is asked for.
+
+    Raises JobBusy while another worker is believed to be at it, StorageUnavailable and AdmissionUnavailable (503).
+    """
+    found = await world.batch_parts.find(job.tenant_id, job.id, group, number)
+    if found is not None and found.is_done:
+        return found
+    if found is not None and found.alive_until_s > world.clock.now_s():
+        raise JobBusy
+    principal = of_lines(await principal_of(job, world))
+    if principal.tenant.status != "active" or principal.user.status != "active":
+        closing = closing or DISABLED
+    name = part_name(group, number)
+    lines = part_lines(await world.batch_store.lines(job.tenant_id, job.id, name))
+    part = found or BatchPart(
+        tenant_id=job.tenant_id,
+        batch_id=job.id,
+        group=group,
+        number=number,
+        lines=len(lines),
+        ends_at_s=job.expires_at_s + KEPT_S,
+    )
+    record = PartRecord(part, world.batch_parts, world.clock)
+    of = Lines(job, batch_of(job).groups[group], principal)
+    try:
+        await record.change()
+        async with record.beating():
+            work = PartWork(of, lines, record, world, unforeseen, at_once=at_once, closing=closing)
+            if found is not None:
+                await work.take_over()
+            await work.run()
+    except Overtaken:
+        raise JobBusy from None
+    return record.now
+
+
+def closing_of(job: Job, batch: Batch, now_s: float) -> Closing | None:
+    if batch.cancels:
+        return CANCELLED
+    return EXPIRED if now_s >= job.expires_at_s else None
+
+
+class PartWork:
+    """`record`: claimed by this worker."""
+
+    def __init__(
+        self,
+        of: Lines,
+        lines: Sequence[PartLine],
+        record: PartRecord,
+        world: World,
+        unforeseen: Unforeseen | None,
+        *,
+        at_once: int,
+        closing: Closing | None,
+    ) -> None:
+        self._of, self._lines, self._record, self._world = of, lines, record, world
+        self._unforeseen, self._at_once, self._closing = unforeseen, at_once, closing
+        self._until_s = world.clock.monotonic_s() + START_S
+        self._ended: list[LineEnd] = []
+        self._ended_bytes, self._waits_from_s = 0, 0.0
+        self._known: set[int] = set()
+        self._besides: list[Ticket] = []
+
+    # -- What a worker before has left -------------------------------------------------------------------------------
+
+    async def take_over(self) -> None:
+        for piece in range(self._record.now.pieces):
+            self._known |= {end.at for end in line_ends(await self._piece(piece) or b"")}
+        await self._adopt()
+        while missing := [at for at in range(self._record.now.asked) if at not in self._known]:
+            ends = [lost(at, self._lines[at], self._of, self._world) for at in missing]
+            if await self._is_put(encoded_lines(ends)):
+                await self._count(ends)
+            await self._adopt()
+
+    async def _adopt(self) -> None:
+        """Pieces that were written and not counted."""
+        while (data := await self._piece(self._record.now.pieces)) is not None:
+            await self._count(line_ends(data))
+
+    async def _piece(self, piece: int) -> bytes | None:
+        of = self._record.now
+        return await self._world.batch_store.piece(of.tenant_id, of.batch_id, of.name, piece)
+
+    # -- What is still to be done ------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        running: set[asyncio.Task[CarriedOut]] = set()
+        ahead = [at for at in range(self._record.now.asked, len(self._lines)) if at not in self._known]
+        try:
+            while True:
+                while ahead and len(running) < self._at_once and await self._may_ask(ahead[0]):
+                    running.add(asyncio.create_task(self._carried_out(ahead.pop(0))))
+                if not running:
+                    break
+                done, running = await asyncio.wait(
+                    running, timeout=FLUSH_S if self._ended else None, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    self._take(task.result())
+                await self._flush(only_if_due=True)
+            await self._flush()
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+        if ahead and self._closing is None:
+            await self._record.change(alive_until_s=0)  # another goes on
+        else:
+            await self._end(ahead)
+
+    async def _carried_out(self, at: int) -> CarriedOut:
+        return await carried_out(at, self._lines[at], self._of, self._world, self._unforeseen, self._until_s)
+
+    async def _may_ask(self, at: int) -> bool:
+        """What is said to be asked is asked; before it is said it may be too late for it."""
+        if at < self._record.now.asked:
+            return True
+        if self._closing is None:
+            self._closing = await self._closing_now()
+        if self._closing is not None or self._world.clock.monotonic_s() >= self._until_s:
+            return False
+        await self._record.change(asked=min(at + self._at_once, len(self._lines)))
+        return True
+
+    async def _closing_now(self) -> Closing | None:
+        """What cannot be read is as it was."""
+        job, now_s = self._of.job, self._world.clock.now_s()
+        with suppress(StorageUnavailable):
+            job = await self._world.jobs.get(job.tenant_id, job.id)
+        return CANCELLED if job.has_ended else closing_of(job, batch_of(job), now_s)
+
+    def _take(self, carried: CarriedOut) -> None:
+        if not self._ended:
+            self._waits_from_s = self._world.clock.monotonic_s()
+        self._ended.append(carried.end)
+        self._ended_bytes += len(bytes(carried.end.body))
+        if carried.besides is not None:
+            self._besides.append(carried.besides)
+
+    async def _flush(self, *, only_if_due: bool = False) -> None:
+        waited_s = self._world.clock.monotonic_s() - self._waits_from_s
+        is_due = len(self._ended) >= self._at_once or self._ended_bytes >= PART_BYTES or waited_s >= FLUSH_S
+        if not self._ended or (only_if_due and not is_due):
+            return
+        ends, self._ended, self._ended_bytes = self._ended, [], 0
+        await self._write(ends)
+
+    async def _write(self, ends: Sequence[LineEnd]) -> None:
+        """Raises Overtaken, StorageUnavailable (503)."""
+        if not await self._is_put(encoded_lines([*ends])):
+            raise Overtaken
+        await self._count(ends)
+
+    async def _is_put(self, data: bytes) -> bool:
+        of, store = self._record.now, self._world.batch_store
+        return await self._patiently(lambda: store.put_piece(of.tenant_id, of.batch_id, of.name, of.pieces, data))
+
+    async def _patiently(self, write: Callable[[], Awaitable[T]]) -> T:
+        for pause_s in PATIENCE_S:
+            try:
+                return await write()
+            except StorageUnavailable:
+                await self._world.clock.sleep(pause_s)
+        return await write()
+
+    async def _count(self, ends: Sequence[LineEnd]) -> None:
+        """Of a piece that is written: told, then counted."""
+        told: list[Told] = []
+        for end in ends:
+            told += [*end.records, *end.events]
+        if told:
+            await self._world.events.send(told)
+        now = self._record.now
+        totals = sum((end.totals for end in ends), now.totals)
+        await self._patiently(lambda: self._record.change(pieces=now.pieces + 1, totals=totals))
+        self._known |= {end.at for end in ends}
+
+    async def _end(self, ahead: Sequence[int]) -> None:
+        """Of lines that nobody asks any more as well."""
+        if ahead and self._closing is not None:
+            await self._write([self._closing.of(at, self._lines[at], self._of) for at in ahead])
+        await self._record.change(is_done=True, asked=len(self._lines), alive_until_s=0)
+        await self._book()
+        of = self._record.now
+        with suppress(StorageUnavailable):  # else the bucket's lifecycle removes them
+            await self._world.batch_store.drop_lines(of.tenant_id, of.batch_id, of.name)
+
+    async def _book(self) -> None:
+        """What cannot be booked now is with the parts that follow, or at the batch's end."""
+        of = self._of
+        try:
+            await book_ahead(of.job, batch_of(of.job), of.principal, self._world)
+        except (AdmissionUnavailable, StorageUnavailable) as error:
+            self._world.records.trouble("batch.not_booked", job_id=of.job.id, reason=error.message)
+        for besides in self._besides:
+            await give_back(besides)
