@@ -45,7 +45,9 @@ PART_BYTES = 4 * 1024 * 1024
 
 
 class BatchGroup(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All lines for one endpoint and one model. `model`: "provider/model". `held_nano_usd`: the most they can cost."""
+    """All lines for one endpoint and one model that are carried out one way. `model`: "provider/model".
+    `held_nano_usd`: the most they can cost. `api`: that they have in the provider's own batches, of a native group.
+    """
 
     endpoint: str
     model: str
@@ -53,6 +55,7 @@ class BatchGroup(Struct, frozen=True, kw_only=True, omit_defaults=True):
     lines: int
     held_nano_usd: int
     way: Way = "fan_out"
+    api: str = ""
 
 
 class BatchTotals(Struct, frozen=True, kw_only=True, omit_defaults=True):
