@@ -1,4 +1,4 @@
-"""The two halves of a line that its provider is given with many others: what it is asked, and the reply it has later."""
+"""The two halves of a line that its provider is given with many others: what it is asked, and the reply, later."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ async def ready_line(
     lines: Lines,
     native: Native,
     world: World,
-    unforeseen: Unforeseen | None,
+    *,
+    unforeseen: Unforeseen | None = None,
 ) -> Ready | CarriedOut:
     """As far as its provider would be asked. It may be repeated, as long as nothing has been made of its piece.
     CarriedOut: it ended here, and nothing was paid. Never raises a GatewayError.
@@ -75,7 +76,14 @@ async def ready_line(
 
 
 async def given_line(
-    kept: bytes, outcome: Outcome, at: int, line: PartLine, lines: Lines, world: World, unforeseen: Unforeseen | None
+    kept: bytes,
+    outcome: Outcome,
+    at: int,
+    line: PartLine,
+    lines: Lines,
+    world: World,
+    *,
+    unforeseen: Unforeseen | None = None,
 ) -> CarriedOut:
     """Its end. Never raises a GatewayError. What it costs and what is told of it stand in the end alone: nothing else
     is written but media, and the log's line, until the end is.
