@@ -18,6 +18,7 @@ from msgspec import Raw, Struct
 
 from gateway.model.job import Job
 from gateway.model.record import AuditEvent, UsageRecord
+from gateway.model.shipment import Crate
 
 Way: TypeAlias = Literal["fan_out", "native"]
 Ending: TypeAlias = Literal["completed", "failed", "cancelled"]
@@ -180,8 +181,9 @@ class LineEnd(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class BatchPart(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`group`, `number`: which one it is. `lines`: how many it has. `alive_until_s`: until when its worker is believed
-    to be at it. `worker`: which one that is, or was last.
+    """`group`, `number`: which one it is. `lines`: how many it has. `crates`: what was packed of it for its provider;
+    `is_packed`: nothing more will be. `alive_until_s`: until when its worker is believed to be at it. `worker`: which
+    one that is, or was last.
     """
 
     tenant_id: str
@@ -193,6 +195,8 @@ class BatchPart(Struct, frozen=True, kw_only=True, omit_defaults=True):
     revision: int = 0
     asked: int = 0
     pieces: int = 0
+    crates: tuple[Crate, ...] = ()
+    is_packed: bool = False
     is_done: bool = False
     totals: BatchTotals = BatchTotals()
     alive_until_s: float = 0

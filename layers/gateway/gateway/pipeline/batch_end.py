@@ -17,8 +17,9 @@ from gateway.model.errors import GatewayError, JobCancelled, JobInterrupted, Sto
 from gateway.model.job import Job, Status
 from gateway.pipeline.batch_hold import settle_lines, totals_of
 from gateway.pipeline.batch_line import INTERRUPTED
+from gateway.pipeline.batch_part import closing_of
 from gateway.pipeline.batch_results import ERRORS, OUTPUT, merged
-from gateway.pipeline.batch_work import carry_out, closing_of
+from gateway.pipeline.batch_work import carry_out
 from gateway.pipeline.job_causes import TOO_LATE
 from gateway.pipeline.job_end import FINISHING_S, exchange_of, owed_of, principal_of
 from gateway.pipeline.job_record import BUSY
