@@ -21,8 +21,6 @@ from gateway.model.reply import Reply
 from gateway.model.usage import TokenUsage
 from gateway.providers.contract.target import Target
 
-BATCH_TIER = "batch"
-"""The service tier whose prices a batch has: what a reply out of one says, and the key in a catalog row."""
 ITEM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What every provider takes as the id of an item, unique in its batch: the gateway gives them, not its clients."""
 
