@@ -21,6 +21,8 @@ from gateway.model.record import AuditEvent, UsageRecord
 from gateway.model.shipment import Crate
 
 Way: TypeAlias = Literal["fan_out", "native"]
+Processing: TypeAlias = Literal["auto", "direct"]
+"""Whether a line is given to its provider's own batches, where they take it; or each as a request, at once."""
 Ending: TypeAlias = Literal["completed", "failed", "cancelled"]
 BatchStatus: TypeAlias = Literal[
     "validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"
@@ -38,7 +40,8 @@ MAX_LINES = 50_000
 MAX_BYTES = 200 * 1024 * 1024
 MAX_LINE_BYTES = 6 * 1024 * 1024
 """What a request may be."""
-MAX_GROUPS = 50
+MAX_MODELS = 50
+"""Each counts once with each of its endpoints, whatever its lines' ways."""
 MAX_ERRORS = 1_000
 """That are listed; nothing is read after so many."""
 PART_LINES = 50
@@ -86,16 +89,17 @@ class BatchTotals(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`endpoint`: of all lines, None of an order that names one with each. Times in Unix seconds.
 
-    `output_kept_s`: how long its files are. `lines`: how many there are, 0 until they were read. `held_from_s`: as of
-    when its budgets are asked. `held`: what was taken from the ledger for its lines, as a job's record has it.
-    `cancels`: whether it was told to. `is_expired`: it was not done in time. `errors`: how many its lines have, a list
-    of which is stored. `totals`: when it has ended.
+    `processing`: as it was ordered. `output_kept_s`: how long its files are. `lines`: how many there are, 0 until they
+    were read. `held_from_s`: as of when its budgets are asked. `held`: what was taken from the ledger for its lines, as
+    a job's record has it. `cancels`: whether it was told to. `is_expired`: it was not done in time. `errors`: how many
+    its lines have, a list of which is stored. `totals`: when it has ended.
     """
 
     endpoint: str | None = None
     input_file_id: str | None = None
     completion_window: str = "24h"
     metadata: dict[str, str] | None = None
+    processing: Processing = "auto"
     output_kept_s: int = KEPT_S
     lines: int = 0
     groups: tuple[BatchGroup, ...] = ()
@@ -213,7 +217,7 @@ class BatchPart(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def part_name(group: int, number: int) -> str:
     """In the order of groups and parts."""
-    return f"{group:02}-{number:05}"
+    return f"{group:03}-{number:05}"
 
 
 class BatchError(Struct, frozen=True, kw_only=True):
