@@ -122,7 +122,10 @@ def shipment(group: int = 0, number: int = 0) -> Shipment:
         number=number,
         label=label_of("batch_1", group, number),
         own_key=True,
-        crates=(Crate(3, 1, "00-00003-001-ab", 50, 49, 0, 1_000), Crate(4, 0, "00-00004-000-cd", 50, 50, 7, 2_000)),
+        crates=(
+            Crate(3, 1, "00-00003-001-ab", 7, 50, 43, 0, 1_000),
+            Crate(4, 0, "00-00004-000-cd", 0, 50, 50, 7, 2_000),
+        ),
         ends_at_s=1_790_000_000,
     )
 

@@ -13,14 +13,15 @@ from msgspec import Struct, structs
 
 
 class Crate(Struct, frozen=True, array_like=True):
-    """Items of one part that lie together, as the provider's input has them. `name`: where they lie. `end`: all lines
-    of the part before it are in this crate, in one before it, or have ended. `inputs`: texts to embed. `size_bytes`:
-    with what stands between the items.
+    """Items of one part that lie together, as the provider's input has them. `name`: where they lie. Of the part's
+    lines from `first` to before `end` all are in it that have not ended otherwise. `inputs`: texts to embed.
+    `size_bytes`: with what stands between the items.
     """
 
     part: int
     number: int
     name: str
+    first: int
     end: int
     items: int
     inputs: int
@@ -36,8 +37,8 @@ class Shipment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`label`: what the provider's batch is called by us. `own_key`: whether it is made with the tenant's own key.
 
     `file`: how the provider calls the input, where it was uploaded. `is_asked`: the batch may have been made.
-    `remote_id`: how the provider calls that. `cancels`: it was told to cancel it. `is_collected`: all its items have
-    ended. `alive_until_s`, `worker`: as of a part.
+    `remote_id`: how the provider calls that. `cancels`: it was told to cancel it. `ask_at_s`: before which it has no
+    room for another. `is_collected`: all its items have ended. `alive_until_s`, `worker`: as of a part.
     """
 
     tenant_id: str
@@ -53,6 +54,7 @@ class Shipment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_asked: bool = False
     remote_id: str | None = None
     cancels: bool = False
+    ask_at_s: float = 0
     is_collected: bool = False
     alive_until_s: float = 0
     worker: str | None = None

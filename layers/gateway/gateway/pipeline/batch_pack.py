@@ -156,12 +156,12 @@ class _Packing:
         if not full.pieces:
             return
         now = record.now
-        number = len(now.crates)
+        number, first = len(now.crates), now.crates[-1].end if now.crates else 0
         name = f"{now.name}-{number:03}-{secrets.token_hex(4)}"
         items = self._native.wire.frame.between.join(full.pieces)
         kept = msgspec.msgpack.encode(full.kept)
         await self._world.batch_store.put_crate(now.tenant_id, now.batch_id, name, items, kept)
-        crate = Crate(now.number, number, name, end, len(full.pieces), full.inputs, len(items))
+        crate = Crate(now.number, number, name, first, end, len(full.pieces), full.inputs, len(items))
         await record.change(crates=(*now.crates, crate), asked=end)
 
     async def _write(self, ends: Sequence[LineEnd]) -> None:

@@ -77,7 +77,12 @@ async def closing_now(job: Job, world: World) -> Closing | None:
 async def end_part(part: BatchPart, of: Lines, besides: Sequence[Ticket], world: World) -> None:
     """Of a part that is done: what it has cost is booked, what was held for it besides is free, its lines are gone."""
     await book(of, besides, world)
-    with suppress(StorageUnavailable):  # else the bucket's lifecycle removes them
+    await drop_lines(part, world)
+
+
+async def drop_lines(part: BatchPart, world: World) -> None:
+    """What cannot be dropped the bucket's lifecycle removes."""
+    with suppress(StorageUnavailable):
         await world.batch_store.drop_lines(part.tenant_id, part.batch_id, part.name)
 
 
