@@ -320,7 +320,7 @@ async def test_a_hook_that_does_not_answer_for_a_moment_is_asked_again() -> None
     hooks.answers["h"] = answer
     batch = await NativeBatch.of([mini()], stage)
     ready = await batch.ready()
-    fails = 3
+    fails = 2
     carried = await batch.answered(ready, openai_result())
     assert (carried.end.status_code, carried.end.totals.cost_nano_usd) == (200, COST)
     fails = 100

@@ -105,7 +105,9 @@ async def _with_uploads(call: ChatCall, route: AnyRoute, exchange: Exchange, wor
     with ending(attempt, world.clock):
         async with AsyncExitStack() as stack:
             reached = await watch.within(contact(attempt, world))
-            return await with_uploads(call, reached, watch, stack)
+            call = await with_uploads(call, reached, watch, stack)
+    await exchange.left()
+    return call
 
 
 async def _given_chat(kept: bytes, reply: Reply, exchange: Exchange, world: World) -> Completion:

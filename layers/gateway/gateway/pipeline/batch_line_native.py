@@ -55,7 +55,8 @@ from gateway.providers.lookup import provider_named
 
 MOMENTARY = (StorageUnavailable, AdmissionUnavailable, HookUnavailable)
 """What is tried again: before a line is asked nothing is lost by it, and afterwards its reply is paid."""
-PAUSES_S = (1.0, 4.0, 15.0)
+PAUSES_S = (0.5, 2.0)
+"""Between tries. What lasts longer meets all lines, of which a worker has thousands."""
 
 
 # -- Where a group's lines go -----------------------------------------------------------------------------------------
@@ -249,12 +250,12 @@ async def given_line(
         await delete_uploads(exchange, world)
         end = outcome.of(at, line, lines) if isinstance(outcome, Closing) else lost(at, line, lines, world)
         return CarriedOut(end, _besides_of(before, lines, world))
-    for pause_s in (*PAUSES_S, None):
+    for pause_s in (None,) if isinstance(outcome, GatewayError) else (*PAUSES_S, None):
         exchange = _late_exchange_of(before, line, lines, world)
         answer = await tried(_given(before, outcome, lines, exchange, world), exchange, unforeseen)
         if exchange.error is not None:
             await discard_made(exchange.attempts[-1], exchange, world)
-        if pause_s is None or not isinstance(exchange.error, MOMENTARY) or exchange.error is outcome:
+        if pause_s is None or not isinstance(exchange.error, MOMENTARY):
             break
         await exchange.left()
         await world.clock.sleep(pause_s)
