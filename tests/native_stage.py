@@ -1,142 +1,102 @@
-"""Batches over providers that have their own, simulated in memory: they work on as they are looked at."""
+"""Lines of batches that their provider's own batches are for: made ready, and given what its wire reads in results."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from decimal import Decimal
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import msgspec
-
-from gateway.model.catalog import ModelFacts, Prices, ServiceTier
-from gateway.model.http import Credential, HttpRequest, Sending
-from gateway.model.limits import Allowance, Budget, Limits
+from gateway.adapters.catalog import FileCatalog
+from gateway.model.batch import BatchGroup, PartLine, batch_of, part_lines, part_name
+from gateway.model.http import Credential
 from gateway.model.secret import Secret
-from local.simulators.batches import Batch
-from local.simulators.http1 import Request
-from local.simulators.providers.anthropic import Anthropic
-from local.simulators.providers.google import Google
-from local.simulators.providers.openai import OpenAI
-from local.simulators.wire import Api, Filed, Refused, Reply
-from tests.batch_stage import BATCH_PORTS, Stage
-from tests.fakes import (
-    MemoryAccess,
-    MemoryCatalog,
-    ScriptedIncoming,
-    key_hash,
-    note_sent,
-    principal,
-    world_of,
-)
-from tests.unit.conftest import KEY, TENANT
+from gateway.pipeline.batch_check import of_lines
+from gateway.pipeline.batch_line import CarriedOut, Lines
+from gateway.pipeline.batch_line_native import Native, Outcome, Ready, given_line, native_of, ready_line
+from gateway.pipeline.job_end import principal_of
+from gateway.providers.contract import BatchResult
+from tests.batch_stage import Stage, chat
+from tests.fakes import MemoryCredentials
 
-PRICES = Prices(input=1_000_000, output=2_000_000)
-HALF = {"batch": ServiceTier(prices=Prices(input=500_000, output=1_000_000))}
-NATIVE_PORTS = (*BATCH_PORTS, "carriers", "shipments")
+CATALOG = Path(__file__).parents[1] / "shared" / "catalog"
+PROVIDERS = ("openai", "anthropic", "google", "mistral", "groq")
+HOUR_S = 3_600.0
 
 
-def _model(api: str) -> ModelFacts:
-    return ModelFacts(
-        id="gpt",
-        name="gpt",
-        api=api,
-        prices=PRICES,
-        service_tiers=HALF,
-        context_tokens=1_000,
-        capabilities=("batch",),
-        source="https://models.example",
-    )
-
-
-MODELS = {
-    "openai": {"gpt": _model("chat_completions")},
-    "anthropic": {"gpt": _model("messages")},
-    "google": {"gpt": _model("generate_content")},
-}
+def native_stage(**changes: Any) -> Stage:
+    """With the catalog as it is."""
+    stage = Stage.of(**changes)
+    keys = {name: Credential(Secret("provider-key")) for name in (*PROVIDERS, *(f"{name}/acme" for name in PROVIDERS))}
+    stage.world = replace(stage.world, catalog=FileCatalog(CATALOG), credentials=MemoryCredentials(keys))
+    return stage
 
 
 @dataclass
-class Providers:
-    """`refused`: statuses with which the next creations of a batch are refused. `on_ask`: what happens at each request,
-    by its method and path.
-    """
-
-    apis: dict[str, Api] = field(default_factory=lambda: {api.name: api for api in (OpenAI(), Anthropic(), Google())})
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    refused: list[int] = field(default_factory=list)
-    on_ask: Callable[[str, str], None] | None = None
-
-    def batches(self, provider: str = "openai") -> list[Batch]:
-        """Newest first."""
-        found: list[Batch] = self.apis[provider]._batches._batches.newest()  # type: ignore[attr-defined]
-        return found
-
-    def given(self) -> Counter[str]:
-        """How often each item was given to any provider, by what it asks."""
-        return Counter(
-            f"{provider}: {msgspec.json.decode(item.ask)}"
-            for provider in self.apis
-            for batch in self.batches(provider)
-            for item in batch.items
-        )
-
-    @asynccontextmanager
-    async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[ScriptedIncoming]:
-        note_sent(sending)
-        parts = urlsplit(request.url)
-        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        self.asked.append((request.method, parts.path))
-        if self.on_ask is not None:
-            self.on_ask(request.method, parts.path)
-        reply = self._reply(Request(request.method, target, {"host": "sim", **request.headers}, request.body))
-        headers = {name.lower(): value for name, value in reply.headers}
-        yield ScriptedIncoming(reply.status, headers, [reply.body])
-
-    def _reply(self, request: Request) -> Reply:
-        api = self.apis[request.path.split("/")[1]]
-        if self._creates(request) and self.refused:
-            return api.refuse(Refused("fault", "Not now.", status=self.refused.pop(0)))
-        try:
-            said = api.read(request, request.path[len(api.root) :])
-        except Refused as refused:
-            return api.refuse(refused)
-        assert isinstance(said, Filed), said
-        return said.reply
-
-    def _creates(self, request: Request) -> bool:
-        path = request.path
-        return request.method == "POST" and path.endswith(("/batches", ":batchGenerateContent"))
-
-
-@dataclass
-class NativeStage(Stage):
-    providers: Providers = field(default_factory=Providers)
+class NativeBatch:
+    stage: Stage
+    batch_id: str
 
     @classmethod
-    def native(cls, **changes: Any) -> NativeStage:
-        budget = Budget(window="month", usd=Decimal(100))
-        allowance = Allowance(limits=(Limits(concurrent_jobs=3),), budgets=(budget,), alerts=(1,))
-        tenant = msgspec.structs.replace(TENANT, **{"approvals": ("*",), "allowance": allowance, **changes})
-        access, providers = MemoryAccess({key_hash(KEY): principal(tenant)}), Providers()
-        world = world_of(providers, access, MemoryCatalog(MODELS))  # type: ignore[arg-type]  # it answers what it is asked
-        held = {
-            name: Credential(Secret("sim-key"), base_url=f"http://sim{api.prefix}")
-            for name, api in providers.apis.items()
-        }
-        world.credentials.held.update(held)  # type: ignore[attr-defined]  # of what keeps it
-        stage = cls(world, providers, access, providers=providers)  # type: ignore[arg-type]  # as above
-        stage.ports = NATIVE_PORTS
-        return stage
+    async def of(cls, requests: list[Any], stage: Stage | None = None, **order: Any) -> NativeBatch:
+        stage = stage or native_stage()
+        batch_id = await stage.ordered(requests, **order)
+        await stage.step(batch_id, "prepare")
+        job = await stage.job(batch_id)
+        assert job.status == "running", (job.error, await stage.shown(batch_id))
+        return cls(stage, batch_id)
 
-    async def swept_to_the_end(self, sweeps: int = 60) -> None:
-        """With what workers bring in that are asked to."""
-        asked: list[str] = self.world.batch_workers.asked  # type: ignore[attr-defined]  # of what keeps it
-        for _ in range(sweeps):
-            await super().swept_to_the_end(1)
-            for batch_id in dict.fromkeys(asked):
-                await self.step(batch_id, "bring_in")
-            asked.clear()
+    @property
+    async def groups(self) -> tuple[BatchGroup, ...]:
+        return (await self.stage.batch(self.batch_id)).groups
+
+    async def lines(self, group: int = 0) -> Lines:
+        job = await self.stage.job(self.batch_id)
+        principal = of_lines(await principal_of(job, self.stage.world))
+        return Lines(job, batch_of(job).groups[group], principal)
+
+    async def line(self, at: int = 0, group: int = 0) -> PartLine:
+        stored = await self.stage.world.batch_store.lines("acme", self.batch_id, part_name(group, 0))
+        return part_lines(stored)[at]
+
+    async def native(self, group: int = 0) -> Native:
+        return await native_of(await self.lines(group), self.stage.world)
+
+    async def made_ready(self, at: int = 0, group: int = 0) -> Ready | CarriedOut:
+        line, lines = await self.line(at, group), await self.lines(group)
+        return await ready_line("item-1", at, line, lines, await self.native(group), self.stage.world)
+
+    async def ready(self, at: int = 0, group: int = 0) -> Ready:
+        made = await self.made_ready(at, group)
+        assert isinstance(made, Ready), made
+        return made
+
+    async def read(self, *results: dict[str, Any], group: int = 0) -> list[BatchResult[Any]]:
+        native = await self.native(group)
+        parser = native.wire.parser(native.target)
+        data = b"".join(json.dumps(result).encode() + b"\n" for result in results)
+        return [*parser.feed(data), *parser.close()]
+
+    async def given(self, ready: Ready, outcome: Outcome, at: int = 0, group: int = 0) -> CarriedOut:
+        line, lines = await self.line(at, group), await self.lines(group)
+        return await given_line(ready.kept, outcome, at, line, lines, self.stage.world)
+
+    async def answered(self, ready: Ready, result: dict[str, Any], group: int = 0) -> CarriedOut:
+        [found] = await self.read(result, group=group)
+        return await self.given(ready, found, group=group)
+
+
+def body_of(carried: CarriedOut) -> Any:
+    return json.loads(bytes(carried.end.body))
+
+
+def openai_result(content: str | None = "Hello.", item_id: str = "item-1", **message: Any) -> dict[str, Any]:
+    choice = {"index": 0, "message": {"role": "assistant", "content": content, **message}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
+    body = {"id": "c-1", "object": "chat.completion", "created": 1, "model": "gpt-4o-mini", "choices": [choice]}
+    response = {"status_code": 200, "request_id": "r-1", "body": {**body, "usage": usage}}
+    return {"id": "b-1", "custom_id": item_id, "response": response, "error": None}
+
+
+def mini(custom_id: str = "a", text: str = "Hi", **members: Any) -> dict[str, Any]:
+    return chat(custom_id, "openai/gpt-4o-mini", text, **members)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.batch_stage import chat
-from tests.native_stage import NativeStage
+from tests.shipping_stage import NativeStage
 
 GIVE, WAIT, COLLECT = "Give it to the provider", "Wait for the provider", "Collect the results"
 

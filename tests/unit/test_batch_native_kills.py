@@ -11,7 +11,7 @@ from gateway.model.errors import AdmissionUnavailable, StorageUnavailable
 from gateway.model.provider_errors import ProviderError
 from tests.batch_stage import chat
 from tests.dying import Fate, Meets, Moment
-from tests.native_stage import NativeStage
+from tests.shipping_stage import NativeStage
 
 PACK, MAKE_UP, GIVE, WAIT, COLLECT, MERGE = (
     "Pack the part",
