@@ -15,10 +15,10 @@ HOUR_S = 3_600
 
 @pytest.mark.parametrize(("text", "kept_s"), [(None, 24 * HOUR_S), ("1", HOUR_S), ("720", 720 * HOUR_S)])
 def test_a_function_has_it_from_its_environment(monkeypatch: pytest.MonkeyPatch, text: str | None, kept_s: int) -> None:
-    for name in ("STACK", "TENANTS_TABLE", "LEDGER_TABLE", "JOBS_TABLE", "JOB_MACHINE", "EVENT_BUS", "FILES_BUCKET"):
+    for name in ("STACK", "TENANTS_TABLE", "LEDGER_TABLE", "JOBS_TABLE", "EVENT_BUS", "FILES_BUCKET"):
         monkeypatch.setenv(f"GATEWAY_{name}", "x")
-    monkeypatch.setenv("GATEWAY_RECORDS_QUEUE_URL", "x")
-    monkeypatch.setenv("AWS_REGION", "x")
+    for name in ("GATEWAY_JOB_MACHINE", "GATEWAY_BATCH_MACHINE", "GATEWAY_RECORDS_QUEUE_URL", "AWS_REGION"):
+        monkeypatch.setenv(name, "x")
     if text is None:
         monkeypatch.delenv("GATEWAY_JOB_RESULT_HOURS", raising=False)
     else:
