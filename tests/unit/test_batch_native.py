@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from gateway.entry.batch_task import BatchTask
+from gateway.entry.runtime.client import Invocation
 from gateway.model.provider_errors import ProviderError
 from gateway.providers.lookup import provider_named
 from gateway.providers.wire.openai_batch import OpenAiBatch
@@ -234,4 +237,22 @@ async def test_what_may_have_been_asked_for_is_not_looked_for_without_end() -> N
     stage.providers.on_ask = is_broken
     assert await stage.carried_on(batch_id) == "Completed"
     assert (await stage.shown(batch_id))["counts"]["failed"] == 3
+    await stage.check_books()
+
+
+async def test_what_a_stopped_execution_leaves_is_stopped_collected_and_ended_by_the_next_sweep() -> None:
+    stage = NativeStage.native()
+    batch_id = await stage.ordered(requests(3))
+    await given(stage, batch_id)
+    stage.providers.batches()[0].looks = 9
+    stage.executions.started[batch_id] = False
+    told = json.dumps({"tenant_id": "acme", "job_id": batch_id})
+    invocation = Invocation("r-1", deadline_s=stage.clock.now_s() + 900)
+    await BatchTask(stage.world).handle({"detail": {"input": told}}, invocation)
+    assert stage.world.batch_workers.asked == [batch_id]  # type: ignore[attr-defined]  # of what keeps it
+    assert await stage.step(batch_id, "bring_in") == {"left": 0}
+    swept = await stage.swept()
+    assert swept.ended == 1
+    shown = await stage.shown(batch_id)
+    assert (shown["status"], shown["counts"]["failed"]) == ("failed", 3)
     await stage.check_books()

@@ -36,7 +36,7 @@ from gateway.pipeline.batch_pack import pack
 from gateway.pipeline.batch_prepare import prepare
 from gateway.pipeline.batch_ship import make_up
 from gateway.pipeline.batch_submit import submit
-from gateway.pipeline.batch_sweep import sweep_batches
+from gateway.pipeline.batch_sweep import soon, sweep_batches
 from gateway.pipeline.batch_work import carry_out
 from gateway.pipeline.job_causes import EXECUTION_ENDED
 from gateway.pipeline.job_end import settle
@@ -69,7 +69,8 @@ class BatchTask:
             job = await self._step(event["step"], job)
         except JobBusy:
             if not is_news:
-                raise  # else nobody repeats it: the sweep does
+                raise
+            await soon(job, self.world)  # for nobody repeats it
         report(JobLine(lambda_request_id=invocation.request_id, job_id=job.id, step=event["step"], status=job.status))
         left, wait_s = to_do(job, self.world.clock.now_s())
         result = {"status": job.status, "to_do": left, "wait_s": wait_s}

@@ -12,6 +12,9 @@ from gateway.pipeline.job_record import JobBusy
 from gateway.pipeline.job_sweep import SweptJobs, Told, later, sweep_jobs
 from gateway.ports import World
 
+SOON_S = 45
+"""Less than there is between two sweeps."""
+
 
 async def sweep_batches(world: World, *, at_most: int, until_s: float, told: Told | None = None) -> SweptJobs:
     """As `sweep_jobs`. Raises StorageUnavailable (503)."""
@@ -35,6 +38,11 @@ async def _seen_to(job: Job, world: World, *, tells: bool) -> str:  # noqa: ARG0
     try:
         await settle(await finish(job, world, EXECUTION_ENDED), world)
     except JobBusy:
-        await later(job, world)
+        await soon(job, world)
         return "running"
     return "ended"
+
+
+async def soon(job: Job, world: World) -> None:
+    """The next sweep tries again to end it: by then who is at a part of it, or brings it in, has done that."""
+    await world.jobs.change(job.changed(), int(world.clock.now_s()) + SOON_S)
