@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -453,15 +455,39 @@ async def test_a_place_in_results_stays_short_however_they_came() -> None:
         store.held["acme", batch_id, part.name] = part  # type: ignore[attr-defined]
     ids, short, has_more = await read_on(stage, batch_id, place)
     assert (ids, has_more) == ([], False)
-    assert len(short) < 12
+    assert len(short) < 20
+
+
+def place_of(*kept: Any) -> str:
+    return urlsafe_b64encode(msgspec.msgpack.encode(kept)).decode().rstrip("=")
 
 
 async def test_a_place_that_no_page_gave_is_refused() -> None:
+    """Above all one that would be a lot of work, or none that leads anywhere."""
     stage = Stage.of()
-    batch_id = await stage.ordered(chats(1))
-    for place in ("x", "AAAA", "kpA"):
-        answer = await stage.send("GET", f"/v1/batches/{batch_id}/results?after={place}")
+    shown = await completed(stage, chats(1))
+    _, given, _ = await read_on(stage, shown["id"])
+    mark, stretches, at = msgspec.msgpack.decode(urlsafe_b64decode(given + "=" * (-len(given) % 4)))
+    assert (stretches, at) == ([[0, 0]], [])
+    made_up = (
+        place_of(mark, [(0, 2**40)], []),
+        place_of(mark, [(-(2**40), 0)], []),
+        place_of(mark, [(0, 0)] * 1_000 + [(0, 1)], []),
+        place_of(mark, [], [(0, -1, 0)]),
+        place_of(mark + 1, [(0, 0)], []),
+    )
+    for place in ("x", "AAAA", "kpA", *made_up):
+        answer = await stage.send("GET", f"/v1/batches/{shown['id']}/results?after={place}")
         assert (answer.status, answer.json["error"]["param"]) == (400, "after"), place
+
+
+async def test_a_place_in_the_results_of_another_batch_is_refused() -> None:
+    """Else lines would be left out."""
+    stage = Stage.of()
+    one, other = await completed(stage, chats(3)), await completed(stage, chats(3))
+    _, place, _ = await read_on(stage, one["id"])
+    answer = await stage.send("GET", f"/v1/batches/{other['id']}/results?after={place}")
+    assert (answer.status, answer.json["error"]["param"]) == (400, "after")
 
 
 async def test_batches_are_listed_newest_first_and_are_no_jobs() -> None:
