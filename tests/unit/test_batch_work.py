@@ -110,13 +110,70 @@ async def test_a_line_that_its_provider_has_no_room_for_waits_and_is_asked_again
     assert await stage.check_books() == 3 * COST
 
 
-async def test_one_that_it_never_has_room_for_fails_in_the_end() -> None:
+async def test_one_that_it_has_no_room_for_for_hours_is_asked_until_it_has() -> None:
+    """And nobody is paid for waiting: a worker that gets nowhere goes, and another comes minutes later."""
     stage = Stage.of()
-    stage.provider.busy["text 1"] = 1_000
-    shown = await completed(stage, chats(3))
+    from_s = stage.clock.unix_s
+
+    async def is_down(text: str) -> None:
+        stage.provider.busy[text] = int(stage.clock.unix_s < from_s + 5 * 3600)
+
+    stage.provider.on_ask = is_down
+    shown = await completed(stage, chats(20))
+    assert shown["request_counts"] == {"total": 20, "completed": 20, "failed": 0}
+    assert 5 * 3600 < stage.clock.unix_s - from_s < 5 * 3600 + 600
+    worked_s = stage.clock.running_s - 100
+    assert worked_s < 5 * 3600 / 2
+    assert await stage.check_books() == 20 * COST
+
+
+async def test_one_that_it_never_has_room_for_expires() -> None:
+    stage = Stage.of()
+    stage.provider.busy["text 1"] = 100_000
+    batch_id = await stage.ordered(chats(3))
+    assert await stage.carried_on(batch_id) == "Failed"
+    shown = await stage.shown(batch_id)
+    assert (shown["status"], shown["request_counts"]["completed"]) == ("expired", 2)
     [line] = await stage.lines_of(shown["error_file_id"])
-    assert (line["custom_id"], line["response"]["status_code"]) == ("c-1", 429)
+    assert (line["custom_id"], line["error"]["code"]) == ("c-1", "batch_expired")
     assert await stage.check_books() == 2 * COST
+
+
+async def test_one_that_waits_for_room_waits_no_more_once_the_batch_is_cancelled() -> None:
+    stage = Stage.of()
+    stage.provider.busy.update({f"text {number}": 100_000 for number in range(20)})
+    batch_id, from_s = await stage.ordered(chats(20)), stage.clock.unix_s
+
+    async def cancels(_text: str) -> None:
+        if stage.clock.unix_s > from_s + 20:
+            await stage.send("POST", f"/v1/batches/{batch_id}/cancel")
+
+    stage.provider.on_ask = cancels
+    assert await stage.carried_on(batch_id) == "Cancelled"
+    shown = await stage.shown(batch_id)
+    assert shown["counts"]["cancelled"] == 20
+    assert stage.clock.unix_s - from_s < 400
+    assert await stage.check_books() == 0
+
+
+async def test_a_worker_that_dies_asking_again_loses_what_it_had_asked_and_no_more() -> None:
+    stage = Stage.of()
+    stage.provider.busy.update({f"text {number}": 100_000 for number in range(20)})
+    batch_id = await stage.ordered(chats(20))
+    await stage.step(batch_id, "prepare")
+    assert await stage.step(batch_id, "work", group=0, part=0) == {"done": False, "wait_s": 300}
+    [part] = await stage.parts(batch_id)
+    assert (part.asked, part.again, part.totals.ended) == (8, tuple(range(8)), 0)
+    assert (await stage.shown(batch_id))["counts"]["in_progress"] == 0
+    stage.provider.busy.clear()
+
+    stage.fates["Carry out the part"] = Fate("after batch_store.put_piece")
+    await stage.carried_on(batch_id)
+    shown = await stage.shown(batch_id)
+    assert stage.fates["Carry out the part"].struck is not None
+    assert shown["request_counts"]["total"] == 20 == sum(shown["counts"].values())
+    assert shown["counts"]["completed"] >= 12
+    await stage.check_books()
 
 
 async def test_no_more_lines_are_asked_at_once_than_may_be() -> None:
@@ -344,6 +401,24 @@ async def test_what_a_tenant_has_left_when_it_is_disabled_is_not_asked() -> None
     assert shown["request_counts"] == {"total": 60, "completed": 50, "failed": 10}
     errors = await stage.lines_of(shown["error_file_id"])
     assert {line["error"]["code"] for line in errors} == {"tenant_disabled"}
+
+
+async def test_what_a_tenant_that_is_disabled_has_not_asked_yet_is_not_asked() -> None:
+    """Also by a worker that began before."""
+    stage = Stage.of()
+
+    async def disables(text: str) -> None:
+        if text == "text 10":
+            stage.set_tenant(status="disabled")
+
+    stage.provider.on_ask = disables
+    batch_id = await stage.ordered(chats(50))
+    await stage.carried_on(batch_id)
+    assert len(stage.provider.asked) <= 24
+    stage.set_tenant(status="active")
+    errors = await stage.lines_of((await stage.shown(batch_id))["error_file_id"])
+    assert {line["error"]["code"] for line in errors} == {"tenant_disabled"}
+    assert len(errors) == 50 - len(stage.provider.asked)
 
 
 # -- Hooks -----------------------------------------------------------------------------------------------------------

@@ -3,9 +3,9 @@
 Event:  {"step": "prepare" | "finish" | "settle" | "give_up", "tenant_id", "job_id"}; {"step": "work"}, with
         "group" and "part" besides; {"step": "sweep"}, or the bus's news of an execution that ended badly:
         {"detail": {"input": '{"tenant_id", "job_id"}'}}
-Result: of a part {"done"}, whether all its lines have ended; else {"status": of the batch's record, "to_do": "tell" |
-        "tell later" | "nothing", "wait_s": until then}, having prepared {"groups": [{"group", "way", "parts": their
-        numbers}]} besides. Of a sweep how many batches it did what with.
+Result: of a part {"done": whether all its lines have ended, "wait_s": until another is to go on}; else {"status": of the
+        batch's record, "to_do": "tell" | "tell later" | "nothing", "wait_s": until then}, having prepared {"groups":
+        [{"group", "way", "parts": their numbers}]} besides. Of a sweep how many batches it did what with.
 
 A step that raises is repeated by the state machine: it may be, as often as it takes.
 """
@@ -39,6 +39,8 @@ from gateway.ports import World
 AT_MOST = 1_000
 SWEEP_S = 50.0
 """Since one begins every minute, and two would see to the same batches."""
+ROOM_S = 300
+"""After which it is worth asking again a provider that had no room for a worker's lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,9 @@ class BatchTask:
 
     async def _work(self, job: Job, group: int, part: int) -> dict[str, Any]:
         if job.has_ended:
-            return {"done": True}
-        return {"done": (await carry_out(job, group, part, self.world, unforeseen)).is_done}
+            return {"done": True, "wait_s": 0}
+        found = await carry_out(job, group, part, self.world, unforeseen)
+        return {"done": found.is_done, "wait_s": ROOM_S if found.again else 0}
 
     async def _sweep(self, invocation: Invocation) -> dict[str, Any]:
         until_s = self.world.clock.now_s() + SWEEP_S

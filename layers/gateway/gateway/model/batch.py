@@ -4,6 +4,7 @@ Its record is a `Job`, among whose facts the batch stands. What changes while it
 each, of which only one worker at a time is at it:
 
     asked    lines, from the first on, that may have been asked: said before any of them is
+    again    those of them for which their provider had no room and has done nothing: another worker asks again
     pieces   results, each written once and for all: whoever finds a line asked and in no piece knows that its worker
              died, and that nobody may ask again
 """
@@ -189,6 +190,7 @@ class BatchPart(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ends_at_s: int
     revision: int = 0
     asked: int = 0
+    again: tuple[int, ...] = ()
     pieces: int = 0
     is_done: bool = False
     totals: BatchTotals = BatchTotals()

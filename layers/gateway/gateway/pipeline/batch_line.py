@@ -64,34 +64,43 @@ class Lines:
 
 LINE_S = 300.0
 """For which what a line needs besides is held: longer than any may take."""
-PATIENCE_S, PAUSE_S, LONGEST_PAUSE_S = 120.0, 5.0, 30.0
-"""For how long a line waits for room at its provider, and between two tries."""
+PATIENCE_S, PAUSE_S, LONGEST_PAUSE_S = 60.0, 5.0, 30.0
+"""For how long a line waits for room at its provider, before whoever carries it out looks what has become of its batch;
+and between two tries."""
 
 
 @dataclass(frozen=True, slots=True)
 class CarriedOut:
-    """`besides`: what is held for it beside what its batch holds, until its cost is booked."""
+    """`at`: its place in the part. `end`: None of one that its provider had no room for, and has done nothing for.
+    `besides`: what is held for it beside what its batch holds, until its cost is booked.
+    """
 
-    end: LineEnd
+    at: int
+    end: LineEnd | None
     besides: Ticket | None
 
 
 async def carried_out(
     at: int, line: PartLine, lines: Lines, world: World, unforeseen: Unforeseen | None, until_s: float
 ) -> CarriedOut:
-    """Never raises a GatewayError: that is how it ended. A line that its provider has no room for is asked again, but
-    not after `until_s`, by the monotonic clock.
+    """Never raises a GatewayError: that is how it ended. A line that its provider has no room for is asked again for a
+    while, but not after `until_s`, by the monotonic clock.
     """
-    patient_until_s = min(until_s, world.clock.monotonic_s() + PATIENCE_S)
+    clock = world.clock
+    patient_until_s = clock.monotonic_s() + PATIENCE_S
     while True:
         exchange = lines.exchange_of(line, world)
         body = await _answered(line, lines, exchange, world, unforeseen)
         pause_s = _pause_s(exchange)
-        if pause_s is None or world.clock.monotonic_s() + pause_s >= patient_until_s:
+        if pause_s is None:
             break
         if exchange.ticket is not None and exchange.ticket.besides is not None:
             await give_back(exchange.ticket.besides)
-        await world.clock.sleep(pause_s)
+        if clock.monotonic_s() + pause_s >= until_s:
+            return CarriedOut(at, None, None)
+        await clock.sleep(pause_s)
+        if clock.monotonic_s() >= patient_until_s:
+            return CarriedOut(at, None, None)
     end = LineEnd(
         at=at,
         line=line.line,
@@ -103,7 +112,7 @@ async def carried_out(
         totals=_totals(exchange, line),
         **_told(told_of(exchange, world)),
     )
-    return CarriedOut(end, None if exchange.ticket is None else exchange.ticket.besides)
+    return CarriedOut(at, end, None if exchange.ticket is None else exchange.ticket.besides)
 
 
 def _pause_s(exchange: Exchange) -> float | None:
@@ -196,14 +205,14 @@ def lost(at: int, line: PartLine, lines: Lines, world: World) -> LineEnd:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """Why lines end that were not asked."""
+    """Why lines end that were not asked, or for which their provider had no room."""
 
     ending: Ending
     code: str
     message: str
 
     def of(self, at: int, line: PartLine, lines: Lines) -> LineEnd:
-        """Nobody was asked, so nothing is told of it."""
+        """Nobody has done anything for it, so nothing is told of it."""
         is_cancelled = self.ending == "cancelled"
         return LineEnd(
             at=at,
@@ -221,7 +230,7 @@ class Closing:
         )
 
 
-CANCELLED = Closing("cancelled", "batch_cancelled", "The batch was cancelled before this line was asked.")
-EXPIRED = Closing("failed", "batch_expired", "The batch's time was over before this line was asked.")
-DISABLED = Closing("failed", "tenant_disabled", "The tenant or the user was disabled before this line was asked.")
-INTERRUPTED = Closing("failed", "job_interrupted", "The batch's execution ended before this line was asked.")
+CANCELLED = Closing("cancelled", "batch_cancelled", "The batch was cancelled before this line was carried out.")
+EXPIRED = Closing("failed", "batch_expired", "The batch's time was over before this line was carried out.")
+DISABLED = Closing("failed", "tenant_disabled", "The tenant or the user was disabled before this line was carried out.")
+INTERRUPTED = Closing("failed", "job_interrupted", "The batch's execution ended before this line was carried out.")

@@ -78,7 +78,7 @@ def _usage(totals: BatchTotals) -> BatchUsage:
 
 
 def _counts(job: Job, batch: Batch, parts: Sequence[BatchPart], totals: BatchTotals) -> LineCounts:
-    asked = sum(part.asked - part.totals.ended for part in parts if not part.is_done)
+    asked = sum(part.asked - len(part.again) - part.totals.ended for part in parts if not part.is_done)
     in_progress = max(0, asked)
     left = 0 if job.has_ended else batch.lines - totals.ended - in_progress
     return LineCounts(

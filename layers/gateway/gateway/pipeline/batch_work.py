@@ -3,7 +3,9 @@
 Lines are asked some at a time, after the part's record says so. Their results are written in pieces, each once and for
 all, told, and then counted in the record. Who follows a worker that died takes over the piece that was written and not
 counted; lines that may have been asked and are in no piece end as lost, in a piece of their own: once that is written,
-the worker before can write no more. So each line is asked at most once, and accounted for once.
+the worker before can write no more. So each line is asked at most once, and accounted for once: but for those that
+their provider has no room for. They are asked again, until it has or the batch is over; a worker that gets nowhere with
+them leaves them to another, who comes some minutes later.
 """
 
 from __future__ import annotations
@@ -28,10 +30,21 @@ from gateway.model.batch import (
 from gateway.model.errors import AdmissionUnavailable, StorageUnavailable
 from gateway.model.job import TOMBSTONE_S, Job
 from gateway.model.record import Told
+from gateway.model.tenant import Principal
 from gateway.pipeline.admit import Ticket, give_back
 from gateway.pipeline.batch_check import of_lines
 from gateway.pipeline.batch_hold import book_ahead
-from gateway.pipeline.batch_line import CANCELLED, DISABLED, EXPIRED, CarriedOut, Closing, Lines, carried_out, lost
+from gateway.pipeline.batch_line import (
+    CANCELLED,
+    DISABLED,
+    EXPIRED,
+    PATIENCE_S,
+    CarriedOut,
+    Closing,
+    Lines,
+    carried_out,
+    lost,
+)
 from gateway.pipeline.batch_part_record import PartRecord
 from gateway.pipeline.job_end import Unforeseen, principal_of
 from gateway.pipeline.job_record import JobBusy, Overtaken
@@ -42,7 +55,7 @@ FLUSH_S = 5.0
 """How long a result waits at most for others, to be written with them."""
 START_S = 540.0
 """After which a worker asks for nothing more: what it has begun then ends before its function does."""
-PATIENCE_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+WRITE_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """Between tries to write results, which are paid."""
 KEPT_S = 31 * 24 * 3600 + TOMBSTONE_S
 """How long a part's record is of use, from the batch's end in time."""
@@ -69,8 +82,7 @@ async def carry_out(
     if found is not None and found.alive_until_s > world.clock.now_s():
         raise JobBusy
     principal = of_lines(await principal_of(job, world))
-    if principal.tenant.status != "active" or principal.user.status != "active":
-        closing = closing or DISABLED
+    closing = closing or _disabled(principal)
     name = part_name(group, number)
     lines = part_lines(await world.batch_store.lines(job.tenant_id, job.id, name))
     part = found or BatchPart(
@@ -93,6 +105,10 @@ async def carry_out(
     except Overtaken:
         raise JobBusy from None
     return record.now
+
+
+def _disabled(principal: Principal) -> Closing | None:
+    return None if principal.tenant.status == principal.user.status == "active" else DISABLED
 
 
 def closing_of(job: Job, batch: Batch, now_s: float) -> Closing | None:
@@ -118,6 +134,8 @@ class PartWork:
         self._of, self._lines, self._record, self._world = of, lines, record, world
         self._unforeseen, self._at_once, self._closing = unforeseen, at_once, closing
         self._until_s = world.clock.monotonic_s() + START_S
+        self._got_on_s = world.clock.monotonic_s()
+        self._refused: set[int] = set()
         self._ended: list[LineEnd] = []
         self._ended_bytes, self._waits_from_s = 0, 0.0
         self._known: set[int] = set()
@@ -129,11 +147,14 @@ class PartWork:
         for piece in range(self._record.now.pieces):
             self._known |= {end.at for end in line_ends(await self._piece(piece) or b"")}
         await self._adopt()
-        while missing := [at for at in range(self._record.now.asked) if at not in self._known]:
+        while missing := [at for at in range(self._record.now.asked) if not self._is_known(at)]:
             ends = [lost(at, self._lines[at], self._of, self._world) for at in missing]
             if await self._is_put(encoded_lines(ends)):
                 await self._count(ends)
             await self._adopt()
+
+    def _is_known(self, at: int) -> bool:
+        return at in self._known or at in self._record.now.again
 
     async def _adopt(self) -> None:
         """Pieces that were written and not counted."""
@@ -148,7 +169,8 @@ class PartWork:
 
     async def run(self) -> None:
         running: set[asyncio.Task[CarriedOut]] = set()
-        ahead = [at for at in range(self._record.now.asked, len(self._lines)) if at not in self._known]
+        now = self._record.now
+        ahead = [at for at in (*now.again, *range(now.asked, len(self._lines))) if at not in self._known]
         try:
             while True:
                 while ahead and len(running) < self._at_once and await self._may_ask(ahead[0]):
@@ -159,7 +181,7 @@ class PartWork:
                     running, timeout=FLUSH_S if self._ended else None, return_when=asyncio.FIRST_COMPLETED
                 )
                 for task in done:
-                    self._take(task.result())
+                    self._take(task.result(), ahead)
                 await self._flush(only_if_due=True)
             await self._flush()
         finally:
@@ -167,34 +189,55 @@ class PartWork:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
         if ahead and self._closing is None:
-            await self._record.change(alive_until_s=0)  # another goes on
+            await self._leave(ahead)
         else:
             await self._end(ahead)
+
+    async def _leave(self, ahead: Sequence[int]) -> None:
+        """To another, who goes on."""
+        again = tuple(sorted(at for at in ahead if at < self._record.now.asked))
+        await self._record.change(again=again, alive_until_s=0)
 
     async def _carried_out(self, at: int) -> CarriedOut:
         return await carried_out(at, self._lines[at], self._of, self._world, self._unforeseen, self._until_s)
 
     async def _may_ask(self, at: int) -> bool:
-        """What is said to be asked is asked; before it is said it may be too late for it."""
-        if at < self._record.now.asked:
+        """What is said to be asked is asked; before it is said, or asked again, it may be too late for it."""
+        now = self._record.now
+        if at < now.asked and at not in now.again and at not in self._refused:
             return True
         if self._closing is None:
             self._closing = await self._closing_now()
-        if self._closing is not None or self._world.clock.monotonic_s() >= self._until_s:
+        if self._closing is not None or self._world.clock.monotonic_s() >= self._until_s or self._gets_nowhere():
             return False
-        await self._record.change(asked=min(at + self._at_once, len(self._lines)))
+        if at >= now.asked:
+            await self._record.change(asked=min(at + self._at_once, len(self._lines)))
+        elif at in now.again:  # the first of them
+            await self._record.change(again=now.again[self._at_once :])
+        self._refused.discard(at)
         return True
+
+    def _gets_nowhere(self) -> bool:
+        return bool(self._refused) and self._world.clock.monotonic_s() >= self._got_on_s + PATIENCE_S
 
     async def _closing_now(self) -> Closing | None:
         """What cannot be read is as it was."""
         job, now_s = self._of.job, self._world.clock.now_s()
-        with suppress(StorageUnavailable):
+        with suppress(StorageUnavailable, AdmissionUnavailable):
             job = await self._world.jobs.get(job.tenant_id, job.id)
+            if disabled := _disabled(await principal_of(job, self._world)):
+                return disabled
         return CANCELLED if job.has_ended else closing_of(job, batch_of(job), now_s)
 
-    def _take(self, carried: CarriedOut) -> None:
+    def _take(self, carried: CarriedOut, ahead: list[int]) -> None:
+        """One that its provider had no room for is the next, so no others are asked that may be refused as well."""
+        if carried.end is None:
+            self._refused.add(carried.at)
+            ahead.insert(0, carried.at)
+            return
+        now_s = self._got_on_s = self._world.clock.monotonic_s()
         if not self._ended:
-            self._waits_from_s = self._world.clock.monotonic_s()
+            self._waits_from_s = now_s
         self._ended.append(carried.end)
         self._ended_bytes += len(bytes(carried.end.body))
         if carried.besides is not None:
@@ -219,7 +262,7 @@ class PartWork:
         return await self._patiently(lambda: store.put_piece(of.tenant_id, of.batch_id, of.name, of.pieces, data))
 
     async def _patiently(self, write: Callable[[], Awaitable[T]]) -> T:
-        for pause_s in PATIENCE_S:
+        for pause_s in WRITE_PAUSES_S:
             try:
                 return await write()
             except StorageUnavailable:
@@ -242,7 +285,7 @@ class PartWork:
         """Of lines that nobody asks any more as well."""
         if ahead and self._closing is not None:
             await self._write([self._closing.of(at, self._lines[at], self._of) for at in ahead])
-        await self._record.change(is_done=True, asked=len(self._lines), alive_until_s=0)
+        await self._record.change(is_done=True, asked=len(self._lines), again=(), alive_until_s=0)
         await self._book()
         of = self._record.now
         with suppress(StorageUnavailable):  # else the bucket's lifecycle removes them
