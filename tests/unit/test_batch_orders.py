@@ -94,6 +94,30 @@ async def test_all_errors_are_listed_with_their_lines() -> None:
     ]
 
 
+async def test_what_is_wrong_is_said_of_the_line_and_of_where_it_came_from() -> None:
+    stage = Stage.of()
+    batch_id = await stage.ordered_by_file(b"{no json\n")
+    [error] = await errors_of(stage, batch_id)
+    assert error["message"].startswith("The line is not valid JSON: ")
+    assert (await stage.shown(batch_id))["error"]["param"] == "input_file_id"
+    batch_id = await stage.ordered([chat("a", stream=True)])
+    await errors_of(stage, batch_id)
+    assert (await stage.shown(batch_id))["error"]["param"] == "requests"
+
+
+@pytest.mark.parametrize("ends", [b"\r\n", b"\n\n", b"\r\n \r\n"])
+async def test_a_file_may_be_written_as_other_systems_do(ends: bytes) -> None:
+    stage = Stage.of()
+    batch_id = await stage.ordered_by_file(b"\xef\xbb\xbf" + jsonl(chats(3)).replace(b"\n", ends))
+    assert await stage.carried_on(batch_id) == "Completed"
+
+
+async def test_an_empty_input_of_another_system_is_an_error() -> None:
+    stage = Stage.of()
+    batch_id = await stage.ordered_by_file(b"\xef\xbb\xbf\r\n")
+    assert [error["code"] for error in await errors_of(stage, batch_id)] == ["empty_file"]
+
+
 async def test_an_empty_input_is_an_error() -> None:
     stage = Stage.of()
     batch_id = await stage.ordered_by_file(b"\n\n")

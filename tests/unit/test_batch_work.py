@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import openai.types
 import pytest
 from msgspec.structs import replace
 
@@ -39,7 +40,13 @@ async def test_a_batch_is_answered_line_by_line_and_paid_once() -> None:
     assert shown["status"] == "completed"
     assert shown["request_counts"] == {"total": 120, "completed": 120, "failed": 0}
     assert shown["counts"] == {"pending": 0, "in_progress": 0, "completed": 120, "failed": 0, "cancelled": 0}
-    assert shown["usage"] == {"input_tokens": 1_200, "output_tokens": 600, "total_tokens": 1_800}
+    assert shown["usage"] == {
+        "input_tokens": 1_200,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 600,
+        "output_tokens_details": {"reasoning_tokens": 240},
+        "total_tokens": 1_800,
+    }
     assert shown["cost_estimate"] == pytest.approx(120 * COST / 10**9)
     assert shown["error_file_id"] is None
     lines = await stage.lines_of(shown["output_file_id"])
@@ -52,6 +59,19 @@ async def test_a_batch_is_answered_line_by_line_and_paid_once() -> None:
     assert seventh["response"]["body"]["choices"][0]["message"]["content"] == "re: text 7"
     assert set(stage.provider.asked.values()) == {1}
     assert await stage.check_books() == 120 * COST
+
+
+async def test_the_object_has_what_openais_own_client_expects() -> None:
+    stage = Stage.of()
+    shown = await shown_of(stage, await stage.ordered_by_file(chats(3)))
+    known = openai.types.Batch.model_validate(shown)
+    assert known.usage is not None
+    assert known.usage.output_tokens_details.reasoning_tokens == 6
+
+
+async def shown_of(stage: Stage, batch_id: str) -> dict[str, Any]:
+    await stage.carried_on(batch_id)
+    return await stage.shown(batch_id)
 
 
 async def test_each_line_has_a_usage_record_that_names_its_batch() -> None:

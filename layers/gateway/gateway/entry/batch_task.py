@@ -3,9 +3,10 @@
 Event:  {"step": "prepare" | "finish" | "settle" | "give_up", "tenant_id", "job_id"}; {"step": "work"}, with
         "group" and "part" besides; {"step": "sweep"}, or the bus's news of an execution that ended badly:
         {"detail": {"input": '{"tenant_id", "job_id"}'}}
-Result: of a part {"done": whether all its lines have ended, "wait_s": until another is to go on}; else {"status": of the
-        batch's record, "to_do": "tell" | "tell later" | "nothing", "wait_s": until then}, having prepared {"groups":
-        [{"group", "way", "parts": their numbers}]} besides. Of a sweep how many batches it did what with.
+Result: of a part {"done": whether all its lines have ended, "wait_s": until another is to go on}; else
+        {"status": of the batch's record, "to_do": "tell" | "tell later" | "nothing", "wait_s": until then}, having
+        prepared {"groups": [{"group", "way", "parts": their numbers}]} besides. Of a sweep how many batches it did
+        what with.
 
 A step that raises is repeated by the state machine: it may be, as often as it takes.
 """

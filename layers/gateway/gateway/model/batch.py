@@ -58,7 +58,8 @@ class BatchGroup(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class BatchTotals(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of lines that have ended. `expired`: of those that failed, the ones that nobody asked in time. `held_nano_usd`:
-    what they could have cost. `unpriced`: how many have no known cost.
+    what they could have cost. `unpriced`: how many have no known cost. `cached_tokens`: of the input,
+    `reasoning_tokens`: of the output.
     """
 
     completed: int = 0
@@ -69,7 +70,9 @@ class BatchTotals(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cost_nano_usd: int = 0
     unpriced: int = 0
     input_tokens: int = 0
+    cached_tokens: int = 0
     output_tokens: int = 0
+    reasoning_tokens: int = 0
 
     def __add__(self, other: BatchTotals) -> BatchTotals:
         names = self.__struct_fields__

@@ -157,7 +157,9 @@ def _totals(exchange: Exchange, line: PartLine) -> BatchTotals:
         cost_nano_usd=exchange.cost_nano_usd or 0,
         unpriced=int(exchange.unpriced_attempts > 0),
         input_tokens=sum(usage.prompt_tokens for usage in used),
+        cached_tokens=sum(usage.prompt.cached_tokens for usage in used),
         output_tokens=sum(usage.completion_tokens for usage in used),
+        reasoning_tokens=sum(usage.completion.reasoning_tokens for usage in used),
     )
 
 

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.model.batch import Batch, BatchError, BatchPart, BatchStatus, BatchTotals, batch_of, status_of
-from gateway.model.batch_view import BatchUsage, BatchView, ErrorList, LineCounts, RequestCounts
+from gateway.model.batch_view import (
+    BatchInputDetails,
+    BatchOutputDetails,
+    BatchUsage,
+    BatchView,
+    ErrorList,
+    LineCounts,
+    RequestCounts,
+)
 from gateway.model.job import LONGEST_S, Job
 from gateway.model.money import NANO_PER_USD
 from gateway.pipeline.batch_hold import totals_of
@@ -73,8 +81,13 @@ def _cost_usd(totals: BatchTotals) -> float | None:
 
 
 def _usage(totals: BatchTotals) -> BatchUsage:
-    both = totals.input_tokens + totals.output_tokens
-    return BatchUsage(input_tokens=totals.input_tokens, output_tokens=totals.output_tokens, total_tokens=both)
+    return BatchUsage(
+        input_tokens=totals.input_tokens,
+        input_tokens_details=BatchInputDetails(cached_tokens=totals.cached_tokens),
+        output_tokens=totals.output_tokens,
+        output_tokens_details=BatchOutputDetails(reasoning_tokens=totals.reasoning_tokens),
+        total_tokens=totals.input_tokens + totals.output_tokens,
+    )
 
 
 def _counts(job: Job, batch: Batch, parts: Sequence[BatchPart], totals: BatchTotals) -> LineCounts:
