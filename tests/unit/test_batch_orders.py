@@ -173,6 +173,15 @@ async def test_a_batch_that_its_budget_has_no_room_for_asks_nothing() -> None:
     assert (await stage.shown(batch_id))["error"]["needed_usd"]
 
 
+async def test_one_that_no_shard_of_its_budget_has_room_for_is_told_why() -> None:
+    """What is left of all shards together would do."""
+    budget = Budget(window="month", usd=Decimal("0.001"))
+    stage = Stage.of(allowance=Allowance(budgets=(budget,)), shards=4)
+    batch_id = await stage.ordered(chats(8))
+    [error] = await errors_of(stage, batch_id)
+    assert "has 0.001 USD left, but in no one of the shards" in error["message"]
+
+
 async def test_a_budget_for_some_models_is_asked_for_their_lines_alone() -> None:
     """The lines of the other model cost more than it has."""
     budgets = (Budget(window="month", usd=Decimal("0.002"), models="groq/*"), Budget(window="month", usd=Decimal(1)))
