@@ -6,15 +6,19 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from gateway.entry.batch_task import ROOM_S
 from gateway.model import batch as limits
+from gateway.model.job import LONGEST_S
 from gateway.pipeline.batch_endpoints import LINE_ENDPOINTS
-from gateway.pipeline.batch_line import CANCELLED, DISABLED, EXPIRED, INTERRUPTED
+from gateway.pipeline.batch_line import CANCELLED, DISABLED, EXPIRED, INTERRUPTED, PATIENCE_S
 from gateway.pipeline.batch_work import AT_ONCE, FLUSH_S, START_S
 from gateway.pipeline.exchange import ANSWER_S
 from gateway.pipeline.job_record import WORK_S, JobBusy
 from scripts.draw_machine import BATCH_MACHINE, BATCH_PAGE, page
 from tests.unit.facts.test_jobs_page import EVENTS_A_TRY, MAX_EVENTS, MOMENTARY
 
+EVENTS_A_ROUND = 9
+"""Of a part: five of a Task that succeeds, and of a Choice and a Wait that each is entered and left."""
 MACHINE: dict[str, Any] = json.loads(BATCH_MACHINE.read_text())
 TEXT = BATCH_PAGE.read_text()
 
@@ -48,6 +52,12 @@ def test_a_step_outlasts_what_passes_and_its_history_has_room_for_it() -> None:
         assert sum(retry["MaxAttempts"] for retry in task["Retry"]) * EVENTS_A_TRY < MAX_EVENTS, name
         [busy] = [retry for retry in task["Retry"] if retry["ErrorEquals"] == [JobBusy.__name__]]
         assert busy["MaxAttempts"] * busy["IntervalSeconds"] / 2 > 2 * WORK_S
+
+
+def test_a_part_may_wait_for_room_as_long_as_its_batch_has_time() -> None:
+    rounds = LONGEST_S / (PATIENCE_S + ROOM_S)
+    assert rounds * EVENTS_A_ROUND < MAX_EVENTS
+    assert PATIENCE_S < START_S < WORK_S
 
 
 def test_nothing_but_names_goes_through_the_machine() -> None:
