@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import Counter
+from dataclasses import replace as dataclass_replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +15,7 @@ import openai.types
 import pytest
 from msgspec.structs import replace
 
+from gateway.batch_ports import LinesAtOnce
 from gateway.model.catalog import ModelFacts
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.job import LONGEST_S
@@ -210,6 +213,25 @@ async def test_no_more_lines_are_asked_at_once_than_may_be() -> None:
     stage.provider.on_ask = counted
     await completed(stage, chats(30))
     assert 1 < most <= 8
+
+
+async def test_a_provider_may_have_a_number_of_its_own_of_lines_at_once() -> None:
+    stage, now, most = Stage.of(), Counter[str](), Counter[str]()
+    stage.world = dataclass_replace(stage.world, lines_at_once=LinesAtOnce.of("3, groq=1,openai=20"))
+
+    async def counted(text: str) -> None:
+        provider = text.partition(" ")[0]
+        now[provider] += 1
+        most[provider] = max(most[provider], now[provider])
+        for _ in range(5):
+            await asyncio.sleep(0)
+        now[provider] -= 1
+
+    stage.provider.on_ask = counted
+    for model in ("openai/gpt", "groq/llama"):
+        await completed(stage, [chat(f"{n}", model, f"{model} {n}") for n in range(30)])
+    assert most == {"openai/gpt": 20, "groq/llama": 1}
+    assert stage.world.lines_at_once.at("anthropic/claude") == 3
 
 
 async def test_what_was_spent_is_booked_as_parts_end() -> None:

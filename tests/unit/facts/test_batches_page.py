@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from gateway.batch_ports import LINES_AT_ONCE
 from gateway.entry.batch_task import ROOM_S
 from gateway.model import batch as limits
 from gateway.model.job import LONGEST_S
 from gateway.pipeline.batch_endpoints import LINE_ENDPOINTS
 from gateway.pipeline.batch_line import CANCELLED, DISABLED, EXPIRED, INTERRUPTED, PATIENCE_S
-from gateway.pipeline.batch_work import AT_ONCE, FLUSH_S, START_S
+from gateway.pipeline.batch_work import FLUSH_LINES, FLUSH_S, START_S
 from gateway.pipeline.exchange import ANSWER_S
 from gateway.pipeline.job_record import WORK_S, JobBusy
 from scripts.draw_machine import BATCH_MACHINE, BATCH_PAGE, page
@@ -89,6 +90,6 @@ def test_the_limits_are_those_that_the_page_says() -> None:
     assert (limits.MAX_LINES, limits.MAX_BYTES, limits.MAX_LINE_BYTES) == (50_000, 200 * 2**20, 6 * 2**20)
     assert "50,000 lines and 200 MiB" in TEXT
     assert (limits.MAX_GROUPS, limits.PART_LINES, limits.MAX_ERRORS) == (50, 50, 1_000)
-    assert (AT_ONCE, FLUSH_S) == (8, 5.0)
+    assert (LINES_AT_ONCE, FLUSH_LINES, FLUSH_S) == (8, 8, 5.0)
     assert all(f"`{path}`" in TEXT for path in LINE_ENDPOINTS)
     assert all(f"| `{closing.code}` |" in TEXT for closing in (CANCELLED, EXPIRED, DISABLED, INTERRUPTED))

@@ -50,9 +50,9 @@ from gateway.pipeline.job_end import Unforeseen, principal_of
 from gateway.pipeline.job_record import JobBusy, Overtaken
 from gateway.ports import World
 
-AT_ONCE = 8
+FLUSH_LINES = 8
 FLUSH_S = 5.0
-"""How long a result waits at most for others, to be written with them."""
+"""How many results, or fewer after how long, are written together."""
 START_S = 540.0
 """After which a worker asks for nothing more: what it has begun then ends before its function does."""
 WRITE_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -69,7 +69,6 @@ async def carry_out(
     world: World,
     unforeseen: Unforeseen | None = None,
     *,
-    at_once: int = AT_ONCE,
     closing: Closing | None = None,
 ) -> BatchPart:
     """The part, done or as far as there was time. `closing`: why nothing more is asked for.
@@ -98,7 +97,7 @@ async def carry_out(
     try:
         await record.change()
         async with record.beating():
-            work = PartWork(of, lines, record, world, unforeseen, at_once=at_once, closing=closing)
+            work = PartWork(of, lines, record, world, unforeseen, closing=closing)
             if found is not None:
                 await work.take_over()
             await work.run()
@@ -128,11 +127,11 @@ class PartWork:
         world: World,
         unforeseen: Unforeseen | None,
         *,
-        at_once: int,
         closing: Closing | None,
     ) -> None:
         self._of, self._lines, self._record, self._world = of, lines, record, world
-        self._unforeseen, self._at_once, self._closing = unforeseen, at_once, closing
+        self._unforeseen, self._closing = unforeseen, closing
+        self._at_once = world.lines_at_once.at(of.group.model)
         self._until_s = world.clock.monotonic_s() + START_S
         self._got_on_s = world.clock.monotonic_s()
         self._refused: set[int] = set()
@@ -245,7 +244,7 @@ class PartWork:
 
     async def _flush(self, *, only_if_due: bool = False) -> None:
         waited_s = self._world.clock.monotonic_s() - self._waits_from_s
-        is_due = len(self._ended) >= self._at_once or self._ended_bytes >= PART_BYTES or waited_s >= FLUSH_S
+        is_due = len(self._ended) >= FLUSH_LINES or self._ended_bytes >= PART_BYTES or waited_s >= FLUSH_S
         if not self._ended or (only_if_due and not is_due):
             return
         ends, self._ended, self._ended_bytes = self._ended, [], 0
