@@ -620,6 +620,19 @@ async def test_batches_are_listed_newest_first_and_are_no_jobs() -> None:
     assert ([one["id"] for one in rest["data"]], rest["has_more"]) == (ids[:1], False)
 
 
+async def test_results_that_somebody_has_deleted_are_missed_aloud() -> None:
+    stage = Stage.of()
+    batch_id = await stage.ordered(chats(20))
+    await stage.step(batch_id, "prepare")
+    await stage.step(batch_id, "work", group=0, part=0)
+    store = stage.world.batch_store
+    del store.held["acme", batch_id, "results", "00-00000", 0]  # type: ignore[attr-defined]  # of what keeps it
+    await stage.carried_on(batch_id)
+    assert len(await stage.lines_of((await stage.shown(batch_id))["output_file_id"])) == 12
+    told = stage.world.records.troubles  # type: ignore[attr-defined]  # of what keeps them
+    assert told == [{"event": "batch.results_missing", "job_id": batch_id, "part": "00-00000", "piece": 0}]
+
+
 async def test_a_batch_that_is_none_is_not_found() -> None:
     stage = Stage.of()
     for batch_id in ("batch_1", "job_ubnc4k9oek8ip3vd34ll6bbg3", "batch_ubnc4k9oek8ip3vd34ll6bbg3"):

@@ -47,6 +47,7 @@ Trouble: TypeAlias = Literal[
     "admin_key.empty",
     "admin_key.unavailable",
     "batch.not_booked",
+    "batch.results_missing",
     "callback.not_forgotten",
     "callback.not_woken",
     "callback_secrets.unavailable",
