@@ -633,6 +633,27 @@ async def test_results_that_somebody_has_deleted_are_missed_aloud() -> None:
     assert told == [{"event": "batch.results_missing", "job_id": batch_id, "part": "00-00000", "piece": 0}]
 
 
+async def test_what_a_list_shows_is_read_some_at_a_time() -> None:
+    stage, now, most = Stage.of(allowance=Allowance()), 0, 0
+    for _ in range(20):
+        await stage.step(await stage.ordered(chats(1)), "prepare")
+    read = stage.world.batch_parts.all
+
+    async def counted(tenant_id: str, batch_id: str) -> Any:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0)
+        now -= 1
+        return await read(tenant_id, batch_id)
+
+    stage.world.batch_parts.all = counted  # type: ignore[method-assign]
+    listed = (await stage.send("GET", "/v1/batches?limit=20")).json["data"]
+    assert len({one["id"] for one in listed}) == 20
+    assert [one["id"] for one in listed] == sorted(one["id"] for one in listed)  # newest first
+    assert most == 8
+
+
 async def test_a_batch_that_is_none_is_not_found() -> None:
     stage = Stage.of()
     for batch_id in ("batch_1", "job_ubnc4k9oek8ip3vd34ll6bbg3", "batch_ubnc4k9oek8ip3vd34ll6bbg3"):

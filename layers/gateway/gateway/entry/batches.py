@@ -17,7 +17,7 @@ from gateway.entry.visits import Reception, Visiting
 from gateway.model.batch_view import BatchList
 from gateway.model.errors import InvalidRequest
 from gateway.pipeline import batches
-from gateway.pipeline.batch_respond import batch_view
+from gateway.pipeline.batch_respond import batch_view, batch_views
 from gateway.pipeline.batch_results import JSONL
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.inbound import Inbound
@@ -70,7 +70,7 @@ def _known_app(world: World) -> FastAPI:
         if query.after is not None and not is_batch_id(query.after):
             raise InvalidRequest("after is not the id of a batch.", param="after")
         page = await TenantBatches(visit.tenant_id, world).page(query.limit, query.after)
-        data = [await batch_view(job, world) for job in page.jobs]
+        data = await batch_views(page.jobs, world)
         first_id, last_id = (data[0].id, data[-1].id) if data else (None, None)
         return _json(BatchList(data=data, first_id=first_id, last_id=last_id, has_more=page.has_more))
 
