@@ -15,6 +15,8 @@ from gateway.pipeline.meters import Demand
 from gateway.pipeline.read import read_chat_call
 from gateway.ports import World
 
+EMBEDDINGS, IMAGES = "/v1/embeddings", "/v1/images/generations"
+
 
 class Planned(Protocol):
     @property
@@ -37,6 +39,6 @@ class LineEndpoint:
 
 LINE_ENDPOINTS = {
     "/v1/chat/completions": LineEndpoint("chat", read_chat_call, chat.plan_chat),
-    "/v1/embeddings": LineEndpoint("embeddings", read_embeddings_call, embeddings.plan_embeddings),
-    "/v1/images/generations": LineEndpoint("images", images.read_images_call, images.plan_images),
+    EMBEDDINGS: LineEndpoint("embeddings", read_embeddings_call, embeddings.plan_embeddings),
+    IMAGES: LineEndpoint("images", images.read_images_call, images.plan_images),
 }

@@ -46,6 +46,7 @@ from gateway.pipeline.batch_line import (
     lost,
 )
 from gateway.pipeline.batch_part_record import PartRecord
+from gateway.pipeline.batch_weight import AT_ONCE_BYTES, reply_bytes
 from gateway.pipeline.job_end import Unforeseen, principal_of
 from gateway.pipeline.job_record import JobBusy, Overtaken
 from gateway.ports import World
@@ -138,6 +139,7 @@ class PartWork:
         self._ended: list[LineEnd] = []
         self._ended_bytes, self._waits_from_s = 0, 0.0
         self._known: set[int] = set()
+        self._asks_for: dict[int, int] = {}
         self._besides: list[Ticket] = []
 
     # -- What a worker before has left -------------------------------------------------------------------------------
@@ -172,7 +174,8 @@ class PartWork:
         ahead = [at for at in (*now.again, *range(now.asked, len(self._lines))) if at not in self._known]
         try:
             while True:
-                while ahead and len(running) < self._at_once and await self._may_ask(ahead[0]):
+                while ahead and self._has_room(ahead[0]) and await self._may_ask(ahead[0]):
+                    self._asks_for[ahead[0]] = self._reply_bytes(ahead[0])
                     running.add(asyncio.create_task(self._carried_out(ahead.pop(0))))
                 if not running:
                     break
@@ -181,6 +184,7 @@ class PartWork:
                 )
                 for task in done:
                     self._take(task.result(), ahead)
+                    await self._flush(only_if_due=True)
                 await self._flush(only_if_due=True)
             await self._flush()
         finally:
@@ -196,6 +200,15 @@ class PartWork:
         """To another, who goes on."""
         again = tuple(sorted(at for at in ahead if at < self._record.now.asked))
         await self._record.change(again=again, alive_until_s=0)
+
+    def _has_room(self, at: int) -> bool:
+        """Whether that may be asked beside what is."""
+        further = self._reply_bytes(at)
+        fits = not self._asks_for or sum(self._asks_for.values()) + further <= AT_ONCE_BYTES
+        return len(self._asks_for) < self._at_once and fits
+
+    def _reply_bytes(self, at: int) -> int:
+        return reply_bytes(self._of.group.endpoint, bytes(self._lines[at].body))
 
     async def _carried_out(self, at: int) -> CarriedOut:
         return await carried_out(at, self._lines[at], self._of, self._world, self._unforeseen, self._until_s)
@@ -230,6 +243,7 @@ class PartWork:
 
     def _take(self, carried: CarriedOut, ahead: list[int]) -> None:
         """One that its provider had no room for is the next, so no others are asked that may be refused as well."""
+        del self._asks_for[carried.at]
         if carried.end is None:
             self._refused.add(carried.at)
             ahead.insert(0, carried.at)
