@@ -80,7 +80,7 @@ async def test_no_more_pieces_are_read_ahead_than_are_small(size_bytes: int, ahe
     [part] = await stage.parts(batch_id)
     now = most = 0
 
-    async def piece(*_: Any) -> bytes:
+    async def piece(*_: Any) -> bytes | None:
         nonlocal now, most
         now += 1
         most = max(most, now)
@@ -88,7 +88,7 @@ async def test_no_more_pieces_are_read_ahead_than_are_small(size_bytes: int, ahe
         now -= 1
         return b" " * size_bytes
 
-    stage.world.batch_store.piece = piece  # type: ignore[method-assign]
+    stage.world.batch_store.piece = piece  # type: ignore[method-assign, assignment]
     read = [len(data) async for data in pieces_at([(part, number) for number in range(20)], stage.world)]
     assert read == [size_bytes] * 20
     assert most <= ahead
