@@ -40,8 +40,10 @@ from gateway.ports import World
 AT_MOST = 1_000
 SWEEP_S = 50.0
 """Since one begins every minute, and two would see to the same batches."""
-ROOM_S = 300
-"""After which it is worth asking again a provider that had no room for a worker's lines."""
+ROOM_S, SOON_S = 300, 1
+"""After which it is worth asking again a provider that had no room for a worker's lines; and after which another goes
+on, at the least that a Wait surely takes: https://states-language.net/#wait-state
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,9 @@ class BatchTask:
 
     async def _work(self, job: Job, group: int, part: int) -> dict[str, Any]:
         if job.has_ended:
-            return {"done": True, "wait_s": 0}
+            return {"done": True, "wait_s": SOON_S}
         found = await carry_out(job, group, part, self.world, unforeseen)
-        return {"done": found.is_done, "wait_s": ROOM_S if found.again else 0}
+        return {"done": found.is_done, "wait_s": ROOM_S if found.again else SOON_S}
 
     async def _sweep(self, invocation: Invocation) -> dict[str, Any]:
         until_s = self.world.clock.now_s() + SWEEP_S
