@@ -45,6 +45,12 @@ async def test_an_order_that_is_none_is_refused_at_once(order: dict[str, Any], p
     assert answer.json["error"]["param"].startswith(param)
 
 
+async def test_one_that_is_too_large_is_told_how_to_come() -> None:
+    answer = await Stage.of().post({"requests": [chat("a", text="x" * 7 * 1024 * 1024)]})
+    assert (answer.status, answer.json["error"]["code"]) == (413, "payload_too_large")
+    assert "POST /v1/files" in answer.json["error"]["message"]
+
+
 async def test_a_file_that_is_no_batch_is_refused_at_once() -> None:
     stage = Stage.of()
     answer = await stage.post({"input_file_id": "file_nothing", "endpoint": CHAT})

@@ -26,6 +26,7 @@ from gateway.pipeline.visit import Visit
 from gateway.ports import World
 
 ROUTE = "/v1/batches"
+LARGER = "Send a file of its lines with the purpose 'batch' to POST /v1/files, and its id as input_file_id."
 MORE, PLACE = "x-has-more", "x-next-after"
 """Whether there are further results by now, and where the next page begins, now or later."""
 
@@ -47,7 +48,10 @@ def batches_app(world: World) -> App:
         job = await batches.run(inbound, exchange, world)
         await responder.json(200, await batch_view(job, world), limit_headers(exchange.ticket))
 
-    creating, known = inference_app(world, Operation("batches", ROUTE, answer, is_order=True)), _known_app(world)
+    creating, known = (
+        inference_app(world, Operation("batches", ROUTE, answer, is_order=True, larger=LARGER)),
+        _known_app(world),
+    )
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         creates = scope["type"] == "lifespan" or (scope["path"], scope["method"]) == (ROUTE, "POST")
