@@ -100,7 +100,12 @@ def _carried_out(http: httpx.Client, lines: int) -> tuple[Reader, dict[str, Any]
     """Raises Problem."""
     form = {"purpose": "batch"}
     file = http.post("/files", data=form, files={"file": ("batch.jsonl", b"".join(_input(lines)))}).raise_for_status()
-    order = {"input_file_id": file.json()["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    order = {
+        "input_file_id": file.json()["id"],
+        "endpoint": "/v1/chat/completions",
+        "completion_window": "24h",
+        "processing": "direct",
+    }
     started_s = time.monotonic()
     made_batch = http.post("/batches", json=order).raise_for_status().json()
     reader = Reader(http, made_batch["id"], started_s)

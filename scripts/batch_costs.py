@@ -21,9 +21,9 @@ import msgspec
 from gateway.model.batch import BatchPart
 from gateway.model.job import Job
 from scripts.job_costs import GETS, ITEM_BYTES, MICRO_USD, PLACE, PUTS, READS, UNIT_BYTES, WRITES, WeighedJobs
+from tests.batch_fakes import MemoryBatchParts
 from tests.batch_stage import BATCH_PORTS, Stage, chats
 from tests.dying import Fate, mortal
-from tests.fakes import MemoryBatchParts
 
 PAGE = Path(__file__).parents[1] / "docs" / "batches.md"
 READ_UNIT_BYTES = 4_096
@@ -43,16 +43,16 @@ QUICK = [*KINDS][:2]
 """Those that take less than a second."""
 
 
-@dataclass
 class WeighedParts(MemoryBatchParts):
     """`written`, `read`: units."""
 
-    written: int = 0
-    read: int = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = self.read = 0
 
-    async def change(self, part: BatchPart) -> bool:
-        self.written += ceil(_size_bytes(part) / UNIT_BYTES)
-        return await super().change(part)
+    async def change(self, record: BatchPart) -> bool:
+        self.written += ceil(_size_bytes(record) / UNIT_BYTES)
+        return await super().change(record)
 
     async def all(self, tenant_id: str, batch_id: str) -> list[BatchPart]:
         parts = await super().all(tenant_id, batch_id)

@@ -127,6 +127,7 @@ class Stage:
     fates: dict[str, Fate] = field(default_factory=dict)
     dies_whole: bool = False
     walk: Walk | None = None
+    ports: tuple[str, ...] = BATCH_PORTS
 
     @classmethod
     def of(cls, **changes: Any) -> Stage:
@@ -205,7 +206,7 @@ class Stage:
 
     async def worked(self, event: dict[str, Any], fate: Fate | None = None) -> dict[str, Any]:
         """One invocation of the worker. Raises TaskFailed."""
-        world = mortal(self.world, fate, BATCH_PORTS) if fate else self.world
+        world = mortal(self.world, fate, self.ports) if fate else self.world
         invocation = Invocation("r-1", deadline_s=self.clock.now_s() + 900)
         try:
             if event["step"] == "tell":
@@ -221,7 +222,7 @@ class Stage:
 
     async def swept(self, fate: Fate | None = None, later_s: float = 60) -> SweptJobs:
         self.clock.unix_s += later_s
-        world = mortal(self.world, fate, BATCH_PORTS) if fate else self.world
+        world = mortal(self.world, fate, self.ports) if fate else self.world
         swept = await sweep_batches(world, at_most=10, until_s=self.clock.now_s() + 60)
         await sweep_jobs(world, at_most=10, until_s=self.clock.now_s() + 60)
         return swept

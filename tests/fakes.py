@@ -16,7 +16,6 @@ from gateway.adapters.webhook_urls import GuardedUrls
 from gateway.gts.ids import newest_minor, parse
 from gateway.hooks.signature import derived_secret
 from gateway.job_ports import LAST, DueJob, ExecutionPlace, JobPage
-from gateway.model.batch import BatchPart, part_name
 from gateway.model.callback import RemoteName
 from gateway.model.caller import Caller
 from gateway.model.catalog import ModelFacts
@@ -55,6 +54,7 @@ from gateway.model.telemetry import RequestLine
 from gateway.model.tenant import ApiKey, Principal, Tenant, User
 from gateway.model.webhook import WebhookMessage, WebhookReceipt
 from gateway.ports import Clock, Origin, World
+from tests.batch_fakes import BufferedCarriers, ListBatchWorkers, MemoryBatchParts, MemoryBatchStore, MemoryShipments
 
 
 @dataclass
@@ -403,57 +403,6 @@ class MemoryJobs:
 
 
 @dataclass
-class MemoryBatchParts:
-    """Parts by (tenant id, batch id, name)."""
-
-    held: dict[tuple[str, str, str], BatchPart] = field(default_factory=dict)
-
-    async def find(self, tenant_id: str, batch_id: str, group: int, number: int) -> BatchPart | None:
-        return self.held.get((tenant_id, batch_id, part_name(group, number)))
-
-    async def change(self, part: BatchPart) -> bool:
-        key = (part.tenant_id, part.batch_id, part.name)
-        last = self.held.get(key)
-        if (0 if last is None else last.revision) != part.revision - 1:
-            return last == part
-        self.held[key] = part
-        return True
-
-    async def all(self, tenant_id: str, batch_id: str) -> list[BatchPart]:
-        return [part for key, part in sorted(self.held.items()) if key[:2] == (tenant_id, batch_id)]
-
-
-@dataclass
-class MemoryBatchStore:
-    """Objects by (tenant id, batch id, names)."""
-
-    held: dict[tuple[Any, ...], bytes] = field(default_factory=dict)
-
-    async def put_lines(self, tenant_id: str, batch_id: str, part: str, data: bytes) -> None:
-        self.held[tenant_id, batch_id, "lines", part] = data
-
-    async def lines(self, tenant_id: str, batch_id: str, part: str) -> bytes:
-        if (tenant_id, batch_id, "lines", part) not in self.held:
-            raise StorageUnavailable("The batch's lines cannot be read at the moment.")
-        return self.held[tenant_id, batch_id, "lines", part]
-
-    async def drop_lines(self, tenant_id: str, batch_id: str, part: str) -> None:
-        self.held.pop((tenant_id, batch_id, "lines", part), None)
-
-    async def put_piece(self, tenant_id: str, batch_id: str, part: str, piece: int, data: bytes) -> bool:
-        return self.held.setdefault((tenant_id, batch_id, "results", part, piece), data) == data
-
-    async def piece(self, tenant_id: str, batch_id: str, part: str, piece: int) -> bytes | None:
-        return self.held.get((tenant_id, batch_id, "results", part, piece))
-
-    async def put_errors(self, tenant_id: str, batch_id: str, data: bytes) -> None:
-        self.held[tenant_id, batch_id, "errors"] = data
-
-    async def errors(self, tenant_id: str, batch_id: str) -> bytes | None:
-        return self.held.get((tenant_id, batch_id, "errors"))
-
-
-@dataclass
 class MemoryClaims:
     """Claims by (tenant id, hash of the key). `failures`: what the next calls fail with, after they have written."""
 
@@ -701,12 +650,15 @@ def world_of(outbound: ScriptedOutbound, access: MemoryAccess, catalog: MemoryCa
         credentials=MemoryCredentials(dict.fromkeys(catalog.held, credential)),
         catalog=catalog,
         outbound=outbound,
+        carriers=BufferedCarriers(outbound),
         files=MemoryFiles(clock),
         fetcher=FixedFetcher(),
         downloads=FixedDownloads(),
         jobs=MemoryJobs(),
         batch_parts=MemoryBatchParts(),
         batch_store=MemoryBatchStore(),
+        shipments=MemoryShipments(),
+        batch_workers=ListBatchWorkers(),
         claims=MemoryClaims(),
         payloads=MemoryPayloads(),
         executions=ListExecutions(),

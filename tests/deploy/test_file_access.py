@@ -181,6 +181,10 @@ async def keep_lines_and_results(bucket: WatchedBucket) -> None:
     store = S3BatchStore(bucket)
     await store.put_lines("acme", "batch_1", "00-00000", b"")
     await store.put_piece("acme", "batch_1", "00-00000", 0, b"")
+    await store.put_crate("acme", "batch_1", "00-00000-000-ab", b"", b"")
+    await store.kept("acme", "batch_1", "00-00000-000-ab")
+    await store.crate("acme", "batch_1", "00-00000-000-ab")
+    await store.drop_crate("acme", "batch_1", "00-00000-000-ab")
     await store.drop_lines("acme", "batch_1", "00-00000")
     await read_results(bucket)
 

@@ -112,6 +112,7 @@ ALLOWED = {
     | TENANTS
     | {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "events:PutEvents", "sqs:SendMessage"}
     | {"states:StartExecution", "states:DescribeExecution"}  # the sweep
+    | {"lambda:InvokeFunction"}  # of who knows the keys
     | {"kms:Decrypt", "kms:GenerateDataKey"}
     | WHOLE_FILES,  # inputs are read, lines stored and dropped, results merged
     "BatchWorkRole": LOGS

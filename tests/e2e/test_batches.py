@@ -22,6 +22,8 @@ from tests.e2e.tenants import put_key, put_tenant
 
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:llm-gateway-batch"
 ENDED = ("completed", "failed", "cancelled", "expired")
+DIRECT = {"processing": "direct"}
+"""Whatever batches their providers have."""
 WORDS = "the very own words of a batch"
 CHAT = "/v1/chat/completions"
 pytestmark = pytest.mark.stack
@@ -101,7 +103,11 @@ def test_openais_own_client_runs_a_batch_from_its_file_to_its_results(
     lines.append(line("refused", text="[[status=400]] no"))
     file = client.files.create(file=jsonl(lines), purpose="batch")
     batch = client.batches.create(
-        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h", metadata={"day": "monday"}
+        input_file_id=file.id,
+        endpoint="/v1/chat/completions",
+        completion_window="24h",
+        metadata={"day": "monday"},
+        extra_body=DIRECT,
     )
     assert (batch.object, batch.status, batch.input_file_id) == ("batch", "validating", file.id)
     ended(customer, batch.id)
@@ -158,7 +164,7 @@ def test_results_of_several_providers_are_seen_before_the_end(customer: Customer
             "body": {"model": "openai/text-embedding-3-small", "input": WORDS},
         }
     )
-    batch_id = customer.http.post("/batches", json={"requests": requests}).raise_for_status().json()["id"]
+    batch_id = customer.http.post("/batches", json={"requests": requests, **DIRECT}).raise_for_status().json()["id"]
     seen: dict[str, Any] = {}
     place = ""
 
@@ -191,7 +197,7 @@ def test_a_batch_that_is_cancelled_in_the_middle_keeps_what_is_there(
     requests = [line(f"c-{number}", text=f"{WORDS} {number}") for number in range(10)]
     requests += [line(f"h-{number}", text=f"[[gate={gate}]] {WORDS}") for number in range(8)]
     requests += [line(f"n-{number}", text="never asked") for number in range(120)]
-    batch_id = customer.http.post("/batches", json={"requests": requests}).raise_for_status().json()["id"]
+    batch_id = customer.http.post("/batches", json={"requests": requests, **DIRECT}).raise_for_status().json()["id"]
     url = f"{customer.local.simulators}/_sim/gates/{gate}"
     eventually(lambda: True if httpx.get(url).json()["waiting"] else None, 60)
     cancelled = client.batches.cancel(batch_id)
@@ -213,7 +219,7 @@ def test_what_a_killed_worker_had_asked_is_asked_and_paid_once(customer: Custome
     requests = [line(f"q-{number}", text=f"{WORDS} {number}") for number in range(8)]
     requests += [line(f"h-{number}", text=f"[[gate={gate}]] {WORDS}") for number in range(4)]
     requests += [line(f"n-{number}", text=f"{WORDS} again {number}") for number in range(20)]
-    batch_id = customer.http.post("/batches", json={"requests": requests}).raise_for_status().json()["id"]
+    batch_id = customer.http.post("/batches", json={"requests": requests, **DIRECT}).raise_for_status().json()["id"]
     url = f"{customer.local.simulators}/_sim/gates/{gate}"
     eventually(lambda: True if httpx.get(url).json()["waiting"] == 4 else None, 60)
     eventually(lambda: True if len(results(customer, batch_id)[0]) >= 8 else None, 60)

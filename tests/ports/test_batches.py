@@ -9,16 +9,17 @@ import boto3
 import pytest
 
 from gateway.adapters.aws.api import AwsApi
-from gateway.adapters.aws.batch_parts import DynamoBatchParts
+from gateway.adapters.aws.batch_parts import DynamoBatchParts, DynamoShipments
 from gateway.adapters.aws.batch_store import S3BatchStore
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.http_client import HttpClient
-from gateway.batch_ports import BatchParts, BatchStore
+from gateway.batch_ports import BatchParts, BatchStore, Shipments
 from gateway.model.batch import BatchPart, BatchTotals
 from gateway.model.errors import StorageUnavailable
-from tests.fakes import MemoryBatchParts, MemoryBatchStore
+from gateway.model.shipment import Crate, Shipment, label_of
+from tests.batch_fakes import MemoryBatchParts, MemoryBatchStore, MemoryShipments
 from tests.ports.conftest import REGION
 
 
@@ -55,6 +56,14 @@ def parts(request: pytest.FixtureRequest) -> BatchParts:
         return MemoryBatchParts()
     api: AwsApi = request.getfixturevalue("dynamodb_api")
     return DynamoBatchParts(api, request.getfixturevalue("parts_table"))
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def shipments(request: pytest.FixtureRequest) -> Shipments:
+    if request.param == "memory":
+        return MemoryShipments()
+    api: AwsApi = request.getfixturevalue("dynamodb_api")
+    return DynamoShipments(api, request.getfixturevalue("parts_table"))
 
 
 @pytest.fixture(params=["memory", "s3"])
@@ -105,6 +114,44 @@ async def test_so_are_more_than_one_answer_holds(parts: BatchParts) -> None:
     assert len(await parts.all("acme", "batch_1")) == 8
 
 
+def shipment(group: int = 0, number: int = 0) -> Shipment:
+    return Shipment(
+        tenant_id="acme",
+        batch_id="batch_1",
+        group=group,
+        number=number,
+        label=label_of("batch_1", group, number),
+        own_key=True,
+        crates=(
+            Crate(3, 1, "00-00003-001-ab", 7, 50, 43, 0, 1_000),
+            Crate(4, 0, "00-00004-000-cd", 0, 50, 50, 7, 2_000),
+        ),
+        ends_at_s=1_790_000_000,
+    )
+
+
+async def test_a_shipment_comes_back_as_it_was_changed(shipments: Shipments) -> None:
+    assert await shipments.find("acme", "batch_1", 0, 0) is None
+    made = shipment().changed()
+    assert [await shipments.change(made), await shipments.change(made)] == [True, True]
+    asked = made.changed(is_asked=True, file="file-1")
+    assert await shipments.change(asked)
+    assert not await shipments.change(made.changed(worker="another"))
+    assert await shipments.find("acme", "batch_1", 0, 0) == asked
+
+
+async def test_parts_and_shipments_of_a_batch_are_not_taken_for_each_other(
+    aws_keys: None, parts_table: str, dynamodb_api: AwsApi
+) -> None:
+    parts, shipments = DynamoBatchParts(dynamodb_api, parts_table), DynamoShipments(dynamodb_api, parts_table)
+    for group, number in ((99, 99_999), (1, 2), (1, 11), (0, 3)):
+        assert await parts.change(part(group, number).changed())
+        assert await shipments.change(shipment(group, number).changed())
+    order = [(0, 3), (1, 2), (1, 11), (99, 99_999)]
+    assert [(one.group, one.number) for one in await parts.all("acme", "batch_1")] == order
+    assert [(one.group, one.number) for one in await shipments.all("acme", "batch_1")] == order
+
+
 async def test_a_piece_is_written_once_and_for_all(store: BatchStore) -> None:
     at = ("acme", "batch_1", "00-00001", 0)
     assert await store.piece(*at) is None
@@ -123,6 +170,17 @@ async def test_lines_are_there_until_they_are_dropped(store: BatchStore) -> None
     await store.drop_lines(*at)
     with pytest.raises(StorageUnavailable):
         await store.lines(*at)
+
+
+async def test_a_crate_is_there_with_what_is_kept_until_it_is_dropped(store: BatchStore) -> None:
+    at = ("acme", "batch_1", "00-00001-000-ab")
+    await store.put_crate(*at, b"items", b"kept")
+    assert (await store.crate(*at), await store.kept(*at)) == (b"items", b"kept")
+    await store.drop_crate(*at)
+    await store.drop_crate(*at)
+    for read in (store.crate, store.kept):
+        with pytest.raises(StorageUnavailable):
+            await read(*at)
 
 
 async def test_what_is_wrong_with_a_batch_is_kept(store: BatchStore) -> None:

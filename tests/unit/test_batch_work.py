@@ -16,6 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.batch_ports import LinesAtOnce
+from gateway.model.batch import part_name
 from gateway.model.catalog import ModelFacts
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.job import LONGEST_S
@@ -626,11 +627,11 @@ async def test_results_that_somebody_has_deleted_are_missed_aloud() -> None:
     await stage.step(batch_id, "prepare")
     await stage.step(batch_id, "work", group=0, part=0)
     store = stage.world.batch_store
-    del store.held["acme", batch_id, "results", "00-00000", 0]  # type: ignore[attr-defined]  # of what keeps it
+    del store.held["acme", batch_id, "results", part_name(0, 0), 0]  # type: ignore[attr-defined]  # of what keeps it
     await stage.carried_on(batch_id)
     assert len(await stage.lines_of((await stage.shown(batch_id))["output_file_id"])) == 12
     told = stage.world.records.troubles  # type: ignore[attr-defined]  # of what keeps them
-    assert told == [{"event": "batch.results_missing", "job_id": batch_id, "part": "00-00000", "piece": 0}]
+    assert told == [{"event": "batch.results_missing", "job_id": batch_id, "part": part_name(0, 0), "piece": 0}]
 
 
 async def test_what_a_list_shows_is_read_some_at_a_time() -> None:

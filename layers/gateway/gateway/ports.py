@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import SystemRandom
 from typing import Any, Literal, Protocol, TypeAlias
 
-from gateway.batch_ports import BatchParts, BatchStore, LinesAtOnce
+from gateway.batch_ports import BatchParts, BatchStore, BatchWorkers, LinesAtOnce, Shipments
 from gateway.health_ports import AllHealthy, Vitals
 from gateway.job_ports import Callbacks, Claims, Executions, Jobs, Payloads
 from gateway.model.caller import Caller
@@ -18,7 +18,7 @@ from gateway.model.claim import Claim, Claimed
 from gateway.model.denials import Denials
 from gateway.model.file import File, FilePage, Link, Purpose, StoredFile, Uploaded
 from gateway.model.hook import HookMessage, RemoteHook
-from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending
+from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending, StreamedBody
 from gateway.model.job import KEPT_S
 from gateway.model.ledger import Account, Hold, Reading, Reserved
 from gateway.model.record import Told
@@ -183,6 +183,14 @@ class Outbound(Protocol):
         ...
 
 
+class Carriers(Protocol):
+    def open(
+        self, request: HttpRequest, streamed: StreamedBody, sending: Sending | None = None
+    ) -> AbstractAsyncContextManager[Incoming]:
+        """As `Outbound.open`, of a request whose body is too large to be held. What reading it raises is passed on."""
+        ...
+
+
 class MediaFetcher(Protocol):
     async def fetch(
         self, tenant_id: str, url: str, accepted: tuple[str, ...], max_bytes: int, param: str
@@ -322,12 +330,15 @@ class World:
     credentials: Credentials
     catalog: Catalog
     outbound: Outbound
+    carriers: Carriers
     files: Files
     fetcher: MediaFetcher
     downloads: Downloads
     jobs: Jobs
     batch_parts: BatchParts
     batch_store: BatchStore
+    shipments: Shipments
+    batch_workers: BatchWorkers
     claims: Claims
     payloads: Payloads
     executions: Executions

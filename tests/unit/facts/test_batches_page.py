@@ -89,7 +89,7 @@ def test_a_worker_has_ended_before_its_function_is() -> None:
 def test_the_limits_are_those_that_the_page_says() -> None:
     assert (limits.MAX_LINES, limits.MAX_BYTES, limits.MAX_LINE_BYTES) == (50_000, 200 * 2**20, 6 * 2**20)
     assert "50,000 lines and 200 MiB" in TEXT
-    assert (limits.MAX_GROUPS, limits.PART_LINES, limits.MAX_ERRORS) == (50, 50, 1_000)
+    assert (limits.MAX_MODELS, limits.PART_LINES, limits.MAX_ERRORS) == (50, 50, 1_000)
     assert (LINES_AT_ONCE, FLUSH_LINES, FLUSH_S) == (8, 8, 5.0)
     assert all(f"`{path}`" in TEXT for path in LINE_ENDPOINTS)
     assert all(f"| `{closing.code}` |" in TEXT for closing in (CANCELLED, EXPIRED, DISABLED, INTERRUPTED))

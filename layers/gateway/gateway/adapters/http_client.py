@@ -18,7 +18,7 @@ import aiohttp
 import certifi
 from yarl import URL
 
-from gateway.model.http import HttpRequest, HttpResponse, Sending
+from gateway.model.http import HttpRequest, HttpResponse, Sending, StreamedBody
 
 CONNECT_TIMEOUT_S = 10.0
 """Of one address."""
@@ -88,15 +88,25 @@ class HttpClient:
 
     @asynccontextmanager
     async def open(
-        self, request: HttpRequest, server_hostname: str | None = None, sending: Sending | None = None
+        self,
+        request: HttpRequest,
+        server_hostname: str | None = None,
+        sending: Sending | None = None,
+        streamed: StreamedBody | None = None,
     ) -> AsyncIterator[HttpIncoming]:
         """The answer once its head has come. The URL is sent as it is, for it may be signed. Raises HttpFailure.
 
         `server_hostname`: whose certificate is asked for, where the URL has an address in place of a name. `sending`
-        is told how far the request came, whatever becomes of it.
+        is told how far the request came, whatever becomes of it. What is `streamed` goes out once, by a connection of
+        its own, so that none that is dead breaks it off; what reading it raises is passed on.
         """
         async with self._at_host(request.url), self._places:
-            response = await self._answered(request, server_hostname, sending or Sending())
+            told = sending or Sending()
+            response = await (
+                self._answered(request, server_hostname, told)
+                if streamed is None
+                else self._streamed(request, server_hostname, told, streamed)
+            )
             try:
                 yield HttpIncoming(response)
             finally:
@@ -127,14 +137,35 @@ class HttpClient:
         with _translated():
             return await self._request(request, server_hostname, Use(sending), self._fresh or self._open_fresh())
 
+    async def _streamed(
+        self, request: HttpRequest, server_hostname: str | None, sending: Sending, streamed: StreamedBody
+    ) -> aiohttp.ClientResponse:
+        """Its size is said, so that it goes out as one body and not in chunks."""
+        headers = {**request.headers, "content-length": str(streamed.size_bytes)}
+        sized = HttpRequest(request.method, request.url, headers)
+        reading = _Reading(streamed.chunks())
+        try:
+            with _translated():
+                session = self._fresh or self._open_fresh()
+                return await self._request(sized, server_hostname, Use(sending), session, reading.chunks())
+        except HttpFailure:
+            if reading.error is not None:
+                raise reading.error from None
+            raise
+
     async def _request(
-        self, request: HttpRequest, server_hostname: str | None, use: Use, session: aiohttp.ClientSession
+        self,
+        request: HttpRequest,
+        server_hostname: str | None,
+        use: Use,
+        session: aiohttp.ClientSession,
+        body: AsyncIterator[bytes] | None = None,
     ) -> aiohttp.ClientResponse:
         return await session.request(
             request.method,
             URL(request.url, encoded=True),
             headers=request.headers,
-            data=_as_sent(request.body),
+            data=_as_sent(request.body) if body is None else body,
             allow_redirects=False,
             server_hostname=server_hostname,
             trace_request_ctx=use,
@@ -176,6 +207,22 @@ def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         skip_auto_headers=_SENT_AS_GIVEN,
         trace_configs=[_noting_use()],
     )
+
+
+class _Reading:
+    """What is streamed, while it is read. `error`: why that broke off, of which aiohttp says its own word."""
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self.error: Exception | None = None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        try:
+            async for data in self._chunks:
+                yield data
+        except Exception as error:
+            self.error = error
+            raise
 
 
 class HttpIncoming:

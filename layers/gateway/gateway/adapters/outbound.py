@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 
 from gateway.adapters.http_client import HttpClient, HttpFailure, HttpIncoming
-from gateway.model.http import MAX_ANSWER_BYTES, HttpRequest, HttpResponse, Sending
+from gateway.model.http import MAX_ANSWER_BYTES, HttpRequest, HttpResponse, Sending, StreamedBody
 from gateway.model.provider_errors import ProviderError
 
 MAX_ERROR_BODY_BYTES = 1024 * 1024
@@ -25,16 +26,36 @@ class PooledOutbound:
     async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[PooledIncoming]:
         with _translated():
             async with AsyncExitStack() as stack:
-                yield PooledIncoming(await self._answered(request, sending, stack))
+                opening = partial(self._client.open, request, sending=sending)
+                yield PooledIncoming(await _answered(opening, stack))
 
-    async def _answered(self, request: HttpRequest, sending: Sending | None, stack: AsyncExitStack) -> HttpIncoming:
-        """Where there was nobody to hear it, it is tried once more at once."""
-        try:
-            return await stack.enter_async_context(self._client.open(request, sending=sending))
-        except HttpFailure as failure:
-            if not failure.is_unreached:
-                raise
-        return await stack.enter_async_context(self._client.open(request, sending=sending))
+
+class PooledCarriers:
+    """The same, for bodies that are read as they go out."""
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+
+    @asynccontextmanager
+    async def open(
+        self, request: HttpRequest, streamed: StreamedBody, sending: Sending | None = None
+    ) -> AsyncIterator[PooledIncoming]:
+        with _translated():
+            async with AsyncExitStack() as stack:
+                opening = partial(self._client.open, request, sending=sending, streamed=streamed)
+                yield PooledIncoming(await _answered(opening, stack))
+
+
+async def _answered(
+    opening: Callable[[], AbstractAsyncContextManager[HttpIncoming]], stack: AsyncExitStack
+) -> HttpIncoming:
+    """Where there was nobody to hear it, it is tried once more at once."""
+    try:
+        return await stack.enter_async_context(opening())
+    except HttpFailure as failure:
+        if not failure.is_unreached:
+            raise
+    return await stack.enter_async_context(opening())
 
 
 class PooledIncoming:

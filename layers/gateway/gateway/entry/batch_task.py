@@ -1,12 +1,14 @@
 """The batch task function: one step of a batch's state machine (`statemachines/batch.asl.json`), or the sweep over all.
 
-Event:  {"step": "prepare" | "finish" | "settle" | "give_up", "tenant_id", "job_id"}; {"step": "work"}, with
-        "group" and "part" besides; {"step": "sweep"}, or the bus's news of an execution that ended badly:
-        {"detail": {"input": '{"tenant_id", "job_id"}'}}
-Result: of a part {"done": whether all its lines have ended, "wait_s": until another is to go on}; else
-        {"status": of the batch's record, "to_do": "tell" | "tell later" | "nothing", "wait_s": until then}, having
-        prepared {"groups": [{"group", "way", "parts": their numbers}]} besides. Of a sweep how many batches it did
-        what with.
+Event:  {"step": "prepare" | "finish" | "settle" | "give_up", "tenant_id", "job_id"}; {"step": "sweep"}, or the bus's
+        news of an execution that ended badly: {"detail": {"input": '{"tenant_id", "job_id"}'}}.
+        Of those who ask providers {"step": "work" | "pack"}, with "group" and "part" besides; {"step": "make_up"}, with
+        "group"; {"step": "submit" | "look" | "collect"}, with "group" and "shipment"; {"step": "bring_in"}
+Result: {"status": of the batch's record, "to_do": "tell" | "tell later" | "nothing", "wait_s": until then}, having
+        prepared {"groups": [{"group", "way", "parts": their numbers}]} besides. Of a sweep how many batches it did what
+        with. Of "make_up" {"shipments": their numbers}, of "bring_in" {"left": how many of them}; of all others that
+        ask providers {"done"}, whether there is nothing left to do of it, and of "work" {"wait_s"}, until another is to
+        go on.
 
 A step that raises is repeated by the state machine: it may be, as often as it takes.
 """
@@ -27,8 +29,14 @@ from gateway.entry.wiring import aws_world
 from gateway.model.batch import batch_of
 from gateway.model.job import Job
 from gateway.model.telemetry import JobLine, JobsSweptLine
+from gateway.pipeline.batch_bring_in import bring_in
+from gateway.pipeline.batch_collect import collect
 from gateway.pipeline.batch_end import finish
+from gateway.pipeline.batch_look import look
+from gateway.pipeline.batch_pack import pack
 from gateway.pipeline.batch_prepare import prepare
+from gateway.pipeline.batch_ship import make_up
+from gateway.pipeline.batch_submit import submit
 from gateway.pipeline.batch_sweep import sweep_batches
 from gateway.pipeline.batch_work import carry_out
 from gateway.pipeline.job_causes import EXECUTION_ENDED
@@ -38,6 +46,7 @@ from gateway.pipeline.job_tell import to_do
 from gateway.ports import World
 
 AT_MOST = 1_000
+ASKING = ("work", "pack", "make_up", "submit", "look", "collect", "bring_in")
 SWEEP_S = 50.0
 """Since one begins every minute, and two would see to the same batches."""
 ROOM_S, SOON_S = 300, 1
@@ -51,7 +60,7 @@ class BatchTask:
     world: World
 
     async def handle(self, event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
-        """Raises GatewayError, JobBusy."""
+        """Raises GatewayError, JobBusy, JobPending."""
         name_the_lines({"lambda_request_id": invocation.request_id})
         if event.get("step") == "sweep":
             return await self._sweep(invocation)
@@ -59,8 +68,8 @@ class BatchTask:
         if is_news:
             event = {"step": "give_up", **msgspec.json.decode(event["detail"]["input"])}
         job = await self.world.jobs.get(event["tenant_id"], event["job_id"])
-        if event["step"] == "work":
-            return await self._work(job, event["group"], event["part"])
+        if event["step"] in ASKING:
+            return await self._ask(event, job)
         try:
             job = await self._step(event["step"], job)
         except JobBusy:
@@ -83,11 +92,29 @@ class BatchTask:
                 return await settle(await finish(job, self.world, EXECUTION_ENDED), self.world)
         raise ValueError(f"there is no step {step!r}")
 
-    async def _work(self, job: Job, group: int, part: int) -> dict[str, Any]:
-        if job.has_ended:
-            return {"done": True, "wait_s": SOON_S}
-        found = await carry_out(job, group, part, self.world, unforeseen)
-        return {"done": found.is_done, "wait_s": ROOM_S if found.again else SOON_S}
+    async def _ask(self, event: dict[str, Any], job: Job) -> dict[str, Any]:
+        """What only those do who know the providers' keys."""
+        world, group = self.world, event.get("group", 0)
+        match event["step"]:
+            case "make_up":
+                return {"shipments": [] if job.has_ended else await make_up(job, group, world)}
+            case "bring_in":
+                return {"left": await bring_in(job, world, unforeseen)}
+            case _ if job.has_ended:
+                return {"done": True, "wait_s": SOON_S}
+            case "work":
+                found = await carry_out(job, group, event["part"], world, unforeseen)
+                return {"done": found.is_done, "wait_s": ROOM_S if found.again else SOON_S}
+            case "pack":
+                part = await pack(job, group, event["part"], world, unforeseen)
+                return {"done": part.is_packed or part.is_done}
+            case "submit":
+                await submit(job, group, event["shipment"], world, unforeseen)
+            case "look":
+                await look(job, group, event["shipment"], world)
+            case "collect":
+                return {"done": await collect(job, group, event["shipment"], world, unforeseen)}
+        return {"done": True}
 
     async def _sweep(self, invocation: Invocation) -> dict[str, Any]:
         until_s = self.world.clock.now_s() + SWEEP_S

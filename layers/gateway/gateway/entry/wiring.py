@@ -9,8 +9,9 @@ from pathlib import Path
 import gateway
 from gateway.adapters.aws.access import DynamoAccess
 from gateway.adapters.aws.api import AwsApi, Service
-from gateway.adapters.aws.batch_parts import DynamoBatchParts
+from gateway.adapters.aws.batch_parts import DynamoBatchParts, DynamoShipments
 from gateway.adapters.aws.batch_store import S3BatchStore
+from gateway.adapters.aws.batch_workers import LambdaBatchWorkers
 from gateway.adapters.aws.callbacks import DynamoCallbacks
 from gateway.adapters.aws.claims import DynamoClaims
 from gateway.adapters.aws.credentials import RoleKeys
@@ -38,7 +39,7 @@ from gateway.adapters.guarded_fetch.post import GuardedPost
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.adapters.no_tokens import NoTokens
-from gateway.adapters.outbound import PooledOutbound
+from gateway.adapters.outbound import PooledCarriers, PooledOutbound
 from gateway.adapters.remote_hooks import Functions, Guardrails, RemoteHooksByKind, Webhooks
 from gateway.adapters.telemetry import StdoutRecords
 from gateway.adapters.types import DeployedTypes
@@ -173,12 +174,15 @@ def aws_world() -> World:
         credentials=credentials,
         catalog=catalog,
         outbound=PooledOutbound(to_providers),
+        carriers=PooledCarriers(to_providers),
         files=S3Files(bucket, clock),
         fetcher=LambdaMediaFetcher(functions, f"{settings.stack}-media-fetch:live", bucket),
         downloads=GuardedDownloads(settings.fetch_exceptions if settings.local_endpoint else ""),
         jobs=DynamoJobs(dynamodb, settings.jobs_table),
         batch_parts=DynamoBatchParts(dynamodb, settings.jobs_table),
         batch_store=S3BatchStore(bucket),
+        shipments=DynamoShipments(dynamodb, settings.jobs_table),
+        batch_workers=LambdaBatchWorkers(functions, f"{settings.stack}-batch-work:live"),
         claims=DynamoClaims(dynamodb, settings.jobs_table, settings.admission_timeout_s),
         payloads=S3Payloads(bucket),
         executions=JobExecutions(states, settings.job_machine, settings.batch_machine),

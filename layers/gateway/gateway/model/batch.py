@@ -19,8 +19,11 @@ from msgspec import Raw, Struct
 
 from gateway.model.job import Job
 from gateway.model.record import AuditEvent, UsageRecord
+from gateway.model.shipment import Crate
 
 Way: TypeAlias = Literal["fan_out", "native"]
+Processing: TypeAlias = Literal["auto", "direct"]
+"""Whether a line is given to its provider's own batches, where they take it; or each as a request, at once."""
 Ending: TypeAlias = Literal["completed", "failed", "cancelled"]
 BatchStatus: TypeAlias = Literal[
     "validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"
@@ -38,7 +41,8 @@ MAX_LINES = 50_000
 MAX_BYTES = 200 * 1024 * 1024
 MAX_LINE_BYTES = 6 * 1024 * 1024
 """What a request may be."""
-MAX_GROUPS = 50
+MAX_MODELS = 50
+"""Each counts once with each of its endpoints, whatever its lines' ways."""
 MAX_ERRORS = 1_000
 """That are listed; nothing is read after so many."""
 PART_LINES = 50
@@ -46,7 +50,9 @@ PART_BYTES = 4 * 1024 * 1024
 
 
 class BatchGroup(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All lines for one endpoint and one model. `model`: "provider/model". `held_nano_usd`: the most they can cost."""
+    """All lines for one endpoint and one model that are carried out one way. `model`: "provider/model".
+    `held_nano_usd`: the most they can cost. `api`: that they have in the provider's own batches, of a native group.
+    """
 
     endpoint: str
     model: str
@@ -54,6 +60,7 @@ class BatchGroup(Struct, frozen=True, kw_only=True, omit_defaults=True):
     lines: int
     held_nano_usd: int
     way: Way = "fan_out"
+    api: str = ""
 
 
 class BatchTotals(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -86,16 +93,17 @@ class BatchTotals(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`endpoint`: of all lines, None of an order that names one with each. Times in Unix seconds.
 
-    `output_kept_s`: how long its files are. `lines`: how many there are, 0 until they were read. `held_from_s`: as of
-    when its budgets are asked. `held`: what was taken from the ledger for its lines, as a job's record has it.
-    `cancels`: whether it was told to. `is_expired`: it was not done in time. `errors`: how many its lines have, a list
-    of which is stored. `totals`: when it has ended.
+    `processing`: as it was ordered. `output_kept_s`: how long its files are. `lines`: how many there are, 0 until they
+    were read. `held_from_s`: as of when its budgets are asked. `held`: what was taken from the ledger for its lines, as
+    a job's record has it. `cancels`: whether it was told to. `is_expired`: it was not done in time. `errors`: how many
+    its lines have, a list of which is stored. `totals`: when it has ended.
     """
 
     endpoint: str | None = None
     input_file_id: str | None = None
     completion_window: str = "24h"
     metadata: dict[str, str] | None = None
+    processing: Processing = "auto"
     output_kept_s: int = KEPT_S
     lines: int = 0
     groups: tuple[BatchGroup, ...] = ()
@@ -181,8 +189,9 @@ class LineEnd(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class BatchPart(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`group`, `number`: which one it is. `lines`: how many it has. `alive_until_s`: until when its worker is believed
-    to be at it. `worker`: which one that is, or was last.
+    """`group`, `number`: which one it is. `lines`: how many it has. `crates`: what was packed of it for its provider;
+    `is_packed`: nothing more will be. `alive_until_s`: until when its worker is believed to be at it. `worker`: which
+    one that is, or was last.
     """
 
     tenant_id: str
@@ -195,6 +204,8 @@ class BatchPart(Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked: int = 0
     again: tuple[int, ...] = ()
     pieces: int = 0
+    crates: tuple[Crate, ...] = ()
+    is_packed: bool = False
     is_done: bool = False
     totals: BatchTotals = BatchTotals()
     alive_until_s: float = 0
@@ -211,7 +222,7 @@ class BatchPart(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def part_name(group: int, number: int) -> str:
     """In the order of groups and parts."""
-    return f"{group:02}-{number:05}"
+    return f"{group:03}-{number:05}"
 
 
 class BatchError(Struct, frozen=True, kw_only=True):

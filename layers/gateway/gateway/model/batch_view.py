@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from gateway.model.batch import BatchError, BatchStatus
+from gateway.model.batch import BatchError, BatchStatus, Processing
 from gateway.model.job_view import JobWebhook
 
 
@@ -79,6 +79,7 @@ class BatchView(Struct, kw_only=True):
     counts: LineCounts
     models: list[str]
     cost_estimate: float | None
+    processing: Processing
     request_id: str
     error: dict[str, Any] | None = None
     webhook: JobWebhook | None = None

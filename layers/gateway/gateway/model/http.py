@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.model.secret import AwsKeys, Secret
@@ -19,6 +19,14 @@ class HttpRequest:
     url: str
     headers: dict[str, str]
     body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedBody:
+    """Of a request, in place of its own: `size_bytes` in all, read anew by whoever sends it again."""
+
+    size_bytes: int
+    chunks: Callable[[], AsyncIterator[bytes]]
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TypeAlias, get_args
 
+from gateway.model.money import BATCH_TIER
 from gateway.model.telemetry import DEFECT, ERROR, OPERATION, OUTCOME, PROVIDER, SERVICE, RequestLine, Trouble
 
 Dimensions: TypeAlias = tuple[str, ...]
@@ -97,14 +98,16 @@ TROUBLE_METRICS = (DEFECT, *(trouble_metric(trouble) for trouble in get_args(Tro
 
 
 def figures_of(line: RequestLine, *, is_cold: bool) -> dict[str, float]:
-    """By metric, without those that do not apply: a count that is absent is a zero."""
-    is_ours = line.outcome == "gateway_error"
+    """By metric, without those that do not apply: a count that is absent is a zero. How long a provider's batch took,
+    for which nobody waits, is in no metric of those who do.
+    """
+    is_ours, is_waited_for = line.outcome == "gateway_error", line.service_tier != BATCH_TIER
     figures: dict[str, float | None] = {
         REQUESTS: 1,
-        LATENCY: line.latency_ms,
+        LATENCY: line.latency_ms if is_waited_for else None,
         OVERHEAD: line.overhead_ms,
         QUEUE: line.queue_ms,
-        DURATION: line.duration_s,
+        DURATION: line.duration_s if is_waited_for else None,
         TIME_TO_FIRST_CHUNK: line.time_to_first_chunk_s,
         COST: line.cost_nano_usd,
         INPUT_TOKENS: line.input_tokens,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gateway.model.catalog import ModelFacts, Prices, PriceTier, ServiceTier
@@ -20,6 +20,8 @@ def usd_text(nano_usd: int) -> str:
     return f"-{text}" if nano_usd < 0 else text
 
 
+BATCH_TIER = "batch"
+"""The service tier whose prices a batch has: what a reply out of one says, and the key in a catalog row."""
 PLAIN_TIERS = (None, "", "auto", "default", "standard", "standard_only", "on_demand")
 """What providers call the tier of the plain prices; "auto" is no tier, but a choice left to the account."""
 
@@ -97,7 +99,8 @@ class DearestPrices:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What of a call decides which prices can come up: audio heard and spoken, one-hour cache writes, the tier that it
-    names, how long its prompt can be, and how many paid calls the provider may make for it.
+    names, how long its prompt can be, and how many paid calls the provider may make for it. `of_batch`: whether its
+    provider is given it in a batch, which is served on one tier alone.
     """
 
     prompt_tokens: int
@@ -107,11 +110,15 @@ class Asked:
     caches_long: bool = False
     service_tier: str | None = None
     calls: int = 0
+    of_batch: bool = False
 
 
-def most_nano_usd(facts: ModelFacts, usage: TokenUsage, service_tier: str | None = None) -> int | None:
+def most_nano_usd(
+    facts: ModelFacts, usage: TokenUsage, service_tier: str | None = None, *, of_batch: bool = False
+) -> int | None:
     """The most that a call can cost that uses no more than this; None when a price that is needed is unknown."""
-    tokens = _dearest_tokens(facts, Asked(prompt_tokens=usage.prompt_tokens, service_tier=service_tier))
+    asked = Asked(prompt_tokens=usage.prompt_tokens, service_tier=service_tier, of_batch=of_batch)
+    tokens = _dearest_tokens(facts, asked)
     if tokens is None and usage.units and not usage.total_tokens:
         tokens = (0, 0)
     units = units_pico_usd(usage.units, facts, at_most=True)
@@ -135,13 +142,7 @@ def dearest_prices(facts: ModelFacts, asked: Asked) -> DearestPrices | None:
 
 
 def _dearest_tokens(facts: ModelFacts, asked: Asked) -> tuple[int, int] | None:
-    if not has_price_for(facts, asked.service_tier):
-        return None
-    can = [tier for name, tier in facts.service_tiers.items() if name == asked.service_tier or _is_unasked(tier, asked)]
-    sets = [facts.prices, *_reached(facts.price_tiers, asked)]
-    for tier in can:
-        sets += [tier.prices, *_reached(tier.price_tiers, asked)]
-    known = [prices for prices in sets if prices is not None]
+    known = [*_that_can_come_up(facts, asked)]
     if not known or any(prices.input is None or prices.output is None for prices in known):
         return None
     heard = ("input_audio", "cache_read_audio") if asked.hears else ()
@@ -151,6 +152,23 @@ def _dearest_tokens(facts: ModelFacts, asked: Asked) -> tuple[int, int] | None:
         _dearest(known, "input", "cache_read", "cache_write", *heard, *cached),
         _dearest(known, "output", "output_image", "reasoning", *spoken),
     )
+
+
+def _that_can_come_up(facts: ModelFacts, asked: Asked) -> Iterator[Prices]:
+    """Prices, as far as they are known."""
+    if asked.of_batch:
+        can = [facts.service_tiers[BATCH_TIER]] if BATCH_TIER in facts.service_tiers else []
+    elif has_price_for(facts, asked.service_tier):
+        tiers = facts.service_tiers.items()
+        can = [tier for name, tier in tiers if name == asked.service_tier or _is_unasked(tier, asked)]
+        if facts.prices is not None:
+            yield facts.prices
+        yield from _reached(facts.price_tiers, asked)
+    else:
+        can = []
+    for tier in can:
+        yield tier.prices
+        yield from _reached(tier.price_tiers, asked)
 
 
 def _reached(tiers: tuple[PriceTier, ...], asked: Asked) -> list[Prices]:

@@ -13,13 +13,11 @@ from typing import NoReturn
 import msgspec
 from msgspec.structs import replace as with_members
 
-from gateway.hooks.masking import Masking, Remembered
+from gateway.hooks.masking import Masking
 from gateway.model.call import MAX_BEGIN_MS
 from gateway.model.chat import ChatCall
-from gateway.model.completion import LeftOut
 from gateway.model.errors import AdmissionUnavailable, GatewayError, StorageUnavailable
 from gateway.model.estimate import estimated_usage
-from gateway.model.hook import HookRun
 from gateway.model.job import Job, RemoteWork
 from gateway.model.provider_errors import ProviderFailure, ProviderGone
 from gateway.model.reply import Reply
@@ -31,6 +29,7 @@ from gateway.pipeline.asked_before import noted
 from gateway.pipeline.attempt import begun
 from gateway.pipeline.contact import contact
 from gateway.pipeline.exchange import Exchange
+from gateway.pipeline.halfway import Halfway
 from gateway.pipeline.handed_over import count_as_job, held_of, still_held
 from gateway.pipeline.hidden import hidden, shown
 from gateway.pipeline.hooks import Chain
@@ -56,25 +55,26 @@ ENDING_S = 60.0
 """For how long an end that was answered is tried to be recorded: nobody waits for that, and nobody else can tell it."""
 
 
-class Begun(msgspec.Struct, frozen=True):
+class Begun(Halfway, frozen=True, kw_only=True):
     """What is needed of a request to give its reply later, as secret as the request: it takes the request's place.
 
     `asked`: the call as its hooks left it. `promise`: what was promised of its reply, whatever is registered or
-    approved by then. `masked`: what stands for what in it.
+    approved by then.
     """
 
     asked: msgspec.Raw
     promise: Promise
-    masked: Remembered
-    hooks: list[HookRun]
-    hook_wait_s: float
-    left_out: tuple[LeftOut, ...] = ()
 
     @classmethod
     def of(cls, asked: ChatCall, promise: Promise, masking: Masking, exchange: Exchange) -> Begun:
-        call = msgspec.Raw(msgspec.json.encode(asked))
-        hooks = list(exchange.hooks)
-        return cls(call, promise, masking.remembered(), hooks, exchange.hook_wait_s, exchange.left_out)
+        return cls(
+            asked=msgspec.Raw(msgspec.json.encode(asked)),
+            promise=promise,
+            masked=masking.remembered(),
+            hooks=list(exchange.hooks),
+            hook_wait_s=exchange.hook_wait_s,
+            left_out=exchange.left_out,
+        )
 
 
 def in_the_background(call: ChatCall, route: ChatRoute) -> Route[BackgroundWire] | None:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw
 
-from gateway.model.batch import MAX_LINE_BYTES, PartLine
+from gateway.model.batch import MAX_LINE_BYTES, PartLine, Processing, Way
 from gateway.model.call import Call
 from gateway.model.errors import (
     AdmissionUnavailable,
@@ -21,8 +21,9 @@ from gateway.model.errors import (
 )
 from gateway.model.tenant import Principal, Tenant
 from gateway.model.wire import Inbound
-from gateway.pipeline.batch_endpoints import LINE_ENDPOINTS
+from gateway.pipeline.batch_endpoints import LINE_ENDPOINTS, LineEndpoint
 from gateway.pipeline.batch_input import InputLine
+from gateway.pipeline.batch_way import NativeLine, native_line
 from gateway.pipeline.decode import decoded
 from gateway.ports import World
 
@@ -45,20 +46,23 @@ _LINE = msgspec.json.Decoder(Line)
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`model`: "provider/model" that it is for."""
+    """`model`: "provider/model" that it is for. `api`: of a native one, as its group has it."""
 
     endpoint: str
     model: str
     line: PartLine
+    way: Way = "fan_out"
+    api: str = ""
 
 
 @dataclass(slots=True)
 class LineCheck:
-    """Of all lines of one batch. `endpoint`: of all, None where each names its own."""
+    """Of all lines of one batch. `endpoint`: of all, None where each names its own. `processing`: as it was ordered."""
 
     endpoint: str | None
     principal: Principal
     world: World
+    processing: Processing = "auto"
     _known: set[bytes] = field(default_factory=set)
 
     async def checked(self, line: InputLine) -> Checked:
@@ -79,7 +83,8 @@ class LineCheck:
         try:
             call = endpoint.read(JSON, bytes(found.body))
             _refuse_what_no_line_may(call, self.principal.tenant)
-            demand = (await endpoint.plan(call, self.principal, self.world)).demand
+            native = await self._native(call, endpoint)
+            demand = native.demand if native else (await endpoint.plan(call, self.principal, self.world)).demand
         except (StorageUnavailable, AdmissionUnavailable):
             raise
         except GatewayError as error:
@@ -88,7 +93,14 @@ class LineCheck:
         held = PartLine(
             line=line.number, custom_id=found.custom_id, held_nano_usd=demand.cost_nano_usd, body=found.body
         )
-        return Checked(path, demand.model_id, held)
+        if native is None:
+            return Checked(path, demand.model_id, held)
+        return Checked(path, demand.model_id, held, "native", native.api)
+
+    async def _native(self, call: Call, endpoint: LineEndpoint) -> NativeLine | None:
+        if self.processing == "direct":
+            return None
+        return await native_line(call, endpoint, self.principal, self.world)
 
     def _refuse_again(self, custom_id: str) -> None:
         digest = hashlib.blake2b(custom_id.encode(), digest_size=12).digest()

@@ -15,10 +15,12 @@ from msgspec.structs import replace
 from gateway.model.batch import FACT, KEPT_S, Batch, BatchError, BatchPart, batch_of, with_batch
 from gateway.model.errors import GatewayError, JobCancelled, JobInterrupted, StorageUnavailable
 from gateway.model.job import Job, Status
+from gateway.pipeline.batch_bring_in import closed
 from gateway.pipeline.batch_hold import settle_lines, totals_of
 from gateway.pipeline.batch_line import INTERRUPTED
+from gateway.pipeline.batch_part import closing_of
 from gateway.pipeline.batch_results import ERRORS, OUTPUT, merged
-from gateway.pipeline.batch_work import carry_out, closing_of
+from gateway.pipeline.batch_work import carry_out
 from gateway.pipeline.job_causes import TOO_LATE
 from gateway.pipeline.job_end import FINISHING_S, exchange_of, owed_of, principal_of
 from gateway.pipeline.job_record import BUSY
@@ -85,6 +87,9 @@ async def _closed(job: Job, batch: Batch, world: World) -> list[BatchPart]:
     closing = closing_of(job, batch, world.clock.now_s()) or INTERRUPTED
     parts: list[BatchPart] = []
     for number, group in enumerate(batch.groups):
+        if group.way == "native":
+            parts += await closed(job, number, world)
+            continue
         for of_group in range(group.parts):
             part = known.get((number, of_group))
             if part is None or not part.is_done:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.model.call import Call
 from gateway.model.tenant import Principal, Scope
-from gateway.pipeline import chat, embeddings, images
+from gateway.pipeline import batch_halves, chat, embeddings, images
+from gateway.pipeline.batch_halves import Halves
 from gateway.pipeline.embeddings_read import read_embeddings_call
 from gateway.pipeline.job_endpoints import ENDPOINTS, Running
 from gateway.pipeline.meters import Demand
@@ -23,22 +24,29 @@ class Planned(Protocol):
     def demand(self) -> Demand: ...
 
 
+class Planning(Protocol):
+    """What the call needs at most; it only looks. `of_batch`: whether its provider is given it in a batch."""
+
+    async def __call__(self, asked: Any, principal: Principal, world: World, *, of_batch: bool = False) -> Planned: ...
+
+
 @dataclass(frozen=True, slots=True)
 class LineEndpoint:
-    """`operation`: as records call it, and the scope that it takes. `read`: a body, by its content type. `plan`: what
-    the call needs at most; it only looks. `run`: the capability's own steps.
+    """`operation`: as records call it, and the scope that it takes. `read`: a body, by its content type. `run`: the
+    capability's own steps; `halves`: the same, for a provider's batch.
     """
 
     operation: Scope
     read: Callable[[str, bytes], Call]
-    plan: Callable[[Any, Principal, World], Awaitable[Planned]]
+    plan: Planning
+    halves: Halves
 
     def run(self, path: str) -> Running:
         return ENDPOINTS[path].run
 
 
 LINE_ENDPOINTS = {
-    "/v1/chat/completions": LineEndpoint("chat", read_chat_call, chat.plan_chat),
-    EMBEDDINGS: LineEndpoint("embeddings", read_embeddings_call, embeddings.plan_embeddings),
-    IMAGES: LineEndpoint("images", images.read_images_call, images.plan_images),
+    "/v1/chat/completions": LineEndpoint("chat", read_chat_call, chat.plan_chat, batch_halves.CHAT),
+    EMBEDDINGS: LineEndpoint("embeddings", read_embeddings_call, embeddings.plan_embeddings, batch_halves.EMBEDDINGS),
+    IMAGES: LineEndpoint("images", images.read_images_call, images.plan_images, batch_halves.IMAGES),
 }

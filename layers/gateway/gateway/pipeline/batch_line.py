@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -34,6 +34,7 @@ from gateway.pipeline.vital_signs import tell_health
 from gateway.ports import World
 
 JSON = "application/json"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +45,30 @@ class Lines:
     group: BatchGroup
     principal: Principal
 
-    def exchange_of(self, line: PartLine, world: World) -> Exchange:
-        """With a ticket for what its batch holds for it."""
+    @property
+    def trace(self) -> Trace:
+        return Trace(self.job.facts["trace_id"], is_sampled=False)
+
+    def exchange_of(
+        self, line: PartLine, world: World, *, held_from_s: float | None = None, lease_s: float = 0.0
+    ) -> Exchange:
+        """With a ticket for what its batch holds for it. `held_from_s`, `lease_s`: since when and for how long what it
+        needs besides is held; from now on for LINE_S at least.
+        """
         clock = world.clock
         exchange = Exchange(
             request_id_of(self.job.id, line.line),
             LINE_ENDPOINTS[self.group.endpoint].operation,
             clock.monotonic_s(),
-            trace=Trace(self.job.facts["trace_id"], is_sampled=False),
+            trace=self.trace,
             arrived_s=clock.now_s(),
             principal=self.principal,
             model_requested=self.group.model,
             batch_id=self.job.id,
         )
-        demand = Demand(self.group.model, 0, line.held_nano_usd, LINE_S, of_batch=True)
-        exchange.ticket = Ticket(hold_name(exchange.request_id), demand, self.principal, world.ledger, clock.now_s())
+        demand = Demand(self.group.model, 0, line.held_nano_usd, max(LINE_S, lease_s), of_batch=True)
+        from_s = clock.now_s() if held_from_s is None else held_from_s
+        exchange.ticket = Ticket(hold_name(exchange.request_id), demand, self.principal, world.ledger, from_s)
         return exchange
 
 
@@ -71,18 +81,22 @@ and between two tries."""
 
 @dataclass(frozen=True, slots=True)
 class CarriedOut:
-    """`at`: its place in the part. `end`: None of one that its provider had no room for, and has done nothing for.
-    `besides`: what is held for it beside what its batch holds, until its cost is booked.
-    """
+    """`besides`: what is held for it beside what its batch holds, until its cost is booked."""
+
+    end: LineEnd
+    besides: Ticket | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoRoom:
+    """Of a line that its provider had no room for, and has done nothing for. `at`: its place in the part."""
 
     at: int
-    end: LineEnd | None
-    besides: Ticket | None
 
 
 async def carried_out(
     at: int, line: PartLine, lines: Lines, world: World, unforeseen: Unforeseen | None, until_s: float
-) -> CarriedOut:
+) -> CarriedOut | NoRoom:
     """Never raises a GatewayError: that is how it ended. A line that its provider has no room for is asked again for a
     while, but not after `until_s`, by the monotonic clock.
     """
@@ -90,17 +104,65 @@ async def carried_out(
     patient_until_s = clock.monotonic_s() + PATIENCE_S
     while True:
         exchange = lines.exchange_of(line, world)
-        body = await _answered(line, lines, exchange, world, unforeseen)
+        answer = await tried(_run(line, lines, exchange, world), exchange, unforeseen)
+        body = await body_of(answer, exchange, world)
+        await tell_health(exchange, world)
         pause_s = _pause_s(exchange)
         if pause_s is None:
             break
         if exchange.ticket is not None and exchange.ticket.besides is not None:
             await give_back(exchange.ticket.besides)
         if clock.monotonic_s() + pause_s >= until_s:
-            return CarriedOut(at, None, None)
+            return NoRoom(at)
         await clock.sleep(pause_s)
         if clock.monotonic_s() >= patient_until_s:
-            return CarriedOut(at, None, None)
+            return NoRoom(at)
+    return ended(at, line, body, exchange, world)
+
+
+def _pause_s(exchange: Exchange) -> float | None:
+    """After which it is worth asking again, of a line for which its provider has done nothing; None of all others."""
+    error = exchange.error
+    if not isinstance(error, ProviderBusy | ProviderRateLimited | CircuitOpen) or exchange.cost_nano_usd:
+        return None
+    return min(max(error.ask_again_s or error.retry_after_s or PAUSE_S, 1.0), LONGEST_PAUSE_S)
+
+
+async def _run(line: PartLine, lines: Lines, exchange: Exchange, world: World) -> bytes:
+    path = lines.group.endpoint
+    return msgspec.json.encode(await LINE_ENDPOINTS[path].run(path)(inbound_of(line, lines), exchange, world))
+
+
+def inbound_of(line: PartLine, lines: Lines) -> Inbound:
+    """As the request that it stands for would have come."""
+    return Inbound("", JSON, bytes(line.body), accept=JSON, path=lines.group.endpoint)
+
+
+async def tried(asking: Awaitable[T], exchange: Exchange, unforeseen: Unforeseen | None) -> T | None:
+    """None where it failed: why, the exchange says then."""
+    try:
+        return await asking
+    except GatewayError as error:
+        exchange.error = error
+    except Exception as defect:  # one line's defect is no other's
+        exchange.error = InternalError("The gateway failed.") if unforeseen is None else unforeseen(defect, exchange)
+    return None
+
+
+async def body_of(answer: bytes | None, exchange: Exchange, world: World) -> bytes:
+    """The reply, or the error where that is what it has come to; which the log has its line of from then on."""
+    exchange.ended_s = world.clock.monotonic_s()
+    await asyncio.gather(*exchange.observers, return_exceptions=True)
+    if exchange.error is not None:
+        explain(exchange.error, exchange, world.clock)
+        answer = msgspec.json.encode(exchange.error.wire(exchange.request_id))
+    exchange.status = 200 if exchange.error is None else exchange.error.status
+    world.records.write(line_of(exchange, exchange.ended_s))
+    await delete_uploads(exchange, world)
+    return answer or b""
+
+
+def ended(at: int, line: PartLine, body: bytes, exchange: Exchange, world: World) -> CarriedOut:
     end = LineEnd(
         at=at,
         line=line.line,
@@ -112,39 +174,7 @@ async def carried_out(
         totals=_totals(exchange, line),
         **_told(told_of(exchange, world)),
     )
-    return CarriedOut(at, end, None if exchange.ticket is None else exchange.ticket.besides)
-
-
-def _pause_s(exchange: Exchange) -> float | None:
-    """After which it is worth asking again, of a line for which its provider has done nothing; None of all others."""
-    error = exchange.error
-    if not isinstance(error, ProviderBusy | ProviderRateLimited | CircuitOpen) or exchange.cost_nano_usd:
-        return None
-    return min(max(error.ask_again_s or error.retry_after_s or PAUSE_S, 1.0), LONGEST_PAUSE_S)
-
-
-async def _answered(
-    line: PartLine, lines: Lines, exchange: Exchange, world: World, unforeseen: Unforeseen | None
-) -> bytes:
-    """The reply, or the error; which of them the exchange says."""
-    path, body = lines.group.endpoint, b""
-    inbound = Inbound("", JSON, bytes(line.body), accept=JSON, path=path)
-    try:
-        body = msgspec.json.encode(await LINE_ENDPOINTS[path].run(path)(inbound, exchange, world))
-    except GatewayError as error:
-        exchange.error = error
-    except Exception as defect:  # one line's defect is no other's
-        exchange.error = InternalError("The gateway failed.") if unforeseen is None else unforeseen(defect, exchange)
-    exchange.ended_s = world.clock.monotonic_s()
-    await asyncio.gather(*exchange.observers, return_exceptions=True)
-    if exchange.error is not None:
-        explain(exchange.error, exchange, world.clock)
-        body = msgspec.json.encode(exchange.error.wire(exchange.request_id))
-    exchange.status = 200 if exchange.error is None else exchange.error.status
-    world.records.write(line_of(exchange, exchange.ended_s))
-    await tell_health(exchange, world)
-    await delete_uploads(exchange, world)
-    return body
+    return CarriedOut(end, None if exchange.ticket is None else exchange.ticket.besides)
 
 
 def _totals(exchange: Exchange, line: PartLine) -> BatchTotals:
@@ -226,7 +256,7 @@ class Closing:
             totals=BatchTotals(
                 cancelled=int(is_cancelled),
                 failed=int(not is_cancelled),
-                expired=int(self is EXPIRED),
+                expired=int(self.code == EXPIRED.code),
                 held_nano_usd=line.held_nano_usd,
             ),
         )
@@ -234,5 +264,11 @@ class Closing:
 
 CANCELLED = Closing("cancelled", "batch_cancelled", "The batch was cancelled before this line was carried out.")
 EXPIRED = Closing("failed", "batch_expired", "The batch's time was over before this line was carried out.")
+CANCELLED_BY_PROVIDER = Closing(
+    "cancelled", "batch_cancelled", "The batch was cancelled before its provider had answered this line."
+)
+EXPIRED_AT_PROVIDER = Closing(
+    "failed", "batch_expired", "The batch's time was over before its provider had answered this line."
+)
 DISABLED = Closing("failed", "tenant_disabled", "The tenant or the user was disabled before this line was carried out.")
 INTERRUPTED = Closing("failed", "job_interrupted", "The batch's execution ended before this line was carried out.")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw
 
-from gateway.model.batch import KEPT_S, MAX_LINES
+from gateway.model.batch import KEPT_S, MAX_LINES, Processing
 from gateway.model.call import Metadata
 from gateway.model.errors import InvalidRequest
 from gateway.model.webhook import WebhookUrl
@@ -23,7 +23,7 @@ class ExpiresAfter(Inbound, frozen=True, kw_only=True):
 
 class BatchOrder(Inbound, frozen=True, kw_only=True):
     """`endpoint`: of all lines; of `requests` each may have its own. `webhook_url`: where the end is told.
-    `output_expires_after`: when its files are gone, counted from their making.
+    `output_expires_after`: when its files are gone, counted from their making. `processing`: our own.
 
     Source: https://platform.openai.com/docs/api-reference/batch/create
     """
@@ -35,6 +35,7 @@ class BatchOrder(Inbound, frozen=True, kw_only=True):
     metadata: Metadata | None = None
     webhook_url: WebhookUrl | None = None
     output_expires_after: ExpiresAfter | None = None
+    processing: Processing = "auto"
 
     @property
     def user(self) -> str | None:

@@ -78,6 +78,7 @@ def _view(job: Job, batch: Batch, parts: Sequence[BatchPart], errors: ErrorList 
         counts=_counts(job, batch, parts, totals),
         models=sorted({group.model for group in batch.groups}),
         cost_estimate=_cost_usd(totals),
+        processing=batch.processing,
         request_id=job.request_id,
         error=job.error if status == "failed" else None,
         webhook=None if job.webhook is None else webhook_view(job.webhook),

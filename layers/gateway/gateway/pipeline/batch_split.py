@@ -1,4 +1,4 @@
-"""A batch's input, checked to its end and split into parts: each of one endpoint and one model."""
+"""A batch's input, checked to its end and split into parts: each of one endpoint, one model and one way."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 
 from gateway.model.batch import (
     MAX_ERRORS,
-    MAX_GROUPS,
     MAX_LINES,
+    MAX_MODELS,
     PART_BYTES,
     PART_LINES,
     Batch,
     BatchError,
     BatchGroup,
     PartLine,
+    Way,
     encoded_lines,
     part_name,
 )
@@ -33,6 +34,8 @@ class _Group:
     number: int
     endpoint: str
     model: str
+    way: Way
+    api: str
     parts: int = 0
     lines: int = 0
     held_nano_usd: int = 0
@@ -58,7 +61,7 @@ async def split_input(job: Job, batch: Batch, principal: Principal, world: World
 
     Raises StorageUnavailable and AdmissionUnavailable (503), FileNotFound (404).
     """
-    splitting = _Splitting(job, LineCheck(batch.endpoint, of_lines(principal), world), world)
+    splitting = _Splitting(job, LineCheck(batch.endpoint, of_lines(principal), world, batch.processing), world)
     async for line in input_lines(job, batch, world):
         await splitting.take(line)
         if len(splitting.errors) >= MAX_ERRORS or splitting.lines > MAX_LINES:
@@ -69,7 +72,7 @@ async def split_input(job: Job, batch: Batch, principal: Principal, world: World
 class _Splitting:
     def __init__(self, job: Job, check: LineCheck, world: World) -> None:
         self._job, self._check, self._world = job, check, world
-        self._groups: dict[tuple[str, str], _Group] = {}
+        self._groups: dict[tuple[str, str, Way, str], _Group] = {}
         self.errors: list[BatchError] = []
         self.lines = 0
 
@@ -88,9 +91,11 @@ class _Splitting:
         await self._keep(checked.line, group)
 
     def _group_of(self, checked: Checked) -> _Group:
-        key = (checked.endpoint, checked.model)
-        if key not in self._groups and len(self._groups) == MAX_GROUPS:
-            raise InvalidRequest(f"A batch asks at most {MAX_GROUPS} models.", param="body.model")
+        key = (checked.endpoint, checked.model, checked.way, checked.api)
+        if key not in self._groups:
+            models = {(endpoint, model) for endpoint, model, *_ in self._groups}
+            if (checked.endpoint, checked.model) not in models and len(models) == MAX_MODELS:
+                raise InvalidRequest(f"A batch asks at most {MAX_MODELS} models.", param="body.model")
         return self._groups.setdefault(key, _Group(len(self._groups), *key))
 
     async def _keep(self, line: PartLine, group: _Group) -> None:
@@ -127,6 +132,8 @@ class _Splitting:
                 parts=group.parts,
                 lines=group.lines,
                 held_nano_usd=group.held_nano_usd,
+                way=group.way,
+                api=group.api,
             )
             for group in self._groups.values()
         )

@@ -11,43 +11,24 @@ them leaves them to another, who comes some minutes later.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from typing import TypeVar
+from collections.abc import Sequence
+from functools import partial
 
 from gateway.model.batch import (
     PART_BYTES,
-    Batch,
     BatchPart,
     LineEnd,
-    PartLine,
-    batch_of,
     encoded_lines,
     line_ends,
-    part_lines,
-    part_name,
 )
-from gateway.model.errors import AdmissionUnavailable, StorageUnavailable
-from gateway.model.job import TOMBSTONE_S, Job
+from gateway.model.job import Job
 from gateway.model.record import Told
-from gateway.model.tenant import Principal
-from gateway.pipeline.admit import Ticket, give_back
-from gateway.pipeline.batch_check import of_lines
-from gateway.pipeline.batch_hold import book_ahead
-from gateway.pipeline.batch_line import (
-    CANCELLED,
-    DISABLED,
-    EXPIRED,
-    PATIENCE_S,
-    CarriedOut,
-    Closing,
-    Lines,
-    carried_out,
-    lost,
-)
-from gateway.pipeline.batch_part_record import PartRecord
+from gateway.pipeline.admit import Ticket
+from gateway.pipeline.batch_line import PATIENCE_S, CarriedOut, Closing, NoRoom, carried_out, lost
+from gateway.pipeline.batch_part import OpenPart, closing_now, end_part, opened
+from gateway.pipeline.batch_part_results import patiently
 from gateway.pipeline.batch_weight import AT_ONCE_BYTES, reply_bytes
-from gateway.pipeline.job_end import Unforeseen, principal_of
+from gateway.pipeline.job_end import Unforeseen
 from gateway.pipeline.job_record import JobBusy, Overtaken
 from gateway.ports import World
 
@@ -56,11 +37,6 @@ FLUSH_S = 5.0
 """How many results, or fewer after how long, are written together."""
 START_S = 540.0
 """After which a worker asks for nothing more: what it has begun then ends before its function does."""
-WRITE_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-"""Between tries to write results, which are paid."""
-KEPT_S = 31 * 24 * 3600 + TOMBSTONE_S
-"""How long a part's record is of use, from the batch's end in time."""
-T = TypeVar("T")
 
 
 async def carry_out(
@@ -81,24 +57,12 @@ async def carry_out(
         return found
     if found is not None and found.alive_until_s > world.clock.now_s():
         raise JobBusy
-    principal = of_lines(await principal_of(job, world))
-    closing = closing or _disabled(principal)
-    name = part_name(group, number)
-    lines = part_lines(await world.batch_store.lines(job.tenant_id, job.id, name))
-    part = found or BatchPart(
-        tenant_id=job.tenant_id,
-        batch_id=job.id,
-        group=group,
-        number=number,
-        lines=len(lines),
-        ends_at_s=job.expires_at_s + KEPT_S,
-    )
-    record = PartRecord(part, world.batch_parts, world.clock)
-    of = Lines(job, batch_of(job).groups[group], principal)
+    part = await opened(job, group, number, found, world)
+    record = part.record
     try:
         await record.change()
         async with record.beating():
-            work = PartWork(of, lines, record, world, unforeseen, closing=closing)
+            work = PartWork(part, world, unforeseen, closing=closing or part.closing)
             if found is not None:
                 await work.take_over()
             await work.run()
@@ -107,32 +71,13 @@ async def carry_out(
     return record.now
 
 
-def _disabled(principal: Principal) -> Closing | None:
-    return None if principal.tenant.status == principal.user.status == "active" else DISABLED
-
-
-def closing_of(job: Job, batch: Batch, now_s: float) -> Closing | None:
-    if batch.cancels:
-        return CANCELLED
-    return EXPIRED if now_s >= job.expires_at_s else None
-
-
 class PartWork:
-    """`record`: claimed by this worker."""
+    """`part`: its record is claimed by this worker."""
 
-    def __init__(
-        self,
-        of: Lines,
-        lines: Sequence[PartLine],
-        record: PartRecord,
-        world: World,
-        unforeseen: Unforeseen | None,
-        *,
-        closing: Closing | None,
-    ) -> None:
-        self._of, self._lines, self._record, self._world = of, lines, record, world
+    def __init__(self, part: OpenPart, world: World, unforeseen: Unforeseen | None, *, closing: Closing | None) -> None:
+        self._of, self._lines, self._record, self._world = part.of, part.lines, part.record, world
         self._unforeseen, self._closing = unforeseen, closing
-        self._at_once = world.lines_at_once.at(of.group.model)
+        self._at_once = world.lines_at_once.at(part.of.group.model)
         self._until_s = world.clock.monotonic_s() + START_S
         self._got_on_s = world.clock.monotonic_s()
         self._refused: set[int] = set()
@@ -169,7 +114,7 @@ class PartWork:
     # -- What is still to be done ------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        running: set[asyncio.Task[CarriedOut]] = set()
+        running: set[asyncio.Task[CarriedOut | NoRoom]] = set()
         now = self._record.now
         ahead = [at for at in (*now.again, *range(now.asked, len(self._lines))) if at not in self._known]
         try:
@@ -210,7 +155,7 @@ class PartWork:
     def _reply_bytes(self, at: int) -> int:
         return reply_bytes(self._of.group.endpoint, bytes(self._lines[at].body))
 
-    async def _carried_out(self, at: int) -> CarriedOut:
+    async def _carried_out(self, at: int) -> CarriedOut | NoRoom:
         return await carried_out(at, self._lines[at], self._of, self._world, self._unforeseen, self._until_s)
 
     async def _may_ask(self, at: int) -> bool:
@@ -219,7 +164,7 @@ class PartWork:
         if at < now.asked and at not in now.again and at not in self._refused:
             return True
         if self._closing is None:
-            self._closing = await self._closing_now()
+            self._closing = await closing_now(self._of.job, self._world)
         if self._closing is not None or self._world.clock.monotonic_s() >= self._until_s or self._gets_nowhere():
             return False
         if at >= now.asked:
@@ -232,22 +177,14 @@ class PartWork:
     def _gets_nowhere(self) -> bool:
         return bool(self._refused) and self._world.clock.monotonic_s() >= self._got_on_s + PATIENCE_S
 
-    async def _closing_now(self) -> Closing | None:
-        """What cannot be read is as it was."""
-        job, now_s = self._of.job, self._world.clock.now_s()
-        with suppress(StorageUnavailable, AdmissionUnavailable):
-            job = await self._world.jobs.get(job.tenant_id, job.id)
-            if disabled := _disabled(await principal_of(job, self._world)):
-                return disabled
-        return CANCELLED if job.has_ended else closing_of(job, batch_of(job), now_s)
-
-    def _take(self, carried: CarriedOut, ahead: list[int]) -> None:
+    def _take(self, carried: CarriedOut | NoRoom, ahead: list[int]) -> None:
         """One that its provider had no room for is the next, so no others are asked that may be refused as well."""
-        del self._asks_for[carried.at]
-        if carried.end is None:
+        if isinstance(carried, NoRoom):
+            del self._asks_for[carried.at]
             self._refused.add(carried.at)
             ahead.insert(0, carried.at)
             return
+        del self._asks_for[carried.end.at]
         now_s = self._got_on_s = self._world.clock.monotonic_s()
         if not self._ended:
             self._waits_from_s = now_s
@@ -272,15 +209,8 @@ class PartWork:
 
     async def _is_put(self, data: bytes) -> bool:
         of, store = self._record.now, self._world.batch_store
-        return await self._patiently(lambda: store.put_piece(of.tenant_id, of.batch_id, of.name, of.pieces, data))
-
-    async def _patiently(self, write: Callable[[], Awaitable[T]]) -> T:
-        for pause_s in WRITE_PAUSES_S:
-            try:
-                return await write()
-            except StorageUnavailable:
-                await self._world.clock.sleep(pause_s)
-        return await write()
+        write = partial(store.put_piece, of.tenant_id, of.batch_id, of.name, of.pieces, data)
+        return await patiently(write, self._world.clock)
 
     async def _count(self, ends: Sequence[LineEnd]) -> None:
         """Of a piece that is written: told, then counted."""
@@ -291,7 +221,8 @@ class PartWork:
             await self._world.events.send(told)
         now = self._record.now
         totals = sum((end.totals for end in ends), now.totals)
-        await self._patiently(lambda: self._record.change(pieces=now.pieces + 1, totals=totals))
+        write = partial(self._record.change, pieces=now.pieces + 1, totals=totals)
+        await patiently(write, self._world.clock)
         self._known |= {end.at for end in ends}
 
     async def _end(self, ahead: Sequence[int]) -> None:
@@ -299,17 +230,4 @@ class PartWork:
         if ahead and self._closing is not None:
             await self._write([self._closing.of(at, self._lines[at], self._of) for at in ahead])
         await self._record.change(is_done=True, asked=len(self._lines), again=(), alive_until_s=0)
-        await self._book()
-        of = self._record.now
-        with suppress(StorageUnavailable):  # else the bucket's lifecycle removes them
-            await self._world.batch_store.drop_lines(of.tenant_id, of.batch_id, of.name)
-
-    async def _book(self) -> None:
-        """What cannot be booked now is with the parts that follow, or at the batch's end."""
-        of = self._of
-        try:
-            await book_ahead(of.job, batch_of(of.job), of.principal, self._world)
-        except (AdmissionUnavailable, StorageUnavailable) as error:
-            self._world.records.trouble("batch.not_booked", job_id=of.job.id, reason=error.message)
-        for besides in self._besides:
-            await give_back(besides)
+        await end_part(self._record.now, self._of, self._besides, self._world)

@@ -51,6 +51,7 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Job:
         input_file_id=order.input_file_id,
         completion_window=order.completion_window,
         metadata=order.metadata,
+        processing=order.processing,
         output_kept_s=order.output_expires_after.seconds if order.output_expires_after else KEPT_S,
     )
     job = await accepted(order, inbound, exchange, world, facts={FACT: msgspec.to_builtins(batch)})

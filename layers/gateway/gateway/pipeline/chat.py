@@ -10,11 +10,10 @@ from typing import TypeAlias
 
 from gateway.hooks.chat_reply import ChatReply
 from gateway.hooks.chat_request import ChatRequest
-from gateway.hooks.masking import Masking
 from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS
 from gateway.model.chat import ChatCall
 from gateway.model.completion import Completion, CompletionChunk
-from gateway.model.errors import GatewayError
+from gateway.model.errors import CapabilityNotSupported, GatewayError
 from gateway.model.estimate import estimated_usage
 from gateway.model.job import Job
 from gateway.model.reply import Reply
@@ -74,38 +73,59 @@ async def run(inbound: Inbound, exchange: Exchange, world: World) -> Completion 
     Raises GatewayError; a stream raises it from its iteration, also in the middle.
     """
 
-    def read() -> ChatCall:
-        call = read_chat_call(inbound.content_type, inbound.body)
-        exchange.note(call, stream=bool(call.stream))
-        return call
-
     async def plan(call: ChatCall, principal: Principal) -> ChatPlans | ByChat:
         return await plan_chat(call, principal, world)
 
-    planned = await enter(inbound.authorization, "chat", read, plan, exchange, world)
-    asked = planned.asked if isinstance(planned, ByChat) else planned.asked.asked
-    if (job := await accepted(asked, inbound, exchange, world)) is not None:
+    planned = await enter(inbound.authorization, "chat", partial(_read, inbound, exchange), plan, exchange, world)
+    if (job := await accepted(_asked(planned), inbound, exchange, world)) is not None:
         return job
     chain = Chain(exchange, world)
-    request = ChatRequest(asked, partial(read_chat_call, JSON))
-    planned = await agreed(planned, request, plan, chain, exchange, world)
+    planned = await agreed(planned, _request(planned), plan, chain, exchange, world)
     if isinstance(planned, ByChat):
         return await _by_chat(planned, chain, exchange, world)
     return await _chat(planned, chain, exchange, world)
 
 
+async def made_ready(inbound: Inbound, exchange: Exchange, world: World) -> tuple[ChatPlan, Begun]:
+    """As its provider is given it in a batch, and what is needed to give its reply later. Raises GatewayError."""
+
+    async def plan(call: ChatCall, principal: Principal) -> ChatPlans | ByChat:
+        return await plan_chat(call, principal, world, of_batch=True)
+
+    planned = await enter(inbound.authorization, "chat", partial(_read, inbound, exchange), plan, exchange, world)
+    chain = Chain(exchange, world)
+    planned = await agreed(planned, _request(planned), plan, chain, exchange, world)
+    if isinstance(planned, ByChat):
+        raise CapabilityNotSupported("No batch of its provider has this.", param="model")
+    ready = await _ready(exchange, world, planned.asked)
+    await exchange.left()
+    return ready, Begun.of(ready.asked, ready.promise, chain.masking, exchange)
+
+
 async def given_late(kept: Begun, reply: Reply, exchange: Exchange, world: World) -> Completion:
-    """The completion that a call would have had whose reply came when nobody waited for it any more.
+    """The completion that a call would have had whose reply came when nobody waited for it any more, or ever did.
 
     Raises GatewayError; what the reply cost is accounted for before.
     """
     call = read_chat_call(JSON, bytes(kept.asked))
-    chain = Chain(exchange, world)
-    chain.masking = Masking.remembering(kept.masked)
-    exchange.hooks, exchange.hook_wait_s, exchange.left_out = [*kept.hooks], kept.hook_wait_s, kept.left_out
+    chain = kept.goes_on(exchange, world)
     exchange.schemas_used = kept.promise.names.used
     _account(reply, call, exchange.attempts[-1], exchange)
     return await _agreed(kept.promise, reply, chain, exchange, world)
+
+
+def _read(inbound: Inbound, exchange: Exchange) -> ChatCall:
+    call = read_chat_call(inbound.content_type, inbound.body)
+    exchange.note(call, stream=bool(call.stream))
+    return call
+
+
+def _asked(planned: ChatPlans | ByChat) -> ChatCall:
+    return planned.asked if isinstance(planned, ByChat) else planned.asked.asked
+
+
+def _request(planned: ChatPlans | ByChat) -> ChatRequest:
+    return ChatRequest(_asked(planned), partial(read_chat_call, JSON))
 
 
 async def _chat(planned: ChatPlans, chain: Chain, exchange: Exchange, world: World) -> Completion | Stream | Job:
@@ -166,17 +186,20 @@ def _account(reply: Reply, call: ChatCall, attempt: Attempt, exchange: Exchange)
     account_whole(reply, call, attempt, exchange)
 
 
-async def plan_chat(asked: ChatCall, principal: Principal, world: World) -> ChatPlans | ByChat:
+async def plan_chat(
+    asked: ChatCall, principal: Principal, world: World, *, of_batch: bool = False
+) -> ChatPlans | ByChat:
+    """`of_batch`: as its provider is given it in a batch, at the price of that."""
     if (chosen := await planned_by_chat(asked, principal, world)) is not None:
         return chosen
 
     async def plan(call: ChatCall) -> ChatPlan:
-        return await _planned(asked, call, principal, world)
+        return await _planned(asked, call, principal, world, of_batch=of_batch)
 
     return await candidates_of(asked, principal.tenant, world, plan)
 
 
-async def _planned(asked: ChatCall, call: ChatCall, principal: Principal, world: World) -> ChatPlan:
+async def _planned(asked: ChatCall, call: ChatCall, principal: Principal, world: World, *, of_batch: bool) -> ChatPlan:
     """`call`: as it was asked, but for the model."""
     route = resolve(CHAT, call.model, principal, world.catalog, world.clock.now_s())
     call, names = await with_functions(call, principal.tenant.id, world.types)
@@ -188,7 +211,7 @@ async def _planned(asked: ChatCall, call: ChatCall, principal: Principal, world:
     with in_the_clients_places(promise.messages_added):
         check_capabilities(call, route)
         check_provider_urls(call, route, principal.tenant)
-        call, demand = demand_of(call, route, principal, lease)
+        call, demand = demand_of(call, route, principal, lease, of_batch=of_batch)
     return ChatPlan(asked, call, route, promise, demand)
 
 

@@ -7,6 +7,7 @@ all that the model can read.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,7 +27,15 @@ from gateway.model.chat import (
 )
 from gateway.model.errors import PriceUnknown
 from gateway.model.limits import Allowance
-from gateway.model.money import PICO_PER_NANO, Asked, DearestPrices, dearest_prices, has_price_for, most_nano_usd
+from gateway.model.money import (
+    BATCH_TIER,
+    PICO_PER_NANO,
+    Asked,
+    DearestPrices,
+    dearest_prices,
+    has_price_for,
+    most_nano_usd,
+)
 from gateway.model.tenant import Principal
 from gateway.model.units import FEES
 from gateway.model.usage import TokenUsage
@@ -54,9 +63,11 @@ UNKNOWN_CONTEXT_TOKENS = 1_000_000
 UNKNOWN_OUTPUT_TOKENS = 4_096
 
 
-def demand_of(call: ChatCall, route: ChatRoute, principal: Principal, lease_s: float) -> tuple[ChatCall, Demand]:
+def demand_of(
+    call: ChatCall, route: ChatRoute, principal: Principal, lease_s: float, *, of_batch: bool = False
+) -> tuple[ChatCall, Demand]:
     """What is held for a request is what its provider is told: where tokens or money are limited and the call does not
-    say how long its reply may be, it says so afterwards.
+    say how long its reply may be, it says so afterwards. `of_batch`: whether its provider is given it in a batch.
 
     Raises PriceUnknown (400).
     """
@@ -66,9 +77,10 @@ def demand_of(call: ChatCall, route: ChatRoute, principal: Principal, lease_s: f
         _refuse_unbounded(call, route, work)
     prompt_tokens = prompt_tokens_at_most(call, route.facts, reads_more=work.reads_more)
     paid_tokens = prompt_tokens * work.turns
-    prices = dearest_prices(route.facts, _asked(call, route, work, paid_tokens))
+    asked = replace(_asked(call, route, work, paid_tokens), of_batch=of_batch)
+    prices = dearest_prices(route.facts, asked)
     if prices is None:
-        _refuse_unpriced(route, principal, _tier(call, route))
+        _refuse_unpriced(route, principal, BATCH_TIER if of_batch else asked.service_tier)
     output_tokens = call.output_limit_tokens
     if output_tokens is None:
         output_tokens = route.facts.max_output_tokens or UNKNOWN_OUTPUT_TOKENS
@@ -87,12 +99,18 @@ def demand_of(call: ChatCall, route: ChatRoute, principal: Principal, lease_s: f
 
 
 def demand_at_most(
-    usage: TokenUsage, route: AnyRoute, principal: Principal, lease_s: float, service_tier: str | None = None
+    usage: TokenUsage,
+    route: AnyRoute,
+    principal: Principal,
+    lease_s: float,
+    service_tier: str | None = None,
+    *,
+    of_batch: bool = False,
 ) -> Demand:
     """Of a call that uses no more than this, whatever it is for. Raises PriceUnknown (400)."""
-    cost = most_nano_usd(route.facts, usage, service_tier)
+    cost = most_nano_usd(route.facts, usage, service_tier, of_batch=of_batch)
     if cost is None:
-        _refuse_unpriced(route, principal, service_tier)
+        _refuse_unpriced(route, principal, BATCH_TIER if of_batch else service_tier)
         return Demand(route.model_id, usage.total_tokens, 0, lease_s)
     by_reply = (0, lambda _reply_tokens: cost)
     return Demand(route.model_id, usage.total_tokens, cost, lease_s, cost_by_reply=by_reply)

@@ -132,7 +132,8 @@ class Exchange:
     `batch_id`: of the one that this is a line of, which holds what it needs.
     `job`: the one that is carried out here. `job_id`: of that, or of the one that this request became.
     `worked_from_s`: since when that job is carried out, of the monotonic clock.
-    `queued_s`: how long it waited for that.
+    `queued_s`: how long it waited for that. `began_s`: when what was done before its provider was asked began, of one
+    whose reply came when nobody waited for it, by the monotonic clock.
     `goes_on`: whether that job is still to tell of its end, and to settle what is held. `is_out_of_time`: whether its
     caller waited for the end in vain. `closing`: ends that job, once the client has its answer.
     `made`: ids of the files that were made of what the provider made.
@@ -176,6 +177,7 @@ class Exchange:
     job: JobRecord | None = None
     worked_from_s: float | None = None
     queued_s: float | None = None
+    began_s: float | None = None
     job_id: str | None = None
     goes_on: bool = False
     is_out_of_time: bool = False
@@ -288,6 +290,8 @@ class Exchange:
     @property
     def _begun_s(self) -> float:
         """What its provider works at while nobody waits was begun before whoever gives the reply came to it."""
+        if self.began_s is not None:
+            return self.began_s
         if self.worked_from_s is None:
             return self.started_s
         return min([self.worked_from_s, *(attempt.started_s for attempt in self.attempts)])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import msgspec
 
 from gateway.hooks.images import ImagesReply, ImagesRequest
-from gateway.model.images import ImageList, ImagesCall, MadeImage
+from gateway.model.errors import CapabilityNotSupported
+from gateway.model.images import ImageList, Images, ImagesCall, MadeImage
 from gateway.model.job import Job
 from gateway.model.tenant import Principal
 from gateway.pipeline.agree import agreed
@@ -17,17 +19,18 @@ from gateway.pipeline.demand import demand_at_most
 from gateway.pipeline.enter import enter
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.fallback import answer_of
+from gateway.pipeline.halfway import BegunCall
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.images_check import checked
 from gateway.pipeline.images_keep import image_list, images_in
-from gateway.pipeline.images_parts import PARTS_AT_ONCE, cut, images_of_each
+from gateway.pipeline.images_parts import PARTS_AT_ONCE, ImagesPart, cut, images_of_each
 from gateway.pipeline.images_usage import usage_at_most, usage_of
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.job_accept import accepted
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.read import read_json
 from gateway.pipeline.route import IMAGES, Route, resolve
-from gateway.pipeline.split import account_parts, ask_parts
+from gateway.pipeline.split import Part, account_parts, ask_parts
 from gateway.pipeline.timeouts import timed
 from gateway.pipeline.watch import lease_s
 from gateway.ports import World
@@ -52,24 +55,61 @@ class ImagesPlan:
 async def run(inbound: Inbound, exchange: Exchange, world: World) -> ImageList | Job:
     """The images, or the job that the request became. Raises GatewayError."""
 
-    def read() -> ImagesCall:
-        call = read_images_call(inbound.content_type, inbound.body)
-        exchange.note(call)
-        return call
-
     async def plan(call: ImagesCall, principal: Principal) -> Candidates[ImagesPlan]:
         return await plan_images(call, principal, world)
 
-    planned = await enter(inbound.authorization, "images", read, plan, exchange, world)
-    asked = planned.asked.asked
-    if (job := await accepted(asked, inbound, exchange, world)) is not None:
+    planned = await enter(inbound.authorization, "images", partial(_read, inbound, exchange), plan, exchange, world)
+    if (job := await accepted(planned.asked.asked, inbound, exchange, world)) is not None:
         return job
     chain = Chain(exchange, world)
-    request = ImagesRequest(asked, partial(read_images_call, _JSON))
-    planned = await agreed(planned, request, plan, chain, exchange, world)
+    planned = await agreed(planned, _request(planned), plan, chain, exchange, world)
     made, images = await made_images(planned, chain, exchange, world)
-    said = await chain.after(ImagesReply(tuple(images), made.route.model_id))
-    return await image_list(made.call, said.images, exchange, world)
+    return await _agreed(made.call, images, chain, exchange, world)
+
+
+async def made_ready(inbound: Inbound, exchange: Exchange, world: World) -> tuple[ImagesPlan, BegunCall]:
+    """As its provider is given it in a batch, and what is needed to give its images later.
+
+    Raises GatewayError, CapabilityNotSupported (400) for what takes several requests.
+    """
+
+    async def plan(call: ImagesCall, principal: Principal) -> Candidates[ImagesPlan]:
+        return await plan_images(call, principal, world, of_batch=True)
+
+    planned = await enter(inbound.authorization, "images", partial(_read, inbound, exchange), plan, exchange, world)
+    chain = Chain(exchange, world)
+    ready = (await agreed(planned, _request(planned), plan, chain, exchange, world)).asked
+    if len(cut(ready.call, ready.route)) > 1:
+        raise CapabilityNotSupported("These are too many images for one item of a batch.", param="n")
+    await exchange.left()
+    return ready, BegunCall.of(ready.call, chain.masking, exchange)
+
+
+async def given_late(kept: BegunCall, made: Images, exchange: Exchange, world: World) -> ImageList:
+    """The images of a call, which came when nobody waited. Raises GatewayError; their cost is accounted for before."""
+    call, attempt = read_images_call(_JSON, bytes(kept.call)), exchange.attempts[-1]
+    chain = kept.goes_on(exchange, world)
+    parts: list[ImagesPart] = [Part(call, made)]
+    with account_parts(parts, attempt, exchange, usage_of):
+        images = await images_in(parts, attempt, exchange, world)
+    return await _agreed(call, images, chain, exchange, world)
+
+
+def _read(inbound: Inbound, exchange: Exchange) -> ImagesCall:
+    call = read_images_call(inbound.content_type, inbound.body)
+    exchange.note(call)
+    return call
+
+
+def _request(planned: Candidates[ImagesPlan]) -> ImagesRequest:
+    return ImagesRequest(planned.asked.asked, partial(read_images_call, _JSON))
+
+
+async def _agreed(
+    call: ImagesCall, images: Sequence[MadeImage], chain: Chain, exchange: Exchange, world: World
+) -> ImageList:
+    said = await chain.after(ImagesReply(tuple(images), exchange.attempts[-1].route.model_id))
+    return await image_list(call, said.images, exchange, world)
 
 
 def read_images_call(content_type: str, body: bytes) -> ImagesCall:
@@ -77,12 +117,17 @@ def read_images_call(content_type: str, body: bytes) -> ImagesCall:
     return read_json(_IMAGES, content_type, body)
 
 
-async def plan_images(asked: ImagesCall, principal: Principal, world: World) -> Candidates[ImagesPlan]:
+async def plan_images(
+    asked: ImagesCall, principal: Principal, world: World, *, of_batch: bool = False
+) -> Candidates[ImagesPlan]:
+    """`of_batch`: as its provider is given it in a batch, at the price of that."""
+
     async def plan(call: ImagesCall) -> ImagesPlan:
         route = resolve(IMAGES, call.model, principal, world.catalog, world.clock.now_s())
         call = timed(checked(call, route), route.model_id, principal.tenant)
         most = usage_at_most(call, route.facts, len(images_of_each(call, route)))
-        return ImagesPlan(asked, call, route, demand_at_most(most, route, principal, lease_s(call, principal.tenant)))
+        demand = demand_at_most(most, route, principal, lease_s(call, principal.tenant), of_batch=of_batch)
+        return ImagesPlan(asked, call, route, demand)
 
     return await candidates_of(asked, principal.tenant, world, plan)
 

@@ -42,7 +42,7 @@ async def top_up(ticket: Ticket, demand: Demand, now_s: float) -> None:
     CapabilityNotSupported (400) for another model; what was held before still is.
     """
     if ticket.demand.of_batch:
-        await _take_besides(ticket, demand, now_s)
+        await _take_besides(ticket, demand)
         return
     ticket.entries = [await _known(entry, ticket) for entry in ticket.entries]
     held = ticket.demand
@@ -58,16 +58,24 @@ async def top_up(ticket: Ticket, demand: Demand, now_s: float) -> None:
     ticket.demand = replace(held, tokens=tokens, cost_nano_usd=cost_nano_usd)
 
 
-async def _take_besides(ticket: Ticket, demand: Demand, now_s: float) -> None:
-    """Of a line, whose batch holds for many at once: what it needs more is held by itself, until its cost is booked."""
+async def _take_besides(ticket: Ticket, demand: Demand) -> None:
+    """Of a line, whose batch holds for many at once: what it needs more is held by itself, until its cost is booked.
+    Taken again it is the same.
+    """
     held = ticket.demand
     if demand.model_id != held.model_id:
         raise CapabilityNotSupported("A line of a batch is answered by the model that it names.", param="model")
     if demand.cost_nano_usd <= held.cost_nano_usd:
         return
-    more = replace(demand, tokens=0, cost_nano_usd=demand.cost_nano_usd - held.cost_nano_usd, of_batch=True)
+    more = replace(
+        demand,
+        tokens=0,
+        cost_nano_usd=demand.cost_nano_usd - held.cost_nano_usd,
+        lease_s=max(demand.lease_s, held.lease_s),
+        of_batch=True,
+    )
     name = hold_name(f"req_{hashlib.sha256(ticket.name.encode()).hexdigest()}")  # of no request that is recorded
-    ticket.besides = besides = Ticket(name, more, ticket.principal, ticket.ledger, now_s)
+    ticket.besides = besides = Ticket(name, more, ticket.principal, ticket.ledger, ticket.admitted_s)
     await fill(besides, {})
     if besides.refusal is not None:
         raise besides.refusal

@@ -1,6 +1,8 @@
-"""Lines and results of batches, in the bucket of files under batches/<tenant>/<batch>:
+"""Lines, crates and results of batches, in the bucket of files under batches/<tenant>/<batch>:
 
     lines/<part>               JSONL, dropped when the part is done
+    packed/<crate>             items of a provider's batch; kept/<crate>: what is needed to give the replies to them.
+                               Both are dropped when all of them have ended
     results/<part>/<piece>     JSONL, each written once and for all
     errors                     what is wrong with the input
 
@@ -30,15 +32,24 @@ class S3BatchStore:
         await self._put(_key(tenant_id, batch_id, "lines", part), data)
 
     async def lines(self, tenant_id: str, batch_id: str, part: str) -> bytes:
-        found = await self._get(_key(tenant_id, batch_id, "lines", part))
-        if found is None:
-            raise StorageUnavailable("The batch's lines cannot be read at the moment.")
-        return found
+        return await self._there(_key(tenant_id, batch_id, "lines", part))
 
     async def drop_lines(self, tenant_id: str, batch_id: str, part: str) -> None:
-        with _translated():
-            url = self._bucket.url(_key(tenant_id, batch_id, "lines", part))
-            await self._bucket.send(HttpRequest("DELETE", url, {}), also=(404,))
+        await self._drop(_key(tenant_id, batch_id, "lines", part))
+
+    async def put_crate(self, tenant_id: str, batch_id: str, crate: str, items: bytes, kept: bytes) -> None:
+        await self._put(_key(tenant_id, batch_id, "kept", crate), kept)
+        await self._put(_key(tenant_id, batch_id, "packed", crate), items)
+
+    async def crate(self, tenant_id: str, batch_id: str, crate: str) -> bytes:
+        return await self._there(_key(tenant_id, batch_id, "packed", crate))
+
+    async def kept(self, tenant_id: str, batch_id: str, crate: str) -> bytes:
+        return await self._there(_key(tenant_id, batch_id, "kept", crate))
+
+    async def drop_crate(self, tenant_id: str, batch_id: str, crate: str) -> None:
+        for folder in ("packed", "kept"):
+            await self._drop(_key(tenant_id, batch_id, folder, crate))
 
     async def put_piece(self, tenant_id: str, batch_id: str, part: str, piece: int, data: bytes) -> bool:
         key = _key(tenant_id, batch_id, "results", part, f"{piece:05}")
@@ -59,6 +70,16 @@ class S3BatchStore:
     async def _put(self, key: str, data: bytes) -> None:
         with _translated():
             await self._bucket.send(HttpRequest("PUT", self._bucket.url(key), {}, data), timeout_s=TIMEOUT_S)
+
+    async def _drop(self, key: str) -> None:
+        with _translated():
+            await self._bucket.send(HttpRequest("DELETE", self._bucket.url(key), {}), also=(404,))
+
+    async def _there(self, key: str) -> bytes:
+        found = await self._get(key)
+        if found is None:
+            raise StorageUnavailable("What a batch's lines are cannot be read at the moment.")
+        return found
 
     async def _get(self, key: str) -> bytes | None:
         request = HttpRequest("GET", self._bucket.url(key), {})

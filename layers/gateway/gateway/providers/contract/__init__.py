@@ -4,9 +4,9 @@ One file for each capability (`chat`, `embeddings`, ...) with the protocol of it
 `render` a call as a request, `parse` a 2xx answer, `fail` any other. `provider.py` brings them together.
 """
 
+from gateway.model.money import BATCH_TIER
 from gateway.providers.contract.background import BackgroundState, BackgroundWire
 from gateway.providers.contract.batch import (
-    BATCH_TIER,
     ITEM_ID,
     Answered,
     BatchCounts,

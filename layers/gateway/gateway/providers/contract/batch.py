@@ -21,8 +21,6 @@ from gateway.model.reply import Reply
 from gateway.model.usage import TokenUsage
 from gateway.providers.contract.target import Target
 
-BATCH_TIER = "batch"
-"""The service tier whose prices a batch has: what a reply out of one says, and the key in a catalog row."""
 ITEM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What every provider takes as the id of an item, unique in its batch: the gateway gives them, not its clients."""
 
@@ -83,16 +81,27 @@ class Filling:
 
     def takes(self, piece: bytes, inputs: int = 0) -> bool:
         """Whether one more item fits, which is then counted. `inputs`: its texts to embed."""
-        around = len(self.frame.before) + len(self.frame.between) * self.items + len(self.frame.after)
+        return self.takes_joined(len(piece), 1, inputs)
+
+    def takes_joined(self, size_bytes: int, items: int, inputs: int = 0) -> bool:
+        """As `takes`, of several items, with what stands between them."""
+        pieces_bytes = self.pieces_bytes + size_bytes - len(self.frame.between) * (items - 1)
         fits = (
-            (self.limits.items is None or self.items < self.limits.items)
+            (self.limits.items is None or self.items + items <= self.limits.items)
             and (self.limits.inputs is None or self.inputs + inputs <= self.limits.inputs)
-            and around + self.pieces_bytes + len(piece) <= self.limits.size_bytes
+            and self._size_bytes(self.items + items, pieces_bytes) <= self.limits.size_bytes
         )
         if fits:
-            self.items, self.inputs = self.items + 1, self.inputs + inputs
-            self.pieces_bytes += len(piece)
+            self.items, self.inputs, self.pieces_bytes = self.items + items, self.inputs + inputs, pieces_bytes
         return fits
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the whole input."""
+        return self._size_bytes(self.items, self.pieces_bytes)
+
+    def _size_bytes(self, items: int, pieces_bytes: int) -> int:
+        return len(self.frame.before) + len(self.frame.between) * (items - 1) + len(self.frame.after) + pieces_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,25 +1,26 @@
-"""A part's record in the hands of the worker that carries it out. Nobody else changes it while that is believed."""
+"""The record of a part or a shipment in the hands of its worker. Nobody else is at it while that is believed."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import Any
+from typing import Any, Generic
 
-from gateway.batch_ports import BatchParts
-from gateway.model.batch import BatchPart
+from gateway.batch_ports import BatchRecords, R
 from gateway.model.errors import StorageUnavailable
 from gateway.pipeline.job_record import BEAT_S, BELIEVED_S, BUSY, PAUSES_S, Overtaken
 from gateway.pipeline.meanwhile import meanwhile
 from gateway.ports import Clock
 
 
-class PartRecord:
+class BatchRecord(Generic[R]):
     """`now`: as it was last read or written here."""
 
-    def __init__(self, part: BatchPart, parts: BatchParts, clock: Clock) -> None:
-        self.now, self._parts, self._clock = part, parts, clock
+    def __init__(self, record: R, records: BatchRecords[R], clock: Clock) -> None:
+        self.now: R = record
+        self._records: BatchRecords[R] = records
+        self._clock = clock
         self._worker = secrets.token_hex(8)
         self._lock = asyncio.Lock()
 
@@ -40,13 +41,13 @@ class PartRecord:
         raise unanswered
 
     async def _is_written(self, changes: dict[str, Any]) -> bool:
-        """If not, an earlier write of this worker's own came through late, and is known by now."""
+        """If not, an earlier write of this worker's own came through late, or a result beside it: known by now."""
         said = {"alive_until_s": self._clock.now_s() + BELIEVED_S, "worker": self._worker}
         changed = self.now.changed(**{**said, **changes})
-        if await self._parts.change(changed):
+        if await self._records.change(changed):
             self.now = changed
             return True
-        found = await self._parts.find(changed.tenant_id, changed.batch_id, changed.group, changed.number)
+        found = await self._records.find(changed.tenant_id, changed.batch_id, changed.group, changed.number)
         if found is None or found.worker != self._worker:
             raise Overtaken
         self.now = found

@@ -1,0 +1,243 @@
+"""What a provider has made of a shipment, read to its end: each result becomes the end of its line.
+
+Results come in any order. They wait until their part has all of its own, or until they are too many. A worker that
+follows another reads all of it again, and passes over lines that have ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.model.errors import JobInterrupted
+from gateway.model.job import Job
+from gateway.model.provider_errors import ProviderError, ProviderFailure, ProviderGone
+from gateway.model.shipment import Shipment, place_of
+from gateway.pipeline.batch_line import EXPIRED, Closing, Lines
+from gateway.pipeline.batch_line_native import Native, Outcome
+from gateway.pipeline.batch_look import is_lost
+from gateway.pipeline.batch_part import closing_now, lines_of
+from gateway.pipeline.batch_record import BatchRecord
+from gateway.pipeline.batch_remote import output, reached, said, state_at
+from gateway.pipeline.batch_shipped import ShippedLines
+from gateway.pipeline.batch_work import START_S
+from gateway.pipeline.job_causes import LOST
+from gateway.pipeline.job_end import Unforeseen
+from gateway.pipeline.job_record import JobBusy, Overtaken
+from gateway.pipeline.job_work import JobPending
+from gateway.ports import World
+from gateway.providers.contract import BatchResult, BatchState
+
+WAITING_BYTES = 32 * 1024 * 1024
+"""Of results that wait for others of their part."""
+AGAIN_S = 300.0
+"""After which a provider is asked again whose queue was full."""
+
+
+async def collect(
+    job: Job,
+    group: int,
+    number: int,
+    world: World,
+    unforeseen: Unforeseen | None = None,
+    *,
+    closing: Closing | None = None,
+) -> bool:
+    """Whether all its lines have ended; else it is to be submitted, looked at and collected again. `closing`: why its
+    provider was stopped.
+
+    Raises JobPending where nobody can tell, JobBusy while another worker is believed to be at it, StorageUnavailable
+    and AdmissionUnavailable (503).
+    """
+    shipment = await world.shipments.find(job.tenant_id, job.id, group, number)
+    if shipment is None or shipment.is_collected:
+        return True
+    if shipment.alive_until_s > world.clock.now_s():
+        raise JobBusy
+    record = BatchRecord(shipment, world.shipments, world.clock)
+    of = await lines_of(job, group, world)
+    closing = closing or await closing_now(job, world)
+    try:
+        await record.change()
+        async with record.beating():
+            return await _Collecting(record, of, world, unforeseen, closing).run()
+    except Overtaken:
+        raise JobBusy from None
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Results that are read and not given yet, by part and place. `missing`: places of lines that have not ended."""
+
+    missing: dict[int, set[int]]
+    read: dict[int, dict[int, Outcome]] = field(default_factory=dict)
+    sizes: dict[int, int] = field(default_factory=dict)
+
+    def take(self, place: tuple[int, int], outcome: Outcome, size_bytes: int) -> None:
+        part, at = place
+        if at in self.missing.get(part, ()):
+            self.read.setdefault(part, {}).setdefault(at, outcome)
+            self.sizes[part] = self.sizes.get(part, 0) + size_bytes
+
+    def ready(self) -> int | None:
+        """A part that has all of its results, or the largest where they are too many."""
+        for part, outcomes in self.read.items():
+            if len(outcomes) >= len(self.missing[part]):
+                return part
+        return max(self.sizes, key=lambda part: self.sizes[part]) if sum(self.sizes.values()) > WAITING_BYTES else None
+
+    def give(self, part: int) -> dict[int, Outcome]:
+        outcomes, _ = self.read.pop(part), self.sizes.pop(part)
+        self.missing[part] -= outcomes.keys()
+        if not self.missing[part]:
+            del self.missing[part]
+        return outcomes
+
+
+class _Collecting:
+    """`record`: claimed by this worker."""
+
+    def __init__(
+        self,
+        record: BatchRecord[Shipment],
+        of: Lines,
+        world: World,
+        unforeseen: Unforeseen | None,
+        closing: Closing | None,
+    ) -> None:
+        self._record, self._of, self._world, self._closing = record, of, world, closing
+        self._until_s = world.clock.monotonic_s() + START_S
+        self._lines = ShippedLines(record.now, of, world, unforeseen)
+
+    async def run(self) -> bool:
+        waiting = _Waiting(await self._lines.missing())
+        try:
+            native = await reached(self._record.now, self._of, self._world)
+            state = await self._state(native)
+            if state is None:
+                await self._lines.end_all(JobInterrupted(LOST))
+            elif self._is_to_be_asked_again(state):
+                again_s = self._world.clock.now_s() + AGAIN_S
+                await self._record.change(is_asked=False, remote_id=None, ask_at_s=again_s, alive_until_s=0)
+                return False
+            elif not await self._is_read(state, waiting, native):
+                await self._record.change(alive_until_s=0)
+                return False
+            else:
+                for part, places in list(waiting.missing.items()):
+                    await self._lines.end(part, {at: self._untold(state, native) for at in places})
+        except ProviderFailure as error:
+            return await self._later(error)
+        await self._lines.book()
+        await self._forget(state, native)
+        await self._record.change(is_collected=True, alive_until_s=0)
+        await self._lines.drop()
+        return True
+
+    async def _state(self, native: Native) -> BatchState | None:
+        """None where its provider does not know it any more. Raises JobPending, ProviderFailure."""
+        remote_id = self._record.now.remote_id
+        if remote_id is None or is_lost(self._of.job, self._world):
+            return None
+        try:
+            state = await state_at(remote_id, native, self._world)
+        except ProviderGone:
+            return None
+        if not state.is_over:
+            await self._record.change(alive_until_s=0)
+            raise JobPending
+        return state
+
+    def _is_to_be_asked_again(self, state: BatchState) -> bool:
+        """Where the provider has made nothing of it, for want of room."""
+        failure = state.failure
+        is_momentary = failure is not None and failure.retryable and failure.is_refusal
+        return state.status == "failed" and is_momentary and not state.outputs and self._closing is None
+
+    async def _is_read(self, state: BatchState, waiting: _Waiting, native: Native) -> bool:
+        """To the end of all outputs, if there was time. Raises ProviderFailure, when what was read is written."""
+        try:
+            is_read = await self._read_all(state.outputs if waiting.missing else (), waiting, native)
+        except ProviderFailure:
+            await self._give(waiting, list(waiting.read))
+            raise
+        await self._give(waiting, list(waiting.read))
+        return is_read
+
+    async def _read_all(self, outputs: Sequence[str], waiting: _Waiting, native: Native) -> bool:
+        for name in outputs:
+            async with aclosing(self._results(name, native)) as results:
+                async for result, size_bytes in results:
+                    if (place := place_of(result.item_id)) is not None:
+                        waiting.take(place, self._outcome(result), size_bytes)
+                    while (part := waiting.ready()) is not None:
+                        await self._give(waiting, [part])
+                    if self._world.clock.monotonic_s() >= self._until_s:
+                        return False
+                    if not waiting.missing:
+                        return True
+        return True
+
+    async def _give(self, waiting: _Waiting, parts: Sequence[int]) -> None:
+        for part in parts:
+            await self._lines.end(part, waiting.give(part))
+
+    async def _results(self, name: str, native: Native) -> AsyncGenerator[tuple[BatchResult[Any], int], None]:
+        """Each with its share of the bytes in which it came. Raises ProviderFailure."""
+        parser, unread_bytes = native.wire.parser(native.target), 0
+        try:
+            async with output(name, native, self._world) as chunks:
+                async for data in chunks:
+                    unread_bytes += len(data)
+                    results = list(parser.feed(data))
+                    for result in results:
+                        yield result, unread_bytes // len(results)
+                    unread_bytes = 0 if results else unread_bytes
+                for result in parser.close():
+                    yield result, unread_bytes
+        except ProviderGone:
+            return
+        if parser.unreadable:
+            self._world.records.trouble("batch.unreadable", job_id=self._of.job.id, results=parser.unreadable)
+
+    def _outcome(self, result: BatchResult[Any]) -> Outcome:
+        """What its provider did not come to ends as the batch does, if that is why."""
+        if result.ending == "expired":
+            return self._closing or EXPIRED
+        if result.ending == "cancelled" and self._closing is not None:
+            return self._closing
+        return result
+
+    def _untold(self, state: BatchState, native: Native) -> Outcome:
+        """For items of which nothing is told: nothing was done for them."""
+        if state.failure is not None:
+            return state.failure
+        if self._closing is not None:
+            return self._closing
+        if state.status == "expired":
+            return EXPIRED
+        return ProviderError(f"{native.target.provider} gave no result for this request.")
+
+    async def _later(self, error: ProviderFailure) -> bool:
+        """Raises JobPending, until it is too late."""
+        job = self._of.job
+        if is_lost(job, self._world):
+            await self._lines.end_all(JobInterrupted(LOST))
+            await self._record.change(is_collected=True, alive_until_s=0)
+            return True
+        self._world.records.trouble("batch.not_collected", job_id=job.id, reason=error.message)
+        await self._record.change(alive_until_s=0)
+        raise JobPending from error
+
+    async def _forget(self, state: BatchState | None, native: Native) -> None:
+        """What is not deleted its provider forgets by itself."""
+        now = self._record.now
+        files = [] if now.file is None else [now.file]
+        outputs = () if state is None else state.outputs
+        if now.remote_id is None:
+            return
+        for request in native.wire.forget(now.remote_id, [*files, *outputs], native.target):
+            with suppress(ProviderFailure):
+                await said(request, native, self._world)
