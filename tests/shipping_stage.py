@@ -62,12 +62,13 @@ MODELS = {
 @dataclass
 class Providers:
     """`refused`: statuses with which the next creations of a batch are refused. `on_ask`: what happens at each request,
-    by its method and path.
+    by its method and path. `made`: what the items ask of each batch that was made, deleted ones too.
     """
 
     apis: dict[str, Api] = field(default_factory=lambda: {api.name: api for api in (OpenAI(), Anthropic(), Google())})
     asked: list[tuple[str, str]] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
+    made: list[list[str]] = field(default_factory=list)
     on_ask: Callable[[str, str], None] | None = None
 
     def batches(self, provider: str = "openai") -> list[Batch]:
@@ -77,12 +78,7 @@ class Providers:
 
     def given(self) -> Counter[str]:
         """How often each item was given to any provider, by what it asks."""
-        return Counter(
-            f"{provider}: {msgspec.json.decode(item.ask)}"
-            for provider in self.apis
-            for batch in self.batches(provider)
-            for item in batch.items
-        )
+        return Counter(item for made in self.made for item in made)
 
     @asynccontextmanager
     async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[ScriptedIncoming]:
@@ -105,6 +101,9 @@ class Providers:
         except Refused as refused:
             return api.refuse(refused)
         assert isinstance(said, Filed), said
+        if self._creates(request):
+            newest = self.batches(api.name)[0]
+            self.made.append([f"{api.name}: {item.ask!r}" for item in newest.items])
         return said.reply
 
     def _creates(self, request: Request) -> bool:

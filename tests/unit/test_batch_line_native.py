@@ -14,19 +14,21 @@ from msgspec.structs import replace as with_members
 from gateway.model.batch import LineEnd
 from gateway.model.chat import Json
 from gateway.model.errors import JobInterrupted, StorageUnavailable
-from gateway.model.file import File, new_file_id
+from gateway.model.file import File, StoredFile, new_file_id
 from gateway.model.hook import DenyListHook, HookFailed, LambdaHook, MaskPiiHook
+from gateway.model.http import Credential
 from gateway.model.limits import Allowance, Budget
 from gateway.model.money import BATCH_TIER
 from gateway.model.provider_errors import ProviderRejected
 from gateway.model.record import AuditEvent, UsageRecord
+from gateway.model.secret import Secret
 from gateway.pipeline.admit import give_back
 from gateway.pipeline.batch_line import CANCELLED, CarriedOut
 from gateway.pipeline.batch_line_native import Ready, given_line, native_of
 from tests.batch_stage import ACCOUNTS, Stage, chat
-from tests.fakes import MemoryFiles, MemoryTypes, ScriptedHooks
+from tests.fakes import FixedFetcher, MemoryCredentials, MemoryFiles, MemoryTypes, ScriptedHooks
 from tests.native_stage import HOUR_S, NativeBatch, body_of, mini, native_stage, openai_result
-from tests.unit.file_provider import FakeProvider
+from tests.unit.file_provider import ORIGIN, FakeProvider
 
 COST = 100 * 75 + 20 * 300
 """Of `openai_result`, at the prices of a batch: $0.075 and $0.30 for a million tokens."""
@@ -121,6 +123,17 @@ async def test_what_hooks_took_on_both_sides_is_no_time_of_the_gateways_own() ->
     assert (record.overhead_ms, record.latency_ms) == (0, HOUR_S * 1000)
     assert event_of(carried).facts["latency_ms"] == (HOUR_S + 4) * 1000
     assert event_of(carried).facts["overhead_ms"] == 0
+
+
+async def test_what_media_took_to_come_is_no_time_of_the_gateways_own() -> None:
+    stage, url = native_stage(), "https://example.com/a.png"
+    fetcher = stage.world.fetcher
+    assert isinstance(fetcher, FixedFetcher)
+    fetcher.there[url], fetcher.on_fetch = StoredFile(PNG, "image/png", "a.png"), lambda: later(stage, 3)
+    part = {"type": "image_url", "image_url": {"url": url}}
+    carried = await one(mini(messages=[{"role": "user", "content": [part]}]), openai_result(), stage)
+    facts = event_of(carried).facts
+    assert (facts["overhead_ms"], facts["latency_ms"]) == (0, (HOUR_S + 3) * 1000)
 
 
 async def test_the_log_has_its_line_when_it_ends_and_not_before() -> None:
@@ -347,6 +360,7 @@ async def test_what_a_hook_adds_is_held_besides_until_the_line_is_booked_however
     ready = await batch.ready()
     held = await numbers(batch.stage)
     assert all(now > then + 700 * 75 for now, then in zip(held, before, strict=True))
+    later(batch.stage, 5)
     again = await batch.ready()  # by another worker, of which nobody knows how far the first one came
     assert await numbers(batch.stage) == held
     reading = await batch.stage.world.ledger.read(ACCOUNTS[0])
@@ -358,6 +372,33 @@ async def test_what_a_hook_adds_is_held_besides_until_the_line_is_booked_however
     await give_back(carried.besides)
     assert await numbers(batch.stage) == before
     assert ready.piece == again.piece
+
+
+async def test_what_was_held_for_a_try_that_failed_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its hook may say something else the next time."""
+    stage = native_stage()
+    file_id = new_file_id("user_data", stage.clock.now_s(), b"0123456789")
+    await stage.world.files.put("acme", File(file_id, "a.png", "image/png", len(PNG)), PNG)
+    picture_part = {"type": "image_url", "image_url": {"url": file_id}}
+    batch = await NativeBatch.of([mini(messages=[{"role": "user", "content": [picture_part]}])], stage)
+    lengthening(stage)
+    hooks = stage.world.hooks
+    assert isinstance(hooks, ScriptedHooks)
+    lengths = [800, 400]
+
+    async def shorter_and_shorter() -> Any:
+        texts = [{"type": "text", "text": "x" * lengths.pop(0)}, picture_part]
+        return {"action": "modify", "patch": {"messages": [{"role": "user", "content": texts}]}}
+
+    async def silent(*_: Any) -> Any:
+        monkeypatch.undo()
+        raise StorageUnavailable("not now")
+
+    hooks.answers["h"] = shorter_and_shorter
+    monkeypatch.setattr(stage.world.files, "get", silent)
+    before = await numbers(stage)
+    await batch.ready()
+    assert all(now - then < 500 * 75 for now, then in zip(await numbers(stage), before, strict=True))
 
 
 async def test_a_line_that_a_hook_makes_too_dear_fails_alone() -> None:
@@ -485,6 +526,28 @@ async def test_a_medium_that_cannot_be_kept_for_a_moment_is_kept_when_it_can(mon
     assert len(files.whole) == before + 1
 
 
+async def test_of_a_reply_that_cannot_be_given_no_medium_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"model": "google/gemini-2.5-flash-image", "messages": [{"role": "user", "content": "Two cats"}]}
+    batch = await NativeBatch.of([{"custom_id": "i", "url": "/v1/chat/completions", "body": body}])
+    ready = await batch.ready()
+    two = picture()
+    two["response"]["candidates"][0]["content"]["parts"] *= 2
+    files = batch.stage.world.files
+    assert isinstance(files, MemoryFiles)
+    put, puts = files.put, 0
+
+    async def every_second(tenant_id: str, file: File, data: bytes) -> None:
+        nonlocal puts
+        puts += 1
+        if puts % 2 == 0:
+            raise StorageUnavailable("not now")
+        await put(tenant_id, file, data)
+
+    monkeypatch.setattr(files, "put", every_second)
+    assert (await batch.answered(ready, two)).end.status_code == 503
+    assert not files.whole
+
+
 async def test_the_bytes_of_a_file_go_into_the_batch() -> None:
     stage = native_stage()
     file_id = new_file_id("user_data", stage.clock.now_s(), b"0123456789")
@@ -536,6 +599,18 @@ async def test_what_was_uploaded_is_deleted_whatever_became_of_the_line() -> Non
         provider.sent.clear()
         await batch.given(ready, outcome)
         assert len([asked for asked in provider.asked if asked.startswith("DELETE")]) == 1
+
+
+async def test_what_was_uploaded_with_a_tenants_own_key_is_deleted_with_it() -> None:
+    stage, provider = native_stage(own_keys=("google",)), FakeProvider()
+    keys = {"google": Credential(Secret("owners")), "google/acme": Credential(Secret("tenants"))}
+    stage.world = replace(stage.world, outbound=provider, credentials=MemoryCredentials(keys))
+    batch = await large(stage)
+    ready = await batch.ready()
+    stage.set_tenant(own_keys=())
+    await batch.given(ready, CANCELLED)
+    own = [request for request in provider.sent if request.url.startswith(f"{ORIGIN}/v1beta/")]
+    assert {request.headers["x-goog-api-key"] for request in own} == {"tenants"}
 
 
 async def test_a_tenants_own_key_is_the_one_that_its_batches_are_made_with() -> None:

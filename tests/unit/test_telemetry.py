@@ -192,6 +192,14 @@ def test_what_is_counted(changes: dict[str, Any], counted: set[str]) -> None:
     assert (metrics.ERRORS in changed) == ("error" in changes)
 
 
+def test_what_a_batch_took_at_its_provider_is_no_time_that_anybody_waited() -> None:
+    timed = msgspec.structs.replace(LINE, duration_s=1.5)
+    plain = metrics.figures_of(timed, is_cold=False)
+    batched = metrics.figures_of(msgspec.structs.replace(timed, service_tier="batch"), is_cold=False)
+    assert plain.keys() - batched.keys() == {metrics.LATENCY, metrics.DURATION}
+    assert batched[metrics.COST] == plain[metrics.COST]
+
+
 def test_the_first_request_of_an_environment_is_its_cold_start(written: Any) -> None:
     records = StdoutRecords()
     records.write(LINE)

@@ -54,6 +54,8 @@ async def collect(
     shipment = await world.shipments.find(job.tenant_id, job.id, group, number)
     if shipment is None or shipment.is_collected:
         return True
+    if shipment.remote_id is None:
+        return False
     if shipment.alive_until_s > world.clock.now_s():
         raise JobBusy
     record = BatchRecord(shipment, world.shipments, world.clock)
@@ -112,43 +114,42 @@ class _Collecting:
         self._lines = ShippedLines(record.now, of, world, unforeseen)
 
     async def run(self) -> bool:
-        waiting = _Waiting(await self._lines.missing())
         try:
             native = await reached(self._record.now, self._of, self._world)
-            state = await self._state(native)
-            if state is None:
-                await self._lines.end_all(JobInterrupted(LOST))
-            elif self._is_to_be_asked_again(state):
-                again_s = self._world.clock.now_s() + AGAIN_S
-                await self._record.change(is_asked=False, remote_id=None, ask_at_s=again_s, alive_until_s=0)
-                return False
-            elif not await self._is_read(state, waiting, native):
+            state = await state_at(self._remote_id, native, self._world)
+            if not state.is_over and not is_lost(self._of.job, self._world):
                 await self._record.change(alive_until_s=0)
+                raise JobPending
+            if not await self._is_ended(state, native):
                 return False
-            else:
-                for part, places in list(waiting.missing.items()):
-                    await self._lines.end(part, {at: self._untold(state, native) for at in places})
+            await self._forget(state, native)
+        except ProviderGone:
+            await self._lines.end_all(JobInterrupted(LOST))
         except ProviderFailure as error:
-            return await self._later(error)
+            await self._later(error)
         await self._lines.book()
-        await self._forget(state, native)
         await self._record.change(is_collected=True, alive_until_s=0)
         await self._lines.drop()
         return True
 
-    async def _state(self, native: Native) -> BatchState | None:
-        """None where its provider does not know it any more. Raises JobPending, ProviderFailure."""
-        remote_id = self._record.now.remote_id
-        if remote_id is None or is_lost(self._of.job, self._world):
-            return None
-        try:
-            state = await state_at(remote_id, native, self._world)
-        except ProviderGone:
-            return None
-        if not state.is_over:
+    @property
+    def _remote_id(self) -> str:
+        assert self._record.now.remote_id is not None  # noqa: S101 - its provider has it
+        return self._record.now.remote_id
+
+    async def _is_ended(self, state: BatchState, native: Native) -> bool:
+        """Every line. Raises ProviderFailure: ProviderGone where its provider does not know any more."""
+        if self._is_to_be_asked_again(state):
+            again_s = self._world.clock.now_s() + AGAIN_S
+            await self._record.change(is_asked=False, remote_id=None, ask_at_s=again_s, alive_until_s=0)
+            return False
+        waiting = _Waiting(await self._lines.missing())
+        if not await self._is_read(state, waiting, native):
             await self._record.change(alive_until_s=0)
-            raise JobPending
-        return state
+            return False
+        for part, places in list(waiting.missing.items()):
+            await self._lines.end(part, {at: self._untold(state, native) for at in places})
+        return True
 
     def _is_to_be_asked_again(self, state: BatchState) -> bool:
         """Where the provider has made nothing of it, for want of room."""
@@ -187,18 +188,15 @@ class _Collecting:
     async def _results(self, name: str, native: Native) -> AsyncGenerator[tuple[BatchResult[Any], int], None]:
         """Each with its share of the bytes in which it came. Raises ProviderFailure."""
         parser, unread_bytes = native.wire.parser(native.target), 0
-        try:
-            async with output(name, native, self._world) as chunks:
-                async for data in chunks:
-                    unread_bytes += len(data)
-                    results = list(parser.feed(data))
-                    for result in results:
-                        yield result, unread_bytes // len(results)
-                    unread_bytes = 0 if results else unread_bytes
-                for result in parser.close():
-                    yield result, unread_bytes
-        except ProviderGone:
-            return
+        async with output(name, native, self._world) as chunks:
+            async for data in chunks:
+                unread_bytes += len(data)
+                results = list(parser.feed(data))
+                for result in results:
+                    yield result, unread_bytes // len(results)
+                unread_bytes = 0 if results else unread_bytes
+            for result in parser.close():
+                yield result, unread_bytes
         if parser.unreadable:
             self._world.records.trouble("batch.unreadable", job_id=self._of.job.id, results=parser.unreadable)
 
@@ -211,7 +209,9 @@ class _Collecting:
         return result
 
     def _untold(self, state: BatchState, native: Native) -> Outcome:
-        """For items of which nothing is told: nothing was done for them."""
+        """For items of which nothing is told: nothing was done for them, where it is over."""
+        if not state.is_over:
+            return JobInterrupted(LOST)
         if state.failure is not None:
             return state.failure
         if self._closing is not None:
@@ -220,24 +220,19 @@ class _Collecting:
             return EXPIRED
         return ProviderError(f"{native.target.provider} gave no result for this request.")
 
-    async def _later(self, error: ProviderFailure) -> bool:
+    async def _later(self, error: ProviderFailure) -> None:
         """Raises JobPending, until it is too late."""
         job = self._of.job
         if is_lost(job, self._world):
-            await self._lines.end_all(JobInterrupted(LOST))
-            await self._record.change(is_collected=True, alive_until_s=0)
-            return True
+            return await self._lines.end_all(JobInterrupted(LOST))
         self._world.records.trouble("batch.not_collected", job_id=job.id, reason=error.message)
         await self._record.change(alive_until_s=0)
         raise JobPending from error
 
-    async def _forget(self, state: BatchState | None, native: Native) -> None:
+    async def _forget(self, state: BatchState, native: Native) -> None:
         """What is not deleted its provider forgets by itself."""
-        now = self._record.now
-        files = [] if now.file is None else [now.file]
-        outputs = () if state is None else state.outputs
-        if now.remote_id is None:
-            return
-        for request in native.wire.forget(now.remote_id, [*files, *outputs], native.target):
+        file = self._record.now.file
+        files = [*([] if file is None else [file]), *state.outputs]
+        for request in native.wire.forget(self._remote_id, files, native.target):
             with suppress(ProviderFailure):
                 await said(request, native, self._world)

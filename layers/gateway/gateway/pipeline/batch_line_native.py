@@ -281,7 +281,6 @@ def _late_exchange_of(before: Kept, line: PartLine, lines: Lines, world: World) 
     now_s, monotonic_s = clock.now_s(), clock.monotonic_s()
     exchange.arrived_s, exchange.media_wait_s = before.began_at_s, before.media_wait_s
     exchange.began_s = monotonic_s - max(0.0, now_s - before.began_at_s)
-    exchange.worked_from_s = monotonic_s
     exchange.model_requested, exchange.conversation_id = before.model_requested, before.conversation_id
     attempt = begin(_route_of(lines, world), exchange, clock)
     attempt.started_s = max(exchange.began_s, monotonic_s - max(0.0, now_s - before.ready_at_s))

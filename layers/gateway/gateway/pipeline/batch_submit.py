@@ -17,6 +17,7 @@ from gateway.model.provider_errors import ProviderFailure
 from gateway.model.shipment import Shipment
 from gateway.pipeline.batch_line import Closing, Lines
 from gateway.pipeline.batch_line_native import Native
+from gateway.pipeline.batch_look import is_lost
 from gateway.pipeline.batch_part import closing_now, disabled, lines_of
 from gateway.pipeline.batch_record import BatchRecord
 from gateway.pipeline.batch_remote import made_before, reached, send, uploaded
@@ -80,6 +81,8 @@ class _Submission:
         try:
             if not self.record.now.is_asked and closing is not None:
                 return await self._end(closing)
+            if is_lost(self.of.job, self.world):
+                return await self._end(JobInterrupted(LOST))
             native = await reached(self.record.now, self.of, self.world)
             if self.record.now.is_asked:
                 return await self._found(native)
