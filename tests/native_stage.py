@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from gateway.adapters.catalog import FileCatalog
 from gateway.model.batch import BatchGroup, PartLine, batch_of, part_lines, part_name
 from gateway.model.http import Credential
+from gateway.model.record import AuditEvent, UsageRecord
 from gateway.model.secret import Secret
 from gateway.pipeline.batch_check import of_lines
 from gateway.pipeline.batch_line import CarriedOut, Lines
@@ -22,6 +24,9 @@ from tests.fakes import MemoryCredentials
 CATALOG = Path(__file__).parents[1] / "shared" / "catalog"
 PROVIDERS = ("openai", "anthropic", "google", "mistral", "groq")
 HOUR_S = 3_600.0
+COST = 100 * 75 + 20 * 300
+"""Of `openai_result`, at the prices of a batch: $0.075 and $0.30 for a million tokens."""
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 
 def native_stage(**changes: Any) -> Stage:
@@ -100,3 +105,39 @@ def openai_result(content: str | None = "Hello.", item_id: str = "item-1", **mes
 
 def mini(custom_id: str = "a", text: str = "Hi", **members: Any) -> dict[str, Any]:
     return chat(custom_id, "openai/gpt-4o-mini", text, **members)
+
+
+def later(stage: Stage, seconds: float = HOUR_S) -> None:
+    stage.clock.unix_s += seconds
+    stage.clock.running_s += seconds
+
+
+def usage_of(carried: CarriedOut) -> UsageRecord:
+    [record] = carried.end.records
+    return record
+
+
+def event_of(carried: CarriedOut) -> AuditEvent:
+    started, ended = carried.end.events
+    assert started.event == "request.started"
+    return ended
+
+
+async def one(request: dict[str, Any], result: dict[str, Any], stage: Stage | None = None) -> CarriedOut:
+    batch = await NativeBatch.of([request], stage)
+    ready = await batch.ready()
+    later(batch.stage)
+    return await batch.answered(ready, result)
+
+
+def content_of(carried: CarriedOut) -> Any:
+    return body_of(carried)["choices"][0]["message"]["content"]
+
+
+GEMINI = {"usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 1_290, "totalTokenCount": 1_300}}
+
+
+def picture() -> dict[str, Any]:
+    inline = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(PNG).decode()}}
+    candidate = {"content": {"role": "model", "parts": [inline]}, "finishReason": "STOP", "index": 0}
+    return {"key": "item-1", "response": {"candidates": [candidate], **GEMINI}}

@@ -11,9 +11,9 @@ import openai
 import pytest
 
 from tests.e2e.conftest import Gateway
-from tests.e2e.customer import Customer, eventually, processes_of
+from tests.e2e.customer import Customer, aws, eventually, processes_of
 from tests.e2e.simulated import posted, posts
-from tests.e2e.test_batches import client, customer, ended, gate, jsonl, line, open_gate, results  # noqa: F401
+from tests.e2e.test_batches import MACHINE, client, customer, ended, gate, jsonl, line, open_gate, results  # noqa: F401
 
 MODELS = ("openai/gpt-4o-mini", "anthropic/claude-haiku-4-5", "google/gemini-2.5-flash")
 WORDS = "the very own words of a batch of a provider"
@@ -129,4 +129,27 @@ def test_workers_that_are_killed_again_and_again_ask_for_no_second_batch(
     made = [path for path in asked(customer.local, before) if path != "files"]
     assert made.count("batches") <= 2 and made.count("batchGenerateContent") <= 1, made
     total = customer.used(61)
+    assert set(customer.settled_nano_usd().values()) == {total["cost_nano_usd"]}
+
+
+def test_what_a_stopped_execution_leaves_with_a_provider_is_stopped_there_and_brought_in(
+    customer: Customer,  # noqa: F811
+    gate: str,  # noqa: F811
+) -> None:
+    """By the function that knows the provider's key, which the one that ends batches starts."""
+    requests = [line("held", MODELS[1], f"[[gate={gate}]] {WORDS}")]
+    requests += [line(f"c-{number}", MODELS[1], f"{WORDS} {number}") for number in range(3)]
+    before = posted(customer.local)
+    batch_id = customer.http.post("/batches", json={"requests": requests}).raise_for_status().json()["id"]
+    eventually(lambda: True if "batches" in asked(customer.local, before) else None, 60)
+    arn = f"{MACHINE.replace(':stateMachine:', ':execution:')}:{batch_id}"
+    aws(customer.local, "stepfunctions").stop_execution(executionArn=arn)
+    batch = ended(customer, batch_id, 300)
+    counts = batch["counts"]
+    assert counts["completed"] + counts["failed"] == 4
+    assert counts["failed"] >= 1
+    assert "cancel" in asked(customer.local, before)
+    found, _ = results(customer, batch_id)
+    assert {one["error"]["code"] for one in found if one["error"]} == {"job_interrupted"}
+    total = customer.used(counts["completed"] + 1)
     assert set(customer.settled_nano_usd().values()) == {total["cost_nano_usd"]}

@@ -198,7 +198,8 @@ class _Collecting:
             for result in parser.close():
                 yield result, unread_bytes
         if parser.unreadable:
-            self._world.records.trouble("batch.unreadable", job_id=self._of.job.id, results=parser.unreadable)
+            reason = f"{parser.unreadable} results name no item."
+            self._world.records.trouble("batch.unreadable", job_id=self._of.job.id, reason=reason)
 
     def _outcome(self, result: BatchResult[Any]) -> Outcome:
         """What its provider did not come to ends as the batch does, if that is why."""
