@@ -25,7 +25,7 @@ from tests.job_stage import Stage
 from tests.machine import TASKS
 
 PAGE = Path(__file__).parents[1] / "docs" / "jobs.md"
-_PLACE = re.compile(r"(?<=<!-- costs -->\n).*?(?=<!-- /costs -->)", re.DOTALL)
+PLACE = re.compile(r"(?<=<!-- costs -->\n).*?(?=<!-- /costs -->)", re.DOTALL)
 MICRO_USD = {
     "transitions": 25.0,
     "invocations": 0.2,
@@ -171,7 +171,7 @@ def table() -> str:
 
 
 def page(text: str) -> str:
-    return _PLACE.sub(lambda _: table(), text)
+    return PLACE.sub(lambda _: table(), text)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,12 @@ class Provider:
             "created": 1,
             "model": "gpt",
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+            "usage": {
+                "prompt_tokens": 10,
+                "completion_tokens": 5,
+                "total_tokens": 15,
+                "completion_tokens_details": {"reasoning_tokens": 2},
+            },
         }
         yield ScriptedIncoming(200, headers, [json.dumps(answer).encode()])
 

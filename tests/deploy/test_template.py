@@ -401,6 +401,7 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_ALLOWED_ORIGIN",
             "GATEWAY_ARCHIVE_BUCKET",
             "GATEWAY_AUDIT_LOG_GROUP",
+            "GATEWAY_BATCH_LINES_AT_ONCE",
             "GATEWAY_BATCH_MACHINE",
             "GATEWAY_CALLBACK_SECONDS",
             "GATEWAY_CIRCUIT_FAILURES",

@@ -89,6 +89,28 @@ async def test_wherever_a_worker_is_killed_each_line_is_asked_and_paid_once(stat
         assert {one["counts"]["completed"] for one in shown} == {4}
 
 
+@pytest.mark.parametrize("dies", [True, False], ids=["dies", "is not answered"])
+async def test_whatever_a_worker_meets_that_asks_again_each_line_ends_once(dies: bool) -> None:
+    """Those that another has left, for which there was no room."""
+    for at in range(2_000):
+        fate, stage = Fate(at, None if dies else _fails), staged()
+        stage.provider.busy.update({f"text {number}": 1_000 for number in range(3)})
+        batch_id = await stage.ordered(requests())
+        await stage.step(batch_id, "prepare")
+        await stage.step(batch_id, "work", group=0, part=0)
+        [part] = await stage.parts(batch_id)
+        assert (part.again, part.totals.ended) == ((0, 1, 2), 1)
+        stage.provider.busy.clear()
+        stage.provider.asked.clear()
+        stage.fates[WORK] = fate
+        await stage.carried_on(batch_id)
+        if fate.struck is None:
+            break
+        await stage.swept_to_the_end()
+        await check_ended(stage, batch_id)
+    assert at >= 2, fate.passed
+
+
 async def _fails(moment: Moment) -> None:
     """The call is not answered, whether it had its effect or not."""
     port = moment.call.partition(".")[0]

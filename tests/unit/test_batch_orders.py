@@ -45,6 +45,12 @@ async def test_an_order_that_is_none_is_refused_at_once(order: dict[str, Any], p
     assert answer.json["error"]["param"].startswith(param)
 
 
+async def test_one_that_is_too_large_is_told_how_to_come() -> None:
+    answer = await Stage.of().post({"requests": [chat("a", text="x" * 7 * 1024 * 1024)]})
+    assert (answer.status, answer.json["error"]["code"]) == (413, "payload_too_large")
+    assert "POST /v1/files" in answer.json["error"]["message"]
+
+
 async def test_a_file_that_is_no_batch_is_refused_at_once() -> None:
     stage = Stage.of()
     answer = await stage.post({"input_file_id": "file_nothing", "endpoint": CHAT})
@@ -92,6 +98,30 @@ async def test_all_errors_are_listed_with_their_lines() -> None:
         (11, "validation_error", "body"),
         (12, "validation_error", "body.async"),
     ]
+
+
+async def test_what_is_wrong_is_said_of_the_line_and_of_where_it_came_from() -> None:
+    stage = Stage.of()
+    batch_id = await stage.ordered_by_file(b"{no json\n")
+    [error] = await errors_of(stage, batch_id)
+    assert error["message"].startswith("The line is not valid JSON: ")
+    assert (await stage.shown(batch_id))["error"]["param"] == "input_file_id"
+    batch_id = await stage.ordered([chat("a", stream=True)])
+    await errors_of(stage, batch_id)
+    assert (await stage.shown(batch_id))["error"]["param"] == "requests"
+
+
+@pytest.mark.parametrize("ends", [b"\r\n", b"\n\n", b"\r\n \r\n"])
+async def test_a_file_may_be_written_as_other_systems_do(ends: bytes) -> None:
+    stage = Stage.of()
+    batch_id = await stage.ordered_by_file(b"\xef\xbb\xbf" + jsonl(chats(3)).replace(b"\n", ends))
+    assert await stage.carried_on(batch_id) == "Completed"
+
+
+async def test_an_empty_input_of_another_system_is_an_error() -> None:
+    stage = Stage.of()
+    batch_id = await stage.ordered_by_file(b"\xef\xbb\xbf\r\n")
+    assert [error["code"] for error in await errors_of(stage, batch_id)] == ["empty_file"]
 
 
 async def test_an_empty_input_is_an_error() -> None:
@@ -147,6 +177,15 @@ async def test_a_batch_that_its_budget_has_no_room_for_asks_nothing() -> None:
     [error] = await errors_of(stage, batch_id)
     assert (error["code"], error["line"]) == ("budget_exceeded", None)
     assert (await stage.shown(batch_id))["error"]["needed_usd"]
+
+
+async def test_one_that_no_shard_of_its_budget_has_room_for_is_told_why() -> None:
+    """What is left of all shards together would do."""
+    budget = Budget(window="month", usd=Decimal("0.001"))
+    stage = Stage.of(allowance=Allowance(budgets=(budget,)), shards=4)
+    batch_id = await stage.ordered(chats(8))
+    [error] = await errors_of(stage, batch_id)
+    assert "has 0.001 USD left, but in no one of the shards" in error["message"]
 
 
 async def test_a_budget_for_some_models_is_asked_for_their_lines_alone() -> None:

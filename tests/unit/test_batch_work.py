@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import Counter
+from dataclasses import replace as dataclass_replace
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+import openai.types
 import pytest
 from msgspec.structs import replace
 
+from gateway.batch_ports import LinesAtOnce
+from gateway.model.batch import part_name
 from gateway.model.catalog import ModelFacts
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.job import LONGEST_S
@@ -37,7 +44,13 @@ async def test_a_batch_is_answered_line_by_line_and_paid_once() -> None:
     assert shown["status"] == "completed"
     assert shown["request_counts"] == {"total": 120, "completed": 120, "failed": 0}
     assert shown["counts"] == {"pending": 0, "in_progress": 0, "completed": 120, "failed": 0, "cancelled": 0}
-    assert shown["usage"] == {"input_tokens": 1_200, "output_tokens": 600, "total_tokens": 1_800}
+    assert shown["usage"] == {
+        "input_tokens": 1_200,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 600,
+        "output_tokens_details": {"reasoning_tokens": 240},
+        "total_tokens": 1_800,
+    }
     assert shown["cost_estimate"] == pytest.approx(120 * COST / 10**9)
     assert shown["error_file_id"] is None
     lines = await stage.lines_of(shown["output_file_id"])
@@ -50,6 +63,19 @@ async def test_a_batch_is_answered_line_by_line_and_paid_once() -> None:
     assert seventh["response"]["body"]["choices"][0]["message"]["content"] == "re: text 7"
     assert set(stage.provider.asked.values()) == {1}
     assert await stage.check_books() == 120 * COST
+
+
+async def test_the_object_has_what_openais_own_client_expects() -> None:
+    stage = Stage.of()
+    shown = await shown_of(stage, await stage.ordered_by_file(chats(3)))
+    known = openai.types.Batch.model_validate(shown)
+    assert known.usage is not None
+    assert known.usage.output_tokens_details.reasoning_tokens == 6
+
+
+async def shown_of(stage: Stage, batch_id: str) -> dict[str, Any]:
+    await stage.carried_on(batch_id)
+    return await stage.shown(batch_id)
 
 
 async def test_each_line_has_a_usage_record_that_names_its_batch() -> None:
@@ -108,13 +134,70 @@ async def test_a_line_that_its_provider_has_no_room_for_waits_and_is_asked_again
     assert await stage.check_books() == 3 * COST
 
 
-async def test_one_that_it_never_has_room_for_fails_in_the_end() -> None:
+async def test_one_that_it_has_no_room_for_for_hours_is_asked_until_it_has() -> None:
+    """And nobody is paid for waiting: a worker that gets nowhere goes, and another comes minutes later."""
     stage = Stage.of()
-    stage.provider.busy["text 1"] = 1_000
-    shown = await completed(stage, chats(3))
+    from_s = stage.clock.unix_s
+
+    async def is_down(text: str) -> None:
+        stage.provider.busy[text] = int(stage.clock.unix_s < from_s + 5 * 3600)
+
+    stage.provider.on_ask = is_down
+    shown = await completed(stage, chats(20))
+    assert shown["request_counts"] == {"total": 20, "completed": 20, "failed": 0}
+    assert 5 * 3600 < stage.clock.unix_s - from_s < 5 * 3600 + 600
+    worked_s = stage.clock.running_s - 100
+    assert worked_s < 5 * 3600 / 2
+    assert await stage.check_books() == 20 * COST
+
+
+async def test_one_that_it_never_has_room_for_expires() -> None:
+    stage = Stage.of()
+    stage.provider.busy["text 1"] = 100_000
+    batch_id = await stage.ordered(chats(3))
+    assert await stage.carried_on(batch_id) == "Failed"
+    shown = await stage.shown(batch_id)
+    assert (shown["status"], shown["request_counts"]["completed"]) == ("expired", 2)
     [line] = await stage.lines_of(shown["error_file_id"])
-    assert (line["custom_id"], line["response"]["status_code"]) == ("c-1", 429)
+    assert (line["custom_id"], line["error"]["code"]) == ("c-1", "batch_expired")
     assert await stage.check_books() == 2 * COST
+
+
+async def test_one_that_waits_for_room_waits_no_more_once_the_batch_is_cancelled() -> None:
+    stage = Stage.of()
+    stage.provider.busy.update({f"text {number}": 100_000 for number in range(20)})
+    batch_id, from_s = await stage.ordered(chats(20)), stage.clock.unix_s
+
+    async def cancels(_text: str) -> None:
+        if stage.clock.unix_s > from_s + 20:
+            await stage.send("POST", f"/v1/batches/{batch_id}/cancel")
+
+    stage.provider.on_ask = cancels
+    assert await stage.carried_on(batch_id) == "Cancelled"
+    shown = await stage.shown(batch_id)
+    assert shown["counts"]["cancelled"] == 20
+    assert stage.clock.unix_s - from_s < 400
+    assert await stage.check_books() == 0
+
+
+async def test_a_worker_that_dies_asking_again_loses_what_it_had_asked_and_no_more() -> None:
+    stage = Stage.of()
+    stage.provider.busy.update({f"text {number}": 100_000 for number in range(20)})
+    batch_id = await stage.ordered(chats(20))
+    await stage.step(batch_id, "prepare")
+    assert await stage.step(batch_id, "work", group=0, part=0) == {"done": False, "wait_s": 300}
+    [part] = await stage.parts(batch_id)
+    assert (part.asked, part.again, part.totals.ended) == (8, tuple(range(8)), 0)
+    assert (await stage.shown(batch_id))["counts"]["in_progress"] == 0
+    stage.provider.busy.clear()
+
+    stage.fates["Carry out the part"] = Fate("after batch_store.put_piece")
+    await stage.carried_on(batch_id)
+    shown = await stage.shown(batch_id)
+    assert stage.fates["Carry out the part"].struck is not None
+    assert shown["request_counts"]["total"] == 20 == sum(shown["counts"].values())
+    assert shown["counts"]["completed"] >= 12
+    await stage.check_books()
 
 
 async def test_no_more_lines_are_asked_at_once_than_may_be() -> None:
@@ -131,6 +214,25 @@ async def test_no_more_lines_are_asked_at_once_than_may_be() -> None:
     stage.provider.on_ask = counted
     await completed(stage, chats(30))
     assert 1 < most <= 8
+
+
+async def test_a_provider_may_have_a_number_of_its_own_of_lines_at_once() -> None:
+    stage, now, most = Stage.of(), Counter[str](), Counter[str]()
+    stage.world = dataclass_replace(stage.world, lines_at_once=LinesAtOnce.of("3, groq=1,openai=20"))
+
+    async def counted(text: str) -> None:
+        provider = text.partition(" ")[0]
+        now[provider] += 1
+        most[provider] = max(most[provider], now[provider])
+        for _ in range(5):
+            await asyncio.sleep(0)
+        now[provider] -= 1
+
+    stage.provider.on_ask = counted
+    for model in ("openai/gpt", "groq/llama"):
+        await completed(stage, [chat(f"{n}", model, f"{model} {n}") for n in range(30)])
+    assert most == {"openai/gpt": 20, "groq/llama": 1}
+    assert stage.world.lines_at_once.at("anthropic/claude") == 3
 
 
 async def test_what_was_spent_is_booked_as_parts_end() -> None:
@@ -344,6 +446,24 @@ async def test_what_a_tenant_has_left_when_it_is_disabled_is_not_asked() -> None
     assert {line["error"]["code"] for line in errors} == {"tenant_disabled"}
 
 
+async def test_what_a_tenant_that_is_disabled_has_not_asked_yet_is_not_asked() -> None:
+    """Also by a worker that began before."""
+    stage = Stage.of()
+
+    async def disables(text: str) -> None:
+        if text == "text 10":
+            stage.set_tenant(status="disabled")
+
+    stage.provider.on_ask = disables
+    batch_id = await stage.ordered(chats(50))
+    await stage.carried_on(batch_id)
+    assert len(stage.provider.asked) <= 24
+    stage.set_tenant(status="active")
+    errors = await stage.lines_of((await stage.shown(batch_id))["error_file_id"])
+    assert {line["error"]["code"] for line in errors} == {"tenant_disabled"}
+    assert len(errors) == 50 - len(stage.provider.asked)
+
+
 # -- Hooks -----------------------------------------------------------------------------------------------------------
 
 
@@ -453,15 +573,39 @@ async def test_a_place_in_results_stays_short_however_they_came() -> None:
         store.held["acme", batch_id, part.name] = part  # type: ignore[attr-defined]
     ids, short, has_more = await read_on(stage, batch_id, place)
     assert (ids, has_more) == ([], False)
-    assert len(short) < 12
+    assert len(short) < 20
+
+
+def place_of(*kept: Any) -> str:
+    return urlsafe_b64encode(msgspec.msgpack.encode(kept)).decode().rstrip("=")
 
 
 async def test_a_place_that_no_page_gave_is_refused() -> None:
+    """Above all one that would be a lot of work, or none that leads anywhere."""
     stage = Stage.of()
-    batch_id = await stage.ordered(chats(1))
-    for place in ("x", "AAAA", "kpA"):
-        answer = await stage.send("GET", f"/v1/batches/{batch_id}/results?after={place}")
+    shown = await completed(stage, chats(1))
+    _, given, _ = await read_on(stage, shown["id"])
+    mark, stretches, at = msgspec.msgpack.decode(urlsafe_b64decode(given + "=" * (-len(given) % 4)))
+    assert (stretches, at) == ([[0, 0]], [])
+    made_up = (
+        place_of(mark, [(0, 2**40)], []),
+        place_of(mark, [(-(2**40), 0)], []),
+        place_of(mark, [(0, 0)] * 1_000 + [(0, 1)], []),
+        place_of(mark, [], [(0, -1, 0)]),
+        place_of(mark + 1, [(0, 0)], []),
+    )
+    for place in ("x", "AAAA", "kpA", *made_up):
+        answer = await stage.send("GET", f"/v1/batches/{shown['id']}/results?after={place}")
         assert (answer.status, answer.json["error"]["param"]) == (400, "after"), place
+
+
+async def test_a_place_in_the_results_of_another_batch_is_refused() -> None:
+    """Else lines would be left out."""
+    stage = Stage.of()
+    one, other = await completed(stage, chats(3)), await completed(stage, chats(3))
+    _, place, _ = await read_on(stage, one["id"])
+    answer = await stage.send("GET", f"/v1/batches/{other['id']}/results?after={place}")
+    assert (answer.status, answer.json["error"]["param"]) == (400, "after")
 
 
 async def test_batches_are_listed_newest_first_and_are_no_jobs() -> None:
@@ -475,6 +619,40 @@ async def test_batches_are_listed_newest_first_and_are_no_jobs() -> None:
     assert ([one["id"] for one in listed["data"]], listed["has_more"]) == (ids[:0:-1], True)
     rest = (await stage.send("GET", f"/v1/batches?after={listed['last_id']}")).json
     assert ([one["id"] for one in rest["data"]], rest["has_more"]) == (ids[:1], False)
+
+
+async def test_results_that_somebody_has_deleted_are_missed_aloud() -> None:
+    stage = Stage.of()
+    batch_id = await stage.ordered(chats(20))
+    await stage.step(batch_id, "prepare")
+    await stage.step(batch_id, "work", group=0, part=0)
+    store = stage.world.batch_store
+    del store.held["acme", batch_id, "results", part_name(0, 0), 0]  # type: ignore[attr-defined]  # of what keeps it
+    await stage.carried_on(batch_id)
+    assert len(await stage.lines_of((await stage.shown(batch_id))["output_file_id"])) == 12
+    told = stage.world.records.troubles  # type: ignore[attr-defined]  # of what keeps them
+    assert told == [{"event": "batch.results_missing", "job_id": batch_id, "part": part_name(0, 0), "piece": 0}]
+
+
+async def test_what_a_list_shows_is_read_some_at_a_time() -> None:
+    stage, now, most = Stage.of(allowance=Allowance()), 0, 0
+    for _ in range(20):
+        await stage.step(await stage.ordered(chats(1)), "prepare")
+    read = stage.world.batch_parts.all
+
+    async def counted(tenant_id: str, batch_id: str) -> Any:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0)
+        now -= 1
+        return await read(tenant_id, batch_id)
+
+    stage.world.batch_parts.all = counted  # type: ignore[method-assign]
+    listed = (await stage.send("GET", "/v1/batches?limit=20")).json["data"]
+    assert len({one["id"] for one in listed}) == 20
+    assert [one["id"] for one in listed] == sorted(one["id"] for one in listed)  # newest first
+    assert most == 8
 
 
 async def test_a_batch_that_is_none_is_not_found() -> None:

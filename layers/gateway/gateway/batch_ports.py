@@ -4,6 +4,8 @@ crates and results, and somebody who asks providers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, TypeVar
 
 from gateway.model.batch import BatchPart
@@ -11,6 +13,27 @@ from gateway.model.job import Job
 from gateway.model.shipment import Shipment
 
 R = TypeVar("R", BatchPart, Shipment)
+
+LINES_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class LinesAtOnce:
+    """How many lines of a part are asked at once. `by_provider`: of those that have a number of their own."""
+
+    usual: int = LINES_AT_ONCE
+    by_provider: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, text: str) -> LinesAtOnce:
+        """`8,openai=32`, as the stack's parameter has it. Raises ValueError."""
+        usual, *others = text.replace(" ", "").split(",")
+        named = (other.split("=") for other in others)
+        return cls(int(usual), {provider: int(number) for provider, number in named})
+
+    def at(self, model_id: str) -> int:
+        """`model_id`: "provider/model"."""
+        return self.by_provider.get(model_id.partition("/")[0], self.usual)
 
 
 class BatchRecords(Protocol[R]):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import SystemRandom
 from typing import Any, Literal, Protocol, TypeAlias
 
-from gateway.batch_ports import BatchParts, BatchStore, BatchWorkers, Shipments
+from gateway.batch_ports import BatchParts, BatchStore, BatchWorkers, LinesAtOnce, Shipments
 from gateway.health_ports import AllHealthy, Vitals
 from gateway.job_ports import Callbacks, Claims, Executions, Jobs, Payloads
 from gateway.model.caller import Caller
@@ -318,7 +318,8 @@ class Files(Protocol):
 @dataclass(frozen=True, slots=True)
 class World:
     """`local_ledger`: of this environment alone, for tenants that want it while `ledger` does not answer.
-    `job_kept_s`: how long a job's result is kept. `dice`: a number from 0 up to 1 that nobody can foresee.
+    `job_kept_s`: how long a job's result is kept. `lines_at_once`: of a batch's part. `dice`: a number from 0 up to 1
+    that nobody can foresee.
     """
 
     access: Access
@@ -350,6 +351,7 @@ class World:
     clock: Clock
     denials: Denials = field(default_factory=Denials)
     job_kept_s: int = KEPT_S
+    lines_at_once: LinesAtOnce = field(default_factory=LinesAtOnce)
     health: Vitals = field(default_factory=AllHealthy)
     slots: Slots = field(default_factory=SlotsForAll)
     dice: Callable[[], float] = SystemRandom().random

@@ -7,7 +7,8 @@ Event:  {"step": "prepare" | "finish" | "settle" | "give_up", "tenant_id", "job_
 Result: {"status": of the batch's record, "to_do": "tell" | "tell later" | "nothing", "wait_s": until then}, having
         prepared {"groups": [{"group", "way", "parts": their numbers}]} besides. Of a sweep how many batches it did what
         with. Of "make_up" {"shipments": their numbers}, of "bring_in" {"left": how many of them}; of all others that
-        ask providers {"done"}, whether there is nothing left to do of it.
+        ask providers {"done"}, whether there is nothing left to do of it, and of "work" {"wait_s"}, until another is to
+        go on.
 
 A step that raises is repeated by the state machine: it may be, as often as it takes.
 """
@@ -48,6 +49,10 @@ AT_MOST = 1_000
 ASKING = ("work", "pack", "make_up", "submit", "look", "collect", "bring_in")
 SWEEP_S = 50.0
 """Since one begins every minute, and two would see to the same batches."""
+ROOM_S, SOON_S = 300, 1
+"""After which it is worth asking again a provider that had no room for a worker's lines; and after which another goes
+on, at the least that a Wait surely takes: https://states-language.net/#wait-state
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +102,10 @@ class BatchTask:
             case "bring_in":
                 return {"left": await bring_in(job, world, unforeseen)}
             case _ if job.has_ended:
-                return {"done": True}
+                return {"done": True, "wait_s": SOON_S}
             case "work":
-                return {"done": (await carry_out(job, group, event["part"], world, unforeseen)).is_done}
+                found = await carry_out(job, group, event["part"], world, unforeseen)
+                return {"done": found.is_done, "wait_s": ROOM_S if found.again else SOON_S}
             case "pack":
                 part = await pack(job, group, event["part"], world, unforeseen)
                 return {"done": part.is_packed or part.is_done}

@@ -17,7 +17,7 @@ from gateway.entry.visits import Reception, Visiting
 from gateway.model.batch_view import BatchList
 from gateway.model.errors import InvalidRequest
 from gateway.pipeline import batches
-from gateway.pipeline.batch_respond import batch_view
+from gateway.pipeline.batch_respond import batch_view, batch_views
 from gateway.pipeline.batch_results import JSONL
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.inbound import Inbound
@@ -26,6 +26,7 @@ from gateway.pipeline.visit import Visit
 from gateway.ports import World
 
 ROUTE = "/v1/batches"
+LARGER = "Send a file of its lines with the purpose 'batch' to POST /v1/files, and its id as input_file_id."
 MORE, PLACE = "x-has-more", "x-next-after"
 """Whether there are further results by now, and where the next page begins, now or later."""
 
@@ -47,7 +48,10 @@ def batches_app(world: World) -> App:
         job = await batches.run(inbound, exchange, world)
         await responder.json(200, await batch_view(job, world), limit_headers(exchange.ticket))
 
-    creating, known = inference_app(world, Operation("batches", ROUTE, answer, is_order=True)), _known_app(world)
+    creating, known = (
+        inference_app(world, Operation("batches", ROUTE, answer, is_order=True, larger=LARGER)),
+        _known_app(world),
+    )
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         creates = scope["type"] == "lifespan" or (scope["path"], scope["method"]) == (ROUTE, "POST")
@@ -70,7 +74,7 @@ def _known_app(world: World) -> FastAPI:
         if query.after is not None and not is_batch_id(query.after):
             raise InvalidRequest("after is not the id of a batch.", param="after")
         page = await TenantBatches(visit.tenant_id, world).page(query.limit, query.after)
-        data = [await batch_view(job, world) for job in page.jobs]
+        data = await batch_views(page.jobs, world)
         first_id, last_id = (data[0].id, data[-1].id) if data else (None, None)
         return _json(BatchList(data=data, first_id=first_id, last_id=last_id, has_more=page.has_more))
 

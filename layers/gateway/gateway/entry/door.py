@@ -21,7 +21,14 @@ from gateway.entry.http import (
 )
 from gateway.entry.limit_headers import limit_headers
 from gateway.entry.sse import event
-from gateway.model.errors import GatewayError, InternalError, MethodNotAllowed, RouteNotFound, UnreadableBody
+from gateway.model.errors import (
+    GatewayError,
+    InternalError,
+    MethodNotAllowed,
+    PayloadTooLarge,
+    RouteNotFound,
+    UnreadableBody,
+)
 from gateway.model.provider_errors import ProviderTimeout
 from gateway.pipeline.conclude import conclude
 from gateway.pipeline.exchange import Exchange
@@ -38,7 +45,8 @@ Answering: TypeAlias = Callable[[Inbound, Exchange, Responder], Awaitable[None]]
 class Operation:
     """`name`: as records and events call it. `path`: of its route, which takes POST. `is_order`: of a job anyway.
 
-    `as_job`: the body of a request that a header wants to run as a job, by its content type.
+    `as_job`: the body of a request that a header wants to run as a job, by its content type. `larger`: how to send what
+    no body can hold.
     """
 
     name: str
@@ -46,6 +54,7 @@ class Operation:
     answer: Answering
     is_order: bool = False
     as_job: Callable[[str, bytes], bytes] = as_job
+    larger: str = ""
 
 
 def inference_app(world: World, *operations: Operation) -> App:
@@ -124,7 +133,7 @@ def _check_route(scope: Scope, by_path: dict[str, Operation]) -> None:
 
 async def _inbound(operation: Operation, arrival: Arrival, receive: Receive) -> Inbound:
     headers = arrival.headers
-    content_type, body = headers.get("content-type", ""), await read_body(receive)
+    content_type, body = headers.get("content-type", ""), await _body(operation, receive)
     if not operation.is_order and prefers_async(headers.get("prefer", "")):
         body = operation.as_job(content_type, body)
     return Inbound(
@@ -136,6 +145,13 @@ async def _inbound(operation: Operation, arrival: Arrival, receive: Receive) -> 
         idempotency_key=headers.get("idempotency-key", ""),
         wait_s=preferred_wait_s(headers.get("prefer", "")),
     )
+
+
+async def _body(operation: Operation, receive: Receive) -> bytes:
+    try:
+        return await read_body(receive)
+    except PayloadTooLarge as error:
+        raise PayloadTooLarge(" ".join(filter(None, (error.message, operation.larger)))) from None
 
 
 async def _refuse(

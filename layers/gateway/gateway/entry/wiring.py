@@ -44,6 +44,7 @@ from gateway.adapters.remote_hooks import Functions, Guardrails, RemoteHooksByKi
 from gateway.adapters.telemetry import StdoutRecords
 from gateway.adapters.types import DeployedTypes
 from gateway.adapters.webhook_urls import GuardedUrls
+from gateway.batch_ports import LinesAtOnce
 from gateway.entry.health_wiring import shared_health
 from gateway.entry.runtime.snapshot import after_restore, before_snapshot
 from gateway.hooks.deny_list import has_phrase
@@ -90,6 +91,7 @@ class Settings:
     fetch_exceptions: str
     admission_timeout_s: float
     job_kept_s: int
+    lines_at_once: LinesAtOnce
     shared: Path
     oidc: OidcSettings
 
@@ -111,6 +113,7 @@ class Settings:
             fetch_exceptions=environment.get("GATEWAY_FETCH_EXCEPTIONS", ""),
             admission_timeout_s=int(environment.get("GATEWAY_ADMISSION_TIMEOUT_MS", "100")) / 1000,
             job_kept_s=int(environment.get("GATEWAY_JOB_RESULT_HOURS", "24")) * 3600,
+            lines_at_once=LinesAtOnce.of(environment.get("GATEWAY_BATCH_LINES_AT_ONCE", "8")),
             shared=shared_folder(),
             oidc=OidcSettings.from_environment(),
         )
@@ -192,6 +195,7 @@ def aws_world() -> World:
         clock=clock,
         slots=DynamoSlots(dynamodb, settings.ledger_table, settings.admission_timeout_s, clock),
         job_kept_s=settings.job_kept_s,
+        lines_at_once=settings.lines_at_once,
         health=shared_health(dynamodb, clock, records),
     )
 

@@ -4,6 +4,7 @@ Its record is a `Job`, among whose facts the batch stands. What changes while it
 each, of which only one worker at a time is at it:
 
     asked    lines, from the first on, that may have been asked: said before any of them is
+    again    those of them for which their provider had no room and has done nothing: another worker asks again
     pieces   results, each written once and for all: whoever finds a line asked and in no piece knows that its worker
              died, and that nobody may ask again
 """
@@ -64,7 +65,8 @@ class BatchGroup(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class BatchTotals(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of lines that have ended. `expired`: of those that failed, the ones that nobody asked in time. `held_nano_usd`:
-    what they could have cost. `unpriced`: how many have no known cost.
+    what they could have cost. `unpriced`: how many have no known cost. `cached_tokens`: of the input,
+    `reasoning_tokens`: of the output.
     """
 
     completed: int = 0
@@ -75,7 +77,9 @@ class BatchTotals(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cost_nano_usd: int = 0
     unpriced: int = 0
     input_tokens: int = 0
+    cached_tokens: int = 0
     output_tokens: int = 0
+    reasoning_tokens: int = 0
 
     def __add__(self, other: BatchTotals) -> BatchTotals:
         names = self.__struct_fields__
@@ -198,6 +202,7 @@ class BatchPart(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ends_at_s: int
     revision: int = 0
     asked: int = 0
+    again: tuple[int, ...] = ()
     pieces: int = 0
     crates: tuple[Crate, ...] = ()
     is_packed: bool = False

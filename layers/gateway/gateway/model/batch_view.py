@@ -31,9 +31,19 @@ class LineCounts(Struct, kw_only=True):
     cancelled: int
 
 
+class BatchInputDetails(Struct, kw_only=True):
+    cached_tokens: int
+
+
+class BatchOutputDetails(Struct, kw_only=True):
+    reasoning_tokens: int
+
+
 class BatchUsage(Struct, kw_only=True):
     input_tokens: int
+    input_tokens_details: BatchInputDetails
     output_tokens: int
+    output_tokens_details: BatchOutputDetails
     total_tokens: int
 
 

@@ -173,8 +173,9 @@ class BudgetExceeded(GatewayError):
         self, level: str, window: str, models: str, *, limit: int, remaining: int, needed: int, resets_at_s: int
     ) -> None:
         of = "" if models == "*" else f" for {models}"
+        where = ", but in no one of the shards that it is spread over" if needed <= remaining else ""
         super().__init__(
-            f"The {level}'s budget of {_usd(limit)} USD a {window}{of} has {_usd(remaining)} USD left; "
+            f"The {level}'s budget of {_usd(limit)} USD a {window}{of} has {_usd(remaining)} USD left{where}; "
             f"this request may cost up to {_usd(needed)} USD."
         )
         self._facts = {

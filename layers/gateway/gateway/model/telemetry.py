@@ -50,6 +50,7 @@ Trouble: TypeAlias = Literal[
     "batch.not_collected",
     "batch.not_looked_at",
     "batch.not_submitted",
+    "batch.results_missing",
     "batch.unreadable",
     "callback.not_forgotten",
     "callback.not_woken",

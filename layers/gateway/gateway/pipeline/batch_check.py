@@ -11,7 +11,14 @@ from msgspec import Meta, Raw
 
 from gateway.model.batch import MAX_LINE_BYTES, PartLine, Processing, Way
 from gateway.model.call import Call
-from gateway.model.errors import AdmissionUnavailable, GatewayError, InvalidRequest, ScopeMissing, StorageUnavailable
+from gateway.model.errors import (
+    AdmissionUnavailable,
+    GatewayError,
+    InvalidRequest,
+    ScopeMissing,
+    StorageUnavailable,
+    UnreadableBody,
+)
 from gateway.model.tenant import Principal, Tenant
 from gateway.model.wire import Inbound
 from gateway.pipeline.batch_endpoints import LINE_ENDPOINTS, LineEndpoint
@@ -64,7 +71,10 @@ class LineCheck:
         """
         if line.data is None:
             raise InvalidRequest(f"A line has at most {MAX_LINE_BYTES} bytes.")
-        found = decoded(line.data, _LINE)
+        try:
+            found = decoded(line.data, _LINE)
+        except UnreadableBody as error:
+            raise UnreadableBody(f"The line is not valid JSON: {error.message.partition(': ')[2]}") from None
         self._refuse_again(found.custom_id)
         path = self._endpoint_of(found)
         endpoint = LINE_ENDPOINTS[path]

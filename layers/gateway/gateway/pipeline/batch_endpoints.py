@@ -16,6 +16,8 @@ from gateway.pipeline.meters import Demand
 from gateway.pipeline.read import read_chat_call
 from gateway.ports import World
 
+EMBEDDINGS, IMAGES = "/v1/embeddings", "/v1/images/generations"
+
 
 class Planned(Protocol):
     @property
@@ -45,8 +47,6 @@ class LineEndpoint:
 
 LINE_ENDPOINTS = {
     "/v1/chat/completions": LineEndpoint("chat", read_chat_call, chat.plan_chat, batch_halves.CHAT),
-    "/v1/embeddings": LineEndpoint(
-        "embeddings", read_embeddings_call, embeddings.plan_embeddings, batch_halves.EMBEDDINGS
-    ),
-    "/v1/images/generations": LineEndpoint("images", images.read_images_call, images.plan_images, batch_halves.IMAGES),
+    EMBEDDINGS: LineEndpoint("embeddings", read_embeddings_call, embeddings.plan_embeddings, batch_halves.EMBEDDINGS),
+    IMAGES: LineEndpoint("images", images.read_images_call, images.plan_images, batch_halves.IMAGES),
 }

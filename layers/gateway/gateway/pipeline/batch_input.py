@@ -11,6 +11,8 @@ from gateway.pipeline.batch_order import read_batch_order
 from gateway.ports import Files, World
 
 STRETCH_BYTES = 4 * 1024 * 1024
+BOM = b"\xef\xbb\xbf"
+"""Which some editors and spreadsheets put before a text's first line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,12 @@ async def _of_file(tenant_id: str, file_id: str, files: Files) -> AsyncIterator[
         rest = ended.pop()
         for data in ended:
             number += 1
-            if line := left.ended_by(data):
+            if line := _without_bom(left.ended_by(data), number):
                 yield InputLine(number, line.data)
         left.keep(rest)
         if len(stretch) < STRETCH_BYTES:
             break
-    if line := left.ended_by(b""):
+    if line := _without_bom(left.ended_by(b""), number + 1):
         yield InputLine(number + 1, line.data)
 
 
@@ -75,3 +77,10 @@ class _Left:
         if was_too_long:
             return _Line(None)
         return _Line(whole) if whole.strip() else None
+
+
+def _without_bom(line: _Line | None, number: int) -> _Line | None:
+    if number > 1 or line is None or line.data is None:
+        return line
+    data = line.data.removeprefix(BOM)
+    return _Line(data) if data.strip() else None

@@ -74,8 +74,9 @@ class Lines:
 
 LINE_S = 300.0
 """For which what a line needs besides is held: longer than any may take."""
-PATIENCE_S, PAUSE_S, LONGEST_PAUSE_S = 120.0, 5.0, 30.0
-"""For how long a line waits for room at its provider, and between two tries."""
+PATIENCE_S, PAUSE_S, LONGEST_PAUSE_S = 60.0, 5.0, 30.0
+"""For how long a line waits for room at its provider, before whoever carries it out looks what has become of its batch;
+and between two tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +87,36 @@ class CarriedOut:
     besides: Ticket | None
 
 
+@dataclass(frozen=True, slots=True)
+class NoRoom:
+    """Of a line that its provider had no room for, and has done nothing for. `at`: its place in the part."""
+
+    at: int
+
+
 async def carried_out(
     at: int, line: PartLine, lines: Lines, world: World, unforeseen: Unforeseen | None, until_s: float
-) -> CarriedOut:
-    """Never raises a GatewayError: that is how it ended. A line that its provider has no room for is asked again, but
-    not after `until_s`, by the monotonic clock.
+) -> CarriedOut | NoRoom:
+    """Never raises a GatewayError: that is how it ended. A line that its provider has no room for is asked again for a
+    while, but not after `until_s`, by the monotonic clock.
     """
-    patient_until_s = min(until_s, world.clock.monotonic_s() + PATIENCE_S)
+    clock = world.clock
+    patient_until_s = clock.monotonic_s() + PATIENCE_S
     while True:
         exchange = lines.exchange_of(line, world)
         answer = await tried(_run(line, lines, exchange, world), exchange, unforeseen)
         body = await body_of(answer, exchange, world)
         await tell_health(exchange, world)
         pause_s = _pause_s(exchange)
-        if pause_s is None or world.clock.monotonic_s() + pause_s >= patient_until_s:
+        if pause_s is None:
             break
         if exchange.ticket is not None and exchange.ticket.besides is not None:
             await give_back(exchange.ticket.besides)
-        await world.clock.sleep(pause_s)
+        if clock.monotonic_s() + pause_s >= until_s:
+            return NoRoom(at)
+        await clock.sleep(pause_s)
+        if clock.monotonic_s() >= patient_until_s:
+            return NoRoom(at)
     return ended(at, line, body, exchange, world)
 
 
@@ -174,7 +187,9 @@ def _totals(exchange: Exchange, line: PartLine) -> BatchTotals:
         cost_nano_usd=exchange.cost_nano_usd or 0,
         unpriced=int(exchange.unpriced_attempts > 0),
         input_tokens=sum(usage.prompt_tokens for usage in used),
+        cached_tokens=sum(usage.prompt.cached_tokens for usage in used),
         output_tokens=sum(usage.completion_tokens for usage in used),
+        reasoning_tokens=sum(usage.completion.reasoning_tokens for usage in used),
     )
 
 
@@ -222,14 +237,14 @@ def lost(at: int, line: PartLine, lines: Lines, world: World) -> LineEnd:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """Why lines end that were not asked."""
+    """Why lines end that were not asked, or for which their provider had no room."""
 
     ending: Ending
     code: str
     message: str
 
     def of(self, at: int, line: PartLine, lines: Lines) -> LineEnd:
-        """Nobody was asked, so nothing is told of it."""
+        """Nobody has done anything for it, so nothing is told of it."""
         is_cancelled = self.ending == "cancelled"
         return LineEnd(
             at=at,
@@ -247,13 +262,13 @@ class Closing:
         )
 
 
-CANCELLED = Closing("cancelled", "batch_cancelled", "The batch was cancelled before this line was asked.")
-EXPIRED = Closing("failed", "batch_expired", "The batch's time was over before this line was asked.")
+CANCELLED = Closing("cancelled", "batch_cancelled", "The batch was cancelled before this line was carried out.")
+EXPIRED = Closing("failed", "batch_expired", "The batch's time was over before this line was carried out.")
 CANCELLED_BY_PROVIDER = Closing(
     "cancelled", "batch_cancelled", "The batch was cancelled before its provider had answered this line."
 )
 EXPIRED_AT_PROVIDER = Closing(
     "failed", "batch_expired", "The batch's time was over before its provider had answered this line."
 )
-DISABLED = Closing("failed", "tenant_disabled", "The tenant or the user was disabled before this line was asked.")
-INTERRUPTED = Closing("failed", "job_interrupted", "The batch's execution ended before this line was asked.")
+DISABLED = Closing("failed", "tenant_disabled", "The tenant or the user was disabled before this line was carried out.")
+INTERRUPTED = Closing("failed", "job_interrupted", "The batch's execution ended before this line was carried out.")

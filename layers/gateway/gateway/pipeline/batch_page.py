@@ -1,7 +1,8 @@
 """Results of a batch at any time, page by page: what has ended since the last page, and nothing twice.
 
 A part's results only ever grow at their end, so where a reader stands is how far he has read each part. A cursor says
-that: parts that he has read to their end as stretches, and how many pieces and lines he has of the others.
+that: parts that he has read to their end as stretches, and how many pieces and lines he has of the others. It is his
+to send back, so it is of use for its own batch alone, and no more work than that has parts.
 """
 
 from __future__ import annotations
@@ -11,8 +12,12 @@ from binascii import Error as NotBase64
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Annotated
+from zlib import crc32
 
 import msgspec
+from msgspec import Meta
 
 from gateway.model.batch import Batch, BatchPart, LineEnd, line_ends
 from gateway.model.errors import InvalidRequest
@@ -21,31 +26,47 @@ from gateway.ports import World
 
 MAX_PAGE_BYTES = 4 * 1024 * 1024
 """After which a page has no further line."""
-_Kept = tuple[list[tuple[int, int]], list[tuple[int, int, int]]]
+_Number = Annotated[int, Meta(ge=0)]
+_Kept = tuple[int, list[tuple[_Number, _Number]], list[tuple[_Number, _Number, _Number]]]
 
 
 @dataclass(slots=True)
 class Cursor:
     """`through`: parts that were read to their end. `at`: pieces and lines that were read of others."""
 
+    batch_id: str
     through: set[int] = field(default_factory=set)
     at: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, text: str | None) -> Cursor:
+    def of(cls, text: str | None, batch_id: str, batch: Batch) -> Cursor:
         """Raises InvalidRequest (400)."""
         if not text:
-            return cls()
+            return cls(batch_id)
         try:
-            stretches, at = msgspec.msgpack.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Kept)
+            mark, stretches, at = msgspec.msgpack.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Kept)
         except (msgspec.MsgspecError, NotBase64, ValueError):
-            raise InvalidRequest("after is no place that a page of results has given.", param="after") from None
-        through = {part for first, last in stretches for part in range(first, min(last, 100_000) + 1)}
-        return cls(through, {part: (pieces, lines) for part, pieces, lines in at})
+            raise _no_place() from None
+        places = [place for stretch in stretches for place in stretch]
+        parts = sum(group.parts for group in batch.groups)
+        is_short = all(one <= other for one, other in pairwise([*places, parts - 1]))
+        if mark != _mark_of(batch_id) or not is_short:
+            raise _no_place()
+        through = {part for first, last in stretches for part in range(first, last + 1)}
+        return cls(batch_id, through, {part: (pieces, lines) for part, pieces, lines in at})
 
     def text(self) -> str:
-        kept = ([*_stretches(sorted(self.through))], [(part, *place) for part, place in sorted(self.at.items())])
+        at = [(part, *place) for part, place in sorted(self.at.items())]
+        kept = (_mark_of(self.batch_id), [*_stretches(sorted(self.through))], at)
         return urlsafe_b64encode(msgspec.msgpack.encode(kept)).decode().rstrip("=")
+
+
+def _mark_of(batch_id: str) -> int:
+    return crc32(batch_id.encode())
+
+
+def _no_place() -> InvalidRequest:
+    return InvalidRequest("after is no place that a page of this batch's results has given.", param="after")
 
 
 def _stretches(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:

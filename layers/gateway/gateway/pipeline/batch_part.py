@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gateway.model.batch import Batch, BatchPart, PartLine, batch_of, part_lines, part_name
 from gateway.model.errors import AdmissionUnavailable, StorageUnavailable
 from gateway.model.job import TOMBSTONE_S, Job
+from gateway.model.tenant import Principal
 from gateway.pipeline.admit import Ticket, give_back
 from gateway.pipeline.batch_check import of_lines
 from gateway.pipeline.batch_hold import book_ahead
@@ -43,7 +44,7 @@ async def opened(job: Job, group: int, number: int, found: BatchPart | None, wor
         lines=len(lines),
         ends_at_s=ends_at_s(job),
     )
-    return OpenPart(of, lines, BatchRecord(part, world.batch_parts, world.clock), disabled(of))
+    return OpenPart(of, lines, BatchRecord(part, world.batch_parts, world.clock), disabled(of.principal))
 
 
 async def lines_of(job: Job, group: int, world: World) -> Lines:
@@ -51,9 +52,8 @@ async def lines_of(job: Job, group: int, world: World) -> Lines:
     return Lines(job, batch_of(job).groups[group], of_lines(await principal_of(job, world)))
 
 
-def disabled(of: Lines) -> Closing | None:
-    is_active = of.principal.tenant.status == of.principal.user.status == "active"
-    return None if is_active else DISABLED
+def disabled(principal: Principal) -> Closing | None:
+    return None if principal.tenant.status == principal.user.status == "active" else DISABLED
 
 
 def ends_at_s(job: Job) -> int:
@@ -67,10 +67,12 @@ def closing_of(job: Job, batch: Batch, now_s: float) -> Closing | None:
 
 
 async def closing_now(job: Job, world: World) -> Closing | None:
-    """By the batch's record as it is now; what cannot be read is as it was."""
+    """By the batch's record and its tenant's as they are now; what cannot be read is as it was."""
     now_s = world.clock.now_s()
-    with suppress(StorageUnavailable):
+    with suppress(StorageUnavailable, AdmissionUnavailable):
         job = await world.jobs.get(job.tenant_id, job.id)
+        if closing := disabled(await principal_of(job, world)):
+            return closing
     return CANCELLED if job.has_ended else closing_of(job, batch_of(job), now_s)
 
 

@@ -45,7 +45,8 @@ async def _prepared(job: Job, world: World) -> Job:
     if batch.held_from_s is None:
         found = await split_input(job, batch, principal, world)
         if found.errors:
-            error = InvalidRequest("The input has errors. No line was asked.", param="input_file_id")
+            param = "requests" if batch.input_file_id is None else "input_file_id"
+            error = InvalidRequest("The input has errors. No line was asked.", param=param)
             return await failed(job, error, found.errors, world)
         from_s = int(world.clock.now_s())
         batch = replace(batch, groups=found.groups, lines=found.lines, held_from_s=from_s)

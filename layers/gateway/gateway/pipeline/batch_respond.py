@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
 
 from gateway.model.batch import Batch, BatchError, BatchPart, BatchStatus, BatchTotals, batch_of, status_of
-from gateway.model.batch_view import BatchUsage, BatchView, ErrorList, LineCounts, RequestCounts
+from gateway.model.batch_view import (
+    BatchInputDetails,
+    BatchOutputDetails,
+    BatchUsage,
+    BatchView,
+    ErrorList,
+    LineCounts,
+    RequestCounts,
+)
 from gateway.model.job import LONGEST_S, Job
 from gateway.model.money import NANO_PER_USD
 from gateway.pipeline.batch_hold import totals_of
 from gateway.pipeline.job_respond import webhook_view
 from gateway.ports import World
 
+VIEWS_AT_ONCE = 8
 _ERRORS = msgspec.json.Decoder(list[BatchError])
 
 
@@ -26,6 +36,17 @@ async def batch_view(job: Job, world: World) -> BatchView:
     if batch.totals is not None or not batch.groups:
         return _view(job, batch, (), errors)
     return _view(job, batch, await world.batch_parts.all(job.tenant_id, job.id), errors)
+
+
+async def batch_views(jobs: Sequence[Job], world: World) -> list[BatchView]:
+    """Some at a time: of each that runs all parts are read. Raises StorageUnavailable (503)."""
+    slots = asyncio.Semaphore(VIEWS_AT_ONCE)
+
+    async def view(job: Job) -> BatchView:
+        async with slots:
+            return await batch_view(job, world)
+
+    return list(await asyncio.gather(*map(view, jobs)))
 
 
 def _view(job: Job, batch: Batch, parts: Sequence[BatchPart], errors: ErrorList | None) -> BatchView:
@@ -74,12 +95,17 @@ def _cost_usd(totals: BatchTotals) -> float | None:
 
 
 def _usage(totals: BatchTotals) -> BatchUsage:
-    both = totals.input_tokens + totals.output_tokens
-    return BatchUsage(input_tokens=totals.input_tokens, output_tokens=totals.output_tokens, total_tokens=both)
+    return BatchUsage(
+        input_tokens=totals.input_tokens,
+        input_tokens_details=BatchInputDetails(cached_tokens=totals.cached_tokens),
+        output_tokens=totals.output_tokens,
+        output_tokens_details=BatchOutputDetails(reasoning_tokens=totals.reasoning_tokens),
+        total_tokens=totals.input_tokens + totals.output_tokens,
+    )
 
 
 def _counts(job: Job, batch: Batch, parts: Sequence[BatchPart], totals: BatchTotals) -> LineCounts:
-    asked = sum(part.asked - part.totals.ended for part in parts if not part.is_done)
+    asked = sum(part.asked - len(part.again) - part.totals.ended for part in parts if not part.is_done)
     in_progress = max(0, asked)
     left = 0 if job.has_ended else batch.lines - totals.ended - in_progress
     return LineCounts(

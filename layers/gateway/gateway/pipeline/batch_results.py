@@ -19,8 +19,8 @@ from gateway.model.job import Job
 from gateway.ports import World
 
 JSONL = "application/jsonl"
-AHEAD = 8
-"""Pieces that are read at a time."""
+AHEAD, SMALL_BYTES = 8, 4 * 1024 * 1024
+"""Pieces that are read at a time, where the last one was small: they are alike."""
 OUTPUT: tuple[Ending, ...] = ("completed",)
 ERRORS: tuple[Ending, ...] = ("failed", "cancelled")
 _encode = msgspec.json.Encoder().encode
@@ -81,14 +81,17 @@ async def pieces_at(places: Sequence[tuple[BatchPart, int]], world: World) -> As
 
     Raises StorageUnavailable (503).
     """
-    waiting, reading = iter(places), deque[asyncio.Task[bytes]]()
+    waiting, reading, ahead = iter(places), deque[asyncio.Task[bytes]](), 1
     try:
         while True:
-            for part, piece in islice(waiting, AHEAD - len(reading)):
+            for part, piece in islice(waiting, max(0, ahead - len(reading))):
                 reading.append(asyncio.create_task(_piece(part, piece, world)))
             if not reading:
                 return
-            yield await reading.popleft()
+            data = await reading.popleft()
+            ahead = AHEAD if len(data) <= SMALL_BYTES else 1
+            yield data
+            del data
     finally:
         for task in reading:
             task.cancel()
@@ -96,4 +99,8 @@ async def pieces_at(places: Sequence[tuple[BatchPart, int]], world: World) -> As
 
 
 async def _piece(part: BatchPart, piece: int, world: World) -> bytes:
-    return await world.batch_store.piece(part.tenant_id, part.batch_id, part.name, piece) or b""
+    """Empty where somebody has deleted it: there is nothing to wait for, but its lines are missed."""
+    found = await world.batch_store.piece(part.tenant_id, part.batch_id, part.name, piece)
+    if found is None:
+        world.records.trouble("batch.results_missing", job_id=part.batch_id, part=part.name, piece=piece)
+    return found or b""

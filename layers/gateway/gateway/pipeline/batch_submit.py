@@ -56,7 +56,7 @@ async def submit(
     if shipment.alive_until_s > world.clock.now_s():
         raise JobBusy
     of = await lines_of(job, group, world)
-    closing = closing or disabled(of) or await closing_now(job, world)
+    closing = closing or disabled(of.principal) or await closing_now(job, world)
     if closing is None and shipment.ask_at_s > world.clock.now_s():
         raise JobPending
     record = BatchRecord(shipment, world.shipments, world.clock)

@@ -68,10 +68,10 @@ class TenantBatches:
 
     async def results(self, batch_id: str, after: str | None, limit: int) -> Page:
         """Raises InvalidRequest (400) for a cursor that is none."""
-        job = await self.find(batch_id)
-        cursor = Cursor.of(after)
+        batch = batch_of(await self.find(batch_id))
+        cursor = Cursor.of(after, batch_id, batch)
         parts = await self.world.batch_parts.all(self.tenant_id, batch_id)
-        return await page_of(batch_of(job), parts, cursor, limit, self.world)
+        return await page_of(batch, parts, cursor, limit, self.world)
 
 
 def is_batch_id(text: str) -> bool:
