@@ -10,10 +10,12 @@ import pytest
 
 from gateway.entry.batch_task import BatchTask
 from gateway.entry.runtime.client import Invocation
+from gateway.model.errors import StorageUnavailable
 from gateway.model.provider_errors import ProviderError
 from gateway.providers.lookup import provider_named
 from gateway.providers.wire.openai_batch import OpenAiBatch
 from tests.batch_stage import chat
+from tests.dying import Fate, Moment
 from tests.machine import TaskFailed
 from tests.shipping_stage import NativeStage
 
@@ -256,3 +258,18 @@ async def test_what_a_stopped_execution_leaves_is_stopped_collected_and_ended_by
     shown = await stage.shown(batch_id)
     assert (shown["status"], shown["counts"]["failed"]) == ("failed", 3)
     await stage.check_books()
+
+
+async def _cannot_be_read(_moment: Moment) -> None:
+    raise StorageUnavailable("not now")
+
+
+async def test_a_batch_whose_input_broke_off_was_not_made() -> None:
+    """Anthropic's request to make a batch carries it, and it does not tell what it has made."""
+    stage = NativeStage.native()
+    stage.fates[GIVE] = Fate("before batch_store.crate", _cannot_be_read)
+    batch_id = await stage.ordered(requests(3, "anthropic/gpt"))
+    assert await stage.carried_on(batch_id) == "Completed"
+    assert stage.fates[GIVE].struck is not None
+    assert (await stage.shown(batch_id))["counts"]["completed"] == 3
+    assert [len(made) for made in stage.providers.made] == [3]

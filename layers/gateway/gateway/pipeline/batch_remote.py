@@ -36,7 +36,10 @@ async def reached(shipment: Shipment, of: Lines, world: World) -> Native:
 async def send(
     step: Step, native: Native, read: Read, input_bytes: int, world: World, sending: Sending
 ) -> HttpResponse:
-    """`read`: the input, from its beginning. Raises ProviderFailure where no answer comes."""
+    """`read`: the input, from its beginning. Of one that broke off nothing has left, for nobody can have read it.
+
+    Raises ProviderFailure where no answer comes, StorageUnavailable (503) where the input cannot be read.
+    """
     try:
         if isinstance(step, Carrier):
             async with asyncio.timeout(CARRY_S):
@@ -52,16 +55,23 @@ async def send(
 async def _carried(
     carrier: Carrier, native: Native, read: Read, input_bytes: int, world: World, sending: Sending
 ) -> HttpResponse:
+    is_whole = False
+
     async def chunks() -> AsyncIterator[bytes]:
+        nonlocal is_whole
         yield carrier.request.body
         async for data in read():
             yield data
+        is_whole = True
         yield carrier.after
 
     request = native.reached.authorized(carrier.request, world.clock.now_s())
     streamed = StreamedBody(carrier.size_bytes(input_bytes), chunks)
-    async with world.carriers.open(request, streamed, sending) as incoming:
-        return await incoming.whole()
+    try:
+        async with world.carriers.open(request, streamed, sending) as incoming:
+            return await incoming.whole()
+    finally:
+        sending.has_left = sending.has_left and is_whole
 
 
 async def uploaded(native: Native, read: Read, input_bytes: int, world: World) -> str | None:

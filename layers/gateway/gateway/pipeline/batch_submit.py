@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from gateway.model.errors import GatewayError, JobInterrupted
+from gateway.model.errors import GatewayError, JobInterrupted, StorageUnavailable
 from gateway.model.http import HttpResponse, Sending
 from gateway.model.job import Job
 from gateway.model.provider_errors import ProviderFailure
@@ -112,9 +112,9 @@ class _Submission:
         await self.record.change(is_asked=True)
         try:
             answer = await send(step, native, lambda: self._input(native), size_bytes, self.world, sending)
-        except ProviderFailure:
+        except (ProviderFailure, StorageUnavailable):
             if not sending.has_left:
-                await self.record.change(is_asked=False)
+                await self.record.change(is_asked=False, alive_until_s=0)
             raise
         if 200 <= answer.status < 300:
             state = native.wire.state(answer, native.target)
