@@ -17,6 +17,7 @@ from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Json
 from gateway.model.claim import Claim, Claimed
 from gateway.model.denials import Denials
+from gateway.model.file import StoredFile
 from gateway.model.hook import HookMessage, RemoteHook
 from gateway.model.http import Credential, HttpRequest, HttpResponse, Sending, StreamedBody
 from gateway.model.job import KEPT_S
