@@ -40,7 +40,7 @@ def test_the_sweeps_run_every_minute_once(deployed: Resources) -> None:
     tasks = ("JobTaskFunctionAliaslive", "BatchTaskFunctionAliaslive")
     assert swept == {"SweepFunctionAliaslive": None, **dict.fromkeys(tasks, '{"step": "sweep"}')}
     configs = of_type(deployed, "AWS::Lambda::EventInvokeConfig").values()
-    assert [config["Properties"]["MaximumRetryAttempts"] for config in configs] == [0, 0, 0]
+    assert [config["Properties"]["MaximumRetryAttempts"] for config in configs] == [0, 0, 0, 0]
 
 
 def test_the_archive_is_private_encrypted_and_kept(deployed: Resources) -> None:
