@@ -14,13 +14,13 @@ from typing import Any
 from gateway.model.errors import JobInterrupted
 from gateway.model.job import Job
 from gateway.model.provider_errors import ProviderError, ProviderFailure, ProviderGone
-from gateway.model.shipment import Shipment, place_of
+from gateway.model.shipment import Shipment, label_of, place_of
 from gateway.pipeline.batch_line import EXPIRED, Closing, Lines
 from gateway.pipeline.batch_line_native import Native, Outcome
 from gateway.pipeline.batch_look import is_lost
 from gateway.pipeline.batch_part import closing_now, lines_of
 from gateway.pipeline.batch_record import BatchRecord
-from gateway.pipeline.batch_remote import output, reached, said, state_at
+from gateway.pipeline.batch_remote import forget, output, reached, state_at
 from gateway.pipeline.batch_shipped import ShippedLines
 from gateway.pipeline.batch_work import START_S
 from gateway.pipeline.job_causes import LOST
@@ -34,6 +34,8 @@ WAITING_BYTES = 32 * 1024 * 1024
 """Of results that wait for others of their part."""
 AGAIN_S = 300.0
 """After which a provider is asked again whose queue was full."""
+GONE_S = 300.0
+"""For which a provider has to say that it does not know a batch, or its results, until that is believed."""
 
 
 async def collect(
@@ -122,9 +124,9 @@ class _Collecting:
                 raise JobPending
             if not await self._is_ended(state, native):
                 return False
-            await self._forget(state, native)
-        except ProviderGone:
-            await self._lines.end_all(JobInterrupted(LOST))
+            await self._forget(state.outputs, native)
+        except ProviderGone as error:
+            await self._gone(error)
         except ProviderFailure as error:
             await self._later(error)
         await self._lines.book()
@@ -140,8 +142,11 @@ class _Collecting:
     async def _is_ended(self, state: BatchState, native: Native) -> bool:
         """Every line. Raises ProviderFailure: ProviderGone where its provider does not know any more."""
         if self._is_to_be_asked_again(state):
-            again_s = self._world.clock.now_s() + AGAIN_S
-            await self._record.change(is_asked=False, remote_id=None, ask_at_s=again_s, alive_until_s=0)
+            now, again_s = self._record.now, self._world.clock.now_s() + AGAIN_S
+            label = f"{label_of(now.batch_id, now.group, now.number)}-{now.revision}"  # of this try alone
+            await self._record.change(
+                is_asked=False, remote_id=None, label=label, ask_at_s=again_s, gone_at_s=0, alive_until_s=0
+            )
             return False
         waiting = _Waiting(await self._lines.missing())
         if not await self._is_read(state, waiting, native):
@@ -221,6 +226,18 @@ class _Collecting:
             return EXPIRED
         return ProviderError(f"{native.target.provider} gave no result for this request.")
 
+    async def _gone(self, error: ProviderGone) -> None:
+        """Raises JobPending, until that is believed: a service of several machines may not know for a while."""
+        if await self._lines.missing():
+            now_s, since_s = self._world.clock.now_s(), self._record.now.gone_at_s
+            if not since_s or now_s < since_s + GONE_S:
+                self._world.records.trouble("batch.not_collected", job_id=self._of.job.id, reason=error.message)
+                await self._record.change(gone_at_s=since_s or now_s, alive_until_s=0)
+                raise JobPending from error
+            await self._lines.end_all(JobInterrupted(LOST))
+        with suppress(ProviderFailure):
+            await self._forget((), await reached(self._record.now, self._of, self._world))
+
     async def _later(self, error: ProviderFailure) -> None:
         """Raises JobPending, until it is too late."""
         job = self._of.job
@@ -230,10 +247,6 @@ class _Collecting:
         await self._record.change(alive_until_s=0)
         raise JobPending from error
 
-    async def _forget(self, state: BatchState, native: Native) -> None:
-        """What is not deleted its provider forgets by itself."""
+    async def _forget(self, outputs: Sequence[str], native: Native) -> None:
         file = self._record.now.file
-        files = [*([] if file is None else [file]), *state.outputs]
-        for request in native.wire.forget(self._remote_id, files, native.target):
-            with suppress(ProviderFailure):
-                await said(request, native, self._world)
+        await forget(self._remote_id, [*([] if file is None else [file]), *outputs], native, self._world)

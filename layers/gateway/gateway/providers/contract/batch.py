@@ -240,8 +240,10 @@ class BatchWire(Protocol[C_contra, R_co]):
         """For the 2xx answer to one `results`."""
         ...
 
-    def forget(self, remote_id: str, files: Iterable[str], target: Target) -> Sequence[HttpRequest]:
-        """Each deletes something that the provider keeps of a batch that is over. `files`: the input's, the outputs."""
+    def forget(self, remote_id: str | None, files: Iterable[str], target: Target) -> Sequence[HttpRequest]:
+        """Each deletes something that the provider keeps of a batch that is over. `remote_id`: None where there is
+        none. `files`: the input's, the outputs.
+        """
         ...
 
     def fail(self, answer: HttpResponse, target: Target) -> ProviderFailure:

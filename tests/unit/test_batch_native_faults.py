@@ -1,0 +1,164 @@
+"""Providers' own batches where their providers do not do as they should: what is refused, late, gone or too much."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.batch_stage import chat
+from tests.machine import TaskFailed
+from tests.shipping_stage import NativeStage
+
+GIVE = "Give it to the provider"
+
+
+def requests(count: int = 3, model: str = "openai/gpt") -> list[dict[str, Any]]:
+    return [chat(f"c-{number}", model, f"text {number}") for number in range(count)]
+
+
+async def given(stage: NativeStage, batch_id: str) -> None:
+    await stage.step(batch_id, "prepare")
+    await stage.step(batch_id, "pack", group=0, part=0)
+    await stage.step(batch_id, "make_up", group=0)
+    await stage.step(batch_id, "submit", group=0, shipment=0)
+
+
+async def over(stage: NativeStage, batch_id: str) -> None:
+    """As far as its provider has answered all of its only shipment."""
+    await given(stage, batch_id)
+    with pytest.raises(TaskFailed, match="JobPending"):
+        await stage.step(batch_id, "look", group=0, shipment=0)
+    await stage.step(batch_id, "look", group=0, shipment=0)
+
+
+def deleted(stage: NativeStage) -> list[str]:
+    return [path for method, path in stage.providers.asked if method == "DELETE"]
+
+
+@pytest.mark.parametrize("status", [400, 403, 413])
+async def test_what_a_provider_will_not_have_uploaded_ends_with_why(status: int) -> None:
+    stage = NativeStage.native()
+    stage.providers.faults["POST", "/files"] = [status] * 5_000
+    batch_id = await stage.ordered(requests())
+    assert await stage.carried_on(batch_id) == "Completed"
+    errors = await stage.lines_of((await stage.shown(batch_id))["error_file_id"])
+    assert [line["response"] is not None for line in errors] == [True] * 3
+    assert stage.walk is not None
+    assert stage.walk.entered.count(GIVE) == 1
+    assert await stage.check_books() == 0
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_what_a_provider_may_have_uploaded_later_is_uploaded_later(status: int) -> None:
+    stage = NativeStage.native()
+    stage.providers.faults["POST", "/files"] = [status]
+    batch_id = await stage.ordered(requests())
+    assert await stage.carried_on(batch_id) == "Completed"
+    assert (await stage.shown(batch_id))["counts"]["completed"] == 3
+
+
+async def test_an_input_of_which_no_batch_was_made_is_not_left_at_its_provider() -> None:
+    stage = NativeStage.native()
+    stage.providers.refused = [400]
+    batch_id = await stage.ordered(requests())
+    assert await stage.carried_on(batch_id) == "Completed"
+    assert len(deleted(stage)) == 1
+
+
+async def test_an_input_that_was_uploaded_before_the_batch_was_cancelled_is_not_left_at_its_provider() -> None:
+    stage = NativeStage.native()
+    stage.providers.refused = [429]
+    batch_id = await stage.ordered(requests())
+    with pytest.raises(TaskFailed, match="JobPending"):
+        await given(stage, batch_id)
+    await stage.send("POST", f"/v1/batches/{batch_id}/cancel")
+    assert await stage.carried_on(batch_id) == "Cancelled"
+    assert len(deleted(stage)) == 1
+
+
+async def test_what_is_lost_is_not_left_at_its_provider() -> None:
+    stage = NativeStage.native()
+    batch_id = await stage.ordered(requests())
+    await given(stage, batch_id)
+    stage.providers.batches()[0].looks = 5_000
+    stage.clock.unix_s += 25 * 3600
+    assert await stage.carried_on(batch_id) == "Completed"
+    assert len(deleted(stage)) == 1
+
+
+@pytest.mark.parametrize("status", [409, 429, 500])
+async def test_a_batch_that_is_over_is_collected_also_where_it_cannot_be_cancelled(status: int) -> None:
+    stage = NativeStage.native()
+    batch_id = await stage.ordered(requests())
+    await over(stage, batch_id)
+    stage.providers.faults["POST", "/cancel"] = [status] * 5_000
+    await stage.send("POST", f"/v1/batches/{batch_id}/cancel")
+    began_s = stage.clock.now_s()
+    assert await stage.carried_on(batch_id) == "Completed"
+    assert (await stage.shown(batch_id))["counts"]["completed"] == 3
+    assert stage.clock.now_s() - began_s < 60
+
+
+async def test_a_batch_that_its_provider_lists_late_is_not_lost() -> None:
+    """Its request got no answer, and the lists of large services are some seconds behind."""
+    stage = NativeStage.native()
+    batch_id = await stage.ordered(requests())
+    await given(stage, batch_id)
+    shipment = await stage.world.shipments.find("acme", batch_id, 0, 0)
+    assert shipment is not None
+    assert await stage.world.shipments.change(shipment.changed(remote_id=None))
+    [made] = stage.providers.batches()
+    label = made.facts.pop("metadata")
+    with pytest.raises(TaskFailed, match="JobPending"):
+        await stage.step(batch_id, "submit", group=0, shipment=0)
+    made.facts["metadata"] = label
+    assert await stage.carried_on(batch_id) == "Completed"
+    assert (await stage.shown(batch_id))["counts"]["completed"] == 3
+    assert len(stage.providers.made) == 1
+
+
+async def test_a_batch_that_is_not_listed_after_minutes_is_lost() -> None:
+    stage = NativeStage.native()
+    batch_id = await stage.ordered(requests())
+    await given(stage, batch_id)
+    shipment = await stage.world.shipments.find("acme", batch_id, 0, 0)
+    assert shipment is not None
+    assert await stage.world.shipments.change(shipment.changed(remote_id=None))
+    del stage.providers.batches()[0].facts["metadata"]
+    began_s = stage.clock.now_s()
+    assert await stage.carried_on(batch_id) == "Completed"
+    assert (await stage.shown(batch_id))["counts"]["failed"] == 3
+    assert stage.clock.now_s() - began_s < 600
+    assert len(stage.providers.made) == 1
+
+
+async def test_a_batch_that_its_provider_does_not_know_yet_is_not_lost() -> None:
+    stage = NativeStage.native()
+    batch_id = await stage.ordered(requests())
+    await given(stage, batch_id)
+    stage.providers.faults["GET", stage.providers.batches()[0].id] = [404, 404, 404]
+    assert await stage.carried_on(batch_id) == "Completed"
+    assert (await stage.shown(batch_id))["counts"]["completed"] == 3
+
+
+async def test_results_that_are_not_there_for_a_moment_are_not_lost() -> None:
+    stage = NativeStage.native()
+    batch_id = await stage.ordered(requests())
+    stage.providers.faults["GET", "/content"] = [404, 404]
+    assert await stage.carried_on(batch_id) == "Completed"
+    assert (await stage.shown(batch_id))["counts"]["completed"] == 3
+
+
+async def test_each_try_to_make_a_batch_has_a_label_of_its_own() -> None:
+    """Who looks for the second by its label is not to find the first, of which nothing was made."""
+    stage = NativeStage.native()
+    batch_id = await stage.ordered(requests())
+    await given(stage, batch_id)
+    [first] = stage.providers.batches()
+    first.ends = "failed"
+    first.facts["errors"] = {"data": [{"code": "token_limit_exceeded", "message": "Enqueued token limit reached."}]}
+    assert await stage.carried_on(batch_id) == "Completed"
+    labels = [batch.facts["metadata"]["label"] for batch in stage.providers.batches()]
+    assert len(set(labels)) == 2
+    assert max(len(label) for label in labels) <= 64
