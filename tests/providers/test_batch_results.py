@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.model.http import HttpResponse
@@ -274,9 +275,14 @@ def test_vectors() -> None:
         assert vector("google", "gemini-embedding-001", line) == (b"[0.5, 1]", 3 if told else None)
 
 
-def test_a_line_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_lines, "MAX_LINE_BYTES", 100)
+def test_a_line_that_is_too_long_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = msgspec.json.encode(openai_line("i", 400, {"error": {"message": "no"}})) + b"\n"
+    monkeypatch.setattr(json_lines, "MAX_LINE_BYTES", len(line))
     parser = chats("openai").parser(target("openai"))
-    assert not [*parser.feed(b"x" * 100)]
-    with pytest.raises(ProviderError):
-        list(parser.feed(b"x"))
+    assert [found.item_id for found in parser.feed(line)] == ["i"]
+    assert not [*parser.feed(b"x" * len(line))]
+    assert not [*parser.feed(b"x")]
+    assert not [*parser.feed(b"x" * 10)]
+    assert [found.item_id for found in parser.feed(b"\n" + line)] == ["i"]
+    assert not [*parser.close()]
+    assert parser.unreadable == 1

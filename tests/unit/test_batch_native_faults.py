@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -162,3 +163,23 @@ async def test_each_try_to_make_a_batch_has_a_label_of_its_own() -> None:
     labels = [batch.facts["metadata"]["label"] for batch in stage.providers.batches()]
     assert len(set(labels)) == 2
     assert max(len(label) for label in labels) <= 64
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+async def test_a_result_that_nobody_can_read_ends_its_line_alone(is_named: bool) -> None:
+    """It may have been paid, whether it says whose it is or not."""
+    stage = NativeStage.native()
+    batch_id = await stage.ordered(requests())
+    await over(stage, batch_id)
+    [batch] = stage.providers.batches()
+    files = stage.providers.apis["openai"]._batches._files  # type: ignore[attr-defined]  # as it keeps them
+    file = files.find(batch.facts["files"]["output_file_id"].removeprefix("file-"))
+    [first, *others] = file.data.splitlines(keepends=True)
+    broken = b'{"custom_id": "%b", "response": 7}\n' % json.loads(first)["custom_id"].encode()
+    file.data = b"".join([broken if is_named else b'{"custom_\n', *others, others[0], b'{"custom_id":"9-9"}\n'])
+    assert await stage.carried_on(batch_id) == "Completed"
+    shown = await stage.shown(batch_id)
+    assert (shown["counts"]["completed"], shown["counts"]["failed"]) == (2, 1)
+    [error] = await stage.lines_of(shown["error_file_id"])
+    assert error["response"]["body"]["error"]["code"] == "provider_error"
+    await stage.check_books()

@@ -6,6 +6,7 @@ follows another reads all of it again, and passes over lines that have ended.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
@@ -30,8 +31,8 @@ from gateway.pipeline.job_work import JobPending
 from gateway.ports import World
 from gateway.providers.contract import BatchResult, BatchState
 
-WAITING_BYTES = 32 * 1024 * 1024
-"""Of results that wait for others of their part."""
+WAITING_BYTES = 16 * 1024 * 1024
+"""Of results that wait for others of their part. As much again and more is made of what is given."""
 AGAIN_S = 300.0
 """After which a provider is asked again whose queue was full."""
 GONE_S = 300.0
@@ -113,6 +114,7 @@ class _Collecting:
     ) -> None:
         self._record, self._of, self._world, self._closing = record, of, world, closing
         self._until_s = world.clock.monotonic_s() + START_S
+        self._unreadable = 0
         self._lines = ShippedLines(record.now, of, world, unforeseen)
 
     async def run(self) -> bool:
@@ -178,30 +180,40 @@ class _Collecting:
                 async for result, size_bytes in results:
                     if (place := place_of(result.item_id)) is not None:
                         waiting.take(place, self._outcome(result), size_bytes)
+                    del result  # it may be large
                     while (part := waiting.ready()) is not None:
                         await self._give(waiting, [part])
-                    if self._world.clock.monotonic_s() >= self._until_s:
-                        return False
                     if not waiting.missing:
                         return True
+                    if self._is_late:
+                        return False
+            if self._is_late:
+                return False
         return True
+
+    @property
+    def _is_late(self) -> bool:
+        return self._world.clock.monotonic_s() >= self._until_s
 
     async def _give(self, waiting: _Waiting, parts: Sequence[int]) -> None:
         for part in parts:
             await self._lines.end(part, waiting.give(part))
 
     async def _results(self, name: str, native: Native) -> AsyncGenerator[tuple[BatchResult[Any], int], None]:
-        """Each with its share of the bytes in which it came. Raises ProviderFailure."""
+        """Each with its share of the bytes in which it came, as long as there is time. Raises ProviderFailure."""
         parser, unread_bytes = native.wire.parser(native.target), 0
         async with output(name, native, self._world) as chunks:
             async for data in chunks:
                 unread_bytes += len(data)
-                results = list(parser.feed(data))
-                for result in results:
-                    yield result, unread_bytes // len(results)
-                unread_bytes = 0 if results else unread_bytes
+                if results := deque(parser.feed(data)):
+                    share_bytes, unread_bytes = unread_bytes // len(results), 0
+                    while results:
+                        yield results.popleft(), share_bytes
+                if self._is_late:
+                    return
             for result in parser.close():
                 yield result, unread_bytes
+        self._unreadable += parser.unreadable
         if parser.unreadable:
             reason = f"{parser.unreadable} results name no item."
             self._world.records.trouble("batch.unreadable", job_id=self._of.job.id, reason=reason)
@@ -215,7 +227,7 @@ class _Collecting:
         return result
 
     def _untold(self, state: BatchState, native: Native) -> Outcome:
-        """For items of which nothing is told: nothing was done for them, where it is over."""
+        """For items of which nothing is told: nothing was done for them, where it is over and all could be read."""
         if not state.is_over:
             return JobInterrupted(LOST)
         if state.failure is not None:
@@ -224,7 +236,8 @@ class _Collecting:
             return self._closing
         if state.status == "expired":
             return EXPIRED
-        return ProviderError(f"{native.target.provider} gave no result for this request.")
+        nothing = ProviderError(f"{native.target.provider} gave no result for this request.")
+        return BatchResult("", "failed", failure=nothing) if self._unreadable else nothing  # that may be its
 
     async def _gone(self, error: ProviderGone) -> None:
         """Raises JobPending, until that is believed: a service of several machines may not know for a while."""

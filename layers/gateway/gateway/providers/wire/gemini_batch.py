@@ -196,7 +196,7 @@ class GeminiBatch(Generic[C, R]):
         return HttpRequest("GET", f"{target.base_url}/download/v1beta/{_file(output, target)}:download?alt=media", {})
 
     def parser(self, target: Target) -> LineResults[R]:
-        return LineResults(partial(self._result, target), JsonLines(target.provider))
+        return LineResults(partial(self._result, target), JsonLines())
 
     def forget(self, remote_id: str | None, files: Iterable[str], target: Target) -> list[HttpRequest]:
         kept = [f"{target.base_url}/v1beta/{_file(file, target)}" for file in files]
