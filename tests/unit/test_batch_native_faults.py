@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
+from gateway.model.hook import DenyListHook
+from gateway.model.http import HttpRequest, Sending
+from gateway.model.provider_errors import ProviderError
+from gateway.pipeline import batch_remote
 from tests.batch_stage import chat
+from tests.fakes import ScriptedIncoming
 from tests.machine import TaskFailed
 from tests.shipping_stage import NativeStage
 
@@ -183,3 +191,85 @@ async def test_a_result_that_nobody_can_read_ends_its_line_alone(is_named: bool)
     [error] = await stage.lines_of(shown["error_file_id"])
     assert error["response"]["body"]["error"]["code"] == "provider_error"
     await stage.check_books()
+
+
+@pytest.mark.parametrize("is_begun", [True, False])
+async def test_results_that_do_not_come_are_asked_for_again(monkeypatch: pytest.MonkeyPatch, *, is_begun: bool) -> None:
+    monkeypatch.setattr(batch_remote, "IDLE_S", 0.01)
+    stage = NativeStage.native()
+    batch_id = await stage.ordered(requests())
+    await over(stage, batch_id)
+    opened = stage.providers.open
+
+    @asynccontextmanager
+    async def hanging(request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[ScriptedIncoming]:
+        async with opened(request, sending) as incoming:
+            if request.url.endswith("/content"):
+                if not is_begun:
+                    await asyncio.Event().wait()
+                incoming.parts = [b'{"custom', asyncio.Event().wait]
+            yield incoming
+
+    monkeypatch.setattr(stage.providers, "open", hanging)
+    async with asyncio.timeout(5):
+        with pytest.raises(TaskFailed, match="JobPending"):
+            await stage.step(batch_id, "collect", group=0, shipment=0)
+    monkeypatch.undo()
+    assert await stage.carried_on(batch_id) == "Completed"
+    assert (await stage.shown(batch_id))["counts"]["completed"] == 3
+
+
+async def test_results_that_break_off_are_read_again_and_given_once() -> None:
+    stage = NativeStage.native()
+    batch_id = await stage.ordered([chat(f"c-{number}", text=f"text {number}") for number in range(60)])
+    await stage.step(batch_id, "prepare")
+    for part in range(2):
+        await stage.step(batch_id, "pack", group=0, part=part)
+    await stage.step(batch_id, "make_up", group=0)
+    await stage.step(batch_id, "submit", group=0, shipment=0)
+    stage.providers.batches()[0].looks = 0
+    await stage.step(batch_id, "look", group=0, shipment=0)
+    opened, tries = stage.providers.open, 0
+
+    @asynccontextmanager
+    async def cut(request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[ScriptedIncoming]:
+        nonlocal tries
+        async with opened(request, sending) as incoming:
+            if request.url.endswith("/content"):
+                tries += 1
+                if tries <= 3:
+                    incoming.parts = [incoming.parts[0][: tries * 7_000 + 13], ProviderError("cut")]
+            yield incoming
+
+    stage.providers.open = cut  # type: ignore[method-assign]  # of this one
+    assert await stage.carried_on(batch_id) == "Completed"
+    assert tries == 4
+    shown = await stage.shown(batch_id)
+    assert shown["counts"]["completed"] == 60
+    assert len(await stage.lines_of(shown["output_file_id"])) == 60
+    await stage.check_books()
+
+
+async def test_a_batch_that_was_cancelled_before_it_is_packed_asks_no_hook() -> None:
+    stage = NativeStage.native(hooks=(DenyListHook(id="words", phrases=("text",)),))
+    batch_id = await stage.ordered(requests())
+    await stage.step(batch_id, "prepare")
+    await stage.send("POST", f"/v1/batches/{batch_id}/cancel")
+    await stage.step(batch_id, "pack", group=0, part=0)
+    [part] = await stage.parts(batch_id)
+    assert (part.is_packed, part.crates) == (True, ())
+    assert (part.totals.cancelled, part.totals.failed) == (3, 0)
+    assert await stage.carried_on(batch_id) == "Cancelled"
+
+
+async def test_without_the_providers_key_lines_end_with_why() -> None:
+    stage = NativeStage.native()
+    batch_id = await stage.ordered(requests())
+    await stage.step(batch_id, "prepare")
+    stage.world.credentials.held.pop("openai")  # type: ignore[attr-defined]  # of what keeps it
+    await stage.carried_on(batch_id)
+    shown = await stage.shown(batch_id)
+    assert shown["counts"]["failed"] == 3
+    errors = await stage.lines_of(shown["error_file_id"])
+    assert {line["response"] and line["response"]["body"]["error"]["code"] for line in errors} == {"provider_error"}
+    assert await stage.check_books() == 0

@@ -172,6 +172,13 @@ async def ready_line(
     return ended(at, line, await body_of(None, exchange, world), exchange, world)
 
 
+async def refused_line(error: GatewayError, at: int, line: PartLine, lines: Lines, world: World) -> CarriedOut:
+    """Of one that cannot be made ready at all, like the others of its group."""
+    exchange = _exchange_of(line, lines, world)
+    exchange.error = copy.copy(error)
+    return ended(at, line, await body_of(None, exchange, world), exchange, world)
+
+
 async def _made_ready(
     item_id: str, line: PartLine, lines: Lines, native: Native, exchange: Exchange, world: World
 ) -> Ready:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import NoReturn
 
 from gateway.model.errors import CapabilityNotSupported
@@ -22,7 +22,7 @@ SAY_S = 30.0
 CARRY_S = 600.0
 """For one that carries the whole input."""
 IDLE_S = 60.0
-"""Between two pieces of an output."""
+"""Until an output begins, and between two pieces of it."""
 NO_ROOM = (408, 409, 425, 429, 503, 529)
 """With which a provider says that it has made nothing, and that another time it may."""
 Read = Callable[[], AsyncIterator[bytes]]
@@ -141,11 +141,16 @@ async def made_before(label: str, native: Native, world: World) -> str | None:
 async def output(name: str, native: Native, world: World) -> AsyncIterator[AsyncIterator[bytes]]:
     """Raises ProviderFailure, while it is read too."""
     request = native.reached.authorized(native.wire.results(name, native.target), world.clock.now_s())
-    async with world.outbound.open(request) as incoming:
-        if 200 <= incoming.status < 300:
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(IDLE_S):
+                incoming = await stack.enter_async_context(world.outbound.open(request))
+                answer = None if 200 <= incoming.status < 300 else await incoming.whole()
+        except TimeoutError:
+            raise _too_late(native) from None
+        if answer is None:
             yield _read(incoming, native)
             return
-        answer = await incoming.whole()
     if is_gone(answer.status):
         raise ProviderGone(f"{native.target.provider} no longer has the results of the batch.")
     await _check(answer, native, world)

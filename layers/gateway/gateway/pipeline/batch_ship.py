@@ -18,7 +18,6 @@ async def make_up(job: Job, group: int, world: World) -> list[int]:
     Raises ProviderError (502) where nobody knows how its provider is reached, StorageUnavailable and
     AdmissionUnavailable (503).
     """
-    native = await native_of(await lines_of(job, group, world), world)
     parts = [part for part in await world.batch_parts.all(job.tenant_id, job.id) if part.group == group]
     crates = sorted((crate for part in parts for crate in part.crates), key=lambda crate: crate.place)
     while True:
@@ -27,6 +26,7 @@ async def make_up(job: Job, group: int, world: World) -> list[int]:
         left = [crate for crate in crates if crate.place not in shipped]
         if not left:
             return [shipment.number for shipment in made]
+        native = await native_of(await lines_of(job, group, world), world)
         number = len(made)
         shipment = Shipment(
             tenant_id=job.tenant_id,
