@@ -273,3 +273,35 @@ async def test_without_the_providers_key_lines_end_with_why() -> None:
     errors = await stage.lines_of(shown["error_file_id"])
     assert {line["response"] and line["response"]["body"]["error"]["code"] for line in errors} == {"provider_error"}
     assert await stage.check_books() == 0
+
+
+async def test_what_was_packed_for_one_key_is_not_given_with_another() -> None:
+    """Its media lie in that one's account, and it is paid by that one's owner."""
+    stage = NativeStage.native()
+    held = stage.world.credentials.held  # type: ignore[attr-defined]  # of what keeps it
+    held["openai/acme"] = held["openai"]
+    batch_id = await stage.ordered([chat(f"c-{number}", text=f"text {number}") for number in range(60)])
+    await stage.step(batch_id, "prepare")
+    await stage.step(batch_id, "pack", group=0, part=0)
+    stage.set_tenant(own_keys=("openai",))
+    await stage.step(batch_id, "pack", group=0, part=1)
+    assert await stage.step(batch_id, "make_up", group=0) == {"shipments": [0, 1]}
+    shipments = await stage.world.shipments.all("acme", batch_id)
+    assert [(one.own_key, [crate.part for crate in one.crates]) for one in shipments] == [(False, [0]), (True, [1])]
+    assert await stage.carried_on(batch_id) == "Completed"
+    assert (await stage.shown(batch_id))["counts"]["completed"] == 60
+
+
+async def test_what_was_packed_for_a_key_that_its_tenant_took_away_ends_with_that() -> None:
+    stage = NativeStage.native(own_keys=("openai",))
+    held = stage.world.credentials.held  # type: ignore[attr-defined]  # of what keeps it
+    held["openai/acme"] = held["openai"]
+    batch_id = await stage.ordered(requests())
+    await stage.step(batch_id, "prepare")
+    await stage.step(batch_id, "pack", group=0, part=0)
+    stage.set_tenant(own_keys=())
+    del held["openai/acme"]
+    assert await stage.carried_on(batch_id) == "Completed"
+    errors = await stage.lines_of((await stage.shown(batch_id))["error_file_id"])
+    assert {line["response"]["body"]["error"]["code"] for line in errors} == {"provider_error"}
+    assert await stage.check_books() == 0

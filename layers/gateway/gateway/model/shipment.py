@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 class Crate(Struct, frozen=True, array_like=True):
     """Items of one part that lie together, as the provider's input has them. `name`: where they lie. Of the part's
     lines from `first` to before `end` all are in it that have not ended otherwise. `inputs`: texts to embed.
-    `size_bytes`: with what stands between the items.
+    `size_bytes`: with what stands between the items. `own_key`: whether they were packed for the tenant's own key.
     """
 
     part: int
@@ -26,6 +26,7 @@ class Crate(Struct, frozen=True, array_like=True):
     items: int
     inputs: int
     size_bytes: int
+    own_key: bool = False
 
     @property
     def place(self) -> tuple[int, int]:

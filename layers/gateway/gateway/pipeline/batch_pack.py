@@ -197,7 +197,8 @@ class _Packing:
         items = self._native.wire.frame.between.join(full.pieces)
         kept = msgspec.msgpack.encode(full.kept)
         await self._world.batch_store.put_crate(now.tenant_id, now.batch_id, name, items, kept)
-        crate = Crate(now.number, number, name, first, end, len(full.pieces), full.inputs, len(items))
+        size = (len(full.pieces), full.inputs, len(items))
+        crate = Crate(now.number, number, name, first, end, *size, own_key=self._native.own_key)
         await record.change(crates=(*now.crates, crate), asked=end)
 
     async def _write(self, ends: Sequence[LineEnd]) -> None:

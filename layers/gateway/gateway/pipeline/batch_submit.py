@@ -93,6 +93,8 @@ class _Submission:
                 return await self._end(closing)
             if is_lost(self.of.job, self.world):
                 return await self._end(JobInterrupted(LOST))
+            if not self.record.now.is_asked and (gone := self._key_is_gone()) is not None:
+                return await self._end(gone)
             native = await reached(self.record.now, self.of, self.world)
             if self.record.now.is_asked:
                 return await self._found(native)
@@ -102,6 +104,13 @@ class _Submission:
             await self._end(refused.failure)
         except ProviderFailure as failure:
             await self._later(failure)
+
+    def _key_is_gone(self) -> ProviderError | None:
+        """The tenant's own, for which the items were packed, is none of his any more: it will not come back."""
+        provider, tenant = self.of.group.model.partition("/")[0], self.of.principal.tenant
+        if not self.record.now.own_key or provider in tenant.own_keys:
+            return None
+        return ProviderError(f"The tenant's own key for {provider} is not there any more.")
 
     async def _found(self, native: Native) -> None:
         """Of one that may have been asked for by a worker that died, or that got no answer."""
