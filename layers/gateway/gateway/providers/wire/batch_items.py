@@ -68,6 +68,10 @@ def answered(item_id: str, read: Callable[[], R]) -> BatchResult[R]:
         reply = read()
     except ProviderFailure as failure:
         return BatchResult(item_id, "failed", failure=failure)
+    except Exception as defect:  # one item's defect keeps nobody from reading the others
+        broken = ProviderError("The result of this request could not be read.")
+        broken.__cause__ = defect
+        return BatchResult(item_id, "failed", failure=broken)
     if isinstance(reply, Reply):
         reply = msgspec.structs.replace(reply, service_tier=BATCH_TIER)
     return BatchResult(item_id, "answered", reply)
