@@ -17,11 +17,11 @@ from gateway.adapters.aws.files import S3Files
 from gateway.adapters.aws.multipart import PART_BYTES
 from gateway.adapters.aws.s3 import Bucket, Place
 from gateway.adapters.http_client import HttpClient
+from gateway.file_ports import Files
 from gateway.model.errors import FileNotFound, PayloadTooLarge, StorageUnavailable
 from gateway.model.file import CLAIMED_S, PENDING_S, File, Link, Origin, Purpose, created_at_s, new_file_id
 from gateway.model.idempotency_errors import IdempotencyConflict
 from gateway.model.provider_errors import ProviderError
-from gateway.ports import Files
 from tests.fakes import ManualClock, MemoryFiles
 from tests.ports.conftest import REGION
 

@@ -273,3 +273,20 @@ async def test_a_batch_whose_input_broke_off_was_not_made() -> None:
     assert stage.fates[GIVE].struck is not None
     assert (await stage.shown(batch_id))["counts"]["completed"] == 3
     assert [len(made) for made in stage.providers.made] == [3]
+
+
+async def test_lines_that_turn_out_too_large_for_a_batch_end_while_they_are_packed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With their media, say; where that are all of them there is nothing to ship."""
+    stage = NativeStage.native()
+    batch_id = await stage.ordered(requests(3))
+    await stage.step(batch_id, "prepare")
+    small = replace(provider_named("openai").batches.chat["chat_completions"].limits, size_bytes=50)
+    monkeypatch.setattr(OpenAiBatch, "limits", property(lambda _self: small, lambda _self, _value: None))
+    assert await stage.carried_on(batch_id) == "Completed"
+    shown = await stage.shown(batch_id)
+    errors = await stage.lines_of(shown["error_file_id"])
+    assert [line["response"]["status_code"] for line in errors] == [413] * 3
+    assert stage.providers.asked == []
+    assert await stage.check_books() == 0

@@ -631,7 +631,7 @@ async def test_results_that_somebody_has_deleted_are_missed_aloud() -> None:
     await stage.carried_on(batch_id)
     assert len(await stage.lines_of((await stage.shown(batch_id))["output_file_id"])) == 12
     told = stage.world.records.troubles  # type: ignore[attr-defined]  # of what keeps them
-    assert told == [{"event": "batch.results_missing", "job_id": batch_id, "part": part_name(0, 0), "piece": 0}]
+    assert told == [{"event": "batch.results_missing", "job_id": batch_id, "place": f"{part_name(0, 0)}/0"}]
 
 
 async def test_what_a_list_shows_is_read_some_at_a_time() -> None:

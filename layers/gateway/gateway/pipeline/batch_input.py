@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from gateway.file_ports import Files
 from gateway.model.batch import MAX_LINE_BYTES, Batch
 from gateway.model.job import Job
 from gateway.pipeline.batch_order import read_batch_order
-from gateway.ports import Files, World
+from gateway.ports import World
 
 STRETCH_BYTES = 4 * 1024 * 1024
 BOM = b"\xef\xbb\xbf"

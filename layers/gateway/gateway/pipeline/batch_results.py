@@ -102,5 +102,5 @@ async def _piece(part: BatchPart, piece: int, world: World) -> bytes:
     """Empty where somebody has deleted it: there is nothing to wait for, but its lines are missed."""
     found = await world.batch_store.piece(part.tenant_id, part.batch_id, part.name, piece)
     if found is None:
-        world.records.trouble("batch.results_missing", job_id=part.batch_id, part=part.name, piece=piece)
+        world.records.trouble("batch.results_missing", job_id=part.batch_id, place=f"{part.name}/{piece}")
     return found or b""

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+from gateway.file_ports import Files
 from gateway.model.errors import FileNotFound
 from gateway.model.file import Link
-from gateway.ports import Files
 
 
 async def with_fresh_links(body: Any, tenant_id: str, files: Files) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.file_ports import Files
 from gateway.model.errors import FileNotFound, InvalidRequest, PayloadTooLarge
 from gateway.model.file import (
     MAX_DIRECT_BYTES,
@@ -22,7 +23,7 @@ from gateway.model.file import (
     new_file_id,
 )
 from gateway.pipeline.file_types import checked_type, stored_type
-from gateway.ports import Clock, Files
+from gateway.ports import Clock
 
 BATCH_KEPT_S = 30 * 24 * 3600  # what OpenAI promises: https://platform.openai.com/docs/api-reference/files/create
 UPLOAD_ROUTE = (

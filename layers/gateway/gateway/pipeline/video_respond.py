@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from gateway.file_ports import Files
 from gateway.model.completion import AttemptReport
 from gateway.model.file import File
 from gateway.model.job import Job, Status
@@ -15,7 +16,6 @@ from gateway.model.money import NANO_PER_USD
 from gateway.model.video import Video, VideoFailure, VideoList, VideoReport, VideoUsage
 from gateway.pipeline.asked_before import AskedBefore, asked_before
 from gateway.pipeline.tenant_videos import VideoPage
-from gateway.ports import Files
 
 Shown = Literal["queued", "in_progress", "completed", "failed"]
 _SHOWN: dict[Status, Shown] = {
