@@ -305,3 +305,30 @@ async def test_what_was_packed_for_a_key_that_its_tenant_took_away_ends_with_tha
     errors = await stage.lines_of((await stage.shown(batch_id))["error_file_id"])
     assert {line["response"]["body"]["error"]["code"] for line in errors} == {"provider_error"}
     assert await stage.check_books() == 0
+
+
+async def test_a_worker_gives_no_more_results_than_it_has_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has read and not given another reads again."""
+    stage = NativeStage.native()
+    lines = [chat(f"c-{number}", text=f"text {number}") for number in range(200)]
+    batch_id = await stage.ordered(lines)
+    await stage.step(batch_id, "prepare")
+    for part in range(4):
+        await stage.step(batch_id, "pack", group=0, part=part)
+    await stage.step(batch_id, "make_up", group=0)
+    await stage.step(batch_id, "submit", group=0, shipment=0)
+    [batch] = stage.providers.batches()
+    batch.items.sort(key=lambda item: int(item.name.partition("-")[2]))  # one of each part, and again
+    batch.looks = 0
+    await stage.step(batch_id, "look", group=0, shipment=0)
+    put = stage.world.batch_store.put_piece
+
+    async def slowly(*args: Any) -> bool:
+        stage.clock.running_s += 400
+        return await put(*args)
+
+    monkeypatch.setattr(stage.world.batch_store, "put_piece", slowly)
+    assert await stage.step(batch_id, "collect", group=0, shipment=0) == {"done": False}
+    assert sum(part.pieces for part in await stage.parts(batch_id)) == 2
+    assert await stage.carried_on(batch_id) == "Completed"
+    assert (await stage.shown(batch_id))["counts"]["completed"] == 200

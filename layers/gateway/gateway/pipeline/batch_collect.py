@@ -33,6 +33,8 @@ from gateway.providers.contract import BatchResult, BatchState
 
 WAITING_BYTES = 16 * 1024 * 1024
 """Of results that wait for others of their part. As much again and more is made of what is given."""
+GIVE_S = 120.0
+"""Beside the time that there is to read, to give what was read."""
 AGAIN_S = 300.0
 """After which a provider is asked again whose queue was full."""
 GONE_S = 300.0
@@ -169,10 +171,17 @@ class _Collecting:
         try:
             is_read = await self._read_all(state.outputs if waiting.missing else (), waiting, native)
         except ProviderFailure:
-            await self._give(waiting, list(waiting.read))
+            await self._give_all(waiting)
             raise
-        await self._give(waiting, list(waiting.read))
-        return is_read
+        return await self._give_all(waiting) and is_read
+
+    async def _give_all(self, waiting: _Waiting) -> bool:
+        """If there was time: what is not given is read again."""
+        for part in list(waiting.read):
+            if self._world.clock.monotonic_s() >= self._until_s + GIVE_S:
+                return False
+            await self._lines.end(part, waiting.give(part))
+        return True
 
     async def _read_all(self, outputs: Sequence[str], waiting: _Waiting, native: Native) -> bool:
         for name in outputs:
@@ -181,8 +190,8 @@ class _Collecting:
                     if (place := place_of(result.item_id)) is not None:
                         waiting.take(place, self._outcome(result), size_bytes)
                     del result  # it may be large
-                    while (part := waiting.ready()) is not None:
-                        await self._give(waiting, [part])
+                    while not self._is_late and (part := waiting.ready()) is not None:
+                        await self._lines.end(part, waiting.give(part))
                     if not waiting.missing:
                         return True
                     if self._is_late:
@@ -194,10 +203,6 @@ class _Collecting:
     @property
     def _is_late(self) -> bool:
         return self._world.clock.monotonic_s() >= self._until_s
-
-    async def _give(self, waiting: _Waiting, parts: Sequence[int]) -> None:
-        for part in parts:
-            await self._lines.end(part, waiting.give(part))
 
     async def _results(self, name: str, native: Native) -> AsyncGenerator[tuple[BatchResult[Any], int], None]:
         """Each with its share of the bytes in which it came, as long as there is time. Raises ProviderFailure."""
