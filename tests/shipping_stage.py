@@ -61,13 +61,15 @@ MODELS = {
 
 @dataclass
 class Providers:
-    """`refused`: statuses with which the next creations of a batch are refused. `on_ask`: what happens at each request,
-    by its method and path. `made`: what the items ask of each batch that was made, deleted ones too.
+    """`refused`: statuses with which the next creations of a batch are refused. `faults`: those of other requests, by
+    method and how their path ends. `on_ask`: what happens at each request, by its method and path. `made`: what the
+    items ask of each batch that was made, deleted ones too.
     """
 
     apis: dict[str, Api] = field(default_factory=lambda: {api.name: api for api in (OpenAI(), Anthropic(), Google())})
     asked: list[tuple[str, str]] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
+    faults: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     made: list[list[str]] = field(default_factory=list)
     on_ask: Callable[[str, str], None] | None = None
 
@@ -96,6 +98,9 @@ class Providers:
         api = self.apis[request.path.split("/")[1]]
         if self._creates(request) and self.refused:
             return api.refuse(Refused("fault", "Not now.", status=self.refused.pop(0)))
+        for (method, ending), statuses in self.faults.items():
+            if request.method == method and request.path.endswith(ending) and statuses:
+                return api.refuse(Refused("fault", "Not now.", status=statuses.pop(0)))
         try:
             said = api.read(request, request.path[len(api.root) :])
         except Refused as refused:

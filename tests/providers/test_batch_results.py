@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.model.http import HttpResponse
 from gateway.model.provider_errors import ProviderError, ProviderRateLimited, ProviderRejected
+from gateway.model.reply import Reply
 from gateway.providers.contract import (
     BATCH_TIER,
     BatchCounts,
     BatchState,
+    Target,
 )
 from gateway.providers.wire import json_lines
+from gateway.providers.wire.openai_chat import OpenAiChat
 from tests.providers.batched import (
     BATCHED,
     Members,
@@ -269,14 +273,39 @@ def vector(provider: str, model: str, line: Members) -> tuple[bytes, int | None]
 def test_vectors() -> None:
     data = {"object": "list", "data": [{"index": 0, "embedding": [0.5, 1]}], "usage": {"prompt_tokens": 3}}
     assert vector("openai", "text-embedding-3-small", openai_line("i", 200, data)) == (b"[0.5, 1]", 3)
+    for unknown in ({"x": 1}, 2.5):  # what it cost is not known then
+        odd = {"key": "i", "response": {"embedding": {"values": [0.5, 1]}, "tokenCount": unknown}}
+        assert vector("google", "gemini-embedding-001", odd) == (b"[0.5, 1]", None)
     for told in ({"tokenCount": "3"}, {"tokenCount": 3}, {"usageMetadata": {"promptTokenCount": 3}}, {}):
         line = {"key": "i", "response": {"embedding": {"values": [0.5, 1]}, **told}}
         assert vector("google", "gemini-embedding-001", line) == (b"[0.5, 1]", 3 if told else None)
 
 
-def test_a_line_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_lines, "MAX_LINE_BYTES", 100)
+def test_a_line_that_is_too_long_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = msgspec.json.encode(openai_line("i", 400, {"error": {"message": "no"}})) + b"\n"
+    monkeypatch.setattr(json_lines, "MAX_LINE_BYTES", len(line))
     parser = chats("openai").parser(target("openai"))
-    assert not [*parser.feed(b"x" * 100)]
-    with pytest.raises(ProviderError):
-        list(parser.feed(b"x"))
+    assert [found.item_id for found in parser.feed(line)] == ["i"]
+    assert not [*parser.feed(b"x" * len(line))]
+    assert not [*parser.feed(b"x")]
+    assert not [*parser.feed(b"x" * 10)]
+    assert [found.item_id for found in parser.feed(b"\n" + line)] == ["i"]
+    assert not [*parser.close()]
+    assert parser.unreadable == 1
+
+
+def test_a_defect_of_reading_one_item_is_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    wire, parse = chats("openai").wire, OpenAiChat.parse  # type: ignore[attr-defined]  # of its items
+    defects = [ZeroDivisionError()]
+
+    def fails_once(self: OpenAiChat, response: HttpResponse, to: Target) -> Reply:
+        if defects:
+            raise defects.pop()
+        return parse(self, response, to)
+
+    monkeypatch.setattr(type(wire), "parse", fails_once)
+    data = lines(openai_line("x", 200, COMPLETION), openai_line("y", 200, COMPLETION))
+    broken, read_ = read(chats("openai"), target("openai"), data)
+    assert (broken.ending, read_.ending) == ("failed", "answered")
+    assert broken.failure is not None
+    assert not broken.failure.is_refusal  # it may be paid

@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 class Crate(Struct, frozen=True, array_like=True):
     """Items of one part that lie together, as the provider's input has them. `name`: where they lie. Of the part's
     lines from `first` to before `end` all are in it that have not ended otherwise. `inputs`: texts to embed.
-    `size_bytes`: with what stands between the items.
+    `size_bytes`: with what stands between the items. `own_key`: whether they were packed for the tenant's own key.
     """
 
     part: int
@@ -26,6 +26,7 @@ class Crate(Struct, frozen=True, array_like=True):
     items: int
     inputs: int
     size_bytes: int
+    own_key: bool = False
 
     @property
     def place(self) -> tuple[int, int]:
@@ -36,9 +37,10 @@ class Crate(Struct, frozen=True, array_like=True):
 class Shipment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`label`: what the provider's batch is called by us. `own_key`: whether it is made with the tenant's own key.
 
-    `file`: how the provider calls the input, where it was uploaded. `is_asked`: the batch may have been made.
-    `remote_id`: how the provider calls that. `cancels`: it was told to cancel it. `ask_at_s`: before which it has no
-    room for another. `is_collected`: all its items have ended. `alive_until_s`, `worker`: as of a part.
+    `file`: how the provider calls the input, where it was uploaded. `is_asked`: the batch may have been made, at
+    `asked_at_s`. `remote_id`: how the provider calls that. `cancels`: it was told to cancel it. `gone_at_s`: since when
+    it does not know it. `ask_at_s`: before which it has no room for another. `is_collected`: all its items have ended.
+    `alive_until_s`, `worker`: as of a part.
     """
 
     tenant_id: str
@@ -52,8 +54,10 @@ class Shipment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     revision: int = 0
     file: str | None = None
     is_asked: bool = False
+    asked_at_s: float = 0
     remote_id: str | None = None
     cancels: bool = False
+    gone_at_s: float = 0
     ask_at_s: float = 0
     is_collected: bool = False
     alive_until_s: float = 0

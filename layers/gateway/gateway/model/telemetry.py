@@ -47,6 +47,7 @@ Trouble: TypeAlias = Literal[
     "admin_key.empty",
     "admin_key.unavailable",
     "batch.not_booked",
+    "batch.not_cancelled",
     "batch.not_collected",
     "batch.not_looked_at",
     "batch.not_submitted",

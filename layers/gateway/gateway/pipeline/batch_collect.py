@@ -6,6 +6,7 @@ follows another reads all of it again, and passes over lines that have ended.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
@@ -14,13 +15,13 @@ from typing import Any
 from gateway.model.errors import JobInterrupted
 from gateway.model.job import Job
 from gateway.model.provider_errors import ProviderError, ProviderFailure, ProviderGone
-from gateway.model.shipment import Shipment, place_of
+from gateway.model.shipment import Shipment, label_of, place_of
 from gateway.pipeline.batch_line import EXPIRED, Closing, Lines
 from gateway.pipeline.batch_line_native import Native, Outcome
 from gateway.pipeline.batch_look import is_lost
 from gateway.pipeline.batch_part import closing_now, lines_of
 from gateway.pipeline.batch_record import BatchRecord
-from gateway.pipeline.batch_remote import output, reached, said, state_at
+from gateway.pipeline.batch_remote import forget, output, reached, state_at
 from gateway.pipeline.batch_shipped import ShippedLines
 from gateway.pipeline.batch_work import START_S
 from gateway.pipeline.job_causes import LOST
@@ -30,10 +31,14 @@ from gateway.pipeline.job_work import JobPending
 from gateway.ports import World
 from gateway.providers.contract import BatchResult, BatchState
 
-WAITING_BYTES = 32 * 1024 * 1024
-"""Of results that wait for others of their part."""
+WAITING_BYTES = 16 * 1024 * 1024
+"""Of results that wait for others of their part. As much again and more is made of what is given."""
+GIVE_S = 120.0
+"""Beside the time that there is to read, to give what was read."""
 AGAIN_S = 300.0
 """After which a provider is asked again whose queue was full."""
+GONE_S = 300.0
+"""For which a provider has to say that it does not know a batch, or its results, until that is believed."""
 
 
 async def collect(
@@ -111,6 +116,7 @@ class _Collecting:
     ) -> None:
         self._record, self._of, self._world, self._closing = record, of, world, closing
         self._until_s = world.clock.monotonic_s() + START_S
+        self._unreadable = 0
         self._lines = ShippedLines(record.now, of, world, unforeseen)
 
     async def run(self) -> bool:
@@ -122,9 +128,9 @@ class _Collecting:
                 raise JobPending
             if not await self._is_ended(state, native):
                 return False
-            await self._forget(state, native)
-        except ProviderGone:
-            await self._lines.end_all(JobInterrupted(LOST))
+            await self._forget(state.outputs, native)
+        except ProviderGone as error:
+            await self._gone(error)
         except ProviderFailure as error:
             await self._later(error)
         await self._lines.book()
@@ -140,8 +146,11 @@ class _Collecting:
     async def _is_ended(self, state: BatchState, native: Native) -> bool:
         """Every line. Raises ProviderFailure: ProviderGone where its provider does not know any more."""
         if self._is_to_be_asked_again(state):
-            again_s = self._world.clock.now_s() + AGAIN_S
-            await self._record.change(is_asked=False, remote_id=None, ask_at_s=again_s, alive_until_s=0)
+            now, again_s = self._record.now, self._world.clock.now_s() + AGAIN_S
+            label = f"{label_of(now.batch_id, now.group, now.number)}-{now.revision}"  # of this try alone
+            await self._record.change(
+                is_asked=False, remote_id=None, label=label, ask_at_s=again_s, gone_at_s=0, alive_until_s=0
+            )
             return False
         waiting = _Waiting(await self._lines.missing())
         if not await self._is_read(state, waiting, native):
@@ -162,10 +171,17 @@ class _Collecting:
         try:
             is_read = await self._read_all(state.outputs if waiting.missing else (), waiting, native)
         except ProviderFailure:
-            await self._give(waiting, list(waiting.read))
+            await self._give_all(waiting)
             raise
-        await self._give(waiting, list(waiting.read))
-        return is_read
+        return await self._give_all(waiting) and is_read
+
+    async def _give_all(self, waiting: _Waiting) -> bool:
+        """If there was time: what is not given is read again."""
+        for part in list(waiting.read):
+            if self._world.clock.monotonic_s() >= self._until_s + GIVE_S:
+                return False
+            await self._lines.end(part, waiting.give(part))
+        return True
 
     async def _read_all(self, outputs: Sequence[str], waiting: _Waiting, native: Native) -> bool:
         for name in outputs:
@@ -173,30 +189,36 @@ class _Collecting:
                 async for result, size_bytes in results:
                     if (place := place_of(result.item_id)) is not None:
                         waiting.take(place, self._outcome(result), size_bytes)
-                    while (part := waiting.ready()) is not None:
-                        await self._give(waiting, [part])
-                    if self._world.clock.monotonic_s() >= self._until_s:
-                        return False
+                    del result  # it may be large
+                    while not self._is_late and (part := waiting.ready()) is not None:
+                        await self._lines.end(part, waiting.give(part))
                     if not waiting.missing:
                         return True
+                    if self._is_late:
+                        return False
+            if self._is_late:
+                return False
         return True
 
-    async def _give(self, waiting: _Waiting, parts: Sequence[int]) -> None:
-        for part in parts:
-            await self._lines.end(part, waiting.give(part))
+    @property
+    def _is_late(self) -> bool:
+        return self._world.clock.monotonic_s() >= self._until_s
 
     async def _results(self, name: str, native: Native) -> AsyncGenerator[tuple[BatchResult[Any], int], None]:
-        """Each with its share of the bytes in which it came. Raises ProviderFailure."""
+        """Each with its share of the bytes in which it came, as long as there is time. Raises ProviderFailure."""
         parser, unread_bytes = native.wire.parser(native.target), 0
         async with output(name, native, self._world) as chunks:
             async for data in chunks:
                 unread_bytes += len(data)
-                results = list(parser.feed(data))
-                for result in results:
-                    yield result, unread_bytes // len(results)
-                unread_bytes = 0 if results else unread_bytes
+                if results := deque(parser.feed(data)):
+                    share_bytes, unread_bytes = unread_bytes // len(results), 0
+                    while results:
+                        yield results.popleft(), share_bytes
+                if self._is_late:
+                    return
             for result in parser.close():
                 yield result, unread_bytes
+        self._unreadable += parser.unreadable
         if parser.unreadable:
             reason = f"{parser.unreadable} results name no item."
             self._world.records.trouble("batch.unreadable", job_id=self._of.job.id, reason=reason)
@@ -210,7 +232,7 @@ class _Collecting:
         return result
 
     def _untold(self, state: BatchState, native: Native) -> Outcome:
-        """For items of which nothing is told: nothing was done for them, where it is over."""
+        """For items of which nothing is told: nothing was done for them, where it is over and all could be read."""
         if not state.is_over:
             return JobInterrupted(LOST)
         if state.failure is not None:
@@ -219,7 +241,20 @@ class _Collecting:
             return self._closing
         if state.status == "expired":
             return EXPIRED
-        return ProviderError(f"{native.target.provider} gave no result for this request.")
+        nothing = ProviderError(f"{native.target.provider} gave no result for this request.")
+        return BatchResult("", "failed", failure=nothing) if self._unreadable else nothing  # that may be its
+
+    async def _gone(self, error: ProviderGone) -> None:
+        """Raises JobPending, until that is believed: a service of several machines may not know for a while."""
+        if await self._lines.missing():
+            now_s, since_s = self._world.clock.now_s(), self._record.now.gone_at_s
+            if not since_s or now_s < since_s + GONE_S:
+                self._world.records.trouble("batch.not_collected", job_id=self._of.job.id, reason=error.message)
+                await self._record.change(gone_at_s=since_s or now_s, alive_until_s=0)
+                raise JobPending from error
+            await self._lines.end_all(JobInterrupted(LOST))
+        with suppress(ProviderFailure):
+            await self._forget((), await reached(self._record.now, self._of, self._world))
 
     async def _later(self, error: ProviderFailure) -> None:
         """Raises JobPending, until it is too late."""
@@ -230,10 +265,6 @@ class _Collecting:
         await self._record.change(alive_until_s=0)
         raise JobPending from error
 
-    async def _forget(self, state: BatchState, native: Native) -> None:
-        """What is not deleted its provider forgets by itself."""
+    async def _forget(self, outputs: Sequence[str], native: Native) -> None:
         file = self._record.now.file
-        files = [*([] if file is None else [file]), *state.outputs]
-        for request in native.wire.forget(self._remote_id, files, native.target):
-            with suppress(ProviderFailure):
-                await said(request, native, self._world)
+        await forget(self._remote_id, [*([] if file is None else [file]), *outputs], native, self._world)

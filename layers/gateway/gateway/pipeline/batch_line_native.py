@@ -85,14 +85,20 @@ async def native_of(lines: Lines, world: World, *, own_key: bool | None = None) 
     Raises ProviderError (502) without a credential, or without a setting that the base URL needs;
     CapabilityNotSupported (400) where the provider has no such batches any more.
     """
-    route, tenant = _route_of(lines, world), lines.principal.tenant
-    wire: BatchWire[Any, Any] | None = route.wire
-    if wire is None:
-        raise CapabilityNotSupported(f"{route.provider.name} has no batches for {route.model_id}.", param="model")
+    route, tenant, wire = _route_of(lines, world), lines.principal.tenant, wire_of(lines, world)
     is_own = route.provider.name in tenant.own_keys if own_key is None else own_key
     trace_headers = lines.trace.headers()
     attempt = Attempt(route, world.clock.monotonic_s(), trace_headers, key_of=tenant.id if is_own else None)
     return Native(wire, await contact(attempt, world))
+
+
+def wire_of(lines: Lines, world: World) -> BatchWire[Any, Any]:
+    """Raises CapabilityNotSupported (400) where the provider has no such batches any more."""
+    route = _route_of(lines, world)
+    wire: BatchWire[Any, Any] | None = route.wire
+    if wire is None:
+        raise CapabilityNotSupported(f"{route.provider.name} has no batches for {route.model_id}.", param="model")
+    return wire
 
 
 def _route_of(lines: Lines, world: World) -> AnyRoute:
@@ -169,6 +175,13 @@ async def ready_line(
             break
         await _taken_back(exchange, world)
         await world.clock.sleep(pause_s)
+    return ended(at, line, await body_of(None, exchange, world), exchange, world)
+
+
+async def refused_line(error: GatewayError, at: int, line: PartLine, lines: Lines, world: World) -> CarriedOut:
+    """Of one that cannot be made ready at all, like the others of its group."""
+    exchange = _exchange_of(line, lines, world)
+    exchange.error = copy.copy(error)
     return ended(at, line, await body_of(None, exchange, world), exchange, world)
 
 

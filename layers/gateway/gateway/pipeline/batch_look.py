@@ -49,14 +49,14 @@ def is_lost(job: Job, world: World) -> bool:
 
 
 async def _stop(shipment: Shipment, remote_id: str, native: Native, world: World) -> None:
-    """One that is over by now refuses that. Raises ProviderFailure, JobBusy, StorageUnavailable (503)."""
+    """One that is over by now refuses that, so what it is has to be seen in any case: what could not be said is said
+    again at the next look. Raises JobBusy, StorageUnavailable (503).
+    """
     try:
         await said(native.wire.cancel(remote_id, native.target), native, world)
-    except ProviderGone:
-        raise
     except ProviderFailure as error:
-        if error.retryable or error.refuses_credential:
-            raise
+        world.records.trouble("batch.not_cancelled", job_id=shipment.batch_id, reason=error.message)
+        return
     try:
         await BatchRecord(shipment, world.shipments, world.clock).change(cancels=True, alive_until_s=0)
     except Overtaken:

@@ -9,17 +9,27 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
 
 from gateway.model.batch import BatchPart, LineEnd
-from gateway.model.errors import PayloadTooLarge
+from gateway.model.errors import CapabilityNotSupported, GatewayError, PayloadTooLarge
 from gateway.model.job import Job
+from gateway.model.provider_errors import ProviderError
 from gateway.model.shipment import Crate, item_id_of
 from gateway.pipeline.admit import Ticket, give_back
 from gateway.pipeline.batch_line import CarriedOut
-from gateway.pipeline.batch_line_native import Native, Ready, given_line, native_of, ready_line
+from gateway.pipeline.batch_line_native import (
+    PAUSES_S,
+    Native,
+    Ready,
+    given_line,
+    native_of,
+    ready_line,
+    refused_line,
+)
 from gateway.pipeline.batch_part import OpenPart, closing_now, end_part, opened
 from gateway.pipeline.batch_part_results import PartResults
 from gateway.pipeline.batch_work import START_S
@@ -37,8 +47,7 @@ CRATE_BYTES = 8 * 1024 * 1024
 async def pack(job: Job, group: int, number: int, world: World, unforeseen: Unforeseen | None = None) -> BatchPart:
     """The part, packed or as far as there was time.
 
-    Raises JobBusy while another worker is believed to be at it, ProviderError (502) where nobody knows how its provider
-    is reached, StorageUnavailable and AdmissionUnavailable (503).
+    Raises JobBusy while another worker is believed to be at it, StorageUnavailable and AdmissionUnavailable (503).
     """
     found = await world.batch_parts.find(job.tenant_id, job.id, group, number)
     if found is not None and (found.is_packed or found.is_done):
@@ -49,12 +58,38 @@ async def pack(job: Job, group: int, number: int, world: World, unforeseen: Unfo
     try:
         await part.record.change()
         async with part.record.beating():
-            native = await native_of(part.of, world)
             results = await PartResults.of(part.record.now, world)
-            await _Packing(part, native, results, world, unforeseen).run()
+            try:
+                native = await _native(part, world)
+            except (ProviderError, CapabilityNotSupported) as error:
+                await _end_unreached(part, results, error, world)
+            else:
+                await _Packing(part, native, results, world, unforeseen).run()
     except Overtaken:
         raise JobBusy from None
     return part.record.now
+
+
+async def _native(part: OpenPart, world: World) -> Native:
+    """Raises ProviderError (502) where nobody knows how its provider is reached, CapabilityNotSupported (400)."""
+    for pause_s in PAUSES_S:
+        with suppress(ProviderError):
+            return await native_of(part.of, world)
+        await world.clock.sleep(pause_s)
+    return await native_of(part.of, world)
+
+
+async def _end_unreached(part: OpenPart, results: PartResults, error: GatewayError, world: World) -> None:
+    """Lines of which nothing can be packed, as their requests would end; what was packed before goes its way."""
+    crates = part.record.now.crates
+    packed = crates[-1].end if crates else 0
+    left = [at for at in range(packed, len(part.lines)) if at not in results.known]
+    carried = [await refused_line(error, at, part.lines[at], part.of, world) for at in left]
+    await part.record.change()
+    await results.add([one.end for one in carried])
+    await part.record.change(is_packed=True, alive_until_s=0)
+    if results.now.is_done:
+        await end_part(results.now, part.of, (), world)
 
 
 def unpacked(kept: bytes) -> dict[int, bytes]:
@@ -99,6 +134,7 @@ class _Packing:
         record, closing = self._part.record, self._part.closing
         packed = record.now.crates[-1].end if record.now.crates else 0
         ahead = [at for at in range(packed, len(self._part.lines)) if at not in self._results.known]
+        closing = closing or await closing_now(self._part.of.job, self._world)
         while ahead and closing is None and self._world.clock.monotonic_s() < self._until_s:
             now, ahead = ahead[:AT_ONCE], ahead[AT_ONCE:]
             for at, ready in zip(now, await self._ready(now), strict=True):
@@ -161,7 +197,8 @@ class _Packing:
         items = self._native.wire.frame.between.join(full.pieces)
         kept = msgspec.msgpack.encode(full.kept)
         await self._world.batch_store.put_crate(now.tenant_id, now.batch_id, name, items, kept)
-        crate = Crate(now.number, number, name, first, end, len(full.pieces), full.inputs, len(items))
+        size = (len(full.pieces), full.inputs, len(items))
+        crate = Crate(now.number, number, name, first, end, *size, own_key=self._native.own_key)
         await record.change(crates=(*now.crates, crate), asked=end)
 
     async def _write(self, ends: Sequence[LineEnd]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import NoReturn
 
 from gateway.model.errors import CapabilityNotSupported
 from gateway.model.http import HttpRequest, HttpResponse, Sending, StreamedBody
@@ -21,8 +22,18 @@ SAY_S = 30.0
 CARRY_S = 600.0
 """For one that carries the whole input."""
 IDLE_S = 60.0
-"""Between two pieces of an output."""
+"""Until an output begins, and between two pieces of it."""
+NO_ROOM = (408, 409, 425, 429, 503, 529)
+"""With which a provider says that it has made nothing, and that another time it may."""
 Read = Callable[[], AsyncIterator[bytes]]
+
+
+class RefusedForGood(Exception):
+    """Another time would not help: `failure` is what has become of what was asked."""
+
+    def __init__(self, failure: ProviderFailure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 async def reached(shipment: Shipment, of: Lines, world: World) -> Native:
@@ -75,13 +86,29 @@ async def _carried(
 
 
 async def uploaded(native: Native, read: Read, input_bytes: int, world: World) -> str | None:
-    """The name of the file that holds the input; None where the batch itself carries it. Raises ProviderFailure."""
+    """The name of the file that holds the input; None where the batch itself carries it.
+
+    Raises ProviderFailure, RefusedForGood, StorageUnavailable (503).
+    """
     step: Step | str | None = native.wire.upload(input_bytes, native.target, secrets.token_hex(16))
     while step is not None and not isinstance(step, str):
         answer = await send(step, native, read, input_bytes, world, Sending())
-        await _check(answer, native, world)
+        if not 200 <= answer.status < 300:
+            await refuse(answer, native, world)
         step = native.wire.follow(answer, input_bytes, native.target)
     return step
+
+
+async def refuse(answer: HttpResponse, native: Native, world: World) -> NoReturn:
+    """Raises ProviderFailure for an answer by which another time it may go, else RefusedForGood."""
+    failure: ProviderFailure = native.wire.fail(answer, native.target)
+    if answer.status in NO_ROOM or answer.status >= 500 or await _is_let_in_by_now(failure, native, world):
+        raise failure
+    raise RefusedForGood(failure)
+
+
+async def _is_let_in_by_now(failure: ProviderFailure, native: Native, world: World) -> bool:
+    return failure.refuses_credential and await native.reached.is_renewed(native.reached.credential, world)
 
 
 async def said(request: HttpRequest, native: Native, world: World) -> HttpResponse:
@@ -114,11 +141,16 @@ async def made_before(label: str, native: Native, world: World) -> str | None:
 async def output(name: str, native: Native, world: World) -> AsyncIterator[AsyncIterator[bytes]]:
     """Raises ProviderFailure, while it is read too."""
     request = native.reached.authorized(native.wire.results(name, native.target), world.clock.now_s())
-    async with world.outbound.open(request) as incoming:
-        if 200 <= incoming.status < 300:
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(IDLE_S):
+                incoming = await stack.enter_async_context(world.outbound.open(request))
+                answer = None if 200 <= incoming.status < 300 else await incoming.whole()
+        except TimeoutError:
+            raise _too_late(native) from None
+        if answer is None:
             yield _read(incoming, native)
             return
-        answer = await incoming.whole()
     if is_gone(answer.status):
         raise ProviderGone(f"{native.target.provider} no longer has the results of the batch.")
     await _check(answer, native, world)
@@ -142,9 +174,16 @@ async def _check(answer: HttpResponse, native: Native, world: World) -> None:
     if 200 <= answer.status < 300:
         return
     failure: ProviderFailure = native.wire.fail(answer, native.target)
-    if failure.refuses_credential:
-        await native.reached.is_renewed(native.reached.credential, world)
+    await _is_let_in_by_now(failure, native, world)
     raise failure
+
+
+async def forget(remote_id: str | None, files: Iterable[str], native: Native, world: World) -> None:
+    """What is not deleted its provider forgets by itself, if it does. `remote_id`: None where no batch is known."""
+    with suppress(ProviderFailure):
+        for request in native.wire.forget(remote_id, files, native.target):
+            with suppress(ProviderFailure):
+                await said(request, native, world)
 
 
 def _too_late(native: Native) -> ProviderTimeout:

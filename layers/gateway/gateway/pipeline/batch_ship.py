@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from gateway.model.job import Job
 from gateway.model.shipment import Crate, Shipment, label_of
-from gateway.pipeline.batch_line_native import Native, native_of
+from gateway.pipeline.batch_line_native import wire_of
 from gateway.pipeline.batch_part import ends_at_s, lines_of
 from gateway.ports import World
-from gateway.providers.contract import Filling
+from gateway.providers.contract import BatchWire, Filling
 
 
 async def make_up(job: Job, group: int, world: World) -> list[int]:
     """The numbers of the group's shipments. Whoever comes later goes on with what is in none yet.
 
-    Raises ProviderError (502) where nobody knows how its provider is reached, StorageUnavailable and
+    Raises CapabilityNotSupported (400) where its provider has no such batches any more, StorageUnavailable and
     AdmissionUnavailable (503).
     """
-    native = await native_of(await lines_of(job, group, world), world)
     parts = [part for part in await world.batch_parts.all(job.tenant_id, job.id) if part.group == group]
     crates = sorted((crate for part in parts for crate in part.crates), key=lambda crate: crate.place)
     while True:
@@ -27,15 +27,15 @@ async def make_up(job: Job, group: int, world: World) -> list[int]:
         left = [crate for crate in crates if crate.place not in shipped]
         if not left:
             return [shipment.number for shipment in made]
-        number = len(made)
+        wire, number = wire_of(await lines_of(job, group, world), world), len(made)
         shipment = Shipment(
             tenant_id=job.tenant_id,
             batch_id=job.id,
             group=group,
             number=number,
             label=label_of(job.id, group, number),
-            own_key=native.own_key,
-            crates=_filled(left, native),
+            own_key=left[0].own_key,
+            crates=_filled(left, wire),
             ends_at_s=ends_at_s(job),
         )
         await world.shipments.change(shipment.changed())  # if not, somebody else's is there
@@ -46,12 +46,12 @@ async def shipments_of(job: Job, group: int, world: World) -> list[Shipment]:
     return [one for one in await world.shipments.all(job.tenant_id, job.id) if one.group == group]
 
 
-def _filled(crates: Sequence[Crate], native: Native) -> tuple[Crate, ...]:
-    """As many as one batch takes. Each alone was packed so that it does."""
-    filling, taken = Filling(native.wire.limits, native.wire.frame), list(crates[:1])
+def _filled(crates: Sequence[Crate], wire: BatchWire[Any, Any]) -> tuple[Crate, ...]:
+    """As many as one batch takes, all for the same key. Each alone was packed so that it does."""
+    filling, taken = Filling(wire.limits, wire.frame), list(crates[:1])
     filling.takes_joined(crates[0].size_bytes, crates[0].items, crates[0].inputs)
     for crate in crates[1:]:
-        if not filling.takes_joined(crate.size_bytes, crate.items, crate.inputs):
+        if crate.own_key != crates[0].own_key or not filling.takes_joined(crate.size_bytes, crate.items, crate.inputs):
             break
         taken.append(crate)
     return tuple(taken)

@@ -8,19 +8,29 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from gateway.model.errors import GatewayError, JobInterrupted, StorageUnavailable
 from gateway.model.http import HttpResponse, Sending
 from gateway.model.job import Job
-from gateway.model.provider_errors import ProviderFailure
+from gateway.model.provider_errors import ProviderError, ProviderFailure
 from gateway.model.shipment import Shipment
 from gateway.pipeline.batch_line import Closing, Lines
 from gateway.pipeline.batch_line_native import Native
 from gateway.pipeline.batch_look import is_lost
 from gateway.pipeline.batch_part import closing_now, disabled, lines_of
 from gateway.pipeline.batch_record import BatchRecord
-from gateway.pipeline.batch_remote import made_before, reached, send, uploaded
+from gateway.pipeline.batch_remote import (
+    NO_ROOM,
+    RefusedForGood,
+    forget,
+    made_before,
+    reached,
+    refuse,
+    send,
+    uploaded,
+)
 from gateway.pipeline.batch_shipped import ShippedLines
 from gateway.pipeline.job_causes import LOST
 from gateway.pipeline.job_end import Unforeseen
@@ -29,10 +39,10 @@ from gateway.pipeline.job_work import JobPending
 from gateway.ports import World
 from gateway.providers.contract import Filling
 
-NO_ROOM = (408, 409, 425, 429, 503, 529)
-"""With which a provider says that it has made nothing, and that another time it may."""
 PAUSE_S = 5.0
 """Until a batch that was made by a request which failed is among those that were made last."""
+LISTED_S = 300.0
+"""By when it is there at the latest, where its request may still have been under way."""
 CHUNK_BYTES = 256 * 1024
 
 
@@ -83,20 +93,36 @@ class _Submission:
                 return await self._end(closing)
             if is_lost(self.of.job, self.world):
                 return await self._end(JobInterrupted(LOST))
+            if not self.record.now.is_asked and (gone := self._key_is_gone()) is not None:
+                return await self._end(gone)
             native = await reached(self.record.now, self.of, self.world)
             if self.record.now.is_asked:
                 return await self._found(native)
             await self._upload(native)
             await self._create(native)
+        except RefusedForGood as refused:
+            await self._end(refused.failure)
         except ProviderFailure as failure:
             await self._later(failure)
+
+    def _key_is_gone(self) -> ProviderError | None:
+        """The tenant's own, for which the items were packed, is none of his any more: it will not come back."""
+        provider, tenant = self.of.group.model.partition("/")[0], self.of.principal.tenant
+        if not self.record.now.own_key or provider in tenant.own_keys:
+            return None
+        return ProviderError(f"The tenant's own key for {provider} is not there any more.")
 
     async def _found(self, native: Native) -> None:
         """Of one that may have been asked for by a worker that died, or that got no answer."""
         remote_id = await made_before(self.record.now.label, native, self.world)
         if remote_id is None:
+            if native.wire.recent(native.target) is not None and self._may_be_listed_yet():
+                raise ProviderError(f"{native.target.provider} does not list the batch yet.")
             return await self._end(JobInterrupted(LOST))
         await self.record.change(remote_id=remote_id, alive_until_s=0)
+
+    def _may_be_listed_yet(self) -> bool:
+        return self.world.clock.now_s() < self.record.now.asked_at_s + LISTED_S
 
     async def _upload(self, native: Native) -> None:
         if self.record.now.file is not None:
@@ -109,7 +135,7 @@ class _Submission:
         now, sending = self.record.now, Sending()
         step = native.wire.create(now.file, now.label, native.target)
         size_bytes = self._filling(native).size_bytes
-        await self.record.change(is_asked=True)
+        await self.record.change(is_asked=True, asked_at_s=self.world.clock.now_s())
         try:
             answer = await send(step, native, lambda: self._input(native), size_bytes, self.world, sending)
         except (ProviderFailure, StorageUnavailable):
@@ -123,23 +149,16 @@ class _Submission:
             await self._refused(answer, native)
 
     async def _refused(self, answer: HttpResponse, native: Native) -> None:
-        failure = native.wire.fail(answer, native.target)
-        if answer.status in NO_ROOM:
+        if answer.status < 500 or answer.status in NO_ROOM:
             await self.record.change(is_asked=False)
-            raise failure
-        if answer.status < 500:
-            used = native.reached.credential
-            if failure.refuses_credential and await native.reached.is_renewed(used, self.world):
-                await self.record.change(is_asked=False)
-                raise failure
-            return await self._end(failure)
+            await refuse(answer, native, self.world)
         await self.world.clock.sleep(PAUSE_S)
         if native.wire.recent(native.target) is None:
             return await self._end(JobInterrupted(LOST))
         remote_id = await made_before(self.record.now.label, native, self.world)
         if remote_id is None:
             await self.record.change(is_asked=False)
-            raise failure
+            await refuse(answer, native, self.world)
         await self.record.change(remote_id=remote_id, alive_until_s=0)
 
     async def _later(self, failure: ProviderFailure) -> None:
@@ -152,8 +171,15 @@ class _Submission:
     async def _end(self, outcome: Closing | GatewayError) -> None:
         shipped = ShippedLines(self.record.now, self.of, self.world, self.unforeseen)
         await shipped.end_all(outcome)
+        await self._forget()
         await self.record.change(is_collected=True, alive_until_s=0)
         await shipped.drop()
+
+    async def _forget(self) -> None:
+        """An input of which no batch was made, or none that anybody can find."""
+        if (file := self.record.now.file) is not None:
+            with suppress(ProviderFailure):
+                await forget(None, [file], await reached(self.record.now, self.of, self.world), self.world)
 
     def _filling(self, native: Native) -> Filling:
         filling = Filling(native.wire.limits, native.wire.frame)

@@ -168,10 +168,10 @@ class BatchResult(Generic[R_co]):
 
 
 class ResultParser(Protocol[R_co]):
-    """Turns the bytes of one output, cut anywhere, into results. `unreadable`: lines that name no item.
+    """Turns the bytes of one output, cut anywhere, into results. `unreadable`: lines that name no item, or are too long
+    to be held. Where there are none of these, nothing was done for an item of which no output speaks.
 
-    Both verbs raise ProviderError (502) where no line ends. Results come in any order, and not of every item: of what
-    no output speaks nothing was done.
+    Results come in any order, and not of every item.
     """
 
     @property
@@ -240,8 +240,10 @@ class BatchWire(Protocol[C_contra, R_co]):
         """For the 2xx answer to one `results`."""
         ...
 
-    def forget(self, remote_id: str, files: Iterable[str], target: Target) -> Sequence[HttpRequest]:
-        """Each deletes something that the provider keeps of a batch that is over. `files`: the input's, the outputs."""
+    def forget(self, remote_id: str | None, files: Iterable[str], target: Target) -> Sequence[HttpRequest]:
+        """Each deletes something that the provider keeps of a batch that is over. `remote_id`: None where there is
+        none. `files`: the input's, the outputs.
+        """
         ...
 
     def fail(self, answer: HttpResponse, target: Target) -> ProviderFailure:

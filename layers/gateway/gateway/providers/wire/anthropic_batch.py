@@ -140,10 +140,10 @@ class AnthropicBatch:
         return HttpRequest("GET", f"{_place(output, target)}/results", headers)
 
     def parser(self, target: Target) -> LineResults[Reply]:
-        return LineResults(partial(self._result, target), JsonLines(target.provider))
+        return LineResults(partial(self._result, target), JsonLines())
 
-    def forget(self, remote_id: str, _files: Iterable[str], target: Target) -> list[HttpRequest]:
-        return [HttpRequest("DELETE", _place(remote_id, target), self._headers)]
+    def forget(self, remote_id: str | None, _files: Iterable[str], target: Target) -> list[HttpRequest]:
+        return [] if remote_id is None else [HttpRequest("DELETE", _place(remote_id, target), self._headers)]
 
     def fail(self, answer: HttpResponse, target: Target) -> ProviderFailure:
         return without_model(fail_message(answer, target.provider))

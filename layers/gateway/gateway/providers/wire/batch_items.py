@@ -68,6 +68,10 @@ def answered(item_id: str, read: Callable[[], R]) -> BatchResult[R]:
         reply = read()
     except ProviderFailure as failure:
         return BatchResult(item_id, "failed", failure=failure)
+    except Exception as defect:  # one item's defect keeps nobody from reading the others
+        broken = ProviderError("The result of this request could not be read.")
+        broken.__cause__ = defect
+        return BatchResult(item_id, "failed", failure=broken)
     if isinstance(reply, Reply):
         reply = msgspec.structs.replace(reply, service_tier=BATCH_TIER)
     return BatchResult(item_id, "answered", reply)
@@ -114,7 +118,11 @@ class LineResults(Generic[R]):
 
     read: Callable[[bytes], BatchResult[R] | None]
     lines: JsonLines
-    unreadable: int = field(default=0, init=False)
+    _nameless: int = field(default=0, init=False)
+
+    @property
+    def unreadable(self) -> int:
+        return self._nameless + self.lines.too_long
 
     def feed(self, data: bytes) -> Iterator[BatchResult[R]]:
         return self._read(self.lines.feed(data))
@@ -124,8 +132,13 @@ class LineResults(Generic[R]):
 
     def _read(self, lines: Iterable[bytes]) -> Iterator[BatchResult[R]]:
         for line in lines:
-            result = self.read(line)
-            if result is None:
-                self.unreadable += 1
-            else:
-                yield result
+            named = self._named(line)
+            del line
+            while named:
+                yield named.pop()  # what is used is held by its user alone
+
+    def _named(self, line: bytes) -> list[BatchResult[R]]:
+        if (result := self.read(line)) is not None:
+            return [result]
+        self._nameless += 1
+        return []

@@ -196,11 +196,12 @@ class GeminiBatch(Generic[C, R]):
         return HttpRequest("GET", f"{target.base_url}/download/v1beta/{_file(output, target)}:download?alt=media", {})
 
     def parser(self, target: Target) -> LineResults[R]:
-        return LineResults(partial(self._result, target), JsonLines(target.provider))
+        return LineResults(partial(self._result, target), JsonLines())
 
-    def forget(self, remote_id: str, files: Iterable[str], target: Target) -> list[HttpRequest]:
+    def forget(self, remote_id: str | None, files: Iterable[str], target: Target) -> list[HttpRequest]:
         kept = [f"{target.base_url}/v1beta/{_file(file, target)}" for file in files]
-        return [HttpRequest("DELETE", url, {}) for url in (*kept, _batch(remote_id, target))]
+        kept += [] if remote_id is None else [_batch(remote_id, target)]
+        return [HttpRequest("DELETE", url, {}) for url in kept]
 
     def fail(self, answer: HttpResponse, target: Target) -> ProviderFailure:
         return without_model(failure_of(answer, target.provider))

@@ -51,5 +51,8 @@ class BatchedEmbedContent:
 
 
 def _tokens(body: bytes) -> int | None:
-    count = str(_COUNTED.decode(body).token_count)
+    try:
+        count = str(_COUNTED.decode(body).token_count)
+    except msgspec.ValidationError:
+        return None
     return int(count) if count.isdecimal() else None

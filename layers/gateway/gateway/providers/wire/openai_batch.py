@@ -212,9 +212,9 @@ class OpenAiBatch(Generic[C, R]):
         return HttpRequest("GET", f"{_file(output, target)}/content", {"accept": "*/*"})
 
     def parser(self, target: Target) -> LineResults[R]:
-        return LineResults(partial(self._result, target), JsonLines(target.provider))
+        return LineResults(partial(self._result, target), JsonLines())
 
-    def forget(self, _remote_id: str, files: Iterable[str], target: Target) -> list[HttpRequest]:
+    def forget(self, _remote_id: str | None, files: Iterable[str], target: Target) -> list[HttpRequest]:
         """The batch itself cannot be deleted; without its files it is a row of counts."""
         return [HttpRequest("DELETE", _file(file, target), _READ) for file in files]
 
