@@ -11,6 +11,7 @@ from gateway.providers.contract.embeddings import EmbeddingsWire
 from gateway.providers.contract.images import ImagesWire
 from gateway.providers.contract.media import PDF, TEXT, WEB_IMAGES, FileApi, InlineLimits, RemoteFile, for_every_model
 from gateway.providers.contract.provider import Provider, base_url_of, bearer, key_header, setting
+from gateway.providers.contract.realtime import Carried, Opening, RealtimeSession, RealtimeWire, Step, Used
 from gateway.providers.contract.server_work import ServerWork
 from gateway.providers.contract.speech import SpeechParser, SpeechWire
 from gateway.providers.contract.target import Target
@@ -27,20 +28,26 @@ __all__ = [
     "BackgroundState",
     "BackgroundWire",
     "Callback",
+    "Carried",
     "ChatWire",
     "EmbeddingsWire",
     "FileApi",
     "ImagesWire",
     "InlineLimits",
+    "Opening",
     "Provider",
+    "RealtimeSession",
+    "RealtimeWire",
     "RemoteFile",
     "ServerWork",
     "SpeechParser",
     "SpeechWire",
+    "Step",
     "StreamParser",
     "Target",
     "TranscriptParser",
     "TranscriptionWire",
+    "Used",
     "VideoWire",
     "base_url_of",
     "bearer",

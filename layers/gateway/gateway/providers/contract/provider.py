@@ -15,6 +15,7 @@ from gateway.providers.contract.chat import ChatWire
 from gateway.providers.contract.embeddings import EmbeddingsWire
 from gateway.providers.contract.images import ImagesWire
 from gateway.providers.contract.media import NO_LIMITS, FileApi, InlineFor
+from gateway.providers.contract.realtime import RealtimeWire
 from gateway.providers.contract.speech import SpeechWire
 from gateway.providers.contract.transcription import TranscriptionWire
 from gateway.providers.contract.video import VideoWire
@@ -61,6 +62,7 @@ class Provider:
     background: dict[str, BackgroundWire] = field(default_factory=dict, repr=False)
     speech: dict[str, SpeechWire] = field(default_factory=dict, repr=False)
     transcriptions: dict[str, TranscriptionWire] = field(default_factory=dict, repr=False)
+    realtime: dict[str, RealtimeWire] = field(default_factory=dict, repr=False)
     authorize: Authorize = bearer
     own_urls: tuple[str, ...] = ()
     public_urls: tuple[str, ...] = ()
