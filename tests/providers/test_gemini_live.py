@@ -359,6 +359,8 @@ def test_a_response_is_cancelled() -> None:
     assert session.events[-1]["response"]["status_details"]["reason"] == "client_cancelled"
     assert not session.session.is_quiet
     assert session.hears(sound("two"), complete()) == []
+    assert not session.session.is_quiet
+    session.hears({"sessionResumptionUpdate": {"newHandle": "h", "resumable": True}})
     assert session.session.is_quiet
     with pytest.raises(InvalidRequest):
         session.says({"type": "response.cancel"})
@@ -369,7 +371,7 @@ def test_a_response_is_cancelled() -> None:
     [
         ({"type": "conversation.item.delete", "item_id": "i"}, "type"),
         ({"type": "conversation.item.retrieve", "item_id": "i"}, "type"),
-        ({"type": "conversation.item.truncate", "item_id": "i", "audio_end_ms": 1}, "item_id"),
+        ({"type": "conversation.item.truncate", "item_id": "i", "content_index": 0, "audio_end_ms": 1}, "item_id"),
         ({"type": "input_audio_buffer.clear"}, "type"),
         ({"type": "input_audio_buffer.append", "audio": "%%%"}, "audio"),
         ({"type": "response.create", "response": {"instructions": "x"}}, "response.instructions"),
@@ -421,6 +423,7 @@ def test_gemini_remembers_the_session_by_its_handle() -> None:
     session.hears({"sessionResumptionUpdate": {"newHandle": "h2", "resumable": True}})
     assert session.session.is_quiet
     carried = session.session.carried()
+    assert carried.handle == "h2"
     again = begin("google", carried=carried)
     assert again.sent == [{"setup": {**session.sent[0]["setup"], "sessionResumption": {"handle": "h2"}}}]
     assert again.events == []

@@ -100,7 +100,7 @@ def test_the_gateway_s_own_event() -> None:
             "item.content[0].type",
         ),
         (
-            {"type": "conversation.item.truncate", "item_id": "i", "audio_end_ms": -1},
+            {"type": "conversation.item.truncate", "item_id": "i", "content_index": 0, "audio_end_ms": -1},
             "validation_error",
             "audio_end_ms",
         ),

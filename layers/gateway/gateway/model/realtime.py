@@ -205,7 +205,7 @@ class TruncateItem(Inbound, frozen=True, kw_only=True, tag_field="type", tag="co
 
     item_id: str
     audio_end_ms: Annotated[int, Meta(ge=0)]
-    content_index: Annotated[int, Meta(ge=0)] = 0
+    content_index: Annotated[int, Meta(ge=0)]
     event_id: EventId = None
 
 

@@ -107,7 +107,7 @@ class GeminiLiveSession:
         return Carried(
             config=self._config,
             items=self._history.told(),
-            handle=self._handle,
+            handle=self._handle if self._is_resumable else None,
             held=tuple(self._client.held),
             calls=dict(self._client.calls),
             made=self._ids.made,
@@ -162,6 +162,7 @@ class GeminiLiveSession:
     # -- what Gemini says -------------------------------------------------------------------------------------------
 
     def _take_resumption(self, said: Message) -> None:
+        """A handle knows nothing of what is said after it."""
         if (update := said.session_resumption_update) is not None:
             self._is_resumable = update.resumable
             if update.resumable and update.new_handle:
@@ -214,6 +215,7 @@ class GeminiLiveSession:
         """What the user said before becomes an item when the model begins to answer it."""
         if self._turn is not None:
             return self._turn, []
+        self._is_resumable = False
         detected = audio_input(self._config).turn_detection is not None
         events = self._hearing.commit(self._history.last_id, detected=detected) if detected else []
         self._remember(events)
