@@ -16,7 +16,11 @@ from gateway.providers.contract import Carried
 from gateway.providers.lookup import provider_named
 from tests.providers.realtime_exchange import SAMPLES_100_MS, Session, begin, target_of, wire_of
 
-CREATED = {"type": "session.created", "event_id": "e", "session": {"id": "sess_theirs", "model": "m", "voice": "x"}}
+CREATED = {
+    "type": "session.created",
+    "event_id": "e",
+    "session": {"id": "sess_theirs", "model": "m", "voice": "x", "expires_at": 1, "client_secret": {"value": "ek"}},
+}
 UPDATED = {"type": "session.updated", "event_id": "e", "session": {"id": "sess_theirs", "model": "m"}}
 USAGE = {
     "total_tokens": 330,

@@ -38,6 +38,7 @@ from gateway.providers.wire.openai_realtime_usage import usage_of
 from gateway.providers.wire.realtime_history import History
 
 EXPIRED = "session_expired"
+OF_THE_CONNECTION = ("expires_at", "client_secret")
 REPLAY = "replay_"
 """How our own events begin, for errors name the event they answer."""
 PCM_BYTES_PER_MS, G711_BYTES_PER_MS = 48, 8
@@ -191,8 +192,9 @@ class OpenAiRealtimeSession:
         return True
 
     def _named(self, event: Json) -> Json:
-        """Under the names of the gateway: the session goes on where this connection ends."""
-        session = {**event["session"], "id": self._opening.session_id, "model": self._opening.model_name}
+        """Under the names of the gateway, and without what ends with this connection: the session goes on."""
+        session = {name: value for name, value in event["session"].items() if name not in OF_THE_CONNECTION}
+        session |= {"id": self._opening.session_id, "model": self._opening.model_name}
         return {**event, "session": session}
 
     def _done(self, event: Json) -> Step:
