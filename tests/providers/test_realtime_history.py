@@ -38,6 +38,20 @@ def test_deleted_and_unfinished_items_are_not_told() -> None:
     assert texts(history) == ["2"]
 
 
+def test_what_was_heard_in_part_is_told_in_part_whenever_its_transcript_comes() -> None:
+    history = History()
+    content = [{"type": "output_audio", "transcript": "One two three four"}]
+    item = {"id": "a", "type": "message", "role": "assistant", "status": "incomplete"}
+    history.take({"type": "conversation.item.added", "item": {**item, "status": "in_progress", "content": []}})
+    history.shorten("a", 0.5)
+    history.take({"type": "conversation.item.done", "item": {**item, "content": content}})
+    assert texts(history) == ["One two t"]
+    history.shorten("a", 7)
+    assert texts(history) == ["One two three four"]
+    history.shorten("a", 0)
+    assert history.told() == ()
+
+
 def test_of_a_long_conversation_the_newest_part_is_told() -> None:
     history = History()
     for number in range(300):

@@ -5,7 +5,7 @@ Source: https://ai.google.dev/api/live#bidigeneratecontentclientmessage (2026-11
 
 from __future__ import annotations
 
-from base64 import b64decode
+from binascii import a2b_base64
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -102,7 +102,7 @@ class Client:
         """Google resamples what has another rate than 16 kHz: https://ai.google.dev/gemini-api/docs/live-guide"""
         rate_hz = input_rate_hz(config)
         try:
-            size = len(b64decode(event.audio, validate=True))
+            size = len(a2b_base64(event.audio, strict_mode=True))
         except ValueError:
             raise InvalidRequest("'audio' is base64.", param="audio") from None
         messages = self._flush()

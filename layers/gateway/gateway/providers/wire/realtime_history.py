@@ -20,6 +20,7 @@ class History:
 
     def __init__(self, items: Iterable[Json] = ()) -> None:
         self._items: dict[str, Json] = {item["id"]: item for item in items}
+        self._heard: dict[str, float] = {}
 
     @property
     def last_id(self) -> str | None:
@@ -38,22 +39,29 @@ class History:
             self._transcribe(str(event.get("item_id")), str(event.get("transcript") or ""))
 
     def shorten(self, item_id: str, heard: float) -> None:
-        """Of what was said in it only this part of 1 was heard."""
-        for part in (self._items.get(item_id) or {}).get("content") or ():
-            if isinstance(said := part.get("transcript"), str):
-                part["transcript"] = said[: round(len(said) * min(1.0, max(0.0, heard)))]
+        """Of what was said in it only this part of 1 was heard, also where its transcript is still to come."""
+        self._heard[item_id] = min(1.0, max(0.0, heard))
 
     def told(self) -> tuple[Json, ...]:
         """What a client could have created, oldest first, no more than MAX_CARRIED_BYTES."""
         kept: list[Json] = []
         size = 0
-        for item in reversed([told for item in self._items.values() if (told := _told(item))]):
+        for item in reversed([told for item in self._items.values() if (told := _told(self._as_heard(item)))]):
             size += len(msgspec.json.encode(item))
             if size > MAX_CARRIED_BYTES:
                 break
             kept.append(item)
         calls = {item["call_id"] for item in kept if item["type"] == "function_call"}
         return tuple(i for i in reversed(kept) if i["type"] != "function_call_output" or i["call_id"] in calls)
+
+    def _as_heard(self, item: Json) -> Json:
+        if (heard := self._heard.get(item["id"])) is None:
+            return item
+        parts = [
+            {**part, "transcript": said[: round(len(said) * heard)]} if (said := part.get("transcript")) else part
+            for part in _parts(item)
+        ]
+        return {**item, "content": parts}
 
     def _put(self, item: Any, previous_id: Any) -> None:
         if not isinstance(item, dict) or not isinstance(item_id := item.get("id"), str):
