@@ -9,8 +9,9 @@ from typing import Any
 from gateway.model.catalog import ModelFacts
 from gateway.model.realtime import ProviderEvent
 from gateway.pipeline.realtime_read import read_event
-from gateway.providers.contract import Carried, Opening, RealtimeSession, RealtimeWire, Step, Target
-from gateway.providers.lookup import provider_named
+from gateway.providers.contract import Target
+from gateway.providers.contract.realtime import Carried, Opening, RealtimeSession, RealtimeWire, Step
+from gateway.providers.lookup import provider_named, realtime_wire
 
 SAMPLES_100_MS = "AAAA" * 1600
 """100 ms of PCM at 24 kHz, in base64."""
@@ -24,7 +25,9 @@ def target_of(provider: str, **facts: Any) -> Target:
 
 
 def wire_of(provider: str) -> RealtimeWire:
-    return provider_named(provider).realtime["realtime"]
+    wire = realtime_wire(provider_named(provider), "realtime")
+    assert wire is not None
+    return wire
 
 
 @dataclass

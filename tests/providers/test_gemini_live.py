@@ -11,7 +11,7 @@ from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.model.http import Credential, HttpResponse
 from gateway.model.provider_errors import ProviderError
 from gateway.model.secret import Secret
-from gateway.providers.contract import Carried, Step
+from gateway.providers.contract.realtime import Carried, Step
 from gateway.providers.lookup import provider_named
 from tests.providers.realtime_exchange import SAMPLES_100_MS, Session, begin, target_of, wire_of
 

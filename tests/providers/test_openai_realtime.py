@@ -12,7 +12,7 @@ from gateway.model.http import Credential, HttpResponse
 from gateway.model.money import cost_nano_usd
 from gateway.model.provider_errors import ProviderError
 from gateway.model.secret import Secret
-from gateway.providers.contract import Carried
+from gateway.providers.contract.realtime import Carried
 from gateway.providers.lookup import provider_named
 from tests.providers.realtime_exchange import SAMPLES_100_MS, Session, begin, target_of, wire_of
 

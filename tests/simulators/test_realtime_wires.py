@@ -22,8 +22,9 @@ from gateway.model.realtime import ProviderEvent
 from gateway.model.secret import Secret
 from gateway.model.usage import TokenUsage
 from gateway.pipeline.realtime_read import read_event
-from gateway.providers.contract import Carried, Opening, RealtimeSession, Step, Target
-from gateway.providers.lookup import provider_named
+from gateway.providers.contract import Target
+from gateway.providers.contract.realtime import Carried, Opening, RealtimeSession, Step
+from gateway.providers.lookup import provider_named, realtime_wire
 from tests.simulators.process import KEY, Simulator
 
 PREFIXES = {"openai": "/openai/v1", "google": "/google"}
@@ -94,7 +95,8 @@ async def talk(simulator: Simulator, name: str, carried: Carried | None = None) 
     provider = provider_named(name)
     facts = ModelFacts(id=MODELS[name], name="", api="realtime", source="x", output=("audio",))
     target = Target(provider=name, model=facts, base_url=simulator.url + PREFIXES[name])
-    wire = provider.realtime["realtime"]
+    wire = realtime_wire(provider, "realtime")
+    assert wire is not None
     request = provider.authorize(wire.connect(target), Credential(api_key=Secret(KEY)), 0.0)
     opening = Opening(session_id="sess_gw", model_name="voice", carried=carried)
     async with connect(request.url, additional_headers=request.headers) as socket:

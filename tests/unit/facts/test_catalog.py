@@ -21,7 +21,7 @@ from gateway.pipeline import route
 from gateway.pipeline.images_usage import usage_of
 from gateway.pipeline.route import CAPABILITIES, Capability, can_be_called
 from gateway.providers.contract import Provider
-from gateway.providers.lookup import provider_named
+from gateway.providers.lookup import provider_named, realtime_wire
 from scripts.catalog_overlay import read_overlays
 from tests.unit.facts.facts import CATALOG, SHARED, read_json
 
@@ -271,7 +271,7 @@ def test_every_voice_in_real_time_has_a_wire_and_a_price_of_its_sound() -> None:
     voices = [(p, row) for p, row in every_row() if "realtime" in row.capabilities]
     assert {p for p, _ in voices} == {"google", "openai"}
     for provider, row in voices:
-        assert row.api in provider_named(provider).realtime, (provider, row.id)
+        assert realtime_wire(provider_named(provider), row.api) is not None, (provider, row.id)
         prices = row.prices or Prices()
         is_priced = None not in (prices.input, prices.output, prices.input_audio, prices.output_audio)
         assert is_priced is (f"{provider}/{row.id}" not in UNPRICED_VOICES), (provider, row.id)

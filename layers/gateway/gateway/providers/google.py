@@ -7,7 +7,6 @@ from gateway.providers.wire.gemini import Gemini
 from gateway.providers.wire.gemini_embeddings import BatchEmbedContents
 from gateway.providers.wire.gemini_files import GeminiFiles
 from gateway.providers.wire.gemini_images import GeminiImages
-from gateway.providers.wire.gemini_live import GeminiLive
 from gateway.providers.wire.gemini_media import READS, YOUTUBE
 from gateway.providers.wire.gemini_speech import GeminiSpeech
 from gateway.providers.wire.gemini_transcript import GeminiTranscript
@@ -36,7 +35,7 @@ PROVIDER = Provider(
     videos={"videos": Veo()},
     speech={"generate_content": GeminiSpeech()},
     transcriptions={"generate_content": GeminiTranscript()},
-    realtime={"realtime": GeminiLive()},
+    realtime={"realtime": "gemini_live"},
     authorize=key_header("x-goog-api-key"),
     own_urls=OWN_URLS,
     public_urls=YOUTUBE,

@@ -8,7 +8,6 @@ from gateway.providers.wire.openai_background import OpenAiBackground
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks
 from gateway.providers.wire.openai_embeddings import OpenAiEmbeddings
 from gateway.providers.wire.openai_images import OpenAiImages
-from gateway.providers.wire.openai_realtime import OpenAiRealtime
 from gateway.providers.wire.openai_responses import OpenAiResponses
 from gateway.providers.wire.openai_speech import OpenAiSpeech
 from gateway.providers.wire.openai_transcriptions import OpenAiTranscriptions
@@ -52,7 +51,7 @@ PROVIDER = Provider(
     images={"images": OpenAiImages()},
     transcriptions={"transcriptions": OpenAiTranscriptions()},
     speech={"speech": OpenAiSpeech()},
-    realtime={"realtime": OpenAiRealtime()},
+    realtime={"realtime": "openai_realtime"},
     inline=for_every_model(INLINE),
     documents_api="responses",
     callback=CALLBACK,

@@ -1,7 +1,8 @@
 """What a provider is to the gateway: pure functions between normalised values and HTTP values.
 
 One file for each capability (`chat`, `embeddings`, ...) with the protocol of its wires, whose verbs are the same:
-`render` a call as a request, `parse` a 2xx answer, `fail` any other. `provider.py` brings them together.
+`render` a call as a request, `parse` a 2xx answer, `fail` any other. `provider.py` brings them together. `realtime`
+is imported from its own file, by the few that need it: its many structures take time to load.
 """
 
 from gateway.providers.contract.background import BackgroundState, BackgroundWire
@@ -11,7 +12,6 @@ from gateway.providers.contract.embeddings import EmbeddingsWire
 from gateway.providers.contract.images import ImagesWire
 from gateway.providers.contract.media import PDF, TEXT, WEB_IMAGES, FileApi, InlineLimits, RemoteFile, for_every_model
 from gateway.providers.contract.provider import Provider, base_url_of, bearer, key_header, setting
-from gateway.providers.contract.realtime import Carried, Opening, RealtimeSession, RealtimeWire, Step, Used
 from gateway.providers.contract.server_work import ServerWork
 from gateway.providers.contract.speech import SpeechParser, SpeechWire
 from gateway.providers.contract.target import Target
@@ -28,26 +28,20 @@ __all__ = [
     "BackgroundState",
     "BackgroundWire",
     "Callback",
-    "Carried",
     "ChatWire",
     "EmbeddingsWire",
     "FileApi",
     "ImagesWire",
     "InlineLimits",
-    "Opening",
     "Provider",
-    "RealtimeSession",
-    "RealtimeWire",
     "RemoteFile",
     "ServerWork",
     "SpeechParser",
     "SpeechWire",
-    "Step",
     "StreamParser",
     "Target",
     "TranscriptParser",
     "TranscriptionWire",
-    "Used",
     "VideoWire",
     "base_url_of",
     "bearer",

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderError, ProviderFailure, ProviderRejected
 from gateway.model.realtime import SessionConfig
-from gateway.providers.contract import Opening, Target
+from gateway.providers.contract import Target
+from gateway.providers.contract.realtime import Opening, RealtimeWire
 from gateway.providers.wire.failures import public_reason
 from gateway.providers.wire.gemini_failures import failure_of
 from gateway.providers.wire.gemini_live_session import GeminiLiveSession
@@ -48,3 +49,6 @@ class GeminiLive:
             said = f": {public_reason(reason)}" if reason else ""
             return ProviderRejected(f"{target.provider} refused the session{said}", provider_code=str(code))
         return ProviderError(closed(target.provider, code), provider_code=str(code))
+
+
+WIRE: RealtimeWire = GeminiLive()

@@ -29,7 +29,7 @@ from gateway.model.realtime import (
 )
 from gateway.model.realtime_events import ServerEvent
 from gateway.model.realtime_items import FunctionCallItem, FunctionOutputItem, InputAudio, Item, MessageItem
-from gateway.providers.contract import Carried
+from gateway.providers.contract.realtime import Carried
 from gateway.providers.wire.gemini_live_hearing import Hearing
 from gateway.providers.wire.gemini_live_setup import audio_input, input_rate_hz
 from gateway.providers.wire.realtime_history import History

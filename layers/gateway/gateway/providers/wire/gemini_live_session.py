@@ -14,7 +14,8 @@ from gateway.model.provider_errors import ProviderError
 from gateway.model.realtime import ProviderEvent, SessionUpdate, updated
 from gateway.model.realtime_events import ServerEvent
 from gateway.model.usage import TokenUsage
-from gateway.providers.contract import Carried, Opening, Step, Target, Used
+from gateway.providers.contract import Target
+from gateway.providers.contract.realtime import Carried, Opening, Step, Used
 from gateway.providers.wire.gemini_live_answer import MESSAGE, Call, Message, ServerContent
 from gateway.providers.wire.gemini_live_hearing import Hearing
 from gateway.providers.wire.gemini_live_said import Client, contents

@@ -21,7 +21,8 @@ from gateway.model.realtime import (
     SessionConfig,
     Transcription,
 )
-from gateway.providers.contract import Opening, Target
+from gateway.providers.contract import Target
+from gateway.providers.contract.realtime import Opening, RealtimeWire
 from gateway.providers.wire.openai_chat_failure import refusal
 from gateway.providers.wire.openai_chat_quirks import Quirks
 from gateway.providers.wire.openai_realtime_session import OpenAiRealtimeSession
@@ -71,6 +72,9 @@ class OpenAiRealtime:
 
     def closed(self, code: int, _reason: str, target: Target) -> ProviderFailure:
         return ProviderError(closed(target.provider, code), provider_code=str(code))
+
+
+WIRE: RealtimeWire = OpenAiRealtime()
 
 
 def _transcription(config: SessionConfig) -> object:

@@ -31,7 +31,8 @@ from gateway.model.realtime import (
     updated,
 )
 from gateway.model.realtime_events import SERVER_EVENTS, error_event
-from gateway.providers.contract import Carried, Opening, Step, Target, Used
+from gateway.providers.contract import Target
+from gateway.providers.contract.realtime import Carried, Opening, Step, Used
 from gateway.providers.wire.openai_chat_failure import interruption
 from gateway.providers.wire.openai_chat_quirks import Quirks
 from gateway.providers.wire.openai_realtime_usage import usage_of
