@@ -51,6 +51,7 @@ PROVIDER = Provider(
     images={"images": OpenAiImages()},
     transcriptions={"transcriptions": OpenAiTranscriptions()},
     speech={"speech": OpenAiSpeech()},
+    realtime={"realtime": "openai_realtime"},
     inline=for_every_model(INLINE),
     documents_api="responses",
     callback=CALLBACK,

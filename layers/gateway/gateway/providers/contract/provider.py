@@ -42,7 +42,8 @@ class Provider:
     Where it differs from owner to owner it has places for settings: "https://{region}.acme.example".
 
     `wires`: of chat, by the `api` member of a catalog row; so are those of every other capability, each under its name.
-    `background`: of chats that nobody is connected for while it works.
+    `background`: of chats that nobody is connected for while it works. `realtime`: names of modules of `providers/wire`
+    whose WIRE it is, for `providers/lookup.py` to load.
     `authorize` puts the credential into a rendered request;
     the last argument is the time in Unix seconds, for signatures.
     `own_urls`: how addresses begin that only this provider can read, with the owner's rights: the gateway hands them on
@@ -61,6 +62,7 @@ class Provider:
     background: dict[str, BackgroundWire] = field(default_factory=dict, repr=False)
     speech: dict[str, SpeechWire] = field(default_factory=dict, repr=False)
     transcriptions: dict[str, TranscriptionWire] = field(default_factory=dict, repr=False)
+    realtime: dict[str, str] = field(default_factory=dict, repr=False)
     authorize: Authorize = bearer
     own_urls: tuple[str, ...] = ()
     public_urls: tuple[str, ...] = ()
