@@ -119,10 +119,9 @@ class Holders(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """All of it."""
+    """All of it but the provider's connection, which only a holder needs."""
 
     sessions: Sessions
     frames: Frames
     clients: Clients
-    sockets: ProviderSockets
     holders: Holders
