@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gateway.model.client_secret import ClientSecret
 from gateway.model.errors import StorageUnavailable
 from gateway.model.http import HttpRequest
 from gateway.model.realtime_session import (
@@ -171,3 +172,21 @@ class MemoryHolders:
         self.started.append((connection_id, epoch))
         if self.on_start is not None:
             self.on_start(connection_id, epoch)
+
+
+@dataclass
+class MemoryClientSecrets:
+    held: dict[str, ClientSecret] = field(default_factory=dict)
+    is_down: bool = False
+
+    async def keep(self, value_hash: str, secret: ClientSecret) -> None:
+        self._check()
+        self.held[value_hash] = secret
+
+    async def find(self, value_hash: str) -> ClientSecret | None:
+        self._check()
+        return self.held.get(value_hash)
+
+    def _check(self) -> None:
+        if self.is_down:
+            raise StorageUnavailable("Client secrets cannot be stored at the moment.")

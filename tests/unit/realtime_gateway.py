@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.entry.realtime import RealtimeFunction
+from gateway.entry.realtime_secrets import ROUTE as SECRETS_ROUTE
+from gateway.entry.realtime_secrets import realtime_secrets_app
 from gateway.entry.runtime.client import Invocation
 from gateway.model.catalog import ModelFacts, Prices
 from gateway.model.realtime_call import Terms
@@ -14,6 +16,7 @@ from gateway.model.record import UsageRecord
 from gateway.model.tenant import Tenant
 from gateway.ports import World
 from gateway.realtime_ports import Voice
+from tests.asgi import Answer, call
 from tests.fakes import (
     ListEvents,
     ListRecords,
@@ -26,7 +29,7 @@ from tests.fakes import (
     principal,
     world_of,
 )
-from tests.realtime_fakes import MemoryClients, MemoryFrames, MemoryHolders, MemorySessions
+from tests.realtime_fakes import MemoryClients, MemoryClientSecrets, MemoryFrames, MemoryHolders, MemorySessions
 from tests.unit.conftest import KEY
 
 CONNECTION = "c0nn="
@@ -61,12 +64,13 @@ class RealtimeGateway:
     frames: MemoryFrames = field(default_factory=MemoryFrames)
     clients: MemoryClients = field(default_factory=MemoryClients)
     holders: MemoryHolders = field(default_factory=MemoryHolders)
+    secrets: MemoryClientSecrets = field(default_factory=MemoryClientSecrets)
     said: int = 0
 
     def __post_init__(self) -> None:
         outbound = ScriptedOutbound(ScriptedIncoming(200, {}, []))
         self.world: World = replace(world_of(outbound, self.access, MemoryCatalog(MODELS)), clock=self.clock)
-        self.voice = Voice(self.sessions, self.frames, self.clients, self.holders)
+        self.voice = Voice(self.sessions, self.frames, self.clients, self.holders, self.secrets)
         self.function = RealtimeFunction(self.world, self.voice, self.terms)
         self.hold(TENANT)
 
@@ -92,6 +96,11 @@ class RealtimeGateway:
             "queryStringParameters": None if model is None else {"model": model},
         }
         return await self.function.handle(event, INVOCATION)
+
+    async def make_secret(self, body: Any, key: str = KEY, content_type: str = "application/json") -> Answer:
+        sent = {"authorization": f"Bearer {key}", "content-type": content_type}
+        encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return await call(realtime_secrets_app(self.world, self.secrets), encoded, sent, path=SECRETS_ROUTE)
 
     async def say(self, body: Any, connection_id: str = CONNECTION, at_ms: int | None = None) -> dict[str, Any]:
         self.said += 1

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.model.client_secret import ClientSecret
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.realtime_session import Admitted, Books, Frame, Lease, Link, Snapshot, Taken
 
@@ -58,6 +59,16 @@ class Frames(Protocol):
 
     async def between(self, connection_id: str, after: str, before: str) -> list[Frame]:
         """Those whose names are larger than one and smaller than the other; perhaps the first of them only."""
+        ...
+
+
+class ClientSecrets(Protocol):
+    """By the hashes of their values. Both raise StorageUnavailable (503)."""
+
+    async def keep(self, value_hash: str, secret: ClientSecret) -> None: ...
+
+    async def find(self, value_hash: str) -> ClientSecret | None:
+        """Whether or not it has expired; None when there is none, or none any more."""
         ...
 
 
@@ -125,3 +136,4 @@ class Voice:
     frames: Frames
     clients: Clients
     holders: Holders
+    secrets: ClientSecrets

@@ -11,14 +11,17 @@ from functools import partial
 import msgspec
 
 from gateway.hooks.realtime import RealtimeRequest
+from gateway.model.caller import Caller
+from gateway.model.client_secret import ClientSecret
 from gateway.model.errors import InvalidRequest
 from gateway.model.realtime_call import RealtimeCall, Terms
 from gateway.model.realtime_session import Admitted, Link, new_session_id
 from gateway.model.tenant import Principal
 from gateway.pipeline.agree import agreed
-from gateway.pipeline.authenticate import key_hash_of
+from gateway.pipeline.authenticate import caller_of
+from gateway.pipeline.client_secret import presented
 from gateway.pipeline.decode import decoded
-from gateway.pipeline.enter import enter
+from gateway.pipeline.enter import enter_as
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of
 from gateway.pipeline.hooks import Chain
@@ -73,22 +76,26 @@ def read_realtime_call(body: bytes) -> RealtimeCall:
 
 
 async def connect(handshake: Handshake, exchange: Exchange, terms: Terms, world: World, voice: Voice) -> Admitted:
-    """Raises InvalidRequest (400), as `enter`, `resolve` and `Chain.before`, and StorageUnavailable (503)."""
-    plan = partial(planned, terms=terms, world=world)
-    entered = await enter(handshake.credential, "realtime", partial(_read, handshake, exchange), plan, exchange, world)
+    """Raises InvalidRequest (400), StorageUnavailable (503), and as `presented`, `enter`, `resolve`, `Chain.before`."""
+    secret = await presented(handshake.credential, voice.secrets, world.clock)
+    caller = await caller_of(handshake.credential, world) if secret is None else secret.caller
+    plan, read = partial(planned, terms=terms, world=world), partial(_read, handshake, secret, exchange)
+    entered = await enter_as(caller, "realtime", read, plan, exchange, world)
     chain = Chain(exchange, world)
     entered = await agreed(entered, RealtimeRequest(entered.call, read_realtime_call), plan, chain, exchange, world)
     await exchange.left()
-    admitted = _admitted(entered.call, handshake, exchange, terms, world)
+    admitted = _admitted(entered.call, caller, handshake.link, exchange, terms, world)
     await voice.sessions.create(admitted, world.clock.now_s())
     await voice.holders.start(admitted.connection_id, 1)
     return admitted
 
 
-def _read(handshake: Handshake, exchange: Exchange) -> RealtimeCall:
-    if not handshake.model:
+def _read(handshake: Handshake, secret: ClientSecret | None, exchange: Exchange) -> RealtimeCall:
+    if not handshake.model and secret is None:
         raise InvalidRequest("Name the model in the URL, as in ?model=gpt-realtime.", param="model")
-    call = RealtimeCall(model=handshake.model)
+    call = RealtimeCall(model=handshake.model) if secret is None else secret.call
+    if handshake.model not in ("", call.model):
+        raise InvalidRequest(f"This client secret is for the model '{call.model}'.", param="model")
     exchange.note(call, stream=True)
     return call
 
@@ -107,12 +114,14 @@ async def planned(call: RealtimeCall, principal: Principal, *, terms: Terms, wor
     return RealtimePlan(call, route, demand)
 
 
-def _admitted(call: RealtimeCall, handshake: Handshake, exchange: Exchange, terms: Terms, world: World) -> Admitted:
+def _admitted(
+    call: RealtimeCall, caller: Caller, link: Link, exchange: Exchange, terms: Terms, world: World
+) -> Admitted:
     principal = exchange.principal
     assert principal is not None  # noqa: S101 - it was admitted
     return Admitted(
         id=new_session_id(),
-        link=handshake.link,
+        link=link,
         request_id=exchange.request_id,
         tenant_id=principal.tenant.id,
         user_id=principal.user.id,
@@ -124,6 +133,7 @@ def _admitted(call: RealtimeCall, handshake: Handshake, exchange: Exchange, term
         held=held_of(exchange, world),
         scopes=principal.key.scopes,
         models=principal.key.models,
-        key_hash=key_hash_of(handshake.credential),
+        key_hash=caller.key_hash or None,
+        conversation_id=exchange.conversation_id,
         config=call.session,
     )

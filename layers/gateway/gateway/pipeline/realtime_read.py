@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -10,6 +10,7 @@ from gateway.model.errors import CapabilityNotSupported, InvalidRequest, Payload
 from gateway.model.realtime import MAX_MESSAGE_BYTES, REFUSED_EVENTS, REFUSED_MEMBERS, ClientEvent
 from gateway.pipeline.decode import decoded
 
+T = TypeVar("T")
 _EVENT: msgspec.json.Decoder[ClientEvent] = msgspec.json.Decoder(ClientEvent)
 _REFUSED_TYPES = {
     "input_image": "Images are not taken in realtime sessions.",
@@ -23,9 +24,20 @@ def read_event(message: bytes) -> ClientEvent:
     if len(message) > MAX_MESSAGE_BYTES:
         raise PayloadTooLarge(f"A message of a realtime session has at most {MAX_MESSAGE_BYTES:,} bytes.")
     try:
-        return decoded(message, _EVENT)
+        return in_our_words(message, _EVENT)
     except UnreadableBody as error:
         raise UnreadableBody(error.message.replace("request body", "message")) from None
+
+
+def in_our_words(message: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """What has a session in it; what OpenAI has, and the gateway has not, is refused by its name.
+
+    Raises UnreadableBody, InvalidRequest or CapabilityNotSupported (400).
+    """
+    try:
+        return decoded(message, decoder)
+    except UnreadableBody:
+        raise
     except InvalidRequest as error:
         raise _refused(message) or error from None
 
