@@ -104,7 +104,7 @@ async def test_what_is_handed_over_is_taken_at_once(sessions: Sessions) -> None:
     await sessions.take(ID, 1, NOW_S)
     await sessions.keep(ID, 1, Snapshot(carried={"items": [{"id": "item_1"}]}, cursor="1#a", names={"a": "b"}))
     spent = Spent(usage=TokenUsage(prompt_tokens=7, prompt=PromptTokensDetails(audio_tokens=5)), cost_nano_usd=9)
-    await sessions.book(ID, 1, Books(spent={"openai/gpt-realtime-2.1": spent}, context_tokens=12, responses=1))
+    await sessions.book(ID, 1, Books(spent={"openai/gpt-realtime-2.1": spent}, context_tokens=12))
     await sessions.hand_over(ID, 1, NOW_S + 2)
     lease = await sessions.lease(ID)
     assert lease is not None and not lease.lacks_holder(NOW_S + 2)
@@ -124,7 +124,7 @@ async def test_who_was_followed_changes_nothing(sessions: Sessions) -> None:
     with pytest.raises(Fenced):
         await sessions.keep(ID, 1, Snapshot(cursor="2#b"))
     with pytest.raises(Fenced):
-        await sessions.book(ID, 1, Books(responses=5))
+        await sessions.book(ID, 1, Books(context_tokens=5))
     with pytest.raises(Fenced):
         await sessions.hand_over(ID, 1, NOW_S + 9)
     with pytest.raises(Fenced):

@@ -103,26 +103,30 @@ class Spent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Books(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the session has used. `context_tokens`: the most that the conversation can have by now. `ttft_ms`: until its
-    first response began.
+    """What the session has used. `context_tokens`: the most that the conversation can have by now. `is_answering`: a
+    response has begun, and is not in it yet.
     """
 
     spent: dict[str, Spent] = field(default_factory=dict)
     context_tokens: int = 0
-    responses: int = 0
+    is_answering: bool = False
 
 
 class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a follower goes on. `carried`: of the provider's wire, as JSON; None before its first connection.
 
-    `cursor`: the name of the last frame that is in it. `open_from`: the name of the frame before the first one whose
-    sound is not: what came between is said again. `names`: the client's own names of functions.
+    `cursor`: the name of the last frame that is in it. `open_from`: the sound of the frames between this name and the
+    cursor is said again, for nobody may have heard yet that somebody has begun to speak. `recent`: ids of the last
+    frames. `names`: the client's own names of functions. `is_whole`: it is of the moment at which it was handed over,
+    so that the client need not hear of that.
     """
 
     carried: Any = None
     cursor: str = ""
     open_from: str | None = None
+    recent: tuple[str, ...] = ()
     names: dict[str, str] = field(default_factory=dict)
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

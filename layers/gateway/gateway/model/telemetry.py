@@ -77,6 +77,8 @@ Trouble: TypeAlias = Literal[
     "own_circuit.closed",
     "own_circuit.opened",
     "realtime.fenced",
+    "realtime.not_checked",
+    "realtime.not_kept",
     "realtime.not_looked_at",
     "realtime.not_told",
     "realtime.reconnected",
