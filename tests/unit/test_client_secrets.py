@@ -12,10 +12,12 @@ from openai.types.realtime.client_secret_create_response import ClientSecretCrea
 
 from gateway.entry.realtime import RealtimeFunction
 from gateway.model.caller import Caller
+from gateway.model.errors import ScopeMissing
 from gateway.model.limits import Allowance, Limits
 from gateway.model.realtime import MAX_MESSAGE_BYTES
 from gateway.model.record import AuditEvent
 from gateway.model.tenant import ApiKey
+from gateway.pipeline.realtime_admitted import exchange_of, still_usable
 from gateway.pipeline.realtime_connect import KEY_PROTOCOL
 from tests.fakes import ListEvents, key_hash, principal
 from tests.unit.conftest import KEY
@@ -121,6 +123,11 @@ async def test_it_may_be_for_another_user(gateway: RealtimeGateway) -> None:
     assert (await gateway.connect(None, presenting(value)))["statusCode"] == 200
     admitted = gateway.sessions.held[CONNECTION].admitted
     assert (admitted.user_id, admitted.conversation_id) == ("bob", "conv_1")
+    assert (await exchange_of(admitted, gateway.world)).principal == await still_usable(admitted, gateway.world)
+    assert (await still_usable(admitted, gateway.world)).user.id == "bob"
+    gateway.hold(TENANT, scopes=("realtime",))
+    with pytest.raises(ScopeMissing):
+        await still_usable(admitted, gateway.world)
 
 
 class OneToken:

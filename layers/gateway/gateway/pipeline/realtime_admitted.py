@@ -49,9 +49,10 @@ async def _principal_of(admitted: Admitted, world: World) -> Principal:
 
 
 def _caller_of(admitted: Admitted) -> Caller:
+    """With its user, who may be another one than the key's own."""
     if admitted.key_hash is None:
-        return Caller(token_key=_key_of(admitted))
-    return Caller(key_hash=admitted.key_hash)
+        return Caller(token_key=_key_of(admitted), user_id=admitted.user_id)
+    return Caller(key_hash=admitted.key_hash, user_id=admitted.user_id)
 
 
 def _key_of(admitted: Admitted) -> ApiKey:
