@@ -16,6 +16,7 @@ from gateway.model.realtime_session import (
     Admitted,
     Books,
     Frame,
+    Grant,
     Lease,
     Link,
     Snapshot,
@@ -160,6 +161,18 @@ class ScriptedSockets:
         if isinstance(socket, Exception):
             raise socket
         yield socket
+
+
+@dataclass
+class MemoryGrants:
+    held: dict[str, Grant] = field(default_factory=dict)
+
+    async def put(self, secret_hash: str, grant: Grant) -> None:
+        self.held[secret_hash] = grant
+
+    async def find(self, secret_hash: str, now_s: float) -> Grant | None:
+        grant = self.held.get(secret_hash)
+        return grant if grant is not None and now_s < grant.ends_s else None
 
 
 @dataclass

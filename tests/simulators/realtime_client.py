@@ -38,7 +38,7 @@ from tests.fakes import (
     principal,
     world_of,
 )
-from tests.realtime_fakes import MemoryClients, MemoryFrames, MemoryHolders, MemorySessions
+from tests.realtime_fakes import MemoryClients, MemoryFrames, MemoryGrants, MemoryHolders, MemorySessions
 from tests.simulators.process import KEY, ROOT, Simulator
 
 PREFIXES = {"openai": "/openai/v1", "google": "/google"}
@@ -177,7 +177,7 @@ async def calling(
         credentials=MemoryCredentials(credentials),
     )
     holders, clients, sessions = MemoryHolders(), MemoryClients(), MemorySessions()
-    voice = Voice(sessions, MemoryFrames(), clients, holders)
+    voice = Voice(sessions, MemoryFrames(), clients, holders, MemoryGrants())
     caller = Caller(name, world, voice, RealtimeFunction(world, voice, terms), clients, sessions)
     holder = realtime_session_handler(world, voice, WebSockets(), terms)
 

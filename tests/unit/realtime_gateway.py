@@ -26,7 +26,7 @@ from tests.fakes import (
     principal,
     world_of,
 )
-from tests.realtime_fakes import MemoryClients, MemoryFrames, MemoryHolders, MemorySessions
+from tests.realtime_fakes import MemoryClients, MemoryFrames, MemoryGrants, MemoryHolders, MemorySessions
 from tests.unit.conftest import KEY
 
 CONNECTION = "c0nn="
@@ -61,12 +61,13 @@ class RealtimeGateway:
     frames: MemoryFrames = field(default_factory=MemoryFrames)
     clients: MemoryClients = field(default_factory=MemoryClients)
     holders: MemoryHolders = field(default_factory=MemoryHolders)
+    grants: MemoryGrants = field(default_factory=MemoryGrants)
     said: int = 0
 
     def __post_init__(self) -> None:
         outbound = ScriptedOutbound(ScriptedIncoming(200, {}, []))
         self.world: World = replace(world_of(outbound, self.access, MemoryCatalog(MODELS)), clock=self.clock)
-        self.voice = Voice(self.sessions, self.frames, self.clients, self.holders)
+        self.voice = Voice(self.sessions, self.frames, self.clients, self.holders, self.grants)
         self.function = RealtimeFunction(self.world, self.voice, self.terms)
         self.hold(TENANT)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.model.http import HttpRequest, HttpResponse
-from gateway.model.realtime_session import Admitted, Books, Frame, Lease, Link, Snapshot, Taken
+from gateway.model.realtime_session import Admitted, Books, Frame, Grant, Lease, Link, Snapshot, Taken
 
 
 class Fenced(Exception):
@@ -111,6 +111,16 @@ class ProviderSockets(Protocol):
         ...
 
 
+class Grants(Protocol):
+    """What client secrets are good for, by their hashes. Both raise StorageUnavailable (503)."""
+
+    async def put(self, secret_hash: str, grant: Grant) -> None: ...
+
+    async def find(self, secret_hash: str, now_s: float) -> Grant | None:
+        """None for one that is over, too."""
+        ...
+
+
 class Holders(Protocol):
     async def start(self, connection_id: str, epoch: int) -> None:
         """Asks for a function to hold the session. Raises StorageUnavailable (503)."""
@@ -125,3 +135,4 @@ class Voice:
     frames: Frames
     clients: Clients
     holders: Holders
+    grants: Grants

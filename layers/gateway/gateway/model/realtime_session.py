@@ -29,6 +29,22 @@ KEPT_S = 600
 """How long frames are kept, and what is left of a session after its end."""
 
 
+class Grant(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a client secret is good for: sessions with that model, begun with that configuration. Whose it is says the
+    key that it was got with, as in `Admitted`. `ends_s`: Unix seconds.
+    """
+
+    tenant_id: str
+    user_id: str
+    key_id: str
+    model: str
+    ends_s: float
+    session: SessionConfig = SessionConfig()
+    scopes: tuple[Scope, ...] = ("*",)
+    models: tuple[Pattern, ...] = ("*",)
+    key_hash: str | None = None
+
+
 class Link(Struct, frozen=True, kw_only=True):
     """The client's connection, by which API Gateway reaches it: its id, that of the API, and the stage."""
 

@@ -5,15 +5,16 @@ down and a function is asked to hold it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import msgspec
 
 from gateway.hooks.realtime import RealtimeRequest
 from gateway.model.errors import InvalidRequest
+from gateway.model.realtime import SessionConfig
 from gateway.model.realtime_call import RealtimeCall, Terms
-from gateway.model.realtime_session import Admitted, Link, new_session_id
+from gateway.model.realtime_session import Admitted, Grant, Link, new_session_id
 from gateway.model.tenant import Principal
 from gateway.pipeline.agree import agreed
 from gateway.pipeline.authenticate import key_hash_of
@@ -24,6 +25,8 @@ from gateway.pipeline.handed_over import held_of
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.realtime_demand import LATE_S, demand_of_next, most_output_tokens
+from gateway.pipeline.realtime_secret import PREFIX as SECRET
+from gateway.pipeline.realtime_secret import GrantedToken, granted
 from gateway.pipeline.route import REALTIME, Route, resolve
 from gateway.ports import World
 from gateway.realtime_ports import Voice
@@ -74,21 +77,29 @@ def read_realtime_call(body: bytes) -> RealtimeCall:
 
 async def connect(handshake: Handshake, exchange: Exchange, terms: Terms, world: World, voice: Voice) -> Admitted:
     """Raises InvalidRequest (400), as `enter`, `resolve` and `Chain.before`, and StorageUnavailable (503)."""
-    plan = partial(planned, terms=terms, world=world)
-    entered = await enter(handshake.credential, "realtime", partial(_read, handshake, exchange), plan, exchange, world)
+    grant, door = None, world
+    if (secret := handshake.credential.partition(" ")[2].strip()).startswith(SECRET):
+        grant = await granted(secret, world.clock.now_s(), voice.grants)
+        door = replace(world, tokens=GrantedToken(grant))
+    plan, read = partial(planned, terms=terms, world=world), partial(_read, handshake, grant, exchange)
+    entered = await enter(handshake.credential, "realtime", read, plan, exchange, door)
     chain = Chain(exchange, world)
     entered = await agreed(entered, RealtimeRequest(entered.call, read_realtime_call), plan, chain, exchange, world)
     await exchange.left()
-    admitted = _admitted(entered.call, handshake, exchange, terms, world)
+    key_hash = key_hash_of(handshake.credential) if grant is None else grant.key_hash
+    admitted = _admitted(entered.call, handshake.link, key_hash, exchange, terms, world)
     await voice.sessions.create(admitted, world.clock.now_s())
     await voice.holders.start(admitted.connection_id, 1)
     return admitted
 
 
-def _read(handshake: Handshake, exchange: Exchange) -> RealtimeCall:
-    if not handshake.model:
+def _read(handshake: Handshake, grant: Grant | None, exchange: Exchange) -> RealtimeCall:
+    model = handshake.model or (grant.model if grant else "")
+    if not model:
         raise InvalidRequest("Name the model in the URL, as in ?model=gpt-realtime.", param="model")
-    call = RealtimeCall(model=handshake.model)
+    if grant is not None and model != grant.model:
+        raise InvalidRequest(f"This client secret is for sessions with {grant.model}.", param="model")
+    call = RealtimeCall(model=model, session=grant.session if grant else SessionConfig())
     exchange.note(call, stream=True)
     return call
 
@@ -107,12 +118,14 @@ async def planned(call: RealtimeCall, principal: Principal, *, terms: Terms, wor
     return RealtimePlan(call, route, demand)
 
 
-def _admitted(call: RealtimeCall, handshake: Handshake, exchange: Exchange, terms: Terms, world: World) -> Admitted:
+def _admitted(
+    call: RealtimeCall, link: Link, key_hash: str | None, exchange: Exchange, terms: Terms, world: World
+) -> Admitted:
     principal = exchange.principal
     assert principal is not None  # noqa: S101 - it was admitted
     return Admitted(
         id=new_session_id(),
-        link=handshake.link,
+        link=link,
         request_id=exchange.request_id,
         tenant_id=principal.tenant.id,
         user_id=principal.user.id,
@@ -124,6 +137,6 @@ def _admitted(call: RealtimeCall, handshake: Handshake, exchange: Exchange, term
         held=held_of(exchange, world),
         scopes=principal.key.scopes,
         models=principal.key.models,
-        key_hash=key_hash_of(handshake.credential),
+        key_hash=key_hash,
         config=call.session,
     )
