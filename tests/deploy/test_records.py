@@ -39,7 +39,16 @@ def test_the_sweeps_run_every_minute_once(deployed: Resources) -> None:
     swept = {rule["Targets"][0]["Arn"]["Ref"]: rule["Targets"][0].get("Input") for rule in schedules}
     assert swept == {"SweepFunctionAliaslive": None, "JobTaskFunctionAliaslive": '{"step": "sweep"}'}
     configs = of_type(deployed, "AWS::Lambda::EventInvokeConfig").values()
-    assert [config["Properties"]["MaximumRetryAttempts"] for config in configs] == [0, 0]
+    once = {config["Properties"]["FunctionName"]["Ref"]: config["Properties"] for config in configs}
+    assert {config["MaximumRetryAttempts"] for config in once.values()} == {0}
+    assert once.keys() == {"SweepFunction", "JobTaskFunction", "RealtimeSessionFunction"}
+
+
+def test_a_session_whose_function_fails_is_told_of(deployed: Resources) -> None:
+    """To the function that asks the next one to hold it."""
+    configs = [one["Properties"] for one in of_type(deployed, "AWS::Lambda::EventInvokeConfig").values()]
+    [session] = [one for one in configs if one["FunctionName"]["Ref"].startswith("Realtime")]
+    assert session["DestinationConfig"]["OnFailure"]["Destination"] == {"Ref": "RealtimeFunctionAliaslive"}
 
 
 def test_the_archive_is_private_encrypted_and_kept(deployed: Resources) -> None:

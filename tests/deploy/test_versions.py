@@ -49,8 +49,9 @@ def test_the_alias_points_at_the_version_and_takes_the_traffic(deployed: Resourc
         permission["Properties"]["FunctionName"]["Ref"]
         for permission in of_type(deployed, "AWS::Lambda::Permission").values()
     }
-    # Three are invoked by roles only, the fourth takes its messages itself.
+    # Four are invoked by roles only, the fifth takes its messages itself.
     by_roles = {"JobAskFunctionAliaslive", "MediaFetchFunctionAliaslive", "WebhookSendFunctionAliaslive"}
+    by_roles.add("RealtimeSessionFunctionAliaslive")
     assert permitted == set(aliases) - by_roles - {"RecordsFunctionAliaslive"}
 
 

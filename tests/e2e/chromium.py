@@ -84,7 +84,8 @@ class Page:
         """Looked at before each frame that the browser paints."""
         promise = (
             "new Promise((found, late) => { const by = performance.now() + %d; (function look() {"
-            " const it = (%s); if (it) found(it); else if (performance.now() > by) late(new Error(document.body.innerText));"
+            " const it = (%s); if (it) found(it);"
+            " else if (performance.now() > by) late(new Error(document.body.innerText));"
             " else requestAnimationFrame(look); })(); })"
         )
         return await self.js(promise % (timeout_s * 1000, condition))

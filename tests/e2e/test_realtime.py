@@ -18,6 +18,7 @@ import httpx
 import pytest
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 
 from gateway.model.money import NANO_PER_USD
@@ -124,6 +125,27 @@ async def test_who_is_refused_hears_why(local: Gateway) -> None:
         response = refused.value.response
         assert response.status_code == status
         assert json.loads(response.body or b"")["error"]["code"] == code
+
+
+async def test_a_browser_speaks_with_a_secret_of_its_own(customer: Customer) -> None:
+    """As OpenAI's clients in browsers do: among the protocols, for they cannot set a header."""
+    base = customer.local.http
+    async with AsyncOpenAI(api_key=customer.key, base_url=base) as client:
+        session_of: Any = {"type": "realtime", "model": MODELS["openai"], "instructions": "Be brief"}
+        made = await client.realtime.client_secrets.create(session=session_of)
+    offered: Any = ["realtime", f"openai-insecure-api-key.{made.value}"]
+    url = f"{base.replace('http', 'ws', 1)}/realtime?model={MODELS['openai']}"
+    async with connect(url, subprotocols=offered) as browser:
+        assert browser.subprotocol == "realtime"
+        created, updated = json.loads(await browser.recv()), json.loads(await browser.recv())
+        assert (created["type"], updated["type"]) == ("session.created", "session.updated")
+        assert updated["session"]["instructions"] == "Be brief"
+    with pytest.raises(InvalidStatus):
+        offered[1] = "openai-insecure-api-key.ek_made_up"
+        async with connect(url, subprotocols=offered):
+            pass
+    async with httpx.AsyncClient(base_url=base, headers={"authorization": f"Bearer {made.value}"}) as other:
+        assert (await other.get("/models")).status_code == 401
 
 
 async def test_a_client_that_goes_is_settled(customer: Customer) -> None:

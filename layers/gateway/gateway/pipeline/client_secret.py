@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from gateway.model.client_secret import SECRET_PREFIX, ClientSecret, ClientSecretRequest, made, new_id, new_value
-from gateway.model.errors import InvalidApiKey, InvalidRequest, PayloadTooLarge
+from gateway.model.errors import GatewayError, InvalidApiKey, InvalidRequest, PayloadTooLarge
 from gateway.model.realtime import MAX_MESSAGE_BYTES
 from gateway.model.realtime_call import RealtimeCall
 from gateway.model.tenant import Principal
@@ -94,5 +94,9 @@ def _read(inbound: Inbound, exchange: Exchange) -> Asked:
 
 
 async def _grant(asked: Asked, principal: Principal, *, world: World) -> Granted:
-    resolve(REALTIME, asked.call.model, principal, world.catalog, world.clock.now_s())
+    try:
+        resolve(REALTIME, asked.call.model, principal, world.catalog, world.clock.now_s())
+    except GatewayError as refusal:
+        refusal.param = "session.model"
+        raise
     return Granted(asked)

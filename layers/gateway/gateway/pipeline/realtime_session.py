@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from gateway.gts.naming import Names
 from gateway.model.errors import AdmissionUnavailable, GatewayError
 from gateway.model.provider_errors import ProviderFailure
-from gateway.model.realtime import SessionConfig
+from gateway.model.realtime import SessionConfig, SessionUpdate
 from gateway.model.realtime_call import Terms
 from gateway.model.realtime_errors import SlowConsumer
 from gateway.model.realtime_session import Frame, Snapshot, Taken
@@ -29,6 +29,7 @@ from gateway.pipeline.realtime_incoming import Incoming
 from gateway.pipeline.realtime_lease import Holding
 from gateway.pipeline.realtime_outgoing import Outgoing, SlowClient
 from gateway.pipeline.realtime_talk import Dropped, Hall, Moving, Over, Schedule, Talk, carried_of
+from gateway.pipeline.realtime_tools import to_functions
 from gateway.pipeline.route import REALTIME, resolve
 from gateway.ports import World
 from gateway.providers.contract.realtime import Opening
@@ -108,16 +109,17 @@ class Holder:
         try:
             await asyncio.wait({beating, talking}, return_when=asyncio.FIRST_COMPLETED)
             checking.cancel()
-            if not talking.done():
-                return "fenced"
-            return await self._conclude(talking, speaking)
+            if talking.done():
+                return await self._conclude(talking, speaking)
         except Fenced:
-            return "fenced"
+            pass
         finally:
             tasks = (beating, speaking, talking, checking)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        self._world.records.trouble("realtime.fenced", request_id=self._admitted.request_id)
+        return "fenced"
 
     async def _conclude(self, talking: asyncio.Task[Snapshot], speaking: asyncio.Task[None]) -> Outcome:
         """Raises Fenced, StorageUnavailable (503)."""
@@ -206,10 +208,16 @@ class Holder:
         self._reached: Contact = await contact(attempt, self._world)
         snapshot = self._taken.snapshot or Snapshot()
         carried = carried_of(snapshot)
-        config = admitted.config if carried is None else carried.config
+        said = SessionUpdate(session=admitted.config)
+        begins, names = await to_functions(said, admitted.tenant_id, self._world.types)
+        assert isinstance(begins, SessionUpdate)  # noqa: S101 - as it went in
+        self._begins_with = begins.session
+        config = begins.session if carried is None else carried.config
+        wire.check(config, self._reached.target)
         follows = self._holding.epoch > 1
         await self._books.begin(config, wire.also_used(config), follows=follows)
         if follows and not snapshot.is_whole:
+            self._world.records.trouble("realtime.recovered", request_id=admitted.request_id)
             self._recovered()
         return Hall(
             session_id=admitted.id,
@@ -224,8 +232,7 @@ class Holder:
             schedule=self._schedule,
             terms=self._means.terms,
             world=self._world,
-            names=Names(snapshot.names),
-            snapshot=replace(snapshot, is_whole=False),
+            snapshot=replace(snapshot, names={**names.own, **snapshot.names}, is_whole=False),
         )
 
     async def _one_after_the_other(self, hall: Hall) -> Snapshot:
@@ -301,7 +308,7 @@ class Holder:
 
     def _begun_with(self, hall: Hall) -> SessionConfig:
         """With a bound for responses, where spending is limited."""
-        config, told = self._admitted.config, hall.books.told_output_tokens
+        config, told = self._begins_with, hall.books.told_output_tokens
         if told is None or isinstance(config.max_output_tokens, int):
             return config
         return replace(config, max_output_tokens=told)
