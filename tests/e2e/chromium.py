@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 BINARY = next((found for name in ("chromium", "google-chrome") if (found := shutil.which(name))), None)
 OPTIONS = (
@@ -41,12 +42,13 @@ class Page:
     _loaded: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def listen(self) -> None:
-        async for message in self.connection:
-            said = json.loads(message)
-            if "id" in said:
-                self._answers.pop(said["id"]).set_result(said)
-            else:
-                self._note(said["method"], said["params"])
+        with suppress(ConnectionClosed):
+            async for message in self.connection:
+                said = json.loads(message)
+                if "id" in said:
+                    self._answers.pop(said["id"]).set_result(said)
+                else:
+                    self._note(said["method"], said["params"])
 
     def _note(self, method: str, of: dict[str, Any]) -> None:
         match method:

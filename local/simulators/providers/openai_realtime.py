@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from local.simulators.live import Hangup, Live, Spoken, Taken
+from local.simulators.providers.openai_realtime_usage import HEARD_MS, response_usage, written_usage
 from local.simulators.script import count_tokens, next_id
 from local.simulators.voice import Ear, Memory, Reply, words_of
 from local.simulators.wire import Json, Refused, encode
 
 RATE_HZ = 24_000
-HEARD_MS, SAID_MS = 100, 50
+SAID_MS = 50
 VAD: Json = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
 PCM: Json = {"type": "audio/pcm", "rate": RATE_HZ}
 MEMBERS = frozenset(
@@ -227,7 +228,7 @@ class RealtimeSession(Live):
             return []
         place = {"item_id": item_id, "content_index": 0}
         kind = "conversation.item.input_audio_transcription"
-        usage = {"type": "duration", "seconds": ms / 1000}
+        usage = written_usage(self._session["audio"]["input"]["transcription"].get("model") or "", words, ms)
         return [
             _event(f"{kind}.delta", **place, delta=words),
             _event(f"{kind}.completed", **place, transcript=words, usage=usage),
@@ -276,7 +277,7 @@ class RealtimeSession(Live):
         self._active = None
         if not spoken:
             self._memory.read(reply.text)
-        counted = _usage(heard, (text_tokens, audio_tokens), reply.switches.cached_tokens)
+        counted = response_usage(heard, (text_tokens, audio_tokens), reply.switches.cached_tokens)
         usage = None if reply.switches.usage == "none" else counted
         yield Spoken(_event("response.done", response={**active, "status": "completed", "usage": usage}))
 
@@ -350,29 +351,9 @@ class RealtimeSession(Live):
             messages = [_event("conversation.item.done", previous_item_id=self._last_id, item=item)]
             self._items[open_id] = item
         details = {"type": "cancelled", "reason": reason}
-        usage = _usage((self._memory.text, self._memory.audio), (0, 0), 0)
+        usage = response_usage((self._memory.text, self._memory.audio), (0, 0), 0)
         response = {**active, "status": "cancelled", "status_details": details, "usage": usage}
         return [*messages, _event("response.done", response=response)]
-
-
-def _usage(heard: tuple[int, int], said: tuple[int, int], cached: int) -> Json:
-    """Cached are the text tokens first."""
-    cached = min(cached, sum(heard))
-    cached_text = min(cached, heard[0])
-    details = {"text_tokens": cached_text, "audio_tokens": cached - cached_text, "image_tokens": 0}
-    return {
-        "total_tokens": sum(heard) + sum(said),
-        "input_tokens": sum(heard),
-        "output_tokens": sum(said),
-        "input_token_details": {
-            "text_tokens": heard[0],
-            "audio_tokens": heard[1],
-            "image_tokens": 0,
-            "cached_tokens": cached,
-            "cached_tokens_details": details,
-        },
-        "output_token_details": {"text_tokens": said[0], "audio_tokens": said[1]},
-    }
 
 
 def _new(kind: str) -> str:
