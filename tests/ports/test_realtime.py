@@ -15,14 +15,17 @@ import msgspec
 import pytest
 
 from gateway.adapters.aws.api import AwsApi
+from gateway.adapters.aws.client_secrets import DynamoGrants
 from gateway.adapters.aws.realtime_frames import DynamoFrames
 from gateway.adapters.aws.realtime_sessions import DynamoSessions
+from gateway.model.realtime import FunctionTool, SessionConfig
 from gateway.model.realtime_session import (
     BEGINS_S,
     BELIEVED_S,
     Admitted,
     Books,
     Frame,
+    Grant,
     Lease,
     Link,
     Snapshot,
@@ -30,9 +33,9 @@ from gateway.model.realtime_session import (
     first_name_at,
 )
 from gateway.model.usage import PromptTokensDetails, TokenUsage
-from gateway.realtime_ports import Fenced, Frames, Sessions
+from gateway.realtime_ports import Fenced, Frames, Grants, Sessions
 from tests.ports.conftest import table_of
-from tests.realtime_fakes import MemoryFrames, MemorySessions
+from tests.realtime_fakes import MemoryFrames, MemoryGrants, MemorySessions
 
 NOW_S = 1_790_000_000.25
 ID = "L0SM9cOFvHcCIhw="
@@ -72,6 +75,22 @@ def frames(request: pytest.FixtureRequest) -> Frames:
     if request.param == "memory":
         return MemoryFrames()
     return DynamoFrames(request.getfixturevalue("dynamodb_api"), request.getfixturevalue("realtime_table"))
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def grants(request: pytest.FixtureRequest) -> Grants:
+    if request.param == "memory":
+        return MemoryGrants()
+    return DynamoGrants(request.getfixturevalue("dynamodb_api"), request.getfixturevalue("realtime_table"))
+
+
+async def test_a_client_secret_is_good_until_it_ends(grants: Grants) -> None:
+    session = SessionConfig(instructions="Be brief", tools=[FunctionTool(name="add", parameters={"type": "object"})])
+    grant = Grant(tenant_id="acme", user_id="alice", key_id="key_1", model="voice", ends_s=NOW_S, session=session)
+    await grants.put("a" * 64, grant)
+    assert await grants.find("a" * 64, NOW_S - 1) == grant
+    assert await grants.find("a" * 64, NOW_S) is None
+    assert await grants.find("b" * 64, NOW_S - 1) is None
 
 
 async def test_a_session_waits_for_its_first_holder(sessions: Sessions) -> None:
