@@ -144,6 +144,12 @@ class Caller:
         assert isinstance(self.world.records, ListRecords)
         return [trouble["event"] for trouble in self.world.records.troubles]
 
+    def revoke(self) -> None:
+        """Its key."""
+        access = self.world.access
+        assert isinstance(access, MemoryAccess)
+        access.held[key_hash(CLIENT_KEY)] = principal(TENANT, status="revoked")
+
     async def held(self) -> int:
         return sum([len(reading.holds) async for _, reading in self.world.ledger.accounts()])
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from gateway.gts.naming import provider_name
 from gateway.model.limits import Allowance, Budget
 from gateway.model.realtime_call import Terms
 from gateway.model.realtime_session import BELIEVED_S
+from gateway.pipeline import realtime_session
 from tests.simulators.process import Simulator
 from tests.simulators.realtime_client import CONNECTION, PREFIXES, TENANT, calling
 
@@ -102,6 +106,45 @@ async def test_a_function_that_is_killed_is_followed_within_seconds(simulator: S
         assert await caller.held() == 0
     assert "Second" in done["response"]["output"][0]["content"][0]["transcript"]
     assert len({record.id for record in caller.usage_records}) == len(caller.usage_records)
+
+
+async def test_who_was_followed_says_nothing_more(simulator: Simulator) -> None:
+    """A function that was stopped for a while, and does not know that another has its session."""
+    async with calling(simulator, "openai") as caller:
+        await caller.until("session.created")
+        held = caller.sessions.held[CONNECTION]
+        held.lease = dataclasses.replace(held.lease, epoch=2)
+        await caller.ended()
+        told = len(caller.events)
+        await caller.speaks("Hello")
+        await asyncio.sleep(0.3)
+        assert (caller.outcomes, len(caller.events)) == (["fenced"], told)
+        assert await caller.held() == 2 and caller.usage_records == []
+
+
+async def test_a_key_that_is_revoked_ends_its_sessions(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(realtime_session, "CHECK_EVERY_S", 0.2)
+    async with calling(simulator, "openai") as caller:
+        await caller.until("session.created")
+        caller.revoke()
+        error = await caller.until("error")
+        await caller.ended()
+        assert await caller.held() == 0
+    assert error["error"]["code"] == "invalid_api_key"
+
+
+async def test_tools_are_called_by_the_names_that_the_client_gave_them(simulator: Simulator) -> None:
+    """Whatever a provider takes for a name, and whichever function holds the session."""
+    tool: dict[str, Any] = {"type": "function", "name": "weather.at/home", "parameters": {"type": "object"}}
+    async with calling(simulator, "google", Terms(window_ms=30, rollover_s=1.0)) as caller:
+        await caller.configures(tools=[tool])
+        await caller.speaks("Hello")
+        await caller.until("response.done")
+        await asyncio.sleep(1.2)
+        await caller.speaks(f'call {provider_name(tool["name"])} {{"a": 1}}')
+        called = await caller.until("response.function_call_arguments.done")
+        assert len(caller.epochs) > 1
+    assert (called["name"], called["arguments"]) == (tool["name"], '{"a":1}')
 
 
 async def test_a_provider_that_drops_the_connection(simulator: Simulator) -> None:

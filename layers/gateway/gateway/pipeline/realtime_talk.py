@@ -251,8 +251,12 @@ class Talk:
         return event
 
     def _count(self, event: ProviderEvent, size_bytes: int) -> None:
-        """From above: no text has more tokens than bytes."""
+        """From above: no text has more tokens than bytes. Sound in which nobody is heard to speak is forgotten by the
+        provider, and of a word that begins there is always more held than it takes to be noticed.
+        """
         if isinstance(event, AppendAudio):
+            if self._detects_turns and self._session.is_quiet:
+                return
             sound_bytes = len(event.audio) * 3 // 4
             self._hall.books.hear(-(-sound_bytes * TOKENS_PER_S_OF_SOUND // self._bytes_per_s("input")))
         else:
