@@ -7,14 +7,14 @@ import signal
 import sys
 from pathlib import Path
 
-from benchmarks import alone, failing, governed, killed, leaking, machine, storing, through_stack
+from benchmarks import alone, failing, governed, killed, leaking, machine, speaking, storing, through_stack
 from benchmarks.report import Report, document, text
 from local.console import Problem, Progress
 
 RESULTS = Path(__file__).parent / "results"
 ROUNDS, QUICK_ROUNDS = 5, 2
 QUICK_SHARE = 0.25
-PARTS = ("A", "B", "C", "D", "E", "F", "L")
+PARTS = ("A", "B", "C", "D", "E", "F", "L", "V")
 USUAL_PARTS = ("A", "B", "C")
 """Of a run in which nothing is chosen; the others take many minutes."""
 
@@ -29,7 +29,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
         nargs="+",
         choices=PARTS,
         help="A: the gateway's code alone; B: through the local stack; C: storing; D: racing for budgets; E: killed; "
-        "F: a provider fails; L: what failed requests leave behind",
+        "F: a provider fails; L: what failed requests leave behind; V: sessions of voice",
     )
     parser.add_argument("--rounds", type=int, help=f"rounds of interleaved slices (default {ROUNDS})")
     parser.add_argument("--quick", action="store_true", help="a quarter of the requests in two rounds: a first look")
@@ -60,6 +60,8 @@ def run(chosen: argparse.Namespace, progress: Progress) -> Report:
         report.add(failing.measure(share, progress))
     if "L" in parts:
         report.add(leaking.measure(share, progress))
+    if "V" in parts:
+        report.add(speaking.measure(share, progress))
     return report
 
 

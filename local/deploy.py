@@ -58,7 +58,7 @@ def ensure(
         "VideoLookSeconds": "1",
         "CallbackSeconds": "15",
         "AdmissionTimeoutMs": "5000",  # the emulator is one process; its answers take their time under load
-        "RealtimeWindowMs": "100",
+        "RealtimeWindowMs": "150",
         **given,
     }
     parameters["CodeSha"] = fingerprint.of_text(built, json.dumps(parameters, sort_keys=True))

@@ -71,6 +71,10 @@ class TestIncoming:
         incoming.dealt_with(first)
         await self.said(frames, now_ms - 100, "a")
         assert await incoming.due() == []
+        twice = await self.said(frames, now_ms - 90, "b")
+        await self.said(frames, now_ms - 80, "b")
+        assert await incoming.due() == [twice]
+        incoming.dealt_with(twice)
         follower = Incoming(ID, frames, WINDOW_MS, clock, clock.now_s())
         follower.go_on_from(Snapshot(cursor=incoming.cursor, recent=incoming.recent))
         assert await follower.due() == []

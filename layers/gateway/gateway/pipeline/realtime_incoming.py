@@ -11,8 +11,8 @@ from gateway.model.realtime_session import Frame, Snapshot, first_name_at
 from gateway.ports import Clock
 from gateway.realtime_ports import Frames
 
-REMEMBERED = 64
-"""Ids of messages: one that was written again comes again soon."""
+REMEMBERED, HANDED_OVER = 2_048, 128
+"""Ids of messages: one that was written again comes again within seconds."""
 _FIRST = ("session.update", "conversation.item.create", "input_audio_buffer.append", "input_audio_buffer.commit")
 _ORDER = {kind: place for place, kind in enumerate(_FIRST)}
 """Of messages that were taken in the same millisecond, whose order nobody knows: what they ask for makes most sense so.
@@ -39,7 +39,7 @@ class Incoming:
 
     @property
     def recent(self) -> tuple[str, ...]:
-        return tuple(self._recent)
+        return tuple(self._recent)[-HANDED_OVER:]
 
     def go_on_from(self, snapshot: Snapshot) -> None:
         self.cursor = snapshot.cursor
@@ -57,7 +57,13 @@ class Incoming:
         """What comes next, once nothing can come before it any more. Raises StorageUnavailable (503)."""
         before_ms = int(self._clock.now_s() * 1000) - self._window_ms
         read = await self._frames.between(self._connection_id, self.cursor, first_name_at(before_ms))
-        return [frame for group in _by_time(read) for frame in group if frame.id not in self._recent]
+        first = {frame.id: frame for frame in reversed(read)}
+        return [
+            frame
+            for group in _by_time(read)
+            for frame in group
+            if frame.id not in self._recent and first[frame.id] is frame
+        ]
 
     def dealt_with(self, frame: Frame) -> None:
         self._recent.append(frame.id)

@@ -27,11 +27,14 @@ from gateway.model.realtime import (
     AudioOutput,
     CancelResponse,
     CloseSession,
+    CreateItem,
     CreateResponse,
+    DeleteItem,
     MuLaw,
     ProviderEvent,
     SessionConfig,
     SessionUpdate,
+    TruncateItem,
     updated,
 )
 from gateway.model.realtime_call import Terms
@@ -51,11 +54,16 @@ from gateway.providers.contract import Target
 from gateway.providers.contract.realtime import Carried, RealtimeSession, RealtimeWire, Step
 from gateway.realtime_ports import ProviderSocket, SocketClosed
 
-ACTIVE_POLL_S, SILENT_POLL_S = 0.015, 0.1
+ACTIVE_POLL_S, SILENT_POLL_S = 0.02, 0.1
+"""Between two looks for what the client says; longer where a look itself takes longer, for then there is little to win.
+"""
 ACTIVE_S = 2.0
 """How long after its last word a client is expected to go on speaking."""
 UNHEARD_MS = 1_000
 """Of sound before a quiet moment that may be the beginning of a word."""
+CONFIRMED = ("conversation.item.added", "conversation.item.deleted", "conversation.item.truncated", "error")
+CONFIRMED_S = 1.0
+"""Within which providers confirm what the client has asked for. Then it is part of what is carried."""
 WINDING_UP_S = 3.0
 KEEP_EVERY_S = 15.0
 """How often it is written down where a follower would go on, while all is quiet."""
@@ -143,6 +151,7 @@ class Talk:
         self._wants_another = self._is_changed = False
         self._kept_s = self._clock.monotonic_s()
         self._turn_from_ms = 0
+        self._asked, self._asked_s = 0, 0.0
         opened_s = self._clock.monotonic_s()
         hall.schedule.must_reconnect_s = opened_s + hall.wire.connection_s - BEFORE_CLOSING_S / 4
         hall.schedule.reconnect_s = opened_s + hall.wire.connection_s - BEFORE_CLOSING_S
@@ -179,7 +188,9 @@ class Talk:
     async def _hear_client(self) -> Dropped | Moving:
         try:
             while True:
+                looked_s = self._clock.monotonic_s()
                 frames = await self._due()
+                took_s = self._clock.monotonic_s() - looked_s
                 for frame in frames:
                     await self._take(frame)
                     self._hall.incoming.dealt_with(frame)
@@ -187,7 +198,7 @@ class Talk:
                     if (moving := await self._moving()) is not None:
                         return moving
                 self._hall.check(self._clock.now_s())
-                await self._clock.sleep(self._pause_s(bool(frames)))
+                await self._clock.sleep(max(took_s, self._pause_s(bool(frames))))
         except SocketClosed as closed:
             return self._dropped(closed)
 
@@ -230,6 +241,8 @@ class Talk:
             if names is not None:
                 self._is_changed = True
                 self._hall.names = Names({**self._hall.names.own, **names.own})
+            if isinstance(event, CreateItem | DeleteItem | TruncateItem):
+                self._asked, self._asked_s = self._asked + 1, self._clock.monotonic_s()
             await self._carry_out(step)
 
     async def _bounded(self, event: ProviderEvent) -> ProviderEvent:
@@ -318,6 +331,8 @@ class Talk:
 
     async def _note(self, event: ServerEvent) -> None:
         kind = event["type"]
+        if kind in CONFIRMED:
+            self._asked = max(0, self._asked - 1)
         if kind == "response.created":
             await self._hall.books.response_begins()
         elif kind == SOUND:
@@ -338,7 +353,7 @@ class Talk:
         """Raises Fenced."""
         schedule, now_s = self._hall.schedule, self._clock.monotonic_s()
         is_handover = now_s >= schedule.hand_over_s
-        if self._session.is_quiet:
+        if self._session.is_quiet and (not self._asked or now_s >= self._asked_s + CONFIRMED_S):
             if is_handover or self._wants_another or now_s >= schedule.reconnect_s:
                 return Moving(self._now(), is_handover)
             await self._keep(now_s)
