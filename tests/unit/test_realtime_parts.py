@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from typing import Any
 
 import pytest
@@ -103,7 +103,7 @@ class TestOutgoing:
     async def test_sound_that_waits_goes_in_one_message(self) -> None:
         clients, clock = MemoryClients(), ManualClock()
         outgoing = self.outgoing(clients, clock)
-        for event in (sound(b"ab"), sound(b"cde"), sound(b"f", item_id="i2"), {"type": "response.done"}):
+        for event in (sound(b"abc"), sound(b"de"), sound(b"f", item_id="i2"), {"type": "response.done"}):
             outgoing.put(event)
         speaking = asyncio.create_task(outgoing.run())
         await outgoing.drained()
@@ -120,6 +120,29 @@ class TestOutgoing:
         await outgoing.drained()
         speaking.cancel()
         assert [len(message) < 28 * 1024 for message in clients.posted[ID]] == [True] * 3
+
+    async def test_what_is_larger_than_a_message_is_cut_or_told_to_be_missing(self) -> None:
+        clients, clock = MemoryClients(), ManualClock()
+        outgoing = self.outgoing(clients, clock)
+        whole = bytes(range(250)) * 400
+        outgoing.put(sound(whole))
+        outgoing.put({"type": "session.updated", "event_id": "e1", "session": {"instructions": "x" * 140_000}})
+        speaking = asyncio.create_task(outgoing.run())
+        await outgoing.drained()
+        speaking.cancel()
+        *pieces, lost = [json.loads(message) for message in clients.posted[ID]]
+        assert b"".join(b64decode(piece["delta"]) for piece in pieces) == whole and len(pieces) == 6
+        assert (lost["type"], lost["error"]["code"]) == ("error", "payload_too_large")
+
+    async def test_sound_that_ends_within_a_sample_is_not_joined(self) -> None:
+        clients, clock = MemoryClients(), ManualClock()
+        outgoing = self.outgoing(clients, clock)
+        for delta in (b"abc", b"d", b"efg"):
+            outgoing.put(sound(delta))
+        speaking = asyncio.create_task(outgoing.run())
+        await outgoing.drained()
+        speaking.cancel()
+        assert [json.loads(message) for message in clients.posted[ID]] == [sound(b"abcd"), sound(b"efg")]
 
     async def test_a_connection_that_is_not_there_yet(self) -> None:
         """The session may begin before API Gateway has let the client in."""

@@ -7,11 +7,13 @@ and a session for which there is no room any more ends before the response that 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import msgspec
 
-from gateway.model.errors import AdmissionUnavailable, ModelNotApproved, ModelNotFound, PriceUnknown
+from gateway.model.errors import AdmissionUnavailable, ModelNotApproved, ModelNotFound, PriceUnknown, StorageUnavailable
+from gateway.model.ledger import minute_of, shard_of
 from gateway.model.money import Asked, cost_nano_usd, dearest_prices, most_nano_usd
 from gateway.model.realtime import SessionConfig
 from gateway.model.realtime_session import Books, Spent
@@ -21,6 +23,7 @@ from gateway.model.usage import CompletionTokensDetails, TokenUsage
 from gateway.pipeline.demand import money_is_limited
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.handed_over import take_as_it_stands
+from gateway.pipeline.meters import Demand, account_of
 from gateway.pipeline.realtime_demand import AHEAD_TOKENS, demand_of_next, most_output_tokens
 from gateway.pipeline.realtime_lease import Holding
 from gateway.pipeline.route import AnyRoute, Route
@@ -166,30 +169,30 @@ class SessionBooks:
         self._said_tokens += tokens
 
     async def response_begins(self) -> None:
-        """Raises Fenced, StorageUnavailable (503)."""
+        """Raises Fenced."""
         self._counted_at_begin, self._said_tokens = self._books.context_tokens, 0
         self._change(is_answering=True)
-        await self._holding.book(self._books)
+        await self._keep()
 
-    async def response_ends(self, used: Iterable[Used]) -> None:
-        """Raises as `make_room`, Fenced, StorageUnavailable (503); what was used is in the books all the same."""
+    async def response_ends(self, used: Sequence[Used]) -> None:
+        """Raises as `make_room`, Fenced; what was used is in the books all the same."""
         for one in used:
             self._enter(one)
         self._change(is_answering=False)
-        await self._holding.book(self._books)
+        await self._keep()
+        await self._count(used)
         await self._hold()
 
-    async def use(self, used: Iterable[Used]) -> None:
+    async def use(self, used: Sequence[Used]) -> None:
         """Beside a response, or after it. Raises as `response_ends`."""
         for one in used:
             self._enter(one)
-        await self._holding.book(self._books)
+        await self._keep()
+        await self._count(used)
 
     async def lose(self) -> None:
         """A response of which nobody will tell what it has cost: all that was held for it, or what was heard of it, as
-        the tenant says.
-
-        Raises Fenced, StorageUnavailable (503).
+        the tenant says. Raises Fenced.
         """
         if not self._books.is_answering:
             return
@@ -205,7 +208,33 @@ class SessionBooks:
             cost = prices.nano_usd(said.prompt_tokens, self._output_tokens)
         self._add(self._route.model_id, said, cost)
         self._change(is_answering=False)
-        await self._holding.book(self._books)
+        await self._keep()
+
+    async def _count(self, used: Sequence[Used]) -> None:
+        """Tokens, in the minute in which they were used; those of the minute in which it was admitted are in its hold.
+        Once only, so that a write that is not answered counts too little and never too much.
+        """
+        ticket, now_s = self._exchange.ticket, self._world.clock.now_s()
+        if ticket is None or minute_of(now_s) == minute_of(ticket.admitted_s):
+            return
+        tokens = sum(one.usage.total_tokens for one in used)
+        demand = Demand(self._route.model_id, tokens, 0, ticket.demand.lease_s)
+        for entry in ticket.entries:
+            shard = shard_of(entry.account.id)
+            account = account_of(entry.account.level, self._principal, demand, now_s, shard)
+            counted = {meter.name: meter.amount for meter in account.meters if meter.kind == "tokens"}
+            if counted:
+                with suppress(AdmissionUnavailable):
+                    await ticket.ledger.add(account.id, counted)
+
+    async def _keep(self) -> None:
+        """What cannot be written now is written with the next response; a follower knows nothing of it until then.
+        Raises Fenced.
+        """
+        try:
+            await self._holding.book(self._books)
+        except StorageUnavailable as error:
+            self._world.records.trouble("realtime.not_kept", reason=error.message)
 
     def _enter(self, used: Used) -> None:
         route = self._route

@@ -12,8 +12,8 @@ from gateway.model.realtime_session import Admitted
 from gateway.pipeline.conclude import conclude
 from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.realtime_books import SessionBooks
+from gateway.pipeline.realtime_hall import Over
 from gateway.pipeline.realtime_outgoing import Outgoing, SlowClient
-from gateway.pipeline.realtime_talk import Over
 from gateway.ports import World
 from gateway.realtime_ports import Clients, ClientUnreachable
 

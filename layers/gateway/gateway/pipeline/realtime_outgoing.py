@@ -7,21 +7,22 @@ part in one message, so that a client that is slow for a moment catches up.
 from __future__ import annotations
 
 import asyncio
-from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import Callable
 
 import msgspec
 
 from gateway.model.chat import Json
-from gateway.model.realtime_events import ServerEvent
+from gateway.model.errors import PayloadTooLarge
+from gateway.model.realtime import MAX_MESSAGE_BYTES
+from gateway.model.realtime_events import ServerEvent, error_event
 from gateway.model.realtime_session import Link
 from gateway.ports import Clock
 from gateway.realtime_ports import ClientGone, Clients, ClientUnreachable
 
 SOUND = "response.output_audio.delta"
 MAX_SOUND_CHARACTERS = 24 * 1024
-"""Of base64 in one message that was gathered."""
+"""Of base64 in one message that was gathered, or cut: a multiple of four."""
 MAX_WAITING_BYTES = 8 * 1024 * 1024
 """Three minutes of sound at 24 kHz in base64: who is further behind will not hear it in time."""
 PATIENCE_S = 20.0
@@ -65,6 +66,10 @@ class Outgoing:
         self._waiting.clear()
         self._waiting_bytes = 0
 
+    @property
+    def is_drained(self) -> bool:
+        return self._drained.is_set()
+
     async def drained(self) -> None:
         await self._drained.wait()
 
@@ -73,7 +78,8 @@ class Outgoing:
         while True:
             await self._news.wait()
             while self._waiting:
-                await self._post(msgspec.json.encode(self._next()))
+                for message in _messages(self._next()):
+                    await self._post(message)
             self._news.clear()
             self._drained.set()
 
@@ -84,14 +90,14 @@ class Outgoing:
             return event
         pieces = [event["delta"]]
         characters = len(pieces[0])
-        while self._waiting and _continues(self._waiting[0], event):
+        while self._waiting and not pieces[-1].endswith("=") and _continues(self._waiting[0], event):
             characters += len(self._waiting[0]["delta"])
             if characters > MAX_SOUND_CHARACTERS:
                 break
             following = self._waiting.popleft()
             self._waiting_bytes -= _size(following)
             pieces.append(following["delta"])
-        return event if len(pieces) == 1 else {**event, "delta": _joined(pieces)}
+        return event if len(pieces) == 1 else {**event, "delta": "".join(pieces)}
 
     async def _post(self, message: bytes) -> None:
         gives_up_s = self._clock.monotonic_s() + PATIENCE_S
@@ -113,8 +119,17 @@ def _continues(event: ServerEvent, before: ServerEvent) -> bool:
     return event["type"] == SOUND and all(event.get(name) == before.get(name) for name in _SAME_PART)
 
 
-def _joined(pieces: list[str]) -> str:
-    return b64encode(b"".join(map(b64decode, pieces))).decode()
+def _messages(event: ServerEvent) -> list[bytes]:
+    """As many as it takes: API Gateway carries no larger one. What cannot be cut is told to be missing."""
+    whole = msgspec.json.encode(event)
+    if len(whole) <= MAX_MESSAGE_BYTES:
+        return [whole]
+    if event["type"] != SOUND:
+        lost = PayloadTooLarge(f"An event of type {event['type']} is larger than a message may be, and was left out.")
+        return [msgspec.json.encode(error_event(lost, str(event.get("event_id"))))]
+    delta = event["delta"]
+    starts = range(0, len(delta), MAX_SOUND_CHARACTERS)
+    return [msgspec.json.encode({**event, "delta": delta[at : at + MAX_SOUND_CHARACTERS]}) for at in starts]
 
 
 def _size(event: Json) -> int:

@@ -25,10 +25,11 @@ from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.realtime_admitted import exchange_of, still_usable
 from gateway.pipeline.realtime_books import SessionBooks
 from gateway.pipeline.realtime_end import Farewell
+from gateway.pipeline.realtime_hall import Dropped, Hall, Moving, Over, Schedule, carried_of
 from gateway.pipeline.realtime_incoming import Incoming
 from gateway.pipeline.realtime_lease import Holding
 from gateway.pipeline.realtime_outgoing import Outgoing, SlowClient
-from gateway.pipeline.realtime_talk import Dropped, Hall, Moving, Over, Schedule, Talk, carried_of
+from gateway.pipeline.realtime_talk import Talk
 from gateway.pipeline.realtime_tools import to_functions
 from gateway.pipeline.route import REALTIME, resolve
 from gateway.ports import World
@@ -163,13 +164,19 @@ class Holder:
             self._holding.is_left = True
         except SlowClient:
             self._slow()
+        except Exception as defect:  # nobody would hear anything more
+            unforeseen = self._means.unforeseen(defect, self._exchange)
+            self._end(Over(unforeseen, unforeseen))
 
     def _slow(self) -> Over:
         slow = SlowConsumer("The client is too far behind with what it is told.")
         over = Over(slow, slow)
+        self._end(over)
+        return over
+
+    def _end(self, over: Over) -> None:
         if self._hall is not None:
             self._hall.over = over
-        return over
 
     async def _check(self) -> None:
         """Every minute: whether the key may still be used, and whether there still is room."""

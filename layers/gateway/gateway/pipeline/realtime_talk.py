@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 import msgspec
 from msgspec import UNSET
@@ -37,21 +36,15 @@ from gateway.model.realtime import (
     TruncateItem,
     updated,
 )
-from gateway.model.realtime_call import Terms
-from gateway.model.realtime_errors import SessionExpired
 from gateway.model.realtime_events import ServerEvent, error_event
 from gateway.model.realtime_session import Frame, Snapshot, first_name_at
 from gateway.pipeline.admit import NO_ROOM
-from gateway.pipeline.realtime_books import SessionBooks
 from gateway.pipeline.realtime_demand import TOKENS_PER_S_OF_SOUND
-from gateway.pipeline.realtime_incoming import Incoming
-from gateway.pipeline.realtime_lease import Holding
-from gateway.pipeline.realtime_outgoing import SOUND, Outgoing
+from gateway.pipeline.realtime_hall import Dropped, Hall, Moving, Over
+from gateway.pipeline.realtime_outgoing import SOUND
 from gateway.pipeline.realtime_read import client_event_id, read_event
 from gateway.pipeline.realtime_tools import in_own_names, to_functions
-from gateway.ports import World
-from gateway.providers.contract import Target
-from gateway.providers.contract.realtime import Carried, RealtimeSession, RealtimeWire, Step
+from gateway.providers.contract.realtime import RealtimeSession, Step
 from gateway.realtime_ports import ProviderSocket, SocketClosed
 
 ACTIVE_POLL_S, SILENT_POLL_S = 0.02, 0.1
@@ -70,77 +63,6 @@ KEEP_EVERY_S = 15.0
 BEFORE_CLOSING_S = 60.0
 """Of the time that the provider keeps a connection: then a quiet moment is looked for."""
 _PCM_BYTES_PER_S, _G711_BYTES_PER_S = 48_000, 8_000
-
-
-class Over(Exception):
-    """The session ends. `told`: the error that the client is told, if any; `failure`: of the session, for its record.
-    `is_left`: there is nobody to be told anything.
-    """
-
-    def __init__(
-        self, told: GatewayError | None = None, failure: GatewayError | None = None, *, is_left: bool = False
-    ) -> None:
-        super().__init__()
-        self.told, self.failure, self.is_left = told, failure, is_left
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """The connection ended by itself, or was not to be had."""
-
-    failure: ProviderFailure
-
-
-@dataclass(frozen=True, slots=True)
-class Moving:
-    """Another connection is to take over, or another function (`is_handover`). `snapshot`: where it goes on."""
-
-    snapshot: Snapshot
-    is_handover: bool = False
-
-
-@dataclass(slots=True)
-class Schedule:
-    """By the monotonic clock: from when on a quiet moment is looked for, and when it has to be without one. Of this
-    function and of this connection.
-    """
-
-    hand_over_s: float
-    must_hand_over_s: float
-    reconnect_s: float = float("inf")
-    must_reconnect_s: float = float("inf")
-
-
-@dataclass
-class Hall:
-    """What stays when a connection ends. `over`: the session is to end, for a reason that lies elsewhere."""
-
-    session_id: str
-    tenant_id: str
-    ends_s: float
-    target: Target
-    wire: RealtimeWire
-    books: SessionBooks
-    holding: Holding
-    incoming: Incoming
-    outgoing: Outgoing
-    schedule: Schedule
-    terms: Terms
-    world: World
-    names: Names = field(default_factory=Names)
-    snapshot: Snapshot = field(default_factory=Snapshot)
-    over: Over | None = None
-
-    def check(self, now_s: float) -> None:
-        """Raises Over."""
-        if self.over is not None:
-            raise self.over
-        if self.holding.is_left:
-            raise Over(is_left=True)
-        if now_s >= self.ends_s:
-            raise Over(SessionExpired("The session has reached its longest time."))
-        if now_s - self.incoming.heard_s >= self.terms.idle_s:
-            raise Over(SessionExpired(f"Nothing was said for {self.terms.idle_s:.0f} seconds."))
 
 
 class Talk:
@@ -201,6 +123,8 @@ class Talk:
                 await self._clock.sleep(max(took_s, self._pause_s(bool(frames))))
         except SocketClosed as closed:
             return self._dropped(closed)
+        except ProviderFailure as failure:
+            return Dropped(failure)
 
     async def _due(self) -> list[Frame]:
         try:
@@ -214,7 +138,7 @@ class Talk:
         return ACTIVE_POLL_S if is_active else SILENT_POLL_S
 
     async def _take(self, frame: Frame) -> None:
-        """One message of the client. Raises Over, SocketClosed, Fenced."""
+        """One message of the client. Raises Over, SocketClosed, ProviderFailure, Fenced."""
         event_id = client_event_id(frame.body) if b'"event_id"' in frame.body else None
         try:
             event = read_event(frame.body)
@@ -223,6 +147,8 @@ class Talk:
             await self._say(event, len(frame.body))
         except NO_ROOM as refusal:
             raise Over(refusal, refusal) from None
+        except ProviderFailure:
+            raise
         except GatewayError as error:
             self._tell(error_event(error, self._event_id(frame), cause=event_id))
 
@@ -353,7 +279,8 @@ class Talk:
         """Raises Fenced."""
         schedule, now_s = self._hall.schedule, self._clock.monotonic_s()
         is_handover = now_s >= schedule.hand_over_s
-        if self._session.is_quiet and (not self._asked or now_s >= self._asked_s + CONFIRMED_S):
+        is_confirmed = not self._asked or now_s >= self._asked_s + CONFIRMED_S
+        if self._session.is_quiet and is_confirmed and self._hall.outgoing.is_drained:
             if is_handover or self._wants_another or now_s >= schedule.reconnect_s:
                 return Moving(self._now(), is_handover)
             await self._keep(now_s)
@@ -390,7 +317,3 @@ class Talk:
     def _detects_turns(self) -> bool:
         audio = self._config.audio if isinstance(self._config.audio, Audio) else Audio()
         return not (isinstance(audio.input, AudioInput) and audio.input.turn_detection is None)
-
-
-def carried_of(snapshot: Snapshot) -> Carried | None:
-    return None if snapshot.carried is None else msgspec.convert(snapshot.carried, Carried)
