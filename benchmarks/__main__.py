@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import alone, batched, failing, governed, killed, leaking, machine, speaking, storing, through_stack
@@ -46,7 +47,7 @@ def run(chosen: argparse.Namespace, progress: Progress) -> Report:
     if parts & ON_LINUX and not machine.IS_LINUX:
         progress.say("parts A, C, G and L read what only Linux tells of processes and are left out here")
         parts -= ON_LINUX
-    measures = {
+    measures: dict[str, Callable[[], Report]] = {
         "A": lambda: alone.measure(chosen.rounds, share, progress),
         "B": lambda: through_stack.measure(chosen.rounds, share, progress),
         "C": lambda: storing.measure(progress),

@@ -99,7 +99,7 @@ def test_every_function_that_calls_models_is_watched_for_throttles(deployed: Res
 def test_every_function_that_somebody_waits_for_is_watched_for_throttles(deployed: Resources) -> None:
     watched = {
         metric["Dimensions"][0]["Value"]["Ref"]
-        for name in ("ThrottlesAlarm", "OtherThrottlesAlarm")
+        for name in ("ThrottlesAlarm", "OtherThrottlesAlarm", "VoiceThrottlesAlarm")
         for metric in metrics_of(deployed[name])
     }
     nobody_waits = {"JobAskFunction", "BatchWorkFunction", "RecordsFunction", "SweepFunction"}

@@ -249,7 +249,7 @@ def test_the_reservations_of_the_documentation_add_up(template: dict[str, Any]) 
     page = (REPOSITORY / "docs" / "deploy.md").read_text()
     rows = {name: int(number) for name, number in re.findall(r"\| `(\w+ReservedConcurrency)` \| (\d+) \|", page)}
     assert rows.keys() == {name for name in template["Parameters"] if name.endswith("ReservedConcurrency")}
-    total = sum(rows.values()) + 6 * rows["OtherReservedConcurrency"]
+    total = sum(rows.values()) + 7 * rows["OtherReservedConcurrency"]
     assert f"| | {total} | and 100 that nobody may reserve: {total + 100} of 1,000 |" in page
     settings = (REPOSITORY / "samconfig.toml").read_text()
     assert {name: int(number) for name, number in re.findall(r'"(\w+ReservedConcurrency)=(\d+)"', settings)} == rows

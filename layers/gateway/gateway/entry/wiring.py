@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import gateway
 from gateway.adapters.aws.access import DynamoAccess
@@ -161,9 +162,7 @@ def aws_world() -> World:
     hook_secrets = HookSecrets(secrets, settings.stack, clock)
     webhook_secrets = DerivedWebhookSecrets(secrets, settings.stack, clock)
     records = StdoutRecords()
-    before_snapshot(lambda: warm_up(catalog))
-    for knowing in (stored, credentials, hook_secrets, webhook_secrets, post):
-        before_snapshot(knowing.forget)
+    _before_snapshots(catalog, stored, credentials, hook_secrets, webhook_secrets, post)
     _renew_when_restored(client, to_providers)
     return World(
         access=DynamoAccess(dynamodb, settings.tenants_table, settings.admission_timeout_s, clock),
@@ -198,6 +197,16 @@ def aws_world() -> World:
         lines_at_once=settings.lines_at_once,
         health=shared_health(dynamodb, clock, records),
     )
+
+
+class _Knowing(Protocol):
+    def forget(self) -> None: ...
+
+
+def _before_snapshots(catalog: FileCatalog, *knowing: _Knowing) -> None:
+    before_snapshot(lambda: warm_up(catalog))
+    for one in knowing:
+        before_snapshot(one.forget)
 
 
 def _renew_when_restored(*clients: HttpClient) -> None:
