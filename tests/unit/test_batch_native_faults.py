@@ -332,3 +332,18 @@ async def test_a_worker_gives_no_more_results_than_it_has_time_for(monkeypatch: 
     assert sum(part.pieces for part in await stage.parts(batch_id)) == 2
     assert await stage.carried_on(batch_id) == "Completed"
     assert (await stage.shown(batch_id))["counts"]["completed"] == 200
+
+
+async def test_no_batch_is_made_when_time_was_over_while_its_input_was_uploaded() -> None:
+    stage = NativeStage.native()
+
+    def is_slow(method: str, path: str) -> None:
+        if (method, path.rpartition("/")[2]) == ("POST", "files"):
+            stage.clock.unix_s += 24 * 3600
+
+    stage.providers.on_ask = is_slow
+    batch_id = await stage.ordered(requests())
+    assert await stage.carried_on(batch_id) == "Failed"
+    assert stage.providers.made == []
+    assert len(deleted(stage)) == 1
+    assert (await stage.shown(batch_id))["status"] == "expired"

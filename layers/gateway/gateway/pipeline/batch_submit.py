@@ -99,6 +99,8 @@ class _Submission:
             if self.record.now.is_asked:
                 return await self._found(native)
             await self._upload(native)
+            if closing := await closing_now(self.of.job, self.world):  # it may have taken minutes
+                return await self._end(closing)
             await self._create(native)
         except RefusedForGood as refused:
             await self._end(refused.failure)
