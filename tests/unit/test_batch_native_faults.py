@@ -13,7 +13,7 @@ import pytest
 from gateway.model.hook import DenyListHook
 from gateway.model.http import HttpRequest, Sending
 from gateway.model.provider_errors import ProviderError
-from gateway.pipeline import batch_remote
+from gateway.pipeline import batch_remote, batch_submit
 from tests.batch_stage import chat
 from tests.fakes import ScriptedIncoming
 from tests.machine import TaskFailed
@@ -347,3 +347,18 @@ async def test_no_batch_is_made_when_time_was_over_while_its_input_was_uploaded(
     assert stage.providers.made == []
     assert len(deleted(stage)) == 1
     assert (await stage.shown(batch_id))["status"] == "expired"
+
+
+async def test_a_large_input_is_not_sent_again_and_again_where_there_is_no_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Anthropic's batches carry it: 256 MB twice a minute, for a day, would be more than they cost."""
+    monkeypatch.setattr(batch_submit, "AGAIN_BYTES_PER_S", 2)
+    stage = NativeStage.native()
+    stage.providers.refused = [429] * 3
+    batch_id = await stage.ordered(requests(model="anthropic/gpt"))
+    began_s = stage.clock.now_s()
+    assert await stage.carried_on(batch_id) == "Completed"
+    assert (await stage.shown(batch_id))["counts"]["completed"] == 3
+    assert stage.clock.now_s() - began_s > 300
+    assert len([path for method, path in stage.providers.asked if method == "POST"]) == 4
