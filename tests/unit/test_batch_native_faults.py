@@ -362,3 +362,20 @@ async def test_a_large_input_is_not_sent_again_and_again_where_there_is_no_room(
     assert (await stage.shown(batch_id))["counts"]["completed"] == 3
     assert stage.clock.now_s() - began_s > 300
     assert len([path for method, path in stage.providers.asked if method == "POST"]) == 4
+
+
+@pytest.mark.parametrize("lost_requests", ["charge", "release"])
+async def test_a_result_that_is_counted_and_not_there_may_have_been_paid(lost_requests: str) -> None:
+    stage = NativeStage.native(lost_requests=lost_requests)
+    batch_id = await stage.ordered(requests())
+    await over(stage, batch_id)
+    [batch] = stage.providers.batches()
+    files = stage.providers.apis["openai"]._batches._files  # type: ignore[attr-defined]  # as it keeps them
+    file = files.find(batch.facts["files"]["output_file_id"].removeprefix("file-"))
+    file.data = b"".join(file.data.splitlines(keepends=True)[:2])
+    assert await stage.carried_on(batch_id) == "Completed"
+    shown = await stage.shown(batch_id)
+    assert (shown["counts"]["completed"], shown["counts"]["failed"]) == (2, 1)
+    [part] = await stage.parts(batch_id)
+    answered = part.totals.input_tokens * 500 + part.totals.output_tokens * 1_000
+    assert (await stage.check_books() > answered) == (lost_requests == "charge")
