@@ -7,14 +7,14 @@ import signal
 import sys
 from pathlib import Path
 
-from benchmarks import alone, batched, failing, governed, killed, leaking, machine, storing, through_stack
+from benchmarks import alone, batched, failing, governed, killed, leaking, machine, speaking, storing, through_stack
 from benchmarks.report import Report, document, text
 from local.console import Problem, Progress
 
 RESULTS = Path(__file__).parent / "results"
 ROUNDS, QUICK_ROUNDS = 5, 2
 QUICK_SHARE = 0.25
-PARTS = ("A", "B", "C", "D", "E", "F", "G", "L")
+PARTS = ("A", "B", "C", "D", "E", "F", "G", "L", "V")
 USUAL_PARTS = ("A", "B", "C")
 """Of a run in which nothing is chosen; the others take many minutes."""
 
@@ -29,7 +29,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
         nargs="+",
         choices=PARTS,
         help="A: the gateway's code alone; B: through the local stack; C: storing; D: racing for budgets; E: killed; "
-        "F: a provider fails; G: a batch; L: what failed requests leave behind",
+        "F: a provider fails; G: a batch; L: what failed requests leave behind; V: sessions of voice",
     )
     parser.add_argument("--rounds", type=int, help=f"rounds of interleaved slices (default {ROUNDS})")
     parser.add_argument("--quick", action="store_true", help="a quarter of the requests in two rounds: a first look")
@@ -46,22 +46,20 @@ def run(chosen: argparse.Namespace, progress: Progress) -> Report:
     if parts & ON_LINUX and not machine.IS_LINUX:
         progress.say("parts A, C, G and L read what only Linux tells of processes and are left out here")
         parts -= ON_LINUX
-    if "A" in parts:
-        report.add(alone.measure(chosen.rounds, share, progress))
-    if "B" in parts:
-        report.add(through_stack.measure(chosen.rounds, share, progress))
-    if "C" in parts:
-        report.add(storing.measure(progress))
-    if "D" in parts:
-        report.add(governed.measure(share, progress))
-    if "E" in parts:
-        report.add(killed.measure(share, progress))
-    if "F" in parts:
-        report.add(failing.measure(share, progress))
-    if "G" in parts:
-        report.add(batched.measure(share, progress))
-    if "L" in parts:
-        report.add(leaking.measure(share, progress))
+    measures = {
+        "A": lambda: alone.measure(chosen.rounds, share, progress),
+        "B": lambda: through_stack.measure(chosen.rounds, share, progress),
+        "C": lambda: storing.measure(progress),
+        "D": lambda: governed.measure(share, progress),
+        "E": lambda: killed.measure(share, progress),
+        "F": lambda: failing.measure(share, progress),
+        "G": lambda: batched.measure(share, progress),
+        "L": lambda: leaking.measure(share, progress),
+        "V": lambda: speaking.measure(share, progress),
+    }
+    for part, measure in measures.items():
+        if part in parts:
+            report.add(measure())
     return report
 
 

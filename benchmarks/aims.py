@@ -73,3 +73,7 @@ def added_latency(what: str) -> dict[int, Aim]:
 def added_to_vectors(what: str) -> dict[int, Aim]:
     """The same for a reply of 64 vectors, more than a megabyte of numbers."""
     return {50: Aim(f"added p50, {what}", "ms", VECTORS_P50_MS)}
+
+
+LOST_SOUND = Aim("pieces of sound that were lost", "", 0.0)
+REORDERED_SOUND = Aim("pieces of sound that came in another order", "", 0.0)

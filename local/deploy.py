@@ -35,7 +35,7 @@ class Deployment:
         functions = [value for name, value in self.outputs.items() if name.endswith("FunctionName")]
         return {
             "rest": {"api_id": self.outputs["ApiId"], "stage": self.outputs["StageName"]},
-            "websocket": None,
+            "websocket": {"api_id": self.outputs["RealtimeApiId"], "stage": self.outputs["RealtimeStageName"]},
             "warm": [f"{name}:{_ALIAS}" for name in functions],
         }
 
@@ -58,6 +58,7 @@ def ensure(
         "VideoLookSeconds": "1",
         "CallbackSeconds": "15",
         "AdmissionTimeoutMs": "5000",  # the emulator is one process; its answers take their time under load
+        "RealtimeWindowMs": "150",
         **given,
     }
     parameters["CodeSha"] = fingerprint.of_text(built, json.dumps(parameters, sort_keys=True))

@@ -59,6 +59,7 @@ def announcement(endpoints: Endpoints, real: Mapping[str, object]) -> str:
   base URL   {endpoints.http}
   API key    {endpoints.api_key}
   AWS        {endpoints.aws_endpoint_url}
+  voice      {endpoints.origin}/realtime-page#key={endpoints.api_key}
   providers  {providers}
 
   curl {endpoints.http}/chat/completions \\

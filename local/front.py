@@ -2,6 +2,7 @@
 
 /v1/*, /admin/*, /webhooks/*, /openapi.json   the REST stage
 /realtime, /v1/realtime (WebSocket)           the WebSocket stage
+/realtime-page                                docs/realtime-page.html
 /_front/*                                     for the deploy step (local/front_control.py)
 
 Calls the emulator's API Gateway in the same process, so a streamed answer passes chunk by chunk.
@@ -19,6 +20,8 @@ from local.error_envelope import EdgeError
 from local.exchange import CURRENT, Exchange
 from local.front_control import PREFIX as CONTROL_PREFIX
 from local.front_control import FrontControl
+from local.front_page import PATH as PAGE_PATH
+from local.front_page import send_page
 from local.front_websocket import WEBSOCKET_PATHS, serve_websocket
 from local.routes import RoutesFile
 
@@ -51,6 +54,8 @@ class Front:
             await serve_websocket(scope, receive, send, target)
         elif scope["path"].startswith(CONTROL_PREFIX):
             await self._control.handle(scope, receive, send)
+        elif scope["path"] == PAGE_PATH and scope["method"] in ("GET", "HEAD"):
+            await send_page(scope["method"], send)
         else:
             await self._serve_http(scope, receive, send)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from local import emulator, error_envelope
 from local.exchange import Exchange
+from local.patches.websocket_functions import Handshake
 from local.routes import Target
 
 WEBSOCKET_PATHS = ("/realtime", "/v1/realtime")
@@ -27,23 +28,24 @@ async def serve_websocket(scope: Mapping[str, Any], receive: Receive, send: Send
         await receive()
         await _refuse(scope, send)
         return
-    connection = _Connection(scope, receive, send)
+    handshake = Handshake()
+    Handshake.current.set(handshake)
+    connection = _Connection(scope, receive, send, handshake)
     await emulator.websocket_service().handle_websocket(
         scope, connection.receive, connection.send, target.api_id, path_override=f"/{target.stage}"
     )
 
 
 class _Connection:
-    """Between server and stage: echoes the subprotocol, and ends the connection at a binary frame.
+    """Between server and stage: passes on what the function says to the handshake, and ends the connection at a binary
+    frame.
 
     MiniStack returns no subprotocol, with which a browser that offered one gives up, and decodes binary frames with
     loss. API Gateway's answer to a binary frame is to close with 1003.
     """
 
-    def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        offered = scope.get("subprotocols") or [None]
-        self._subprotocol = offered[0]
-        self._receive, self._send = receive, send
+    def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send, handshake: Handshake) -> None:
+        self._scope, self._receive, self._send, self._handshake = scope, receive, send, handshake
         self._closed = False
 
     async def receive(self) -> Mapping[str, Any]:
@@ -56,15 +58,31 @@ class _Connection:
     async def send(self, message: dict[str, Any]) -> None:
         if self._closed:
             return
-        if message["type"] == "websocket.accept" and self._subprotocol:
-            message = {**message, "subprotocol": self._subprotocol}
+        chosen = self._handshake.headers.get("sec-websocket-protocol")
+        if message["type"] == "websocket.accept" and chosen:
+            message = {**message, "subprotocol": chosen}
         self._closed = message["type"] == "websocket.close"
+        if self._closed and self._handshake.is_refused and _can_be_answered(self._scope):
+            await _answer(self._handshake, self._send)
+            return
         await self._send(message)
+
+
+async def _answer(handshake: Handshake, send: Send) -> None:
+    """What the function that refused the handshake says."""
+    headers = [(name.encode(), value.encode()) for name, value in handshake.headers.items()]
+    status, body = int(handshake.answer["statusCode"]), str(handshake.answer.get("body") or "")
+    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body.encode()})
+
+
+def _can_be_answered(scope: Mapping[str, Any]) -> bool:
+    return "websocket.http.response" in (scope.get("extensions") or {})
 
 
 async def _refuse(scope: Mapping[str, Any], send: Send) -> None:
     """404, or plain closing where the server cannot answer a handshake with a body."""
-    if "websocket.http.response" not in (scope.get("extensions") or {}):
+    if not _can_be_answered(scope):
         await send({"type": "websocket.close", "code": 1008})
         return
     error = error_envelope.UNKNOWN_ROUTE

@@ -19,7 +19,13 @@ from local.settings import PROVIDERS, stack_parameters
 WATCHED = "cerebras"
 """The one provider whose failures are counted in the stack of the tests: those of all others are in no test's way."""
 OPEN_S = 5
-_PARAMETERS = {"TEMPLATE_WatchedProviders": WATCHED, "TEMPLATE_CircuitOpenSeconds": str(OPEN_S)}
+ROLLOVER_S = 5
+"""How long a function holds a realtime session: in the stack of the tests it changes hands all the time."""
+_PARAMETERS = {
+    "TEMPLATE_WatchedProviders": WATCHED,
+    "TEMPLATE_CircuitOpenSeconds": str(OPEN_S),
+    "TEMPLATE_RealtimeRolloverSeconds": str(ROLLOVER_S),
+}
 
 
 @contextmanager

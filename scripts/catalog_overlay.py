@@ -125,11 +125,14 @@ class Row(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Copy(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Models that share the facts of another row: `ids` maps new id to old id, `match` keeps the ids."""
+    """Models that share the facts of another row: `ids` maps new id to old id, `match` keeps the ids, of all but those
+    that match `without`.
+    """
 
     provider: str
     ids: dict[str, str] = {}
     match: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -155,7 +155,9 @@ def copied_rows(overlay: Overlay, own: dict[str, dict[str, ModelFacts]]) -> dict
     rows: dict[str, ModelFacts] = {}
     for copy in overlay.copies:
         origin = own[copy.provider]
-        ids = copy.ids | {model_id: model_id for model_id in matching(origin, copy.match, overlay.provider)}
+        left_out = set(matching(origin, copy.without, overlay.provider))
+        kept = [model_id for model_id in matching(origin, copy.match, overlay.provider) if model_id not in left_out]
+        ids = copy.ids | {model_id: model_id for model_id in kept}
         for new_id, old_id in ids.items():
             if old_id not in origin or new_id in own[overlay.provider]:
                 raise CatalogError(f"{overlay.provider}: cannot copy {copy.provider}/{old_id} as {new_id}")

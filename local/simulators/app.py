@@ -4,7 +4,7 @@ import asyncio
 import sys
 import traceback
 
-from local.simulators import media, videos
+from local.simulators import media, videos, websocket
 from local.simulators.armed import ArmedFaults, Gates
 from local.simulators.batches import BatchStore
 from local.simulators.control import Control
@@ -12,6 +12,7 @@ from local.simulators.delivery import Delivery, send_reply
 from local.simulators.http1 import Connection, Request
 from local.simulators.identity import ISSUER, IdentityProvider
 from local.simulators.journal import Entry, Journal
+from local.simulators.live import Session
 from local.simulators.providers.anthropic import Anthropic
 from local.simulators.providers.azure import Azure
 from local.simulators.providers.bedrock import Bedrock
@@ -110,12 +111,29 @@ class App:
             return
         entry = self.journal.open(api.name, request)
         try:
-            await self._exchange(api, request, entry, out)
+            if websocket.is_asked_for(request):
+                await self._session(api, request, entry, out)
+            else:
+                await self._exchange(api, request, entry, out)
         except asyncio.CancelledError:
             entry.mark("client_gone")
             raise
         finally:
             self.journal.close(entry)
+
+    async def _session(self, api: Api, request: Request, entry: Entry, out: Connection) -> None:
+        """Over a WebSocket; the connection ends with it."""
+        try:
+            live = api.live(request, request.path[len(api.root) :], lambda model: self.faults.take(api.name, model))
+            socket = websocket.Socket(request, out)
+            socket.accept()
+        except Refused as refused:
+            send_reply(api.refuse(refused), entry, out)
+            return
+        entry.model, entry.status = live.model, 101
+        entry.mark("head")
+        await Session(live, entry, out, socket, self.gates).run()
+        out.close()
 
     async def _exchange(self, api: Api, request: Request, entry: Entry, out: Connection) -> None:
         api, path = api.at(request.path[len(api.root) :])

@@ -134,6 +134,14 @@ class Connection(asyncio.Protocol):
         del self._received[: at + len(mark)]
         return line
 
+    async def receive(self) -> bytes:
+        """Whatever has come, of a connection that speaks something else than HTTP by now."""
+        while not self._received:
+            await self._wait_for_bytes()
+        data = bytes(self._received)
+        self._received.clear()
+        return data
+
     async def _read_exactly(self, size: int) -> bytes:
         while len(self._received) < size:
             await self._wait_for_bytes()

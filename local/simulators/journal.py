@@ -15,6 +15,8 @@ from local.simulators.http1 import Request
 MAX_ENTRIES = 200
 MAX_KEPT_BODY_BYTES = 64 * 1024
 MAX_MARKS = 2000
+MAX_MESSAGES = 500
+MAX_MESSAGE_TEXT = 200
 FREQUENT_MARKS = ("chunk", "event")
 
 _SECRET_HEADERS = frozenset(
@@ -32,7 +34,10 @@ def mask(value: str) -> str:
 
 @dataclass(slots=True)
 class Entry:
-    """One request and the marks of its reply: (kind, monotonic seconds). ``file``: what it did to an uploaded one."""
+    """One request and the marks of its reply: (kind, monotonic seconds). ``file``: what it did to an uploaded one.
+
+    ``messages``: what the client said over a WebSocket, long texts cut.
+    """
 
     sequence: int
     provider: str
@@ -42,6 +47,7 @@ class Entry:
     id: str = ""
     model: str = ""
     file: dict[str, Any] = field(default_factory=dict)
+    messages: list[Any] | None = None
     status: int = 0
     marks: list[tuple[str, float]] = field(default_factory=list)
     dropped_marks: int = 0
@@ -55,6 +61,12 @@ class Entry:
             self.dropped_marks += 1
         if kind not in FREQUENT_MARKS:
             self.notify()
+
+    def hear(self, message: Any) -> None:
+        """Note a message of a WebSocket."""
+        self.messages = self.messages if self.messages is not None else []
+        if len(self.messages) < MAX_MESSAGES:
+            self.messages.append(_cut(message))
 
     def has(self, kind: str) -> bool:
         """Whether this has happened; nothing more will happen to an exchange that has ended."""
@@ -74,6 +86,7 @@ class Entry:
             "body": self._body(),
             "body_bytes": self.size_bytes,
             "file": self.file or None,
+            "messages": self.messages,
             "status": self.status,
             "ended": self.ended,
         }
@@ -97,6 +110,14 @@ class Entry:
             except msgspec.DecodeError:
                 pass
         return self.request.body.decode("utf-8", "replace")
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > MAX_MESSAGE_TEXT:
+        return f"{value[:MAX_MESSAGE_TEXT]}... {len(value)} characters"
+    if isinstance(value, dict):
+        return {name: _cut(inner) for name, inner in value.items()}
+    return [_cut(inner) for inner in value] if isinstance(value, list) else value
 
 
 class Journal:

@@ -63,6 +63,11 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     # what becomes of the batch that this is an item of
     batch: Literal["failed", "expired"] | None = None
 
+    # what a realtime session does: it says nothing; it warns that it ends, and when; it is closed with a code
+    silent: bool = False
+    go_away_s: Seconds | None = None
+    hang_up: Annotated[int, Meta(ge=1000, le=4999)] | None = None
+
     # what is counted
     usage: Literal["none"] | None = None
     prompt_tokens: Annotated[int, Meta(ge=0, le=100_000_000)] | None = None

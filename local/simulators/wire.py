@@ -4,13 +4,16 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, NoReturn
 
 import msgspec
 
 from local.simulators.http1 import Request
 from local.simulators.script import Answer, Prompt, compose
 from local.simulators.switches import Switches
+
+if TYPE_CHECKING:
+    from local.simulators.live import Live
 
 Json = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -156,6 +159,10 @@ class Api(ABC):
     @abstractmethod
     def read(self, request: Request, path: str) -> Asked | Json | Filed:
         """A checked call, the body of a plain GET, or a file API's reply. ``path`` has no prefix. Raises Refused."""
+
+    def live(self, _request: Request, path: str, _armed: Callable[[str], dict[str, str]], /) -> "Live":
+        """A realtime session, for a WebSocket handshake. ``_armed``: the faults for a model. Raises Refused."""
+        raise Refused("no_route", f"No WebSocket at {path}.")
 
     @abstractmethod
     def refuse(self, refused: Refused) -> Reply:

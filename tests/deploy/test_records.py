@@ -40,7 +40,19 @@ def test_the_sweeps_run_every_minute_once(deployed: Resources) -> None:
     tasks = ("JobTaskFunctionAliaslive", "BatchTaskFunctionAliaslive")
     assert swept == {"SweepFunctionAliaslive": None, **dict.fromkeys(tasks, '{"step": "sweep"}')}
     configs = of_type(deployed, "AWS::Lambda::EventInvokeConfig").values()
-    assert [config["Properties"]["MaximumRetryAttempts"] for config in configs] == [0, 0, 0]
+    once = {config["Properties"]["FunctionName"]["Ref"]: config["Properties"] for config in configs}
+    assert {config["MaximumRetryAttempts"] for config in once.values()} == {0}
+    assert once.keys() == {
+        *("SweepFunction", "JobTaskFunction", "BatchTaskFunction", "BatchWorkFunction"),
+        "RealtimeSessionFunction",
+    }
+
+
+def test_a_session_whose_function_fails_is_told_of(deployed: Resources) -> None:
+    """To the function that asks the next one to hold it."""
+    configs = [one["Properties"] for one in of_type(deployed, "AWS::Lambda::EventInvokeConfig").values()]
+    [session] = [one for one in configs if one["FunctionName"]["Ref"].startswith("Realtime")]
+    assert session["DestinationConfig"]["OnFailure"]["Destination"] == {"Ref": "RealtimeFunctionAliaslive"}
 
 
 def test_the_archive_is_private_encrypted_and_kept(deployed: Resources) -> None:

@@ -155,6 +155,19 @@ ALLOWED = {
     | {"dynamodb:UpdateItem"}  # the ledger, when a tenant is spread over more or fewer accounts
     | {"states:DescribeExecution"}  # where a job is carried on
     | {"secretsmanager:GetSecretValue", "kms:Decrypt", "events:PutEvents", "sqs:SendMessage"},
+    "RealtimeRole": LOGS
+    | TENANTS
+    | METERED
+    | {"dynamodb:PutItem", "execute-api:ManageConnections"}  # what is said; that it was lost
+    | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey"}
+    | {"lambda:InvokeFunction", "bedrock:ApplyGuardrail"},  # who holds a session, and hooks
+    "RealtimeSessionRole": LOGS
+    | TENANTS
+    | METERED
+    | {"dynamodb:Query", "execute-api:ManageConnections"}  # what is said, both ways
+    | {"lambda:InvokeFunction"}  # who follows
+    | {"secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey"},
+    "RealtimeSecretsRole": LOGS | TENANTS | METERED | {"dynamodb:PutItem", "kms:Decrypt", "kms:GenerateDataKey"},
     "TypesRole": LOGS
     | TENANTS
     | METERED
@@ -168,7 +181,8 @@ BELOW = (
     *("/providers/*", "/files/*", "/pending/*", "/uploads/*", "/idempotency/*", "/fetched/*"),
     *("/jobs/*", "/replies/*", ":execution:${AWS::StackName}-job:*", "/callbacks/*"),
     *("/batches/*", ":execution:${AWS::StackName}-batch:*", ":execution:${AWS::StackName}-batch/*"),
-    *(":function:gateway-hook-*", "/hooks/*", ":guardrail/*"),
+    *(":function:gateway-hook-*", "/hooks/*", ":guardrail/*", "/providers/bedrock*"),
+    "/@connections/*",
     *(":foundation-model/*", ":inference-profile/*", ":application-inference-profile/*"),
 )
 """What a resource may say for "everything below"."""
@@ -219,8 +233,10 @@ def test_what_consumers_reach_can_be_kept_from_taking_all(deployed: Resources) -
         for name, function in of_type(deployed, "AWS::Lambda::Function").items()
         if "ReservedConcurrentExecutions" in function["Properties"]
     }
-    assert reserved.keys() - {"JobAskFunction", "BatchWorkFunction"} == behind_the_api - {"AdminFunction"}
+    held = {"JobAskFunction", "BatchWorkFunction", "RealtimeSessionFunction"}
+    assert reserved.keys() - held == behind_the_api - {"AdminFunction"}
     quick = {"JobsFunction", "BatchesFunction", "ModelsFunction", "FilesFunction", "TypesFunction", "UsageFunction"}
+    quick.add("RealtimeSecretsFunction")
     for name, (condition, number, otherwise) in reserved.items():
         what = "Other" if name in {*quick, "ProviderWebhooksFunction"} else name.removesuffix("Function")
         what = "JobTask" if name == "JobAskFunction" else what
@@ -270,6 +286,7 @@ def test_the_routes_are_the_published_ones(deployed: Resources) -> None:
     assert methods == {
         "/v1/chat/completions": ["post"],
         "/v1/embeddings": ["post"],
+        "/v1/realtime/client_secrets": ["post"],
         "/v1/images/generations": ["post"],
         "/v1/videos": ["get", "post"],
         "/v1/videos/{id}": ["delete", "get"],
@@ -354,7 +371,8 @@ def test_whoever_asks_providers_shares_their_health_and_the_models_function_read
         if statement["Resource"] == table
     }
     assert found.pop("ModelsRole") == {"dynamodb:Query"}
-    asking = ("Chat", "Embeddings", "Images", "Speech", "Transcriptions", "Videos", "JobAsk", "BatchWork")
+    at_once = ("Chat", "Embeddings", "Images", "Speech", "Transcriptions", "Videos")
+    asking = (*at_once, "JobAsk", "BatchWork", "RealtimeSession")
     assert found == {f"{name}Role": SHARES_HEALTH for name in asking}
 
 
@@ -421,6 +439,11 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_OIDC_ISSUER",
             "GATEWAY_OIDC_SCOPE_CLAIM",
             "GATEWAY_OIDC_TENANT_CLAIM",
+            "GATEWAY_REALTIME_IDLE_S",
+            "GATEWAY_REALTIME_LONGEST_MINUTES",
+            "GATEWAY_REALTIME_ROLLOVER_S",
+            "GATEWAY_REALTIME_TABLE",
+            "GATEWAY_REALTIME_WINDOW_MS",
             "GATEWAY_RECORDS_QUEUE_URL",
             "GATEWAY_SLOW_FIRST_CONTENT_S",
             "GATEWAY_STACK",

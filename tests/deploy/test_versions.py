@@ -50,7 +50,7 @@ def test_the_alias_points_at_the_version_and_takes_the_traffic(deployed: Resourc
         for permission in of_type(deployed, "AWS::Lambda::Permission").values()
     }
     # Four are invoked by roles only, the fifth takes its messages itself.
-    asking = {"JobAskFunctionAliaslive", "BatchWorkFunctionAliaslive"}
+    asking = {"JobAskFunctionAliaslive", "BatchWorkFunctionAliaslive", "RealtimeSessionFunctionAliaslive"}
     by_roles = {*asking, "MediaFetchFunctionAliaslive", "WebhookSendFunctionAliaslive"}
     assert permitted == set(aliases) - by_roles - {"RecordsFunctionAliaslive"}
 

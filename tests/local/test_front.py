@@ -125,9 +125,17 @@ def test_messages_reach_the_websocket_stage(websocket_url: str, path: str) -> No
         assert json.loads(connection.recv(timeout=5)) == {"said": "hello"}
 
 
-def test_the_first_subprotocol_is_echoed(websocket_url: str) -> None:
+def test_the_function_chooses_the_subprotocol(websocket_url: str) -> None:
     with connect(f"{websocket_url}/realtime", subprotocols=["realtime", "other"]) as connection:  # type: ignore[list-item]  # plain strings are what goes over the wire
-        assert connection.subprotocol == "realtime"
+        assert connection.subprotocol == "other"
+    with connect(f"{websocket_url}/realtime") as connection:
+        assert connection.subprotocol is None
+
+
+def test_the_function_refuses_with_a_status_of_its_own(websocket_url: str) -> None:
+    with pytest.raises(InvalidStatus) as refused, connect(f"{websocket_url}/realtime?status=402"):
+        pass
+    assert (refused.value.response.status_code, refused.value.response.body) == (402, b'{"said": "status"}')
 
 
 @pytest.mark.parametrize(

@@ -55,26 +55,26 @@ def secrets_api(aws_url: str, aws_keys: None, http_client: HttpClient) -> AwsApi
 
 
 @pytest.fixture
-def tenants_table(aws_url: str, aws_keys: None) -> Iterator[str]:
-    yield from _table(aws_url, "tenants", "pk", "sk")
+def tenantstable_of(aws_url: str, aws_keys: None) -> Iterator[str]:
+    yield from table_of(aws_url, "tenants", "pk", "sk")
 
 
 @pytest.fixture
-def usage_table(aws_url: str, aws_keys: None) -> Iterator[str]:
-    yield from _table(aws_url, "usage", "pk", "sk")
+def usagetable_of(aws_url: str, aws_keys: None) -> Iterator[str]:
+    yield from table_of(aws_url, "usage", "pk", "sk")
 
 
 @pytest.fixture
-def health_table(aws_url: str, aws_keys: None) -> Iterator[str]:
-    yield from _table(aws_url, "health", "pk", "sk")
+def healthtable_of(aws_url: str, aws_keys: None) -> Iterator[str]:
+    yield from table_of(aws_url, "health", "pk", "sk")
 
 
 @pytest.fixture
-def ledger_table(aws_url: str, aws_keys: None) -> Iterator[str]:
-    yield from _table(aws_url, "ledger", "pk")
+def ledgertable_of(aws_url: str, aws_keys: None) -> Iterator[str]:
+    yield from table_of(aws_url, "ledger", "pk")
 
 
-def _table(aws_url: str, name: str, *keys: str) -> Iterator[str]:
+def table_of(aws_url: str, name: str, *keys: str) -> Iterator[str]:
     table = boto3.resource("dynamodb", endpoint_url=aws_url, region_name=REGION).create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",

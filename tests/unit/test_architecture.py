@@ -56,6 +56,18 @@ def test_the_model_imports_nothing_heavy() -> None:
     assert result.stdout.split() == ["False", "False"]
 
 
+def test_voices_in_real_time_are_loaded_by_who_speaks_with_them() -> None:
+    """Their structures took a tenth of what the providers take to load."""
+    code = (
+        "import sys, gateway.entry.wiring; from gateway.providers.lookup import provider_named; "
+        "provider_named('openai'), provider_named('google'); "
+        "print([name for name in sys.modules if 'realtime' in name or 'gemini_live' in name])"
+    )
+    env = {"PYTHONPATH": str(ROOT / "layers" / "gateway")}
+    result = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)  # noqa: S603
+    assert result.stdout.split() == ["[]"]
+
+
 def _functions(path: Path) -> Iterator[tuple[str, int]]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -1,18 +1,20 @@
 """Google's Gemini API: generateContent and streamGenerateContent, with google.rpc errors."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 
 from local.simulators.http1 import Request
+from local.simulators.live import Live
 from local.simulators.providers import google_videos
 from local.simulators.providers.google_batches import VERBS as BATCH_VERBS
 from local.simulators.providers.google_batches import GoogleBatches
 from local.simulators.providers.google_embed import read_batch
 from local.simulators.providers.google_files import FILE, JSON_UTF8, UPLOAD, GoogleFiles
 from local.simulators.providers.google_images import read_imagen, read_picture, wants_image
+from local.simulators.providers.google_live import LiveSession
 from local.simulators.providers.google_request import read_request
 from local.simulators.providers.google_speech import read_speech, wants_speech
 from local.simulators.script import Answer, ToolCall, Usage
@@ -49,6 +51,7 @@ CODES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+LIVE = "/ws/google.ai.generativelanguage.{}.GenerativeService.BidiGenerateContent"
 MAX_REQUEST_BYTES = 20 * 1024 * 1024
 RPC = "type.googleapis.com/google.rpc."
 
@@ -77,6 +80,14 @@ class Google(Api):
         if file := FILE.fullmatch(path):
             return self._files.answer(request, file["name"])
         return self._call(request, path)
+
+    def live(self, request: Request, path: str, armed: Callable[[str], dict[str, str]], /) -> Live:
+        """What the model is, the first message says."""
+        query = parse_qs(request.query)
+        check_key(request.headers.get("x-goog-api-key") or query.get("key", [""])[0])
+        if path not in map(LIVE.format, VERSIONS):
+            return super().live(request, path, armed)
+        return LiveSession(armed)
 
     def _call(self, request: Request, path: str) -> Asked | Json | Filed:
         """Of a model. Raises Refused."""

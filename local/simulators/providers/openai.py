@@ -1,24 +1,30 @@
 """OpenAI itself: dated model names, padding against traffic analysis, no max_tokens for reasoning models."""
 
+from collections.abc import Callable
 from typing import ClassVar
+from urllib.parse import parse_qs
 
 from local.simulators.http1 import Request
+from local.simulators.live import Live
 from local.simulators.providers.chat import COMMON, ChatApi, ChatCall
 from local.simulators.providers.embeddings import EmbeddingRules
 from local.simulators.providers.errors import ErrorStyle, code_of, kind_of
 from local.simulators.providers.images import OPENAI_IMAGES
+from local.simulators.providers.openai_realtime import RealtimeSession
 from local.simulators.providers.readable import check_openai_media
 from local.simulators.providers.responses import ResponsesCall
 from local.simulators.providers.responses_background import BackgroundCall, asked_for
 from local.simulators.providers.speech import OPENAI_SPEECH
 from local.simulators.providers.transcriptions import OPENAI_TRANSCRIPTIONS
 from local.simulators.script import Answer, Usage
+from local.simulators.switches import build
 from local.simulators.wire import (
     ANY,
     FLAG,
     LIST,
     OBJECT,
     TEXT,
+    UNKNOWN_MODEL,
     Asked,
     Filed,
     Headers,
@@ -122,6 +128,21 @@ class OpenAI(ChatApi):
         body = decode_object(request.body)
         kind = BackgroundCall if body.get("background") else ResponsesCall
         return kind(body, self.reply_model)
+
+    def live(self, request: Request, path: str, armed: Callable[[str], dict[str, str]], /) -> Live:
+        check_key(request.headers.get("authorization", "").removeprefix("Bearer "))
+        model = parse_qs(request.query).get("model", [""])[0]
+        if path != "/realtime":
+            return super().live(request, path, armed)
+        if not model:
+            raise Refused("missing_parameter", "You must provide a model parameter.", param="model")
+        if model == UNKNOWN_MODEL:
+            raise Refused("model_not_found", f"The model '{model}' does not exist.", param="model")
+        settings = armed(model)
+        if (switches := build(settings)).status and switches.error_after is None:
+            message = f"Simulated failure with status {switches.status}."
+            raise Refused("fault", message, status=switches.status, code=switches.code)
+        return RealtimeSession(model, settings)
 
     def check(self, body: Json) -> None:
         super().check(body)

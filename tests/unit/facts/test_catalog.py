@@ -12,16 +12,16 @@ import jsonschema
 import msgspec
 import pytest
 
-from gateway.model.catalog import ModelFacts, ProviderCatalog
+from gateway.model.catalog import ModelFacts, Prices, ProviderCatalog
 from gateway.model.image_size import shape_of
 from gateway.model.images import ImagesCall
 from gateway.model.money import NANO_PER_USD, cost_nano_usd
-from gateway.model.usage import CompletionTokensDetails, TokenUsage
+from gateway.model.usage import CompletionTokensDetails, PromptTokensDetails, TokenUsage
 from gateway.pipeline import route
 from gateway.pipeline.images_usage import usage_of
 from gateway.pipeline.route import CAPABILITIES, Capability, can_be_called
 from gateway.providers.contract import Provider
-from gateway.providers.lookup import provider_named
+from gateway.providers.lookup import provider_named, realtime_wire
 from scripts.catalog_overlay import read_overlays
 from tests.unit.facts.facts import CATALOG, SHARED, read_json
 
@@ -261,6 +261,32 @@ def test_every_row_can_be_called_for_what_it_offers_or_is_not_listed() -> None:
             continue
         for capability in MAKERS.keys() & set(row.capabilities):
             assert row.api in MAKERS[capability](provider_named(provider)), (provider, row.id, capability)
+
+
+UNPRICED_VOICES = {"google/gemini-3.8-live"}
+"""Of its sound no price was found, and that of text alone would be too little."""
+
+
+def test_every_voice_in_real_time_has_a_wire_and_a_price_of_its_sound() -> None:
+    voices = [(p, row) for p, row in every_row() if "realtime" in row.capabilities]
+    assert {p for p, _ in voices} == {"google", "openai"}
+    for provider, row in voices:
+        assert realtime_wire(provider_named(provider), row.api) is not None, (provider, row.id)
+        prices = row.prices or Prices()
+        is_priced = None not in (prices.input, prices.output, prices.input_audio, prices.output_audio)
+        assert is_priced is (f"{provider}/{row.id}" not in UNPRICED_VOICES), (provider, row.id)
+
+
+def test_a_spoken_turn_costs_what_is_printed() -> None:
+    """A million tokens of each class of GPT-Realtime-2.1 mini: 0.60 + 0.06 + 10 + 0.30 + 2.40 + 20 USD."""
+    million = 1_000_000
+    usage = TokenUsage(
+        prompt_tokens=4 * million,
+        completion_tokens=2 * million,
+        prompt=PromptTokensDetails(audio_tokens=2 * million, cached_tokens=2 * million, cached_audio_tokens=million),
+        completion=CompletionTokensDetails(audio_tokens=million),
+    )
+    assert cost_nano_usd(usage, facts("openai", "gpt-realtime-2.1-mini")) == 33_360_000_000
 
 
 def test_every_capability_is_looked_at() -> None:

@@ -141,6 +141,14 @@ def test_rows_and_copies_are_added(tmp_path: Path) -> None:
     assert rows["m-1-2026"] == rows["m-1"] | FACT | {"id": "m-1-2026", "lifecycle": "preview"}
 
 
+def test_what_matches_is_copied_but_for_what_is_left_out(tmp_path: Path) -> None:
+    """A row that were copied onto itself would be refused."""
+    copy = {"provider": "one", **FACT, "match": ["m-*"]}
+    with pytest.raises(CatalogError):
+        built(tmp_path, {"m-1": CHAT}, copies=[copy])
+    assert list(built(tmp_path, {"m-1": CHAT}, copies=[{**copy, "without": ["*-1"]}])) == ["m-1"]
+
+
 @pytest.mark.parametrize(
     ("models", "overlay", "says"),
     [

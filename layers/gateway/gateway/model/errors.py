@@ -24,6 +24,8 @@ GatewayError                     status code                      retryable
 ├── KeyNotFound                     404 key_not_found               no
 ├── RouteNotFound                   404 not_found                   no
 ├── MethodNotAllowed                405 method_not_allowed          no
+├── SessionExpired                  408 session_expired             yes   these two: realtime_errors.py
+├── SlowConsumer                    408 slow_consumer               yes
 ├── IdempotencyConflict             409 idempotency_conflict        no    these two: idempotency_errors.py
 │   └── RequestRunning              409 idempotency_conflict        yes   the first request with that key still runs
 ├── Conflict                        409 conflict                    no    it is there already, or not in that state

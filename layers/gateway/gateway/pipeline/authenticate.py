@@ -23,27 +23,27 @@ async def caller_of(authorization: str | None, world: World) -> Caller:
     A key is looked up by its hash, which needs no slow hash because a key has 256 random bits.
     Raises InvalidApiKey (401), AdmissionUnavailable (503).
     """
-    credential = _bearer(authorization)
+    credential = bearer_of(authorization)
     if not credential:
         raise InvalidApiKey(_REFUSAL)
     if not credential.startswith(KEY_PREFIX) and (caller := await world.tokens.verify(credential)) is not None:
         return caller
-    return Caller(key_hash=_hash_of(credential))
+    return Caller(key_hash=hash_of(credential))
 
 
 def key_hash_of(authorization: str | None) -> str | None:
     """By which the key in the header is found; None of anything that does not look like one."""
-    credential = _bearer(authorization)
-    return _hash_of(credential) if credential.startswith(KEY_PREFIX) else None
+    credential = bearer_of(authorization)
+    return hash_of(credential) if credential.startswith(KEY_PREFIX) else None
 
 
-def _bearer(authorization: str | None) -> str:
-    """Empty for none."""
+def bearer_of(authorization: str | None) -> str:
+    """What comes after "Bearer"; empty for none."""
     scheme, _, credential = (authorization or "").partition(" ")
     return credential.strip() if scheme.lower() == "bearer" else ""
 
 
-def _hash_of(key: str) -> str:
+def hash_of(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 

@@ -72,7 +72,7 @@ def demand_of(
     Raises PriceUnknown (400).
     """
     work = route.wire.server_work(call, call.options_for(route.provider.name))
-    if _money_is_limited(principal, route.model_id):
+    if money_is_limited(principal, route.model_id):
         call = _told(call, route, work)
         _refuse_unbounded(call, route, work)
     prompt_tokens = prompt_tokens_at_most(call, route.facts, reads_more=work.reads_more)
@@ -116,8 +116,22 @@ def demand_at_most(
     return Demand(route.model_id, usage.total_tokens, cost, lease_s, cost_by_reply=by_reply)
 
 
+def demand_of_session(
+    route: AnyRoute, principal: Principal, spent_nano_usd: int, context_tokens: int, output_tokens: int, lease_s: float
+) -> Demand:
+    """Of a session of voice that has cost so much, and may answer once more: with a conversation of at most so many
+    tokens, and at most so many of its own, each as dear as sound or text is. Raises PriceUnknown (400).
+    """
+    prices = dearest_prices(route.facts, Asked(prompt_tokens=context_tokens, hears=True, speaks=True))
+    if prices is None:
+        _refuse_unpriced(route, principal, None)
+        return Demand(route.model_id, context_tokens + output_tokens, 0, lease_s)
+    cost_nano_usd = spent_nano_usd + prices.nano_usd(context_tokens, output_tokens)
+    return Demand(route.model_id, context_tokens + output_tokens, cost_nano_usd, lease_s)
+
+
 def _refuse_unpriced(route: AnyRoute, principal: Principal, service_tier: str | None) -> None:
-    if not _money_is_limited(principal, route.model_id):
+    if not money_is_limited(principal, route.model_id):
         return
     of, param = route.model_id, "model"
     if route.facts.prices is not None and not has_price_for(route.facts, service_tier):
@@ -224,7 +238,7 @@ def _ceilings(
                 yield left_nano_usd * PICO_PER_NANO // prices.output_pico_usd
 
 
-def _money_is_limited(principal: Principal, model_id: str) -> bool:
+def money_is_limited(principal: Principal, model_id: str) -> bool:
     if principal.tenant.allows_unpriced_models:
         return False
     return any(any(True for _ in budgets_on(allowance, model_id)) for allowance, _ in _allowances(principal))

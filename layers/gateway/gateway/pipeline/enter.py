@@ -67,7 +67,14 @@ async def enter(
         if exchange.ticket is not None:
             await top_up_for_any(exchange.ticket, anew.demand, world.clock.now_s())
         return anew
-    entrance = _Entrance(await caller_of(authorization, world), scope, exchange, world)
+    return await enter_as(await caller_of(authorization, world), scope, read, plan, exchange, world)
+
+
+async def enter_as(
+    caller: Caller, scope: Scope, read: Callable[[], C], plan: Planning[C, P], exchange: Exchange, world: World
+) -> P:
+    """As `enter`, where it is known who says to be calling."""
+    entrance = _Entrance(caller, scope, exchange, world)
     try:
         call = read()
     except GatewayError:

@@ -55,7 +55,9 @@ SPEECH: Capability[SpeechWire] = Capability("speech", lambda provider: provider.
 TRANSCRIPTIONS: Capability[TranscriptionWire] = Capability(
     "transcription", lambda provider: provider.transcriptions, needs="transcription"
 )
-CAPABILITIES: tuple[Capability[Any], ...] = (CHAT, EMBEDDINGS, IMAGES, VIDEOS, SPEECH, TRANSCRIPTIONS)
+REALTIME: Capability[str] = Capability("realtime sessions", lambda provider: provider.realtime, needs="realtime")
+"""Of a wire only the name, by which `realtime_wire` loads it."""
+CAPABILITIES: tuple[Capability[Any], ...] = (CHAT, EMBEDDINGS, IMAGES, VIDEOS, SPEECH, TRANSCRIPTIONS, REALTIME)
 
 
 @dataclass(frozen=True)

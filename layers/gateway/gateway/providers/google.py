@@ -50,6 +50,7 @@ PROVIDER = Provider(
     videos={"videos": Veo()},
     speech={"generate_content": GeminiSpeech()},
     transcriptions={"generate_content": GeminiTranscript()},
+    realtime={"realtime": "gemini_live"},
     authorize=key_header("x-goog-api-key"),
     own_urls=OWN_URLS,
     public_urls=YOUTUBE,

@@ -5,9 +5,13 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
 import gateway.providers
 from gateway.providers.contract import Provider
+
+if TYPE_CHECKING:
+    from gateway.providers.contract.realtime import RealtimeWire
 
 _NOT_PROVIDERS = frozenset({"contract", "lookup", "wire"})
 
@@ -32,3 +36,12 @@ def provider_named(name: str) -> Provider:
     if not isinstance(provider, Provider):
         raise TypeError(f"gateway.providers.{name} exports no PROVIDER")
     return provider
+
+
+def realtime_wire(provider: Provider, api: str) -> RealtimeWire | None:
+    """Loaded only now, for no other function should start later by what voices need. None: it has none of this name."""
+    module = provider.realtime.get(api)
+    if module is None:
+        return None
+    wire: RealtimeWire = import_module(f"gateway.providers.wire.{module}").WIRE
+    return wire

@@ -73,6 +73,7 @@ PROVIDER = Provider(
     batches=BATCHES,
     transcriptions={"transcriptions": OpenAiTranscriptions()},
     speech={"speech": OpenAiSpeech()},
+    realtime={"realtime": "openai_realtime"},
     inline=for_every_model(INLINE),
     documents_api="responses",
     callback=CALLBACK,

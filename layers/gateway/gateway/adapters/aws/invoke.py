@@ -1,4 +1,4 @@
-"""Functions of the account, invoked and waited for, or left to themselves."""
+"""Functions of the account, invoked, and waited for or not."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gateway.ports import Clock
 from gateway.providers.wire.sigv4 import Scope, sign
 
 FUNCTION_ERROR = "FunctionError"
-MAX_SAID_BYTES = 64 * 1024
-"""Of a refusal."""
+MAX_REFUSAL_BYTES = 64 * 1024
+_TAKEN = 202
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class LambdaApi:
 
         Raises AwsFailure, with the code FUNCTION_ERROR where the function itself failed.
         """
-        answer = await self._sent(function, payload, {}, timeout_s, max_bytes)
+        answer = await self._asked(function, payload, "RequestResponse", timeout_s, max_bytes)
         if answer.status != 200:
             raise _refused(answer)
         if "x-amz-function-error" in answer.headers:
@@ -44,16 +44,14 @@ class LambdaApi:
         return answer.body
 
     async def start(self, function: str, payload: bytes, timeout_s: float) -> None:
-        """It is waited for by nobody, and tried again as the function is set up. Raises AwsFailure."""
-        answer = await self._sent(function, payload, {"x-amz-invocation-type": "Event"}, timeout_s, MAX_SAID_BYTES)
-        if answer.status != 202:
+        """Has it invoked, once: nobody waits for what becomes of it. Raises AwsFailure."""
+        answer = await self._asked(function, payload, "Event", timeout_s, MAX_REFUSAL_BYTES)
+        if answer.status != _TAKEN:
             raise _refused(answer)
 
-    async def _sent(
-        self, function: str, payload: bytes, headers: dict[str, str], timeout_s: float, max_bytes: int
-    ) -> HttpResponse:
+    async def _asked(self, function: str, payload: bytes, kind: str, timeout_s: float, max_bytes: int) -> HttpResponse:
         path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
-        headers = {"content-type": "application/json", **headers}
+        headers = {"content-type": "application/json", "x-amz-invocation-type": kind}
         request = HttpRequest("POST", self.url + path, headers, payload)
         now = datetime.fromtimestamp(self.clock.now_s(), UTC)
         try:

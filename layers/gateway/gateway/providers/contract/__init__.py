@@ -1,7 +1,8 @@
 """What a provider is to the gateway: pure functions between normalised values and HTTP values.
 
 One file for each capability (`chat`, `embeddings`, ...) with the protocol of its wires, whose verbs are the same:
-`render` a call as a request, `parse` a 2xx answer, `fail` any other. `provider.py` brings them together.
+`render` a call as a request, `parse` a 2xx answer, `fail` any other. `provider.py` brings them together. `realtime`
+is imported from its own file, by the few that need it: its many structures take time to load.
 """
 
 from gateway.model.money import BATCH_TIER

@@ -44,7 +44,8 @@ class Provider:
 
     `wires`: of chat, by the `api` member of a catalog row; so are those of every other capability, each under its name.
     `background`: of chats that nobody is connected for while it works. `batches`: of many calls at once, at a lower
-    price; of what has no wire there, each call is made by itself.
+    price; of what has no wire there, each call is made by itself. `realtime`: names of modules of `providers/wire`
+    whose WIRE it is, for `providers/lookup.py` to load.
     `authorize` puts the credential into a rendered request;
     the last argument is the time in Unix seconds, for signatures.
     `own_urls`: how addresses begin that only this provider can read, with the owner's rights: the gateway hands them on
@@ -64,6 +65,7 @@ class Provider:
     batches: Batches = field(default=Batches(), repr=False)
     speech: dict[str, SpeechWire] = field(default_factory=dict, repr=False)
     transcriptions: dict[str, TranscriptionWire] = field(default_factory=dict, repr=False)
+    realtime: dict[str, str] = field(default_factory=dict, repr=False)
     authorize: Authorize = bearer
     own_urls: tuple[str, ...] = ()
     public_urls: tuple[str, ...] = ()

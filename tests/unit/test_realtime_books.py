@@ -1,0 +1,195 @@
+"""What is held for a session of voice, and what of it is charged."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from gateway.model.errors import BudgetExceeded, GatewayError, ModelNotApproved, ModelNotFound, PriceUnknown
+from gateway.model.ledger import minute_of
+from gateway.model.limits import Allowance, Budget, Limits
+from gateway.model.realtime import SessionConfig
+from gateway.model.realtime_session import Books
+from gateway.model.tenant import Tenant
+from gateway.model.usage import CompletionTokensDetails, PromptTokensDetails, TokenUsage
+from gateway.pipeline.realtime_admitted import exchange_of
+from gateway.pipeline.realtime_books import SessionBooks
+from gateway.pipeline.realtime_demand import AHEAD_TOKENS
+from gateway.pipeline.realtime_lease import Holding
+from gateway.pipeline.route import Route
+from gateway.providers.contract.realtime import Used
+from gateway.providers.lookup import provider_named
+from tests.unit.realtime_gateway import CONNECTION, TENANT, VOICE, RealtimeGateway
+
+HEARD, SAID = 32_000, 64_000
+"""Nano-USD of a token of sound."""
+ANSWER = 4_096
+TURN = TokenUsage(
+    prompt_tokens=100,
+    completion_tokens=50,
+    prompt=PromptTokensDetails(audio_tokens=100),
+    completion=CompletionTokensDetails(audio_tokens=50),
+)
+TURN_NANO_USD = 100 * HEARD + 50 * SAID
+
+
+@pytest.fixture
+def gateway() -> RealtimeGateway:
+    return RealtimeGateway()
+
+
+async def books_of(gateway: RealtimeGateway, tenant: Tenant = TENANT, *, epoch: int = 1) -> SessionBooks:
+    if CONNECTION not in gateway.sessions.held:
+        gateway.hold(tenant)
+        assert (await gateway.connect())["statusCode"] == 200
+    taken = await gateway.sessions.take(CONNECTION, epoch, gateway.clock.now_s())
+    assert taken is not None
+    clock, world = gateway.clock, gateway.world
+    holding = Holding(CONNECTION, epoch, gateway.sessions, clock, clock.monotonic_s())
+    route: Any = Route(provider_named("openai"), VOICE, "openai_realtime")
+    exchange = await exchange_of(taken.admitted, world)
+    books = SessionBooks(taken.books, route, exchange, holding, world)
+    await books.begin(SessionConfig(), (), follows=epoch > 1)
+    return books
+
+
+def budgeted(usd: str, **settings: Any) -> Tenant:
+    return replace(TENANT, allowance=Allowance(budgets=(Budget(window="day", usd=Decimal(usd)),)), **settings)
+
+
+async def held_nano_usd(gateway: RealtimeGateway) -> set[int]:
+    """In each account."""
+    return {
+        hold.cost_nano_usd async for _, reading in gateway.world.ledger.accounts() for hold in reading.holds.values()
+    }
+
+
+async def test_one_more_response_is_always_held(gateway: RealtimeGateway) -> None:
+    books = await books_of(gateway, budgeted("5"))
+    first = AHEAD_TOKENS * HEARD + ANSWER * SAID
+    assert await held_nano_usd(gateway) == {first}
+    await books.response_begins()
+    await books.response_ends([Used(TURN)])
+    assert await held_nano_usd(gateway) == {first + TURN_NANO_USD + 150 * HEARD}
+    assert (books.usage, books.cost_nano_usd) == (TURN, TURN_NANO_USD)
+
+
+async def test_what_is_said_is_held_before_it_is_more_than_there_is_room_for(gateway: RealtimeGateway) -> None:
+    books = await books_of(gateway, budgeted("5"))
+    before = await held_nano_usd(gateway)
+    books.hear(AHEAD_TOKENS // 2)
+    await books.make_room()
+    assert await held_nano_usd(gateway) == before
+    books.hear(1)
+    await books.make_room()
+    assert await held_nano_usd(gateway) == {((AHEAD_TOKENS // 2 + 1) + AHEAD_TOKENS) * HEARD + ANSWER * SAID}
+
+
+async def test_a_conversation_is_no_longer_than_its_model_reads(gateway: RealtimeGateway) -> None:
+    books = await books_of(gateway, budgeted("5"))
+    books.hear(1_000_000)
+    await books.make_room()
+    assert await held_nano_usd(gateway) == {32_000 * HEARD + ANSWER * SAID}
+
+
+async def test_there_is_no_room_for_what_the_budget_does_not_pay(gateway: RealtimeGateway) -> None:
+    books = await books_of(gateway, budgeted("0.37"))
+    books.hear(3 * AHEAD_TOKENS)
+    with pytest.raises(BudgetExceeded):
+        await books.make_room()
+    assert books.told_output_tokens == ANSWER
+
+
+async def test_what_was_said_before_a_response_is_in_its_prompt_and_what_came_after_is_not(
+    gateway: RealtimeGateway,
+) -> None:
+    books = await books_of(gateway, budgeted("5"))
+    books.hear(1_000)
+    await books.response_begins()
+    books.hear(30)
+    await books.response_ends([Used(TURN)])
+    context = 150 + 30
+    assert await held_nano_usd(gateway) == {TURN_NANO_USD + (context + AHEAD_TOKENS) * HEARD + ANSWER * SAID}
+
+
+@pytest.mark.parametrize(
+    ("tenant", "model", "refusal"),
+    [
+        (TENANT, "whisper-9", ModelNotFound),
+        (replace(TENANT, approvals=("openai/gpt-*",)), "whisper-1", ModelNotApproved),
+        (budgeted("5"), "whisper-1", PriceUnknown),
+        (TENANT, "whisper-1", None),
+    ],
+)
+async def test_a_model_that_writes_down_has_to_be_allowed(
+    gateway: RealtimeGateway, tenant: Tenant, model: str, refusal: type[GatewayError] | None
+) -> None:
+    books = await books_of(gateway, tenant)
+    if refusal is None:
+        await books.configure(SessionConfig(), [model])
+        return
+    with pytest.raises(refusal) as refused:
+        await books.configure(SessionConfig(), [model])
+    assert refused.value.param == "session.audio.input.transcription.model"
+
+
+@pytest.mark.parametrize(
+    ("policy", "cost_nano_usd"), [("charge", 200 * HEARD + ANSWER * SAID), ("release", 200 * 4_000 + 10 * SAID)]
+)
+async def test_a_response_that_is_lost(gateway: RealtimeGateway, policy: Any, cost_nano_usd: int) -> None:
+    """All that was held for it, or what was counted, as the tenant says."""
+    books = await books_of(gateway, budgeted("5", lost_requests=policy))
+    books.hear(200)
+    await books.response_begins()
+    books.say(10)
+    await books.lose()
+    await books.lose()
+    assert (books.cost_nano_usd, books.usage.estimated) == (cost_nano_usd, True)
+
+
+async def test_a_follower_knows_of_the_response_that_died_with_its_function(gateway: RealtimeGateway) -> None:
+    first = await books_of(gateway, budgeted("5"))
+    first.hear(200)
+    await first.response_begins()
+    await gateway.clock.sleep(10)
+    follower = await books_of(gateway, epoch=2)
+    assert follower.cost_nano_usd == 200 * HEARD + ANSWER * SAID
+    assert not follower.is_answering
+
+
+async def test_a_follower_takes_what_is_held_as_it_stands(gateway: RealtimeGateway) -> None:
+    first = await books_of(gateway, budgeted("5"))
+    await first.response_begins()
+    await first.response_ends([Used(TURN)])
+    held = await held_nano_usd(gateway)
+    await gateway.clock.sleep(10)
+    follower = await books_of(gateway, epoch=2)
+    assert await held_nano_usd(gateway) == held
+    assert (follower.usage, follower.cost_nano_usd) == (TURN, TURN_NANO_USD)
+
+
+async def test_tokens_count_in_the_minute_in_which_they_are_used(gateway: RealtimeGateway) -> None:
+    limits = (Limits(tokens_per_minute=100_000), Limits(models="openai/*", tokens_per_minute=90_000))
+    books = await books_of(gateway, replace(TENANT, allowance=Allowance(limits=limits)))
+    await gateway.clock.sleep(120)
+    await books.response_begins()
+    await books.response_ends([Used(TURN)])
+    minute = f"t{minute_of(gateway.clock.now_s())}"
+    found = [reading.numbers async for _, reading in gateway.world.ledger.accounts()]
+    counted = [number for numbers in found for name, number in numbers.items() if name.partition("/")[0] == minute]
+    assert counted == [150, 150]
+
+
+async def test_each_model_is_an_attempt_of_its_own(gateway: RealtimeGateway) -> None:
+    books = await books_of(gateway)
+    await books.response_begins()
+    await books.response_ends([Used(TURN)])
+    await books.use([Used(TokenUsage(prompt_tokens=9), "whisper-1")])
+    beside, own = books.attempts()
+    assert (beside.route.model_id, own.route.model_id) == ("openai/whisper-1", "openai/gpt-realtime")
+    assert (own.usage, own.cost_nano_usd, beside.cost_nano_usd) == (TURN, TURN_NANO_USD, None)
+    assert books.cost_nano_usd is None
+    assert gateway.sessions.held[CONNECTION].books != Books()
