@@ -290,6 +290,7 @@ def test_a_refusal_means_what_it_means_elsewhere(provider: str) -> None:
     assert isinstance(chats(provider).fail(HttpResponse(429, {}, body), target(provider)), ProviderRateLimited)
     gone = chats(provider).fail(HttpResponse(404, {}, b"{}"), target(provider))
     assert type(gone) is ProviderError  # no model is missing
+    assert "batches" in gone.message
 
 
 # -- facts ----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 from gateway.model.hook import DenyListHook
 from gateway.model.http import HttpRequest, Sending
 from gateway.model.provider_errors import ProviderError
-from gateway.pipeline import batch_remote
+from gateway.pipeline import batch_remote, batch_submit
 from tests.batch_stage import chat
 from tests.fakes import ScriptedIncoming
 from tests.machine import TaskFailed
@@ -332,3 +332,50 @@ async def test_a_worker_gives_no_more_results_than_it_has_time_for(monkeypatch: 
     assert sum(part.pieces for part in await stage.parts(batch_id)) == 2
     assert await stage.carried_on(batch_id) == "Completed"
     assert (await stage.shown(batch_id))["counts"]["completed"] == 200
+
+
+async def test_no_batch_is_made_when_time_was_over_while_its_input_was_uploaded() -> None:
+    stage = NativeStage.native()
+
+    def is_slow(method: str, path: str) -> None:
+        if (method, path.rpartition("/")[2]) == ("POST", "files"):
+            stage.clock.unix_s += 24 * 3600
+
+    stage.providers.on_ask = is_slow
+    batch_id = await stage.ordered(requests())
+    assert await stage.carried_on(batch_id) == "Failed"
+    assert stage.providers.made == []
+    assert len(deleted(stage)) == 1
+    assert (await stage.shown(batch_id))["status"] == "expired"
+
+
+async def test_a_large_input_is_not_sent_again_and_again_where_there_is_no_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Anthropic's batches carry it: 256 MB twice a minute, for a day, would be more than they cost."""
+    monkeypatch.setattr(batch_submit, "AGAIN_BYTES_PER_S", 2)
+    stage = NativeStage.native()
+    stage.providers.refused = [429] * 3
+    batch_id = await stage.ordered(requests(model="anthropic/gpt"))
+    began_s = stage.clock.now_s()
+    assert await stage.carried_on(batch_id) == "Completed"
+    assert (await stage.shown(batch_id))["counts"]["completed"] == 3
+    assert stage.clock.now_s() - began_s > 300
+    assert len([path for method, path in stage.providers.asked if method == "POST"]) == 4
+
+
+@pytest.mark.parametrize("lost_requests", ["charge", "release"])
+async def test_a_result_that_is_counted_and_not_there_may_have_been_paid(lost_requests: str) -> None:
+    stage = NativeStage.native(lost_requests=lost_requests)
+    batch_id = await stage.ordered(requests())
+    await over(stage, batch_id)
+    [batch] = stage.providers.batches()
+    files = stage.providers.apis["openai"]._batches._files  # type: ignore[attr-defined]  # as it keeps them
+    file = files.find(batch.facts["files"]["output_file_id"].removeprefix("file-"))
+    file.data = b"".join(file.data.splitlines(keepends=True)[:2])
+    assert await stage.carried_on(batch_id) == "Completed"
+    shown = await stage.shown(batch_id)
+    assert (shown["counts"]["completed"], shown["counts"]["failed"]) == (2, 1)
+    [part] = await stage.parts(batch_id)
+    answered = part.totals.input_tokens * 500 + part.totals.output_tokens * 1_000
+    assert (await stage.check_books() > answered) == (lost_requests == "charge")

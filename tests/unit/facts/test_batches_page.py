@@ -10,12 +10,16 @@ from gateway.batch_ports import LINES_AT_ONCE
 from gateway.entry.batch_task import ASKING, ROOM_S
 from gateway.model import batch as limits
 from gateway.model.job import LONGEST_S
+from gateway.pipeline.batch_collect import GONE_S
 from gateway.pipeline.batch_endpoints import LINE_ENDPOINTS
 from gateway.pipeline.batch_line import CANCELLED, DISABLED, EXPIRED, INTERRUPTED, PATIENCE_S
+from gateway.pipeline.batch_look import GRACE_S
+from gateway.pipeline.batch_submit import LISTED_S
 from gateway.pipeline.batch_work import FLUSH_LINES, FLUSH_S, START_S
 from gateway.pipeline.exchange import ANSWER_S
 from gateway.pipeline.job_record import WORK_S, JobBusy
 from gateway.pipeline.job_work import JobPending
+from gateway.providers.wire import json_lines
 from scripts.draw_machine import BATCH_MACHINE, BATCH_PAGE, page
 from tests.unit.facts.test_jobs_page import EVENTS_A_TRY, MAX_EVENTS, MOMENTARY
 
@@ -97,3 +101,10 @@ def test_the_limits_are_those_that_the_page_says() -> None:
     assert (LINES_AT_ONCE, FLUSH_LINES, FLUSH_S) == (8, 8, 5.0)
     assert all(f"`{path}`" in TEXT for path in LINE_ENDPOINTS)
     assert all(f"| `{closing.code}` |" in TEXT for closing in (CANCELLED, EXPIRED, DISABLED, INTERRUPTED))
+
+
+def test_what_a_provider_forgets_is_waited_for_as_long_as_the_page_says() -> None:
+    assert (LISTED_S, GONE_S, GRACE_S) == (5 * 60, 5 * 60, 3_600)
+    assert "for five minutes, since lists may be behind" in TEXT
+    assert json_lines.MAX_LINE_BYTES == 160 * 2**20
+    assert "larger than 160 MiB" in TEXT

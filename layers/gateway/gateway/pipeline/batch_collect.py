@@ -116,7 +116,7 @@ class _Collecting:
     ) -> None:
         self._record, self._of, self._world, self._closing = record, of, world, closing
         self._until_s = world.clock.monotonic_s() + START_S
-        self._unreadable = 0
+        self._told, self._unreadable = 0, 0
         self._lines = ShippedLines(record.now, of, world, unforeseen)
 
     async def run(self) -> bool:
@@ -187,6 +187,7 @@ class _Collecting:
         for name in outputs:
             async with aclosing(self._results(name, native)) as results:
                 async for result, size_bytes in results:
+                    self._told += 1
                     if (place := place_of(result.item_id)) is not None:
                         waiting.take(place, self._outcome(result), size_bytes)
                     del result  # it may be large
@@ -242,7 +243,8 @@ class _Collecting:
         if state.status == "expired":
             return EXPIRED
         nothing = ProviderError(f"{native.target.provider} gave no result for this request.")
-        return BatchResult("", "failed", failure=nothing) if self._unreadable else nothing  # that may be its
+        may_be_paid = self._unreadable or self._told < state.counts.answered
+        return BatchResult("", "failed", failure=nothing) if may_be_paid else nothing
 
     async def _gone(self, error: ProviderGone) -> None:
         """Raises JobPending, until that is believed: a service of several machines may not know for a while."""

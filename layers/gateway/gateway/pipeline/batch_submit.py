@@ -43,6 +43,8 @@ PAUSE_S = 5.0
 """Until a batch that was made by a request which failed is among those that were made last."""
 LISTED_S = 300.0
 """By when it is there at the latest, where its request may still have been under way."""
+AGAIN_BYTES_PER_S, LONGEST_PAUSE_S = 1_000_000, 300.0
+"""An input that was not taken is sent again so much later, for each of its bytes."""
 CHUNK_BYTES = 256 * 1024
 
 
@@ -99,6 +101,8 @@ class _Submission:
             if self.record.now.is_asked:
                 return await self._found(native)
             await self._upload(native)
+            if closing := await closing_now(self.of.job, self.world):  # it may have taken minutes
+                return await self._end(closing)
             await self._create(native)
         except RefusedForGood as refused:
             await self._end(refused.failure)
@@ -165,7 +169,9 @@ class _Submission:
         """Raises JobPending: the state machine tries again, until the batch's time is over."""
         job = self.of.job
         self.world.records.trouble("batch.not_submitted", job_id=job.id, reason=failure.message)
-        await self.record.change(alive_until_s=0)
+        size_bytes = sum(crate.size_bytes for crate in self.record.now.crates)
+        pause_s = min(max(failure.retry_after_s or 0, size_bytes / AGAIN_BYTES_PER_S), LONGEST_PAUSE_S)
+        await self.record.change(ask_at_s=self.world.clock.now_s() + pause_s, alive_until_s=0)
         raise JobPending from failure
 
     async def _end(self, outcome: Closing | GatewayError) -> None:

@@ -146,7 +146,7 @@ class AnthropicBatch:
         return [] if remote_id is None else [HttpRequest("DELETE", _place(remote_id, target), self._headers)]
 
     def fail(self, answer: HttpResponse, target: Target) -> ProviderFailure:
-        return without_model(fail_message(answer, target.provider))
+        return without_model(fail_message(answer, target.provider), "batches")
 
     @property
     def _headers(self) -> dict[str, str]:

@@ -138,8 +138,8 @@ def _by_status(
     return ProviderError(f"{provider} failed with status {status}", provider_code=code, retry_after_s=wait_s)
 
 
-def without_model(failed: ProviderFailure) -> ProviderFailure:
-    """The same of an address that serves no model: what is missing there is the address itself."""
+def without_model(failed: ProviderFailure, of: str = "files") -> ProviderFailure:
+    """The same of an address that serves no model: what is missing there is the address itself, the API `of` that."""
     if isinstance(failed, ProviderLacksModel):
-        return ProviderError("The provider's API for files is not there", provider_code=failed.provider_code)
+        return ProviderError(f"The provider's API for {of} is not there", provider_code=failed.provider_code)
     return failed

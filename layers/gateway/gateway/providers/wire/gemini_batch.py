@@ -204,7 +204,7 @@ class GeminiBatch(Generic[C, R]):
         return [HttpRequest("DELETE", url, {}) for url in kept]
 
     def fail(self, answer: HttpResponse, target: Target) -> ProviderFailure:
-        return without_model(failure_of(answer, target.provider))
+        return without_model(failure_of(answer, target.provider), "batches")
 
     def _result(self, target: Target, line: bytes) -> BatchResult[R] | None:
         try:
@@ -230,7 +230,7 @@ def _counts(stats: Stats) -> BatchCounts:
 
 def _failure(status: Status, target: Target) -> ProviderFailure:
     body = msgspec.json.encode({"error": {"code": status.http_status, "message": status.message}})
-    return without_model(failure_of(HttpResponse(status.http_status, {}, body), target.provider))
+    return without_model(failure_of(HttpResponse(status.http_status, {}, body), target.provider), "batches")
 
 
 def _batch(remote_id: str, target: Target) -> str:

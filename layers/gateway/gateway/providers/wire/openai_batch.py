@@ -219,7 +219,7 @@ class OpenAiBatch(Generic[C, R]):
         return [HttpRequest("DELETE", _file(file, target), _READ) for file in files]
 
     def fail(self, answer: HttpResponse, target: Target) -> ProviderFailure:
-        return without_model(refusal(answer, target, _PLAIN))
+        return without_model(refusal(answer, target, _PLAIN), "batches")
 
     def _result(self, target: Target, line: bytes) -> BatchResult[R] | None:
         try:
