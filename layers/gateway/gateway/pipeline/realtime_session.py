@@ -308,8 +308,9 @@ class Holder:
     ) -> Dropped | Moving:
         unheard = await self._unheard(hall, snapshot)
         request = self._reached.authorized(hall.wire.connect(hall.target), self._clock.now_s())
+        asked_s = self._clock.monotonic_s()
         async with self._means.sockets.open(request) as socket:
-            self._has_talked = True
+            self._has_talked, hall.books.connected_s = True, self._clock.monotonic_s() - asked_s
             session = hall.wire.session(opening, hall.target)
             return await Talk(hall, session, socket, config, snapshot).run(unheard)
 
