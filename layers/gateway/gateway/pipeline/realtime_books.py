@@ -37,6 +37,8 @@ MINUTE_MS = 60_000
 
 
 class SessionBooks:
+    """`connected_s`: how long the provider took to take the last connection; None before the first one here."""
+
     def __init__(self, books: Books, route: AnyRoute, exchange: Exchange, holding: Holding, world: World) -> None:
         self._books, self._route, self._exchange = books, route, exchange
         self._holding, self._world = holding, world
@@ -46,6 +48,7 @@ class SessionBooks:
         self._beside_nano_usd = 0
         self._counted_at_begin = 0
         self._said_tokens = 0
+        self.connected_s: float | None = None
 
     # -- what is known ----------------------------------------------------------------------------------------------
 
@@ -255,20 +258,23 @@ class SessionBooks:
 
     # -- the end ----------------------------------------------------------------------------------------------------
 
-    def attempts(self) -> list[Attempt]:
-        """One for each model, the session's own last: what its record tells."""
+    def attempts(self, *, has_failed: bool = False) -> list[Attempt]:
+        """One for each model, the session's own last: what its record tells. `has_failed`: the provider."""
         beside = [model_id for model_id in self._books.spent if model_id != self._route.model_id]
-        return [self._attempt(model_id) for model_id in (*beside, self._route.model_id)]
+        return [self._attempt(model_id, has_failed=has_failed) for model_id in (*beside, self._route.model_id)]
 
-    def _attempt(self, model_id: str) -> Attempt:
-        """All of its time is the client's and the provider's own."""
+    def _attempt(self, model_id: str, *, has_failed: bool) -> Attempt:
+        """All of its time is the client's and the provider's own. Of the health of a model only the session's own says
+        something: by how long its provider took to take the connection.
+        """
         began_s, ended_s = self._exchange.started_s, self._world.clock.monotonic_s()
-        spent = self._books.spent.get(model_id)
+        spent, is_own = self._books.spent.get(model_id), model_id == self._route.model_id
         return Attempt(
             self._route_of(model_id),
             began_s,
             {},
-            ended_s=ended_s,
+            ended_s=ended_s if is_own and (has_failed or self.connected_s is not None) else None,
+            ttft_s=self.connected_s if is_own else None,
             provider_wait_s=ended_s - began_s,
             is_beside_others=True,
             usage=None if spent is None else spent.usage,

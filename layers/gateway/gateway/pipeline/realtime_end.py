@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
+from gateway.model.provider_errors import ProviderFailure
 from gateway.model.realtime_errors import SlowConsumer
 from gateway.model.realtime_events import ServerEvent, error_event, summary_event
 from gateway.model.realtime_session import Admitted
@@ -39,7 +40,7 @@ class Farewell:
         exchange = self.exchange
         if books is not None:
             await books.lose()
-            exchange.attempts = books.attempts()
+            exchange.attempts = books.attempts(has_failed=isinstance(over.failure, ProviderFailure))
         if not over.is_left:
             await self._last_words(over, books)
             with suppress(ClientUnreachable):

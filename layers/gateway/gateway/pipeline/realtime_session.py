@@ -286,18 +286,17 @@ class Holder:
         """Raises Over, Fenced, SlowClient, GatewayError."""
         hall.incoming.go_on_from(snapshot)
         hall.names = Names(snapshot.names)
-        replayed = await self._unheard(hall, snapshot)
         carried = carried_of(snapshot)
         config = self._begun_with(hall) if carried is None else carried.config
         opening = Opening(self._admitted.id, self._admitted.model, config, carried)
         used = self._reached.credential
         try:
-            return await self._connected(hall, opening, config, replayed)
+            return await self._connected(hall, opening, config, snapshot)
         except HandshakeRefused as refused:
             failure = hall.wire.fail(refused.response, hall.target)
             if failure.refuses_credential and await self._reached.is_renewed(used, self._world):
                 with suppress(HandshakeRefused):
-                    return await self._connected(hall, opening, config, replayed)
+                    return await self._connected(hall, opening, config, snapshot)
             return Dropped(failure)
         except SocketClosed as closed:
             return Dropped(hall.wire.closed(closed.code, closed.reason, hall.target))
@@ -305,13 +304,15 @@ class Holder:
             return Dropped(failure)
 
     async def _connected(
-        self, hall: Hall, opening: Opening, config: SessionConfig, replayed: list[Frame]
+        self, hall: Hall, opening: Opening, config: SessionConfig, snapshot: Snapshot
     ) -> Dropped | Moving:
+        unheard = await self._unheard(hall, snapshot)
         request = self._reached.authorized(hall.wire.connect(hall.target), self._clock.now_s())
+        asked_s = self._clock.monotonic_s()
         async with self._means.sockets.open(request) as socket:
-            self._has_talked = True
+            self._has_talked, hall.books.connected_s = True, self._clock.monotonic_s() - asked_s
             session = hall.wire.session(opening, hall.target)
-            return await Talk(hall, session, socket, config).run(replayed)
+            return await Talk(hall, session, socket, config, snapshot).run(unheard)
 
     def _begun_with(self, hall: Hall) -> SessionConfig:
         """With a bound for responses, where spending is limited."""

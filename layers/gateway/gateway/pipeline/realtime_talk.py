@@ -52,8 +52,6 @@ ACTIVE_POLL_S, SILENT_POLL_S = 0.02, 0.1
 """
 ACTIVE_S = 2.0
 """How long after its last word a client is expected to go on speaking."""
-UNHEARD_MS = 1_000
-"""Of sound before a quiet moment that may be the beginning of a word."""
 CONFIRMED = ("conversation.item.added", "conversation.item.deleted", "conversation.item.truncated", "error")
 CONFIRMED_S = 1.0
 """Within which providers confirm what the client has asked for. Then it is part of what is carried."""
@@ -66,13 +64,15 @@ _PCM_BYTES_PER_S, _G711_BYTES_PER_S = 48_000, 8_000
 
 
 class Talk:
-    def __init__(self, hall: Hall, session: RealtimeSession, socket: ProviderSocket, config: SessionConfig) -> None:
+    def __init__(
+        self, hall: Hall, session: RealtimeSession, socket: ProviderSocket, config: SessionConfig, begun_from: Snapshot
+    ) -> None:
         self._hall, self._session, self._socket, self._config = hall, session, socket, config
         self._clock = hall.world.clock
         self._lock = asyncio.Lock()
         self._wants_another = self._is_changed = False
         self._kept_s = self._clock.monotonic_s()
-        self._turn_from_ms = 0
+        self._open_from = begun_from.open_from or ""
         self._asked, self._asked_s = 0, 0.0
         opened_s = self._clock.monotonic_s()
         hall.schedule.must_reconnect_s = opened_s + hall.wire.connection_s - BEFORE_CLOSING_S / 4
@@ -264,8 +264,8 @@ class Talk:
         elif kind == SOUND:
             sound_bytes = len(event["delta"]) * 3 // 4
             self._hall.books.say(-(-sound_bytes * TOKENS_PER_S_OF_SOUND // self._bytes_per_s("output")))
-        elif kind in ("response.done", "input_audio_buffer.committed", "input_audio_buffer.cleared"):
-            self._turn_from_ms = int(self._clock.now_s() * 1000)
+        elif kind in ("input_audio_buffer.committed", "input_audio_buffer.cleared"):
+            self._open_from = first_name_at(int(self._clock.now_s() * 1000))
 
     def _tell(self, event: ServerEvent) -> None:
         self._hall.outgoing.put(event)
@@ -303,11 +303,11 @@ class Talk:
 
     def _now(self) -> Snapshot:
         incoming = self._hall.incoming
-        unheard_ms = max(self._turn_from_ms, int(incoming.heard_s * 1000) - UNHEARD_MS)
+        unheard_ms = int(incoming.heard_s * 1000) - 1000 * self._hall.wire.unheard_s
         return Snapshot(
             carried=msgspec.to_builtins(self._session.carried()),
             cursor=incoming.cursor,
-            open_from=first_name_at(unheard_ms) if self._detects_turns else None,
+            open_from=max(self._open_from, first_name_at(unheard_ms)) if self._detects_turns else None,
             recent=incoming.recent,
             names=dict(self._hall.names.own),
             is_whole=True,

@@ -120,6 +120,13 @@ class RealtimeWire(Protocol):
         """The longest that the provider keeps a connection, whether or not it warns."""
         ...
 
+    @property
+    def unheard_s(self) -> int:
+        """For how long somebody may speak before the provider, or this wire, says so: as long a session may seem quiet
+        that is not.
+        """
+        ...
+
     def connect(self, target: Target) -> HttpRequest:
         """The handshake, a GET of a ws or wss URL, without credentials and WebSocket's own headers."""
         ...

@@ -24,9 +24,12 @@ INVALID_ARGUMENT = 1007
 
 @dataclass(frozen=True, slots=True)
 class GeminiLive:
-    """A connection is kept about ten minutes: https://ai.google.dev/gemini-api/docs/live-session (2026-11)."""
+    """A connection is kept about ten minutes: https://ai.google.dev/gemini-api/docs/live-session (2026-11). That
+    somebody speaks is seen by the transcript, where there is one, else by the answer.
+    """
 
     connection_s: int = 600
+    unheard_s: int = 60
 
     def connect(self, target: Target) -> HttpRequest:
         return HttpRequest("GET", f"{socket_url(target.base_url)}/ws/{SERVICE}", {})

@@ -36,6 +36,7 @@ class OpenAiRealtime:
     """A session ends after an hour: https://developers.openai.com/api/docs/guides/realtime-conversations (2026-11)."""
 
     connection_s: int = ONE_HOUR_S
+    unheard_s: int = 1
 
     def connect(self, target: Target) -> HttpRequest:
         url = f"{socket_url(target.base_url)}/realtime?model={quote(target.model.id, safe='')}"
