@@ -31,15 +31,28 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Silence while the session begins, a second of something like a voice, and silence."""
-    rate_hz, path = 48_000, tmp_path_factory.mktemp("sound") / "spoken.wav"
-    tone = (12_000 * math.sin(math.tau * 220 * at / rate_hz) for at in range(rate_hz))
-    swelling = (round(one * (0.6 + 0.4 * math.sin(math.tau * 5 * at / rate_hz))) for at, one in enumerate(tone))
+RATE_HZ = 48_000
+BEGINS_S = 4
+"""Silence while the session begins."""
+
+
+def voice(seconds: float, hz: int) -> bytes:
+    """Something like one."""
+    tone = (12_000 * math.sin(math.tau * hz * at / RATE_HZ) for at in range(int(seconds * RATE_HZ)))
+    swelling = (round(one * (0.6 + 0.4 * math.sin(math.tau * 5 * at / RATE_HZ))) for at, one in enumerate(tone))
+    return array("h", swelling).tobytes()
+
+
+def silence(seconds: float) -> bytes:
+    return bytes(2 * int(seconds * RATE_HZ))
+
+
+def recorded(folder: Path, *sounds: bytes) -> Path:
+    """What the microphone hears once the page asks for it."""
+    path = folder / "spoken.wav"
     with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, rate_hz, 0, "NONE", ""))
-        file.writeframes(bytes(2 * 4 * rate_hz) + array("h", swelling).tobytes() + bytes(2 * 60 * rate_hz))
+        file.setparams((1, 2, RATE_HZ, 0, "NONE", ""))
+        file.writeframes(b"".join([silence(BEGINS_S), *sounds, silence(60)]))
     return path
 
 
@@ -92,8 +105,8 @@ def customer(local: Gateway) -> Any:
         yield found
 
 
-async def test_a_spoken_turn(customer: Customer, tmp_path: Path, spoken: Path) -> None:
-    async with opened(customer.local, tmp_path, customer.key, spoken) as page:
+async def test_a_spoken_turn(customer: Customer, tmp_path: Path) -> None:
+    async with opened(customer.local, tmp_path, customer.key, recorded(tmp_path, voice(1, 220))) as page:
         assert await page.js("location.hash") == ""
         await page.until("document.querySelector('#model option:checked').model")
         assert await page.js("document.querySelector('#model').value") == MODEL
@@ -144,6 +157,20 @@ async def test_who_has_heard_enough_interrupts(local: Gateway, tmp_path: Path) -
         assert await number(page, "played") < played + 3
         await says(page, "Go on")
         await said(page, "You said: Go on")
+        await ended(page)
+        assert await page.text("#problem") == ""
+
+
+async def test_who_speaks_interrupts(local: Gateway, tmp_path: Path) -> None:
+    """The model gives back more than three seconds; two of them are over when there is somebody speaking again."""
+    microphone = recorded(tmp_path, voice(3, 220), silence(2), voice(1, 610))
+    async with opened(local, tmp_path, local.api_key, microphone) as page:
+        await page.until("document.querySelector('#model option:checked').model")
+        await page.click("#start")
+        heard = await page.until("document.querySelector('#talk .model')?.dataset.heard")
+        assert 0 < float(heard.split()[2]) < 3
+        await page.until("document.querySelectorAll('#talk .model').length === 2")
+        await page.until("document.querySelector('#answers').textContent === '2'")
         await ended(page)
         assert await page.text("#problem") == ""
 

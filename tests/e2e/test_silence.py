@@ -17,6 +17,8 @@ from typing import Any
 import boto3
 import httpx
 import pytest
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from gateway.hooks.signature import read_secrets, signed_headers
 from gateway.model.secret import Secret
@@ -34,11 +36,12 @@ pytestmark = pytest.mark.stack
 FUNCTIONS = {
     *("chat", "embeddings", "images", "videos", "speech", "transcriptions", "models", "files", "media-fetch", "types"),
     *("jobs", "job-ask", "job-task", "webhook-send", "provider-webhooks"),
-    *("records", "sweep", "usage", "admin"),
+    *("records", "sweep", "usage", "admin", "realtime", "realtime-session", "realtime-secrets"),
 }
 SIGNED = re.compile(r"X-Amz-Signature=([0-9a-f]{64})")
 NEVER = {
     "a key of a tenant": rb"gwk_[A-Za-z0-9_-]{20,}",
+    "a client secret": rb"ek_[A-Za-z0-9_-]{40,}",
     "a webhook's secret": rb"whsec_[A-Za-z0-9+/=]{16,}",
     "a presigned query": rb"X-Amz-(?:Signature|Credential|Security-Token)=",
     "a signature": rb"AWS4-HMAC-SHA256",
@@ -48,6 +51,7 @@ NEVER = {
 """Patterns of what no line may have, whoever wrote it."""
 SAMPLES = {
     "a key of a tenant": b"Bearer gwk_0123456789abcdefghijklmnop",
+    "a client secret": b"realtime, openai-insecure-api-key.ek_EiswKRBcog_6sUKj6c8LevgzQCNt-uF0IpGc40hBLdY",
     "a webhook's secret": b"whsec_MDEyMzQ1Njc4OWFiY2RlZg==",
     "a presigned query": b"https://s3/files/a?X-Amz-Algorithm=x&X-Amz-Signature=0123",
     "a signature": b"Authorization: AWS4-HMAC-SHA256 Credential=a",
@@ -210,6 +214,24 @@ class Whisper:
             key = tenant_with(self._local, hook, name=self.secret).key
             self.ask("POST", "/chat/completions", json=body, headers={"authorization": f"Bearer {key}"})
 
+    def voice(self) -> str:
+        """The secret with which a session began."""
+        begins = {"type": "realtime", "model": "openai/gpt-realtime-2.1", "instructions": self.secret}
+        made: str = self.ask("POST", "/realtime/client_secrets", json={"session": begins}).json()["value"]
+        self.ask("POST", "/realtime/client_secrets", json={"session": {**begins, self.secret: 1}})
+        offered = [Subprotocol("realtime"), Subprotocol(f"openai-insecure-api-key.{made}")]
+        url = f"{self._local.http.replace('http', 'ws', 1)}/realtime"
+        item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": self.secret}]}
+        said: list[Any] = [{"type": "conversation.item.create", "item": item}, {"type": "response.create"}]
+        with connect(url, subprotocols=offered) as connection:
+            for event in ({"type": self.secret}, *said):
+                connection.send(json.dumps(event))
+            while json.loads(connection.recv(30))["type"] != "response.done":
+                pass
+            connection.send(json.dumps({"type": "session.close", "event_id": self.secret}))
+            assert "gateway.session.summary" in [json.loads(message)["type"] for message in connection]
+        return made
+
     def administration(self) -> str:
         """A key that was issued."""
         issued = put_key(self._local.aws_endpoint_url, "demo", "alice", label=self.secret)
@@ -232,7 +254,7 @@ def test_no_prompt_reply_or_key_is_logged(local: Gateway, http: httpx.Client, ad
     whisper.jobs()
     whisper.files_and_types()
     whisper.hooks()
-    issued = whisper.administration()
+    issued, client_secret = whisper.administration(), whisper.voice()
     signatures = set(whisper.signatures())
     assert len(signatures) > 5
     logs = everything(local)
@@ -243,6 +265,7 @@ def test_no_prompt_reply_or_key_is_logged(local: Gateway, http: httpx.Client, ad
     secrets = [
         whisper.secret,
         issued,
+        client_secret,
         signing,
         signing.removeprefix("whsec_"),
         root,
