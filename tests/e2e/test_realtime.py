@@ -209,6 +209,27 @@ async def test_functions_take_turns_and_nothing_is_lost(customer: Customer, name
     assert total["cost_nano_usd"] == round(summary["usage"]["cost_estimate"] * NANO_PER_USD)
 
 
+@pytest.mark.parametrize("name", MODELS)
+async def test_an_open_microphone_loses_nothing_while_functions_take_turns(customer: Customer, name: str) -> None:
+    """Sound all the time, whether somebody speaks or not; each piece of speech is unlike any other."""
+    marks = [bytes([turn, number]) for turn in range(8) for number in range(8)]
+    pieces = [mark + b"\x10\x20" * ((FRAME_BYTES - len(mark)) // 2) for mark in marks]
+    async with session(customer.local, MODELS[name], customer.key) as voice:
+        await voice.until("session.created")
+        listening = asyncio.create_task(voice.until("gateway.session.summary", timeout_s=90))
+        for number, piece in enumerate(pieces, start=1):
+            silent = [bytes(FRAME_BYTES)] * (12 if number % 8 == 0 else 0)
+            for sound in (piece, *silent):
+                await voice.connection.input_audio_buffer.append(audio=b64encode(sound).decode())
+                await asyncio.sleep(0.1)
+        await voice.connection.send({"type": "session.close"})  # type: ignore[arg-type]  # the gateway's own
+        await listening
+    heard = [voice.sound[at : at + FRAME_BYTES] for at in range(0, len(voice.sound), FRAME_BYTES)]
+    assert [piece for piece in heard if any(piece)] == pieces
+    kinds = {event["type"] for event in voice.events}
+    assert not {"error", "gateway.session.recovered"} & kinds
+
+
 async def test_a_function_that_is_killed_is_followed_within_seconds(customer: Customer) -> None:
     gate = f"killed-{uuid.uuid4().hex}"
     async with session(customer.local, MODELS["openai"], customer.key) as voice:
