@@ -18,6 +18,7 @@ from gateway.adapters.provider_socket import WebSockets
 from gateway.entry.realtime import RealtimeFunction
 from gateway.entry.realtime_session import realtime_session_handler
 from gateway.entry.runtime.client import Invocation
+from gateway.health_ports import AllHealthy, Vitals
 from gateway.model.http import Credential
 from gateway.model.realtime_call import Terms
 from gateway.model.realtime_session import Link
@@ -169,9 +170,14 @@ def _invocation() -> Invocation:
 
 @asynccontextmanager
 async def calling(
-    simulator: Simulator, name: str, terms: Terms | None = None, tenant: Tenant = TENANT, *, status: int = 200
+    simulator: Simulator,
+    name: str,
+    terms: Terms | None = None,
+    tenant: Tenant = TENANT,
+    *,
+    health: Vitals | None = None,
 ) -> AsyncIterator[Caller]:
-    """`name`: of the provider. `status`: with which the client is answered."""
+    """`name`: of the provider."""
     terms = terms or Terms(window_ms=30)
     access, clock = MemoryAccess({key_hash(CLIENT_KEY): principal(tenant)}), SystemClock()
     credentials = {one: Credential(Secret(KEY), base_url=simulator.url + prefix) for one, prefix in PREFIXES.items()}
@@ -181,6 +187,7 @@ async def calling(
         clock=clock,
         catalog=FileCatalog(ROOT / "shared" / "catalog"),
         credentials=MemoryCredentials(credentials),
+        health=health or AllHealthy(),
     )
     holders, clients, sessions = MemoryHolders(), MemoryClients(), MemorySessions()
     voice = Voice(sessions, MemoryFrames(), clients, holders, MemoryClientSecrets())
@@ -203,7 +210,7 @@ async def calling(
         "queryStringParameters": {"model": MODELS[name]},
     }
     answer = await caller.function.handle(event, _invocation())
-    assert answer["statusCode"] == status, answer
+    assert answer["statusCode"] == 200, answer
     try:
         yield caller
     finally:

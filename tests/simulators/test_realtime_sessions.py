@@ -10,11 +10,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from gateway.adapters.clock import SystemClock
 from gateway.gts.naming import provider_name
+from gateway.model.circuit import Rules
 from gateway.model.limits import Allowance, Budget
 from gateway.model.realtime_call import Terms
 from gateway.model.realtime_session import BELIEVED_S
 from gateway.pipeline import realtime_session
+from gateway.pipeline.shared_health import SharedHealth
+from tests.fakes import ListRecords
+from tests.health_store import MemoryHealth
 from tests.simulators.process import Simulator
 from tests.simulators.realtime_client import CONNECTION, PREFIXES, TENANT, calling
 
@@ -192,6 +197,20 @@ async def test_a_provider_that_has_no_time_is_asked_again(simulator: Simulator) 
     async with calling(simulator, "openai") as caller:
         await caller.until("session.created")
     assert caller.troubles == ["realtime.reconnected"] and "gateway.session.recovered" not in caller.kinds
+
+
+async def test_a_provider_that_fails_is_left_alone_for_a_while(simulator: Simulator) -> None:
+    """By all sessions of an environment, and all its other requests to that model."""
+    clock = SystemClock()
+    health = SharedHealth(Rules(("*",), failures=2, open_s=30), 60_000, MemoryHealth(), clock, ListRecords())
+    simulator.control("POST", "faults", json={"provider": "openai", "fault": "status=503", "count": 9})
+    async with calling(simulator, "openai", health=health) as caller:
+        assert (await caller.until("error", timeout_s=20))["error"]["code"] == "circuit_open"
+        await caller.ended()
+    assert len(simulator.control("GET", "requests?provider=openai&limit=9")["requests"]) == 2
+    simulator.control("DELETE", "faults")
+    async with calling(simulator, "google", health=health) as caller:
+        await caller.until("session.created")
 
 
 async def test_a_budget_that_is_used_up_ends_the_session(simulator: Simulator) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from gateway.gts.naming import Names
 from gateway.model.errors import AdmissionUnavailable, GatewayError
+from gateway.model.http import HttpRequest
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.realtime import SessionConfig, SessionUpdate
 from gateway.model.realtime_call import Terms
@@ -32,12 +33,26 @@ from gateway.pipeline.realtime_outgoing import Outgoing, SlowClient
 from gateway.pipeline.realtime_talk import Talk
 from gateway.pipeline.realtime_tools import to_functions
 from gateway.pipeline.route import REALTIME, resolve
+from gateway.pipeline.through_circuit import through_circuit
+from gateway.pipeline.watch import Watch
 from gateway.ports import World
 from gateway.providers.contract.realtime import Opening
 from gateway.providers.lookup import realtime_wire
-from gateway.realtime_ports import ClientGone, Fenced, HandshakeRefused, ProviderSockets, SocketClosed, Voice
+from gateway.realtime_ports import (
+    ClientGone,
+    Fenced,
+    HandshakeRefused,
+    ProviderSocket,
+    ProviderSockets,
+    SocketClosed,
+    Voice,
+)
 
 CHECK_EVERY_S = 60.0
+OPENING_S = 15.0
+"""For a provider to take a connection."""
+SWITCHED = 200
+"""What stands for 101, with which a connection begins: all went well."""
 PAUSES_S = (0.1, 1.0, 2.0, 4.0)
 """Before another connection to a provider that has dropped one, or does not take any: then it has failed."""
 STEADY_S = 30.0
@@ -309,10 +324,30 @@ class Holder:
         unheard = await self._unheard(hall, snapshot)
         request = self._reached.authorized(hall.wire.connect(hall.target), self._clock.now_s())
         asked_s = self._clock.monotonic_s()
-        async with self._means.sockets.open(request) as socket:
+        async with AsyncExitStack() as stack:
+            socket = await self._opened(request, stack)
             self._has_talked, hall.books.connected_s = True, self._clock.monotonic_s() - asked_s
             session = hall.wire.session(opening, hall.target)
             return await Talk(hall, session, socket, config, snapshot).run(unheard)
+
+    async def _opened(self, request: HttpRequest, stack: AsyncExitStack) -> ProviderSocket:
+        """Unless the provider has failed so often that it is left alone for a while. Raises HandshakeRefused,
+        ProviderError (502), CircuitOpen (503).
+        """
+        attempt = self._attempt()
+        with through_circuit(self._reached, Watch(attempt, self._world, attempt.started_s + OPENING_S)) as passage:
+            try:
+                socket = await stack.enter_async_context(self._means.sockets.open(request))
+            except HandshakeRefused as refused:
+                passage.status = refused.response.status
+                raise
+            passage.status = SWITCHED
+        return socket
+
+    def _attempt(self) -> Attempt:
+        reached, tenant_id = self._reached, self._admitted.tenant_id
+        started_s, trace = self._clock.monotonic_s(), self._exchange.trace.headers()
+        return Attempt(reached.route, started_s, trace, key_of=reached.key_of, tenant_id=tenant_id)
 
     def _begun_with(self, hall: Hall) -> SessionConfig:
         """With a bound for responses, where spending is limited."""
