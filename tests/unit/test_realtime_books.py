@@ -193,3 +193,23 @@ async def test_each_model_is_an_attempt_of_its_own(gateway: RealtimeGateway) -> 
     assert (own.usage, own.cost_nano_usd, beside.cost_nano_usd) == (TURN, TURN_NANO_USD, None)
     assert books.cost_nano_usd is None
     assert gateway.sessions.held[CONNECTION].books != Books()
+
+
+async def test_what_a_response_that_was_broken_off_has_cost_may_be_told_later(gateway: RealtimeGateway) -> None:
+    books = await books_of(gateway, budgeted("5"))
+    await books.response_begins()
+    await books.response_ends([])
+    assert books.is_answering
+    await books.use([Used(TURN)])
+    assert not books.is_answering
+    await books.lose()
+    assert books.cost_nano_usd == TURN_NANO_USD
+
+
+async def test_a_response_that_failed_says_nothing_about_the_conversation(gateway: RealtimeGateway) -> None:
+    books = await books_of(gateway, budgeted("5"))
+    books.hear(200)
+    await books.response_begins()
+    await books.response_ends([Used(TokenUsage())])
+    assert (books.is_answering, books.cost_nano_usd) == (False, 0)
+    assert await held_nano_usd(gateway) == {(200 + AHEAD_TOKENS) * HEARD + ANSWER * SAID}

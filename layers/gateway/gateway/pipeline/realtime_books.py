@@ -48,6 +48,7 @@ class SessionBooks:
         self._beside_nano_usd = 0
         self._counted_at_begin = 0
         self._said_tokens = 0
+        self._goes_on = self._is_told = False
         self.connected_s: float | None = None
 
     # -- what is known ----------------------------------------------------------------------------------------------
@@ -174,14 +175,19 @@ class SessionBooks:
     async def response_begins(self) -> None:
         """Raises Fenced."""
         self._counted_at_begin, self._said_tokens = self._books.context_tokens, 0
+        self._goes_on, self._is_told = True, False
         self._change(is_answering=True)
         await self._keep()
 
     async def response_ends(self, used: Sequence[Used]) -> None:
-        """Raises as `make_room`, Fenced; what was used is in the books all the same."""
+        """Of one that was broken off a provider may tell later what it has cost: until then it is not in the books.
+
+        Raises as `make_room`, Fenced; what was used is in the books all the same.
+        """
         for one in used:
             self._enter(one)
-        self._change(is_answering=False)
+        self._goes_on = False
+        self._change(is_answering=self._books.is_answering and not self._is_told)
         await self._keep()
         await self._count(used)
         await self._hold()
@@ -190,6 +196,8 @@ class SessionBooks:
         """Beside a response, or after it. Raises as `response_ends`."""
         for one in used:
             self._enter(one)
+        if self._is_told and not self._goes_on:
+            self._change(is_answering=False)
         await self._keep()
         await self._count(used)
 
@@ -245,6 +253,9 @@ class SessionBooks:
         cost = None if facts is None else cost_nano_usd(used.usage, facts)
         self._add(f"{route.provider.name}/{facts.id if facts else used.model}", used.usage, cost)
         if used.model is None:
+            self._is_told = True
+            if not used.usage.total_tokens:
+                return  # it failed, and says nothing about the conversation
             since = self._books.context_tokens - self._counted_at_begin
             self._change(context_tokens=used.usage.total_tokens + max(0, since))
             self._counted_at_begin = self._books.context_tokens
