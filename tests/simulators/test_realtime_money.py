@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+import dataclasses
 
+import pytest
+from msgspec.structs import replace
+
+from gateway.model.denials import AT_MOST
+from gateway.model.realtime_call import Terms
+from gateway.pipeline import realtime_session
+from tests.fakes import MemoryAccess
 from tests.simulators.process import Simulator
-from tests.simulators.realtime_client import PREFIXES, calling
+from tests.simulators.realtime_client import CONNECTION, MODELS, PREFIXES, TENANT, calling
+
+TENANT_WITH_ALIAS = replace(TENANT, aliases={"voice": MODELS["openai"]})
 
 
 @pytest.mark.parametrize("name", PREFIXES)
@@ -28,3 +38,70 @@ async def test_a_response_that_is_broken_off_is_paid(simulator: Simulator, name:
         assert await caller.held() == 0
     simulator.control("POST", f"gates/{gate}")
     assert caller.spent_nano_usd() > 0
+
+
+async def test_what_was_used_is_booked_where_nobody_may_go_on(simulator: Simulator) -> None:
+    """Its key was deleted while one function handed the session to the next."""
+    async with calling(simulator, "openai", Terms(window_ms=30, rollover_s=1.0)) as caller:
+        await caller.configures()
+        await caller.speaks("Hello you")
+        await caller.until("response.done")
+        assert isinstance(caller.world.access, MemoryAccess)
+        caller.world.access.held.clear()
+        await caller.until("error")
+        summary = await caller.until("gateway.session.summary")
+        await caller.ended()
+        assert await caller.held() == 0
+    assert caller.outcomes == ["handed over", "ended"]
+    assert caller.usage_records[-1].model == "openai/gpt-realtime-2.1"
+    assert summary["usage"]["total_tokens"] > 0
+    assert caller.spent_nano_usd() > 0
+
+
+async def test_who_was_followed_ends_nothing(simulator: Simulator) -> None:
+    """Though he hears that the session is over before he knows that another has it."""
+    async with calling(simulator, "openai") as caller:
+        await caller.until("session.created")
+        held = caller.sessions.held[CONNECTION]
+        held.lease = dataclasses.replace(held.lease, epoch=2)
+        await caller.says("session.close")
+        await caller.ended()
+        assert (caller.outcomes, caller.clients.closed, caller.usage_records) == (["fenced"], [], [])
+        assert await caller.held() == 2
+        assert "gateway.session.summary" not in caller.kinds
+
+
+async def test_a_session_is_settled_however_many_were_refused(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refusals at the door are no longer told where there are many; of a session that ends for that everything is."""
+    monkeypatch.setattr(realtime_session, "CHECK_EVERY_S", 0.2)
+    async with calling(simulator, "openai") as caller:
+        await caller.configures()
+        await caller.speaks("Hello you")
+        await caller.until("response.done")
+        for _ in range(AT_MOST + 1):
+            caller.world.denials.enter("key_1", "invalid_api_key", caller.world.clock.now_s())
+        caller.revoke()
+        await caller.until("gateway.session.summary")
+        await caller.ended()
+        assert await caller.held() == 0
+    assert caller.spent_nano_usd() > 0
+
+
+async def test_a_session_goes_on_with_the_model_that_it_began_with(simulator: Simulator) -> None:
+    """Its tenant's alias means another one by now."""
+    tenant = TENANT_WITH_ALIAS
+    async with calling(simulator, "openai", Terms(window_ms=30, rollover_s=1.0), tenant, model="voice") as caller:
+        await caller.configures()
+        await caller.speaks("Hello you")
+        await caller.until("response.done")
+        caller.holds(replace(tenant, aliases={"voice": MODELS["google"]}))
+        await asyncio.sleep(1.2)
+        await caller.speaks("Still you")
+        await caller.until("response.done")
+        await caller.says("session.close")
+        await caller.until("gateway.session.summary")
+        await caller.ended()
+        assert len(caller.epochs) > 1
+    assert {record.model for record in caller.usage_records} == {MODELS["openai"], "openai/whisper-1"}

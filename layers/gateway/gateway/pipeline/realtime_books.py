@@ -89,10 +89,9 @@ class SessionBooks:
         self._output_tokens = most_output_tokens(config, self._route, self._principal)
         self._allow(also_used)
         self._room_tokens = AHEAD_TOKENS
+        await self.lose()
         if follows:
-            await self.check(self._principal)
-        if self._books.is_answering:
-            await self.lose()
+            await self._hold()
 
     async def configure(self, config: SessionConfig, also_used: Iterable[str]) -> None:
         """Before the provider is told. Raises ModelNotFound (404), ModelNotApproved (403), PriceUnknown (400), and as

@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.gts.naming import Names
+from gateway.model.catalog import ModelFacts
 from gateway.model.errors import AdmissionUnavailable, GatewayError
 from gateway.model.http import HttpRequest
 from gateway.model.provider_errors import ProviderFailure
@@ -32,12 +33,12 @@ from gateway.pipeline.realtime_lease import Holding
 from gateway.pipeline.realtime_outgoing import Outgoing, SlowClient
 from gateway.pipeline.realtime_talk import Talk
 from gateway.pipeline.realtime_tools import to_functions
-from gateway.pipeline.route import REALTIME, resolve
+from gateway.pipeline.route import REALTIME, AnyRoute, Route, resolve
 from gateway.pipeline.through_circuit import through_circuit
 from gateway.pipeline.watch import Watch
 from gateway.ports import World
 from gateway.providers.contract.realtime import Opening
-from gateway.providers.lookup import realtime_wire
+from gateway.providers.lookup import provider_named, realtime_wire
 from gateway.realtime_ports import (
     ClientGone,
     Fenced,
@@ -152,6 +153,7 @@ class Holder:
             ending = Over(unforeseen, unforeseen)
         else:
             return await self._hand_over(snapshot, speaking)
+        await self._holding.confirm()
         clients = self._means.voice.clients
         farewell = Farewell(self._admitted, self._exchange, self._outgoing, speaking, clients, self._world)
         await farewell.take(ending, self._books)
@@ -221,12 +223,12 @@ class Holder:
         """Raises as `resolve`, `contact` and `SessionBooks.begin`."""
         admitted, principal = self._admitted, self._exchange.principal
         assert principal is not None  # noqa: S101 - a session is somebody's
-        route = resolve(REALTIME, admitted.model, principal, self._world.catalog, self._clock.now_s())
+        self._books, model_id = self._books_kept(), self._model_id
+        route = resolve(REALTIME, model_id, principal, self._world.catalog, self._clock.now_s())
         wire = realtime_wire(route.provider, route.facts.api)
         assert wire is not None  # noqa: S101 - its name is in the route
         key_of = self._exchange.key_of(route.provider.name)
         attempt = Attempt(route, self._clock.monotonic_s(), self._exchange.trace.headers(), key_of=key_of)
-        self._books = SessionBooks(self._taken.books, route, self._exchange, self._holding, self._world)
         self._reached: Contact = await contact(attempt, self._world)
         snapshot = self._taken.snapshot or Snapshot()
         carried = carried_of(snapshot)
@@ -256,6 +258,20 @@ class Holder:
             world=self._world,
             snapshot=replace(snapshot, names={**names.own, **snapshot.names}, is_whole=False),
         )
+
+    @property
+    def _model_id(self) -> str:
+        """For which it was let in. What the client calls it may mean another one by now."""
+        ticket = self._exchange.ticket
+        assert ticket is not None  # noqa: S101 - it was handed over
+        return ticket.demand.model_id
+
+    def _books_kept(self) -> SessionBooks:
+        """Before anything is asked that may be refused by now: what was used has to be told all the same."""
+        provider, _, model = self._model_id.partition("/")
+        facts = self._world.catalog.find(provider, model) or ModelFacts(id=model, name="", source="")
+        route: AnyRoute = Route(provider_named(provider), facts, "")
+        return SessionBooks(self._taken.books, route, self._exchange, self._holding, self._world)
 
     async def _one_after_the_other(self, hall: Hall) -> Snapshot:
         snapshot, failures = hall.snapshot, 0
