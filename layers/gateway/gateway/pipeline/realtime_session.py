@@ -167,6 +167,8 @@ class Holder:
         for task in (drained, speaking):
             task.cancel()
         await asyncio.gather(drained, speaking, return_exceptions=True)
+        if self._books is not None:
+            await self._books.keep()
         await self._holding.keep(snapshot)
         await self._holding.hand_over()
         await self._means.voice.holders.start(self._holding.connection_id, self._holding.epoch + 1)
@@ -284,10 +286,10 @@ class Holder:
                     return ended.snapshot
                 snapshot, failures = ended.snapshot, 0
                 if not snapshot.is_whole:
-                    await hall.books.lose()
+                    await hall.books.lose_and_hold()
                     self._recovered()
                 continue
-            await hall.books.lose()
+            await hall.books.lose_and_hold()
             lasted_s = self._clock.monotonic_s() - begun_s
             failures = 0 if lasted_s > STEADY_S else failures
             carried = carried_of(snapshot)

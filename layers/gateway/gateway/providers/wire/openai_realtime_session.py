@@ -209,7 +209,7 @@ class OpenAiRealtimeSession:
             event = {**event, "response": {**response, "status_details": self._without_words(details)}}
         return Step(
             events=(event,),
-            used=() if used is None else (Used(used),),
+            used=() if used is None else (Used(used, is_beside=response.get("conversation_id", "") is None),),
             turn_ended=True,
             interrupted=details.get("reason") == "turn_detected",
         )
