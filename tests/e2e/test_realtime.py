@@ -10,7 +10,7 @@ import time
 import uuid
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ import pytest
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosedOK, InvalidStatus
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus
 
 from gateway.model.money import NANO_PER_USD
 from tests.e2e.conftest import Gateway
@@ -148,6 +148,36 @@ async def test_a_browser_speaks_with_a_secret_of_its_own(customer: Customer) -> 
         assert (await other.get("/models")).status_code == 401
 
 
+async def test_a_budget_ends_the_session_before_what_it_cannot_pay(local: Gateway) -> None:
+    """A minute of sound and the longest answer are 0.36 USD at this model: there is no room for a second session."""
+    allowance = {"budgets": [{"window": "month", "usd": "0.37"}]}
+    with customer_of(local, "voice-budget", allowance=allowance) as customer:
+        async with session(local, MODELS["openai"], customer.key) as voice:
+            await voice.until("session.created")
+            with pytest.raises(InvalidStatus) as refused:
+                async with session(local, MODELS["openai"], customer.key):
+                    pass
+            assert refused.value.response.status_code == 402
+            speaking = asyncio.create_task(speaks_on(voice))
+            error = await voice.until("error", timeout_s=60)
+            summary = await voice.until("gateway.session.summary")
+            with pytest.raises(ConnectionClosedOK):
+                await voice.until("nothing")
+            await asyncio.gather(speaking, return_exceptions=True)
+        assert error["error"]["code"] == "budget_exceeded"
+        cost_nano_usd = round(summary["usage"]["cost_estimate"] * NANO_PER_USD)
+        assert 0 < cost_nano_usd <= 370_000_000
+        await asyncio.to_thread(customer.used, 2)
+        assert customer.settled_nano_usd() == dict.fromkeys("TU", cost_nano_usd)
+
+
+async def speaks_on(voice: Voice) -> None:
+    """Until nobody takes it any more."""
+    with suppress(ConnectionClosed):
+        while True:
+            await voice.speaks("Hello you", pause_s=0.05)
+
+
 async def test_a_client_that_goes_is_settled(customer: Customer) -> None:
     async with session(customer.local, MODELS["openai"], customer.key) as voice:
         await voice.until("session.created")
@@ -177,6 +207,27 @@ async def test_functions_take_turns_and_nothing_is_lost(customer: Customer, name
     assert summary["usage"]["seconds"] >= 12
     total = await asyncio.to_thread(customer.used, 1)
     assert total["cost_nano_usd"] == round(summary["usage"]["cost_estimate"] * NANO_PER_USD)
+
+
+@pytest.mark.parametrize("name", MODELS)
+async def test_an_open_microphone_loses_nothing_while_functions_take_turns(customer: Customer, name: str) -> None:
+    """Sound all the time, whether somebody speaks or not; each piece of speech is unlike any other."""
+    marks = [bytes([turn, number]) for turn in range(8) for number in range(8)]
+    pieces = [mark + b"\x10\x20" * ((FRAME_BYTES - len(mark)) // 2) for mark in marks]
+    async with session(customer.local, MODELS[name], customer.key) as voice:
+        await voice.until("session.created")
+        listening = asyncio.create_task(voice.until("gateway.session.summary", timeout_s=90))
+        for number, piece in enumerate(pieces, start=1):
+            silent = [bytes(FRAME_BYTES)] * (12 if number % 8 == 0 else 0)
+            for sound in (piece, *silent):
+                await voice.connection.input_audio_buffer.append(audio=b64encode(sound).decode())
+                await asyncio.sleep(0.1)
+        await voice.connection.send({"type": "session.close"})  # type: ignore[arg-type]  # the gateway's own
+        await listening
+    heard = [voice.sound[at : at + FRAME_BYTES] for at in range(0, len(voice.sound), FRAME_BYTES)]
+    assert [piece for piece in heard if any(piece)] == pieces
+    kinds = {event["type"] for event in voice.events}
+    assert not {"error", "gateway.session.recovered"} & kinds
 
 
 async def test_a_function_that_is_killed_is_followed_within_seconds(customer: Customer) -> None:

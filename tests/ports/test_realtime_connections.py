@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
@@ -64,11 +67,25 @@ def clients(aws: Aws, aws_keys: None, http_client: HttpClient) -> ApiGatewayClie
 async def test_a_client_gets_what_is_posted(clients: ApiGatewayClients, aws: Aws) -> None:
     await clients.post(LINK, b'{"type": "session.created"}')
     [(line, headers, body)] = aws.requests
-    path = "/_aws/execute-api/a1b2/realtime/%40connections/L0SM9cOFvHcCIhw%3D"
+    path = "/_aws/execute-api/a1b2/realtime/@connections/L0SM9cOFvHcCIhw%3D"
     assert (line, body) == (f"POST {path} HTTP/1.1", b'{"type": "session.created"}')
     assert f"/{REGION}/execute-api/aws4_request" in headers["authorization"]
     await clients.close(LINK)
     assert aws.requests[1][0] == f"DELETE {path} HTTP/1.1"
+
+
+async def test_it_is_signed_as_amazons_own_client_does(clients: ApiGatewayClients, aws: Aws) -> None:
+    """An id ends with "=", and the path has an "@": both are encoded once more for the signature only."""
+    await clients.post(LINK, b"{}")
+    [(line, headers, body)] = aws.requests
+    url = f"{aws.url}{line.split()[1]}"
+    request = AWSRequest("POST", url, data=body, headers={"content-type": "application/json"})
+    request.context["timestamp"] = headers["x-amz-date"]
+    signer = SigV4Auth(Credentials("testing", "testing"), "execute-api", REGION)
+    request.headers["X-Amz-Date"] = headers["x-amz-date"]
+    canonical = signer.canonical_request(request)
+    signature = signer.signature(signer.string_to_sign(request, canonical), request)
+    assert headers["authorization"].endswith(f"Signature={signature}")
 
 
 async def test_a_client_that_has_gone(clients: ApiGatewayClients, aws: Aws) -> None:

@@ -40,7 +40,7 @@ class ApiGatewayClients:
     async def _ask(self, method: str, link: Link, body: bytes) -> None:
         """Ids end with "=", which has to be encoded."""
         url = f"{self._url_of(link)}/@connections/{quote(link.connection_id, safe='')}"
-        request = HttpRequest(method, url.replace("@", "%40"), {"content-type": "application/json"}, body)
+        request = HttpRequest(method, url, {"content-type": "application/json"}, body)
         now = datetime.fromtimestamp(self._clock.now_s(), UTC)
         try:
             signed = sign(request, await self._keys.current(), Scope(self._region, "execute-api"), now)
