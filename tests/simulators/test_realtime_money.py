@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.model.denials import AT_MOST
+from gateway.model.errors import StorageUnavailable
 from gateway.model.realtime_call import Terms
 from gateway.pipeline import realtime_session
 from tests.fakes import MemoryAccess
@@ -105,3 +106,46 @@ async def test_a_session_goes_on_with_the_model_that_it_began_with(simulator: Si
         await caller.ended()
         assert len(caller.epochs) > 1
     assert {record.model for record in caller.usage_records} == {MODELS["openai"], "openai/whisper-1"}
+
+
+async def test_a_session_that_is_settled_does_not_begin_again(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose end could not be written down any more."""
+    async with calling(simulator, "openai") as caller:
+        await caller.configures()
+        await caller.speaks("Hello you")
+        await caller.until("response.done")
+        monkeypatch.setattr(caller.sessions, "end", _unavailable)
+        await caller.says("session.close")
+        with pytest.raises(StorageUnavailable):
+            await caller.ended()
+        monkeypatch.undo()
+        spent, told = caller.spent_nano_usd(), len(caller.events)
+        held = caller.sessions.held[CONNECTION]
+        held.lease = dataclasses.replace(held.lease, alive_until_s=0)
+        await caller.leaves()
+        await caller.ended_but_the_first()
+        assert caller.epochs[2].result() == {"outcome": "ended"}
+        assert (caller.spent_nano_usd(), len(caller.events)) == (spent, told)
+        assert caller.sessions.held[CONNECTION].lease.is_ended
+    assert len(simulator.control("GET", "requests?provider=openai&limit=9")["requests"]) == 1
+
+
+async def _unavailable(*_: object) -> None:
+    raise StorageUnavailable("Sessions cannot be stored at the moment.")
+
+
+async def test_a_check_that_fails_ends_the_session(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is, nothing would be looked at any more."""
+    monkeypatch.setattr(realtime_session, "CHECK_EVERY_S", 0.2)
+    async with calling(simulator, "openai") as caller:
+        await caller.until("session.created")
+        monkeypatch.setattr(realtime_session, "still_usable", _broken)
+        assert (await caller.until("error"))["error"]["code"] == "internal_error"
+        await caller.ended()
+        assert await caller.held() == 0
+
+
+async def _broken(*_: object) -> None:
+    raise ValueError("a defect")

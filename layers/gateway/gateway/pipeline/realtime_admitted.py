@@ -33,6 +33,12 @@ async def exchange_of(admitted: Admitted, world: World) -> Exchange:
     )
 
 
+def is_settled(admitted: Admitted, exchange: Exchange) -> bool:
+    """Nothing of what was held for it still is: it has ended, though nobody could write that down."""
+    ticket = exchange.ticket
+    return bool(admitted.held["entries"]) and ticket is not None and not ticket.entries
+
+
 async def still_usable(admitted: Admitted, world: World) -> Principal:
     """Raises as `usable`, AdmissionUnavailable (503)."""
     caller = _caller_of(admitted)

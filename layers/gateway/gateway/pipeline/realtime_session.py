@@ -24,7 +24,7 @@ from gateway.model.realtime_errors import SlowConsumer
 from gateway.model.realtime_session import Frame, Snapshot, Taken
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import Attempt, Exchange
-from gateway.pipeline.realtime_admitted import exchange_of, still_usable
+from gateway.pipeline.realtime_admitted import exchange_of, is_settled, still_usable
 from gateway.pipeline.realtime_books import SessionBooks
 from gateway.pipeline.realtime_end import Farewell
 from gateway.pipeline.realtime_hall import Dropped, Hall, Moving, Over, Schedule, carried_of
@@ -41,6 +41,7 @@ from gateway.providers.contract.realtime import Opening
 from gateway.providers.lookup import provider_named, realtime_wire
 from gateway.realtime_ports import (
     ClientGone,
+    ClientUnreachable,
     Fenced,
     HandshakeRefused,
     ProviderSocket,
@@ -99,6 +100,11 @@ async def hold(order: Order, means: Means) -> Outcome:
         return "not taken"
     holding = Holding(order.connection_id, order.epoch, means.voice.sessions, clock, begun_s)
     exchange = await exchange_of(taken.admitted, means.world)
+    if is_settled(taken.admitted, exchange):
+        with suppress(ClientUnreachable):
+            await means.voice.clients.close(taken.admitted.link)
+        await holding.end()
+        return "ended"
     return await Holder(taken, holding, exchange, order, means).run()
 
 
@@ -209,7 +215,10 @@ class Holder:
             except AdmissionUnavailable as error:
                 self._world.records.trouble("realtime.not_checked", reason=error.message)
             except GatewayError as error:
-                self._hall.over = Over(error, error)
+                self._end(Over(error, error))
+            except Exception as defect:  # nobody would look again
+                unforeseen = self._means.unforeseen(defect, self._exchange)
+                self._end(Over(unforeseen, unforeseen))
 
     # -- the talk ---------------------------------------------------------------------------------------------------
 
