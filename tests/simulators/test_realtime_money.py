@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from gateway.adapters.provider_socket import WebSockets
 from gateway.model.denials import AT_MOST
 from gateway.model.errors import StorageUnavailable
+from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.provider_errors import ProviderError
 from gateway.model.realtime_call import Terms
+from gateway.model.realtime_session import Frame
 from gateway.pipeline import realtime_session
+from gateway.pipeline.contact import Contact
+from gateway.realtime_ports import HandshakeRefused
 from tests.fakes import MemoryAccess
+from tests.realtime_fakes import MemoryFrames
 from tests.simulators.process import Simulator
 from tests.simulators.realtime_client import CONNECTION, MODELS, PREFIXES, TENANT, calling
 
@@ -149,3 +157,48 @@ async def test_a_check_that_fails_ends_the_session(simulator: Simulator, monkeyp
 
 async def _broken(*_: object) -> None:
     raise ValueError("a defect")
+
+
+async def test_a_key_that_was_renewed_may_meet_a_provider_that_cannot_be_reached(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As without a new key, it is tried again."""
+    whole, refused = WebSockets.open, HandshakeRefused(HttpResponse(401, {}, b"{}"))
+    failures: list[Exception] = [ProviderError("The provider cannot be reached."), refused]
+
+    def opened(sockets: WebSockets, request: HttpRequest) -> Any:
+        if failures:
+            raise failures.pop()
+        return whole(sockets, request)
+
+    async def renewed(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr(WebSockets, "open", opened)
+    monkeypatch.setattr(Contact, "is_renewed", renewed)
+    async with calling(simulator, "openai") as caller:
+        await caller.until("session.created")
+        assert caller.troubles == ["realtime.reconnected"]
+
+
+async def test_what_was_said_cannot_be_read_again_for_a_moment(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session waits for it, and does not end."""
+    between, is_down = MemoryFrames.between, [True]
+
+    async def once_down(frames: MemoryFrames, connection_id: str, after: str, before: str) -> list[Frame]:
+        if before.endswith("\x00") and is_down:
+            is_down.pop()
+            raise StorageUnavailable("What is said cannot be read at the moment.")
+        return await between(frames, connection_id, after, before)
+
+    monkeypatch.setattr(MemoryFrames, "between", once_down)
+    async with calling(simulator, "openai", Terms(window_ms=30, rollover_s=1.0)) as caller:
+        await caller.configures()
+        await caller.speaks("Hello you")
+        await caller.until("response.done")
+        await asyncio.sleep(1.2)
+        await caller.speaks("Still you")
+        assert (await caller.until_any("response.done", "error"))["type"] == "response.done"
+    assert not is_down

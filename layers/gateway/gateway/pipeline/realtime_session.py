@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from gateway.gts.naming import Names
 from gateway.model.catalog import ModelFacts
 from gateway.model.errors import AdmissionUnavailable, GatewayError
-from gateway.model.http import HttpRequest
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.realtime import SessionConfig, SessionUpdate
 from gateway.model.realtime_call import Terms
@@ -331,15 +330,8 @@ class Holder:
         carried = carried_of(snapshot)
         config = self._begun_with(hall) if carried is None else carried.config
         opening = Opening(self._admitted.id, self._admitted.model, config, carried)
-        used = self._reached.credential
         try:
             return await self._connected(hall, opening, config, snapshot)
-        except HandshakeRefused as refused:
-            failure = hall.wire.fail(refused.response, hall.target)
-            if failure.refuses_credential and await self._reached.is_renewed(used, self._world):
-                with suppress(HandshakeRefused):
-                    return await self._connected(hall, opening, config, snapshot)
-            return Dropped(failure)
         except SocketClosed as closed:
             return Dropped(hall.wire.closed(closed.code, closed.reason, hall.target))
         except ProviderFailure as failure:
@@ -349,18 +341,30 @@ class Holder:
         self, hall: Hall, opening: Opening, config: SessionConfig, snapshot: Snapshot
     ) -> Dropped | Moving:
         unheard = await self._unheard(hall, snapshot)
-        request = self._reached.authorized(hall.wire.connect(hall.target), self._clock.now_s())
         asked_s = self._clock.monotonic_s()
         async with AsyncExitStack() as stack:
-            socket = await self._opened(request, stack)
+            socket = await self._let_in(hall, stack)
             self._has_talked, hall.books.connected_s = True, self._clock.monotonic_s() - asked_s
             session = hall.wire.session(opening, hall.target)
             return await Talk(hall, session, socket, config, snapshot).run(unheard)
 
-    async def _opened(self, request: HttpRequest, stack: AsyncExitStack) -> ProviderSocket:
+    async def _let_in(self, hall: Hall, stack: AsyncExitStack) -> ProviderSocket:
+        """With a credential that is newer, where it is refused. Raises ProviderFailure."""
+        used = self._reached.credential
+        try:
+            return await self._opened(hall, stack)
+        except HandshakeRefused as refused:
+            failure = hall.wire.fail(refused.response, hall.target)
+        if failure.refuses_credential and await self._reached.is_renewed(used, self._world):
+            with suppress(HandshakeRefused):
+                return await self._opened(hall, stack)
+        raise failure
+
+    async def _opened(self, hall: Hall, stack: AsyncExitStack) -> ProviderSocket:
         """Unless the provider has failed so often that it is left alone for a while. Raises HandshakeRefused,
         ProviderError (502), CircuitOpen (503).
         """
+        request = self._reached.authorized(hall.wire.connect(hall.target), self._clock.now_s())
         attempt = self._attempt()
         with through_circuit(self._reached, Watch(attempt, self._world, attempt.started_s + OPENING_S)) as passage:
             try:
