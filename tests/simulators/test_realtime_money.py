@@ -202,3 +202,20 @@ async def test_what_was_said_cannot_be_read_again_for_a_moment(
         await caller.speaks("Still you")
         assert (await caller.until_any("response.done", "error"))["type"] == "response.done"
     assert not is_down
+
+
+async def test_for_a_client_that_has_gone_nothing_is_asked_again(simulator: Simulator) -> None:
+    """The function that held its session died with it; the next one only settles."""
+    async with calling(simulator, "openai") as caller:
+        await caller.configures()
+        await caller.speaks("Hello you")
+        await caller.until("response.done")
+        caller.epochs[1].cancel()
+        held = caller.sessions.held[CONNECTION]
+        held.lease = dataclasses.replace(held.lease, alive_until_s=0)
+        await caller.leaves()
+        await caller.ended_but_the_first()
+        assert await caller.held() == 0
+        assert caller.epochs[2].result() == {"outcome": "ended"}
+    assert len(simulator.control("GET", "requests?provider=openai&limit=9")["requests"]) == 1
+    assert caller.spent_nano_usd() > 0

@@ -13,11 +13,13 @@ from gateway.realtime_ports import Sessions
 class Holding:
     """`taken_s`: by the monotonic clock, when it was asked for. `is_left`: the client has gone."""
 
-    def __init__(self, connection_id: str, epoch: int, sessions: Sessions, clock: Clock, taken_s: float) -> None:
+    def __init__(
+        self, connection_id: str, epoch: int, sessions: Sessions, clock: Clock, taken_s: float, is_left: bool = False
+    ) -> None:
         self.connection_id, self.epoch = connection_id, epoch
         self._sessions, self._clock = sessions, clock
         self._said_s = taken_s
-        self.is_left = False
+        self.is_left = is_left
 
     def is_sure(self) -> bool:
         """Whether nobody can have followed. Before anything is said to the client."""

@@ -97,7 +97,7 @@ async def hold(order: Order, means: Means) -> Outcome:
     taken = await means.voice.sessions.take(order.connection_id, order.epoch, clock.now_s())
     if taken is None:
         return "not taken"
-    holding = Holding(order.connection_id, order.epoch, means.voice.sessions, clock, begun_s)
+    holding = Holding(order.connection_id, order.epoch, means.voice.sessions, clock, begun_s, taken.is_left)
     exchange = await exchange_of(taken.admitted, means.world)
     if is_settled(taken.admitted, exchange):
         with suppress(ClientUnreachable):
