@@ -53,7 +53,7 @@ class MemorySessions:
         if found is None or not found.lease.may_be_taken(epoch, now_s):
             return None
         found.lease = replace(found.lease, epoch=epoch, alive_until_s=now_s + BELIEVED_S, is_free=False)
-        return Taken(found.admitted, found.books, found.snapshot)
+        return Taken(found.admitted, found.books, found.snapshot, found.lease.is_left)
 
     async def beat(self, connection_id: str, epoch: int, now_s: float) -> Lease:
         found = self._of(connection_id, epoch)

@@ -139,8 +139,10 @@ async def test_what_has_ended_is_nobodys(sessions: Sessions) -> None:
     left = await sessions.leave(ID)
     assert left is not None and left.is_left and not left.is_ended
     assert (await sessions.beat(ID, 1, NOW_S + 1)).is_left
-    await sessions.end(ID, 1)
-    assert await sessions.take(ID, 2, NOW_S + 99) is None
+    taken = await sessions.take(ID, 2, NOW_S + 50)
+    assert taken is not None and taken.is_left
+    await sessions.end(ID, 2)
+    assert await sessions.take(ID, 3, NOW_S + 99) is None
     lease = await sessions.lease(ID)
     assert lease is not None and not lease.lacks_holder(NOW_S + 99)
     assert await sessions.leave("another") is None

@@ -151,6 +151,12 @@ class Caller:
         assert isinstance(access, MemoryAccess)
         access.held[key_hash(CLIENT_KEY)] = principal(TENANT, status="revoked")
 
+    def holds(self, tenant: Tenant) -> None:
+        """That is how it is set from now on."""
+        access = self.world.access
+        assert isinstance(access, MemoryAccess)
+        access.held[key_hash(CLIENT_KEY)] = principal(tenant)
+
     async def held(self) -> int:
         return sum([len(reading.holds) async for _, reading in self.world.ledger.accounts()])
 
@@ -176,8 +182,9 @@ async def calling(
     tenant: Tenant = TENANT,
     *,
     health: Vitals | None = None,
+    model: str = "",
 ) -> AsyncIterator[Caller]:
-    """`name`: of the provider."""
+    """`name`: of the provider. `model`: as the client calls it, where that is no id of a model."""
     terms = terms or Terms(window_ms=30)
     access, clock = MemoryAccess({key_hash(CLIENT_KEY): principal(tenant)}), SystemClock()
     credentials = {one: Credential(Secret(KEY), base_url=simulator.url + prefix) for one, prefix in PREFIXES.items()}
@@ -207,7 +214,7 @@ async def calling(
     event = {
         "requestContext": _context("CONNECT"),
         "headers": {"Authorization": f"Bearer {CLIENT_KEY}"},
-        "queryStringParameters": {"model": MODELS[name]},
+        "queryStringParameters": {"model": model or MODELS[name]},
     }
     answer = await caller.function.handle(event, _invocation())
     assert answer["statusCode"] == 200, answer

@@ -12,7 +12,7 @@ from gateway.model.errors import BudgetExceeded, GatewayError, ModelNotApproved,
 from gateway.model.ledger import minute_of
 from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.realtime import SessionConfig
-from gateway.model.realtime_session import Books
+from gateway.model.realtime_session import Books, Taken
 from gateway.model.tenant import Tenant
 from gateway.model.usage import CompletionTokensDetails, PromptTokensDetails, TokenUsage
 from gateway.pipeline.realtime_admitted import exchange_of
@@ -47,12 +47,16 @@ async def books_of(gateway: RealtimeGateway, tenant: Tenant = TENANT, *, epoch: 
         assert (await gateway.connect())["statusCode"] == 200
     taken = await gateway.sessions.take(CONNECTION, epoch, gateway.clock.now_s())
     assert taken is not None
+    return await begun(gateway, taken, epoch)
+
+
+async def begun(gateway: RealtimeGateway, taken: Taken, epoch: int) -> SessionBooks:
     clock, world = gateway.clock, gateway.world
     holding = Holding(CONNECTION, epoch, gateway.sessions, clock, clock.monotonic_s())
     route: Any = Route(provider_named("openai"), VOICE, "openai_realtime")
     exchange = await exchange_of(taken.admitted, world)
     books = SessionBooks(taken.books, route, exchange, holding, world)
-    await books.begin(SessionConfig(), (), follows=epoch > 1)
+    await books.begin(taken.admitted.config, (), follows=epoch > 1)
     return books
 
 
@@ -193,3 +197,82 @@ async def test_each_model_is_an_attempt_of_its_own(gateway: RealtimeGateway) -> 
     assert (own.usage, own.cost_nano_usd, beside.cost_nano_usd) == (TURN, TURN_NANO_USD, None)
     assert books.cost_nano_usd is None
     assert gateway.sessions.held[CONNECTION].books != Books()
+
+
+async def test_what_a_response_that_was_broken_off_has_cost_may_be_told_later(gateway: RealtimeGateway) -> None:
+    books = await books_of(gateway, budgeted("5"))
+    await books.response_begins()
+    await books.response_ends([])
+    assert books.is_answering
+    await books.use([Used(TURN)])
+    assert not books.is_answering
+    await books.lose()
+    assert books.cost_nano_usd == TURN_NANO_USD
+
+
+async def test_a_response_that_failed_says_nothing_about_the_conversation(gateway: RealtimeGateway) -> None:
+    books = await books_of(gateway, budgeted("5"))
+    books.hear(200)
+    await books.response_begins()
+    await books.response_ends([Used(TokenUsage())])
+    assert (books.is_answering, books.cost_nano_usd) == (False, 0)
+    assert await held_nano_usd(gateway) == {(200 + AHEAD_TOKENS) * HEARD + ANSWER * SAID}
+
+
+async def test_what_it_begins_with_is_part_of_what_is_held(gateway: RealtimeGateway) -> None:
+    """Of a client secret that instructs at length."""
+    gateway.hold(budgeted("5"))
+    body = {"session": {"type": "realtime", "model": "voice", "instructions": "Be brief. " * 900}}
+    secret = (await gateway.make_secret(body)).json["value"]
+    assert (await gateway.connect(None, {"Authorization": f"Bearer {secret}"}))["statusCode"] == 200
+    [held] = await held_nano_usd(gateway)
+    assert held >= (9_000 + AHEAD_TOKENS) * HEARD + ANSWER * SAID
+    taken = await gateway.sessions.take(CONNECTION, 1, gateway.clock.now_s())
+    assert taken is not None
+    books = await begun(gateway, taken, epoch=1)
+    await books.response_begins()
+    await books.response_ends([Used(TokenUsage())])
+    assert await held_nano_usd(gateway) == {held}
+
+
+async def test_of_a_response_that_is_lost_the_next_one_has_no_room(gateway: RealtimeGateway) -> None:
+    """Until as much is held again."""
+    books = await books_of(gateway, budgeted("0.6"))
+    books.hear(200)
+    await books.response_begins()
+    lost = 200 * HEARD + ANSWER * SAID
+    with pytest.raises(BudgetExceeded):
+        await books.lose_and_hold()
+    assert books.cost_nano_usd == lost
+
+
+async def test_of_one_that_nobody_has_told_of_yet_as_much_is_held_besides(gateway: RealtimeGateway) -> None:
+    books = await books_of(gateway, budgeted("5"))
+    one = AHEAD_TOKENS * HEARD + ANSWER * SAID
+    await books.response_begins()
+    await books.response_ends([])
+    assert await held_nano_usd(gateway) == {2 * one}
+
+
+async def test_responses_beside_the_conversation_are_each_held_for(gateway: RealtimeGateway) -> None:
+    """Any number of them may go on at once; what they read says nothing about the conversation."""
+    books = await books_of(gateway, budgeted("1.1"))
+    books.hear(1_000)
+    one = (1_000 + AHEAD_TOKENS) * HEARD + ANSWER * SAID
+    await books.ask_beside(None)
+    assert await held_nano_usd(gateway) == {2 * one}
+    with pytest.raises(BudgetExceeded):
+        await books.ask_beside(None)
+    await books.response_begins()
+    await books.response_ends([Used(TURN, is_beside=True)])
+    await books.ask_beside(None)
+    assert min(await held_nano_usd(gateway)) == 2 * one + TURN_NANO_USD
+
+
+async def test_a_follower_holds_for_what_was_said_since_the_last_response(gateway: RealtimeGateway) -> None:
+    first = await books_of(gateway, budgeted("5"))
+    first.hear(5_000)
+    await first.keep()
+    await gateway.clock.sleep(10)
+    await books_of(gateway, epoch=2)
+    assert await held_nano_usd(gateway) == {(5_000 + AHEAD_TOKENS) * HEARD + ANSWER * SAID}

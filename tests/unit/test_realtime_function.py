@@ -193,6 +193,22 @@ async def test_a_holder_that_failed_is_followed(gateway: RealtimeGateway) -> Non
     assert gateway.holders.started[-1] == (CONNECTION, 2)
 
 
+async def test_whom_lambda_had_no_room_for_is_asked_again(gateway: RealtimeGateway) -> None:
+    """He never began: after a minute Lambda gives up. What the client hears until then is silence."""
+    await gateway.connect()
+    never_began = {"condition": "EventAgeExceeded"}
+    failed = {"requestContext": never_began, "requestPayload": {"connection_id": CONNECTION, "epoch": 1}}
+    await gateway.clock.sleep(60)
+    await gateway.function.handle(failed, None)  # type: ignore[arg-type]
+    assert gateway.holders.started == [(CONNECTION, 1)] * 2
+    await gateway.sessions.take(CONNECTION, 1, gateway.clock.now_s())
+    await gateway.sessions.hand_over(CONNECTION, 1, gateway.clock.now_s())
+    await gateway.clock.sleep(60)
+    failed["requestPayload"]["epoch"] = 2
+    await gateway.function.handle(failed, None)  # type: ignore[arg-type]
+    assert gateway.holders.started[-1] == (CONNECTION, 2)
+
+
 async def test_a_client_that_goes_ends_its_session(gateway: RealtimeGateway) -> None:
     await gateway.connect()
     await gateway.sessions.take(CONNECTION, 1, gateway.clock.now_s())

@@ -108,10 +108,11 @@ class RealtimeFunction:
     async def _holder_failed(self, order: Any) -> dict[str, Any]:
         """https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html#invocation-async-destinations
 
-        It has died, so nobody need wait until it is no longer believed to be there: the next one waits for that.
+        It has died, or Lambda had no room for it and it never began: then it is asked again. Nobody need wait until
+        it is no longer believed to be there: the next one waits for that.
         """
         lease = await self._voice.sessions.lease(order["connection_id"])
-        if lease is None or lease.is_ended or lease.epoch != order["epoch"]:
+        if lease is None or lease.is_ended or order["epoch"] - lease.epoch not in (0, 1):
             return _TAKEN
         left_s = lease.alive_until_s - self._world.clock.now_s()
         if left_s > 0:

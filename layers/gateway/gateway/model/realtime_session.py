@@ -131,11 +131,14 @@ class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What the one who has taken a session finds. `snapshot`: None where nobody held it before."""
+    """What the one who has taken a session finds. `snapshot`: None where nobody held it before. `is_left`: the client
+    has gone.
+    """
 
     admitted: Admitted
     books: Books
     snapshot: Snapshot | None
+    is_left: bool = False
 
 
 @dataclass(frozen=True, slots=True)

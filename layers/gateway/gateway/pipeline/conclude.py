@@ -69,9 +69,9 @@ async def close(exchange: Exchange, world: World) -> None:
 
 
 def _left_out(exchange: Exchange, principal: Principal, world: World) -> int | None:
-    """As `Denials.enter` says; 0 for everything that is no refusal at the door."""
+    """As `Denials.enter` says; 0 for everything that is no refusal at the door, or that was let in before."""
     code = exchange.error.code if exchange.error else None
-    if code not in _DENIED:
+    if code not in _DENIED or exchange.ticket is not None:
         return 0
     return world.denials.enter(principal.key.id, code, world.clock.now_s())
 

@@ -8,14 +8,16 @@ from gateway.model.tenant import ApiKey, Principal, Tenant, User
 from gateway.model.trace import Trace
 from gateway.pipeline.authenticate import usable
 from gateway.pipeline.exchange import Exchange
-from gateway.pipeline.handed_over import ticket_of
+from gateway.pipeline.handed_over import take_as_it_stands, ticket_of
 from gateway.ports import World
 
 
 async def exchange_of(admitted: Admitted, world: World) -> Exchange:
-    """The request as if it had lasted until now. Raises AdmissionUnavailable (503)."""
+    """The request as if it had lasted until now, with what is held for it by now. Raises AdmissionUnavailable (503)."""
     clock = world.clock
     principal = await _principal_of(admitted, world)
+    ticket = ticket_of(admitted.held, principal, world)
+    await take_as_it_stands(ticket)
     lasted_s = max(0.0, clock.now_s() - admitted.arrived_s)
     return Exchange(
         admitted.request_id,
@@ -27,8 +29,14 @@ async def exchange_of(admitted: Admitted, world: World) -> Exchange:
         model_requested=admitted.model,
         conversation_id=admitted.conversation_id,
         stream=True,
-        ticket=ticket_of(admitted.held, principal, world),
+        ticket=ticket,
     )
+
+
+def is_settled(admitted: Admitted, exchange: Exchange) -> bool:
+    """Nothing of what was held for it still is: it has ended, though nobody could write that down."""
+    ticket = exchange.ticket
+    return bool(admitted.held["entries"]) and ticket is not None and not ticket.entries
 
 
 async def still_usable(admitted: Admitted, world: World) -> Principal:

@@ -12,7 +12,14 @@ from contextlib import suppress
 
 import msgspec
 
-from gateway.model.errors import AdmissionUnavailable, ModelNotApproved, ModelNotFound, PriceUnknown, StorageUnavailable
+from gateway.model.errors import (
+    AdmissionUnavailable,
+    GatewayError,
+    ModelNotApproved,
+    ModelNotFound,
+    PriceUnknown,
+    StorageUnavailable,
+)
 from gateway.model.ledger import minute_of, shard_of
 from gateway.model.money import Asked, cost_nano_usd, dearest_prices, most_nano_usd
 from gateway.model.realtime import SessionConfig
@@ -24,7 +31,7 @@ from gateway.pipeline.demand import money_is_limited
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.handed_over import take_as_it_stands
 from gateway.pipeline.meters import Demand, account_of
-from gateway.pipeline.realtime_demand import AHEAD_TOKENS, demand_of_next, most_output_tokens
+from gateway.pipeline.realtime_demand import AHEAD_TOKENS, configured_tokens, demand_of_next, most_output_tokens
 from gateway.pipeline.realtime_lease import Holding
 from gateway.pipeline.route import AnyRoute, Route
 from gateway.pipeline.top_up import top_up
@@ -48,6 +55,9 @@ class SessionBooks:
         self._beside_nano_usd = 0
         self._counted_at_begin = 0
         self._said_tokens = 0
+        self._kept_books = books
+        self._under_way = self._asked_beside = 0
+        self._is_told = False
         self.connected_s: float | None = None
 
     # -- what is known ----------------------------------------------------------------------------------------------
@@ -87,11 +97,11 @@ class SessionBooks:
         """
         self._output_tokens = most_output_tokens(config, self._route, self._principal)
         self._allow(also_used)
-        self._room_tokens = AHEAD_TOKENS
+        self._change(context_tokens=max(self._books.context_tokens, configured_tokens(config)))
+        self._room_tokens = self._books.context_tokens + AHEAD_TOKENS
+        await self.lose()
         if follows:
-            await self.check(self._principal)
-        if self._books.is_answering:
-            await self.lose()
+            await self._hold()
 
     async def configure(self, config: SessionConfig, also_used: Iterable[str]) -> None:
         """Before the provider is told. Raises ModelNotFound (404), ModelNotApproved (403), PriceUnknown (400), and as
@@ -110,6 +120,20 @@ class SessionBooks:
         self._output_tokens = max(self._output_tokens, output_tokens)
         await self._hold()
 
+    async def ask_beside(self, output_tokens: int | None) -> None:
+        """For a response beside the conversation, of which there may be several at once. Raises as `make_room`."""
+        self._asked_beside += 1
+        self._output_tokens = max(self._output_tokens, output_tokens or 0)
+        try:
+            await self._hold()
+        except GatewayError:
+            self.one_less_beside()
+            raise
+
+    def one_less_beside(self) -> None:
+        """One less: it was refused, or has ended."""
+        self._asked_beside = max(0, self._asked_beside - 1)
+
     async def check(self, principal: Principal) -> None:
         """Again, under the limits of today, and what the ledger says is held. Raises as `make_room`."""
         self._exchange.principal = principal
@@ -127,7 +151,7 @@ class SessionBooks:
         demand = demand_of_next(
             self._route,
             self._principal,
-            spent_nano_usd=(self.cost_nano_usd or 0) + self._beside_nano_usd,
+            spent_nano_usd=self._owed_nano_usd(),
             context_tokens=context_tokens,
             output_tokens=self._output_tokens,
             lease_s=ticket.demand.lease_s,
@@ -142,6 +166,15 @@ class SessionBooks:
                         raise
                     await self._world.clock.sleep(pause_s)
         self._room_tokens = context_tokens + AHEAD_TOKENS
+
+    def _owed_nano_usd(self) -> int:
+        """What was told, and the most of what may yet be: of a response that was broken off, and those beside."""
+        told = sum(spent.cost_nano_usd or 0 for spent in self._books.spent.values())
+        untold = self._asked_beside + (self._books.is_answering and not self._under_way)
+        context_tokens = self._books.context_tokens + AHEAD_TOKENS
+        prices = dearest_prices(self._route.facts, Asked(prompt_tokens=context_tokens, hears=True, speaks=True))
+        most = 0 if prices is None else prices.nano_usd(context_tokens, self._output_tokens)
+        return told + untold * most + self._beside_nano_usd
 
     def _allow(self, also_used: Iterable[str]) -> None:
         """Models that write down what is said are paid as well: for each a minute is held."""
@@ -174,14 +207,20 @@ class SessionBooks:
     async def response_begins(self) -> None:
         """Raises Fenced."""
         self._counted_at_begin, self._said_tokens = self._books.context_tokens, 0
+        self._under_way, self._is_told = self._under_way + 1, False
         self._change(is_answering=True)
         await self._keep()
 
     async def response_ends(self, used: Sequence[Used]) -> None:
-        """Raises as `make_room`, Fenced; what was used is in the books all the same."""
+        """Of one that was broken off a provider may tell later what it has cost: until then it is not in the books.
+
+        Raises as `make_room`, Fenced; what was used is in the books all the same.
+        """
         for one in used:
             self._enter(one)
-        self._change(is_answering=False)
+        self._under_way = max(0, self._under_way - 1)
+        is_untold = self._books.is_answering and not self._is_told
+        self._change(is_answering=is_untold or self._under_way > 0)
         await self._keep()
         await self._count(used)
         await self._hold()
@@ -190,13 +229,26 @@ class SessionBooks:
         """Beside a response, or after it. Raises as `response_ends`."""
         for one in used:
             self._enter(one)
+        was_untold = self._books.is_answering and not self._under_way
+        if was_untold and self._is_told:
+            self._change(is_answering=False)
         await self._keep()
         await self._count(used)
+        if was_untold:
+            await self._hold()
+
+    async def lose_and_hold(self) -> None:
+        """Before another connection may begin the next one. Raises as `make_room`, Fenced."""
+        was_answering = self._books.is_answering
+        await self.lose()
+        if was_answering:
+            await self._hold()
 
     async def lose(self) -> None:
         """A response of which nobody will tell what it has cost: all that was held for it, or what was heard of it, as
         the tenant says. Raises Fenced.
         """
+        self._under_way = self._asked_beside = 0
         if not self._books.is_answering:
             return
         said = TokenUsage(
@@ -230,12 +282,19 @@ class SessionBooks:
                 with suppress(AdmissionUnavailable):
                     await ticket.ledger.add(account.id, counted)
 
+    async def keep(self) -> None:
+        """What was said since the last response is part of what a follower has to hold for. Raises Fenced."""
+        if self._books is not self._kept_books:
+            await self._keep()
+
     async def _keep(self) -> None:
         """What cannot be written now is written with the next response; a follower knows nothing of it until then.
         Raises Fenced.
         """
+        books = self._books
         try:
-            await self._holding.book(self._books)
+            await self._holding.book(books)
+            self._kept_books = books
         except StorageUnavailable as error:
             self._world.records.trouble("realtime.not_kept", reason=error.message)
 
@@ -245,6 +304,12 @@ class SessionBooks:
         cost = None if facts is None else cost_nano_usd(used.usage, facts)
         self._add(f"{route.provider.name}/{facts.id if facts else used.model}", used.usage, cost)
         if used.model is None:
+            self._is_told = True
+            if used.is_beside:
+                self.one_less_beside()
+                return
+            if not used.usage.total_tokens:
+                return  # it failed, and says nothing about the conversation
             since = self._books.context_tokens - self._counted_at_begin
             self._change(context_tokens=used.usage.total_tokens + max(0, since))
             self._counted_at_begin = self._books.context_tokens

@@ -26,7 +26,7 @@ from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.handed_over import held_of
 from gateway.pipeline.hooks import Chain
 from gateway.pipeline.meters import Demand
-from gateway.pipeline.realtime_demand import LATE_S, demand_of_next, most_output_tokens
+from gateway.pipeline.realtime_demand import LATE_S, configured_tokens, demand_of_next, most_output_tokens
 from gateway.pipeline.route import REALTIME, Route, resolve
 from gateway.ports import World
 from gateway.realtime_ports import Voice
@@ -107,7 +107,7 @@ async def planned(call: RealtimeCall, principal: Principal, *, terms: Terms, wor
         route,
         principal,
         spent_nano_usd=0,
-        context_tokens=0,
+        context_tokens=configured_tokens(call.session),
         output_tokens=most_output_tokens(call.session, route, principal),
         lease_s=terms.longest_s + LATE_S,
     )

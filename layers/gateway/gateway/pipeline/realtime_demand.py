@@ -6,6 +6,8 @@ ended, so they are counted from above: text by its bytes, sound by its length.
 
 from __future__ import annotations
 
+import msgspec
+
 from gateway.model.realtime import SessionConfig
 from gateway.model.tenant import Principal
 from gateway.pipeline.demand import UNKNOWN_CONTEXT_TOKENS, UNKNOWN_OUTPUT_TOKENS, demand_of_session, money_is_limited
@@ -21,6 +23,11 @@ TOLD_OUTPUT_TOKENS = UNKNOWN_OUTPUT_TOKENS
 """The most of a response where spending is limited and nobody says how long it may be: more than three minutes."""
 LATE_S = 300.0
 """After its longest time a session may still be told of and settled."""
+
+
+def configured_tokens(config: SessionConfig) -> int:
+    """Of instructions and tools that hold from the start, counted from above: no text has more tokens than bytes."""
+    return 0 if config == SessionConfig() else len(msgspec.json.encode(config))
 
 
 def most_output_tokens(config: SessionConfig, route: AnyRoute, principal: Principal) -> int:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from itertools import groupby
 
 import msgspec
 
+from gateway.model.errors import StorageUnavailable
 from gateway.model.realtime_session import Frame, Snapshot, first_name_at
 from gateway.ports import Clock
 from gateway.realtime_ports import Frames
 
 REMEMBERED, HANDED_OVER = 2_048, 128
 """Ids of messages: one that was written again comes again within seconds."""
+PAUSES_S = (0.2, 0.5, 1.0, 2.0)
+"""Until what was said is read again, while it cannot be."""
 _FIRST = ("session.update", "conversation.item.create", "input_audio_buffer.append", "input_audio_buffer.commit")
 _ORDER = {kind: place for place, kind in enumerate(_FIRST)}
 """Of messages that were taken in the same millisecond, whose order nobody knows: what they ask for makes most sense so.
@@ -49,9 +53,16 @@ class Incoming:
         """What was given already. Raises StorageUnavailable (503)."""
         found: list[Frame] = []
         end = f"{until}\x00"
-        while read := await self._frames.between(self._connection_id, found[-1].name if found else after, end):
+        while read := await self._read_again(found[-1].name if found else after, end):
             found += read
         return found
+
+    async def _read_again(self, after: str, end: str) -> list[Frame]:
+        for pause_s in PAUSES_S:
+            with suppress(StorageUnavailable):
+                return await self._frames.between(self._connection_id, after, end)
+            await self._clock.sleep(pause_s)
+        return await self._frames.between(self._connection_id, after, end)
 
     async def due(self) -> list[Frame]:
         """What comes next, once nothing can come before it any more. Raises StorageUnavailable (503)."""

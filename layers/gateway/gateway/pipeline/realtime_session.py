@@ -14,8 +14,8 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.gts.naming import Names
+from gateway.model.catalog import ModelFacts
 from gateway.model.errors import AdmissionUnavailable, GatewayError
-from gateway.model.http import HttpRequest
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.realtime import SessionConfig, SessionUpdate
 from gateway.model.realtime_call import Terms
@@ -23,7 +23,7 @@ from gateway.model.realtime_errors import SlowConsumer
 from gateway.model.realtime_session import Frame, Snapshot, Taken
 from gateway.pipeline.contact import Contact, contact
 from gateway.pipeline.exchange import Attempt, Exchange
-from gateway.pipeline.realtime_admitted import exchange_of, still_usable
+from gateway.pipeline.realtime_admitted import exchange_of, is_settled, still_usable
 from gateway.pipeline.realtime_books import SessionBooks
 from gateway.pipeline.realtime_end import Farewell
 from gateway.pipeline.realtime_hall import Dropped, Hall, Moving, Over, Schedule, carried_of
@@ -32,14 +32,15 @@ from gateway.pipeline.realtime_lease import Holding
 from gateway.pipeline.realtime_outgoing import Outgoing, SlowClient
 from gateway.pipeline.realtime_talk import Talk
 from gateway.pipeline.realtime_tools import to_functions
-from gateway.pipeline.route import REALTIME, resolve
+from gateway.pipeline.route import REALTIME, AnyRoute, Route, resolve
 from gateway.pipeline.through_circuit import through_circuit
 from gateway.pipeline.watch import Watch
 from gateway.ports import World
 from gateway.providers.contract.realtime import Opening
-from gateway.providers.lookup import realtime_wire
+from gateway.providers.lookup import provider_named, realtime_wire
 from gateway.realtime_ports import (
     ClientGone,
+    ClientUnreachable,
     Fenced,
     HandshakeRefused,
     ProviderSocket,
@@ -96,8 +97,13 @@ async def hold(order: Order, means: Means) -> Outcome:
     taken = await means.voice.sessions.take(order.connection_id, order.epoch, clock.now_s())
     if taken is None:
         return "not taken"
-    holding = Holding(order.connection_id, order.epoch, means.voice.sessions, clock, begun_s)
+    holding = Holding(order.connection_id, order.epoch, means.voice.sessions, clock, begun_s, taken.is_left)
     exchange = await exchange_of(taken.admitted, means.world)
+    if is_settled(taken.admitted, exchange):
+        with suppress(ClientUnreachable):
+            await means.voice.clients.close(taken.admitted.link)
+        await holding.end()
+        return "ended"
     return await Holder(taken, holding, exchange, order, means).run()
 
 
@@ -152,6 +158,7 @@ class Holder:
             ending = Over(unforeseen, unforeseen)
         else:
             return await self._hand_over(snapshot, speaking)
+        await self._holding.confirm()
         clients = self._means.voice.clients
         farewell = Farewell(self._admitted, self._exchange, self._outgoing, speaking, clients, self._world)
         await farewell.take(ending, self._books)
@@ -165,6 +172,8 @@ class Holder:
         for task in (drained, speaking):
             task.cancel()
         await asyncio.gather(drained, speaking, return_exceptions=True)
+        if self._books is not None:
+            await self._books.keep()
         await self._holding.keep(snapshot)
         await self._holding.hand_over()
         await self._means.voice.holders.start(self._holding.connection_id, self._holding.epoch + 1)
@@ -205,7 +214,10 @@ class Holder:
             except AdmissionUnavailable as error:
                 self._world.records.trouble("realtime.not_checked", reason=error.message)
             except GatewayError as error:
-                self._hall.over = Over(error, error)
+                self._end(Over(error, error))
+            except Exception as defect:  # nobody would look again
+                unforeseen = self._means.unforeseen(defect, self._exchange)
+                self._end(Over(unforeseen, unforeseen))
 
     # -- the talk ---------------------------------------------------------------------------------------------------
 
@@ -221,12 +233,12 @@ class Holder:
         """Raises as `resolve`, `contact` and `SessionBooks.begin`."""
         admitted, principal = self._admitted, self._exchange.principal
         assert principal is not None  # noqa: S101 - a session is somebody's
-        route = resolve(REALTIME, admitted.model, principal, self._world.catalog, self._clock.now_s())
+        self._books, model_id = self._books_kept(), self._model_id
+        route = resolve(REALTIME, model_id, principal, self._world.catalog, self._clock.now_s())
         wire = realtime_wire(route.provider, route.facts.api)
         assert wire is not None  # noqa: S101 - its name is in the route
         key_of = self._exchange.key_of(route.provider.name)
         attempt = Attempt(route, self._clock.monotonic_s(), self._exchange.trace.headers(), key_of=key_of)
-        self._books = SessionBooks(self._taken.books, route, self._exchange, self._holding, self._world)
         self._reached: Contact = await contact(attempt, self._world)
         snapshot = self._taken.snapshot or Snapshot()
         carried = carried_of(snapshot)
@@ -257,6 +269,20 @@ class Holder:
             snapshot=replace(snapshot, names={**names.own, **snapshot.names}, is_whole=False),
         )
 
+    @property
+    def _model_id(self) -> str:
+        """For which it was let in. What the client calls it may mean another one by now."""
+        ticket = self._exchange.ticket
+        assert ticket is not None  # noqa: S101 - it was handed over
+        return ticket.demand.model_id
+
+    def _books_kept(self) -> SessionBooks:
+        """Before anything is asked that may be refused by now: what was used has to be told all the same."""
+        provider, _, model = self._model_id.partition("/")
+        facts = self._world.catalog.find(provider, model) or ModelFacts(id=model, name="", source="")
+        route: AnyRoute = Route(provider_named(provider), facts, "")
+        return SessionBooks(self._taken.books, route, self._exchange, self._holding, self._world)
+
     async def _one_after_the_other(self, hall: Hall) -> Snapshot:
         snapshot, failures = hall.snapshot, 0
         while True:
@@ -268,10 +294,10 @@ class Holder:
                     return ended.snapshot
                 snapshot, failures = ended.snapshot, 0
                 if not snapshot.is_whole:
-                    await hall.books.lose()
+                    await hall.books.lose_and_hold()
                     self._recovered()
                 continue
-            await hall.books.lose()
+            await hall.books.lose_and_hold()
             lasted_s = self._clock.monotonic_s() - begun_s
             failures = 0 if lasted_s > STEADY_S else failures
             carried = carried_of(snapshot)
@@ -304,15 +330,8 @@ class Holder:
         carried = carried_of(snapshot)
         config = self._begun_with(hall) if carried is None else carried.config
         opening = Opening(self._admitted.id, self._admitted.model, config, carried)
-        used = self._reached.credential
         try:
             return await self._connected(hall, opening, config, snapshot)
-        except HandshakeRefused as refused:
-            failure = hall.wire.fail(refused.response, hall.target)
-            if failure.refuses_credential and await self._reached.is_renewed(used, self._world):
-                with suppress(HandshakeRefused):
-                    return await self._connected(hall, opening, config, snapshot)
-            return Dropped(failure)
         except SocketClosed as closed:
             return Dropped(hall.wire.closed(closed.code, closed.reason, hall.target))
         except ProviderFailure as failure:
@@ -322,18 +341,30 @@ class Holder:
         self, hall: Hall, opening: Opening, config: SessionConfig, snapshot: Snapshot
     ) -> Dropped | Moving:
         unheard = await self._unheard(hall, snapshot)
-        request = self._reached.authorized(hall.wire.connect(hall.target), self._clock.now_s())
         asked_s = self._clock.monotonic_s()
         async with AsyncExitStack() as stack:
-            socket = await self._opened(request, stack)
+            socket = await self._let_in(hall, stack)
             self._has_talked, hall.books.connected_s = True, self._clock.monotonic_s() - asked_s
             session = hall.wire.session(opening, hall.target)
             return await Talk(hall, session, socket, config, snapshot).run(unheard)
 
-    async def _opened(self, request: HttpRequest, stack: AsyncExitStack) -> ProviderSocket:
+    async def _let_in(self, hall: Hall, stack: AsyncExitStack) -> ProviderSocket:
+        """With a credential that is newer, where it is refused. Raises ProviderFailure."""
+        used = self._reached.credential
+        try:
+            return await self._opened(hall, stack)
+        except HandshakeRefused as refused:
+            failure = hall.wire.fail(refused.response, hall.target)
+        if failure.refuses_credential and await self._reached.is_renewed(used, self._world):
+            with suppress(HandshakeRefused):
+                return await self._opened(hall, stack)
+        raise failure
+
+    async def _opened(self, hall: Hall, stack: AsyncExitStack) -> ProviderSocket:
         """Unless the provider has failed so often that it is left alone for a while. Raises HandshakeRefused,
         ProviderError (502), CircuitOpen (503).
         """
+        request = self._reached.authorized(hall.wire.connect(hall.target), self._clock.now_s())
         attempt = self._attempt()
         with through_circuit(self._reached, Watch(attempt, self._world, attempt.started_s + OPENING_S)) as passage:
             try:

@@ -161,7 +161,7 @@ class Talk:
         self._count(event, size_bytes)
         await self._hall.books.make_room()
         async with self._lock:
-            step = self._session.send(event)
+            step = self._put(event)
             if isinstance(event, SessionUpdate):
                 self._config = updated(self._config, replace(event.session, model=UNSET))
             if names is not None:
@@ -170,6 +170,14 @@ class Talk:
             if isinstance(event, CreateItem | DeleteItem | TruncateItem):
                 self._asked, self._asked_s = self._asked + 1, self._clock.monotonic_s()
             await self._carry_out(step)
+
+    def _put(self, event: ProviderEvent) -> Step:
+        try:
+            return self._session.send(event)
+        except GatewayError:
+            if _is_beside(event):
+                self._hall.books.one_less_beside()
+            raise
 
     async def _bounded(self, event: ProviderEvent) -> ProviderEvent:
         """With a bound for responses where there is none, and enough held for those that it allows."""
@@ -183,6 +191,8 @@ class Talk:
                 return replace(event, session=replace(event.session, max_output_tokens=told))
         if isinstance(event, CreateResponse) and event.response is not None:
             most = event.response.max_output_tokens
+            if _is_beside(event):
+                await books.ask_beside(most if isinstance(most, int) else None)
             if isinstance(most, int):
                 await books.make_room(most)
             elif most == "inf" and (told := books.told_output_tokens) is not None:
@@ -295,6 +305,7 @@ class Talk:
             return
         self._is_changed, self._kept_s = False, now_s
         self._hall.snapshot = snapshot = replace(self._now(), is_whole=False)
+        await self._hall.books.keep()
         try:
             await self._hall.holding.keep(snapshot)
         except StorageUnavailable as error:
@@ -317,3 +328,7 @@ class Talk:
     def _detects_turns(self) -> bool:
         audio = self._config.audio if isinstance(self._config.audio, Audio) else Audio()
         return not (isinstance(audio.input, AudioInput) and audio.input.turn_detection is None)
+
+
+def _is_beside(event: ProviderEvent) -> bool:
+    return isinstance(event, CreateResponse) and event.response is not None and event.response.conversation == "none"

@@ -93,6 +93,7 @@ class DynamoSessions:
             admitted,
             Books() if books is None else msgspec.json.decode(books, type=Books),
             None if snapshot is None else msgspec.json.decode(snapshot, type=Snapshot),
+            is_left="is_left" in item,
         )
 
     async def beat(self, connection_id: str, epoch: int, now_s: float) -> Lease:

@@ -59,11 +59,12 @@ class Opening:
 @dataclass(frozen=True, slots=True)
 class Used:
     """What one turn used. `model`: the provider's id of a model beside the session's own, which has a row of its own
-    in the catalog; None: the session's own.
+    in the catalog; None: the session's own. `is_beside`: the conversation, of which it says nothing.
     """
 
     usage: TokenUsage
     model: str | None = None
+    is_beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

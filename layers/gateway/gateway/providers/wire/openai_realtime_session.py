@@ -31,6 +31,7 @@ from gateway.model.realtime import (
     updated,
 )
 from gateway.model.realtime_events import SERVER_EVENTS, error_event
+from gateway.model.usage import TokenUsage
 from gateway.providers.contract import Target
 from gateway.providers.contract.realtime import Carried, Opening, Step, Used
 from gateway.providers.wire.openai_chat_failure import interruption
@@ -201,12 +202,14 @@ class OpenAiRealtimeSession:
     def _done(self, event: Json) -> Step:
         response: Json = event["response"]
         used = usage_of(response.get("usage"))
+        if used is None and response.get("status") == "failed":
+            used = TokenUsage()  # charged is what was made
         details = response.get("status_details") or {}
         if details.get("error"):
             event = {**event, "response": {**response, "status_details": self._without_words(details)}}
         return Step(
             events=(event,),
-            used=(Used(used),) if used else (),
+            used=() if used is None else (Used(used, is_beside=response.get("conversation_id", "") is None),),
             turn_ended=True,
             interrupted=details.get("reason") == "turn_detected",
         )
