@@ -69,7 +69,9 @@ TurnDetection: TypeAlias = ServerVad | SemanticVad
 
 
 class Transcription(Inbound, frozen=True, kw_only=True):
-    """Of what the user says, by a model of its own, which is charged besides. `model`: as the provider calls it."""
+    """Of what the user says, by a model of its own, which is charged besides. `model`: as its provider
+    calls it, or as the gateway does.
+    """
 
     model: str | None = None
     language: str | None = None
