@@ -65,7 +65,10 @@ def test_where_it_is_reached() -> None:
 def test_the_configuration_goes_out_with_the_first_word_and_nothing_before_it_is_confirmed() -> None:
     session = begin("google")
     assert session.names == ["session.created"]
-    assert session.events[0]["session"]["id"] == "sess_gw"
+    created = session.events[0]["session"]
+    assert created["id"] == "sess_gw"
+    assert (created["instructions"], created["tools"], created["tool_choice"]) == ("", [], "auto")
+    assert created["max_output_tokens"] == "inf"
     vad = {"type": "server_vad", "prefix_padding_ms": 20, "silence_duration_ms": 100, "interrupt_response": False}
     session.says(
         configure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.model.http import Credential, HttpResponse
 from gateway.model.money import cost_nano_usd
 from gateway.model.provider_errors import ProviderError
+from gateway.model.realtime import Audio, AudioInput, SessionConfig, Transcription
 from gateway.model.secret import Secret
-from gateway.providers.contract.realtime import Carried
+from gateway.providers.contract.realtime import Carried, Opening
 from gateway.providers.lookup import provider_named
 from tests.providers.realtime_exchange import SAMPLES_100_MS, Session, begin, target_of, wire_of
 
@@ -95,9 +97,25 @@ def test_the_model_cannot_be_changed() -> None:
     assert session.sent == []
 
 
+def test_the_model_that_writes_down_goes_by_the_gateway_s_name_too() -> None:
+    session = begin("openai")
+    written = {"model": "openai/whisper-1", "language": "en"}
+    session.says({"type": "session.update", "session": {"audio": {"input": {"transcription": written}}}})
+    said = {"model": "whisper-1", "language": "en"}
+    assert session.sent[-1]["session"]["audio"]["input"]["transcription"] == said
+    opening = SessionConfig(audio=Audio(input=AudioInput(transcription=Transcription(model="openai/whisper-1"))))
+    assert wire_of("openai").also_used(opening) == ("whisper-1",)
+    begun = wire_of("openai").session(Opening("sess_gw", "voice", opening), target_of("openai")).open()
+    assert json.loads(begun.messages[0])["session"]["audio"]["input"] == {"transcription": {"model": "whisper-1"}}
+    event = {"type": "conversation.item.input_audio_transcription.completed", "event_id": "e", "item_id": "u"}
+    session.hears({**event, "content_index": 0, "transcript": "Hi", "usage": {"type": "duration", "seconds": 1}})
+    assert session.steps[-1].used[0].model == "whisper-1"
+
+
 @pytest.mark.parametrize(
     ("members", "param"),
     [
+        ({"audio": {"input": {"transcription": {"model": "groq/x"}}}}, "session.audio.input.transcription.model"),
         ({"audio": {"input": {"format": {"type": "audio/pcm", "rate": 16000}}}}, "session.audio.input.format.rate"),
         ({"audio": {"output": {"format": {"type": "audio/pcm", "rate": 8000}}}}, "session.audio.output.format.rate"),
         ({"audio": {"input": {"transcription": {"language": "en"}}}}, "session.audio.input.transcription.model"),

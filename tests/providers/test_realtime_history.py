@@ -27,6 +27,13 @@ def test_items_stand_where_they_were_put() -> None:
     assert History(history.told()).told() == history.told()
 
 
+def test_what_is_put_in_front_is_told_first() -> None:
+    history = History()
+    for event in (said("b", "2"), said("a", "1", "root"), said("a", "1", "root"), said("c", "3", "b")):
+        history.take(event)
+    assert texts(history) == ["1", "2", "3"]
+
+
 def test_deleted_and_unfinished_items_are_not_told() -> None:
     history = History()
     history.take(said("a", "1"))

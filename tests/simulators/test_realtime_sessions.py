@@ -47,10 +47,10 @@ async def test_a_spoken_turn_and_its_summary(simulator: Simulator, name: str) ->
     assert caller.events[-1] == summary and caller.clients.closed == [CONNECTION]
     own = caller.usage_records[-1]
     assert own.usage is not None and own.usage.prompt.audio_tokens == heard
-    assert summary["request_id"] == own.of.request_id
+    assert created["request_id"] == summary["request_id"] == own.of.request_id
     assert summary["usage"]["cost_estimate"] == pytest.approx(caller.spent_nano_usd() / 1e9)
     assert (held, caller.ending.event, caller.outcomes) == (0, "request.completed", ["ended"])
-    assert own.latency_ms is not None and own.latency_ms > 30
+    assert own.latency_ms is not None
     assert own.ttft_ms is not None and own.ttft_ms < own.latency_ms  # what its health is judged by: its connection
 
 

@@ -163,6 +163,14 @@ async def test_one_made_with_a_token_ends_with_it(gateway: RealtimeGateway) -> N
         ({"session": SESSION | {"model": "openai/none"}}, (404, "model_not_found", "session.model")),
         ({"session": SESSION | {"model": "openai/gpt-4o"}}, (400, "capability_not_supported", "session.model")),
         ({"session": SESSION | {"model": "openai/whisper-1"}}, (400, "capability_not_supported", "session.model")),
+        (
+            {"session": SESSION | {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 16_000}}}}},
+            (400, "capability_not_supported", "session.audio.input.format.rate"),
+        ),
+        (
+            {"session": SESSION | {"reasoning": {"effort": "low"}, "tools": [{"type": "reference", "schema_id": "x"}]}},
+            (400, "capability_not_supported", "session.reasoning"),
+        ),
         ({"session": SESSION, "expires_after": {"seconds": 9}}, (400, "validation_error", "expires_after.seconds")),
         ({"session": SESSION, "expires_after": {"seconds": 7_201}}, (400, "validation_error", "expires_after.seconds")),
         ({"session": SESSION, "expires_after": {"anchor": "now"}}, (400, "validation_error", "expires_after.anchor")),

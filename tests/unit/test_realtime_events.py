@@ -24,6 +24,7 @@ from gateway.model.realtime import (
     Audio,
     ClientEvent,
     CloseSession,
+    CreateResponse,
     Pcm,
     SessionConfig,
     SessionUpdate,
@@ -60,6 +61,20 @@ def test_every_server_event_that_is_passed_on_is_one_of_the_sdk() -> None:
 def test_every_member_of_a_session_is_taken_or_refused_by_name() -> None:
     theirs = set(RealtimeSessionCreateRequest.model_fields)
     assert theirs == set(SessionConfig.__struct_fields__) | (theirs & set(REFUSED_MEMBERS))
+
+
+@pytest.mark.parametrize("name", ["prompt", "tracing"])
+def test_what_is_switched_off_anyway_may_be_switched_off(name: str) -> None:
+    """As OpenAI's agents do with traces; the null itself is not what is wrong beside another mistake."""
+    off = read({"type": "session.update", "session": {"type": "realtime", name: None}})
+    assert isinstance(off, SessionUpdate) and getattr(off.session, name) is None
+    assert isinstance(read({"type": "response.create", "response": {"prompt": None}}), CreateResponse)
+    with pytest.raises(InvalidRequest) as refused:
+        read({"type": "session.update", "session": {name: None, "instructions": 5}})
+    assert refused.value.param == "session.instructions"
+    with pytest.raises(InvalidRequest) as refused:
+        read({"type": "session.update", "session": {name: "auto"}})
+    assert (refused.value.code, refused.value.param) == ("capability_not_supported", f"session.{name}")
 
 
 def test_the_gateway_s_own_event() -> None:

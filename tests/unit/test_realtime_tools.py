@@ -88,6 +88,7 @@ async def test_what_is_not_registered_is_named(tool: dict[str, Any], code: str, 
     assert refused.value.code == code
     assert [detail.pointer for detail in refused.value.details] == [pointer]
     assert str(refused.value.param).startswith("session.tools")
+    assert f"'{refused.value.param}'" in refused.value.message
 
 
 @pytest.mark.parametrize(

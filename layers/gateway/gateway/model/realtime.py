@@ -69,7 +69,9 @@ TurnDetection: TypeAlias = ServerVad | SemanticVad
 
 
 class Transcription(Inbound, frozen=True, kw_only=True):
-    """Of what the user says, by a model of its own, which is charged besides. `model`: as the provider calls it."""
+    """Of what the user says, by a model of its own, which is charged besides. `model`: as its provider
+    calls it, or as the gateway does.
+    """
 
     model: str | None = None
     language: str | None = None
@@ -130,7 +132,9 @@ class Reasoning(Inbound, frozen=True, kw_only=True):
 
 
 class SessionConfig(Inbound, frozen=True, kw_only=True):
-    """`model`: accepted where it names the session's own, which cannot be changed."""
+    """`model`: accepted where it names the session's own, which cannot be changed. `prompt`, `tracing`: there are none,
+    so null is all that may be said.
+    """
 
     type: Literal["realtime"] | UnsetType = UNSET
     model: str | UnsetType = UNSET
@@ -144,6 +148,8 @@ class SessionConfig(Inbound, frozen=True, kw_only=True):
     reasoning: Reasoning | UnsetType = UNSET
     truncation: Literal["auto", "disabled"] | Json | UnsetType = UNSET
     include: list[Literal["item.input_audio_transcription.logprobs"]] | UnsetType | None = UNSET
+    prompt: UnsetType | None = UNSET
+    tracing: UnsetType | None = UNSET
 
 
 class ResponseOptions(Inbound, frozen=True, kw_only=True):
@@ -160,6 +166,7 @@ class ResponseOptions(Inbound, frozen=True, kw_only=True):
     conversation: Literal["auto", "none"] | None = None
     input: list[Item] | None = None
     metadata: Metadata | None = None
+    prompt: None = None
 
 
 class SessionUpdate(Inbound, frozen=True, kw_only=True, tag_field="type", tag="session.update"):

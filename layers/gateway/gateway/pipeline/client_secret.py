@@ -11,10 +11,11 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.model.client_secret import SECRET_PREFIX, ClientSecret, ClientSecretRequest, made, new_id, new_value
 from gateway.model.errors import GatewayError, InvalidApiKey, InvalidRequest, PayloadTooLarge
-from gateway.model.realtime import MAX_MESSAGE_BYTES
+from gateway.model.realtime import MAX_MESSAGE_BYTES, FunctionTool, SessionConfig
 from gateway.model.realtime_call import RealtimeCall
 from gateway.model.tenant import Principal
 from gateway.pipeline.authenticate import bearer_of, caller_of, hash_of
@@ -24,9 +25,11 @@ from gateway.pipeline.exchange import Exchange
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.meters import Demand
 from gateway.pipeline.realtime_read import in_our_words
-from gateway.pipeline.route import REALTIME, resolve
+from gateway.pipeline.route import REALTIME, Route, resolve
 from gateway.pipeline.visit import NO_MODEL
 from gateway.ports import Clock, World
+from gateway.providers.contract import Target
+from gateway.providers.lookup import realtime_wire
 from gateway.realtime_ports import ClientSecrets
 
 _REQUEST = msgspec.json.Decoder(ClientSecretRequest)
@@ -95,8 +98,20 @@ def _read(inbound: Inbound, exchange: Exchange) -> Asked:
 
 async def _grant(asked: Asked, principal: Principal, *, world: World) -> Granted:
     try:
-        resolve(REALTIME, asked.call.model, principal, world.catalog, world.clock.now_s())
+        route = resolve(REALTIME, asked.call.model, principal, world.catalog, world.clock.now_s())
     except GatewayError as refusal:
         refusal.param = "session.model"
         raise
+    _check(asked.call.session, route)
     return Granted(asked)
+
+
+def _check(config: SessionConfig, route: Route[str]) -> None:
+    """Whoever asks for it is told, not the browser that begins with it. Tools become functions only in a session.
+
+    Raises InvalidRequest, CapabilityNotSupported (400).
+    """
+    wire = realtime_wire(route.provider, route.facts.api)
+    assert wire is not None  # noqa: S101 - its name is in the route
+    functions = [tool for tool in config.tools or () if isinstance(tool, FunctionTool)]
+    wire.check(replace(config, tools=functions), Target(route.provider.name, route.facts, ""))

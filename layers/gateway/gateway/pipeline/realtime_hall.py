@@ -65,6 +65,7 @@ class Hall:
     """What stays when a connection ends. `over`: the session is to end, for a reason that lies elsewhere."""
 
     session_id: str
+    request_id: str
     tenant_id: str
     ends_s: float
     target: Target

@@ -58,7 +58,7 @@ def _refused(message: bytes) -> CapabilityNotSupported | None:
     for name in ("session", "response"):
         inner = event.get(name)
         for member, why in REFUSED_MEMBERS.items():
-            if isinstance(inner, dict) and member in inner:
+            if isinstance(inner, dict) and inner.get(member) is not None:
                 return CapabilityNotSupported(f"'{member}' is not taken. {why}", param=f"{name}.{member}")
     return _refused_type(event, "")
 

@@ -255,6 +255,7 @@ class Holder:
             self._recovered()
         return Hall(
             session_id=admitted.id,
+            request_id=admitted.request_id,
             tenant_id=admitted.tenant_id,
             ends_s=admitted.ends_s,
             target=self._reached.target,

@@ -251,7 +251,7 @@ class Talk:
             await self._socket.send(message)
         for event in step.events:
             await self._note(event)
-            self._tell(in_own_names(event, self._hall.names))
+            self._tell(self._in_own_words(event))
         self._wants_another |= step.reconnect
         if step.go_away_s is not None:
             now_s, schedule = self._clock.monotonic_s(), self._hall.schedule
@@ -264,6 +264,12 @@ class Talk:
             await self._hall.books.use(step.used)
         if step.failure is not None:
             raise step.failure
+
+    def _in_own_words(self, event: ServerEvent) -> ServerEvent:
+        """The first one names the request: a client that loses its connection hears no summary, and looks for it."""
+        if event["type"] == "session.created":
+            event = {**event, "request_id": self._hall.request_id}
+        return in_own_names(event, self._hall.names)
 
     async def _note(self, event: ServerEvent) -> None:
         kind = event["type"]

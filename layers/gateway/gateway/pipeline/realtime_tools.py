@@ -100,6 +100,8 @@ def _function(tool: ChatTool) -> Tool:
 
 def _below(refused: GatewayError, where: str) -> GatewayError:
     """Names the places as the client numbered them."""
-    refused.param = f"{where}.{refused.param}" if refused.param else where
+    at = f"{where}.{refused.param}" if refused.param else where
+    refused.message = refused.message.replace(f"'{refused.param}'", f"'{at}'")
+    refused.param = at
     refused.details = tuple(Detail(f"/{where}{detail.pointer}", detail.reason) for detail in refused.details)
     return refused

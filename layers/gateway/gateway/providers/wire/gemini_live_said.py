@@ -53,6 +53,9 @@ class Client:
 
     `is_awaiting`: an answer is owed. `has_activity`: the client said that the user speaks, and not yet that they are
     done.
+
+    `_has_outputs`: of some of the calls that the model has made last. `_is_unasked`: it answers them, or has, and the
+    client will ask for that answer, as OpenAI's clients do.
     """
 
     def __init__(self, hearing: Hearing, history: History, ids: Ids, carried: Carried) -> None:
@@ -60,7 +63,7 @@ class Client:
         self.held: list[Json] = list(carried.held)
         self.calls: dict[str, str] = dict(carried.calls)
         self.is_awaiting = self.has_activity = False
-        self._is_answering_calls = False
+        self._is_answering_calls = self._has_outputs = self._has_asked = self._is_unasked = False
         self._withdrawn: set[str] = set()
         self._interrupted: dict[str, int] = {}
         self._metadata: object = None
@@ -83,7 +86,8 @@ class Client:
     def answered(self) -> object:
         """The model has begun to answer. Gives the metadata of the request for it."""
         metadata, self._metadata = self._metadata, None
-        self.is_awaiting = self._is_answering_calls = False
+        self._is_unasked = self._is_answering_calls and not self._has_asked
+        self.is_awaiting = self._is_answering_calls = self._has_outputs = self._has_asked = False
         return metadata
 
     def interrupted(self, turn: Turn) -> None:
@@ -107,7 +111,7 @@ class Client:
             raise InvalidRequest("'audio' is base64.", param="audio") from None
         messages = self._flush()
         if audio_input(config).turn_detection is None and not self.has_activity:
-            self.has_activity = True
+            self.has_activity, self._is_unasked = True, False
             messages.append({"realtimeInput": {"activityStart": {}}})
         self._hearing.ms += size * 1000 / (SAMPLE_BYTES * rate_hz)
         sound = {"mimeType": f"audio/pcm;rate={rate_hz}", "data": event.audio}
@@ -117,6 +121,7 @@ class Client:
         """Where Gemini itself detects turns, it is told that no more sound comes for now."""
         if not self._hearing.has_sound:
             raise InvalidRequest("No sound has come since the last commit.", param="type")
+        self._is_unasked = False
         if audio_input(config).turn_detection is not None:
             return Said([{"realtimeInput": {"audioStreamEnd": True}}])
         return Said(events=self._hearing.commit(self._history.last_id, detected=False))
@@ -134,6 +139,7 @@ class Client:
             said.messages += self._output(event.item)
         else:
             self.held.append(_content(event.item))
+            self._is_unasked = False
         item_id = event.item.id or self._ids.new("item")
         item = {**msgspec.to_builtins(event.item), "id": item_id, "object": "realtime.item", "status": "completed"}
         said.events += item_events(self._ids, item, self._history.last_id)
@@ -146,16 +152,21 @@ class Client:
         if name is None:
             raise InvalidRequest("No such call is open.", param="item.call_id")
         self.is_awaiting = self._is_answering_calls = not self.calls
+        self._has_outputs = True
         response = {"id": item.call_id, "name": name, "response": {"output": item.output}}
         return [*self._flush(), {"toolResponse": {"functionResponses": [response]}}]
 
     def _respond(self, event: CreateResponse, config: SessionConfig, turn: Turn | None) -> Said:
-        """After the outputs of all calls Gemini goes on by itself."""
+        """After the outputs of all calls Gemini goes on by itself, maybe before the client asks for it."""
+        self._check_options(event, config)
+        if self._is_unasked:
+            self._is_unasked = False
+            return Said()
         if turn is not None:
             raise InvalidRequest("A response is under way already.", param="type")
-        self._check_options(event, config)
         self._metadata = event.response.metadata if event.response else None
-        if self._is_answering_calls:
+        if self._is_answering_calls or self._lacks_outputs():
+            self._has_asked = self._is_answering_calls
             return Said()
         self.is_awaiting = True
         if self.has_activity and not self._hearing.has_sound:
@@ -164,6 +175,14 @@ class Client:
         content = {"turns": self.held, "turnComplete": True} if self.held else {"turnComplete": True}
         self.held = []
         return Said([{"clientContent": content}])
+
+    def _lacks_outputs(self) -> bool:
+        """Whether the answer waits for those of other calls. Raises InvalidRequest where it waits for all of them."""
+        if not self.calls or self.held or self.has_activity:
+            return False
+        if not self._has_outputs:
+            raise InvalidRequest("Gemini goes on when it has the outputs of its calls.", param="type")
+        return True
 
     def _check_options(self, event: CreateResponse, config: SessionConfig) -> None:
         """What the session has anyway may be said again."""

@@ -28,6 +28,14 @@ _ENDS: dict[str, tuple[Status, str | None]] = {
     "NEED_MORE_INPUT": ("completed", None),
     "MALFORMED_FUNCTION_CALL": ("failed", None),
 }
+UNCONFIGURED: Json = {
+    "instructions": "",
+    "output_modalities": ["audio"],
+    "tools": [],
+    "tool_choice": "auto",
+    "max_output_tokens": "inf",
+}
+"""As OpenAI's sessions begin."""
 _WITHHELD: tuple[Status, str | None] = ("incomplete", "content_filter")
 
 
@@ -131,7 +139,7 @@ class GeminiLiveSession:
     def _session_event(self, kind: str) -> ServerEvent:
         pcm = {"type": "audio/pcm", "rate": 24_000}
         session = {
-            "output_modalities": ["audio"],
+            **UNCONFIGURED,
             **msgspec.to_builtins(self._config),
             "type": "realtime",
             "object": "realtime.session",

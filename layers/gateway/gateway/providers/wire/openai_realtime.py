@@ -19,13 +19,12 @@ from gateway.model.realtime import (
     FunctionTool,
     Pcm,
     SessionConfig,
-    Transcription,
 )
 from gateway.providers.contract import Target
 from gateway.providers.contract.realtime import Opening, RealtimeWire
 from gateway.providers.wire.openai_chat_failure import refusal
 from gateway.providers.wire.openai_chat_quirks import Quirks
-from gateway.providers.wire.openai_realtime_session import OpenAiRealtimeSession
+from gateway.providers.wire.openai_realtime_session import OpenAiRealtimeSession, in_openai_s_names, transcription_of
 from gateway.providers.wire.realtime_socket import closed, socket_url
 
 ONE_HOUR_S = 3_600
@@ -51,10 +50,7 @@ class OpenAiRealtime:
                     f"{target.provider} takes and gives audio/pcm of {OPENAI_RATE_HZ} Hz only.",
                     param=f"session.audio.{name}.format.rate",
                 )
-        if isinstance(written := _transcription(config), Transcription) and not written.model:
-            raise InvalidRequest(
-                "Name the model that writes down what is said.", param="session.audio.input.transcription.model"
-            )
+        _check_writer(config, target)
         if config.reasoning and not target.model.can("reasoning"):
             raise CapabilityNotSupported(f"{target.model.id} does not reason.", param="session.reasoning")
         for at, tool in enumerate(config.tools or ()):
@@ -62,8 +58,8 @@ class OpenAiRealtime:
                 raise CapabilityNotSupported("Only functions go to the provider.", param=f"session.tools[{at}].type")
 
     def also_used(self, config: SessionConfig) -> tuple[str, ...]:
-        written = _transcription(config)
-        return (written.model,) if isinstance(written, Transcription) and written.model else ()
+        written = transcription_of(in_openai_s_names(config))
+        return (written.model,) if written and written.model else ()
 
     def session(self, opening: Opening, target: Target) -> OpenAiRealtimeSession:
         return OpenAiRealtimeSession(opening, target, self.check)
@@ -78,6 +74,13 @@ class OpenAiRealtime:
 WIRE: RealtimeWire = OpenAiRealtime()
 
 
-def _transcription(config: SessionConfig) -> object:
-    audio = config.audio if isinstance(config.audio, Audio) else Audio()
-    return audio.input.transcription if isinstance(audio.input, AudioInput) else None
+def _check_writer(config: SessionConfig, target: Target) -> None:
+    written, param = transcription_of(config), "session.audio.input.transcription.model"
+    if written is None:
+        return
+    if not written.model:
+        raise InvalidRequest("Name the model that writes down what is said.", param=param)
+    if "/" in written.model and not written.model.startswith(f"{target.provider}/"):
+        raise CapabilityNotSupported(
+            f"What is said to {target.provider} is written down by its own models.", param=param
+        )

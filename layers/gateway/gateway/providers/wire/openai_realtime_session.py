@@ -46,11 +46,28 @@ REPLAY = "replay_"
 PCM_BYTES_PER_MS, G711_BYTES_PER_MS = 48, 8
 
 
+def transcription_of(config: SessionConfig) -> Transcription | None:
+    audio = config.audio if isinstance(config.audio, Audio) else Audio()
+    written = audio.input.transcription if isinstance(audio.input, AudioInput) else None
+    return written if isinstance(written, Transcription) else None
+
+
+def in_openai_s_names(config: SessionConfig) -> SessionConfig:
+    """The model that writes down may be named as everywhere in the gateway, after its provider."""
+    written = transcription_of(config)
+    if not (
+        written and written.model and isinstance(config.audio, Audio) and isinstance(config.audio.input, AudioInput)
+    ):
+        return config
+    named = replace(written, model=written.model.rpartition("/")[2])
+    return replace(config, audio=replace(config.audio, input=replace(config.audio.input, transcription=named)))
+
+
 class OpenAiRealtimeSession:
     def __init__(self, opening: Opening, target: Target, check: Callable[[SessionConfig, Target], None]) -> None:
         self._opening, self._target, self._check = opening, target, check
         self._told = opening.carried
-        self._config = self._told.config if self._told else opening.config
+        self._config = self._told.config if self._told else in_openai_s_names(opening.config)
         self._history = History(self._told.items if self._told else ())
         self._replayed = {item["id"] for item in (self._told.items if self._told else ())}
         self._hidden = {"session.created", "session.updated"} if self._told else set()
@@ -110,10 +127,10 @@ class OpenAiRealtimeSession:
         named = event.session.model
         if named is not UNSET and named not in (self._opening.model_name, self._target.model.id):
             raise InvalidRequest("The model of a session cannot be changed.", param="session.model")
-        config = updated(self._config, replace(event.session, model=UNSET))
-        self._check(config, self._target)
-        self._config = config
-        return Step(messages=(self._session_message(event.session, event.event_id),))
+        self._check(updated(self._config, replace(event.session, model=UNSET)), self._target)
+        told = in_openai_s_names(event.session)
+        self._config = updated(self._config, replace(told, model=UNSET))
+        return Step(messages=(self._session_message(told, event.event_id),))
 
     def _session_message(self, config: SessionConfig, event_id: str | None = None) -> str:
         session = replace(config, type="realtime", model=UNSET)
@@ -216,9 +233,8 @@ class OpenAiRealtimeSession:
 
     def _written_down(self, event: Json) -> tuple[Used, ...]:
         used = usage_of(event.get("usage"))
-        written = self._audio.input.transcription if isinstance(self._audio.input, AudioInput) else None
-        model = written.model if isinstance(written, Transcription) else None
-        return (Used(used, model),) if used else ()
+        written = transcription_of(self._config)
+        return (Used(used, written.model if written else None),) if used else ()
 
     def _error(self, event: Json) -> Step:
         """What the client asked for wrongly is told, of the rest that it failed."""

@@ -11,6 +11,8 @@ from gateway.model.chat import Json
 
 MAX_CARRIED_BYTES = 200 * 1024
 """Of the conversation, as JSON: what is carried over fits an item of DynamoDB, which has at most 400 KB."""
+FRONT = "root"
+"""After which an item goes that is to be the first: the client's word, which is told back."""
 SPOKEN = "[The user said something here of which there is no transcript.]"
 _KEPT = {"function_call": ("name", "arguments", "call_id"), "function_call_output": ("call_id", "output")}
 
@@ -68,6 +70,9 @@ class History:
             return
         known = self._items.get(item_id)
         item = {**item, "content": [_with_transcript(part, known, at) for at, part in enumerate(_parts(item))]}
+        if known is None and previous_id == FRONT:
+            self._items = {item_id: item, **self._items}
+            return
         if known is not None or previous_id not in self._items or previous_id == self.last_id:
             self._items[item_id] = item
             return
