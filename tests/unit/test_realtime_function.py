@@ -197,14 +197,15 @@ async def test_whom_lambda_had_no_room_for_is_asked_again(gateway: RealtimeGatew
     """He never began: after a minute Lambda gives up. What the client hears until then is silence."""
     await gateway.connect()
     never_began = {"condition": "EventAgeExceeded"}
-    failed = {"requestContext": never_began, "requestPayload": {"connection_id": CONNECTION, "epoch": 1}}
+    asked = {"connection_id": CONNECTION, "epoch": 1}
+    failed = {"requestContext": never_began, "requestPayload": asked}
     await gateway.clock.sleep(60)
     await gateway.function.handle(failed, None)  # type: ignore[arg-type]
     assert gateway.holders.started == [(CONNECTION, 1)] * 2
     await gateway.sessions.take(CONNECTION, 1, gateway.clock.now_s())
     await gateway.sessions.hand_over(CONNECTION, 1, gateway.clock.now_s())
     await gateway.clock.sleep(60)
-    failed["requestPayload"]["epoch"] = 2
+    asked["epoch"] = 2
     await gateway.function.handle(failed, None)  # type: ignore[arg-type]
     assert gateway.holders.started[-1] == (CONNECTION, 2)
 
