@@ -46,6 +46,7 @@ class Aws:
         writer.write(f"HTTP/1.1 {self.status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
         await writer.drain()
         writer.close()
+        await writer.wait_closed()
 
 
 @pytest.fixture
@@ -167,15 +168,19 @@ async def test_a_provider_that_is_not_there() -> None:
 
 
 async def test_a_provider_that_does_not_answer() -> None:
+    is_over = asyncio.Event()
+
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()  # until the client gives up
         writer.close()
         await writer.wait_closed()
+        is_over.set()
 
     listening = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     with pytest.raises(ProviderError):
         async with WebSockets(open_timeout_s=0.05).open(HttpRequest("GET", f"ws://127.0.0.1:{port}/", {})):
             pass
+    await is_over.wait()
     listening.close()
     await listening.wait_closed()
