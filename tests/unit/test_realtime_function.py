@@ -197,7 +197,10 @@ async def test_whom_lambda_had_no_room_for_is_asked_again(gateway: RealtimeGatew
     """He never began: after a minute Lambda gives up. What the client hears until then is silence."""
     await gateway.connect()
     never_began = {"condition": "EventAgeExceeded"}
-    failed = {"requestContext": never_began, "requestPayload": {"connection_id": CONNECTION, "epoch": 1}}
+    failed: dict[str, Any] = {
+        "requestContext": never_began,
+        "requestPayload": {"connection_id": CONNECTION, "epoch": 1},
+    }
     await gateway.clock.sleep(60)
     await gateway.function.handle(failed, None)  # type: ignore[arg-type]
     assert gateway.holders.started == [(CONNECTION, 1)] * 2
