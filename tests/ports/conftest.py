@@ -55,22 +55,22 @@ def secrets_api(aws_url: str, aws_keys: None, http_client: HttpClient) -> AwsApi
 
 
 @pytest.fixture
-def tenantstable_of(aws_url: str, aws_keys: None) -> Iterator[str]:
+def tenants_table(aws_url: str, aws_keys: None) -> Iterator[str]:
     yield from table_of(aws_url, "tenants", "pk", "sk")
 
 
 @pytest.fixture
-def usagetable_of(aws_url: str, aws_keys: None) -> Iterator[str]:
+def usage_table(aws_url: str, aws_keys: None) -> Iterator[str]:
     yield from table_of(aws_url, "usage", "pk", "sk")
 
 
 @pytest.fixture
-def healthtable_of(aws_url: str, aws_keys: None) -> Iterator[str]:
+def health_table(aws_url: str, aws_keys: None) -> Iterator[str]:
     yield from table_of(aws_url, "health", "pk", "sk")
 
 
 @pytest.fixture
-def ledgertable_of(aws_url: str, aws_keys: None) -> Iterator[str]:
+def ledger_table(aws_url: str, aws_keys: None) -> Iterator[str]:
     yield from table_of(aws_url, "ledger", "pk")
 
 
