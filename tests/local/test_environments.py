@@ -130,7 +130,7 @@ def test_new_code_is_used_at_once(patched: Stack) -> None:
     client.create_function(
         FunctionName="changing", Runtime="python3.13", Role=role, Handler=handler, Code={"ZipFile": code}
     )
-    event = {"requestContext": {"eventType": "CONNECT"}}
+    event = {"requestContext": {"eventType": "DISCONNECT"}}
     assert patched.invoke("changing", **event)[0] == {"statusCode": 200}
     client.update_function_code(FunctionName="changing", ZipFile=zipped(FIXTURES / "plain"))
     assert patched.invoke("changing", action="echo")[0] == {"action": "echo"}
