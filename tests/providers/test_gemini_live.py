@@ -62,13 +62,17 @@ def test_where_it_is_reached() -> None:
     assert signed.headers == {"x-goog-api-key": "k"}
 
 
-def test_the_configuration_goes_out_with_the_first_word_and_nothing_before_it_is_confirmed() -> None:
+def test_a_session_is_there_before_its_provider_knows_of_it() -> None:
     session = begin("google")
-    assert session.names == ["session.created"]
+    assert (session.names, session.sent) == (["session.created"], [])
     created = session.events[0]["session"]
     assert created["id"] == "sess_gw"
     assert (created["instructions"], created["tools"], created["tool_choice"]) == ("", [], "auto")
     assert created["max_output_tokens"] == "inf"
+
+
+def test_the_configuration_goes_out_with_the_first_word_and_nothing_before_it_is_confirmed() -> None:
+    session = begin("google")
     vad = {"type": "server_vad", "prefix_padding_ms": 20, "silence_duration_ms": 100, "interrupt_response": False}
     session.says(
         configure(

@@ -9,8 +9,8 @@ from fastapi import FastAPI, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.entry.door import Operation, inference_app
-from gateway.entry.http import App, Receive, Responder, Scope, Send
+from gateway.entry.door import Operation, with_orders
+from gateway.entry.http import App, Responder
 from gateway.entry.limit_headers import limit_headers
 from gateway.entry.rest import rest_app
 from gateway.entry.visits import Reception, Visiting
@@ -48,16 +48,7 @@ def batches_app(world: World) -> App:
         job = await batches.run(inbound, exchange, world)
         await responder.json(200, await batch_view(job, world), limit_headers(exchange.ticket))
 
-    creating, known = (
-        inference_app(world, Operation("batches", ROUTE, answer, is_order=True, larger=LARGER)),
-        _known_app(world),
-    )
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        creates = scope["type"] == "lifespan" or (scope["path"], scope["method"]) == (ROUTE, "POST")
-        await (creating if creates else known)(scope, receive, send)
-
-    return app
+    return with_orders(Operation("batches", ROUTE, answer, is_order=True, larger=LARGER), _known_app(world), world)
 
 
 def _known_app(world: World) -> FastAPI:

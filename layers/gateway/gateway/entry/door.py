@@ -79,6 +79,17 @@ def inference_app(world: World, *operations: Operation) -> App:
     return app
 
 
+def with_orders(order: Operation, known: App, world: World) -> App:
+    """Orders by the one, and what is known of those that were taken by the other."""
+    ordering = inference_app(world, order)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        is_order = scope["type"] == "lifespan" or (scope["path"], scope["method"]) == (order.path, "POST")
+        await (ordering if is_order else known)(scope, receive, send)
+
+    return app
+
+
 def begun(operation: str, arrival: Arrival, clock: Clock, *, asks_model: bool = True) -> Exchange:
     return Exchange(
         arrival.request_id,

@@ -9,8 +9,8 @@ from fastapi import FastAPI, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.entry.door import Operation, inference_app
-from gateway.entry.http import App, Receive, Responder, Scope, Send
+from gateway.entry.door import Operation, with_orders
+from gateway.entry.http import App, Responder
 from gateway.entry.job_answer import answer_job
 from gateway.entry.rest import rest_app
 from gateway.entry.visits import Reception, Visiting
@@ -43,13 +43,7 @@ def jobs_app(world: World) -> App:
         exchange.operation = endpoint.operation
         await answer_job(await endpoint.run(asked, exchange, world), exchange, responder)
 
-    creating, known = inference_app(world, Operation("jobs", ROUTE, answer, is_order=True)), _known_jobs_app(world)
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        creates = scope["type"] == "lifespan" or (scope["path"], scope["method"]) == (ROUTE, "POST")
-        await (creating if creates else known)(scope, receive, send)
-
-    return app
+    return with_orders(Operation("jobs", ROUTE, answer, is_order=True), _known_jobs_app(world), world)
 
 
 def _known_jobs_app(world: World) -> FastAPI:

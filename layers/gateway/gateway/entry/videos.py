@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 from urllib.parse import parse_qsl
 
-from gateway.entry.door import Operation, attend, begun, inference_app
+from gateway.entry.door import Operation, attend, begun, with_orders
 from gateway.entry.http import App, Arrival, Receive, Responder, Scope, Send
 from gateway.entry.job_answer import answer_job
 from gateway.entry.limit_headers import limit_headers
@@ -46,11 +46,7 @@ def videos_app(world: World, every_s: float = EVERY_S) -> App:
         headers = {**limit_headers(exchange.ticket), **_poll_after(job, every_s), **place}
         await responder.json(status, await video(job, world.files), headers)
 
-    creating = inference_app(world, Operation("videos", ROUTE, answer, as_job=form_as_job))
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or (scope["path"], scope["method"]) == (ROUTE, "POST"):
-            return await creating(scope, receive, send)
+    async def known(scope: Scope, _receive: Receive, send: Send) -> None:
         arrival = Arrival.of(scope)
         # It counts in no limit: a video that runs takes a place itself, and looking at it must not need another.
         exchange = begun("videos", arrival, world.clock, asks_model=False)
@@ -60,7 +56,7 @@ def videos_app(world: World, every_s: float = EVERY_S) -> App:
 
         await attend(exchange, arrival, send, handle, world)
 
-    return app
+    return with_orders(Operation("videos", ROUTE, answer, as_job=form_as_job), known, world)
 
 
 async def _handled(

@@ -26,7 +26,7 @@ from gateway.pipeline.batch_shipped import ShippedLines
 from gateway.pipeline.batch_work import START_S
 from gateway.pipeline.job_causes import LOST
 from gateway.pipeline.job_end import Unforeseen
-from gateway.pipeline.job_record import JobBusy, Overtaken
+from gateway.pipeline.job_record import JobBusy
 from gateway.pipeline.job_work import JobPending
 from gateway.ports import World
 from gateway.providers.contract import BatchResult, BatchState
@@ -66,12 +66,8 @@ async def collect(
     record = BatchRecord(shipment, world.shipments, world.clock)
     of = await lines_of(job, group, world)
     closing = closing or await closing_now(job, world)
-    try:
-        await record.change()
-        async with record.beating():
-            return await _Collecting(record, of, world, unforeseen, closing).run()
-    except Overtaken:
-        raise JobBusy from None
+    async with record.claimed():
+        return await _Collecting(record, of, world, unforeseen, closing).run()
 
 
 @dataclass(slots=True)

@@ -34,7 +34,7 @@ from gateway.pipeline.batch_part import OpenPart, closing_now, end_part, opened
 from gateway.pipeline.batch_part_results import PartResults
 from gateway.pipeline.batch_work import START_S
 from gateway.pipeline.job_end import Unforeseen
-from gateway.pipeline.job_record import JobBusy, Overtaken
+from gateway.pipeline.job_record import JobBusy
 from gateway.ports import World
 from gateway.providers.contract import Filling
 
@@ -55,18 +55,14 @@ async def pack(job: Job, group: int, number: int, world: World, unforeseen: Unfo
     if found is not None and found.alive_until_s > world.clock.now_s():
         raise JobBusy
     part = await opened(job, group, number, found, world)
-    try:
-        await part.record.change()
-        async with part.record.beating():
-            results = await PartResults.of(part.record.now, world)
-            try:
-                native = await _native(part, world)
-            except (ProviderError, CapabilityNotSupported) as error:
-                await _end_unreached(part, results, error, world)
-            else:
-                await _Packing(part, native, results, world, unforeseen).run()
-    except Overtaken:
-        raise JobBusy from None
+    async with part.record.claimed():
+        results = await PartResults.of(part.record.now, world)
+        try:
+            native = await _native(part, world)
+        except (ProviderError, CapabilityNotSupported) as error:
+            await _end_unreached(part, results, error, world)
+        else:
+            await _Packing(part, native, results, world, unforeseen).run()
     return part.record.now
 
 

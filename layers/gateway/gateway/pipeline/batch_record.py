@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Generic
 
 from gateway.batch_ports import BatchRecords, R
 from gateway.model.errors import StorageUnavailable
-from gateway.pipeline.job_record import BEAT_S, BELIEVED_S, BUSY, PAUSES_S, Overtaken
+from gateway.pipeline.job_record import BEAT_S, BELIEVED_S, JobBusy, Overtaken, until_written
 from gateway.pipeline.meanwhile import meanwhile
 from gateway.ports import Clock
 
@@ -30,15 +31,7 @@ class BatchRecord(Generic[R]):
         Raises Overtaken, StorageUnavailable (503).
         """
         async with self._lock:
-            unanswered = StorageUnavailable(BUSY)
-            for pause_s in PAUSES_S:
-                try:
-                    if await self._is_written(changes):
-                        return
-                except StorageUnavailable as error:
-                    unanswered = error
-                    await self._clock.sleep(pause_s)
-        raise unanswered
+            await until_written(lambda: self._is_written(changes), self._clock)
 
     async def _is_written(self, changes: dict[str, Any]) -> bool:
         """If not, an earlier write of this worker's own came through late, or a result beside it: known by now."""
@@ -53,9 +46,18 @@ class BatchRecord(Generic[R]):
         self.now = found
         return False
 
-    def beating(self) -> AbstractAsyncContextManager[None]:
-        """While it is worked on the record says so again and again."""
-        return meanwhile(self._beat())
+    @asynccontextmanager
+    async def claimed(self) -> AsyncIterator[None]:
+        """While it is worked on the record says so, again and again.
+
+        Raises JobBusy where another worker has it, or comes to have it, StorageUnavailable (503).
+        """
+        try:
+            await self.change()
+            async with meanwhile(self._beat()):
+                yield
+        except Overtaken:
+            raise JobBusy from None
 
     async def _beat(self) -> None:
         """Whoever finds that it is too late for a beat finds it at his next change as well."""

@@ -34,7 +34,7 @@ from gateway.pipeline.batch_remote import (
 from gateway.pipeline.batch_shipped import ShippedLines
 from gateway.pipeline.job_causes import LOST
 from gateway.pipeline.job_end import Unforeseen
-from gateway.pipeline.job_record import JobBusy, Overtaken
+from gateway.pipeline.job_record import JobBusy
 from gateway.pipeline.job_work import JobPending
 from gateway.ports import World
 from gateway.providers.contract import Filling
@@ -72,12 +72,8 @@ async def submit(
     if closing is None and shipment.ask_at_s > world.clock.now_s():
         raise JobPending
     record = BatchRecord(shipment, world.shipments, world.clock)
-    try:
-        await record.change()
-        async with record.beating():
-            await _Submission(record, of, world, unforeseen).run(closing)
-    except Overtaken:
-        raise JobBusy from None
+    async with record.claimed():
+        await _Submission(record, of, world, unforeseen).run(closing)
 
 
 @dataclass(frozen=True, slots=True)

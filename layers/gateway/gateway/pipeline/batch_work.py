@@ -59,15 +59,11 @@ async def carry_out(
         raise JobBusy
     part = await opened(job, group, number, found, world)
     record = part.record
-    try:
-        await record.change()
-        async with record.beating():
-            work = PartWork(part, world, unforeseen, closing=closing or part.closing)
-            if found is not None:
-                await work.take_over()
-            await work.run()
-    except Overtaken:
-        raise JobBusy from None
+    async with record.claimed():
+        work = PartWork(part, world, unforeseen, closing=closing or part.closing)
+        if found is not None:
+            await work.take_over()
+        await work.run()
     return record.now
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
@@ -31,6 +32,19 @@ class JobBusy(Exception):
     """A worker is at it, or was until a moment ago: the state machine tries again. Its name is in `job.asl.json`."""
 
 
+async def until_written(is_written: Callable[[], Awaitable[bool]], clock: Clock) -> None:
+    """Raises StorageUnavailable (503) after the last try, and what else it does at once."""
+    unanswered = StorageUnavailable(BUSY)
+    for pause_s in PAUSES_S:
+        try:
+            if await is_written():
+                return
+        except StorageUnavailable as error:
+            unanswered = error
+            await clock.sleep(pause_s)
+    raise unanswered
+
+
 class JobRecord:
     """`now`: as it was last read or written here. `due_s`: after which somebody should see to a worker that is gone."""
 
@@ -44,17 +58,13 @@ class JobRecord:
 
         Raises JobCancelled (409) when it has ended meanwhile, Overtaken, StorageUnavailable (503).
         """
+
+        async def is_written() -> bool:
+            self._refuse_ended()
+            return await self._is_written(changes)
+
         async with self._lock:
-            unanswered = StorageUnavailable(BUSY)
-            for pause_s in PAUSES_S:
-                self._refuse_ended()
-                try:
-                    if await self._is_written(changes):
-                        return
-                except StorageUnavailable as error:
-                    unanswered = error
-                    await self._clock.sleep(pause_s)
-        raise unanswered
+            await until_written(is_written, self._clock)
 
     async def _is_written(self, changes: dict[str, Any]) -> bool:
         """If not, it is known by now what somebody else has written."""
