@@ -20,7 +20,7 @@ CODE := layers/gateway/gateway functions cli local scripts benchmarks tests
 LOCKED := layers/deps/requirements.txt cli/requirements.txt requirements-dev.txt $(wildcard local/requirements-*.txt)
 LOCKS := $(foreach lock,$(filter-out cli/%,$(LOCKED)),$(lock:.txt=.in):$(lock))
 
-.PHONY: run test check smoke bench bench-governance build deploy setup lock audit sbom licences clean clean-all python
+.PHONY: run test check smoke fuzz bench bench-governance build deploy setup lock audit sbom licences clean clean-all python
 
 run: python
 	$(ENVIRONMENTS) stack sam
@@ -37,6 +37,11 @@ check: python
 	PYTHONPATH=layers/gateway $(VENV)/lint-imports --no-logo
 	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	$(VENV)/python -m pytest tests/unit
+
+# Two thousand new examples for each property where the gates take the same forty; some minutes.
+fuzz: python
+	$(ENVIRONMENTS) dev
+	HYPOTHESIS_PROFILE=fuzz $(VENV)/python -m pytest tests/unit/test_any_bytes.py tests/unit/test_any_request.py
 
 # The end-to-end suite against any gateway that is deployed: make smoke BASE_URL=https://.../v1 KEY=gwk_...
 smoke: python
