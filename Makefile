@@ -38,10 +38,11 @@ check: python
 	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	$(VENV)/python -m pytest tests/unit
 
-# Two thousand new examples for each property where the gates take the same forty; some minutes.
-fuzz: python
-	$(ENVIRONMENTS) dev
+# Two thousand new examples for each property where the gates take the same forty, and five minutes of requests
+# made from the published contract, over every route of the local stack.
+fuzz: setup
 	HYPOTHESIS_PROFILE=fuzz $(VENV)/python -m pytest tests/unit/test_any_bytes.py tests/unit/test_any_request.py
+	CONTRACT_SECONDS=300 $(VENV)/python -m pytest tests/e2e/test_any_route.py
 
 # The end-to-end suite against any gateway that is deployed: make smoke BASE_URL=https://.../v1 KEY=gwk_...
 smoke: python
@@ -93,7 +94,7 @@ sbom: python
 
 # Writes docs/licences.md anew from what is installed.
 licences: python
-	$(ENVIRONMENTS) dev stack sam supply
+	$(ENVIRONMENTS) dev stack sam supply contract
 	$(VENV)/python -m scripts.licences
 
 clean: python

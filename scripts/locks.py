@@ -16,6 +16,7 @@ LOCKS = {
     "requirements-dev.txt": "tests, checks, benchmarks",
     "local/requirements-stack.txt": "the local stack",
     "local/requirements-sam.txt": "building and deploying",
+    "local/requirements-contract.txt": "requests made from the contract",
     "local/requirements-supply.txt": "looking after these locks",
 }
 """Every lock file of the repository, and what is installed from it."""
