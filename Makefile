@@ -17,7 +17,10 @@ SAM := env -u MAKEFLAGS -u MAKELEVEL SAM_CLI_TELEMETRY=0 $(SAM_BIN)/sam
 ENVIRONMENTS = @$(PYTHON) -m local.venvs
 CODE := layers/gateway/gateway functions cli local scripts benchmarks tests
 
-.PHONY: run test check smoke bench bench-governance build deploy setup lock clean clean-all python
+LOCKED := layers/deps/requirements.txt cli/requirements.txt requirements-dev.txt $(wildcard local/requirements-*.txt)
+LOCKS := $(foreach lock,$(filter-out cli/%,$(LOCKED)),$(lock:.txt=.in):$(lock))
+
+.PHONY: run test check smoke fuzz bench bench-governance build deploy setup lock audit sbom licences clean clean-all python
 
 run: python
 	$(ENVIRONMENTS) stack sam
@@ -34,6 +37,12 @@ check: python
 	PYTHONPATH=layers/gateway $(VENV)/lint-imports --no-logo
 	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	$(VENV)/python -m pytest tests/unit
+
+# Two thousand new examples for each property where the gates take the same forty, and five minutes of requests
+# made from the published contract, over every route of the local stack.
+fuzz: setup
+	HYPOTHESIS_PROFILE=fuzz $(VENV)/python -m pytest tests/unit/test_any_bytes.py tests/unit/test_any_request.py
+	CONTRACT_SECONDS=300 $(VENV)/python -m pytest tests/e2e/test_any_route.py
 
 # The end-to-end suite against any gateway that is deployed: make smoke BASE_URL=https://.../v1 KEY=gwk_...
 smoke: python
@@ -66,11 +75,27 @@ setup: python
 
 # Pins every requirements file anew, with hashes, to the newest versions that fit.
 lock: python
-	$(PYTHON) -m venv --clear .local/lock-venv && .local/lock-venv/bin/python -m pip install --quiet uv
-	for file in layers/deps/requirements requirements-dev local/requirements-sam; do \
-		.local/lock-venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-			--no-header --no-annotate $$file.in --output-file $$file.txt || exit 1; \
+	$(ENVIRONMENTS) supply
+	for pair in $(LOCKS) pyproject.toml:cli/requirements.txt; do \
+		.local/supply-venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+			--no-header --no-annotate $${pair%:*} --output-file $${pair#*:} || exit 1; \
 	done
+	@echo "Now: make licences audit"
+
+# What is known of weaknesses in what is locked; fails where a package could not be looked up. Needs the internet.
+audit: python
+	$(ENVIRONMENTS) supply
+	for lock in $(LOCKED); do .local/supply-venv/bin/pip-audit --strict --disable-pip --require-hashes --requirement $$lock || exit 1; done
+
+# CycloneDX 1.6, one file for each lock file: .local/sbom/*.cdx.json
+sbom: python
+	$(ENVIRONMENTS) supply
+	.local/supply-venv/bin/python -m scripts.sbom .local/sbom
+
+# Writes docs/licences.md anew from what is installed.
+licences: python
+	$(ENVIRONMENTS) dev stack sam supply contract
+	$(VENV)/python -m scripts.licences
 
 clean: python
 	@$(PYTHON) -m local.clean

@@ -21,7 +21,7 @@ class WrongMiniStack(RuntimeError):
 
 def check_version() -> None:
     """Raises WrongMiniStack, with what to do about it."""
-    advice = "Run: .local/stack-venv/bin/python -m pip install -r local/requirements-stack.txt"
+    advice = "Run: python3 -m local.venvs stack"
     try:
         installed = importlib.metadata.version("ministack")
     except importlib.metadata.PackageNotFoundError:

@@ -22,13 +22,16 @@ from local.locks import exclusive
 from local.places import LOCAL, REPOSITORY, SETUP_LOCK
 
 _STAMP = ".made-from"
-_INSTALL = ("install", "--disable-pip-version-check", "--no-input", "--no-compile")
+_INSTALL = (
+    *("install", "--disable-pip-version-check", "--no-input", "--no-compile"),
+    *("--no-deps", "--require-hashes"),
+)
 """--no-compile: most of what SAM CLI brings is never imported, and what is, is compiled then."""
 
 
 @dataclass(frozen=True)
 class Venv:
-    """`locked`: the requirements name every package with its hashes, so pip has nothing to resolve.
+    """The requirements name every package with its hashes, so pip has nothing to resolve, and installs nothing else.
 
     `afterwards`: a command that is better run now, while another environment installs, than when it is needed.
     """
@@ -36,7 +39,6 @@ class Venv:
     name: str
     folder: Path
     requirements: tuple[Path, ...]
-    locked: bool
     afterwards: tuple[str, ...] = ()
 
     @property
@@ -53,19 +55,20 @@ class Venv:
 
 _HERE = Path(__file__).parent
 
-DEV = Venv("dev", REPOSITORY / ".venv", (REPOSITORY / "requirements-dev.txt",), locked=True)
+DEV = Venv("dev", REPOSITORY / ".venv", (REPOSITORY / "requirements-dev.txt",))
 STACK = Venv(
     "stack",
     LOCAL / "stack-venv",
-    (_HERE / "requirements-stack.txt", _HERE / "requirements-simulators.txt"),
-    locked=False,
+    (_HERE / "requirements-stack.txt",),
     afterwards=("make", "--makefile", str(REPOSITORY / "layers" / "deps" / "Makefile"), "kept"),
 )
-SAM = Venv("sam", LOCAL / "sam-venv", (_HERE / "requirements-sam.txt",), locked=True)
+SAM = Venv("sam", LOCAL / "sam-venv", (_HERE / "requirements-sam.txt",))
+SUPPLY = Venv("supply", LOCAL / "supply-venv", (_HERE / "requirements-supply.txt",))
+CONTRACT = Venv("contract", LOCAL / "contract-venv", (_HERE / "requirements-contract.txt",))
 HOST_LAYER = {"LAYER_TARGET": "host", "PYTHON": str(STACK.python)}
 """What tells the layers' Makefiles to build for the local stack's Python."""
 
-ALL = {venv.name: venv for venv in (DEV, STACK, SAM)}
+ALL = {venv.name: venv for venv in (DEV, STACK, SAM, SUPPLY, CONTRACT)}
 
 
 def ensure(venvs: list[Venv], progress: Progress) -> None:
@@ -90,8 +93,7 @@ def make(venv: Venv, progress: Progress) -> None:
     log = fresh_log(f"venv-{venv.name}")
     with progress.step(what):
         run_logged(f"{what}, making it", [sys.executable, "-m", "venv", "--clear", str(venv.folder)], log)
-        lock = ("--no-deps", "--require-hashes") if venv.locked else ()
-        pip = [str(venv.python), "-m", "pip", *_INSTALL, *lock, *_requirements(venv)]
+        pip = [str(venv.python), "-m", "pip", *_INSTALL, *_requirements(venv)]
         run_logged(f"{what} (is the package index reachable?)", pip, log)
         (venv.folder / _STAMP).write_text(venv.key())
     if venv.afterwards:

@@ -130,7 +130,7 @@ def test_what_is_watched_of_aws_are_its_own_names(deployed: Resources) -> None:
     watched |= {(namespace, name) for namespace, name, _ in graphed(deployed)}
     assert {one for one in watched if one[0] != NAMESPACE} == {
         *(("AWS/ApiGateway", name) for name in ("Count", "5XXError")),
-        *(("AWS/Lambda", name) for name in ("Throttles", "ConcurrentExecutions")),
+        *(("AWS/Lambda", name) for name in ("Throttles", "ConcurrentExecutions", "Errors")),
         *(("AWS/DynamoDB", name) for name in ("ReadThrottleEvents", "WriteThrottleEvents")),
         *(("AWS/DynamoDB", name) for name in ("SuccessfulRequestLatency", "ConditionalCheckFailedRequests")),
         *(("AWS/SQS", name) for name in ("ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible")),

@@ -18,7 +18,7 @@ def venv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Venv:
     monkeypatch.setattr(venvs, "REPOSITORY", tmp_path)
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("# nothing\n")
-    return Venv("test", tmp_path / "venv", (requirements,), locked=False)
+    return Venv("test", tmp_path / "venv", (requirements,))
 
 
 def test_a_venv_is_made_once_and_again_after_a_change(venv: Venv, capfd: pytest.CaptureFixture[str]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from gateway.entry.chat import chat_app
 from gateway.entry.powertools import logger
@@ -27,6 +29,10 @@ from tests.fakes import (
     principal,
     world_of,
 )
+
+settings.register_profile("check", max_examples=40, derandomize=True, deadline=None, database=None)
+settings.register_profile("fuzz", max_examples=2_000, deadline=None, database=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "check"))
 
 KEY = "gwk_test"
 FACTS = ModelFacts(id="gpt-4o", name="GPT-4o", prices=Prices(input=2_500_000, output=10_000_000))

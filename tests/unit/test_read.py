@@ -165,3 +165,24 @@ def test_what_the_sdk_leaves_in_a_reply_is_taken_and_forgotten() -> None:
     assert msgspec.to_builtins(call.messages[0].tool_calls) == [
         {"id": "c", "type": "function", "function": {"name": "add", "arguments": "{}"}}
     ]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({**GOOD, "a/b": 1}, "/a~1b"),
+        ({**GOOD, "a~b": 1}, "/a~0b"),
+        ({**GOOD, "a.b[0]": 1}, "/a.b[0]"),
+        ({**GOOD, "messages": [{**GOOD["messages"][0], "x.y/z": 1}]}, "/messages/0/x.y~1z"),
+        ({"model": "openai/gpt-4o"}, "/messages"),
+        (
+            {**GOOD, "messages": [{"role": "user", "content": [{"type": "text", "text": 5}]}]},
+            "/messages/0/content/0/text",
+        ),
+    ],
+)
+def test_a_pointer_leads_to_the_member_whatever_it_is_called(body: Any, pointer: str) -> None:
+    """RFC 6901: "~" and "/" of a name are written "~0" and "~1"."""
+    with pytest.raises(InvalidRequest) as caught:
+        read_chat_call(JSON, json.dumps(body).encode())
+    assert caught.value.details[0].pointer == pointer

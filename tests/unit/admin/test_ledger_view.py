@@ -90,3 +90,9 @@ async def test_a_user_has_his_own_or_what_the_tenant_gives_every_user(
     await client.put("/tenants/acme/users/alice", json={"allowance": {"budgets": [{"window": "day", "usd": 1}]}})
     books = (await client.get("/tenants/acme/users/alice/ledger")).json()
     assert [row["left_usd"] for row in books["budgets"]] == ["0.9999996"]
+
+
+async def test_an_id_that_no_user_can_have_has_no_books(client: httpx.AsyncClient) -> None:
+    await client.post("/tenants", json={"id": "acme"})
+    answer = await client.get("/tenants/acme/users/%C2%84/ledger")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "user_not_found")

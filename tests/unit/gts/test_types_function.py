@@ -263,3 +263,9 @@ async def test_what_takes_too_long_to_check_is_refused(
     slow = a_type(POINT, properties={"name": {"pattern": "^(a+)+$"}})
     answer = await register(client, slow, {"id": f"{POINT}acme.app.geo.oslo.v1", "name": "a" * 60 + "!"})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "types")
+
+
+async def test_a_parameter_that_nobody_knows_is_pointed_at_whatever_it_is_called(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/types", params={"a/b~": ""}, headers=AUTH)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["details"][0]["pointer"] == "/a~1b~0"

@@ -28,6 +28,7 @@ from gateway.model.errors import (
     RouteNotFound,
     UnreadableBody,
 )
+from gateway.model.schema_parts import pointer
 from gateway.model.telemetry import RestLine, outcome_of
 
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
@@ -74,9 +75,7 @@ def _invalid_request(errors: Sequence[Any]) -> InvalidRequest:
     if errors[0]["type"] == "json_invalid":
         return UnreadableBody("The request body is not valid JSON.")
     places = [_place(error["loc"]) for error in errors]
-    details = tuple(
-        Detail("".join(f"/{name}" for name in place), error["msg"]) for place, error in zip(places, errors, strict=True)
-    )
+    details = tuple(Detail(pointer(place), error["msg"]) for place, error in zip(places, errors, strict=True))
     param = "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in places[0]).removeprefix(".")
     message = f"{errors[0]['msg']}, at '{param}'." if param else f"{errors[0]['msg']}."
     return InvalidRequest(message, param=param or None, details=details)

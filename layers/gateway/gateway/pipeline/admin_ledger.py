@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.admin_ports import AdminWorld
+from gateway.model.admin_errors import UserNotFound
 from gateway.model.ledger import Level, Reading, day_of, minute_of, month_of, suffix
 from gateway.model.limits import Allowance, Budget, Limits
 from gateway.model.money import usd_text
-from gateway.model.tenant import MAX_SHARDS, User
+from gateway.model.tenant import MAX_SHARDS, USER_ID, User
 from gateway.pipeline.admin_tenants import existing_tenant
 from gateway.pipeline.carry_out import Answer
 from gateway.pipeline.meters import window_end_s
 from gateway.pipeline.reshard import Accounts
+
+_USER_ID = re.compile(USER_ID)
 
 
 async def tenant_ledger(tenant_id: str, world: AdminWorld) -> Answer:
@@ -26,8 +30,10 @@ async def tenant_ledger(tenant_id: str, world: AdminWorld) -> Answer:
 
 
 async def user_ledger(tenant_id: str, user_id: str, world: AdminWorld) -> Answer:
-    """Also of a user that has no settings of his own. Raises as `tenant_ledger`."""
+    """Also of a user that has no settings of his own. Raises as `tenant_ledger`, and UserNotFound (404)."""
     tenant = (await existing_tenant(tenant_id, world)).value
+    if not _USER_ID.fullmatch(user_id):
+        raise UserNotFound("A user's id has 1 to 256 visible ASCII characters, so nobody has that one.")
     stored = await world.directory.user(tenant_id, user_id)
     user = User(id=user_id) if stored is None else stored.value
     books = await _books(Accounts("user", tenant_id, user_id), user.shards, world)

@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from gateway.model.errors import Detail, InvalidRequest, UnreadableBody, UnsupportedMediaType
+from gateway.model.schema_parts import pointer
 
 T = TypeVar("T")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*?)`")
@@ -39,11 +40,11 @@ def invalid(said: str) -> InvalidRequest:
     place = _PLACE.search(said)
     reason = said[: place.start()] if place else said
     path = place["path"] if place else ""
+    at = re.sub(r"\.|\[", "/", path).replace("]", "")
     if found := _UNKNOWN.match(reason) or _MISSING.match(reason):
-        path = f"{path}.{found['name']}"
+        path, at = f"{path}.{found['name']}", at + pointer((found["name"],))
     param = path.removeprefix(".") or None
     reason = reason.replace("Object contains unknown field", "Unknown parameter")
     reason = reason.replace("Object missing required field", "Missing required parameter")
-    pointer = re.sub(r"\.|\[", "/", path).replace("]", "")
     message = f"{reason}, at '{param}'." if param else f"{reason}."
-    return InvalidRequest(message, param=param, details=(Detail(pointer, reason),))
+    return InvalidRequest(message, param=param, details=(Detail(at, reason),))
