@@ -9,13 +9,13 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass
 from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import certifi
+from msgspec import Struct
 from yarl import URL
 
 from gateway.model.http import HttpRequest, HttpResponse, Sending, StreamedBody
@@ -44,8 +44,7 @@ class HttpFailure(Exception):
         self.kind, self.is_disconnect, self.is_unreached = kind, is_disconnect, is_unreached
 
 
-@dataclass(slots=True)
-class Use:
+class Use(Struct):
     """Of a connection, by one request. `written_s`: when the last of it was written, in seconds of the loop's clock."""
 
     sending: Sending

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gateway.adapters.aws.api import AwsFailure
 from gateway.adapters.aws.hook_secrets import HookSecrets
@@ -23,8 +23,7 @@ BEDROCK = "bedrock"
 _JSON = {"content-type": "application/json", "accept": "application/json"}
 
 
-@dataclass(frozen=True, slots=True)
-class Functions:
+class Functions(Struct, frozen=True):
     api: LambdaApi
 
     async def ask(self, hook: LambdaHook, message: HookMessage) -> bytes:
@@ -34,8 +33,7 @@ class Functions:
             raise HookFailed(failure.code) from failure
 
 
-@dataclass(frozen=True, slots=True)
-class Webhooks:
+class Webhooks(Struct, frozen=True):
     post: GuardedPost
     secrets: HookSecrets
     clock: Clock
@@ -50,8 +48,7 @@ class Webhooks:
         return _good(answer)
 
 
-@dataclass(frozen=True, slots=True)
-class Guardrails:
+class Guardrails(Struct, frozen=True):
     """Where Bedrock is called for chat, and with the same credential."""
 
     credentials: Credentials
@@ -75,8 +72,7 @@ class Guardrails:
         return provider.authorize(request, credential, self.clock.now_s())
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteHooksByKind:
+class RemoteHooksByKind(Struct, frozen=True):
     functions: Functions
     webhooks: Webhooks
     guardrails: Guardrails

@@ -7,10 +7,11 @@ import hashlib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from typing import ClassVar
 
 import aiohttp
 import certifi
+from msgspec import Struct
 from yarl import URL
 
 from gateway.adapters.guarded_fetch.address import NONE_EXEMPT, Address, Exempt
@@ -19,6 +20,7 @@ from gateway.adapters.guarded_fetch.refusal import Failed, Refused
 from gateway.adapters.guarded_fetch.resolve import Resolve, system_resolve
 from gateway.adapters.guarded_fetch.target import Target, next_target, read_target
 from gateway.model.media_type import sniff
+from gateway.model.unshown import Unshown
 
 MAX_REDIRECTS = 3
 CONNECT_TIMEOUT_S = 5.0
@@ -26,8 +28,7 @@ USER_AGENT = "llm-gateway-media-fetch"
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """`timeout_s`: for everything, from resolving to the last byte. `accept`: beginnings of media types."""
 
     max_bytes: int
@@ -35,13 +36,14 @@ class Limits:
     accept: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Unshown, frozen=True):
     """`content_type`: by the bytes. `sha256`: hex."""
+
+    UNSHOWN: ClassVar = ("body",)
 
     content_type: str
     sha256: str
-    body: bytes = field(repr=False)
+    body: bytes
 
 
 class GuardedFetch:
