@@ -7,7 +7,8 @@ from datetime import datetime
 
 import msgspec
 
-from gateway.adapters.http_client import HttpClient, HttpFailure
+from gateway.adapters.http_answer import HttpFailure
+from gateway.adapters.http_client import HttpClient
 from gateway.model.http import HttpRequest
 from gateway.model.secret import AwsKeys, Secret
 from gateway.ports import Clock
