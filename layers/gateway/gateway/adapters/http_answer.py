@@ -74,29 +74,24 @@ class HttpIncoming:
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives, what came in one network read together, decompressed. Raises HttpFailure."""
         inflated = _Inflated() if self._is_compressed() else None
-        while True:
-            if self._parts:
-                data = self._taken()
-                if inflated is None:
-                    yield data
-                else:
-                    for piece in inflated.pieces(data):
-                        yield piece
-            elif self.is_whole:
-                return
+        while data := await self._next():
+            if inflated is None:
+                yield data
             else:
-                await self._more()
+                for piece in inflated.pieces(data):
+                    yield piece
 
     async def whole(self, max_bytes: int) -> HttpResponse:
         """Raises HttpFailure, also when there are more than `max_bytes`."""
-        pieces: list[bytes] = []
-        size_bytes = 0
-        async for data in self.chunks():
-            pieces.append(data)
-            size_bytes += len(data)
-            if size_bytes > max_bytes:
-                raise HttpFailure("TooLarge")
-        return HttpResponse(self.status, self.headers, b"".join(pieces))
+        inflated = _Inflated() if self._is_compressed() else None
+        body, size_bytes = [], 0
+        while data := await self._next():
+            for piece in (data,) if inflated is None else inflated.pieces(data):
+                body.append(piece)
+                size_bytes += len(piece)
+                if size_bytes > max_bytes:
+                    raise HttpFailure("TooLarge")
+        return HttpResponse(self.status, self.headers, b"".join(body))
 
     def feed(self, data: bytes) -> None:
         assert self._parser is not None  # noqa: S101 - nothing is given after the end
@@ -170,7 +165,10 @@ class HttpIncoming:
             raise HttpFailure("UnknownEncoding")
         return bool(compressions)
 
-    def _taken(self) -> bytes:
+    async def _next(self) -> bytes:
+        """What has come since, nothing after the end. Raises HttpFailure."""
+        while not self._parts and not self.is_whole:
+            await self._more()
         parts, self._parts, self._waiting_bytes = self._parts, [], 0
         if self._is_paused:
             self._is_paused = False

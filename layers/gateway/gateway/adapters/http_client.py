@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 import certifi
 
 from gateway.adapters.http_answer import HttpFailure, HttpIncoming
-from gateway.adapters.http_connection import Connection, Place
+from gateway.adapters.http_connection import Connection, Place, place_of
 from gateway.model.http import HttpRequest, HttpResponse, Sending, StreamedBody
 
 REACH_TIMEOUT_S = 15.0
@@ -69,7 +69,7 @@ class HttpClient:
         is told how far the request came, whatever becomes of it. What is `streamed` goes out once, by a connection of
         its own, so that none that is dead breaks it off; what reading it raises is passed on.
         """
-        place = Place.of(request.url, server_hostname)
+        place = place_of(request.url, server_hostname)
         async with self._at_host(place.host), self._places:
             connection, incoming = await self._answered(place, request, sending or Sending(), streamed)
             try:
@@ -80,10 +80,19 @@ class HttpClient:
     async def send(self, request: HttpRequest, timeout_s: float, max_bytes: int) -> HttpResponse:
         """The whole answer. Raises HttpFailure, also when it takes longer or is larger."""
         try:
-            async with asyncio.timeout(timeout_s), self.open(request) as incoming:
-                return await incoming.whole(max_bytes)
+            async with asyncio.timeout(timeout_s):
+                return await self._whole(request, max_bytes)
         except TimeoutError as error:
             raise HttpFailure("TimeoutError") from error
+
+    async def _whole(self, request: HttpRequest, max_bytes: int) -> HttpResponse:
+        place = place_of(request.url)
+        async with self._at_host(place.host), self._places:
+            connection, incoming = await self._answered(place, request, Sending(), None)
+            try:
+                return await incoming.whole(max_bytes)
+            finally:
+                self._give_back(connection, place)
 
     async def aclose(self) -> None:
         """Forgets every connection: after a snapshot is restored the sockets in the pool are dead."""

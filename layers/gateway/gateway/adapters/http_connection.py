@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
@@ -30,17 +31,18 @@ class Place(NamedTuple):
     port: int
     server_hostname: str | None
 
-    @classmethod
-    def of(cls, url: str, server_hostname: str | None = None) -> Place:
-        """Raises HttpFailure."""
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        except ValueError:
-            raise HttpFailure("InvalidUrl") from None
-        if parts.scheme not in ("http", "https") or not host:
-            raise HttpFailure("InvalidUrl")
-        return cls(parts.scheme, host, port, server_hostname)
+
+@lru_cache(maxsize=256)
+def place_of(url: str, server_hostname: str | None = None) -> Place:
+    """Raises HttpFailure."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        raise HttpFailure("InvalidUrl") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise HttpFailure("InvalidUrl")
+    return Place(parts.scheme, host, port, server_hostname)
 
 
 class Connection(asyncio.Protocol):
