@@ -200,7 +200,9 @@ class Storm:
         ledger = cast(MemoryLedger, self._world.ledger)
         holds = sum([len(reading.holds) async for _, reading in ledger.accounts()])
         memory, _ = memory_mb(os.getpid())
-        return Left(_sockets(), len(asyncio.all_tasks()), _pooled(self.client), holds, len(gc.get_objects()), memory)
+        return Left(
+            _sockets(), len(asyncio.all_tasks()), self.client.connections_in_use, holds, len(gc.get_objects()), memory
+        )
 
 
 @dataclass
@@ -277,9 +279,3 @@ def _sockets() -> int:
         with suppress(OSError):  # that of this very listing
             found += entry.readlink().name.startswith("socket:")
     return found
-
-
-def _pooled(client: HttpClient) -> int:
-    """aiohttp tells nobody, so its own books are read."""
-    sessions = [session for session in (client._session, client._fresh) if session is not None]
-    return sum(len(session.connector._acquired) for session in sessions if session.connector is not None)

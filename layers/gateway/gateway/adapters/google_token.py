@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec.structs import replace
 
-from gateway.adapters.http_client import HttpClient, HttpFailure
+from gateway.adapters.http_answer import HttpFailure
+from gateway.adapters.http_client import HttpClient
 from gateway.adapters.telemetry import log_trouble
 from gateway.model.http import Credential, HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderError

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
-from gateway.adapters.http_client import HttpClient, HttpFailure
+from gateway.adapters.http_answer import HttpFailure
+from gateway.adapters.http_client import HttpClient
 from gateway.adapters.telemetry import log_trouble
 from gateway.model.caller import Caller
 from gateway.model.errors import AdmissionUnavailable, InvalidApiKey

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 
-from gateway.adapters.http_client import HttpClient, HttpFailure, HttpIncoming
+from gateway.adapters.http_answer import HttpFailure, HttpIncoming
+from gateway.adapters.http_client import HttpClient
 from gateway.model.http import MAX_ANSWER_BYTES, HttpRequest, HttpResponse, Sending, StreamedBody
 from gateway.model.provider_errors import ProviderError
 

@@ -9,7 +9,8 @@ from gateway.adapters.aws.hook_secrets import HookSecrets
 from gateway.adapters.aws.invoke import LambdaApi
 from gateway.adapters.guarded_fetch.post import GuardedPost
 from gateway.adapters.guarded_fetch.refusal import NotFetched
-from gateway.adapters.http_client import HttpClient, HttpFailure
+from gateway.adapters.http_answer import HttpFailure
+from gateway.adapters.http_client import HttpClient
 from gateway.hooks.remote import MAX_BYTES
 from gateway.hooks.signature import signed_headers
 from gateway.model.hook import GuardrailHook, HookFailed, HookMessage, LambdaHook, RemoteHook, WebhookHook

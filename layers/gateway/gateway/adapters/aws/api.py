@@ -9,7 +9,8 @@ from typing import Any, cast
 import msgspec
 
 from gateway.adapters.aws.credentials import RoleKeys
-from gateway.adapters.http_client import KEEP_ALIVE_S, HttpClient, HttpFailure
+from gateway.adapters.http_answer import HttpFailure
+from gateway.adapters.http_client import KEEP_ALIVE_S, HttpClient
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.ports import Clock
 from gateway.providers.wire.sigv4 import Scope, sign

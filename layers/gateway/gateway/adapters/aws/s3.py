@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from gateway.adapters.aws.api import TRIES, AwsFailure
 from gateway.adapters.aws.credentials import RoleKeys
-from gateway.adapters.http_client import HttpClient, HttpFailure
+from gateway.adapters.http_answer import HttpFailure
+from gateway.adapters.http_client import HttpClient
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.ports import Clock
 from gateway.providers.wire.sigv4 import Scope, presign, sign

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.kept import Kept
-from gateway.adapters.http_client import HttpFailure
+from gateway.adapters.http_answer import HttpFailure
 from gateway.adapters.telemetry import log_trouble
 from gateway.model.http import Credential
 from gateway.model.provider_errors import ProviderError
