@@ -14,10 +14,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
+
+from msgspec.structs import replace
 
 from benchmarks.machine import memory_mb
 from gateway.adapters.catalog import FileCatalog

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
@@ -44,8 +43,7 @@ _USER_ID = re.compile(r"[!-~]{1,256}")
 _REFUSAL = "The token is not valid here."
 
 
-@dataclass(frozen=True, slots=True)
-class Issuer:
+class Issuer(msgspec.Struct, frozen=True):
     """`url`: as its tokens name it in `iss`. `audience`: whom they have to be for. `tenant_claim`: the claim that says
     whose user it is. `scope_claim`: the one that says for what; empty: tokens are for every capability. `allows_http`:
     on the local stack.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gateway.adapters.aws.api import AwsFailure
 from gateway.adapters.aws.hook_secrets import HookSecrets
@@ -24,8 +24,7 @@ BEDROCK = "bedrock"
 _JSON = {"content-type": "application/json", "accept": "application/json"}
 
 
-@dataclass(frozen=True, slots=True)
-class Functions:
+class Functions(Struct, frozen=True):
     api: LambdaApi
 
     async def ask(self, hook: LambdaHook, message: HookMessage) -> bytes:
@@ -35,8 +34,7 @@ class Functions:
             raise HookFailed(failure.code) from failure
 
 
-@dataclass(frozen=True, slots=True)
-class Webhooks:
+class Webhooks(Struct, frozen=True):
     post: GuardedPost
     secrets: HookSecrets
     clock: Clock
@@ -51,8 +49,7 @@ class Webhooks:
         return _good(answer)
 
 
-@dataclass(frozen=True, slots=True)
-class Guardrails:
+class Guardrails(Struct, frozen=True):
     """Where Bedrock is called for chat, and with the same credential."""
 
     credentials: Credentials
@@ -76,8 +73,7 @@ class Guardrails:
         return provider.authorize(request, credential, self.clock.now_s())
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteHooksByKind:
+class RemoteHooksByKind(Struct, frozen=True):
     functions: Functions
     webhooks: Webhooks
     guardrails: Guardrails

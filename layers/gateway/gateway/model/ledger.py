@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -34,8 +33,7 @@ DAYS_KEPT = 3
 MONTHS_KEPT = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Meter:
+class Meter(msgspec.Struct, frozen=True):
     """`amount` is added to the number `name` while the result stays within `limit`; None only counts.
 
     `models`: the pattern that the rule is for. `ends_s`: Unix seconds at which the window ends, None for none.
@@ -57,8 +55,7 @@ class Meter:
         return self.limit is not None and value + self.amount > self.limit
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(msgspec.Struct, frozen=True):
     """`meters`: what one request adds to it. `shards`: over how many accounts whoever asks believes it is spread."""
 
     id: str
@@ -111,20 +108,18 @@ class Hold(msgspec.Struct, frozen=True, array_like=True):
         return "j" if self.is_job else "n"
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """An account's numbers, and holds by name. `shards`: how many there are of it; None while that never changed."""
 
-    numbers: Mapping[str, int] = field(default_factory=dict)
-    holds: Mapping[str, Hold] = field(default_factory=dict)
+    numbers: Mapping[str, int] = msgspec.field(default_factory=dict)
+    holds: Mapping[str, Hold] = msgspec.field(default_factory=dict)
     shards: int | None = None
 
     def counts_as_one_of(self, shards: int) -> bool:
         return self.shards in (None, shards)
 
 
-@dataclass(frozen=True, slots=True)
-class Reserved:
+class Reserved(msgspec.Struct, frozen=True):
     """`is_held`: whether the hold stands now. `reading`: after it was taken, or what stood in its way."""
 
     is_held: bool

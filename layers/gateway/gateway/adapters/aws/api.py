@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import SystemRandom
 from typing import Any, cast
@@ -52,8 +51,7 @@ class AwsFailure(Exception):
         self.code, self.is_fault, self.item, self.reasons, self.items = code, is_fault, item, reasons, items
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(msgspec.Struct, frozen=True):
     """`name`: signing name. `target`: prefix of x-amz-target. `url`: endpoint."""
 
     name: str

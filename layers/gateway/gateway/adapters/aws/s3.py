@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 from xml.sax.saxutils import unescape
+
+from msgspec import Struct
 
 from gateway.adapters.aws.api import TRIES, AwsFailure
 from gateway.adapters.aws.credentials import RoleKeys
@@ -25,8 +26,7 @@ MAX_ANSWER_BYTES = 8 * 1024 * 1024
 _RACES = ("ConditionalRequestConflict", "OperationAborted")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """`url`: of the bucket, without a slash at its end; its host is the one that clients reach."""
 
     bucket: str

@@ -7,9 +7,8 @@ then the gateway's own role is used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import msgspec
+from msgspec.structs import replace
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.credentials import RoleKeys
@@ -27,8 +26,7 @@ WITHIN_AWS = frozenset({"bedrock"})
 """Providers that the gateway's own role opens where nothing is stored, or no key is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(msgspec.Struct, frozen=True):
     """The gateway's own. `region`: where it runs, and where it looks for a provider within AWS."""
 
     keys: RoleKeys

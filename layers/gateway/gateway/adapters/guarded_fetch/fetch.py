@@ -7,9 +7,10 @@ import hashlib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from typing import ClassVar
 
 import certifi
+from msgspec import Struct
 
 from gateway.adapters.guarded_fetch.address import NONE_EXEMPT, Address, Exempt
 from gateway.adapters.guarded_fetch.pin import checked_addresses, url_at
@@ -21,6 +22,7 @@ from gateway.adapters.http_client import HttpClient
 from gateway.adapters.http_connection import NOT_CONNECTED
 from gateway.model.http import HttpRequest
 from gateway.model.media_type import sniff
+from gateway.model.unshown import Unshown
 
 MAX_REDIRECTS = 3
 CONNECT_TIMEOUT_S = 5.0
@@ -28,8 +30,7 @@ USER_AGENT = "llm-gateway-media-fetch"
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """`timeout_s`: for everything, from resolving to the last byte. `accept`: beginnings of media types."""
 
     max_bytes: int
@@ -37,13 +38,14 @@ class Limits:
     accept: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Unshown, frozen=True):
     """`content_type`: by the bytes. `sha256`: hex."""
+
+    UNSHOWN: ClassVar = ("body",)
 
     content_type: str
     sha256: str
-    body: bytes = field(repr=False)
+    body: bytes
 
 
 class GuardedFetch:

@@ -8,8 +8,9 @@ import io
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.entry.runtime import snapshot
 from gateway.entry.runtime.client import RuntimeApi
@@ -23,8 +24,7 @@ from gateway.entry.runtime.poller import poll
 EXIT_INIT, EXIT_BEFORE_SNAPSHOT, EXIT_AFTER_RESTORE = 1, 64, 65
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What Lambda tells the process. `max_concurrency` is above 1 on Lambda Managed Instances only."""
 
     runtime_api: str

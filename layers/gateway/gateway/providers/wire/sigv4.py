@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from urllib.parse import parse_qsl, quote, urlsplit
+
+from msgspec import Struct
 
 from gateway.model.http import HttpRequest
 from gateway.model.secret import AwsKeys
@@ -19,8 +20,7 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 _PAYLOAD_HASH = "x-amz-content-sha256"
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """`service`: the signing name, such as "dynamodb"."""
 
     region: str
