@@ -112,7 +112,7 @@ class Storm:
     """A gateway in memory, whose providers are reached over sockets."""
 
     def __init__(self, simulators: str, closed_port: int) -> None:
-        self.client = HttpClient(trust=ssl.create_default_context())
+        self.client = HttpClient(trust=ssl.create_default_context(), looks_again=True)
         self.events, self.gathered = CountingEvents(), Gathered()
         self._random = random.Random(SEED)  # noqa: S311 - nothing secret
         self._world = self._made(simulators, closed_port)

@@ -51,7 +51,7 @@ async def server() -> AsyncIterator[Server]:
 
 @pytest.fixture
 async def outbound() -> AsyncIterator[PooledOutbound]:
-    client = HttpClient()
+    client = HttpClient(looks_again=True)
     yield PooledOutbound(client)
     await client.aclose()
 

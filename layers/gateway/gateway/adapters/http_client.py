@@ -30,6 +30,7 @@ class HttpClient:
     The TLS context is built once. `trust`: the certificates that are believed.
     Who finds `max_connections` in use, or `max_to_one_host` of them, waits for a free one, as long as he likes: how
     long others take is no failure of a connection. `keep_alive_s`: how long one is kept that nobody uses.
+    `looks_again`: whether one is tried for once more at once where there was nobody to hear the request.
     """
 
     def __init__(
@@ -39,16 +40,18 @@ class HttpClient:
         max_to_one_host: int | None = None,
         keep_alive_s: float = KEEP_ALIVE_S,
         reach_timeout_s: float = REACH_TIMEOUT_S,
+        *,
+        looks_again: bool = False,
     ) -> None:
         self._places, self._max_to_one_host = asyncio.Semaphore(max_connections), max_to_one_host
         self._places_at: dict[str, asyncio.Semaphore] = {}
         self._tls = certifi_trust() if trust is None else trust
-        self._kept, self._reach_timeout_s = _Kept(keep_alive_s), reach_timeout_s
+        self._kept, self._reach_timeout_s, self._looks_again = _Kept(keep_alive_s), reach_timeout_s, looks_again
         self._in_use: set[Connection] = set()
 
     def beside(self, max_connections: int, max_to_one_host: int) -> HttpClient:
-        """Another one that believes the same certificates, whose connections are its own."""
-        return HttpClient(max_connections, self._tls, max_to_one_host)
+        """Another one that believes the same certificates, whose connections are its own. It looks again."""
+        return HttpClient(max_connections, self._tls, max_to_one_host, looks_again=True)
 
     @property
     def connections_in_use(self) -> int:
@@ -122,9 +125,17 @@ class HttpClient:
             except HttpFailure as failure:
                 if not (failure.is_disconnect and _met_a_dead_connection(kept, request.method)):
                     raise
-        connection = await Connection.to(place, self._tls, self._reach_timeout_s)
+        connection = await self._connected(place)
         sending.has_left = True
         return connection, await self._asked(connection, request, streamed)
+
+    async def _connected(self, place: Place) -> Connection:
+        try:
+            return await Connection.to(place, self._tls, self._reach_timeout_s)
+        except HttpFailure as failure:
+            if not (failure.is_unreached and self._looks_again):
+                raise
+        return await Connection.to(place, self._tls, self._reach_timeout_s)
 
     async def _asked(
         self, connection: Connection, request: HttpRequest, streamed: StreamedBody | None = None

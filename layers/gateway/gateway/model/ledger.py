@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -27,6 +28,7 @@ from gateway.model.limits import ALL_MODELS
 Level: TypeAlias = Literal["tenant", "user"]
 Kind: TypeAlias = Literal["requests", "burst", "tokens", "concurrent", "jobs", "spend"]
 
+DAY_S = 86_400
 DAYS_KEPT = 3
 MONTHS_KEPT = 2
 
@@ -147,11 +149,17 @@ def minute_of(now_s: float) -> int:
 
 
 def day_of(now_s: float) -> str:
-    return datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%d")
+    return _date_of(int(now_s // DAY_S))
 
 
 def month_of(now_s: float) -> str:
-    return datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m")
+    return day_of(now_s)[: len("2026-11")]
+
+
+@lru_cache(maxsize=128)
+def _date_of(day: int) -> str:
+    """`day`: counted from 1970. Every request names its windows many times."""
+    return datetime.fromtimestamp(day * DAY_S, UTC).strftime("%Y-%m-%d")
 
 
 def settling(hold: Hold, cost_nano_usd: int, by_rule: Mapping[str, int] = MappingProxyType({})) -> dict[str, int]:
@@ -239,7 +247,6 @@ def _is_over(name: str, now_s: float) -> bool:
         return int(number) < int(now_s) // int(seconds)
     window = window.partition(".")[0]
     if kind in "acs":
-        day_s = 86_400
-        oldest = day_of(now_s - DAYS_KEPT * day_s) if len(window) > 7 else month_of(now_s - MONTHS_KEPT * 31 * day_s)
+        oldest = day_of(now_s - DAYS_KEPT * DAY_S) if len(window) > 7 else month_of(now_s - MONTHS_KEPT * 31 * DAY_S)
         return window < oldest
     return False

@@ -295,8 +295,8 @@ class Exchange(Struct):
 
     async def left(self) -> None:
         """Hooks that are being told have been, and what attempts took is given back; each within its own time limit."""
-        leaving = (task for attempt in self.attempts for task in attempt.leaving)
-        await asyncio.gather(*self.observers, *leaving, return_exceptions=True)
+        if tasks := [*self.observers, *(task for attempt in self.attempts for task in attempt.leaving)]:
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def key_of(self, provider: str) -> str | None:
         """The tenant whose own key this provider is asked with; None for the owner's."""

@@ -108,13 +108,14 @@ def _credential_scope(stamp: str, scope: Scope) -> str:
 def _signature(canonical: bytes, keys: AwsKeys, scope: Scope, stamp: str) -> str:
     digest = hashlib.sha256(canonical).hexdigest()
     to_sign = f"{_ALGORITHM}\n{stamp}\n{_credential_scope(stamp, scope)}\n{digest}"
-    return hmac.digest(_signing_key(keys, stamp[:8], scope), to_sign.encode(), "sha256").hex()
+    key = _signing_key(keys.secret_access_key.reveal(), stamp[:8], scope.region, scope.service)
+    return hmac.digest(key, to_sign.encode(), "sha256").hex()
 
 
 @lru_cache(maxsize=16)
-def _signing_key(keys: AwsKeys, day: str, scope: Scope) -> bytes:
+def _signing_key(secret: str, day: str, region: str, service: str) -> bytes:
     """The same for all requests of a day."""
-    key = f"AWS4{keys.secret_access_key.reveal()}".encode()
-    for part in (day, scope.region, scope.service, "aws4_request"):
+    key = f"AWS4{secret}".encode()
+    for part in (day, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
