@@ -77,9 +77,10 @@ def deployed() -> set[str]:
     """Names of all packages that there are on Lambda: other ones are installed here for tests, and found by chance."""
     locked = (ROOT / "layers" / "deps" / "requirements.txt").read_text()
     layer = set(re.findall(r"^([a-z0-9-]+)==", locked, re.MULTILINE))
-    return LAMBDAS_OWN | {
-        name for name, of in packages_distributions().items() if {each.lower() for each in of} & layer
+    names = {
+        name: {re.sub(r"[-_.]+", "-", each).lower() for each in of} for name, of in packages_distributions().items()
     }
+    return LAMBDAS_OWN | {name for name, of in names.items() if of & layer}
 
 
 def loaded_by(function: str) -> Loaded:
