@@ -37,7 +37,13 @@ def document(report: Report, machine: dict[str, Any], options: dict[str, Any]) -
         for table in report.tables
     }
     verdicts = [
-        {"aim": verdict.aim.name, "limit": verdict.aim.limit, "value": round(verdict.value, 4), "kept": verdict.kept}
+        {
+            "aim": verdict.aim.name,
+            "limit": verdict.aim.limit,
+            "stretch": verdict.aim.stretch,
+            "value": round(verdict.value, 4),
+            "kept": verdict.kept,
+        }
         for verdict in report.verdicts
     ]
     return json.dumps({"machine": machine, "options": options, "tables": tables, "aims": verdicts}, indent=2) + "\n"

@@ -13,7 +13,7 @@ import pytest
 from local.places import REPOSITORY
 
 LAYERS = REPOSITORY / "layers"
-PACKAGES = ("aws_lambda_powertools", "fastapi", "httpx", "jsonschema", "mangum", "msgspec", "pydantic", "yaml")
+PACKAGES = ("aws_lambda_powertools", "fastapi", "httptools", "jsonschema", "mangum", "msgspec", "pydantic", "yaml")
 UNCHECKED_HASH = b"\x01\x00\x00\x00"
 """The flags of a .pyc file that Python never compares with its source. https://peps.python.org/pep-0552/"""
 AARCH64 = 183
@@ -108,3 +108,12 @@ def pins(file: Path) -> dict[str, str]:
 def test_tests_run_with_the_versions_that_are_deployed() -> None:
     deployed, tested = pins(LAYERS / "deps" / "requirements.txt"), pins(REPOSITORY / "requirements-dev.txt")
     assert {name: tested.get(name) for name in deployed} == deployed
+
+
+def test_every_certificate_lies_by_its_hash_so_that_a_process_reads_one(deps_layer: Path) -> None:
+    certifi = deps_layer / "python" / "certifi"
+    count = (certifi / "cacert.pem").read_text().count("BEGIN CERTIFICATE")
+    assert len(list((certifi / "by_hash").iterdir())) == count > 100
+    any_of_them = next(iter((certifi / "by_hash").iterdir()))
+    command = ["/usr/bin/env", "openssl", "verify", "-no-CAfile", "-no-CAstore", "-CApath"]
+    subprocess.run([*command, str(certifi / "by_hash"), str(any_of_them)], check=True, capture_output=True)  # noqa: S603

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from typing import Any
 
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
 
 from gateway.adapters.provider_socket import WebSockets
@@ -72,7 +72,7 @@ async def test_who_was_followed_ends_nothing(simulator: Simulator) -> None:
     async with calling(simulator, "openai") as caller:
         await caller.until("session.created")
         held = caller.sessions.held[CONNECTION]
-        held.lease = dataclasses.replace(held.lease, epoch=2)
+        held.lease = structs.replace(held.lease, epoch=2)
         await caller.says("session.close")
         await caller.ended()
         assert (caller.outcomes, caller.clients.closed, caller.usage_records) == (["fenced"], [], [])
@@ -131,7 +131,7 @@ async def test_a_session_that_is_settled_does_not_begin_again(
         monkeypatch.undo()
         spent, told = caller.spent_nano_usd(), len(caller.events)
         held = caller.sessions.held[CONNECTION]
-        held.lease = dataclasses.replace(held.lease, alive_until_s=0)
+        held.lease = structs.replace(held.lease, alive_until_s=0)
         await caller.leaves()
         await caller.ended_but_the_first()
         assert caller.epochs[2].result() == {"outcome": "ended"}
@@ -212,7 +212,7 @@ async def test_for_a_client_that_has_gone_nothing_is_asked_again(simulator: Simu
         await caller.until("response.done")
         caller.epochs[1].cancel()
         held = caller.sessions.held[CONNECTION]
-        held.lease = dataclasses.replace(held.lease, alive_until_s=0)
+        held.lease = structs.replace(held.lease, alive_until_s=0)
         await caller.leaves()
         await caller.ended_but_the_first()
         assert await caller.held() == 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
 
 from gateway.adapters.clock import SystemClock
@@ -120,7 +120,7 @@ async def test_who_was_followed_says_nothing_more(simulator: Simulator) -> None:
     async with calling(simulator, "openai") as caller:
         await caller.until("session.created")
         held = caller.sessions.held[CONNECTION]
-        held.lease = dataclasses.replace(held.lease, epoch=2)
+        held.lease = structs.replace(held.lease, epoch=2)
         await caller.ended()
         told = len(caller.events)
         await caller.speaks("Hello")

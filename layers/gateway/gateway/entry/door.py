@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from gateway.adapters.telemetry import log_defect, name_the_lines
 from gateway.entry.http import (
@@ -41,8 +42,7 @@ Answering: TypeAlias = Callable[[Inbound, Exchange, Responder], Awaitable[None]]
 """Runs the pipeline and writes its outcome. What it raises is told to the client, as the only thing or as the last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """`name`: as records and events call it. `path`: of its route, which takes POST. `is_order`: of a job anyway.
 
     `as_job`: the body of a request that a header wants to run as a job, by its content type. `larger`: how to send what

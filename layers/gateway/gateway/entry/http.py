@@ -6,7 +6,6 @@ import os
 import re
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -30,8 +29,7 @@ MAX_BODY_BYTES = 6 * 1024 * 1024
 _CALLERS_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True):
     """`request_id`: the gateway's own. `echoed_id`: the caller's x-request-id; the gateway's own without one.
 
     `lambda_request_id`: of the invocation, by which the runtime's own log lines are found.

@@ -49,15 +49,15 @@ GatewayError                     status code                      retryable
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
+
+from msgspec import Struct
 
 from gateway.model.money import usd_text as _usd
 
 
-@dataclass(frozen=True, slots=True)
-class Detail:
+class Detail(Struct, frozen=True):
     """One violation. `pointer`: RFC 6901 JSON pointer into the request or the reply. `reason`: what is wrong there."""
 
     pointer: str

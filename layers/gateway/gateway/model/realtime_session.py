@@ -7,7 +7,6 @@ one holds it as long as he says so again and again; from `BELIEVED_S` after he l
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from typing import Any
 
 from msgspec import Struct, field
@@ -70,8 +69,7 @@ def new_session_id() -> str:
     return f"sess_{secrets.token_hex(16)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Struct, frozen=True):
     """`epoch`: of the latest holder, 0 before the first. `alive_until_s`: until when somebody is believed to hold it,
     or to be about to. `is_free`: whether the next may take it before that. `is_left`: the client has gone. `is_ended`:
     nothing is left to do.
@@ -129,8 +127,7 @@ class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_whole: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """What the one who has taken a session finds. `snapshot`: None where nobody held it before. `is_left`: the client
     has gone.
     """
@@ -141,8 +138,7 @@ class Taken:
     is_left: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """What the client has sent as one message. `at_ms`: Unix milliseconds under which it stands. `id`: its own."""
 
     at_ms: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import msgspec
@@ -44,8 +43,7 @@ class Line(Inbound, frozen=True, kw_only=True):
 _LINE = msgspec.json.Decoder(Line)
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(msgspec.Struct, frozen=True):
     """`model`: "provider/model" that it is for. `api`: of a native one, as its group has it."""
 
     endpoint: str
@@ -55,15 +53,14 @@ class Checked:
     api: str = ""
 
 
-@dataclass(slots=True)
-class LineCheck:
+class LineCheck(msgspec.Struct):
     """Of all lines of one batch. `endpoint`: of all, None where each names its own. `processing`: as it was ordered."""
 
     endpoint: str | None
     principal: Principal
     world: World
     processing: Processing = "auto"
-    _known: set[bytes] = field(default_factory=set)
+    _known: set[bytes] = msgspec.field(default_factory=set)
 
     async def checked(self, line: InputLine) -> Checked:
         """Raises GatewayError, whose `param` is a member of the line; StorageUnavailable and AdmissionUnavailable (503)

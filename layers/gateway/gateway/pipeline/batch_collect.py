@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from gateway.model.errors import JobInterrupted
 from gateway.model.job import Job
@@ -70,8 +71,7 @@ async def collect(
         return await _Collecting(record, of, world, unforeseen, closing).run()
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(Struct):
     """Results that are read and not given yet, by part and place. `missing`: places of lines that have not ended."""
 
     missing: dict[int, set[int]]

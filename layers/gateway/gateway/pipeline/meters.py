@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.model.ledger import Account, Hold, Kind, Level, Meter, account_id, day_of, minute_of, month_of, suffix
 from gateway.model.limits import ALL_MODELS, Allowance, Budget, BudgetWindow, Limits
 from gateway.model.tenant import Principal
+from gateway.model.unshown import Unshown
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(Unshown, frozen=True):
     """The most one request can use. `model_id`: "provider/model", empty for one that asks no model: nothing of it is
     charged or counted in tokens. `cost_nano_usd`: 0 where no price is known.
 
@@ -26,6 +28,8 @@ class Demand:
     is of a batch's lines, which count in money alone.
     """
 
+    UNSHOWN: ClassVar = ("cost_by_reply",)
+
     model_id: str
     tokens: int
     cost_nano_usd: int
@@ -34,7 +38,7 @@ class Demand:
     parts: tuple[Demand, ...] = ()
     adds_up: bool = False
     instead: tuple[Demand, ...] = ()
-    cost_by_reply: tuple[int, Callable[[int], int]] | None = field(default=None, compare=False, repr=False)
+    cost_by_reply: tuple[int, Callable[[int], int]] | None = None
     of_batch: bool = False
 
     @property
@@ -94,8 +98,7 @@ class Rules(NamedTuple):
         return [*dict.fromkeys([ALL_MODELS, *limited, *budgeted])]
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """One of `shards` parts of a limit; the first ones take what does not divide."""
 
     shards: int

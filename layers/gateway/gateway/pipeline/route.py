@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.errors import (
@@ -33,8 +34,7 @@ W = TypeVar("W")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Capability(Generic[W]):
+class Capability(Struct, Generic[W], frozen=True):
     """What a model can be asked for. `name`: as a refusal calls it. `wires`: a provider's for it, by catalog `api`.
 
     `needs`: what the catalog has to say of a model, where the `api` does not tell.
@@ -60,8 +60,7 @@ REALTIME: Capability[str] = Capability("realtime sessions", lambda provider: pro
 CAPABILITIES: tuple[Capability[Any], ...] = (CHAT, EMBEDDINGS, IMAGES, VIDEOS, SPEECH, TRANSCRIPTIONS, REALTIME)
 
 
-@dataclass(frozen=True)
-class Route(Generic[W]):
+class Route(Struct, Generic[W], frozen=True):
     """A model that may be called, and how it is spoken to."""
 
     provider: Provider

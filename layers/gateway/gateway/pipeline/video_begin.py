@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace as with_members
+from msgspec.structs import replace
 
 from gateway.model.errors import GatewayError, StorageUnavailable
 from gateway.model.job import LONGEST_S, Job
@@ -87,7 +86,7 @@ class Beginning:
         assert inbound is not None  # noqa: S101 - it came by a door
         job = job_of(self._call, inbound, exchange, world, **kept)
         at_it = {"is_asked": True, "alive_until_s": world.clock.now_s() + SENDING_S}
-        return with_members(job, request=None, held=None, **at_it)
+        return replace(job, request=None, held=None, **at_it)
 
     async def _given_up(self, error: GatewayError) -> None:
         """The request tells and settles itself; its record says that nothing comes of it. A worker ends its own job."""

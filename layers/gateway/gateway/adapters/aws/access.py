@@ -8,7 +8,6 @@ Each has its JSON text in `document`. Which tenant and user a key belongs to nev
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,8 +23,7 @@ MAX_REMEMBERED = 10_000
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     pk: str
     sk: str
 
@@ -37,8 +35,7 @@ class Address:
         return {"pk": {"S": self.pk}, "sk": {"S": self.sk}}
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(msgspec.Struct, frozen=True):
     """None: there was no such document. `read_at_s`: Unix seconds."""
 
     text: str | None
