@@ -1,10 +1,14 @@
-"""docs/chat.md against the table of errors and the contract."""
+"""docs/chat.md against the table of errors, the contract and OpenAI's client."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
+import msgspec
+from openai.types.chat import completion_create_params
+
+from gateway.model.chat import ChatCall
 from tests.unit.facts.contract import document
 from tests.unit.facts.facts import ROOT, error_rows
 
@@ -40,3 +44,22 @@ def test_every_error_of_a_chat_is_on_the_page() -> None:
     told = [*told_errors()]
     assert len(told) == len(set(told))
     assert set(told) == (rows | {(405, "method_not_allowed")}) - NOT_OF_CHATS
+
+
+def paths_named(text: str) -> set[str]:
+    return set(re.findall(r"/v1/[\w/{}]+", text))
+
+
+def test_what_is_said_to_be_here_is_and_what_is_not_is_not() -> None:
+    here, away = (paths_named(part) for part in section("What of OpenAI's API is here").split("| Not here |"))
+    served = set(document()["paths"]) | {"/v1/realtime"}
+    assert here <= served, here - served
+    assert "/v1/responses" in away
+    assert not {path for path in served if path in away or path.startswith(tuple(f"{one}/" for one in away))}
+
+
+def test_every_parameter_of_openai_s_that_a_chat_lacks_is_named() -> None:
+    theirs = set(completion_create_params.CompletionCreateParamsBase.__annotations__)
+    ours = {member.encode_name for member in msgspec.structs.fields(ChatCall)}
+    [sentence] = re.findall(r"OpenAI's but for (.*?)(?=, plus)", section("Parameters"), re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", sentence)) == theirs - ours
