@@ -1,4 +1,4 @@
-"""Step 2: from bytes to a valid call. Every refusal names the field."""
+"""From bytes to a valid call. Every refusal names the field."""
 
 from __future__ import annotations
 
