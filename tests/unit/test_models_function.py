@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from gateway.health_ports import AllHealthy
 from gateway.model.catalog import InputLimit, ModelFacts, Prices
 from gateway.model.circuit import Call, Rules, endpoint_of
 from gateway.model.group import GroupMember, ModelGroup
-from gateway.model.limits import Allowance, Budget
+from gateway.model.limits import Allowance
 from gateway.model.reliability import Health
 from gateway.model.tenant import Tenant
 from gateway.pipeline.shared_health import SharedHealth
@@ -104,8 +103,8 @@ async def test_a_budget_for_any_pattern_leaves_what_runs_at_once_alone(
     client: httpx.AsyncClient, gateway: Gateway
 ) -> None:
     """ "**" matches also the empty name of no model, and is a rule with numbers of its own."""
-    budget = Budget(window="month", usd=Decimal(1), models="**")
-    gateway.hold(principal(msgspec.structs.replace(TENANT, allowance=Allowance(budgets=(budget,)))))
+    allowance = msgspec.convert({"budgets": [{"window": "month", "usd": "1", "models": "**"}]}, Allowance)
+    gateway.hold(principal(msgspec.structs.replace(TENANT, allowance=allowance)))
     for _ in range(3):
         assert (await client.get("/v1/models", headers=AUTH)).status_code == 200
     numbers = (await gateway.world.ledger.read("T#acme#0")).numbers

@@ -55,10 +55,9 @@ class Answered:
                 self.finish_reasons[choice.index] = choice.finish_reason
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class Attempt:
-    """One call to a provider, and equal to itself alone. Times in seconds of the monotonic clock; `provider_wait_s`:
-    spent waiting for it.
+    """One call to a provider. Times in seconds of the monotonic clock; `provider_wait_s`: spent waiting for it.
 
     `trace_headers`: those that it carries. `usage`, `cost_nano_usd`: None until known, the cost also when the price
     is not. `sending`: how far its request came. `answered`: what the reply says of itself. `uploads`: what the
