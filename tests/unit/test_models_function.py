@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -15,12 +16,13 @@ from gateway.health_ports import AllHealthy
 from gateway.model.catalog import InputLimit, ModelFacts, Prices
 from gateway.model.circuit import Call, Rules, endpoint_of
 from gateway.model.group import GroupMember, ModelGroup
+from gateway.model.limits import Allowance
 from gateway.model.reliability import Health
 from gateway.model.tenant import Tenant
 from gateway.pipeline.shared_health import SharedHealth
 from tests.fakes import MemoryCatalog, principal
 from tests.health_store import MemoryHealth
-from tests.unit.conftest import KEY, Gateway
+from tests.unit.conftest import KEY, TENANT, Gateway
 from tests.unit.facts.contract import component, problems
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -95,6 +97,18 @@ async def test_refusals_have_the_one_shape(
 async def test_models_need_a_key_and_the_contract_does_not(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/models")).json()["error"]["code"] == "invalid_api_key"
     assert (await client.get("/openapi.json")).json()["openapi"].startswith("3.1")
+
+
+async def test_a_budget_for_any_pattern_leaves_what_runs_at_once_alone(
+    client: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    """ "**" matches also the empty name of no model, and is a rule with numbers of its own."""
+    allowance = msgspec.convert({"budgets": [{"window": "month", "usd": "1", "models": "**"}]}, Allowance)
+    gateway.hold(principal(msgspec.structs.replace(TENANT, allowance=allowance)))
+    for _ in range(3):
+        assert (await client.get("/v1/models", headers=AUTH)).status_code == 200
+    numbers = (await gateway.world.ledger.read("T#acme#0")).numbers
+    assert {name: number for name, number in numbers.items() if name[0] == "n"} == {"n": 0}
 
 
 async def test_a_defect_is_a_500_that_tells_nothing(

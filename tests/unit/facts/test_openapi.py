@@ -111,6 +111,29 @@ def test_a_component_is_valid_json_schema(name: str) -> None:
     Validator.check_schema(document()["components"]["schemas"][name])
 
 
+def taking(parameter: str) -> set[str]:
+    """Operations that take one whose name in the document ends so, said by themselves or by their path."""
+    return {
+        name
+        for name, operation in operations()
+        for one in (
+            *operation.get("parameters", []),
+            *document()["paths"][name.partition(" ")[2]].get("parameters", []),
+        )
+        if one.get("$ref", "").endswith(parameter)
+    }
+
+
+def test_whatever_may_become_a_job_takes_the_preference_for_one() -> None:
+    accepting = {name for name, operation in operations() if "202" in operation["responses"]}
+    assert taking("/Prefer") == accepting - {"POST /v1/jobs"}
+
+
+def test_every_post_may_be_sent_again_but_for_two() -> None:
+    posts = {name for name, _ in operations() if name.startswith("POST")}
+    assert posts - taking("IdempotencyKey") == {"POST /v1/realtime/client_secrets", "POST /webhooks/{provider}"}
+
+
 def test_every_component_is_used() -> None:
     text = json.dumps(document())
     for kind in ("schemas", "responses", "headers", "parameters", "examples"):

@@ -392,6 +392,6 @@ class HookUnavailable(GatewayError):
 
 
 class StorageUnavailable(GatewayError):
-    """The tenant's file storage did not answer."""
+    """What the gateway keeps things in could not be reached."""
 
     status, code, type, retryable = 503, "storage_unavailable", "api_error", True

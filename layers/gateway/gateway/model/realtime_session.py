@@ -84,9 +84,6 @@ class Lease(Struct, frozen=True):
     def lacks_holder(self, now_s: float) -> bool:
         return not self.is_ended and now_s >= self.alive_until_s
 
-    def may_be_taken(self, epoch: int, now_s: float) -> bool:
-        return not self.is_ended and epoch == self.epoch + 1 and (self.is_free or now_s >= self.alive_until_s)
-
 
 class Spent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """By one model ("provider/model"), in all its responses. `cost_nano_usd`: None where a price is unknown."""

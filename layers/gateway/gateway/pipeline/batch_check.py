@@ -18,7 +18,7 @@ from gateway.model.errors import (
     StorageUnavailable,
     UnreadableBody,
 )
-from gateway.model.tenant import Principal, Tenant
+from gateway.model.tenant import Principal
 from gateway.model.wire import Inbound
 from gateway.pipeline.batch_endpoints import LINE_ENDPOINTS, LineEndpoint
 from gateway.pipeline.batch_input import InputLine
@@ -79,7 +79,7 @@ class LineCheck(msgspec.Struct):
             raise ScopeMissing(f"This key is not for {endpoint.operation}.", param="url")
         try:
             call = endpoint.read(JSON, bytes(found.body))
-            _refuse_what_no_line_may(call, self.principal.tenant)
+            _refuse_what_no_line_may(call, self.principal)
             native = await self._native(call, endpoint)
             demand = native.demand if native else (await endpoint.plan(call, self.principal, self.world)).demand
         except (StorageUnavailable, AdmissionUnavailable):
@@ -123,11 +123,14 @@ def of_lines(principal: Principal) -> Principal:
     return msgspec.structs.replace(principal, tenant=msgspec.structs.replace(principal.tenant, fallbacks=()))
 
 
-def _refuse_what_no_line_may(call: Call, tenant: Tenant) -> None:
-    if tenant.group(call.model) is not None:
+def _refuse_what_no_line_may(call: Call, principal: Principal) -> None:
+    """All lines are held for in one user's account, so none is another's."""
+    if principal.tenant.group(call.model) is not None:
         raise InvalidRequest(f"A line of a batch names one model, and '{call.model}' is a group.", param="model")
     if call.is_streamed:
         raise InvalidRequest("A line of a batch is not streamed.", param="stream")
+    if call.user not in (None, principal.user.id):
+        raise InvalidRequest("Every line of a batch is its key's own user's; leave user out.", param="user")
     for name in _NOT_OF_A_LINE:
         if getattr(call, name):
             raise InvalidRequest("A line of a batch cannot have this.", param=name.rstrip("_"))

@@ -69,8 +69,7 @@ def together(demands: Sequence[Demand], *, adds_up: bool) -> Demand:
 
 def account_of(level: Level, principal: Principal, demand: Demand, now_s: float, shard: int) -> Account:
     """The record of that shard, with its share of every limit."""
-    rules = rules_for(allowance_of(level, principal), demand)
-    return account_by(level, principal, rules if demand.model_id else Rules(rules.limits, ()), demand, now_s, shard)
+    return account_by(level, principal, rules_for(allowance_of(level, principal), demand), demand, now_s, shard)
 
 
 def allowance_of(level: Level, principal: Principal) -> Allowance:
@@ -134,12 +133,12 @@ def by_rule(allowance: Allowance, rules: Collection[str], by_model: Mapping[str,
 
 def rules_for(allowance: Allowance, demand: Demand) -> Rules:
     """Of a batch under those of all its models; of several models that are asked in turn those of the first, for the
-    others' are entered when they are.
+    others' are entered when they are. What asks no model is in no budget, whatever pattern that is for.
     """
     asked = [part.model_id for part in demand.parts if demand.of_batch] or [demand.model_id]
     limits = [one for one in allowance.limits if any(fnmatchcase(model_id, one.models) for model_id in asked)]
-    budgets = [one for one in allowance.budgets if any(fnmatchcase(model_id, one.models) for model_id in asked)]
-    return Rules(limits, budgets)
+    budgets = allowance.budgets if demand.model_id else ()
+    return Rules(limits, [one for one in budgets if any(fnmatchcase(model_id, one.models) for model_id in asked)])
 
 
 def limits_on(allowance: Allowance, model_id: str) -> Iterator[Limits]:

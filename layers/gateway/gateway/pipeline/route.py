@@ -1,4 +1,4 @@
-"""Step 3: which provider and model a name means, and whether the tenant may use it. Pure but for the catalog."""
+"""Which provider and model a name means, and whether the tenant may use it. Pure but for the catalog."""
 
 from __future__ import annotations
 

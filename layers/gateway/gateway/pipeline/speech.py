@@ -75,8 +75,10 @@ class SpokenBytes(msgspec.Struct, frozen=True):
         """
         facts, attempts = self.exchange.attempts[-1].route.facts, self.exchange.attempts
         usage = usage_of(self.planned.call, facts, None)
-        cost, before = cost_nano_usd(usage, facts), [one.cost_nano_usd or 0 for one in attempts[:-1]]
-        return SpeechUsage.of(usage, None if cost is None else cost + sum(before))
+        cost = cost_nano_usd(usage, facts)
+        if cost is None or self.exchange.unpriced_attempts:
+            return SpeechUsage.of(usage, None)
+        return SpeechUsage.of(usage, cost + sum(one.cost_nano_usd or 0 for one in attempts[:-1]))
 
 
 SpeechEvents: TypeAlias = AsyncGenerator[SpeechDelta | SpeechDone, None]

@@ -200,4 +200,4 @@ async def _events(writing: AsyncGenerator[TranscriptChunk, None], exchange: Exch
 
 def _usage(exchange: Exchange) -> TranscriptionUsage:
     assert exchange.usage is not None  # noqa: S101 - what has ended is accounted for
-    return TranscriptionUsage.of(exchange.usage, exchange.cost_nano_usd)
+    return TranscriptionUsage.of(exchange.usage, exchange.whole_cost_nano_usd)

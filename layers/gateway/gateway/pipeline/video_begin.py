@@ -18,7 +18,7 @@ from gateway.pipeline.contact import contact
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.fallback import answer_of
 from gateway.pipeline.handed_over import held_of
-from gateway.pipeline.job_accept import job_of
+from gateway.pipeline.job_accept import created, job_of
 from gateway.pipeline.job_record import JobRecord
 from gateway.pipeline.job_sweep import LATER_S
 from gateway.pipeline.once import stands_for
@@ -72,7 +72,7 @@ class Beginning:
         facts = {**kept["facts"], **noted(exchange, world.clock.monotonic_s())}
         if self._record is None:
             job = self._job({**kept, "facts": facts})
-            await world.jobs.create(job, job.created_at_s + LATER_S)
+            job = await created(job, job.created_at_s + LATER_S, world)
             self._record = JobRecord(job, world.jobs, world.clock, LATER_S)
             return await stands_for(job, exchange, world)
         is_own = exchange.job is None
