@@ -14,6 +14,8 @@ from gateway.pipeline.realtime_books import SessionBooks
 from gateway.pipeline.realtime_incoming import Incoming
 from gateway.pipeline.realtime_lease import Holding
 from gateway.pipeline.realtime_outgoing import Outgoing
+from gateway.pipeline.realtime_pace import Bucket, Pace
+from gateway.pipeline.realtime_sound import unspoken
 from gateway.ports import World
 from gateway.providers.contract import Target
 from gateway.providers.contract.realtime import Carried, RealtimeWire
@@ -73,6 +75,8 @@ class Hall(msgspec.Struct):
     world: World
     names: Names = msgspec.field(default_factory=Names)
     snapshot: Snapshot = msgspec.field(default_factory=Snapshot)
+    pace: Pace = msgspec.field(default_factory=Pace)
+    unspoken: Bucket = msgspec.field(default_factory=unspoken)
     over: Over | None = None
 
     def check(self, now_s: float) -> None:
