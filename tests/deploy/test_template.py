@@ -124,6 +124,8 @@ ALLOWED = {
     "ProviderWebhooksRole": LOGS  # it reads strangers' messages: no job, no tenant, no key of a provider
     | {"dynamodb:UpdateItem", "states:SendTaskSuccess", "secretsmanager:GetSecretValue", "kms:Decrypt"},
     "JobMachineRole": {"lambda:InvokeFunction"},
+    "ShiftingRole": {"lambda:GetAlias", "lambda:UpdateAlias", "lambda:GetProvisionedConcurrencyConfig"}
+    | {"cloudwatch:DescribeAlarms"},
     "BatchMachineRole": {"lambda:InvokeFunction"}
     | {"states:StartExecution", "states:DescribeExecution", "states:StopExecution"},  # of its own parts
     "ModelsRole": LOGS | TENANTS | METERED | {"kms:Decrypt", "dynamodb:Query"},  # the health of models
@@ -182,7 +184,7 @@ BELOW = (
     *("/jobs/*", "/replies/*", ":execution:${AWS::StackName}-job:*", "/callbacks/*"),
     *("/batches/*", ":execution:${AWS::StackName}-batch:*", ":execution:${AWS::StackName}-batch/*"),
     *(":function:gateway-hook-*", "/hooks/*", ":guardrail/*", "/providers/bedrock*"),
-    "/@connections/*",
+    *("/@connections/*", "Function.Arn}:*", ":alarm:${AWS::StackName}-*"),
     *(":foundation-model/*", ":inference-profile/*", ":application-inference-profile/*"),
 )
 """What a resource may say for "everything below"."""
@@ -359,7 +361,7 @@ def test_what_callers_are_told_is_signed_by_one_function_and_sent_by_another(dep
 def test_every_function_has_a_role_of_its_own(deployed: Resources) -> None:
     functions = of_type(deployed, "AWS::Lambda::Function")
     roles = [function["Properties"]["Role"]["Fn::GetAtt"][0] for function in functions.values()]
-    assert sorted([*roles, "JobMachineRole", "BatchMachineRole"]) == sorted(ALLOWED)
+    assert sorted([*roles, "JobMachineRole", "BatchMachineRole", "ShiftingRole"]) == sorted(ALLOWED)
 
 
 def test_whoever_asks_providers_shares_their_health_and_the_models_function_reads_it(deployed: Resources) -> None:

@@ -41,6 +41,23 @@ def test_a_setting_changes_the_code_sha() -> None:
     assert sha("") == f"CodeSha={fingerprint.of_deployment('AllowedOrigin=')}"
 
 
+CONFIG = '[dev.deploy.parameters]\nparameter_overrides = ["TrafficShifting=AtOnce", "RetentionDays=7"]'
+
+
+def test_what_is_set_for_one_deployment_comes_in_place_of_what_the_file_has() -> None:
+    *given, sha = release_parameters.parameters(
+        "dev", CONFIG, "TrafficShifting=Linear10PercentEvery1Minute", "Tracing=A=B"
+    )
+    assert given == ["TrafficShifting=Linear10PercentEvery1Minute", "RetentionDays=7", "Tracing=A=B"]
+    assert sha == f"CodeSha={fingerprint.of_deployment(*given)}"
+
+
+@pytest.mark.parametrize("others", [["AtOnce"], ["Tracing=Active", "AtOnce"]])
+def test_what_has_no_name_is_not_taken_for_a_parameter(others: list[str]) -> None:
+    with pytest.raises(ValueError, match="AtOnce"):
+        release_parameters.parameters("dev", CONFIG, *others)
+
+
 def test_the_alias_points_at_the_version_and_takes_the_traffic(deployed: Resources) -> None:
     aliases = of_type(deployed, "AWS::Lambda::Alias")
     pointed = {alias["Properties"]["FunctionVersion"]["Fn::GetAtt"][0] for alias in aliases.values()}
