@@ -25,7 +25,7 @@ INDEX, ERASED, KEY_HASH = "TENANTS", "erased", "key_hash"
 """As `gateway/adapters/aws/directory_items.py` has them."""
 LISTS = (INDEX, "T")
 """Partitions that have a tenant as sort key: of the tenants and of those with usage."""
-OF_TENANTS = ("T", "U", "B", "D", "R")
+OF_TENANTS = ("T", "U", "B", "D", "R", "TYPES")
 """What partition keys of a tenant's own items begin with, before `#<tenant>`, in all tables."""
 PASSING = ("OUTBOX", "I#")
 

@@ -19,6 +19,7 @@ HASHES = {"K#key_1": "h1", "K#key_2": "h2"}
 OF_OTHER_TABLES: list[Key] = [
     *(("T#acme#0", "ledger"), ("U#acme#3#alice", "ledger")),
     *(("B#acme#batch_1", "batch"), ("D#acme", "2026-11-29 []"), ("R#acme#h17", "req_1"), ("T", "acme")),
+    ("TYPES#acme", "TYPE#gts.a"),
 ]
 OF_ITS_NEIGHBOUR: list[Key] = [("T#acme-dev#0", "ledger"), ("U#acme-dev#3#acme", "ledger"), ("T", "acme-dev")]
 
