@@ -60,14 +60,14 @@ bench-governance: python
 	$(ENVIRONMENTS) dev stack sam
 	PYTHONPATH=layers/gateway $(VENV)/python -m benchmarks --only D E $(ARGS)
 
-# For Lambda: arm64, Python 3.13.
+# For Lambda: arm64, Python 3.13. Other parameters for one deployment: make deploy ENV=prod SET="TrafficShifting=AtOnce"
 build: python
 	$(ENVIRONMENTS) sam
 	@$(PYTHON) -m local.build
 	LAYER_TARGET=lambda PYTHON=$(SAM_BIN)/python $(SAM) build
 
 deploy: build
-	parameters=$$($(PYTHON) -m scripts.release_parameters $(ENV)) && \
+	parameters=$$($(PYTHON) -m scripts.release_parameters $(ENV) $(SET)) && \
 	$(SAM) deploy --config-env $(ENV) --parameter-overrides $$parameters
 
 setup: python

@@ -11,43 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from local import venvs
 from local.console import Progress
-from local.places import TEMPLATE
+from scripts import sam_template
 
 Resources = dict[str, dict[str, Any]]
 Translate = Callable[..., Resources]
 
+KEPT = ("RetainExceptOnCreate", "Retain")
+"""What outlives the stack, but for one whose first deployment fails: the next one has to find its names free."""
+
 _DEFAULTS = {"DepsLayer": "s3://artifacts/deps-1", "GatewayLayer": "s3://artifacts/gateway-1"}
-
-
-class _LongForm(yaml.SafeLoader):
-    """CloudFormation's short tags as the long functions they stand for."""
-
-
-def _expand(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    if isinstance(node, yaml.ScalarNode):
-        value: Any = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        assert isinstance(node, yaml.MappingNode)
-        value = loader.construct_mapping(node, deep=True)
-    if suffix == "GetAtt":
-        return {"Fn::GetAtt": value.split(".", 1)}
-    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
-
-
-_LongForm.add_multi_constructor("!", _expand)
 
 
 @pytest.fixture(scope="session")
 def template() -> dict[str, Any]:
     """template.yaml, its functions in long form."""
-    parsed: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader=_LongForm)  # noqa: S506 - a SafeLoader
-    return parsed
+    return sam_template.read()
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,12 @@ def test_a_domain_leads_to_the_stage_without_its_name(deployed: Resources) -> No
 
 
 def test_clients_that_append_realtime_find_the_stage(deployed: Resources) -> None:
-    """WebSocket and REST APIs share no name: https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-mappings.html"""
-    mappings = of_type(deployed, "AWS::ApiGatewayV2::ApiMapping").values()
-    assert {mapping["Properties"]["ApiMappingKey"] for mapping in mappings} == {"realtime", "v1/realtime"}
-    assert all(mapping["Properties"]["Stage"] == {"Ref": "RealtimeStage"} for mapping in mappings)
+    """WebSocket and REST APIs share no name, and the keys of the former have no slash:
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-mappings.html
+    """
+    [mapping] = of_type(deployed, "AWS::ApiGatewayV2::ApiMapping").values()
+    assert mapping["Properties"]["ApiMappingKey"] == "realtime"
+    assert mapping["Properties"]["Stage"] == {"Ref": "RealtimeStage"}
     assert deployed["RealtimeDomain"]["Properties"]["DomainName"] == {"Ref": "RealtimeDomainName"}
 
 
@@ -35,6 +37,15 @@ def test_old_tls_is_refused(deployed: Resources) -> None:
     assert deployed["ApiDomain"]["Properties"]["SecurityPolicy"] == "TLS_1_2"
     [configuration] = deployed["RealtimeDomain"]["Properties"]["DomainNameConfigurations"]
     assert configuration["SecurityPolicy"] == "TLS_1_2"
+
+
+@pytest.mark.parametrize("output", ["ApiUrl", "AdminUrl", "RealtimeUrl"])
+def test_what_is_told_to_clients_is_the_name_where_there_is_one(template: dict[str, Any], output: str) -> None:
+    api = output.removesuffix("Url").replace("Admin", "Api")
+    condition, named, unnamed = template["Outputs"][output]["Value"]["Fn::If"]
+    assert condition == f"Has{api}Domain"
+    assert f"${{{api}DomainName}}" in named["Fn::Sub"]
+    assert "execute-api" in unnamed["Fn::Sub"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.conftest import Resources, of_type
+from tests.deploy.conftest import Resources, Translate, of_type
 from tests.deploy.test_template import statements
 
 CHATS = {"BatchWork", "Chat", "Embeddings", "Images", "JobAsk", "JobTask", "Speech", "Transcriptions", "Videos"}
@@ -152,16 +152,30 @@ def test_statements_say_what_they_allow_and_nothing_by_exception(deployed: Resou
             assert not [action for action in statement["Action"] if "*" in action or action.startswith("iam:")]
 
 
-def test_nobody_has_policies_that_aws_writes_but_who_has_to(deployed: Resources) -> None:
+@pytest.fixture(params=["AtOnce", "Canary10Percent5Minutes"])
+def in_any_way(request: pytest.FixtureRequest, translate: Translate) -> Resources:
+    """As `dev` and as `prod` are deployed: SAM adds roles of its own to the one and not to the other."""
+    return translate(parameters={"TrafficShifting": request.param})
+
+
+def test_nobody_has_policies_that_aws_writes_but_who_has_to(in_any_way: Resources) -> None:
     """API Gateway checks for that very one before it writes logs."""
-    roles = of_type(deployed, "AWS::IAM::Role")
+    roles = of_type(in_any_way, "AWS::IAM::Role")
     assert [name for name, role in roles.items() if role["Properties"].get("ManagedPolicyArns")] == ["ApiLoggingRole"]
 
 
-def test_roles_are_for_one_service_and_machines_for_this_account(deployed: Resources) -> None:
-    for name, role in of_type(deployed, "AWS::IAM::Role").items():
+def test_policies_beside_the_roles_send_traces_and_nothing_else(in_any_way: Resources) -> None:
+    for policy in of_type(in_any_way, "AWS::IAM::Policy").values():
+        [statement] = policy["Properties"]["PolicyDocument"]["Statement"]
+        assert all(action.startswith("xray:") for action in statement["Action"])
+    assert not of_type(in_any_way, "AWS::IAM::ManagedPolicy")
+
+
+def test_roles_are_for_one_service_and_machines_for_this_account(in_any_way: Resources) -> None:
+    for name, role in of_type(in_any_way, "AWS::IAM::Role").items():
         [trust] = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         service = {"ApiLoggingRole": "apigateway", "JobMachineRole": "states", "BatchMachineRole": "states"}
+        service["ShiftingRole"] = "codedeploy"
         assert trust["Principal"] == {"Service": f"{service.get(name, 'lambda')}.amazonaws.com"}
         if name.endswith("MachineRole"):
             assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.model.record import AuditEvent, BudgetAlert
 from gateway.pipeline.archive_lines import line_of
-from tests.deploy.conftest import Resources, of_type
+from tests.deploy.conftest import KEPT, Resources, of_type
 from tests.record_fakes import NOW_S, alert, record
 
 AUDIT = AuditEvent(id="a", event="request.completed", at_s=NOW_S, tenant_id="acme", of=record().of)
@@ -57,7 +57,7 @@ def test_a_session_whose_function_fails_is_told_of(deployed: Resources) -> None:
 
 def test_the_archive_is_private_encrypted_and_kept(deployed: Resources) -> None:
     bucket = deployed["ArchiveBucket"]
-    assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == KEPT
     properties = bucket["Properties"]
     assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
     assert properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from local import fingerprint
-from scripts import release_parameters
+from local.places import REPOSITORY
+from scripts import idle_costs, release_parameters
 from tests.deploy.conftest import Resources, Translate, of_type
 
 SHA = "0" * 63
@@ -41,6 +44,23 @@ def test_a_setting_changes_the_code_sha() -> None:
     assert sha("") == f"CodeSha={fingerprint.of_deployment('AllowedOrigin=')}"
 
 
+CONFIG = '[dev.deploy.parameters]\nparameter_overrides = ["TrafficShifting=AtOnce", "RetentionDays=7"]'
+
+
+def test_what_is_set_for_one_deployment_comes_in_place_of_what_the_file_has() -> None:
+    *given, sha = release_parameters.parameters(
+        "dev", CONFIG, "TrafficShifting=Linear10PercentEvery1Minute", "Tracing=A=B"
+    )
+    assert given == ["TrafficShifting=Linear10PercentEvery1Minute", "RetentionDays=7", "Tracing=A=B"]
+    assert sha == f"CodeSha={fingerprint.of_deployment(*given)}"
+
+
+@pytest.mark.parametrize("others", [["AtOnce"], ["Tracing=Active", "AtOnce"]])
+def test_what_has_no_name_is_not_taken_for_a_parameter(others: list[str]) -> None:
+    with pytest.raises(ValueError, match="AtOnce"):
+        release_parameters.parameters("dev", CONFIG, *others)
+
+
 def test_the_alias_points_at_the_version_and_takes_the_traffic(deployed: Resources) -> None:
     aliases = of_type(deployed, "AWS::Lambda::Alias")
     pointed = {alias["Properties"]["FunctionVersion"]["Fn::GetAtt"][0] for alias in aliases.values()}
@@ -61,7 +81,16 @@ def test_old_versions_go_because_each_costs_for_its_snapshot(deployed: Resources
 
 
 def test_functions_start_from_a_snapshot_on_aws_only(deployed: Resources) -> None:
-    from_snapshot = {"Fn::If": ["IsLocal", {"Ref": "AWS::NoValue"}, {"ApplyOn": "PublishedVersions"}]}
-    for name, function in of_type(deployed, "AWS::Lambda::Function").items():
-        nobody_waits = name in ("RecordsFunction", "SweepFunction")
-        assert function["Properties"]["SnapStart"] == ({"ApplyOn": "None"} if nobody_waits else from_snapshot)
+    """Those whose first token or sound somebody waits for: each GB costs a month what a thousand starts do not."""
+    from_snapshot = {"Fn::If": ["FromSnapshots", {"ApplyOn": "PublishedVersions"}, {"Ref": "AWS::NoValue"}]}
+    functions = of_type(deployed, "AWS::Lambda::Function").items()
+    begun = {name: each["Properties"]["SnapStart"] for name, each in functions if "SnapStart" in each["Properties"]}
+    waited_for = ("Chat", "Embeddings", "Speech", "MediaFetch", "Realtime", "RealtimeSession")
+    assert begun == {f"{name}Function": from_snapshot for name in waited_for}
+
+
+def test_what_a_stack_costs_unused_is_what_the_page_says() -> None:
+    [found] = idle_costs.PLACE.findall(idle_costs.PAGE.read_text())
+    assert found == idle_costs.table()
+    [total] = re.findall(r"\*\*together\*\* \(`prod`\) \| (\d+)\.", found)
+    assert f"idle about ${round(int(total), -1)} a month" in (REPOSITORY / "README.md").read_text()
