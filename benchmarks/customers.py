@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.traffic import WELL, Gathered, Kind, Ordered, Seen, deck
+from benchmarks.traffic import KINDS, WELL, Gathered, Kind, Ordered, Seen, deck
 
 RATE_PER_S = 6.0
 MAX_OPEN = 24
@@ -24,7 +24,7 @@ BATCH_EVERY_S = 45.0
 BATCH_MODELS = ("openai/gpt-4o-mini", "anthropic/claude-haiku-4-5", "cohere/command-a-03-2025")
 BATCH_LINES = 9
 ENDED = ("completed", "failed", "cancelled", "expired")
-MOST_WORDS = 400
+MOST_WORDS = 600
 SEED = 10
 
 
@@ -56,13 +56,24 @@ class Customers:
                 asking = group.create_task(self.ask(cards.pop()))
                 asking.add_done_callback(lambda _: room.release())
 
+    async def ask_each_once(self, at_once: int) -> None:
+        """One request of every kind, and a batch: afterwards every function has been asked."""
+        room = asyncio.Semaphore(at_once)
+
+        async def ask(kind: Kind) -> None:
+            async with room:
+                await self.ask(kind)
+
+        await asyncio.gather(*map(ask, KINDS))
+        await self._order_batch()
+
     async def ask(self, kind: Kind) -> None:
         """One request, noted when it has ended."""
         try:
             seen = await self._asked(kind)
         except (httpx.HTTPError, ValueError, KeyError, TimeoutError) as error:
             seen = Seen.of(kind, type(error).__name__)
-            self._unexpected(seen, repr(error))
+            self._unexpected(seen, _words_of(error))
         else:
             if seen.outcome not in kind.expected:
                 self._unexpected(seen, self._words.pop(seen.request_id, ""))
@@ -155,20 +166,26 @@ class Customers:
         self.gathered.seen.append(seen)
 
     async def _ended(self, path: str, headers: dict[str, str]) -> Any:
+        """A look that is refused is unexpected, and changes nothing: the next one comes."""
         async with asyncio.timeout(ENDED_WITHIN_S):
             while True:
-                found = (await self.http.get(path, headers=headers)).raise_for_status().json()
-                if found["status"] in ENDED:
+                answer = await self.http.get(path, headers=headers)
+                if answer.status_code != 200:
+                    self.gathered.unexpected.append(f"looks at {path}: {answer.text[:MOST_WORDS]}")
+                elif (found := answer.json())["status"] in ENDED:
                     return found
                 await asyncio.sleep(LOOKS_EVERY_S)
 
     async def _order_batches(self, until_s: float) -> None:
         while time.monotonic() < until_s:
-            try:
-                await self._batch()
-            except (httpx.HTTPError, TimeoutError, KeyError, ValueError) as error:
-                self.gathered.unexpected.append(f"batch: {error!r}")
+            await self._order_batch()
             await asyncio.sleep(BATCH_EVERY_S)
+
+    async def _order_batch(self) -> None:
+        try:
+            await self._batch()
+        except (httpx.HTTPError, TimeoutError, KeyError, ValueError) as error:
+            self.gathered.unexpected.append(f"batch: {_words_of(error)}")
 
     async def _batch(self) -> None:
         """Ordered, waited for and read; some lines are asked at once, others in a batch of their provider's."""
@@ -182,6 +199,11 @@ class Customers:
         if batch["status"] != "completed" or ids != sorted(f"line-{number}" for number in range(BATCH_LINES)):
             self.gathered.unexpected.append(f"batch: {batch['status']} with {ids}: {json.dumps(batch)[:MOST_WORDS]}")
         self.gathered.batches.append(Ordered(batch["id"], BATCH_LINES, nano_usd(batch["cost_estimate"]) or 0))
+
+
+def _words_of(error: Exception) -> str:
+    """And those of whoever answered with a status that is none of a look's."""
+    return f"{error!r} {error.response.text}" if isinstance(error, httpx.HTTPStatusError) else repr(error)
 
 
 def request_id_of(answer: httpx.Response) -> str | None:

@@ -63,7 +63,9 @@ def measure(minutes: float, progress: Progress) -> Report:
 
 
 def soaked(stage: Stage, seconds: float, progress: Progress) -> Report:
-    keys = {tenant: _made(stage, tenant) for tenant in TENANTS} | {NOBODY: "gwk_soak_of_nobody"}
+    with progress.step("every function is asked for the first time, by tenants of whom nobody reads the books"):
+        asyncio.run(_warm_up(stage))
+    keys = _keys(stage)
     memory, day = Memory(), time.strftime("%Y-%m-%d", time.gmtime())
     with progress.step(f"{seconds / 60:g} minutes of mixed traffic"):
         gathered, latest_s = asyncio.run(_asked(stage, keys, seconds, memory))
@@ -75,6 +77,18 @@ def soaked(stage: Stage, seconds: float, progress: Progress) -> Report:
         for which in named:
             progress.say(f"{what}: {which}")
     return report_of(gathered, found, memory, seconds, latest_s)
+
+
+def _keys(stage: Stage) -> dict[str, str]:
+    return {tenant: _made(stage, tenant) for tenant in TENANTS} | {NOBODY: "gwk_soak_of_nobody"}
+
+
+async def _warm_up(stage: Stage) -> None:
+    """As many environments as the load needs are started, some at a time, for they start slowly all at once."""
+    keys = _keys(Stage(stage.endpoints, stage.admin, f"{stage.run}-warm"))
+    async with httpx.AsyncClient(base_url=stage.endpoints.http, timeout=TIMEOUT_S, trust_env=False) as client:
+        for at_once in (2, 8, MAX_OPEN):
+            await Customers(client, keys).ask_each_once(at_once)
 
 
 def _made(stage: Stage, tenant: str) -> str:
