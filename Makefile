@@ -74,6 +74,7 @@ build: python
 
 deploy: build
 	parameters=$$($(PYTHON) -m scripts.release_parameters $(ENV)) && \
+	$(SAM_BIN)/python -m scripts.managed_instances .aws-sam/build/template.yaml $$parameters && \
 	$(SAM) deploy --config-env $(ENV) --parameter-overrides $$parameters
 
 setup: python
