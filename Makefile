@@ -20,7 +20,7 @@ CODE := layers/gateway/gateway functions cli local scripts benchmarks tests
 LOCKED := layers/deps/requirements.txt cli/requirements.txt requirements-dev.txt $(wildcard local/requirements-*.txt)
 LOCKS := $(foreach lock,$(filter-out cli/%,$(LOCKED)),$(lock:.txt=.in):$(lock))
 
-.PHONY: run test check smoke fuzz bench bench-governance build deploy setup lock audit sbom licences clean clean-all python
+.PHONY: run test check smoke fuzz bench bench-governance soak build deploy setup lock audit sbom licences clean clean-all python
 
 run: python
 	$(ENVIRONMENTS) stack sam
@@ -60,6 +60,12 @@ bench-governance: python
 	$(ENVIRONMENTS) dev stack sam
 	PYTHONPATH=layers/gateway $(VENV)/python -m benchmarks --only D E $(ARGS)
 
+# Half an hour of mixed traffic, or MINUTES=; fails when a request ends as it may not, books differ or memory grows.
+MINUTES ?= 30
+soak: python
+	$(ENVIRONMENTS) dev stack sam
+	PYTHONPATH=layers/gateway $(VENV)/python -m benchmarks --only S --minutes $(MINUTES) --strict
+
 # For Lambda: arm64, Python 3.13. Other parameters for one deployment: make deploy ENV=prod SET="TrafficShifting=AtOnce"
 build: python
 	$(ENVIRONMENTS) sam
@@ -68,6 +74,7 @@ build: python
 
 deploy: build
 	parameters=$$($(PYTHON) -m scripts.release_parameters $(ENV) $(SET)) && \
+	$(SAM_BIN)/python -m scripts.managed_instances .aws-sam/build/template.yaml $$parameters && \
 	$(SAM) deploy --config-env $(ENV) --parameter-overrides $$parameters
 
 setup: python

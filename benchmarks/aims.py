@@ -96,3 +96,9 @@ def added_to_vectors(what: str) -> dict[int, Aim]:
 
 LOST_SOUND = Aim("pieces of sound that were lost", "", 0.0)
 REORDERED_SOUND = Aim("pieces of sound that came in another order", "", 0.0)
+UNEXPECTED = Aim("requests and orders that ended as none of their kind may", "", 0.0)
+NEVER_ASKED = Aim("kinds of requests that were never asked", "", 0.0)
+NOT_RECORDED = Aim("requests without exactly their usage records", "", 0.0)
+NOT_ONE_RESULT = Aim("batches whose lines have not one result each", "", 0.0)
+GROWN = Aim("memory that processes have grown in the last third, beyond 8 MB or a tenth", "MB", 0.0)
+STORE_GROWN = Aim("memory of the emulator for each request, of which it keeps records", "KB", 64.0)

@@ -2,6 +2,7 @@
 
 Item K#<hash of the key> / K   the key         Item T#<tenant> / T          the tenant
 Item T#<tenant> / U#<user>     a user with settings of his own
+What a tenant registers itself lies elsewhere, at TYPES#<tenant> (`types.py`): IAM tells partitions apart, not items.
 Each has its JSON text in `document`. Which tenant and user a key belongs to never changes.
 """
 
@@ -150,6 +151,10 @@ def key_address(key_hash: str) -> Address:
 
 def tenant_address(tenant_id: str) -> Address:
     return Address(f"T#{tenant_id}", "T")
+
+
+def types_partition(tenant_id: str) -> str:
+    return f"TYPES#{tenant_id}"
 
 
 def user_address(tenant_id: str, user_id: str) -> Address:
