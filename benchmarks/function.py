@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from benchmarks.aws_stand_in import ACCESS_KEY_ID, LEDGER, REGION, STACK, TABLE
+from benchmarks.aws_stand_in import ACCESS_KEY_ID, HEALTH, LEDGER, REGION, STACK, TABLE
 from benchmarks.machine import pinned_to
 from local.commands import run_logged
 from local.places import REPOSITORY
@@ -79,6 +79,8 @@ class Package:
             "GATEWAY_LEDGER_TABLE": LEDGER,
             "GATEWAY_JOBS_TABLE": "bench-jobs",
             "GATEWAY_JOB_MACHINE": "arn:aws:states:us-east-1:000000000000:stateMachine:bench-job",
+            "GATEWAY_BATCH_MACHINE": "arn:aws:states:us-east-1:000000000000:stateMachine:bench-batch",
+            "GATEWAY_HEALTH_TABLE": HEALTH,
             "GATEWAY_EVENT_BUS": "bench",
             "GATEWAY_RECORDS_QUEUE_URL": f"{aws_url}/queue",
             "GATEWAY_FILES_BUCKET": "bench-files",
