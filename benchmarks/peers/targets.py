@@ -58,7 +58,7 @@ PEERS = (
         "litellm-limits",
         "LiteLLM, governed",
         "in memory",
-        "One key with a budget and limits, counted in memory, without its database; no audit log",
+        "One key with budgets of its models and limits, counted in memory, without its database; no audit log",
         LITELLM,
         _litellm("limited.yaml"),
         variables=_LITELLM_VARIABLES,

@@ -1,9 +1,12 @@
-"""What LiteLLM's key may do: its budget and its limits. Loaded by LiteLLM, named in limited.yaml."""
+"""What LiteLLM's key may do: its budgets and its limits. Loaded by LiteLLM, named in limited.yaml."""
 
 import os
 
 from fastapi import HTTPException, Request
 from litellm.proxy._types import UserAPIKeyAuth
+
+MODELS = ("gpt-4o-mini", "text-embedding-3-small")
+DAILY_USD = 1_000_000.0
 
 
 async def authenticate(request: Request, api_key: str) -> UserAPIKeyAuth:  # noqa: ARG001 - LiteLLM's signature
@@ -14,8 +17,7 @@ async def authenticate(request: Request, api_key: str) -> UserAPIKeyAuth:  # noq
         api_key=api_key,
         user_id="alice",
         team_id="acme",
-        max_budget=1_000_000.0,
-        spend=1.0,
+        model_max_budget={model: {"budget_limit": DAILY_USD, "time_period": "1d"} for model in MODELS},
         rpm_limit=1_000_000,
         tpm_limit=10**12,
         max_parallel_requests=1_000,
