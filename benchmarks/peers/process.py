@@ -26,7 +26,8 @@ from local.console import Problem, log_tail
 START_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 10.0
 _ASK_AGAIN_S = 0.003
-_NOT_THEIRS = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy")
+_KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
+"""Of the environment: no proxy, no setting, and above all no key of a real provider reaches a peer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class PeerProcess:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         self._port = _free_port()
-        inherited = {name: value for name, value in os.environ.items() if name not in _NOT_THEIRS}
+        inherited = {name: value for name, value in os.environ.items() if name in _KEPT}
         variables = {name: self._filled(value) for name, value in self.peer.variables.items()}
         with self._log.open("wb") as log, pinned_to(self._place.core):
             self._started_s = time.perf_counter()

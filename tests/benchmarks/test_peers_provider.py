@@ -104,11 +104,12 @@ def test_a_slice_ends_with_its_time_but_not_before_three(port: int) -> None:
 
 
 SERVER = """
-import asyncio, subprocess, sys
+import asyncio, os, subprocess, sys
 sys.path[:0] = [{repository!r}]
 from pathlib import Path
 from benchmarks.peers.provider import serve
 child = subprocess.Popen(["sleep", "60"])
+Path("environment").write_text(" ".join(os.environ))
 asyncio.run(serve(lambda port: Path("url").write_text("http://127.0.0.1:%d/v1" % port)))
 """
 
@@ -119,7 +120,11 @@ def process_of(command: list[str], folder: Path, port: int) -> PeerProcess:
     return PeerProcess(peer, Installed(folder, "1", 1.0), Place(f"http://127.0.0.1:{port}/v1", folder, core))
 
 
-def test_a_peer_is_asked_when_it_answers_and_measured_with_its_children(tmp_path: Path, port: int) -> None:
+def test_a_peer_is_asked_when_it_answers_and_measured_with_its_children(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     script = tmp_path / "serve.py"
     script.write_text(SERVER.format(repository=str(REPOSITORY)))
     process = process_of([sys.executable, str(script)], tmp_path, port)
@@ -134,6 +139,7 @@ def test_a_peer_is_asked_when_it_answers_and_measured_with_its_children(tmp_path
     assert memory_mb is not None and memory_mb > 5
     assert len(pids) == 2
     assert not any(alive(pid) for pid in pids)
+    assert not {"OPENAI_API_KEY", "HTTPS_PROXY"} & set((tmp_path / "peer" / "environment").read_text().split())
 
 
 def alive(pid: int) -> bool:
