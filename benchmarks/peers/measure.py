@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import machine, scenarios
 from benchmarks.aws_stand_in import AwsStandIn
-from benchmarks.function import Package
+from benchmarks.function import Package, serving
 from benchmarks.machine import Cores, pinned_to
 from benchmarks.peers import targets
 from benchmarks.peers.contenders import Contender, Direct, Functions, Served, Start, start_of
@@ -36,7 +35,6 @@ SCENARIOS = (
 )
 COLD_STARTS = 3
 """At most, for a start takes some of the peers many seconds."""
-_STOP_TIMEOUT_S = 10.0
 
 
 @dataclass(slots=True)
@@ -181,20 +179,9 @@ def turned(things: Sequence[Contender], number: int) -> list[Contender]:
     return [*things[at:], *things[:at]]
 
 
-@contextmanager
-def provider() -> Iterator[int]:
+def provider() -> AbstractContextManager[int]:
     """The provider's process, by its port."""
-    command = [sys.executable, "-m", "benchmarks.peers.provider"]
-    process = subprocess.Popen(  # noqa: S603 - our own module
-        command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
-    )
-    assert process.stdout is not None  # noqa: S101 - a pipe was asked for
-    try:
-        yield int(process.stdout.readline().rpartition(b":")[2])
-    finally:
-        process.terminate()
-        process.wait(_STOP_TIMEOUT_S)
-        process.stdout.close()
+    return serving("benchmarks.peers.provider")
 
 
 def commit() -> str:
