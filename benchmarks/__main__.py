@@ -38,6 +38,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a quarter of the requests in two rounds: a first look")
     parser.add_argument("--publish", action="store_true", help="write what P finds into docs/benchmarks and README")
     chosen = parser.parse_args(arguments)
+    if chosen.publish and "P" not in (chosen.only or USUAL_PARTS):
+        parser.error("--publish is for part P")
     chosen.rounds = chosen.rounds or (QUICK_ROUNDS if chosen.quick else ROUNDS)
     return chosen
 

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks.__main__ import options
 from benchmarks.figures import Figure, Table
 from benchmarks.peers.comparison import METRICS, Metric, figure, ratio, tables
 from benchmarks.peers.page import Axis, chart, page
@@ -110,6 +111,13 @@ def test_publishing_changes_only_what_is_between_the_marks(tmp_path: Path) -> No
     publish(run(), tmp_path / "docs", readme)
     assert readme.read_text() == f"before\n{BEGIN}\n{brief(run())}\n{END}\nafter\n"
     assert sorted(file.name for file in (tmp_path / "docs").iterdir()) == ["peers.html", "peers.json", "peers.md"]
+
+
+def test_only_a_run_beside_the_peers_can_be_published() -> None:
+    assert options(["--publish"]).publish
+    assert options(["--publish", "--only", "A", "P"]).publish
+    with pytest.raises(SystemExit):
+        options(["--publish", "--only", "A"])
 
 
 def test_nothing_is_written_where_readme_has_no_marks(tmp_path: Path) -> None:
