@@ -118,6 +118,16 @@ class Bench:
         self.left_out[peer.title] = str(error).partition("\n")[0]
         self.progress.say(f"{peer.title} is left out: {error}")
 
+    def through_stack(self, rounds: int, share: float) -> Rounds:
+        """Nothing, and the reason among those left out, where the stack does not do its part."""
+        try:
+            with provider() as port:
+                return through_stack(port, rounds, share, self.progress)
+        except (Problem, OSError) as error:
+            self.left_out["this gateway through the local stack"] = str(error).partition("\n")[0]
+            self.progress.say(f"The local stack is left out: {error}")
+            return {}
+
     def subjects(self, our_size_mb: float) -> Iterator[Subject]:
         """The gateway, then every peer that did its part."""
         yield self._subject(OURS, (targets.OURS_TITLE, targets.OURS_GOVERNS, targets.OURS_DOES, commit()), our_size_mb)
@@ -150,8 +160,7 @@ def measure(rounds: int, share: float, progress: Progress) -> Run:
             bench.left_out |= left_out
             bench.start_cold(min(rounds, COLD_STARTS))
             bench.run(Direct(port), rounds, share)
-    with provider() as port:
-        stack = through_stack(port, rounds, share, progress)
+    stack = bench.through_stack(rounds, share)
     kept: Rounds = {
         scenario: {name: tuple(slices) for name, slices in by_name.items()}
         for scenario, by_name in bench.rounds.items()

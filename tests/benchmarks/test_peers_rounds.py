@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.exchange import Timed
+from benchmarks.peers import measure
 from benchmarks.peers.contenders import Direct, Functions, Served, Slice, Start
 from benchmarks.peers.install import LITELLM, PORTKEY, Installation, Installed
 from benchmarks.peers.measure import SCENARIOS, Bench, install
 from benchmarks.peers.process import Place
+from benchmarks.peers.record import Rounds
 from benchmarks.peers.targets import DIRECT, LEFT_OUT, OURS, PEERS
 from benchmarks.scenarios import Scenario
 from local.console import Problem, Progress
@@ -99,6 +101,17 @@ def test_a_gateway_that_fails_ends_the_run() -> None:
     bench.functions = Asked(OURS, asked, 3)
     with pytest.raises(Problem, match=r"^gateway, .*: no more"):
         bench.run(Asked(DIRECT, asked), ROUNDS, SHARE)
+
+
+def test_a_stack_that_fails_takes_nothing_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> Rounds:
+        raise Problem("The stack did not start:\na log")
+
+    monkeypatch.setattr(measure, "through_stack", failing)
+    bench, _ = rounds_of()
+    assert bench.through_stack(ROUNDS, SHARE) == {}
+    assert bench.left_out["this gateway through the local stack"] == "The stack did not start:"
+    assert len(list(bench.subjects(50.0))) == 3
 
 
 def test_what_cannot_be_installed_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
