@@ -21,19 +21,20 @@ from benchmarks import (
     storing,
     through_stack,
 )
+from benchmarks.peers import published
 from benchmarks.report import Report, document, text
 from local.console import Problem, Progress
 
 RESULTS = Path(__file__).parent / "results"
 ROUNDS, QUICK_ROUNDS = 5, 2
 QUICK_SHARE = 0.25
-PARTS = ("A", "B", "C", "D", "E", "F", "G", "L", "S", "V")
+PARTS = ("A", "B", "C", "D", "E", "F", "G", "L", "P", "S", "V")
 MINUTES = 30.0
-USUAL_PARTS = ("A", "B", "C")
+USUAL_PARTS = ("A", "B", "C", "P")
 """Of a run in which nothing is chosen; the others take many minutes."""
 
 
-ON_LINUX = {"A", "C", "G", "L", "S"}
+ON_LINUX = {"A", "C", "G", "L", "P", "S"}
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
@@ -43,14 +44,17 @@ def options(arguments: list[str]) -> argparse.Namespace:
         nargs="+",
         choices=PARTS,
         help="A: the gateway's code alone; B: through the local stack; C: storing; D: racing for budgets; E: killed; "
-        "F: a provider fails; G: a batch; L: what failed requests leave behind; "
+        "F: a provider fails; G: a batch; L: what failed requests leave behind; P: beside its peers; "
         "S: mixed traffic for long; V: sessions of voice",
     )
     parser.add_argument("--rounds", type=int, help=f"rounds of interleaved slices (default {ROUNDS})")
     parser.add_argument("--quick", action="store_true", help="a quarter of the requests in two rounds: a first look")
     parser.add_argument("--minutes", type=float, default=MINUTES, help=f"of part S (default {MINUTES:g})")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when an aim is missed")
+    parser.add_argument("--publish", action="store_true", help="write what P finds into docs/benchmarks and README")
     chosen = parser.parse_args(arguments)
+    if chosen.publish and "P" not in (chosen.only or USUAL_PARTS):
+        parser.error("--publish is for part P")
     chosen.rounds = chosen.rounds or (QUICK_ROUNDS if chosen.quick else ROUNDS)
     return chosen
 
@@ -61,7 +65,7 @@ def run(chosen: argparse.Namespace, progress: Progress) -> Report:
     share = QUICK_SHARE if chosen.quick else 1.0
     parts = set(chosen.only or USUAL_PARTS)
     if parts & ON_LINUX and not machine.IS_LINUX:
-        progress.say("parts A, C, G, L and S read what only Linux tells of processes and are left out here")
+        progress.say("parts A, C, G, L, P and S read what only Linux tells of processes and are left out here")
         parts -= ON_LINUX
     measures: dict[str, Callable[[], Report]] = {
         "A": lambda: alone.measure(chosen.rounds, share, progress),
@@ -72,6 +76,7 @@ def run(chosen: argparse.Namespace, progress: Progress) -> Report:
         "F": lambda: failing.measure(share, progress),
         "G": lambda: batched.measure(share, progress),
         "L": lambda: leaking.measure(share, progress),
+        "P": lambda: published.part(chosen.rounds, share, RESULTS, chosen.publish, progress),
         "S": lambda: soak.measure(chosen.minutes, progress),
         "V": lambda: speaking.measure(share, progress),
     }

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import venv
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -113,11 +113,16 @@ def running(
         process.wait(_STOP_TIMEOUT_S)
 
 
-@contextmanager
-def simulators() -> Iterator[int]:
+def simulators() -> AbstractContextManager[int]:
     """The provider simulators' process, by its port."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "local.simulators"], cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    return serving("local.simulators")
+
+
+@contextmanager
+def serving(module: str) -> Iterator[int]:
+    """The process of one of our modules whose first line ends in its port; ended with the block."""
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-m", module], cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     )
     assert process.stdout is not None  # noqa: S101 - a pipe was asked for
     try:
