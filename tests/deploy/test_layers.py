@@ -18,7 +18,7 @@ UNCHECKED_HASH = b"\x01\x00\x00\x00"
 """The flags of a .pyc file that Python never compares with its source. https://peps.python.org/pep-0552/"""
 AARCH64 = 183
 MOST_MB = 60.0
-"""Of a function and its layers, unzipped, in millions of bytes. What Lambda's runtime brings itself (boto3) is not among
+"""Of a function and its layers, unzipped, in millions of bytes. What Lambda's runtime brings (boto3) is not among
 them. Lambda takes 250."""
 
 
