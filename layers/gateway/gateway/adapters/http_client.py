@@ -10,10 +10,9 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
-import certifi
-
 from gateway.adapters.http_answer import HttpFailure, HttpIncoming
 from gateway.adapters.http_connection import Connection, Place, place_of
+from gateway.adapters.trust import certifi_trust
 from gateway.model.http import HttpRequest, HttpResponse, Sending, StreamedBody
 
 REACH_TIMEOUT_S = 15.0
@@ -28,7 +27,7 @@ _MAY_BE_ASKED_TWICE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # 
 class HttpClient:
     """Redirects, cookies and the proxies of the environment are not used.
 
-    The TLS context is built once, 20 ms, before a snapshot is taken. `trust`: the certificates that are believed.
+    The TLS context is built once. `trust`: the certificates that are believed.
     Who finds `max_connections` in use, or `max_to_one_host` of them, waits for a free one, as long as he likes: how
     long others take is no failure of a connection. `keep_alive_s`: how long one is kept that nobody uses.
     `looks_again`: whether one is tried for once more at once where there was nobody to hear the request.
@@ -46,7 +45,7 @@ class HttpClient:
     ) -> None:
         self._places, self._max_to_one_host = asyncio.Semaphore(max_connections), max_to_one_host
         self._places_at: dict[str, asyncio.Semaphore] = {}
-        self._tls = ssl.create_default_context(cafile=certifi.where()) if trust is None else trust
+        self._tls = certifi_trust() if trust is None else trust
         self._kept, self._reach_timeout_s, self._looks_again = _Kept(keep_alive_s), reach_timeout_s, looks_again
         self._in_use: set[Connection] = set()
 

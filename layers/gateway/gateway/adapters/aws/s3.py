@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import html
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
-from xml.sax.saxutils import unescape
 
 from msgspec import Struct
 
@@ -111,4 +111,4 @@ def failure_of(answer: HttpResponse) -> AwsFailure:
 def text_of(body: bytes, element: str) -> str | None:
     """What stands in the first XML element of that name, which has neither attributes nor children."""
     _, found, rest = body.decode(errors="replace").partition(f"<{element}>")
-    return unescape(rest.partition(f"</{element}>")[0]) if found else None
+    return html.unescape(rest.partition(f"</{element}>")[0]) if found else None

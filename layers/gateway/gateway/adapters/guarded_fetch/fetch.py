@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import ClassVar
 
-import certifi
 from msgspec import Struct
 
 from gateway.adapters.guarded_fetch.address import NONE_EXEMPT, Address, Exempt
@@ -20,6 +19,7 @@ from gateway.adapters.guarded_fetch.target import Target, next_target, read_targ
 from gateway.adapters.http_answer import HttpFailure, HttpIncoming
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.http_connection import NOT_CONNECTED
+from gateway.adapters.trust import certifi_trust
 from gateway.model.http import HttpRequest
 from gateway.model.media_type import sniff
 from gateway.model.unshown import Unshown
@@ -62,7 +62,7 @@ class GuardedFetch:
         trust: ssl.SSLContext | None = None,
     ) -> None:
         self._resolve, self._exempt = resolve, exempt
-        self._trust = ssl.create_default_context(cafile=certifi.where()) if trust is None else trust
+        self._trust = certifi_trust() if trust is None else trust
 
     async def fetch(self, url: str, limits: Limits) -> Fetched:
         """Raises Refused and Failed."""
