@@ -163,6 +163,7 @@ def measure(rounds: int, share: float, progress: Progress) -> Report:
             alone = Alone(package, cores, port, aws)
             alone.run(rounds, share, progress)
             modules = imports.trace(package, aws.url)
+            alone.measured.package_mb = package.size_mb()
     return report_of(alone.measured, modules)
 
 

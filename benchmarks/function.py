@@ -56,6 +56,11 @@ class Package:
         shutil.copytree(code, task, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
         return replace(self, task=task)
 
+    def size_mb(self) -> float:
+        """Of the function and its layers, in millions of bytes."""
+        files = (path for folder in (self.opt, self.task) for path in folder.rglob("*") if path.is_file())
+        return sum(path.stat().st_size for path in files) / 1e6
+
     def search_path(self) -> str:
         """PYTHONPATH as the exec wrapper sets it."""
         return f"{self.task}:{self.opt / 'python'}"
