@@ -38,7 +38,7 @@ check: python
 	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	$(VENV)/python -m pytest tests/unit
 
-# Two thousand new examples for each property where the gates take the same forty, and five minutes of requests
+# Two thousand new examples for each property where the gates take the same forty, and twice five minutes of requests
 # made from the published contract, over every route of the local stack.
 fuzz: setup
 	HYPOTHESIS_PROFILE=fuzz $(VENV)/python -m pytest tests/unit/test_any_bytes.py tests/unit/test_any_request.py
