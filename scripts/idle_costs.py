@@ -43,7 +43,12 @@ def table() -> str:
 
 def _snapshots_gb(resources: dict[str, Any]) -> float:
     functions = _of(resources, "Serverless::Function")
-    return float(sum(each["MemorySize"] for each in functions if "SnapStart" in each)) / 1024
+    return sum(_mb(each["MemorySize"]) for each in functions if "SnapStart" in each) / 1024
+
+
+def _mb(size: Any) -> int:
+    """Of one that a condition makes larger, without it."""
+    return int(size["Fn::If"][-1] if isinstance(size, dict) else size)
 
 
 def _watched_metrics(resources: dict[str, Any]) -> int:

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeAlias
 
 from local.places import REPOSITORY
 from local.venvs import ALL
@@ -33,22 +34,27 @@ _SPDX = {
 """Classifiers of PyPI and common words, in those of https://spdx.org/licenses/."""
 
 _READ = {
-    "click": "BSD-3-Clause",
-    "cookiecutter": "BSD-3-Clause",
-    "itsdangerous": "BSD-3-Clause",
-    "jinja2": "BSD-3-Clause",
-    "mpmath": "BSD-3-Clause",
-    "pyasn1-modules": "BSD-2-Clause",
-    "python-dateutil": "Apache-2.0 OR BSD-3-Clause",
-    "sympy": "BSD-3-Clause",
-    "text-unidecode": "Artistic-1.0 OR GPL-2.0-or-later",
-    # Installed on Windows or on other Pythons alone, so never seen here.
-    "colorama": "BSD-3-Clause",
-    "pywin32": "PSF-2.0",
-    "httpx2-jsfetch": "BSD-3-Clause",
-    "tomli": "MIT",
+    ("click", "8.1.8"): "BSD-3-Clause",
+    ("cookiecutter", "2.7.1"): "BSD-3-Clause",
+    ("itsdangerous", "2.2.0"): "BSD-3-Clause",
+    ("jinja2", "3.1.6"): "BSD-3-Clause",
+    ("networkx", "3.7"): "BSD-3-Clause",
+    ("mpmath", "1.3.0"): "BSD-3-Clause",
+    ("pyasn1-modules", "0.4.2"): "BSD-2-Clause",
+    ("python-dateutil", "2.9.0.post0"): "Apache-2.0 OR BSD-3-Clause",
+    ("sympy", "1.14.0"): "BSD-3-Clause",
+    ("text-unidecode", "1.3"): "Artistic-1.0 OR GPL-2.0-or-later",
+    ("colorama", "0.4.6"): "BSD-3-Clause",
+    ("pywin32", "312"): "PSF-2.0",
+    ("httpx2-jsfetch", "1.0"): "BSD-3-Clause",
+    ("tomli", "2.5.0"): "MIT",
 }
-"""Where a package does not say which BSD it means, or is not installed: as its file LICENSE says."""
+"""Where a package does not say which BSD it means, or is not installed here (on Windows or other Pythons alone): as the
+file LICENSE of that very version says. Another version has to be read again.
+"""
+
+Licences: TypeAlias = dict[tuple[str, str], str]
+"""By normalised name (PEP 503) and version."""
 
 
 def licence(distribution: importlib.metadata.Distribution) -> str:
@@ -58,34 +64,42 @@ def licence(distribution: importlib.metadata.Distribution) -> str:
         return str(told["License-Expression"])
     classifiers = [one.split(" :: ")[-1] for one in (told.get_all("Classifier") or []) if one.startswith("License ::")]
     words = [told["License"].strip()] if "License" in told else []
-    for word in (_SPDX.get(word, word) for word in [*words, *classifiers]):
-        if re.fullmatch(r"(Apache-2\.0|BSD-[23]-Clause|ISC|MIT|MIT-0|MPL-2\.0|PSF-2\.0)( OR [A-Za-z0-9.-]+)?", word):
-            return str(word)
+    clear = r"(Apache-2\.0|BSD-[23]-Clause|ISC|MIT|MIT-0|MPL-2\.0|PSF-2\.0)( OR [A-Za-z0-9.-]+)?"
+    for said in (words, classifiers):
+        known = {_SPDX.get(word, word) for word in said}
+        if len(known) == 1 and re.fullmatch(clear, word := known.pop()):
+            return word
     raise ValueError(f"{told['Name']} is under {words + classifiers}: read its licence and write it into {__name__}")
 
 
-def installed(places: Iterable[Path]) -> dict[str, str]:
-    """Licences by normalised name (PEP 503)."""
+def installed(places: Iterable[Path]) -> Licences:
+    """What was read counts where the package itself is silent."""
     found = {}
     for distribution in importlib.metadata.distributions(path=[str(place) for place in places]):
-        name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower()
-        found[name] = _READ.get(name) or licence(distribution)
+        known = re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower(), distribution.version
+        try:
+            found[known] = licence(distribution)
+        except ValueError:
+            if known not in _READ:
+                raise
+            found[known] = _READ[known]
     return found
 
 
-def page(licences: dict[str, str]) -> str:
-    """Raises KeyError for a package of which no licence is known."""
-    used: dict[str, list[str]] = {}
+def page(licences: Licences) -> str:
+    """Raises KeyError for a package of which no licence is known in that version."""
+    used: dict[tuple[str, str], list[str]] = {}
     for lock, what in LOCKS.items():
         for package in packages(lock):
-            used.setdefault(package.name, []).append(what)
-    rows = [f"| {name} | {licences[name]} | {'; '.join(used[name])} |" for name in sorted(used)]
-    return "\n".join([_HEAD, "| Package | Licence | Installed for |", "|---|---|---|", *rows, ""])
+            used.setdefault((package.name, package.version), []).append(what)
+    rows = [f"| {' | '.join(known)} | {licences[known]} | {'; '.join(used[known])} |" for known in sorted(used)]
+    return "\n".join([_HEAD, "| Package | Version | Licence | Installed for |", "|---|---|---|---|", *rows, ""])
 
 
 _HEAD = """# Licences of what is installed
 
-Written by `make licences` from what packages say of themselves, in the words of [SPDX](https://spdx.org/licenses/).
+Written by `make licences` from what packages say of themselves, in the words of [SPDX](https://spdx.org/licenses/),
+each in the version that is locked: after `make lock` it has to be written anew, or `make check` fails.
 A test lets pass what a company may use, change and sell as part of something closed: permissive licences, and MPL-2.0,
 which asks for the source of the package's own files alone. No GPL, AGPL, SSPL or licence for non-commercial use is
 installed for anything. Where a package offers a choice, we take the one that is let pass.
@@ -93,9 +107,10 @@ What functions on AWS carry is the first of the lists of `make sbom`.
 """
 
 
-def read() -> dict[str, str]:
-    """Package -> licence, as the page has it."""
-    return dict(re.findall(r"^\| ([a-z0-9-]+) \| ([^|]+) \| [^|]+ \|$", PAGE.read_text(), re.MULTILINE))
+def read() -> Licences:
+    """As the page has it."""
+    rows = re.findall(r"^\| ([a-z0-9-]+) \| ([^ |]+) \| ([^|]+) \| [^|]+ \|$", PAGE.read_text(), re.MULTILINE)
+    return {(name, version): of for name, version, of in rows}
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ The same locks give the same files: nothing in them is random, and the time is l
 from __future__ import annotations
 
 import sys
+import tomllib
 import uuid
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 from local.places import REPOSITORY
-from scripts.licences import read
+from scripts.licences import Licences, read
 from scripts.locks import LOCKS, Package, packages
 
 
@@ -44,10 +45,17 @@ def component(package: Package, licence: str) -> Component:
     )
 
 
-def document(lock: str, licences: dict[str, str]) -> str:
+def document(lock: str, licences: Licences) -> str:
     """Raises KeyError for a package without a known licence, ValueError for what breaks CycloneDX's schema."""
-    root = Component(type=ComponentType.APPLICATION, name="llm-gateway", bom_ref="llm-gateway", description=LOCKS[lock])
-    components = [component(package, licences[package.name]) for package in packages(lock)]
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    root = Component(
+        type=ComponentType.APPLICATION,
+        name="llm-gateway",
+        version=project["version"],
+        bom_ref="llm-gateway",
+        description=LOCKS[lock],
+    )
+    components = [component(package, licences[package.name, package.version]) for package in packages(lock)]
     bom = Bom(
         metadata=BomMetaData(component=root),
         components=components,

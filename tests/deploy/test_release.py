@@ -85,13 +85,12 @@ def test_the_version_that_comes_is_watched_by_itself(shifted: Resources) -> None
     watched = set()
     for metric in shifted["NewVersionsAlarm"]["Properties"]["Metrics"][1:]:
         of = {one["Name"]: one["Value"] for one in metric["MetricStat"]["Metric"]["Dimensions"]}
-        assert of["Resource"] == {"Fn::Sub": f"{of['FunctionName']['Fn::Sub']}:live"}
+        assert of["Resource"] == {"Fn::Sub": f"${{{of['FunctionName']['Ref']}}}:live"}
         version = of["ExecutedVersion"]["Fn::GetAtt"]
-        [name] = [name for name in SHIFTED if version[0].startswith(f"{name}Version")]
         assert shifted[version[0]]["Type"] == "AWS::Lambda::Version"
-        assert shifted[name]["Properties"]["FunctionName"] == of["FunctionName"]
+        assert shifted[version[0]]["Properties"]["FunctionName"] == of["FunctionName"]
         assert version[1] == "Version"
-        watched.add(name)
+        watched.add(of["FunctionName"]["Ref"])
     assert watched == SHIFTED
 
 

@@ -22,6 +22,7 @@ def test_a_bill_of_materials_for_each_lock(tmp_path: Path) -> None:
     assert [file.read_text() for file in files] == [file.read_text() for file in sorted((tmp_path / "again").iterdir())]
     layer = json.loads((tmp_path / "once" / "layers-deps-requirements.cdx.json").read_text())
     assert layer["specVersion"] == "1.6"
+    assert layer["metadata"]["component"]["version"]
     assert {(one["name"], one["version"]) for one in layer["components"]} == {
         (package.name, package.version) for package in packages(LAYER)
     }

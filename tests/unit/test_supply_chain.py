@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +13,7 @@ from benchmarks.peers import install
 from local.places import PEERS as PLACE_OF_PEERS
 from local.places import REPOSITORY
 from local.venvs import ALL
-from scripts import licences
+from scripts import audit, licences
 from scripts.locks import COMMAND, LAYER, LOCKS, NPM_PEERS, PEERS, packages
 
 PERMISSIVE = {
@@ -32,9 +34,9 @@ def test_every_package_of_a_lock_has_a_licence_that_is_let_pass(lock: str) -> No
     known = licences.read()
     allowed = PERMISSIVE if lock in {LAYER, COMMAND} else PERMISSIVE | OF_TOOLS
     refused = {
-        package.name: known.get(package.name)
+        package.name: known.get((package.name, package.version))
         for package in packages(lock)
-        if not let_pass(known.get(package.name, "none known: make licences"), allowed)
+        if not let_pass(known.get((package.name, package.version), "none known: make licences"), allowed)
     }
     assert refused == {}
 
@@ -49,6 +51,39 @@ def test_copyleft_and_closed_licences_are_not_let_pass(expression: str) -> None:
 
 def test_the_page_of_licences_is_as_the_locks_are() -> None:
     assert licences.PAGE.read_text() == licences.page(licences.read())
+
+
+def test_a_licence_is_known_of_one_version_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that is locked anew may have another licence: its old row says nothing of it."""
+    known = licences.read()
+    newer = [replace(package, version=f"{package.version}.1") for package in packages(LAYER)]
+    monkeypatch.setattr("scripts.licences.packages", lambda lock: newer if lock == LAYER else packages(lock))
+    with pytest.raises(KeyError):
+        licences.page(known)
+
+
+@pytest.mark.parametrize(("said", "found"), [("AGPL-3.0-only", "AGPL-3.0-only"), (None, "BSD-3-Clause")])
+def test_what_a_package_says_itself_counts_more_than_what_was_read(
+    tmp_path: Path, said: str | None, found: str
+) -> None:
+    (name, version), read = next((known, of) for known, of in licences._READ.items() if of == "BSD-3-Clause")
+    info = tmp_path / f"{name}-{version}.dist-info"
+    info.mkdir()
+    license_said = f"License-Expression: {said}" if said else "Classifier: License :: OSI Approved :: BSD License"
+    (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n{license_said}\n")
+    assert licences.installed([tmp_path]) == {(name, version): found}
+    assert read == "BSD-3-Clause"
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_advisories_are_asked_about_every_package_wherever_it_is_installed(lock: str) -> None:
+    """Also those of other machines and Pythons: a marker that is false here hides none."""
+    locked, parts = packages(lock), audit.parts(packages(lock))
+    asked = "".join(audit.requirements(part) for part in parts).splitlines()
+    assert [line.split()[0] for line in asked] and ";" not in "".join(asked)
+    assert sorted(line.split()[0] for line in asked) == sorted(f"{one.name}=={one.version}" for one in locked)
+    assert all(len({one.name for one in part}) == len(part) for part in parts)
+    assert all("--hash=sha256:" in line for line in asked)
 
 
 def test_every_lock_file_is_known_and_every_environment_made_of_one() -> None:
