@@ -33,14 +33,22 @@ _SPDX = {
 """Classifiers of PyPI and common words, in those of https://spdx.org/licenses/."""
 
 _READ = {
+    "cached-property": "BSD-3-Clause",
     "click": "BSD-3-Clause",
     "cookiecutter": "BSD-3-Clause",
+    "dockerfile-parse": "BSD-3-Clause",
+    "gitdb": "BSD-3-Clause",
     "itsdangerous": "BSD-3-Clause",
     "jinja2": "BSD-3-Clause",
     "mpmath": "BSD-3-Clause",
+    "networkx": "BSD-3-Clause",
+    "orjson": "MPL-2.0 AND Apache-2.0 OR MPL-2.0 AND MIT",  # without the brackets that it has
+    "ply": "BSD-3-Clause",
     "pyasn1-modules": "BSD-2-Clause",
     "python-dateutil": "Apache-2.0 OR BSD-3-Clause",
+    "semantic-version": "BSD-2-Clause",
     "sympy": "BSD-3-Clause",
+    "tqdm": "MPL-2.0 AND MIT",
     "text-unidecode": "Artistic-1.0 OR GPL-2.0-or-later",
     # Installed on Windows or on other Pythons alone, so never seen here.
     "colorama": "BSD-3-Clause",
