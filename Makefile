@@ -21,7 +21,7 @@ LOCKED := layers/deps/requirements.txt cli/requirements.txt requirements-dev.txt
 PEERS := benchmarks/peers
 LOCKS := $(foreach lock,$(filter-out cli/%,$(LOCKED)),$(lock:.txt=.in):$(lock))
 
-.PHONY: run test check smoke fuzz bench bench-governance soak build deploy setup lock lock-peers audit sbom licences clean clean-all python
+.PHONY: run test check smoke fuzz bench bench-governance soak build deploy setup lock lock-peers audit policy-check sbom licences clean clean-all python
 
 run: python
 	$(ENVIRONMENTS) stack sam
@@ -105,6 +105,11 @@ audit: python
 	$(ENVIRONMENTS) supply
 	.local/supply-venv/bin/python -m scripts.audit
 
+# What Checkov finds in the template and local/checkov.yaml does not let pass; 220 MB of its own, and no internet after that.
+policy-check: python
+	$(ENVIRONMENTS) policy
+	.local/policy-venv/bin/python -m checkov.main --config-file local/checkov.yaml
+
 # CycloneDX 1.6, one file for each lock file: .local/sbom/*.cdx.json
 sbom: python
 	$(ENVIRONMENTS) supply
@@ -112,7 +117,7 @@ sbom: python
 
 # Writes docs/licences.md anew from what is installed.
 licences: python
-	$(ENVIRONMENTS) dev stack sam supply contract
+	$(ENVIRONMENTS) dev stack sam supply contract policy
 	$(VENV)/python -m scripts.licences
 
 clean: python

@@ -65,10 +65,11 @@ STACK = Venv(
 SAM = Venv("sam", LOCAL / "sam-venv", (_HERE / "requirements-sam.txt",))
 SUPPLY = Venv("supply", LOCAL / "supply-venv", (_HERE / "requirements-supply.txt",))
 CONTRACT = Venv("contract", LOCAL / "contract-venv", (_HERE / "requirements-contract.txt",))
+POLICY = Venv("policy", LOCAL / "policy-venv", (_HERE / "requirements-policy.txt",))
 HOST_LAYER = {"LAYER_TARGET": "host", "PYTHON": str(STACK.python)}
 """What tells the layers' Makefiles to build for the local stack's Python."""
 
-ALL = {venv.name: venv for venv in (DEV, STACK, SAM, SUPPLY, CONTRACT)}
+ALL = {venv.name: venv for venv in (DEV, STACK, SAM, SUPPLY, CONTRACT, POLICY)}
 
 
 def ensure(venvs: list[Venv], progress: Progress) -> None:

@@ -28,10 +28,11 @@ _SPDX = {
     "ISC License (ISCL)": "ISC",
     "MIT License": "MIT",
     "MIT No Attribution License (MIT-0)": "MIT-0",
+    "MPL-2.0 AND (Apache-2.0 OR MIT)": "MPL-2.0 AND Apache-2.0 OR MPL-2.0 AND MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
 }
-"""Classifiers of PyPI and common words, in those of https://spdx.org/licenses/."""
+"""Classifiers of PyPI, common words and expressions with brackets, in words of https://spdx.org/licenses/ without them."""
 
 _READ = {
     ("click", "8.1.8"): "BSD-3-Clause",
@@ -48,6 +49,14 @@ _READ = {
     ("pywin32", "312"): "PSF-2.0",
     ("httpx2-jsfetch", "1.0"): "BSD-3-Clause",
     ("tomli", "2.5.0"): "MIT",
+    ("cached-property", "2.0.1"): "BSD-3-Clause",
+    ("click", "8.5.1"): "BSD-3-Clause",
+    ("dockerfile-parse", "2.0.1"): "BSD-3-Clause",
+    ("gitdb", "4.0.12"): "BSD-3-Clause",
+    ("networkx", "2.6.3"): "BSD-3-Clause",
+    ("ply", "3.11"): "BSD-3-Clause",
+    ("semantic-version", "2.10.0"): "BSD-2-Clause",
+    ("tqdm", "4.70.1"): "MPL-2.0 AND MIT",
 }
 """Where a package does not say which BSD it means, or is not installed here (on Windows or other Pythons alone): as the
 file LICENSE of that very version says. Another version has to be read again.
@@ -61,12 +70,13 @@ def licence(distribution: importlib.metadata.Distribution) -> str:
     """As an SPDX expression. Raises ValueError where what the package says is not clear."""
     told = distribution.metadata
     if "License-Expression" in told:
-        return str(told["License-Expression"])
+        said = str(told["License-Expression"])
+        return _SPDX.get(said, said)
     classifiers = [one.split(" :: ")[-1] for one in (told.get_all("Classifier") or []) if one.startswith("License ::")]
     words = [told["License"].strip()] if "License" in told else []
     clear = r"(Apache-2\.0|BSD-[23]-Clause|ISC|MIT|MIT-0|MPL-2\.0|PSF-2\.0)( OR [A-Za-z0-9.-]+)?"
-    for said in (words, classifiers):
-        known = {_SPDX.get(word, word) for word in said}
+    for told_by in (words, classifiers):
+        known = {_SPDX.get(word, word) for word in told_by}
         if len(known) == 1 and re.fullmatch(clear, word := known.pop()):
             return word
     raise ValueError(f"{told['Name']} is under {words + classifiers}: read its licence and write it into {__name__}")

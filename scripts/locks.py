@@ -18,6 +18,7 @@ LOCKS = {
     "local/requirements-sam.txt": "building and deploying",
     "local/requirements-contract.txt": "requests made from the contract",
     "local/requirements-supply.txt": "looking after these locks",
+    "local/requirements-policy.txt": "looking at the template",
 }
 """Every lock file of the gateway and of its tools, and what is installed from it."""
 

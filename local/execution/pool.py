@@ -66,7 +66,8 @@ class EnvironmentPool:
         self._fleets: dict[str, _Fleet] = {}
         self._environments: set[Environment] = set()
         self._numbers = itertools.count(1)
-        self._start_slots = asyncio.Semaphore(max(2, os.cpu_count() or 2))
+        slots = max(2, os.cpu_count() or 2)
+        self._start_slots, self._prestart_slots = asyncio.Semaphore(slots), asyncio.Semaphore(slots - 1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -81,11 +82,15 @@ class EnvironmentPool:
         return invocation.reply
 
     async def prestart(self, function: FunctionSpec) -> None:
-        """Have one idle environment ready. Raises InvocationFailed when the function does not start."""
-        fleet = self._fleet(function)
-        if not fleet.environments:
-            environment = await self._lease(fleet)
-            self._free(fleet, environment)
+        """Have one idle environment ready. Raises InvocationFailed when the function does not start.
+
+        One place to start in is left to those who are waited for: all functions are made ready at the same time.
+        """
+        async with self._prestart_slots:
+            fleet = self._fleet(function)
+            if not fleet.environments:
+                environment = await self._lease(fleet)
+                self._free(fleet, environment)
 
     def retire(self, function_name: str) -> None:
         """The function was changed or deleted: end its environments, busy ones after their invocation."""

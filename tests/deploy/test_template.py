@@ -457,6 +457,7 @@ def test_no_environment_variable_holds_a_secret(deployed: Resources) -> None:
             "GATEWAY_REALTIME_TABLE",
             "GATEWAY_REALTIME_WINDOW_MS",
             "GATEWAY_RECORDS_QUEUE_URL",
+            "GATEWAY_RELEASE",
             "GATEWAY_SLOW_FIRST_CONTENT_S",
             "GATEWAY_STACK",
             "GATEWAY_TENANTS_TABLE",

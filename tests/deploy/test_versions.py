@@ -34,6 +34,14 @@ def test_another_code_sha_publishes_every_function_anew(translate: Translate) ->
     assert versions(before).isdisjoint(versions(after))
 
 
+def test_another_code_sha_is_another_configuration(deployed: Resources) -> None:
+    """Lambda publishes no version of a function in which nothing has changed, and the deployment fails:
+    https://github.com/aws/serverless-application-model/issues/1497
+    """
+    for function in of_type(deployed, "AWS::Lambda::Function").values():
+        assert function["Properties"]["Environment"]["Variables"]["GATEWAY_RELEASE"] == {"Ref": "CodeSha"}
+
+
 def test_a_setting_changes_the_code_sha() -> None:
     def sha(origin: str) -> str:
         config = f'[dev.deploy.parameters]\nparameter_overrides = ["AllowedOrigin={origin}"]'

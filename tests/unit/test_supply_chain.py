@@ -20,7 +20,7 @@ PERMISSIVE = {
     *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CNRI-Python", "ISC", "MIT", "MIT-0", "PSF-2.0"),
     "MPL-2.0",  # weak: of its own files alone, which nobody here changes
 }
-OF_TOOLS = {"Artistic-1.0"}
+OF_TOOLS = {"Artistic-1.0", "CC0-1.0", "Zlib"}
 """Beside those, for what neither functions nor administrators have."""
 
 
