@@ -86,6 +86,12 @@ class Caller:
             await self.says("input_audio_buffer.append", audio=b64encode(sound[at : at + FRAME_BYTES]).decode())
         return sound
 
+    async def sends_sound(self, messages: int, seconds: float) -> None:
+        """Silence, at once: so many messages of so many seconds."""
+        silence = b64encode(bytes(int(seconds * 48_000))).decode()
+        for _ in range(messages):
+            await self.says("input_audio_buffer.append", audio=silence)
+
     async def until(self, kind: str, timeout_s: float = 10.0) -> dict[str, Any]:
         """The next event of this type, past those that were awaited before."""
         return await self.until_any(kind, timeout_s=timeout_s)
@@ -159,6 +165,11 @@ class Caller:
 
     async def held(self) -> int:
         return sum([len(reading.holds) async for _, reading in self.world.ledger.accounts()])
+
+    async def held_nano_usd(self) -> int:
+        """Of the one account with the most."""
+        accounts = [reading.holds.values() async for _, reading in self.world.ledger.accounts()]
+        return max(sum(hold.cost_nano_usd for hold in holds) for holds in accounts)
 
     def spent_nano_usd(self) -> int:
         return sum(record.cost_nano_usd or 0 for record in self.usage_records)

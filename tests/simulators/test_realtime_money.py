@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ from gateway.adapters.provider_socket import WebSockets
 from gateway.model.denials import AT_MOST
 from gateway.model.errors import StorageUnavailable
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.limits import Allowance, Budget
 from gateway.model.provider_errors import ProviderError
 from gateway.model.realtime_call import Terms
 from gateway.model.realtime_session import Frame
 from gateway.pipeline import realtime_session
 from gateway.pipeline.contact import Contact
+from gateway.pipeline.realtime_demand import TOKENS_PER_S_OF_SOUND
 from gateway.realtime_ports import HandshakeRefused
 from tests.fakes import MemoryAccess
 from tests.realtime_fakes import MemoryFrames
@@ -25,6 +28,9 @@ from tests.simulators.process import Simulator
 from tests.simulators.realtime_client import CONNECTION, MODELS, PREFIXES, TENANT, calling
 
 TENANT_WITH_ALIAS = replace(TENANT, aliases={"voice": MODELS["openai"]})
+WITH_BUDGET = replace(TENANT, allowance=Allowance(budgets=(Budget(window="day", usd=Decimal(50)),)))
+HEARD_NANO_USD = 32_000
+"""Of a token of sound at gpt-realtime-2.1."""
 
 
 @pytest.mark.parametrize("name", PREFIXES)
@@ -219,3 +225,31 @@ async def test_for_a_client_that_has_gone_nothing_is_asked_again(simulator: Simu
         assert caller.epochs[2].result() == {"outcome": "ended"}
     assert len(simulator.control("GET", "requests?provider=openai&limit=9")["requests"]) == 1
     assert caller.spent_nano_usd() > 0
+
+
+async def test_sound_faster_than_it_is_spoken_is_held_for(simulator: Simulator) -> None:
+    """Though nobody is heard to speak in it: a recording may be all in before its provider says that a word began."""
+    async with calling(simulator, "openai", tenant=WITH_BUDGET) as caller:
+        await caller.until("session.updated")  # that a response has a bound
+        before = await caller.held_nano_usd()
+        await caller.sends_sound(60, 1.0)
+        await caller.says("session.update", session={"type": "realtime"})
+        await caller.until("session.updated")
+        assert await caller.held_nano_usd() > before + 30 * TOKENS_PER_S_OF_SOUND * HEARD_NANO_USD
+        assert "error" not in caller.kinds
+    heard = simulator.last("openai")["messages"]
+    assert len([one for one in heard if one["type"] == "input_audio_buffer.append"]) == 60
+
+
+async def test_a_recording_that_no_budget_pays_for_is_not_passed_on(simulator: Simulator) -> None:
+    """One response fits, with a minute of sound before it, and not two."""
+    tenant = replace(TENANT, allowance=Allowance(budgets=(Budget(window="day", usd=Decimal("0.40")),)))
+    async with calling(simulator, "openai", tenant=tenant) as caller:
+        await caller.until("session.created")
+        await caller.sends_sound(90, 1.0)
+        assert (await caller.until("error"))["error"]["code"] == "budget_exceeded"
+        await caller.until("gateway.session.summary")
+        await caller.ended()
+        assert await caller.held() == 0
+    heard = simulator.last("openai")["messages"]
+    assert len([one for one in heard if one["type"] == "input_audio_buffer.append"]) < 90

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from gateway.model.realtime import Audio, AudioInput, MuLaw, SessionConfig
 from gateway.model.realtime_session import BEAT_S, SILENT_S, Admitted, Frame, Link, Snapshot
 from gateway.pipeline.realtime_incoming import Incoming
 from gateway.pipeline.realtime_lease import Holding
 from gateway.pipeline.realtime_outgoing import MAX_WAITING_BYTES, OPENING_S, PATIENCE_S, Outgoing, SlowClient
+from gateway.pipeline.realtime_sound import BURST_S, Silence, heard_s, said_s
 from gateway.realtime_ports import ClientGone, ClientUnreachable, Fenced
 from tests.fakes import ManualClock
 from tests.realtime_fakes import MemoryClients, MemoryFrames, MemorySessions
@@ -242,3 +244,21 @@ class TestHolding:
         await some_turns()
         assert not holding.is_sure()
         beating.cancel()
+
+
+class TestSound:
+    def test_in_real_time_it_counts_as_nothing_for_hours(self) -> None:
+        silence = Silence()
+        assert sum(silence.beyond_s(0.1, at / 10) for at in range(36_000)) == 0
+
+    def test_what_comes_faster_counts_beyond_a_burst(self) -> None:
+        silence = Silence()
+        assert [silence.beyond_s(BURST_S / 2, 5.0) for _ in range(3)] == [0, 0, BURST_S / 2]
+        assert silence.beyond_s(4.0, 7.0) == 2.0
+        assert silence.beyond_s(2 * BURST_S, 1_000.0) == BURST_S
+
+    def test_its_length_is_that_of_its_format(self) -> None:
+        second = b64encode(bytes(48_000)).decode()
+        telephone = SessionConfig(audio=Audio(input=AudioInput(format=MuLaw())))
+        assert [heard_s(second, config) for config in (SessionConfig(), telephone)] == [1.0, 6.0]
+        assert said_s(second, telephone) == 1.0

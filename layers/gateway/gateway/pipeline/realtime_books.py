@@ -198,7 +198,8 @@ class SessionBooks:
 
     def hear(self, tokens: int) -> None:
         """That much at most was said to the provider."""
-        self._change(context_tokens=self._books.context_tokens + tokens)
+        if tokens:
+            self._change(context_tokens=self._books.context_tokens + tokens)
 
     def say(self, tokens: int) -> None:
         """That much at most the provider has said of a response that goes on."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from math import ceil
 
 import msgspec
 from msgspec import UNSET
@@ -19,17 +20,14 @@ from gateway.model.errors import (
 )
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.realtime import (
-    ALaw,
     AppendAudio,
     Audio,
     AudioInput,
-    AudioOutput,
     CancelResponse,
     CloseSession,
     CreateItem,
     CreateResponse,
     DeleteItem,
-    MuLaw,
     ProviderEvent,
     SessionConfig,
     SessionUpdate,
@@ -43,6 +41,7 @@ from gateway.pipeline.realtime_demand import TOKENS_PER_S_OF_SOUND
 from gateway.pipeline.realtime_hall import Dropped, Hall, Moving, Over
 from gateway.pipeline.realtime_outgoing import SOUND
 from gateway.pipeline.realtime_read import client_event_id, read_event
+from gateway.pipeline.realtime_sound import heard_s, said_s
 from gateway.pipeline.realtime_tools import in_own_names, to_functions
 from gateway.providers.contract.realtime import RealtimeSession, Step
 from gateway.realtime_ports import ProviderSocket, SocketClosed
@@ -60,7 +59,6 @@ KEEP_EVERY_S = 15.0
 """How often it is written down where a follower would go on, while all is quiet."""
 BEFORE_CLOSING_S = 60.0
 """Of the time that the provider keeps a connection: then a quiet moment is looked for."""
-_PCM_BYTES_PER_S, _G711_BYTES_PER_S = 48_000, 8_000
 
 
 class Talk:
@@ -201,21 +199,16 @@ class Talk:
 
     def _count(self, event: ProviderEvent, size_bytes: int) -> None:
         """From above: no text has more tokens than bytes. Sound in which nobody is heard to speak is forgotten by the
-        provider, and of a word that begins there is always more held than it takes to be noticed.
+        provider, and of a word that begins there is always more held than it takes to be noticed; so as long as it
+        comes no faster than it is spoken, it counts as nothing.
         """
-        if isinstance(event, AppendAudio):
-            if self._detects_turns and self._session.is_quiet:
-                return
-            sound_bytes = len(event.audio) * 3 // 4
-            self._hall.books.hear(-(-sound_bytes * TOKENS_PER_S_OF_SOUND // self._bytes_per_s("input")))
-        else:
+        if not isinstance(event, AppendAudio):
             self._hall.books.hear(size_bytes)
-
-    def _bytes_per_s(self, side: str) -> int:
-        audio = self._config.audio if isinstance(self._config.audio, Audio) else Audio()
-        said = audio.input if side == "input" else audio.output
-        form = said.format if isinstance(said, AudioInput | AudioOutput) else None
-        return _G711_BYTES_PER_S if isinstance(form, MuLaw | ALaw) else _PCM_BYTES_PER_S
+            return
+        counted_s = heard_s(event.audio, self._config)
+        if self._detects_turns and self._session.is_quiet:
+            counted_s = self._hall.silence.beyond_s(counted_s, self._clock.monotonic_s())
+        self._hall.books.hear(ceil(counted_s * TOKENS_PER_S_OF_SOUND))
 
     async def _replay(self, frame: Frame) -> None:
         """Sound that may have been said before anybody listened here."""
@@ -278,8 +271,7 @@ class Talk:
         if kind == "response.created":
             await self._hall.books.response_begins()
         elif kind == SOUND:
-            sound_bytes = len(event["delta"]) * 3 // 4
-            self._hall.books.say(-(-sound_bytes * TOKENS_PER_S_OF_SOUND // self._bytes_per_s("output")))
+            self._hall.books.say(ceil(said_s(event["delta"], self._config) * TOKENS_PER_S_OF_SOUND))
         elif kind in ("input_audio_buffer.committed", "input_audio_buffer.cleared"):
             self._open_from = first_name_at(int(self._clock.now_s() * 1000))
 
