@@ -39,6 +39,7 @@ GatewayError                     status code                      retryable
 ├── SchemaNotFound                  422 schema_not_found            no    every id that is missing
 ├── ReplyBreaksSchema               422 validation_error            no    usage counted, raw text given
 ├── RateLimited                     429 rate_limited                yes   level "tenant" or "user"
+├── SpokenTooFast                   429 rate_limited                yes   level "gateway": realtime_errors.py
 ├── InternalError                   500 internal_error              yes
 ├── JobInterrupted                  500 job_interrupted             no    its worker died, a provider may be paid
 ├── ProviderFailure                 (base of what a provider caused: provider_errors.py)

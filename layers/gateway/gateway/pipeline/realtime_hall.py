@@ -16,7 +16,8 @@ from gateway.pipeline.realtime_books import SessionBooks
 from gateway.pipeline.realtime_incoming import Incoming
 from gateway.pipeline.realtime_lease import Holding
 from gateway.pipeline.realtime_outgoing import Outgoing
-from gateway.pipeline.realtime_sound import Silence
+from gateway.pipeline.realtime_pace import Bucket, Pace
+from gateway.pipeline.realtime_sound import unspoken
 from gateway.ports import World
 from gateway.providers.contract import Target
 from gateway.providers.contract.realtime import Carried, RealtimeWire
@@ -80,7 +81,8 @@ class Hall:
     world: World
     names: Names = field(default_factory=Names)
     snapshot: Snapshot = field(default_factory=Snapshot)
-    silence: Silence = field(default_factory=Silence)
+    pace: Pace = field(default_factory=Pace)
+    unspoken: Bucket = field(default_factory=unspoken)
     over: Over | None = None
 
     def check(self, now_s: float) -> None:

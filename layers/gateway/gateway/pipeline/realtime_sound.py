@@ -8,6 +8,7 @@ minutes may be in before it is told, so what comes faster than it is spoken is c
 from __future__ import annotations
 
 from gateway.model.realtime import ALaw, Audio, AudioInput, AudioOutput, MuLaw, SessionConfig
+from gateway.pipeline.realtime_pace import Bucket
 
 BURST_S = 10.0
 """Of sound that may come at once and still count as spoken now: a network that was down for a moment."""
@@ -32,16 +33,6 @@ def _seconds(base64: str, side: object) -> float:
     return len(base64) * 3 / 4 / bytes_per_s
 
 
-class Silence:
-    """A bucket that a second of sound empties as far as a second of time fills it; of a session, in one function."""
-
-    def __init__(self) -> None:
-        self._free_s = BURST_S
-        self._at_s: float | None = None
-
-    def beyond_s(self, sound_s: float, now_s: float) -> float:
-        """So much of it came faster than it is spoken. `now_s`: by the monotonic clock."""
-        passed_s = 0.0 if self._at_s is None else now_s - self._at_s
-        free_s = min(BURST_S, self._free_s + passed_s)
-        self._at_s, self._free_s = now_s, max(0.0, free_s - sound_s)
-        return max(0.0, sound_s - free_s)
+def unspoken() -> Bucket:
+    """Of seconds of sound, of a session in one function: as long as there is room, it comes no faster than spoken."""
+    return Bucket(per_s=1.0, burst=BURST_S)

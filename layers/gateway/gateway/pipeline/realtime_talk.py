@@ -34,6 +34,7 @@ from gateway.model.realtime import (
     TruncateItem,
     updated,
 )
+from gateway.model.realtime_errors import SpokenTooFast
 from gateway.model.realtime_events import ServerEvent, error_event
 from gateway.model.realtime_session import Frame, Snapshot, first_name_at
 from gateway.pipeline.admit import NO_ROOM
@@ -139,11 +140,12 @@ class Talk:
         """One message of the client. Raises Over, SocketClosed, ProviderFailure, Fenced."""
         event_id = client_event_id(frame.body) if b'"event_id"' in frame.body else None
         try:
+            self._hall.pace.keep(frame)
             event = read_event(frame.body)
             if isinstance(event, CloseSession):
                 raise Over
             await self._say(event, len(frame.body))
-        except NO_ROOM as refusal:
+        except (*NO_ROOM, SpokenTooFast) as refusal:
             raise Over(refusal, refusal) from None
         except ProviderFailure:
             raise
@@ -207,7 +209,7 @@ class Talk:
             return
         counted_s = heard_s(event.audio, self._config)
         if self._detects_turns and self._session.is_quiet:
-            counted_s = self._hall.silence.beyond_s(counted_s, self._clock.monotonic_s())
+            counted_s = self._hall.unspoken.beyond(counted_s, self._clock.monotonic_s())
         self._hall.books.hear(ceil(counted_s * TOKENS_PER_S_OF_SOUND))
 
     async def _replay(self, frame: Frame) -> None:
