@@ -25,12 +25,14 @@ from gateway.realtime_ports import HandshakeRefused
 from tests.fakes import MemoryAccess
 from tests.realtime_fakes import MemoryFrames
 from tests.simulators.process import Simulator
-from tests.simulators.realtime_client import CONNECTION, MODELS, PREFIXES, TENANT, calling
+from tests.simulators.realtime_client import CONNECTION, MODELS, PREFIXES, TENANT, Caller, calling
 
 TENANT_WITH_ALIAS = replace(TENANT, aliases={"voice": MODELS["openai"]})
 WITH_BUDGET = replace(TENANT, allowance=Allowance(budgets=(Budget(window="day", usd=Decimal(50)),)))
 HEARD_NANO_USD = 32_000
 """Of a token of sound at gpt-realtime-2.1."""
+MOST_OUTPUT_NANO_USD = 4_096 * 64_000
+"""Of the longest response where money is limited."""
 
 
 @pytest.mark.parametrize("name", PREFIXES)
@@ -253,3 +255,42 @@ async def test_a_recording_that_no_budget_pays_for_is_not_passed_on(simulator: S
         assert await caller.held() == 0
     heard = simulator.last("openai")["messages"]
     assert len([one for one in heard if one["type"] == "input_audio_buffer.append"]) < 90
+
+
+async def test_of_answers_beside_the_conversation_that_are_lost_each_is_charged(simulator: Simulator) -> None:
+    """With the function that heard them."""
+    async with calling(simulator, "openai", tenant=WITH_BUDGET) as caller:
+        before = await _two_beside(caller, "lost-beside")
+        caller.epochs[1].cancel()
+        held = caller.sessions.held[CONNECTION]
+        held.lease = dataclasses.replace(held.lease, alive_until_s=0)
+        await caller.leaves()
+        await caller.ended_but_the_first()
+        assert await caller.held() == 0
+    simulator.control("POST", "gates/lost-beside")
+    assert 2 * MOST_OUTPUT_NANO_USD <= caller.spent_nano_usd() <= before
+
+
+async def test_answers_beside_the_conversation_are_ended_with_the_session(simulator: Simulator) -> None:
+    """So that each tells what it has cost."""
+    async with calling(simulator, "openai", tenant=WITH_BUDGET) as caller:
+        await _two_beside(caller, "ended-beside")
+        await caller.says("session.close")
+        ended = [(await caller.until("response.done"))["response"]["status"] for _ in range(2)]
+        await caller.until("gateway.session.summary")
+        await caller.ended()
+        assert await caller.held() == 0
+    simulator.control("POST", "gates/ended-beside")
+    assert ended == ["cancelled", "cancelled"]
+    assert 0 < caller.spent_nano_usd() < MOST_OUTPUT_NANO_USD
+
+
+async def _two_beside(caller: Caller, gate: str) -> int:
+    """That have begun and do not go on; gives what is held then."""
+    text = {"type": "input_text", "text": f"Hello [[gate={gate} gate_at=0 id={gate}]]"}
+    await caller.says("conversation.item.create", item={"type": "message", "role": "user", "content": [text]})
+    await caller.until("conversation.item.done")
+    for _ in range(2):
+        await caller.says("response.create", response={"conversation": "none"})
+        await caller.until("response.created")
+    return await caller.held_nano_usd()

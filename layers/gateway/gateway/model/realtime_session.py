@@ -103,13 +103,13 @@ class Spent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Books(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the session has used. `context_tokens`: the most that the conversation can have by now. `is_answering`: a
-    response has begun, and is not in it yet.
+    """What the session has used. `context_tokens`: the most that the conversation can have by now. `open_responses`:
+    how many have begun, and are not in it yet.
     """
 
     spent: dict[str, Spent] = field(default_factory=dict)
     context_tokens: int = 0
-    is_answering: bool = False
+    open_responses: int = 0
 
 
 class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -96,11 +96,11 @@ class Talk:
             raise
 
     async def _wind_up(self) -> None:
-        """A response that goes on is ended, so that its provider tells what it has cost."""
+        """Responses that go on are ended, so that their provider tells what they have cost."""
         with suppress(SocketClosed, ProviderFailure, GatewayError, TimeoutError):
             async with asyncio.timeout(WINDING_UP_S):
-                if self._hall.books.is_answering:
-                    await self._carry_out(self._session.send(CancelResponse()))
+                for response_id in self._hall.books.under_way:
+                    await self._carry_out(self._session.send(CancelResponse(response_id=response_id)))
                 while self._hall.books.is_answering:
                     await self._carry_out(self._session.receive(await self._socket.receive()))
 
@@ -254,7 +254,8 @@ class Talk:
             schedule.must_reconnect_s = min(schedule.must_reconnect_s, now_s + 0.8 * step.go_away_s)
         if step.turn_ended:
             self._is_changed = True
-            await self._hall.books.response_ends(step.used)
+            over = [event["response"]["id"] for event in step.events if event["type"] == "response.done"]
+            await self._hall.books.response_ends(over, step.used)
         elif step.used:
             await self._hall.books.use(step.used)
         if step.failure is not None:
@@ -271,9 +272,10 @@ class Talk:
         if kind in CONFIRMED:
             self._asked = max(0, self._asked - 1)
         if kind == "response.created":
-            await self._hall.books.response_begins()
+            await self._hall.books.response_begins(event["response"]["id"])
         elif kind == SOUND:
-            self._hall.books.say(ceil(said_s(event["delta"], self._config) * TOKENS_PER_S_OF_SOUND))
+            tokens = ceil(said_s(event["delta"], self._config) * TOKENS_PER_S_OF_SOUND)
+            self._hall.books.say(event["response_id"], tokens)
         elif kind in ("input_audio_buffer.committed", "input_audio_buffer.cleared"):
             self._open_from = first_name_at(int(self._clock.now_s() * 1000))
 
