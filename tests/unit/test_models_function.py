@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,17 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.adapters.catalog import FileCatalog
 from gateway.entry.models import models_app
 from gateway.health_ports import AllHealthy
 from gateway.model.catalog import InputLimit, ModelFacts, Prices
 from gateway.model.circuit import Call, Rules, endpoint_of
+from gateway.model.errors import InvalidRequest
 from gateway.model.group import GroupMember, ModelGroup
 from gateway.model.reliability import Health
 from gateway.model.tenant import Tenant
+from gateway.pipeline.list_models import describe
+from gateway.pipeline.realtime_read import read_event
 from gateway.pipeline.shared_health import SharedHealth
 from tests.fakes import MemoryCatalog, principal
 from tests.health_store import MemoryHealth
@@ -95,6 +100,19 @@ async def test_refusals_have_the_one_shape(
 async def test_models_need_a_key_and_the_contract_does_not(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/models")).json()["error"]["code"] == "invalid_api_key"
     assert (await client.get("/openapi.json")).json()["openapi"].startswith("3.1")
+
+
+@pytest.mark.parametrize(("provider", "maker_says"), [("openai", "image"), ("google", "video")])
+def test_a_model_of_voice_takes_what_its_sessions_take(provider: str, maker_says: str) -> None:
+    """Its maker shows it pictures as well, which sessions refuse by name."""
+    rows = [facts for facts in FileCatalog(SHARED / "catalog").models() if facts[1].api == "realtime"]
+    told = {facts.id: describe(name, facts, AllHealthy(), "acme")["gateway"] for name, facts in rows}
+    assert {tuple(one["input"]) for one in told.values()} == {("text", "audio")}
+    assert any(maker_says in facts.input for name, facts in rows if name == provider)
+    picture = {"type": f"input_{maker_says}", f"{maker_says}_url": "data:,"}
+    item = {"type": "message", "role": "user", "content": [picture]}
+    with pytest.raises(InvalidRequest):
+        read_event(json.dumps({"type": "conversation.item.create", "item": item}).encode())
 
 
 async def test_a_defect_is_a_500_that_tells_nothing(
