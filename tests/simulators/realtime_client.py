@@ -41,6 +41,7 @@ from tests.fakes import (
 )
 from tests.realtime_fakes import MemoryClients, MemoryClientSecrets, MemoryFrames, MemoryHolders, MemorySessions
 from tests.simulators.process import KEY, ROOT, Simulator
+from tests.unit.facts.sockets import check
 
 PREFIXES = {"openai": "/openai/v1", "google": "/google"}
 MODELS = {"openai": "openai/gpt-realtime-2.1", "google": "google/gemini-3.1-flash-live-preview"}
@@ -106,6 +107,12 @@ class Caller:
                         return event
                 self.news.clear()
                 await self.news.wait()
+
+    def check_events(self) -> None:
+        """That they are as published, each type by its first ones."""
+        for kind in self.kinds:
+            for event in [event for event in self.events if event["type"] == kind][:20]:
+                check(event)
 
     async def leaves(self) -> None:
         self.clients.gone.add(CONNECTION)
@@ -231,6 +238,7 @@ async def calling(
     assert answer["statusCode"] == 200, answer
     try:
         yield caller
+        caller.check_events()
     finally:
         for task in caller.epochs.values():
             task.cancel()

@@ -97,9 +97,10 @@ async def test_refusals_have_the_one_shape(
     assert answer.json()["error"]["request_id"] == answer.headers["x-gateway-request-id"]
 
 
-async def test_models_need_a_key_and_the_contract_does_not(client: httpx.AsyncClient) -> None:
+async def test_models_need_a_key_and_the_contracts_do_not(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/models")).json()["error"]["code"] == "invalid_api_key"
     assert (await client.get("/openapi.json")).json()["openapi"].startswith("3.1")
+    assert (await client.get("/asyncapi.json")).json()["asyncapi"].startswith("3.0")
 
 
 @pytest.mark.parametrize(("provider", "maker_says"), [("openai", "image"), ("google", "video")])
