@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -11,14 +14,17 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.adapters.clock import SystemClock
+from gateway.adapters.provider_socket import WebSockets
 from gateway.gts.naming import provider_name
 from gateway.model.circuit import Rules
+from gateway.model.http import HttpRequest
 from gateway.model.limits import Allowance, Budget
 from gateway.model.realtime_call import Terms
 from gateway.model.realtime_session import BELIEVED_S
 from gateway.pipeline import realtime_pace, realtime_session
 from gateway.pipeline.realtime_pace import Rate
 from gateway.pipeline.shared_health import SharedHealth
+from gateway.realtime_ports import ProviderSocket, SocketClosed
 from tests.fakes import ListRecords
 from tests.health_store import MemoryHealth
 from tests.simulators.process import Simulator
@@ -26,6 +32,9 @@ from tests.simulators.realtime_client import CONNECTION, PREFIXES, TENANT, calli
 
 HEARD_MS, SAID_MS = {"openai": 100, "google": 40}, {"openai": 50, "google": 40}
 """Of one token of sound."""
+LAG_S = 0.25
+LOUD = b"\x11\x22" * 2_400
+"""100 ms, unlike the rest."""
 
 
 @pytest.mark.parametrize("name", PREFIXES)
@@ -312,3 +321,63 @@ async def test_a_warning_of_the_provider_is_heeded(simulator: Simulator) -> None
     assert "gateway.session.recovered" not in caller.kinds and caller.outcomes == ["ended"]
     sockets = simulator.control("GET", "requests?provider=google&limit=2")["requests"]
     assert len(sockets) == 2
+
+
+class _FarSocket:
+    """What the provider says is heard so much later."""
+
+    def __init__(self, socket: ProviderSocket) -> None:
+        self._socket = socket
+        self._coming: asyncio.Queue[tuple[float, str | bytes | SocketClosed]] = asyncio.Queue()
+        self._reading = asyncio.create_task(self._read())
+        self.send = socket.send
+
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                said: str | bytes | SocketClosed = await self._socket.receive()
+            except SocketClosed as closed:
+                said = closed
+            self._coming.put_nowait((loop.time() + LAG_S, said))
+            if isinstance(said, SocketClosed):
+                return
+
+    async def receive(self) -> str | bytes:
+        at_s, said = await self._coming.get()
+        await asyncio.sleep(max(0.0, at_s - asyncio.get_running_loop().time()))
+        if isinstance(said, SocketClosed):
+            raise said
+        return said
+
+    def close(self) -> None:
+        self._reading.cancel()
+
+
+async def test_who_goes_on_before_the_answer_is_heard_is_heard_by_the_next_connection(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The turn before ended with silence; what came after it was said before anybody here knew of its end."""
+    whole = WebSockets.open
+
+    @asynccontextmanager
+    async def far(sockets: WebSockets, request: HttpRequest) -> AsyncIterator[_FarSocket]:
+        async with whole(sockets, request) as socket:
+            distant = _FarSocket(socket)
+            try:
+                yield distant
+            finally:
+                distant.close()
+
+    monkeypatch.setattr(WebSockets, "open", far)
+    async with calling(simulator, "google", Terms(window_ms=30, rollover_s=0.5)) as caller:
+        await caller.speaks("First")
+        await asyncio.sleep(0.1)
+        await caller.says("input_audio_buffer.append", audio=b64encode(LOUD).decode())
+        await caller.until("response.done")
+        while 2 not in caller.epochs:
+            await asyncio.sleep(0.02)
+            await caller.sends_sound(1, 0.02)
+        await caller.sends_sound(6, 0.1)
+        await caller.until("response.done")
+    assert caller.sound.count(LOUD) == 1

@@ -5,11 +5,12 @@ connection is of no more use, the session ends, or it is time for another to hol
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from contextlib import suppress
 from math import ceil
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from gateway.gts.naming import Names
@@ -24,14 +25,18 @@ from gateway.model.realtime import (
     Audio,
     AudioInput,
     CancelResponse,
+    ClearAudio,
     CloseSession,
+    CommitAudio,
     CreateItem,
     CreateResponse,
     DeleteItem,
     ProviderEvent,
+    ServerVad,
     SessionConfig,
     SessionUpdate,
     TruncateItem,
+    TurnDetection,
     updated,
 )
 from gateway.model.realtime_errors import SpokenTooFast
@@ -56,6 +61,10 @@ CONFIRMED = ("conversation.item.added", "conversation.item.deleted", "conversati
 CONFIRMED_S = 1.0
 """Within which providers confirm what the client has asked for. Then it is part of what is carried."""
 WINDING_UP_S = 3.0
+ENDING_S = 0.4
+"""Of silence, with which a turn ends where nobody says otherwise: OpenAI's takes half a second of it."""
+REMEMBERED = 100
+"""Pieces of sound."""
 KEEP_EVERY_S = 15.0
 """How often it is written down where a follower would go on, while all is quiet."""
 BEFORE_CLOSING_S = 60.0
@@ -70,6 +79,8 @@ class Talk:
         self._clock = hall.world.clock
         self._lock = asyncio.Lock()
         self._wants_another = self._is_changed = False
+        self._sound: deque[tuple[str, float]] = deque(maxlen=REMEMBERED)
+        self._asked_to_end = ""
         self._kept_s = self._clock.monotonic_s()
         self._open_from = begun_from.open_from or ""
         self._asked, self._asked_s = 0, 0.0
@@ -144,13 +155,22 @@ class Talk:
             event = read_event(frame.body)
             if isinstance(event, CloseSession):
                 raise Over
+            if isinstance(event, CommitAudio | ClearAudio):
+                self._asked_to_end = frame.name
             await self._say(event, len(frame.body))
+            self._remember(event, frame.name)
         except (*NO_ROOM, SpokenTooFast) as refusal:
             raise Over(refusal, refusal) from None
         except ProviderFailure:
             raise
         except GatewayError as error:
+            self._asked_to_end = ""
             self._tell(error_event(error, self._event_id(frame), cause=event_id))
+
+    def _remember(self, event: ProviderEvent, name: str) -> None:
+        """Of sound where it stands, so that it can be said again."""
+        if isinstance(event, AppendAudio):
+            self._sound.append((name, heard_s(event.audio, self._config)))
 
     async def _say(self, event: ProviderEvent, size_bytes: int) -> None:
         """Raises InvalidRequest, CapabilityNotSupported (400) and what has to be told; as `SessionBooks.make_room`."""
@@ -221,6 +241,7 @@ class Talk:
         if isinstance(event, AppendAudio):
             async with self._lock:
                 await self._carry_out(self._session.send(event))
+            self._remember(event, frame.name)
 
     # -- the provider -----------------------------------------------------------------------------------------------
 
@@ -271,13 +292,27 @@ class Talk:
         kind = event["type"]
         if kind in CONFIRMED:
             self._asked = max(0, self._asked - 1)
-        if kind == "response.created":
+        if kind == "error":
+            self._asked_to_end = ""  # which may be what is refused
+        elif kind == "response.created":
             await self._hall.books.response_begins(event["response"]["id"])
         elif kind == SOUND:
             tokens = ceil(said_s(event["delta"], self._config) * TOKENS_PER_S_OF_SOUND)
             self._hall.books.say(event["response_id"], tokens)
         elif kind in ("input_audio_buffer.committed", "input_audio_buffer.cleared"):
-            self._open_from = first_name_at(int(self._clock.now_s() * 1000))
+            self._open_from = self._asked_to_end or self._before_silence()
+            self._asked_to_end = ""
+
+    def _before_silence(self) -> str:
+        """A turn that its provider ends has ended with silence. What is more may be the beginning of the next one, said
+        before anybody here had heard of the end.
+        """
+        left_s, since = self._silence_s, first_name_at(int(self._clock.now_s() * 1000))
+        for name, sound_s in reversed(self._sound):
+            if left_s <= 0:
+                return name
+            left_s, since = left_s - sound_s, name.partition("#")[0]
+        return since
 
     def _tell(self, event: ServerEvent) -> None:
         self._hall.outgoing.put(event)
@@ -327,9 +362,20 @@ class Talk:
         )
 
     @property
-    def _detects_turns(self) -> bool:
+    def _turn_detection(self) -> TurnDetection | UnsetType | None:
         audio = self._config.audio if isinstance(self._config.audio, Audio) else Audio()
-        return not (isinstance(audio.input, AudioInput) and audio.input.turn_detection is None)
+        return audio.input.turn_detection if isinstance(audio.input, AudioInput) else UNSET
+
+    @property
+    def _detects_turns(self) -> bool:
+        return self._turn_detection is not None
+
+    @property
+    def _silence_s(self) -> float:
+        """With at least so much of it a turn ends."""
+        detected = self._turn_detection
+        wanted_ms = detected.silence_duration_ms if isinstance(detected, ServerVad) else None
+        return ENDING_S if wanted_ms is None else min(ENDING_S, wanted_ms / 1000)
 
 
 def _is_beside(event: ProviderEvent) -> bool:
