@@ -218,15 +218,20 @@ async def test_for_a_client_that_has_gone_nothing_is_asked_again(simulator: Simu
         await caller.configures()
         await caller.speaks("Hello you")
         await caller.until("response.done")
-        caller.epochs[1].cancel()
-        held = caller.sessions.held[CONNECTION]
-        held.lease = dataclasses.replace(held.lease, alive_until_s=0)
-        await caller.leaves()
-        await caller.ended_but_the_first()
-        assert await caller.held() == 0
+        await _dies_and_leaves(caller)
         assert caller.epochs[2].result() == {"outcome": "ended"}
     assert len(simulator.control("GET", "requests?provider=openai&limit=9")["requests"]) == 1
     assert caller.spent_nano_usd() > 0
+
+
+async def _dies_and_leaves(caller: Caller) -> None:
+    """The function that holds the session, and then its client."""
+    caller.epochs[1].cancel()
+    held = caller.sessions.held[CONNECTION]
+    held.lease = dataclasses.replace(held.lease, alive_until_s=0)
+    await caller.leaves()
+    await caller.ended_but_the_first()
+    assert await caller.held() == 0
 
 
 async def test_sound_faster_than_it_is_spoken_is_held_for(simulator: Simulator) -> None:
@@ -261,12 +266,7 @@ async def test_of_answers_beside_the_conversation_that_are_lost_each_is_charged(
     """With the function that heard them."""
     async with calling(simulator, "openai", tenant=WITH_BUDGET) as caller:
         before = await _two_beside(caller, "lost-beside")
-        caller.epochs[1].cancel()
-        held = caller.sessions.held[CONNECTION]
-        held.lease = dataclasses.replace(held.lease, alive_until_s=0)
-        await caller.leaves()
-        await caller.ended_but_the_first()
-        assert await caller.held() == 0
+        await _dies_and_leaves(caller)
     simulator.control("POST", "gates/lost-beside")
     assert 2 * MOST_OUTPUT_NANO_USD <= caller.spent_nano_usd() <= before
 
