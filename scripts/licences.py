@@ -32,7 +32,7 @@ _SPDX = {
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
 }
-"""Classifiers of PyPI, common words and expressions with brackets, in words of https://spdx.org/licenses/ without them."""
+"""Classifiers of PyPI, common words and expressions with brackets, in words of https://spdx.org/licenses/ alone."""
 
 _READ = {
     ("click", "8.1.8"): "BSD-3-Clause",
