@@ -249,16 +249,18 @@ async def test_who_answers_before_he_has_read_all_is_heard_and_sent_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(http_connection, "MAX_BYTES_AT_ONCE", 100_000)
+    both_answered = asyncio.Event()
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\n{}")
-        await asyncio.Event().wait()
+        await both_answered.wait()
 
     server.script = script
     for _ in range(2):
         answer = await whole(client, HttpRequest("POST", server.url, {}, bytes(20_000_000)))
         assert (answer.status, answer.body) == (413, b"{}")
+    both_answered.set()
     assert server.connections == 2
 
 

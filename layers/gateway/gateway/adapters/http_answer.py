@@ -93,7 +93,7 @@ class HttpIncoming:
                     raise HttpFailure("TooLarge")
         return HttpResponse(self.status, self.headers, b"".join(body))
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: memoryview) -> None:
         assert self._parser is not None  # noqa: S101 - nothing is given after the end
         if not self.has_head:
             self._unparsed_bytes += len(data)
@@ -160,6 +160,8 @@ class HttpIncoming:
 
     def _is_compressed(self) -> bool:
         """Raises HttpFailure where nobody here can read it."""
+        if not self.encodings:
+            return False
         compressions = [each for each in self.encodings if each not in ("", "identity")]
         if len(compressions) > 1 or any(each not in _COMPRESSIONS for each in compressions):
             raise HttpFailure("UnknownEncoding")

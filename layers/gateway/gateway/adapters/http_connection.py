@@ -15,6 +15,7 @@ from gateway.model.http import HttpRequest
 
 MAX_BYTES_AT_ONCE = 512 * 1024
 """Of a body: to encrypt and write more of it at once would hold up everybody else."""
+READ_BYTES = 64 * 1024
 NEXT_ADDRESS_AFTER_S = 0.25
 NOT_CONNECTED = ("NotConnected", "NameNotFound", "ConnectTimeout")
 """Kinds of failures, all before there was a connection; "TlsFailed" is one with somebody whom one does not trust."""
@@ -45,11 +46,15 @@ def place_of(url: str, server_hostname: str | None = None) -> Place:
     return Place(parts.scheme, host, port, server_hostname)
 
 
-class Connection(asyncio.Protocol):
-    """`written_s`: when the last of a request was written, in seconds of the loop's clock."""
+class Connection(asyncio.BufferedProtocol):
+    """`written_s`: when the last of a request was written, in seconds of the loop's clock.
+
+    It reads into one buffer of its own: asyncio would take 256 KB from the system for each read, and give them back.
+    """
 
     def __init__(self) -> None:
         self.written_s = 0.0
+        self._read_into = memoryview(bytearray(READ_BYTES))  # of which asyncio's TLS takes slices to write to
         self._transport: asyncio.Transport | None = None
         self._incoming: HttpIncoming | None = None
         self._has_unsent = False
@@ -115,11 +120,14 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        return self._read_into
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self._incoming is None or self._incoming.is_whole:
             self.abort()  # nobody has asked for that
         else:
-            self._incoming.feed(data)
+            self._incoming.feed(self._read_into[:nbytes])
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
