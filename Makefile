@@ -62,11 +62,13 @@ bench-governance: python
 	$(ENVIRONMENTS) dev stack sam
 	PYTHONPATH=layers/gateway $(VENV)/python -m benchmarks --only D E $(ARGS)
 
-# Half an hour of mixed traffic, or MINUTES=; fails when a request ends as it may not, books differ or memory grows.
+# Half an hour of mixed traffic (MINUTES=), six requests a second (RATE=); fails when a request ends as it may not, books
+# differ or memory grows.
 MINUTES ?= 30
+RATE ?= 6
 soak: python
 	$(ENVIRONMENTS) dev stack sam
-	PYTHONPATH=layers/gateway $(VENV)/python -m benchmarks --only S --minutes $(MINUTES) --strict
+	PYTHONPATH=layers/gateway $(VENV)/python -m benchmarks --only S --minutes $(MINUTES) --rate $(RATE) --strict
 
 # For Lambda: arm64, Python 3.13. Other parameters for one deployment: make deploy ENV=prod SET="TrafficShifting=AtOnce"
 build: python

@@ -29,8 +29,9 @@ RESULTS = Path(__file__).parent / "results"
 ROUNDS, QUICK_ROUNDS = 5, 2
 QUICK_SHARE = 0.25
 PARTS = ("A", "B", "C", "D", "E", "F", "G", "L", "P", "S", "V")
-MINUTES = 30.0
-USUAL_PARTS = ("A", "B", "C", "P")
+PARTS = ("A", "B", "C", "D", "E", "F", "G", "L", "S", "V")
+MINUTES, RATE_PER_S = 30.0, 6.0
+USUAL_PARTS = ("A", "B", "C")
 """Of a run in which nothing is chosen; the others take many minutes."""
 
 
@@ -50,6 +51,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help=f"rounds of interleaved slices (default {ROUNDS})")
     parser.add_argument("--quick", action="store_true", help="a quarter of the requests in two rounds: a first look")
     parser.add_argument("--minutes", type=float, default=MINUTES, help=f"of part S (default {MINUTES:g})")
+    parser.add_argument("--rate", type=float, default=RATE_PER_S, help=f"requests a second of it ({RATE_PER_S:g})")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when an aim is missed")
     parser.add_argument("--publish", action="store_true", help="write what P finds into docs/benchmarks and README")
     chosen = parser.parse_args(arguments)
@@ -77,7 +79,7 @@ def run(chosen: argparse.Namespace, progress: Progress) -> Report:
         "G": lambda: batched.measure(share, progress),
         "L": lambda: leaking.measure(share, progress),
         "P": lambda: published.part(chosen.rounds, share, RESULTS, chosen.publish, progress),
-        "S": lambda: soak.measure(chosen.minutes, progress),
+        "S": lambda: soak.measure(chosen.minutes, chosen.rate, progress),
         "V": lambda: speaking.measure(share, progress),
     }
     for part, measure in measures.items():

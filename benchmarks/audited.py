@@ -132,24 +132,27 @@ def _by(lines: Iterable[Mapping[str, Any]], member: str) -> dict[str, list[Mappi
 
 
 class Archived:
-    """The archive of a stack, read once: lines by folder and tenant, each id once."""
+    """The archive of a stack, as far as it is about some tenants. No object is read twice, for none ever changes."""
 
-    def __init__(self, endpoints: Endpoints) -> None:
-        self._s3 = Aws(endpoints.aws_endpoint_url).client("s3")
+    def __init__(self, endpoints: Endpoints, tenants: set[str]) -> None:
+        self._s3, self._tenants = Aws(endpoints.aws_endpoint_url).client("s3"), tenants
         [self._bucket] = [
             one["Name"] for one in self._s3.list_buckets()["Buckets"] if "archivebucket" in one["Name"].lower()
         ]
+        self._read_keys: set[str] = set()
+        self._lines: defaultdict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
 
-    def lines(self, folder: str, tenants: set[str]) -> dict[str, dict[str, Any]]:
-        """By id, of these tenants."""
-        found: dict[str, dict[str, Any]] = {}
+    def lines(self, folder: str) -> dict[str, dict[str, Any]]:
+        """By id, of all that is there by now."""
+        keys = [key for key in self._keys(folder) if key not in self._read_keys]
         with ThreadPoolExecutor(READERS) as pool:
-            for body in pool.map(self._read, self._keys(folder)):
+            for body in pool.map(self._read, keys):
                 for text in gzip.decompress(body).splitlines():
                     line = json.loads(text)
-                    if line["tenant_id"] in tenants:
-                        found[line["id"]] = line
-        return found
+                    if line["tenant_id"] in self._tenants:
+                        self._lines[folder][line["id"]] = line
+        self._read_keys.update(keys)
+        return self._lines[folder]
 
     def _keys(self, folder: str) -> Iterator[str]:
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=f"{folder}/dt="):

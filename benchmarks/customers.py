@@ -14,7 +14,6 @@ import httpx
 
 from benchmarks.traffic import KINDS, WELL, Gathered, Kind, Ordered, Seen, deck
 
-RATE_PER_S = 6.0
 MAX_OPEN = 24
 TIMEOUT_S = 120.0
 LEAVES_AFTER_S = 0.4
@@ -40,14 +39,14 @@ class Customers:
     _words: dict[str | None, str] = field(default_factory=dict)
     """What was answered, by request id, as long as it is not known whether that is allowed."""
 
-    async def run(self, seconds: float) -> None:
-        """Asks for so long, then waits until all that was asked and ordered has ended."""
+    async def run(self, seconds: float, rate_per_s: float) -> None:
+        """Asks so often for so long, then waits until all that was asked and ordered has ended."""
         room, started_s, number = asyncio.Semaphore(MAX_OPEN), time.monotonic(), 0
         cards: list[Kind] = []
         async with asyncio.TaskGroup() as group:
             group.create_task(self._order_batches(started_s + seconds))
             while time.monotonic() < started_s + seconds:
-                due_s = started_s + number / RATE_PER_S
+                due_s = started_s + number / rate_per_s
                 number += 1
                 await asyncio.sleep(max(0.0, due_s - time.monotonic()))
                 await room.acquire()

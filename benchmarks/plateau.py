@@ -58,12 +58,14 @@ class Memory:
 
 
 def grown(samples: Mapping[tuple[str, int], list[tuple[float, float]]], lasted_s: float) -> list[Grown]:
-    """Of each name the process that grew most, of those that were there in the second third and in the last."""
+    """Of each name the process that grew most, of those that were there from the middle of the first third to the last:
+    who starts later grows by what it loads.
+    """
     found: dict[str, Grown] = {}
     for (name, _), each in samples.items():
         second = [resident_mb for at_s, resident_mb in each if lasted_s / 3 <= at_s < 2 * lasted_s / 3]
         last = [resident_mb for at_s, resident_mb in each if 2 * lasted_s / 3 <= at_s <= lasted_s]
-        if min(len(second), len(last)) < FEWEST:
+        if each[0][0] > lasted_s / 6 or min(len(second), len(last)) < FEWEST:
             continue
         one = Grown(name, statistics.median(second), statistics.median(last), len(second) + len(last))
         if name not in found or one.last_mb - one.second_mb > found[name].last_mb - found[name].second_mb:

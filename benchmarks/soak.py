@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -23,7 +23,7 @@ from benchmarks.audited import (
     Written,
     compare,
 )
-from benchmarks.customers import MAX_OPEN, RATE_PER_S, TIMEOUT_S, Customers
+from benchmarks.customers import MAX_OPEN, TIMEOUT_S, Customers
 from benchmarks.figures import Figure, Row, Table
 from benchmarks.governed import Books
 from benchmarks.plateau import EVERY_S, STORE, Grown, Memory, grown
@@ -44,31 +44,36 @@ MOST_SAID = 50
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stack, its administration and what this run is called there: its tenants' ids begin so."""
+    """A stack, its administration and what this run is called there: its tenants' ids begin so. `seconds`: how long it
+    is asked, `rate_per_s` times in each.
+    """
 
     endpoints: Endpoints
     admin: httpx.Client
     run: str
+    seconds: float
+    rate_per_s: float
 
     def tenant_id(self, tenant: str) -> str:
         return f"{self.run}-{tenant}"
 
 
-def measure(minutes: float, progress: Progress) -> Report:
+def measure(minutes: float, rate_per_s: float, progress: Progress) -> Report:
     """Raises Problem."""
     with own_stack(progress) as endpoints:
         headers = {"authorization": f"Bearer {endpoints.admin_key}"}
         with httpx.Client(base_url=f"{endpoints.origin}/admin", headers=headers, timeout=60) as admin:
-            return soaked(Stage(endpoints, admin, f"soak-{int(time.time())}"), minutes * 60, progress)
+            stage = Stage(endpoints, admin, f"soak-{int(time.time())}", minutes * 60, rate_per_s)
+            return soaked(stage, progress)
 
 
-def soaked(stage: Stage, seconds: float, progress: Progress) -> Report:
+def soaked(stage: Stage, progress: Progress) -> Report:
     with progress.step("every function is asked for the first time, by tenants of whom nobody reads the books"):
         asyncio.run(_warm_up(stage))
     keys = _keys(stage)
     memory, day = Memory(), time.strftime("%Y-%m-%d", time.gmtime())
-    with progress.step(f"{seconds / 60:g} minutes of mixed traffic"):
-        gathered, latest_s = asyncio.run(_asked(stage, keys, seconds, memory))
+    with progress.step(f"{stage.seconds / 60:g} minutes of mixed traffic"):
+        gathered, latest_s = asyncio.run(_asked(stage, keys, memory))
     with progress.step("holds, usage and audit are read"):
         found = _compared(stage, gathered, day)
     for words in gathered.unexpected[:MOST_SAID]:
@@ -76,7 +81,7 @@ def soaked(stage: Stage, seconds: float, progress: Progress) -> Report:
     for what, named in found.named.items():
         for which in named:
             progress.say(f"{what}: {which}")
-    return report_of(gathered, found, memory, seconds, latest_s)
+    return report_of(gathered, found, memory, stage.seconds, latest_s)
 
 
 def _keys(stage: Stage) -> dict[str, str]:
@@ -85,7 +90,7 @@ def _keys(stage: Stage) -> dict[str, str]:
 
 async def _warm_up(stage: Stage) -> None:
     """As many environments as the load needs are started, some at a time, for they start slowly all at once."""
-    keys = _keys(Stage(stage.endpoints, stage.admin, f"{stage.run}-warm"))
+    keys = _keys(replace(stage, run=f"{stage.run}-warm"))
     async with httpx.AsyncClient(base_url=stage.endpoints.http, timeout=TIMEOUT_S, trust_env=False) as client:
         for at_once in (2, 8, MAX_OPEN):
             await Customers(client, keys).ask_each_once(at_once)
@@ -103,7 +108,7 @@ def _made(stage: Stage, tenant: str) -> str:
     return key
 
 
-async def _asked(stage: Stage, keys: Mapping[str, str], seconds: float, memory: Memory) -> tuple[Gathered, float]:
+async def _asked(stage: Stage, keys: Mapping[str, str], memory: Memory) -> tuple[Gathered, float]:
     """And how late a request left at most, in seconds."""
     limits = httpx.Limits(max_connections=2 * MAX_OPEN, max_keepalive_connections=2 * MAX_OPEN)
     base_url = stage.endpoints.http
@@ -111,10 +116,10 @@ async def _asked(stage: Stage, keys: Mapping[str, str], seconds: float, memory: 
         customers = Customers(client, keys)
         beside = [
             asyncio.ensure_future(_outages(stage.endpoints)),
-            asyncio.ensure_future(_watched(stage.endpoints, memory, seconds)),
+            asyncio.ensure_future(_watched(stage.endpoints, memory, stage.seconds)),
         ]
         try:
-            await customers.run(seconds)
+            await customers.run(stage.seconds, stage.rate_per_s)
         finally:
             for each in beside:
                 each.cancel()
@@ -179,13 +184,13 @@ def _settled(books: Books, tenant_id: str, found: Differences) -> dict[str, dict
 
 def _archived(stage: Stage, gathered: Gathered) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Usage and audit of this run, once as many requests have ended there as were asked, or nothing more comes."""
-    archive, tenants = Archived(stage.endpoints), {stage.tenant_id(tenant) for tenant in TENANTS}
+    archive = Archived(stage.endpoints, {stage.tenant_id(tenant) for tenant in TENANTS})
     wanted = sum(one.tenant != NOBODY for one in gathered.seen) + sum(batch.lines for batch in gathered.batches)
     deadline_s = time.monotonic() + READ_WITHIN_S
     while True:
-        events = archive.lines("audit", tenants)
+        events = archive.lines("audit")
         if sum(line_id.endswith(".ended") for line_id in events) >= wanted or time.monotonic() > deadline_s:
-            return [*archive.lines("usage", tenants).values()], [*events.values()]
+            return [*archive.lines("usage").values()], [*events.values()]
         time.sleep(LOOKS_EVERY_S)
 
 
@@ -200,8 +205,8 @@ def report_of(gathered: Gathered, found: Differences, memory: Memory, seconds: f
     }
     rows = [Row.single(name, unit, [value]) for (name, unit), value in figures.items()]
     note = (
-        f"{seconds / 60:g} minutes, {RATE_PER_S:g} requests a second where the machine can, {MAX_OPEN} open at most; "
-        "how requests of each kind ended."
+        f"{seconds / 60:g} minutes, requests at a steady pace where the machine can, {MAX_OPEN} open at most; how "
+        "those of each kind ended."
     )
     traffic = Table("S: mixed traffic through the whole local stack", note, rows)
     processes = grown(memory.samples, seconds * (1 - WARM_UP))

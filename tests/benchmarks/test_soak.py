@@ -173,7 +173,8 @@ def test_the_process_that_grew_most_is_told_and_one_that_came_late_is_not_compar
     samples = {
         ("chat", 1): sampled(40, 50, 51),
         ("chat", 2): sampled(40, 50, 70),
-        ("speech", 3): sampled(40, 50, 90)[-FEWEST:],
+        ("chat", 3): sampled(40, 50, 90)[2 * FEWEST - 1 :],  # which starts at the end of the first third
+        ("speech", 4): sampled(40, 50, 90)[-FEWEST:],
     }
     assert grown(samples, MINUTE_S) == [Grown("chat", 50, 70, 4 * FEWEST)]
 

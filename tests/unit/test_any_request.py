@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -121,7 +121,7 @@ def reaching(gateway: Gateway) -> Gateway:
     credential = Credential(Secret("provider-key"), settings=SETTINGS)
     names = {model.partition("/")[0] for model in MODELS}
     world = replace(gateway.world, catalog=catalog, credentials=MemoryCredentials(dict.fromkeys(names, credential)))
-    made = replace(gateway, world=world)
+    made = dataclasses.replace(gateway, world=world)
     made.hold(principal(Tenant(id="acme", approvals=("*",))))
     made.answers(400, b'{"error": {"message": "No."}, "message": "No."}')
     return made
