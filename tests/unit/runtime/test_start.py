@@ -67,6 +67,29 @@ async def launch(opt: Path, api: FakeRuntimeApi, handler: str, source: str) -> a
     )
 
 
+COLLECTING = """
+import gc
+at_import = gc.isenabled()
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise RuntimeError
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    told = f"{at_import} {gc.isenabled()} {gc.get_freeze_count() > 0}"
+    await send({"type": "http.response.body", "body": told.encode()})
+"""
+
+
+async def test_garbage_is_collected_from_the_first_event_on(api: FakeRuntimeApi, opt: Path) -> None:
+    process = await launch(opt, api, "app.app", COLLECTING)
+    try:
+        answer = await api.answered(api.deliver(http_event()))
+        assert answer.body == b"False True True"
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
 async def test_wrapper_starts_the_app_with_the_given_interpreter(api: FakeRuntimeApi, opt: Path) -> None:
     process = await launch(opt, api, "app.app", APP)
     assert process.stdout is not None
