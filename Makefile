@@ -18,9 +18,10 @@ ENVIRONMENTS = @$(PYTHON) -m local.venvs
 CODE := layers/gateway/gateway functions cli local scripts benchmarks tests
 
 LOCKED := layers/deps/requirements.txt cli/requirements.txt requirements-dev.txt $(wildcard local/requirements-*.txt)
+PEERS := benchmarks/peers
 LOCKS := $(foreach lock,$(filter-out cli/%,$(LOCKED)),$(lock:.txt=.in):$(lock))
 
-.PHONY: run test check smoke fuzz bench bench-governance build deploy setup lock audit sbom licences clean clean-all python
+.PHONY: run test check smoke fuzz bench bench-governance soak build deploy setup lock lock-peers audit sbom licences clean clean-all python
 
 run: python
 	$(ENVIRONMENTS) stack sam
@@ -50,7 +51,8 @@ smoke: python
 	@test -n "$(BASE_URL)" && test -n "$(KEY)" || { echo "make smoke BASE_URL=https://.../v1 KEY=gwk_..." >&2; exit 2; }
 	@BASE_URL="$(BASE_URL)" KEY="$(KEY)" $(VENV)/python -m pytest tests/e2e
 
-# One part of it: make bench ARGS="--only A"; benchmarks/README.md says what there is.
+# What the gateway costs, alone, through the local stack, and beside its peers, which it installs: a quarter of an hour.
+# One part of it: make bench ARGS="--only A". Into docs/benchmarks and README: make bench ARGS="--only P --publish".
 bench: python
 	$(ENVIRONMENTS) dev stack sam
 	PYTHONPATH=layers/gateway $(VENV)/python -m benchmarks $(ARGS)
@@ -60,6 +62,12 @@ bench-governance: python
 	$(ENVIRONMENTS) dev stack sam
 	PYTHONPATH=layers/gateway $(VENV)/python -m benchmarks --only D E $(ARGS)
 
+# Half an hour of mixed traffic, or MINUTES=; fails when a request ends as it may not, books differ or memory grows.
+MINUTES ?= 30
+soak: python
+	$(ENVIRONMENTS) dev stack sam
+	PYTHONPATH=layers/gateway $(VENV)/python -m benchmarks --only S --minutes $(MINUTES) --strict
+
 # For Lambda: arm64, Python 3.13. Other parameters for one deployment: make deploy ENV=prod SET="TrafficShifting=AtOnce"
 build: python
 	$(ENVIRONMENTS) sam
@@ -68,6 +76,7 @@ build: python
 
 deploy: build
 	parameters=$$($(PYTHON) -m scripts.release_parameters $(ENV) $(SET)) && \
+	$(SAM_BIN)/python -m scripts.managed_instances .aws-sam/build/template.yaml $$parameters && \
 	$(SAM) deploy --config-env $(ENV) --parameter-overrides $$parameters
 
 setup: python
@@ -81,6 +90,15 @@ lock: python
 			--no-header --no-annotate $${pair%:*} --output-file $${pair#*:} || exit 1; \
 	done
 	@echo "Now: make licences audit"
+
+# The newest of those that the benchmarks measure beside the gateway. Afterwards: make bench ARGS="--only P --quick"
+lock-peers: python
+	$(ENVIRONMENTS) supply
+	for lock in $(PEERS)/*/requirements.txt; do \
+		.local/supply-venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+			--no-header --no-annotate $${lock%.txt}.in --output-file $$lock || exit 1; \
+	done
+	cd $(PEERS)/portkey && npm update --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 # What is known of weaknesses in what is locked, on whatever machine; fails where a package could not be looked up. Needs the internet.
 audit: python

@@ -8,19 +8,33 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import alone, batched, failing, governed, killed, leaking, machine, speaking, storing, through_stack
+from benchmarks import (
+    alone,
+    batched,
+    failing,
+    governed,
+    killed,
+    leaking,
+    machine,
+    soak,
+    speaking,
+    storing,
+    through_stack,
+)
+from benchmarks.peers import published
 from benchmarks.report import Report, document, text
 from local.console import Problem, Progress
 
 RESULTS = Path(__file__).parent / "results"
 ROUNDS, QUICK_ROUNDS = 5, 2
 QUICK_SHARE = 0.25
-PARTS = ("A", "B", "C", "D", "E", "F", "G", "L", "V")
-USUAL_PARTS = ("A", "B", "C")
+PARTS = ("A", "B", "C", "D", "E", "F", "G", "L", "P", "S", "V")
+MINUTES = 30.0
+USUAL_PARTS = ("A", "B", "C", "P")
 """Of a run in which nothing is chosen; the others take many minutes."""
 
 
-ON_LINUX = {"A", "C", "G", "L"}
+ON_LINUX = {"A", "C", "G", "L", "P", "S"}
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
@@ -30,11 +44,17 @@ def options(arguments: list[str]) -> argparse.Namespace:
         nargs="+",
         choices=PARTS,
         help="A: the gateway's code alone; B: through the local stack; C: storing; D: racing for budgets; E: killed; "
-        "F: a provider fails; G: a batch; L: what failed requests leave behind; V: sessions of voice",
+        "F: a provider fails; G: a batch; L: what failed requests leave behind; P: beside its peers; "
+        "S: mixed traffic for long; V: sessions of voice",
     )
     parser.add_argument("--rounds", type=int, help=f"rounds of interleaved slices (default {ROUNDS})")
     parser.add_argument("--quick", action="store_true", help="a quarter of the requests in two rounds: a first look")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help=f"of part S (default {MINUTES:g})")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 when an aim is missed")
+    parser.add_argument("--publish", action="store_true", help="write what P finds into docs/benchmarks and README")
     chosen = parser.parse_args(arguments)
+    if chosen.publish and "P" not in (chosen.only or USUAL_PARTS):
+        parser.error("--publish is for part P")
     chosen.rounds = chosen.rounds or (QUICK_ROUNDS if chosen.quick else ROUNDS)
     return chosen
 
@@ -45,7 +65,7 @@ def run(chosen: argparse.Namespace, progress: Progress) -> Report:
     share = QUICK_SHARE if chosen.quick else 1.0
     parts = set(chosen.only or USUAL_PARTS)
     if parts & ON_LINUX and not machine.IS_LINUX:
-        progress.say("parts A, C, G and L read what only Linux tells of processes and are left out here")
+        progress.say("parts A, C, G, L, P and S read what only Linux tells of processes and are left out here")
         parts -= ON_LINUX
     measures: dict[str, Callable[[], Report]] = {
         "A": lambda: alone.measure(chosen.rounds, share, progress),
@@ -56,6 +76,8 @@ def run(chosen: argparse.Namespace, progress: Progress) -> Report:
         "F": lambda: failing.measure(share, progress),
         "G": lambda: batched.measure(share, progress),
         "L": lambda: leaking.measure(share, progress),
+        "P": lambda: published.part(chosen.rounds, share, RESULTS, chosen.publish, progress),
+        "S": lambda: soak.measure(chosen.minutes, progress),
         "V": lambda: speaking.measure(share, progress),
     }
     for part, measure in measures.items():
@@ -65,7 +87,7 @@ def run(chosen: argparse.Namespace, progress: Progress) -> Report:
 
 
 def main(arguments: list[str]) -> int:
-    """0 when everything could be measured, whether or not the aims were kept."""
+    """0 when everything could be measured, whether or not the aims were kept; with --strict only when they were."""
     chosen = options(arguments)
     where = machine.description()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the processes started here end with this one
@@ -82,7 +104,7 @@ def main(arguments: list[str]) -> int:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "latest.md").write_text(shown + "\n")
     (RESULTS / "latest.json").write_text(document(report, where, vars(chosen)))
-    return 0
+    return int(chosen.strict and not all(verdict.kept for verdict in report.verdicts))
 
 
 if __name__ == "__main__":

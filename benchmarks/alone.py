@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -10,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import imports, scenarios
-from benchmarks.alone_report import Measured, report_of
+from benchmarks.aims import POLLERS
+from benchmarks.alone_report import AT_ONCE, Measured, report_of
 from benchmarks.aws_stand_in import API_KEY, AwsStandIn
 from benchmarks.event import proxy_event
 from benchmarks.exchange import DirectClient, Timed
 from benchmarks.function import Package, running, simulators
 from benchmarks.machine import Cores, CpuClock, memory_mb, pinned_to, reference_ms
+from benchmarks.pollers import Pollers
 from benchmarks.report import Report
 from benchmarks.runtime_api import RuntimeApi
 from benchmarks.scenarios import CHAT, EMBEDDINGS, Endpoint, Scenario
@@ -23,6 +26,9 @@ from local.console import Problem, Progress
 
 PREFIX = "/openai/v1"
 WARM_UP_REQUESTS = 200
+REQUESTS_AT_ONCE = 1_000
+PATIENT = {"GATEWAY_ADMISSION_TIMEOUT_MS": "5000"}
+"""What answers for AWS shares a core with the client: it may take longer than AWS does when all ask at once."""
 _DONE = b"data: [DONE]"
 _USAGE = b'"usage":{'
 
@@ -57,6 +63,7 @@ class Alone:
                     self._round(scenario, number, share)
                 self._start_cold()
                 self._import()
+                asyncio.run(self._at_once(max(4 * POLLERS, int(share * REQUESTS_AT_ONCE))))
                 progress.say(f"round {number + 1} of {rounds}")
             for endpoint, warm in self._warm.items():
                 self.measured.memory_mb[endpoint.function, warm.served] = memory_mb(warm.pid)
@@ -102,6 +109,20 @@ class Alone:
         warm.api.await_poll()
         self.measured.cpu_ms[scenario.name].append((warm.clock.read_ms() - before_ms) / count)
 
+    async def _at_once(self, requests: int) -> None:
+        """Chats of 1 KB, as many at once as there are pollers."""
+        package, core = self._package.of(CHAT.function), self._cores.measured
+        pollers = Pollers(POLLERS, _event(scenarios.CHAT_1KB))
+        more = {"AWS_LAMBDA_MAX_CONCURRENCY": str(POLLERS), **PATIENT}
+        with running(package, self._aws.url, await pollers.listen(), core, more) as pid:
+            await pollers.serve(2 * POLLERS)
+            clock = CpuClock(pid)
+            before_ms = clock.read_ms()
+            took_s = await pollers.serve(requests)
+            self.measured.cpu_ms[AT_ONCE].append((clock.read_ms() - before_ms) / requests)
+        self.measured.starts[AT_ONCE].append(requests / took_s)
+        await pollers.aclose()
+
     def _start_cold(self) -> None:
         """From the start of the exec wrapper to the last byte of the first answer, whose event waits already."""
         event = _event(scenarios.CHAT_1KB)
@@ -142,6 +163,7 @@ def measure(rounds: int, share: float, progress: Progress) -> Report:
             alone = Alone(package, cores, port, aws)
             alone.run(rounds, share, progress)
             modules = imports.trace(package, aws.url)
+            alone.measured.package_mb = package.size_mb()
     return report_of(alone.measured, modules)
 
 

@@ -1,4 +1,4 @@
-"""The AWS calls of a chat request, answered from memory: key, ledger, provider key and events.
+"""The AWS calls of a chat request, answered from memory: key, ledger, provider key, events and shared health.
 
 Every request must have the shape of a signed one; signatures themselves are tested elsewhere (tests/unit).
 """
@@ -14,7 +14,8 @@ import threading
 from types import TracebackType
 from typing import Any, Self
 
-TABLE, LEDGER, STACK, REGION = "bench-tenants", "bench-ledger", "bench", "us-east-1"
+TABLE, LEDGER, HEALTH = "bench-tenants", "bench-ledger", "bench-health"
+STACK, REGION = "bench", "us-east-1"
 ACCESS_KEY_ID = "AKIDBENCH"
 API_KEY = "gwk_" + "b" * 43
 _TENANT = "acme"
@@ -90,6 +91,8 @@ class AwsStandIn:
             return 200, {"Responses": {TABLE: [self._items[pk] for pk in wanted if pk in self._items]}}
         if operation == b"UpdateItem" and request["TableName"] == LEDGER:
             return 200, {"Attributes": _set_by(request)}
+        if operation in (b"UpdateItem", b"Query") and request["TableName"] == HEALTH:
+            return 200, {"Items": []}
         if operation == b"PutEvents":
             return 200, {"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in request["Entries"]]}
         return 400, {"__type": "ValidationException"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,10 +15,10 @@ from benchmarks import aims
 from benchmarks.figures import Row, Table
 from benchmarks.governed import Books, made, month_of
 from benchmarks.machine import memory_mb
+from benchmarks.plateau import processes
 from benchmarks.report import Report
 from benchmarks.through_stack import stack
 from local.console import Problem, Progress
-from local.deploy import STACK_NAME
 from local.endpoints import Endpoints
 
 LINES = 10_000
@@ -140,13 +140,7 @@ def _not_once(ids: list[str], lines: int) -> int:
 
 def _peaks_mb(endpoints: Endpoints, function: str) -> Iterator[float]:
     """Of each environment of that function in this stack."""
-    name = f"AWS_LAMBDA_FUNCTION_NAME={STACK_NAME}-{function}"
-    stack_url = f"AWS_ENDPOINT_URL={endpoints.aws_endpoint_url}"
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            if {name.encode(), stack_url.encode()} <= set((folder / "environ").read_bytes().split(b"\0")):
-                yield memory_mb(int(folder.name))[1]
-        except OSError:
-            continue  # somebody else's, or gone
+    for name, pid in processes(endpoints):
+        if name == function:
+            with suppress(OSError):  # gone meanwhile
+                yield memory_mb(pid)[1]

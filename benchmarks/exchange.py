@@ -5,20 +5,23 @@ from __future__ import annotations
 import re
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from local.console import Problem
 
 TIMEOUT_S = 30.0
 LAST_CHUNK = b"\r\n0\r\n\r\n"
-_EVENT = b"data: "
+EVENT = b"data: "
+PROVIDER_KEY = MappingProxyType({"Authorization": "Bearer sim-openai"})
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _READ_BYTES = 262_144
 
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """Milliseconds from sending: `first_ms` to the first server-sent event (the last byte without one)."""
+    """Milliseconds from sending: `first_ms` to what marks the first piece (the last byte without it)."""
 
     first_ms: float
     last_ms: float
@@ -26,11 +29,11 @@ class Timed:
 
 
 class Stopwatch:
-    """Collects what arrives on a socket since `started_s` (perf_counter seconds)."""
+    """Collects what arrives on a socket since `started_s` (perf_counter seconds). `mark`: what the first piece has."""
 
-    def __init__(self, peer: socket.socket, started_s: float) -> None:
+    def __init__(self, peer: socket.socket, started_s: float, mark: bytes = EVENT) -> None:
         self.received = bytearray()
-        self._peer, self._started_s = peer, started_s
+        self._peer, self._started_s, self._mark = peer, started_s, mark
         self._first_ms = 0.0
 
     def read(self) -> None:
@@ -42,7 +45,7 @@ class Stopwatch:
         if not data:
             raise Problem(f"An answer broke off after {len(self.received)} bytes: {bytes(self.received[-500:])!r}")
         self.received += data
-        if not self._first_ms and _EVENT in self.received:
+        if not self._first_ms and self.received.find(self._mark, -len(data) - len(self._mark)) >= 0:
             self._first_ms = self._elapsed_ms()
 
     def stop(self) -> Timed:
@@ -54,27 +57,29 @@ class Stopwatch:
 
 
 class DirectClient:
-    """Calls the provider simulator over one kept connection: what a client without a gateway would see."""
+    """Calls a server on loopback over one kept connection. Without `headers`, the provider simulator as a client
+    without a gateway would.
+    """
 
-    def __init__(self, port: int, path: str) -> None:
+    def __init__(self, port: int, path: str, headers: Mapping[str, str] = PROVIDER_KEY, mark: bytes = EVENT) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._head = (
-            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer sim-openai\r\n"
-            "Content-Type: application/json\r\nContent-Length: "
-        ).encode()
+        self._mark = mark
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        start = [f"POST {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *lines, "Content-Type: application/json"]
+        self._head = ("\r\n".join(start) + "\r\nContent-Length: ").encode()
 
     def call(self, body: bytes) -> Timed:
         """Raises Problem for anything but status 200."""
         request = self._head + b"%d\r\n\r\n" % len(body) + body
         started_s = time.perf_counter()
         self._socket.sendall(request)
-        watch = Stopwatch(self._socket, started_s)
+        watch = Stopwatch(self._socket, started_s, self._mark)
         while not _is_whole(watch.received):
             watch.read()
         timed = watch.stop()
         if not timed.raw.startswith(b"HTTP/1.1 200 "):
-            raise Problem(f"The simulator refused a direct call: {timed.raw[:500]!r}")
+            raise Problem(f"A call was refused: {timed.raw[:1000]!r}")
         return timed
 
     def close(self) -> None:

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import venv
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from benchmarks.aws_stand_in import ACCESS_KEY_ID, LEDGER, REGION, STACK, TABLE
+from benchmarks.aws_stand_in import ACCESS_KEY_ID, HEALTH, LEDGER, REGION, STACK, TABLE
 from benchmarks.machine import pinned_to
 from local.commands import run_logged
 from local.places import REPOSITORY
@@ -56,6 +56,11 @@ class Package:
         shutil.copytree(code, task, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
         return replace(self, task=task)
 
+    def size_mb(self) -> float:
+        """Of the function and its layers, in millions of bytes."""
+        files = (path for folder in (self.opt, self.task) for path in folder.rglob("*") if path.is_file())
+        return sum(path.stat().st_size for path in files) / 1e6
+
     def search_path(self) -> str:
         """PYTHONPATH as the exec wrapper sets it."""
         return f"{self.task}:{self.opt / 'python'}"
@@ -79,6 +84,8 @@ class Package:
             "GATEWAY_LEDGER_TABLE": LEDGER,
             "GATEWAY_JOBS_TABLE": "bench-jobs",
             "GATEWAY_JOB_MACHINE": "arn:aws:states:us-east-1:000000000000:stateMachine:bench-job",
+            "GATEWAY_BATCH_MACHINE": "arn:aws:states:us-east-1:000000000000:stateMachine:bench-batch",
+            "GATEWAY_HEALTH_TABLE": HEALTH,
             "GATEWAY_EVENT_BUS": "bench",
             "GATEWAY_RECORDS_QUEUE_URL": f"{aws_url}/queue",
             "GATEWAY_FILES_BUCKET": "bench-files",
@@ -111,11 +118,16 @@ def running(
         process.wait(_STOP_TIMEOUT_S)
 
 
-@contextmanager
-def simulators() -> Iterator[int]:
+def simulators() -> AbstractContextManager[int]:
     """The provider simulators' process, by its port."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "local.simulators"], cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    return serving("local.simulators")
+
+
+@contextmanager
+def serving(module: str) -> Iterator[int]:
+    """The process of one of our modules whose first line ends in its port; ended with the block."""
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-m", module], cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     )
     assert process.stdout is not None  # noqa: S101 - a pipe was asked for
     try:

@@ -90,9 +90,9 @@ class Books:
                     found[account_id] = numbers
         return found
 
-    def settled(self, tenant_id: str) -> dict[str, dict[str, int]]:
+    def settled(self, tenant_id: str, within_s: float = SETTLED_WITHIN_S) -> dict[str, dict[str, int]]:
         """Once nothing is held any more. Raises Problem."""
-        deadline_s = time.monotonic() + SETTLED_WITHIN_S
+        deadline_s = time.monotonic() + within_s
         while True:
             accounts = self.accounts(tenant_id)
             if not any(numbers["holds"] for numbers in accounts.values()):

@@ -37,24 +37,34 @@ def document(report: Report, machine: dict[str, Any], options: dict[str, Any]) -
         for table in report.tables
     }
     verdicts = [
-        {"aim": verdict.aim.name, "limit": verdict.aim.limit, "value": round(verdict.value, 4), "kept": verdict.kept}
+        {
+            "aim": verdict.aim.name,
+            "limit": verdict.aim.limit,
+            "stretch": verdict.aim.stretch,
+            "value": round(verdict.value, 4),
+            "kept": verdict.kept,
+        }
         for verdict in report.verdicts
     ]
     return json.dumps({"machine": machine, "options": options, "tables": tables, "aims": verdicts}, indent=2) + "\n"
 
 
 def table_text(table: Table) -> str:
-    columns = list(table.rows[0].figures) if table.rows else []
+    columns = list(dict.fromkeys(column for row in table.rows for column in row.figures))
     lines = [["", "unit", *columns]]
-    lines += [[row.name, row.unit, *(cell(row.figures[column], column) for column in columns)] for row in table.rows]
+    lines += [
+        [row.name, row.unit, *(cell(row.figures.get(column), column) for column in columns)] for row in table.rows
+    ]
     widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
     lines.insert(1, ["-" * width for width in widths])
     aligned = (" | ".join(_aligned(line[at], widths[at], at) for at in range(len(widths))) for line in lines)
     return f"### {table.title}\n\n" + "\n".join(f"| {line} |" for line in aligned) + f"\n\n{table.note}"
 
 
-def cell(figure: Figure, column: str = "") -> str:
-    """Median, and the range over rounds where there is one."""
+def cell(figure: Figure | None, column: str = "") -> str:
+    """Median, and the range over rounds where there is one; "-" where nothing was measured."""
+    if figure is None:
+        return "-"
     suffix = "x" if column == RATIO else ""
     median = f"{number(figure.median)}{suffix}"
     if figure.lowest == figure.highest:

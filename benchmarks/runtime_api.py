@@ -12,7 +12,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from benchmarks.exchange import LAST_CHUNK, TIMEOUT_S, Stopwatch, Timed
+from benchmarks.exchange import EVENT, LAST_CHUNK, TIMEOUT_S, Stopwatch, Timed
 from local.console import Problem
 
 _NEXT = b"GET /2018-06-01/runtime/invocation/next "
@@ -62,8 +62,8 @@ class RuntimeApi:
             raise Problem(f"The function did not ask for an event: {request[:1000]!r}")
         self._waiting = True
 
-    def invoke(self, event: bytes) -> Timed:
-        """Hand out `event` and take the answer; the time starts when the event leaves."""
+    def invoke(self, event: bytes, mark: bytes = EVENT) -> Timed:
+        """Hand out `event` and take the answer; the time starts when the event leaves. `mark` is of the first piece."""
         self.await_poll()
         assert self._poll is not None  # noqa: S101 - await_poll opened it
         self._waiting = False
@@ -71,7 +71,7 @@ class RuntimeApi:
         started_s = time.perf_counter()
         self._poll.sendall(head + event)
         with self._accept() as answer:
-            watch = Stopwatch(answer, started_s)
+            watch = Stopwatch(answer, started_s, mark)
             while not watch.received.endswith(LAST_CHUNK):
                 watch.read()
             timed = watch.stop()

@@ -43,7 +43,11 @@ class Scenario:
 
     def client_body(self) -> bytes:
         """What a client of the gateway sends."""
-        return _encoded({"model": f"{PROVIDER}/{self.endpoint.model}", **self.asked})
+        return self.body_for(f"{PROVIDER}/{self.endpoint.model}")
+
+    def body_for(self, model: str) -> bytes:
+        """What a client sends to any gateway, where the model has this name."""
+        return _encoded({"model": model, **self.asked})
 
     def provider_body(self) -> bytes:
         """What the gateway makes of it for the provider, so that the direct call asks for the same work."""

@@ -14,10 +14,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
+
+from msgspec.structs import replace
 
 from benchmarks.machine import memory_mb
 from gateway.adapters.catalog import FileCatalog
@@ -110,7 +112,7 @@ class Storm:
     """A gateway in memory, whose providers are reached over sockets."""
 
     def __init__(self, simulators: str, closed_port: int) -> None:
-        self.client = HttpClient(trust=ssl.create_default_context())
+        self.client = HttpClient(trust=ssl.create_default_context(), looks_again=True)
         self.events, self.gathered = CountingEvents(), Gathered()
         self._random = random.Random(SEED)  # noqa: S311 - nothing secret
         self._world = self._made(simulators, closed_port)
@@ -198,7 +200,9 @@ class Storm:
         ledger = cast(MemoryLedger, self._world.ledger)
         holds = sum([len(reading.holds) async for _, reading in ledger.accounts()])
         memory, _ = memory_mb(os.getpid())
-        return Left(_sockets(), len(asyncio.all_tasks()), _pooled(self.client), holds, len(gc.get_objects()), memory)
+        return Left(
+            _sockets(), len(asyncio.all_tasks()), self.client.connections_in_use, holds, len(gc.get_objects()), memory
+        )
 
 
 @dataclass
@@ -275,9 +279,3 @@ def _sockets() -> int:
         with suppress(OSError):  # that of this very listing
             found += entry.readlink().name.startswith("socket:")
     return found
-
-
-def _pooled(client: HttpClient) -> int:
-    """aiohttp tells nobody, so its own books are read."""
-    sessions = [session for session in (client._session, client._fresh) if session is not None]
-    return sum(len(session.connector._acquired) for session in sessions if session.connector is not None)

@@ -157,6 +157,13 @@ def stack(progress: Progress) -> Iterator[Endpoints]:
         progress.say(f"using the stack that runs at {endpoints.http}")
         yield endpoints
         return
+    with own_stack(progress) as endpoints:
+        yield endpoints
+
+
+@contextmanager
+def own_stack(progress: Progress) -> Iterator[Endpoints]:
+    """One that nobody else asks. Raises Problem."""
     with ExitStack() as opened:
         with progress.step("starting a local stack of our own"):
             endpoints = opened.enter_context(running_stack(LOCAL / "bench" / "state"))

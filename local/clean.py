@@ -7,7 +7,7 @@ import sys
 
 from local import venvs
 from local.console import Problem
-from local.places import LOCAL, REPOSITORY, STATE
+from local.places import LOCAL, PEERS, REPOSITORY, STATE
 from local.processes import only_run
 
 _CACHES = (".aws-sam", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache")
@@ -15,7 +15,7 @@ _CACHES = (".aws-sam", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_l
 
 def clean(everything: bool) -> None:
     """Raises Problem while the local stack runs."""
-    installed = set() if everything else {venv.folder for venv in venvs.ALL.values()}
+    installed = set() if everything else {PEERS, *(venv.folder for venv in venvs.ALL.values())}
     with only_run(STATE):
         for path in [*LOCAL.iterdir(), *(REPOSITORY / name for name in _CACHES), venvs.DEV.folder]:
             if path in installed:

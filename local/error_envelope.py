@@ -43,8 +43,9 @@ TOO_LARGE = EdgeError(
     "payload_too_large",
     "invalid_request_error",
     (
-        "The request is too large. A file above 4.4 MB: POST /v1/files with JSON "
-        "{filename, content_type, bytes, purpose}, PUT the bytes to upload.url, then POST /v1/files/{id}/complete."
+        "The request is too large: no route takes more than 5 MiB of JSON or 4.4 MB of a form. "
+        "Larger files go past the gateway: POST /v1/files with JSON {filename, content_type, bytes, purpose}, "
+        "PUT the bytes to upload.url, POST /v1/files/{id}/complete, and the request names the file's id."
     ),
 )
 

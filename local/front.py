@@ -1,6 +1,7 @@
 """The front port: stable URLs for the deployed APIs, and the edge's limits and errors as on AWS.
 
-/v1/*, /admin/*, /webhooks/*, /openapi.json   the REST stage
+/v1/*, /admin/*, /webhooks/*                  the REST stage
+/openapi.json, /asyncapi.json                 the same
 /realtime, /v1/realtime (WebSocket)           the WebSocket stage
 /realtime-page                                docs/realtime-page.html
 /_front/*                                     for the deploy step (local/front_control.py)
@@ -33,7 +34,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 HeaderValues = dict[str, str | list[str]]
 
 _REST_PREFIXES = ("/v1/", "/admin/", "/webhooks/")
-_REST_PATHS = ("/openapi.json",)
+_REST_PATHS = ("/openapi.json", "/asyncapi.json")
 
 
 def leads_to_rest(path: str) -> bool:

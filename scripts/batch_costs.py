@@ -12,11 +12,12 @@ import io
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.model.batch import BatchPart
 from gateway.model.job import Job

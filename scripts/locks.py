@@ -19,7 +19,13 @@ LOCKS = {
     "local/requirements-contract.txt": "requests made from the contract",
     "local/requirements-supply.txt": "looking after these locks",
 }
-"""Every lock file of the repository, and what is installed from it."""
+"""Every lock file of the gateway and of its tools, and what is installed from it."""
+
+PEERS = ("benchmarks/peers/litellm/requirements.txt", "benchmarks/peers/tensorzero/requirements.txt")
+NPM_PEERS = ("benchmarks/peers/portkey/package-lock.json",)
+"""Who is measured beside the gateway: installed by `make bench` alone, each in a place of its own, and under licences
+and with weaknesses that are its makers' affair.
+"""
 
 _PACKAGE = re.compile(r"(?P<name>[a-z0-9-]+)(\[[a-z0-9,-]+\])?==(?P<version>[^ ;\\]+)(?: ; (?P<marker>[^\\\n]+?))? \\")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")

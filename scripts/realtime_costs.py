@@ -15,13 +15,14 @@ from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.adapters.aws.realtime_frames import AT_ONCE, DynamoFrames
 from gateway.adapters.catalog import FileCatalog

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.adapters.catalog import FileCatalog
 from gateway.model.batch import BatchGroup, PartLine, batch_of, part_lines, part_name

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.model.client_secret import ClientSecret
 from gateway.model.errors import StorageUnavailable
@@ -50,7 +52,9 @@ class MemorySessions:
     async def take(self, connection_id: str, epoch: int, now_s: float) -> Taken | None:
         self._check()
         found = self.held.get(connection_id)
-        if found is None or not found.lease.may_be_taken(epoch, now_s):
+        if found is None or found.lease.is_ended or epoch != found.lease.epoch + 1:
+            return None
+        if not found.lease.is_free and now_s < found.lease.alive_until_s:
             return None
         found.lease = replace(found.lease, epoch=epoch, alive_until_s=now_s + BELIEVED_S, is_free=False)
         return Taken(found.admitted, found.books, found.snapshot, found.lease.is_left)

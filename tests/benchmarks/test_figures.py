@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from benchmarks.aims import IMPORT_CPU, OVERHEAD_P99, added_latency
+from benchmarks.aims import CHAT_CPU, FIRST_ANSWER_CPU, ONE_CORE, OVERHEAD_P99, added_latency
 from benchmarks.figures import Figure, Row, Table, quantile
 from benchmarks.report import Report, cell, document, number, text
 
@@ -28,8 +28,10 @@ def test_added_and_ratio_are_taken_within_each_round() -> None:
 def test_an_aim_says_whether_it_was_kept() -> None:
     assert OVERHEAD_P99.judged(49.994).line == "overhead_ms p99 = 49.99 (< 50): PASS"
     assert OVERHEAD_P99.judged(50.0).line == "overhead_ms p99 = 50.00 (< 50): FAIL"
-    assert IMPORT_CPU.judged(450.0).kept
-    assert added_latency("chat 1 KB")[99].judged(10.5).line == "added p99, chat 1 KB = 10.50 ms (<= 10): FAIL"
+    assert FIRST_ANSWER_CPU.judged(250.0).kept
+    assert added_latency("chat 1 KB")[99].judged(5.5).line == "added p99, chat 1 KB = 5.50 ms (<= 5, stretch 2): FAIL"
+    assert CHAT_CPU.judged(1.5).line.endswith(" = 1.50 ms (<= 2, stretch 1): PASS")
+    assert [ONE_CORE.judged(value).kept for value in (599.0, 600.0, 601.0)] == [False, True, True]
 
 
 def test_a_table_reads_as_markdown_with_equal_widths() -> None:
@@ -54,5 +56,5 @@ def test_the_document_has_every_figure_and_every_aim() -> None:
     report = Report([TABLE], [OVERHEAD_P99.judged(12.0)])
     found = json.loads(document(report, {"cores": 2}, {"quick": True}))
     assert found["tables"]["Latency"]["chat, p50"]["added"] == {"median": 2.0, "lowest": 1.0, "highest": 4.0}
-    assert found["aims"] == [{"aim": "overhead_ms p99", "limit": 50.0, "value": 12.0, "kept": True}]
+    assert found["aims"] == [{"aim": "overhead_ms p99", "limit": 50.0, "stretch": None, "value": 12.0, "kept": True}]
     assert (found["machine"], found["options"]) == ({"cores": 2}, {"quick": True})

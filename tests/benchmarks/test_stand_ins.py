@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import socket
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from benchmarks.aws_stand_in import ACCESS_KEY_ID, API_KEY, LEDGER, REGION, STACK, TABLE, AwsStandIn
+from benchmarks.pollers import Pollers
 from benchmarks.runtime_api import RuntimeApi
 from benchmarks.storing import PART_BYTES
 from benchmarks.storing_stand_in import StoringStandIn
@@ -110,6 +112,45 @@ def test_a_refused_request_is_no_measurement() -> None:
         threads.submit(_serve_once, api.authority, 401, b"{}")
         with pytest.raises(Problem, match="refused"):
             api.invoke(b"{}")
+
+
+async def _poll(authority: str, status: int) -> None:
+    """A poller that answers with `status` whatever it is handed, until nothing is handed out any more."""
+    host, _, port = authority.partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head, body = b"POST /2018-06-01/runtime/invocation/x/response HTTP/1.1\r\n\r\n", b'{"statusCode":%d}' % status
+    answer = head + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    try:
+        while True:
+            writer.write(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head.rpartition(b" ")[2]))
+            taker, giver = await asyncio.open_connection(host, int(port))
+            giver.write(answer)
+            await taker.readuntil(b"\r\n\r\n")
+            giver.close()
+    finally:
+        writer.close()
+
+
+async def test_pollers_are_handed_as_many_events_as_are_asked_for() -> None:
+    pollers = Pollers(3, b"{}")
+    authority = await pollers.listen()
+    polling = [asyncio.create_task(_poll(authority, 200)) for _ in range(3)]
+    assert await pollers.serve(7) > 0
+    assert await pollers.serve(5) > 0
+    await pollers.aclose()
+    ended = await asyncio.gather(*polling, return_exceptions=True)
+    assert all(isinstance(each, asyncio.IncompleteReadError) for each in ended)
+
+
+async def test_a_poller_that_is_refused_is_no_measurement() -> None:
+    pollers = Pollers(1, b"{}")
+    polling = asyncio.create_task(_poll(await pollers.listen(), 503))
+    with pytest.raises(Problem, match="refused"):
+        await pollers.serve(1)
+    await pollers.aclose()
+    await asyncio.gather(polling, return_exceptions=True)
 
 
 async def test_a_bucket_that_keeps_nothing_takes_a_video_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,33 +32,36 @@ def template() -> dict[str, Any]:
     return sam_template.read()
 
 
-@pytest.fixture(scope="session")
-def translate(template: dict[str, Any]) -> Translate:
+def translated(
+    template: dict[str, Any], artifacts: dict[str, str] | None = None, parameters: dict[str, str] | None = None
+) -> Resources:
     """Resources after SAM's transform; `artifacts` says where packed layers lie, `parameters` what deploy passes."""
     venvs.ensure([venvs.SAM], Progress())
+    packed = copy.deepcopy(template)
+    for name, resource in packed["Resources"].items():
+        if resource["Type"] == "AWS::Serverless::LayerVersion":
+            resource["Properties"]["ContentUri"] = {**_DEFAULTS, **(artifacts or {})}[name]
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = f"s3://artifacts/{name}"
+        if resource["Type"] == "AWS::Serverless::StateMachine":
+            resource["Properties"]["DefinitionUri"] = f"s3://artifacts/{name}"
+    request = json.dumps({"template": packed, "parameters": parameters or {}})
+    done = subprocess.run(  # noqa: S603 - SAM's own environment, made above
+        [str(venvs.SAM.python), str(Path(__file__).with_name("translate.py"))],
+        input=request,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"},
+    )
+    resources: Resources = json.loads(done.stdout)["Resources"]
+    return resources
 
-    def run(artifacts: dict[str, str] | None = None, parameters: dict[str, str] | None = None) -> Resources:
-        packed = copy.deepcopy(template)
-        for name, resource in packed["Resources"].items():
-            if resource["Type"] == "AWS::Serverless::LayerVersion":
-                resource["Properties"]["ContentUri"] = {**_DEFAULTS, **(artifacts or {})}[name]
-            if resource["Type"] == "AWS::Serverless::Function":
-                resource["Properties"]["CodeUri"] = f"s3://artifacts/{name}"
-            if resource["Type"] == "AWS::Serverless::StateMachine":
-                resource["Properties"]["DefinitionUri"] = f"s3://artifacts/{name}"
-        request = json.dumps({"template": packed, "parameters": parameters or {}})
-        done = subprocess.run(  # noqa: S603 - SAM's own environment, made above
-            [str(venvs.SAM.python), str(Path(__file__).with_name("translate.py"))],
-            input=request,
-            capture_output=True,
-            text=True,
-            check=True,
-            env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"},
-        )
-        resources: Resources = json.loads(done.stdout)["Resources"]
-        return resources
 
-    return run
+@pytest.fixture(scope="session")
+def translate(template: dict[str, Any]) -> Translate:
+    """`translated` for template.yaml."""
+    return partial(translated, template)
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,13 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.adapters.aws.batch_store import S3BatchStore
 from gateway.adapters.aws.fetcher import LambdaMediaFetcher

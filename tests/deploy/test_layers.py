@@ -13,10 +13,13 @@ import pytest
 from local.places import REPOSITORY
 
 LAYERS = REPOSITORY / "layers"
-PACKAGES = ("aws_lambda_powertools", "fastapi", "httpx", "jsonschema", "mangum", "msgspec", "pydantic", "yaml")
+PACKAGES = ("aws_lambda_powertools", "fastapi", "httptools", "jsonschema", "mangum", "msgspec", "pydantic", "yaml")
 UNCHECKED_HASH = b"\x01\x00\x00\x00"
 """The flags of a .pyc file that Python never compares with its source. https://peps.python.org/pep-0552/"""
 AARCH64 = 183
+MOST_MB = 60.0
+"""Of a function and its layers, unzipped, in millions of bytes. What Lambda's runtime brings (boto3) is not among
+them. Lambda takes 250."""
 
 
 def make_layer(name: str, target: str, kind: str, artifacts: Path) -> Path:
@@ -108,3 +111,35 @@ def pins(file: Path) -> dict[str, str]:
 def test_tests_run_with_the_versions_that_are_deployed() -> None:
     deployed, tested = pins(LAYERS / "deps" / "requirements.txt"), pins(REPOSITORY / "requirements-dev.txt")
     assert {name: tested.get(name) for name in deployed} == deployed
+
+
+def test_every_certificate_lies_by_its_hash_so_that_a_process_reads_one(deps_layer: Path) -> None:
+    certifi = deps_layer / "python" / "certifi"
+    count = (certifi / "cacert.pem").read_text().count("BEGIN CERTIFICATE")
+    assert len(list((certifi / "by_hash").iterdir())) == count > 100
+    any_of_them = next(iter((certifi / "by_hash").iterdir()))
+    command = ["/usr/bin/env", "openssl", "verify", "-no-CAfile", "-no-CAstore", "-CApath"]
+    subprocess.run([*command, str(certifi / "by_hash"), str(any_of_them)], check=True, capture_output=True)  # noqa: S603
+
+
+@pytest.mark.parametrize("function", sorted(path.parent.name for path in (REPOSITORY / "functions").glob("*/app.py")))
+def test_a_function_and_its_layers_are_small(
+    function: str, deps_layer: Path, lambda_layer: Path, gateway_layer: Path
+) -> None:
+    """Sources and bytecode, as the Makefiles put them together: for this machine, always with bytecode, and for Lambda,
+    with it where a python3.13 was at hand.
+    """
+    own = size_mb(REPOSITORY / "functions" / function) + size_mb(gateway_layer)
+    for deps in (deps_layer, lambda_layer):
+        assert own + size_mb(deps) <= MOST_MB, largest(deps, gateway_layer)
+
+
+def size_mb(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def largest(*layers: Path) -> str:
+    """What to look at when there is too much."""
+    packages = [path for layer in layers for path in (layer / "python").iterdir()]
+    sizes = sorted((size_mb(path) if path.is_dir() else path.stat().st_size / 1e6, path.name) for path in packages)
+    return ", ".join(f"{name} {mb:.1f} MB" for mb, name in reversed(sizes[-8:]))

@@ -39,8 +39,8 @@ WRITES_TO_TABLES = {
 }
 """But for the ledger, jobs and health, which everybody adds to who lets requests in or asks providers."""
 ONLY_KEYS = {
-    ("Types", "TenantsTable", "dynamodb:PutItem"): "T#*",
-    ("Types", "TenantsTable", "dynamodb:DeleteItem"): "T#*",
+    ("Types", "TenantsTable", "dynamodb:PutItem"): "TYPES#*",
+    ("Types", "TenantsTable", "dynamodb:DeleteItem"): "TYPES#*",
     ("Sweep", "TenantsTable", "dynamodb:DeleteItem"): "OUTBOX",
     ("Sweep", "TenantsTable", "dynamodb:Query"): "OUTBOX",
     ("JobTask", "JobsTable", "dynamodb:UpdateItem"): "CALL#*",
@@ -101,7 +101,7 @@ def test_tables_are_written_by_those_who_keep_them(deployed: Resources) -> None:
 
 
 def test_some_may_touch_some_items_alone(deployed: Resources) -> None:
-    """API keys are K#…, accounts of tenants T#…: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html"""
+    """API keys are K#…, accounts of tenants T#…, their types TYPES#…: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html"""
     found = {
         (role, on, action): key
         for role, action, on, statement in granted(deployed)

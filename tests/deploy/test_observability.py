@@ -5,24 +5,25 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from gateway.model import metrics
-from gateway.model.telemetry import FUNCTION, NAMESPACE, SERVICE
+from gateway.model.telemetry import DEFECT, FUNCTION, NAMESPACE, SERVICE, Trouble
 from local.places import REPOSITORY
 from tests.deploy.conftest import Resources, of_type
 
 RUNBOOKS = REPOSITORY / "docs" / "runbooks.md"
+REST = (metrics.REST_REQUESTS, metrics.REST_FAULTS, metrics.REST_LATENCY, metrics.REST_COLD_START)
 EMITTED: dict[str, set[frozenset[str]]] = {
     **{
         name: {frozenset(combination) for combination in combinations}
         for combinations, names in metrics.REQUEST_METRICS.items()
         for name in names
     },
-    **{name: {frozenset({SERVICE, FUNCTION})} for name in metrics.REST_METRICS + metrics.JOB_METRICS},
-    **{name: {frozenset({SERVICE})} for name in metrics.TROUBLE_METRICS},
+    **{name: {frozenset({SERVICE, FUNCTION})} for name in (*REST, *metrics.JOB_METRICS)},
+    **{name: {frozenset({SERVICE})} for name in (DEFECT, *map(metrics.trouble_metric, get_args(Trouble)))},
 }
 """The combinations of dimensions that CloudWatch has each of our metrics by."""
 SEARCHED = re.compile(r"SEARCH\('\{(?P<schema>[^}]+)\} MetricName=\"(?P<name>[^\"]+)\" service=")

@@ -306,6 +306,7 @@ def test_the_routes_are_the_published_ones(deployed: Resources) -> None:
         "/v1/models": ["get"],
         "/v1/models/{id+}": ["get"],
         "/openapi.json": ["get"],
+        "/asyncapi.json": ["get"],
         "/v1/files": ["get", "post"],
         "/v1/files/{id}": ["delete", "get"],
         "/v1/files/{id}/complete": ["post"],

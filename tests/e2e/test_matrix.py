@@ -6,10 +6,10 @@ The official SDK speaks to the deployed gateway; the simulators tell what reache
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -271,9 +271,9 @@ def test_cell(gate: Gate, row: Row, cell: str, stream: bool) -> None:
     gate.begin()
     refused = refusal(row, cell)
     if cell in WITH_TOOLS:
-        row = replace(row, form=row.tools_form or row.form)
+        row = dataclasses.replace(row, form=row.tools_form or row.form)
     elif cell == "word":
-        row = replace(row, form=row.word_form or row.form)
+        row = dataclasses.replace(row, form=row.word_form or row.form)
     if refused is None:
         CHECKS[cell](gate, row, stream)
         return

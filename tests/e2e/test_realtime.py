@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from jsonschema import Draft7Validator
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from websockets.asyncio.client import connect
@@ -111,6 +112,22 @@ async def test_a_spoken_turn(customer: Customer, name: str) -> None:
     assert (told["status"], told["stream"]) == ("completed", True)
     assert told["cost_nano_usd"] == round(usage["cost_estimate"] * NANO_PER_USD) > 0
     assert customer.settled_nano_usd() == dict.fromkeys("TU", told["cost_nano_usd"])
+
+
+async def test_what_is_said_is_as_published(local: Gateway) -> None:
+    """By the contract that the stack serves, to whoever asks."""
+    async with httpx.AsyncClient(timeout=30) as client:
+        published = (await client.get(f"{local.origin}/asyncapi.json")).raise_for_status().json()
+    told = {reference["$ref"].rpartition("/")[2] for reference in published["operations"]["speak"]["messages"]}
+    async with session(local, MODELS["openai"]) as voice:
+        await configured(voice, "openai")
+        await voice.speaks("Hello you")
+        await voice.until("response.done")
+        await voice.closes()
+    assert {event["type"] for event in voice.events} <= told
+    for event in voice.events:
+        payload = published["components"]["messages"][event["type"]]["payload"]
+        Draft7Validator({**payload, "components": published["components"]}).validate(event)
 
 
 async def test_who_is_refused_hears_why(local: Gateway) -> None:

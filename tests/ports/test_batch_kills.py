@@ -5,10 +5,9 @@ tests/unit/test_batch_kills.py has every state.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import boto3
 import pytest
+from msgspec.structs import replace
 
 from gateway.adapters.aws.api import AwsApi
 from gateway.adapters.aws.batch_parts import DynamoBatchParts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -12,7 +13,9 @@ from gateway.adapters.aws.access import DynamoAccess
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.directory import DynamoDirectory
 from gateway.adapters.aws.ledger import DynamoLedger
+from gateway.adapters.aws.types import DynamoTypes
 from gateway.adapters.memory_ledger import MemoryLedger
+from gateway.adapters.types import DeployedTypes
 from gateway.admin_ports import Directory
 from gateway.model.caller import Caller
 from gateway.model.directory import Answered, Change, NotCommitted, Stored, Transfer, Write
@@ -183,6 +186,18 @@ async def test_an_erased_tenant_is_gone_with_all_it_had_and_does_not_come_back(d
     assert await directory.user("other", "zoe") is not None
     with pytest.raises(NotCommitted, match="outdated"):
         await put(directory, new(ACME))
+
+
+async def test_types_of_an_erased_tenant_are_gone_too(
+    dynamo: DynamoDirectory, dynamodb_api: AwsApi, tenants_table: str, tmp_path: Path
+) -> None:
+    types = DynamoTypes(dynamodb_api, tenants_table, DeployedTypes(tmp_path), timeout_s=5.0)
+    for tenant_id in ("acme", "other"):
+        await types.put(tenant_id, {f"gts.acme.app.orders.n{number}.v1~": {} for number in range(30)}, {})
+    await put(dynamo, new(ACME))
+    await dynamo.erase("acme", DELETED)
+    assert await types.ids("acme", "") == {}
+    assert len(await types.ids("other", "")) == 30
 
 
 HOLD = Hold(until_s=NOW_S + 300, admitted_s=NOW_S, cost_nano_usd=70, rules=("",))

@@ -6,11 +6,12 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import boto3
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.files import S3Files

@@ -10,7 +10,7 @@ import sys
 import threading
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,6 +18,7 @@ from urllib.parse import parse_qs
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from msgspec.structs import replace
 
 from gateway.adapters.google_token import REFRESH_AHEAD_S, REPLACE_AGAIN_S, GoogleCredentials, GoogleTokens
 from gateway.adapters.http_client import HttpClient

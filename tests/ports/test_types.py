@@ -238,3 +238,13 @@ async def test_a_dead_store_is_told(dynamodb_api: AwsApi, tmp_path: Path) -> Non
     for asking in (types.find("a", [OURS]), types.ids("a", ""), types.dependents("a", OURS), types.delete("a", OURS)):
         with pytest.raises(StorageUnavailable, match="ResourceNotFound"):
             await asking
+
+
+async def test_types_lie_where_no_account_of_a_tenant_does(
+    dynamodb_api: AwsApi, tenants_table: str, tmp_path: Path
+) -> None:
+    """Whoever may write them is bound to their partitions by IAM: template.yaml."""
+    types = DynamoTypes(dynamodb_api, tenants_table, DeployedTypes(tmp_path), timeout_s=5.0)
+    await types.put("acme", {an_id("order"): {}}, {}, Claimed("acme", "k", claim(1)))
+    found = await dynamodb_api.call("Scan", {"TableName": tenants_table}, 5.0)
+    assert {item["pk"]["S"] for item in found["Items"]} == {"TYPES#acme"}

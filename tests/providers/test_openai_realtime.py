@@ -283,6 +283,23 @@ def test_what_has_no_transcript_is_said_to_have_been_said() -> None:
     assert "no transcript" in told["content"][0]["text"]
 
 
+def test_it_is_not_quiet_while_an_answer_beside_the_conversation_goes_on() -> None:
+    """Of which there may be several, and one in the conversation."""
+    session = begin("openai")
+    session.hears(CREATED)
+    for beside in ("none", "none", "auto"):
+        session.says({"type": "response.create", "response": {"conversation": beside}})
+    for name, conversation_id in (("b1", None), ("r", "conv"), ("b2", None)):
+        assert not session.session.is_quiet
+        response = {"id": name, "status": "in_progress", "conversation_id": conversation_id}
+        session.hears({"type": "response.created", "event_id": "e", "response": response})
+    for name, conversation_id in (("b2", None), ("r", "conv"), ("b1", None)):
+        assert not session.session.is_quiet
+        event = done(usage=USAGE, conversation_id=conversation_id)
+        session.hears({**event, "response": {**event["response"], "id": name}})
+    assert session.session.is_quiet
+
+
 def test_when_it_is_quiet() -> None:
     session = begin("openai")
     assert session.session.is_quiet

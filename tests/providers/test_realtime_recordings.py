@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from tests.providers import replay
 from tests.providers.realtime_exchange import begin
 from tests.providers.recorded import Recorded, ids, recorded
+from tests.unit.facts.sockets import check
 
 FOUND = recorded(
     lambda row: (
@@ -50,6 +51,8 @@ def test_openai_s_sessions_go_through(one: Recorded) -> None:
             tokens += (frame.get("response") or {}).get("usage", {}).get("total_tokens", 0) if _is_done(frame) else 0
     received = [frame["type"] for direction, frame in frames(one) if direction == "received"]
     assert session.names == [kind for kind in received if kind != "rate_limits.updated"]
+    for event in session.events:
+        check({**event, "request_id": "req_1"})  # which the gateway adds to the first
     assert tokens == sum(used.usage.total_tokens for step in session.steps for used in step.used) > 0
     assert session.session.is_quiet
     kinds = [item["type"] for item in session.session.carried().items]
@@ -75,6 +78,7 @@ def test_gemini_s_sessions_become_openai_s_events(one: Recorded) -> None:
         session.hears(frame)
     for event in session.events:
         EVENT.validate_python(event)
+        check({**event, "request_id": "req_1"})  # which the gateway adds to the first
     assert tokens == sum(used.usage.total_tokens for step in session.steps for used in step.used) > 0
     assert session.names[-1] == "response.done"
     assert session.session.carried().items[-1]["role"] == "assistant"

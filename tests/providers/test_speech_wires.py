@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.errors import CapabilityNotSupported

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import replace
 from pkgutil import iter_modules
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import gateway.providers
 from gateway.model.catalog import ModelFacts

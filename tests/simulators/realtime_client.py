@@ -9,8 +9,10 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.adapters.catalog import FileCatalog
 from gateway.adapters.clock import SystemClock
@@ -41,6 +43,7 @@ from tests.fakes import (
 )
 from tests.realtime_fakes import MemoryClients, MemoryClientSecrets, MemoryFrames, MemoryHolders, MemorySessions
 from tests.simulators.process import KEY, ROOT, Simulator
+from tests.unit.facts.sockets import check
 
 PREFIXES = {"openai": "/openai/v1", "google": "/google"}
 MODELS = {"openai": "openai/gpt-realtime-2.1", "google": "google/gemini-3.1-flash-live-preview"}
@@ -86,6 +89,12 @@ class Caller:
             await self.says("input_audio_buffer.append", audio=b64encode(sound[at : at + FRAME_BYTES]).decode())
         return sound
 
+    async def sends_sound(self, messages: int, seconds: float) -> None:
+        """Silence, at once: so many messages of so many seconds."""
+        silence = b64encode(bytes(int(seconds * 48_000))).decode()
+        for _ in range(messages):
+            await self.says("input_audio_buffer.append", audio=silence)
+
     async def until(self, kind: str, timeout_s: float = 10.0) -> dict[str, Any]:
         """The next event of this type, past those that were awaited before."""
         return await self.until_any(kind, timeout_s=timeout_s)
@@ -100,6 +109,12 @@ class Caller:
                         return event
                 self.news.clear()
                 await self.news.wait()
+
+    def check_events(self) -> None:
+        """That they are as published, each type by its first ones."""
+        for kind in self.kinds:
+            for event in [event for event in self.events if event["type"] == kind][:20]:
+                check(event)
 
     async def leaves(self) -> None:
         self.clients.gone.add(CONNECTION)
@@ -159,6 +174,11 @@ class Caller:
 
     async def held(self) -> int:
         return sum([len(reading.holds) async for _, reading in self.world.ledger.accounts()])
+
+    async def held_nano_usd(self) -> int:
+        """Of the one account with the most."""
+        accounts = [reading.holds.values() async for _, reading in self.world.ledger.accounts()]
+        return max(sum(hold.cost_nano_usd for hold in holds) for holds in accounts)
 
     def spent_nano_usd(self) -> int:
         return sum(record.cost_nano_usd or 0 for record in self.usage_records)
@@ -220,6 +240,7 @@ async def calling(
     assert answer["statusCode"] == 200, answer
     try:
         yield caller
+        caller.check_events()
     finally:
         for task in caller.epochs.values():
             task.cancel()

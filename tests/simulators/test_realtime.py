@@ -121,6 +121,30 @@ async def test_turns_by_commit_text_and_tools(client: openai.AsyncOpenAI) -> Non
         assert error.error.code == "input_audio_buffer_commit_empty"
 
 
+async def test_responses_beside_the_conversation(client: openai.AsyncOpenAI, simulator: Simulator) -> None:
+    """Several at once, that leave nothing in it; each may be cancelled by its id."""
+    text = {"type": "input_text", "text": "Hi [[gate=beside gate_at=1 id=beside]]"}
+    item = {"type": "message", "role": "user", "content": [text]}
+    async with client.realtime.connect(model=MODEL) as connection:
+        await connection.session.update(session={"type": "realtime", "output_modalities": ["text"]})
+        await connection.conversation.item.create(item=item)  # type: ignore[arg-type]
+        created = []
+        for at in range(2):
+            await connection.response.create(response={"conversation": "none", "metadata": {"at": str(at)}})
+            created.append((await until(connection, "response.created"))[-1].response)
+        assert [one.conversation_id for one in created] == [None, None]
+        await connection.response.cancel(response_id=created[1].id)
+        done = (await until(connection, "response.done"))[-1].response
+        assert (done.id, done.status) == (created[1].id, "cancelled")
+        simulator.control("POST", "gates/beside")
+        events = await until(connection, "response.done")
+        done = events[-1].response
+        assert (done.id, done.status, done.usage is None) == (created[0].id, "completed", False)
+        assert "conversation.item.added" not in [event.type for event in events]
+        await connection.conversation.item.retrieve(item_id=done.output[0].id)
+        assert (await until(connection, "error"))[-1].error.code == "item_not_found"
+
+
 async def test_speech_interrupts_what_is_said(client: openai.AsyncOpenAI, simulator: Simulator) -> None:
     async with client.realtime.connect(model=MODEL) as connection:
         await append(connection, loud("Count [[gate=realtime-barge gate_at=2 id=barge]]"), *(QUIET for _ in range(5)))

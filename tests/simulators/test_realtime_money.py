@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
 
 from gateway.adapters.provider_socket import WebSockets
 from gateway.model.denials import AT_MOST
 from gateway.model.errors import StorageUnavailable
 from gateway.model.http import HttpRequest, HttpResponse
+from gateway.model.limits import Allowance, Budget
 from gateway.model.provider_errors import ProviderError
 from gateway.model.realtime_call import Terms
 from gateway.model.realtime_session import Frame
 from gateway.pipeline import realtime_session
 from gateway.pipeline.contact import Contact
+from gateway.pipeline.realtime_demand import TOKENS_PER_S_OF_SOUND
 from gateway.realtime_ports import HandshakeRefused
 from tests.fakes import MemoryAccess
 from tests.realtime_fakes import MemoryFrames
 from tests.simulators.process import Simulator
-from tests.simulators.realtime_client import CONNECTION, MODELS, PREFIXES, TENANT, calling
+from tests.simulators.realtime_client import CONNECTION, MODELS, PREFIXES, TENANT, Caller, calling
 
 TENANT_WITH_ALIAS = replace(TENANT, aliases={"voice": MODELS["openai"]})
+WITH_BUDGET = replace(TENANT, allowance=Allowance(budgets=(Budget(window="day", usd=Decimal(50)),)))
+HEARD_NANO_USD = 32_000
+"""Of a token of sound at gpt-realtime-2.1."""
+MOST_OUTPUT_NANO_USD = 4_096 * 64_000
+"""Of the longest response where money is limited."""
 
 
 @pytest.mark.parametrize("name", PREFIXES)
@@ -72,7 +80,7 @@ async def test_who_was_followed_ends_nothing(simulator: Simulator) -> None:
     async with calling(simulator, "openai") as caller:
         await caller.until("session.created")
         held = caller.sessions.held[CONNECTION]
-        held.lease = dataclasses.replace(held.lease, epoch=2)
+        held.lease = structs.replace(held.lease, epoch=2)
         await caller.says("session.close")
         await caller.ended()
         assert (caller.outcomes, caller.clients.closed, caller.usage_records) == (["fenced"], [], [])
@@ -131,7 +139,7 @@ async def test_a_session_that_is_settled_does_not_begin_again(
         monkeypatch.undo()
         spent, told = caller.spent_nano_usd(), len(caller.events)
         held = caller.sessions.held[CONNECTION]
-        held.lease = dataclasses.replace(held.lease, alive_until_s=0)
+        held.lease = structs.replace(held.lease, alive_until_s=0)
         await caller.leaves()
         await caller.ended_but_the_first()
         assert caller.epochs[2].result() == {"outcome": "ended"}
@@ -212,10 +220,77 @@ async def test_for_a_client_that_has_gone_nothing_is_asked_again(simulator: Simu
         await caller.until("response.done")
         caller.epochs[1].cancel()
         held = caller.sessions.held[CONNECTION]
-        held.lease = dataclasses.replace(held.lease, alive_until_s=0)
+        held.lease = structs.replace(held.lease, alive_until_s=0)
         await caller.leaves()
         await caller.ended_but_the_first()
         assert await caller.held() == 0
         assert caller.epochs[2].result() == {"outcome": "ended"}
     assert len(simulator.control("GET", "requests?provider=openai&limit=9")["requests"]) == 1
     assert caller.spent_nano_usd() > 0
+
+
+async def test_sound_faster_than_it_is_spoken_is_held_for(simulator: Simulator) -> None:
+    """Though nobody is heard to speak in it: a recording may be all in before its provider says that a word began."""
+    async with calling(simulator, "openai", tenant=WITH_BUDGET) as caller:
+        await caller.until("session.updated")  # that a response has a bound
+        before = await caller.held_nano_usd()
+        await caller.sends_sound(60, 1.0)
+        await caller.says("session.update", session={"type": "realtime"})
+        await caller.until("session.updated")
+        assert await caller.held_nano_usd() > before + 30 * TOKENS_PER_S_OF_SOUND * HEARD_NANO_USD
+        assert "error" not in caller.kinds
+    heard = simulator.last("openai")["messages"]
+    assert len([one for one in heard if one["type"] == "input_audio_buffer.append"]) == 60
+
+
+async def test_a_recording_that_no_budget_pays_for_is_not_passed_on(simulator: Simulator) -> None:
+    """One response fits, with a minute of sound before it, and not two."""
+    tenant = replace(TENANT, allowance=Allowance(budgets=(Budget(window="day", usd=Decimal("0.40")),)))
+    async with calling(simulator, "openai", tenant=tenant) as caller:
+        await caller.until("session.created")
+        await caller.sends_sound(90, 1.0)
+        assert (await caller.until("error"))["error"]["code"] == "budget_exceeded"
+        await caller.until("gateway.session.summary")
+        await caller.ended()
+        assert await caller.held() == 0
+    heard = simulator.last("openai")["messages"]
+    assert len([one for one in heard if one["type"] == "input_audio_buffer.append"]) < 90
+
+
+async def test_of_answers_beside_the_conversation_that_are_lost_each_is_charged(simulator: Simulator) -> None:
+    """With the function that heard them."""
+    async with calling(simulator, "openai", tenant=WITH_BUDGET) as caller:
+        before = await _two_beside(caller, "lost-beside")
+        caller.epochs[1].cancel()
+        held = caller.sessions.held[CONNECTION]
+        held.lease = structs.replace(held.lease, alive_until_s=0)
+        await caller.leaves()
+        await caller.ended_but_the_first()
+        assert await caller.held() == 0
+    simulator.control("POST", "gates/lost-beside")
+    assert 2 * MOST_OUTPUT_NANO_USD <= caller.spent_nano_usd() <= before
+
+
+async def test_answers_beside_the_conversation_are_ended_with_the_session(simulator: Simulator) -> None:
+    """So that each tells what it has cost."""
+    async with calling(simulator, "openai", tenant=WITH_BUDGET) as caller:
+        await _two_beside(caller, "ended-beside")
+        await caller.says("session.close")
+        ended = [(await caller.until("response.done"))["response"]["status"] for _ in range(2)]
+        await caller.until("gateway.session.summary")
+        await caller.ended()
+        assert await caller.held() == 0
+    simulator.control("POST", "gates/ended-beside")
+    assert ended == ["cancelled", "cancelled"]
+    assert 0 < caller.spent_nano_usd() < MOST_OUTPUT_NANO_USD
+
+
+async def _two_beside(caller: Caller, gate: str) -> int:
+    """That have begun and do not go on; gives what is held then."""
+    text = {"type": "input_text", "text": f"Hello [[gate={gate} gate_at=0 id={gate}]]"}
+    await caller.says("conversation.item.create", item={"type": "message", "role": "user", "content": [text]})
+    await caller.until("conversation.item.done")
+    for _ in range(2):
+        await caller.says("response.create", response={"conversation": "none"})
+        await caller.until("response.created")
+    return await caller.held_nano_usd()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
 
 from gateway.adapters.clock import SystemClock
@@ -16,7 +16,8 @@ from gateway.model.circuit import Rules
 from gateway.model.limits import Allowance, Budget
 from gateway.model.realtime_call import Terms
 from gateway.model.realtime_session import BELIEVED_S
-from gateway.pipeline import realtime_session
+from gateway.pipeline import realtime_pace, realtime_session
+from gateway.pipeline.realtime_pace import Rate
 from gateway.pipeline.shared_health import SharedHealth
 from tests.fakes import ListRecords
 from tests.health_store import MemoryHealth
@@ -120,7 +121,7 @@ async def test_who_was_followed_says_nothing_more(simulator: Simulator) -> None:
     async with calling(simulator, "openai") as caller:
         await caller.until("session.created")
         held = caller.sessions.held[CONNECTION]
-        held.lease = dataclasses.replace(held.lease, epoch=2)
+        held.lease = structs.replace(held.lease, epoch=2)
         await caller.ended()
         told = len(caller.events)
         await caller.speaks("Hello")
@@ -248,6 +249,36 @@ async def test_a_session_has_a_longest_time(simulator: Simulator) -> None:
         await caller.until("gateway.session.summary")
         await caller.ended()
         assert await caller.held() == 0
+
+
+async def test_who_speaks_too_fast_is_told_and_ended(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was used is settled, and the client's next words are for nobody."""
+    monkeypatch.setattr(realtime_pace, "MESSAGES", Rate("messages", 1, 60))
+    async with calling(simulator, "openai") as caller:
+        await caller.configures()
+        await caller.speaks("Hello you")
+        await caller.until("response.done")
+        for _ in range(300):
+            await caller.says("input_audio_buffer.clear")
+        error = (await caller.until("error"))["error"]
+        await caller.until("gateway.session.summary")
+        await caller.ended()
+        assert await caller.held() == 0
+    assert (error["code"], error["level"], error["retryable"]) == ("rate_limited", "gateway", True)
+    assert "takes 1 messages a second, and 60 at once" in error["message"]
+    assert caller.clients.closed == [CONNECTION]
+    assert caller.spent_nano_usd() > 0
+    heard = simulator.last("openai")["messages"]
+    assert len([one for one in heard if one["type"] == "input_audio_buffer.clear"]) < 100
+
+
+async def test_a_recording_of_minutes_may_be_sent_at_once(simulator: Simulator) -> None:
+    """As the official SDKs' examples do."""
+    async with calling(simulator, "openai") as caller:
+        await caller.sends_sound(1_800, 0.1)
+        await caller.speaks("Hello you")
+        done = await caller.until_any("response.done", "error", timeout_s=30)
+    assert done["type"] == "response.done"
 
 
 async def test_what_cannot_be_read_is_told_and_the_session_goes_on(simulator: Simulator) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from gateway.model.catalog import ModelFacts, UnitPrice
 from gateway.model.http import HttpRequest, Sending

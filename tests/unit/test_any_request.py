@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.adapters.catalog import FileCatalog
 from gateway.model.http import Credential
@@ -123,7 +124,7 @@ def reaching(gateway: Gateway) -> Gateway:
     credential = Credential(Secret("provider-key"), settings=SETTINGS)
     names = {model.partition("/")[0] for model in MODELS}
     world = replace(gateway.world, catalog=catalog, credentials=MemoryCredentials(dict.fromkeys(names, credential)))
-    made = replace(gateway, world=world)
+    made = dataclasses.replace(gateway, world=world)
     made.hold(principal(Tenant(id="acme", approvals=("*",))))
     made.answers(400, b'{"error": {"message": "No."}, "message": "No."}')
     return made

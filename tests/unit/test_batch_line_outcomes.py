@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from msgspec.structs import replace as with_members
+from msgspec.structs import replace
 
 from gateway.model.batch import LineEnd
 from gateway.model.errors import JobInterrupted, StorageUnavailable
@@ -52,9 +51,7 @@ async def test_what_the_provider_refused_costs_nothing() -> None:
     assert (carried.end.ending, carried.end.status_code) == ("failed", 400)
     record = usage_of(carried)
     assert (record.outcome, record.provider, record.cost_nano_usd) == ("error", "openai", 0)
-    assert carried.end.totals == with_members(
-        carried.end.totals, failed=1, cost_nano_usd=0, input_tokens=0, completed=0
-    )
+    assert carried.end.totals == replace(carried.end.totals, failed=1, cost_nano_usd=0, input_tokens=0, completed=0)
 
 
 async def test_what_nobody_understands_may_have_been_paid() -> None:

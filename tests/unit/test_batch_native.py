@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.entry.batch_task import BatchTask
 from gateway.entry.runtime.client import Invocation
 from gateway.model.errors import StorageUnavailable
 from gateway.model.provider_errors import ProviderError
+from gateway.model.shipment import Shipment
 from gateway.providers.lookup import provider_named
 from gateway.providers.wire.openai_batch import OpenAiBatch
 from tests.batch_stage import chat
@@ -79,7 +80,8 @@ async def test_lines_that_a_provider_did_not_come_to_in_time_expire() -> None:
     assert shown["status"] == "expired"
     assert shown["counts"]["completed"] + shown["counts"]["failed"] == 4
     errors = await stage.lines_of(shown["error_file_id"])
-    assert {line["error"]["code"] for line in errors} == {"batch_expired"}
+    said = "The batch's time was over before its provider had answered this line."
+    assert {(line["error"]["code"], line["error"]["message"]) for line in errors} == {("batch_expired", said)}
     await stage.check_books()
 
 
@@ -257,6 +259,25 @@ async def test_what_a_stopped_execution_leaves_is_stopped_collected_and_ended_by
     assert swept.ended == 1
     shown = await stage.shown(batch_id)
     assert (shown["status"], shown["counts"]["failed"]) == ("failed", 3)
+    await stage.check_books()
+
+
+async def test_news_that_meets_another_worker_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = NativeStage.native()
+    batch_id = await stage.ordered(requests(3))
+    await given(stage, batch_id)
+    stage.executions.started[batch_id] = False
+    stage.clock.unix_s += 48 * 3600
+
+    async def is_anothers(_shipment: Shipment) -> bool:
+        return False
+
+    news = {"detail": {"input": json.dumps({"tenant_id": "acme", "job_id": batch_id})}}
+    with monkeypatch.context() as another:
+        another.setattr(stage.world.shipments, "change", is_anothers)
+        await BatchTask(stage.world).handle(news, Invocation("r-1", deadline_s=stage.clock.now_s() + 900))
+    assert not (await stage.job(batch_id)).has_ended
+    assert (await stage.swept()).ended == 1
     await stage.check_books()
 
 

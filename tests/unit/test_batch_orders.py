@@ -83,6 +83,8 @@ async def test_all_errors_are_listed_with_their_lines() -> None:
         json.dumps(chat("g", temperature="hot")),
         json.dumps({"custom_id": "h", "method": "POST", "url": CHAT}),
         json.dumps({**chat("i"), "body": {**chat("i")["body"], "async": True}}),
+        json.dumps(chat("j", user="bob")),
+        json.dumps(chat("k", user="alice")),
     ]
     batch_id = await stage.ordered_by_file("\n".join(lines).encode())
     found = [(error["line"], error["code"], error["param"]) for error in await errors_of(stage, batch_id)]
@@ -97,6 +99,7 @@ async def test_all_errors_are_listed_with_their_lines() -> None:
         (10, "validation_error", "body.temperature"),
         (11, "validation_error", "body"),
         (12, "validation_error", "body.async"),
+        (13, "validation_error", "body.user"),
     ]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from gateway.model.catalog import ModelFacts, Prices, PriceTier, ServiceTier
 from gateway.model.limits import Allowance, Budget

@@ -6,7 +6,6 @@ import asyncio
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
-from dataclasses import replace as dataclass_replace
 from decimal import Decimal
 from typing import Any
 
@@ -218,7 +217,7 @@ async def test_no_more_lines_are_asked_at_once_than_may_be() -> None:
 
 async def test_a_provider_may_have_a_number_of_its_own_of_lines_at_once() -> None:
     stage, now, most = Stage.of(), Counter[str](), Counter[str]()
-    stage.world = dataclass_replace(stage.world, lines_at_once=LinesAtOnce.of("3, groq=1,openai=20"))
+    stage.world = replace(stage.world, lines_at_once=LinesAtOnce.of("3, groq=1,openai=20"))
 
     async def counted(text: str) -> None:
         provider = text.partition(" ")[0]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.entry.chat import ROUTE, chat_app
 from gateway.model.catalog import ImageFacts, ModelFacts, Prices

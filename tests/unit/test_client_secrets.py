@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace as replaced
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from msgspec.structs import replace as replaced
 from openai.types.realtime.client_secret_create_response import ClientSecretCreateResponse
 
 from gateway.entry.realtime import RealtimeFunction

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from gateway.entry.embeddings import ROUTE as EMBEDDINGS
 from gateway.entry.embeddings import embeddings_app
@@ -166,7 +167,7 @@ def gateway_in(loop: VirtualLoop) -> Several:
     held["groq"].update({name: WRITERS["openai"][name] for name in ("whisper", "lists")})
     made.world.credentials.held["xai"] = made.world.credentials.held["openai"]  # type: ignore[attr-defined]
     made.tenant(approvals=("*",))
-    made.world = replace(made.world, clock=LoopClock(loop))
+    made.world = structs.replace(made.world, clock=LoopClock(loop))
     return made
 
 
@@ -333,7 +334,7 @@ class TestTheGatewaysOwnWork:
         self, loop: VirtualLoop, gateway: Several, takes_s: float, well: int
     ) -> None:
         """Of the first model, which is not asked then, and of the one after it."""
-        gateway.world = replace(gateway.world, fetcher=Fetcher(takes_s, well))
+        gateway.world = structs.replace(gateway.world, fetcher=Fetcher(takes_s, well))
         pictures = [{"type": "image_url", "image_url": {"url": f"https://example.com/{n}.png"}} for n in range(2)]
         said = [{"role": "user", "content": pictures * 4 if well == 8 else pictures}]
         all_do(gateway, stalls)

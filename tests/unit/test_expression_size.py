@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from gateway.adapters.aws.api import AwsFailure
 from gateway.adapters.aws.ledger import DynamoLedger

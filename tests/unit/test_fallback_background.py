@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from msgspec.structs import replace as with_members
+from msgspec.structs import replace
 
 from gateway.model.http import HttpRequest
 from tests.fakes import MemoryCatalog
@@ -23,7 +22,7 @@ OTHERS: dict[str, Any] = {"fallbacks": ["openai/plain", "groq/llama"]}
 @pytest.fixture(autouse=True)
 def models(gateway: Gateway) -> None:
     """`openai/plain` calls no tools, `groq/llama` is not approved."""
-    deep, plain = with_members(FACTS, capabilities=("streaming", "tools")), model("plain", capabilities=("streaming",))
+    deep, plain = replace(FACTS, capabilities=("streaming", "tools")), model("plain", capabilities=("streaming",))
     catalog = MemoryCatalog({"openai": {"deep": deep, "plain": plain}, "groq": {"llama": model("llama")}})
     gateway.world = replace(gateway.world, catalog=catalog)
     gateway.allow(approvals=("openai/*",))

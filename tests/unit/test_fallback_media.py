@@ -7,6 +7,7 @@ import json
 from base64 import b64decode, b64encode
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.entry.images import ROUTE as IMAGES
@@ -62,6 +63,15 @@ async def post(gateway: Several, app: Any, path: str, body: Any, **headers: str)
     return await call(app(gateway.world), encoded, sent, path=path)
 
 
+def without_price(gateway: Several, name: str) -> None:
+    assert isinstance(gateway.world.catalog, MemoryCatalog)
+    models = gateway.world.catalog.held["openai"]
+    gateway.world.catalog.held = {
+        **gateway.world.catalog.held,
+        "openai": {**models, name: msgspec.structs.replace(models[name], unit_prices=())},
+    }
+
+
 def statuses(report: Any) -> list[tuple[str, str]]:
     return [(one["model"], one["status"]) for one in report["attempts"]]
 
@@ -111,6 +121,16 @@ class TestSpeech:
         assert (usage["output_tokens"] > 0, usage["units"]) == (True, {})
         assert [one.model for one in gateway.usage] == ["openai/tts", "openai/tokens"]
 
+    async def test_after_one_that_cost_nobody_knows_what(self, gateway: Several) -> None:
+        without_price(gateway, "tts")
+        gateway.provider("openai", speaks(ProviderError("cut")), speaks(*SPOKEN))
+        answer = await post(gateway, speech_app, SPEECH, SPEAK, accept="audio/*")
+        assert [(one.model, one.cost_nano_usd is None) for one in gateway.usage] == [
+            ("openai/tts", True),
+            ("openai/tokens", False),
+        ]
+        assert json.loads(answer.headers["x-gateway-usage"])["cost_estimate"] is None
+
     async def test_all_at_once(self, gateway: Several) -> None:
         """The one that is silent is broken off."""
         gateway.provider("openai", stalls(), speaks(*SPOKEN))
@@ -153,6 +173,15 @@ class TestTranscriptions:
         reply = answer.json
         assert (reply["text"], reply["model"]) == ("Good evening.", "groq/whisper")
         assert statuses(reply["gateway"]) == [("openai/whisper", "error"), ("groq/whisper", "ok")]
+
+    async def test_after_one_that_cost_nobody_knows_what(self, gateway: Several) -> None:
+        without_price(gateway, "whisper")
+        gateway.provider("openai", answers(200, b"{", ProviderError("cut")))
+        gateway.provider("groq", answers(200, b'{"text": "Good evening."}'))
+        body, kind = form(file=HEARD, model="openai/whisper", **{"fallbacks[]": "groq/whisper"})
+        reply = (await post(gateway, transcriptions_app, TRANSCRIPTIONS, body, **{"content-type": kind})).json
+        assert [one.cost_nano_usd is None for one in gateway.usage] == [True, False]
+        assert (reply["model"], reply["usage"]["cost_estimate"]) == ("groq/whisper", None)
 
     async def test_another_model_writes_the_events(self, gateway: Several) -> None:
         gateway.provider("openai", fails(500))

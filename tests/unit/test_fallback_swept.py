@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from msgspec import structs
+from msgspec.structs import replace
 
 from gateway.entry.chat import chat_app
 from gateway.model.ledger import suffix

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.model.errors import StorageUnavailable
 from gateway.model.file import GENERATED_KEPT_S, File, Origin

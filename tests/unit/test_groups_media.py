@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.entry.images import ROUTE as IMAGES
 from gateway.entry.images import images_app

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from gateway.model.errors import StorageUnavailable
 from gateway.model.job import KEPT_S, Job

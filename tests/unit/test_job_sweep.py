@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import force_setattr
 
 from gateway.entry.job_task import SWEEP_S, JobTask
 from gateway.entry.runtime.client import Invocation
@@ -44,7 +45,7 @@ async def test_one_jobs_defect_ends_no_sweep_and_waits_for_later(
 ) -> None:
     jobs = [await gateway.accepted() for _ in range(3)]
     executions = Poisoned(bad=jobs[0])
-    object.__setattr__(gateway.world, "executions", executions)
+    force_setattr(gateway.world, "executions", executions)
     gateway.clock.unix_s += 300
     told = await swept(gateway)
     assert (told["failed"], told["started"]) == (1, 2)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from gateway.entry.wiring import Settings
 from gateway.model.job import LONGEST_S, TOMBSTONE_S

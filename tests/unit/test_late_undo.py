@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.model.errors import AdmissionUnavailable

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
 from fastapi import FastAPI
+from msgspec.structs import replace
 
 from gateway.entry.files import files_app
 from gateway.entry.models import models_app

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
+from msgspec.structs import replace
 
+from gateway.adapters.catalog import FileCatalog
 from gateway.entry.models import models_app
 from gateway.health_ports import AllHealthy
 from gateway.model.catalog import InputLimit, ModelFacts, Prices
 from gateway.model.circuit import Call, Rules, endpoint_of
+from gateway.model.errors import InvalidRequest
 from gateway.model.group import GroupMember, ModelGroup
+from gateway.model.limits import Allowance
 from gateway.model.reliability import Health
 from gateway.model.tenant import Tenant
+from gateway.pipeline.list_models import describe
+from gateway.pipeline.realtime_read import read_event
 from gateway.pipeline.shared_health import SharedHealth
 from tests.fakes import MemoryCatalog, principal
 from tests.health_store import MemoryHealth
-from tests.unit.conftest import KEY, Gateway
+from tests.unit.conftest import KEY, TENANT, Gateway
 from tests.unit.facts.contract import component, problems
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -92,9 +99,35 @@ async def test_refusals_have_the_one_shape(
     assert answer.json()["error"]["request_id"] == answer.headers["x-gateway-request-id"]
 
 
-async def test_models_need_a_key_and_the_contract_does_not(client: httpx.AsyncClient) -> None:
+async def test_models_need_a_key_and_the_contracts_do_not(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/models")).json()["error"]["code"] == "invalid_api_key"
     assert (await client.get("/openapi.json")).json()["openapi"].startswith("3.1")
+    assert (await client.get("/asyncapi.json")).json()["asyncapi"].startswith("3.0")
+
+
+@pytest.mark.parametrize(("provider", "maker_says"), [("openai", "image"), ("google", "video")])
+def test_a_model_of_voice_takes_what_its_sessions_take(provider: str, maker_says: str) -> None:
+    """Its maker shows it pictures as well, which sessions refuse by name."""
+    rows = [facts for facts in FileCatalog(SHARED / "catalog").models() if facts[1].api == "realtime"]
+    told = {facts.id: describe(name, facts, AllHealthy(), "acme")["gateway"] for name, facts in rows}
+    assert {tuple(one["input"]) for one in told.values()} == {("text", "audio")}
+    assert any(maker_says in facts.input for name, facts in rows if name == provider)
+    picture = {"type": f"input_{maker_says}", f"{maker_says}_url": "data:,"}
+    item = {"type": "message", "role": "user", "content": [picture]}
+    with pytest.raises(InvalidRequest):
+        read_event(json.dumps({"type": "conversation.item.create", "item": item}).encode())
+
+
+async def test_a_budget_for_any_pattern_leaves_what_runs_at_once_alone(
+    client: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    """ "**" matches also the empty name of no model, and is a rule with numbers of its own."""
+    allowance = msgspec.convert({"budgets": [{"window": "month", "usd": "1", "models": "**"}]}, Allowance)
+    gateway.hold(principal(msgspec.structs.replace(TENANT, allowance=allowance)))
+    for _ in range(3):
+        assert (await client.get("/v1/models", headers=AUTH)).status_code == 200
+    numbers = (await gateway.world.ledger.read("T#acme#0")).numbers
+    assert {name: number for name, number in numbers.items() if name[0] == "n"} == {"n": 0}
 
 
 async def test_a_defect_is_a_500_that_tells_nothing(

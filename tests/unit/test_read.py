@@ -7,9 +7,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.model.chat import ChatCall
 from gateway.model.errors import InvalidRequest, UnreadableBody, UnsupportedMediaType
+from gateway.pipeline.decode import invalid
 from gateway.pipeline.read import read_chat_call
 
 GOOD: dict[str, Any] = {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
@@ -41,6 +44,8 @@ def read(**changes: Any) -> Any:
         ({"n": 0}, "n"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_tokens": 1.5}, "max_tokens"),
+        ({"max_tokens": 2**31}, "max_tokens"),
+        ({"max_tokens": 10**4000}, "max_tokens"),
         ({"max_tokens": 5, "max_completion_tokens": 6}, "max_tokens"),
         ({"stop": [1]}, "stop[0]"),
         ({"stream": "yes"}, "stream"),
@@ -179,6 +184,11 @@ def test_what_the_sdk_leaves_in_a_reply_is_taken_and_forgotten() -> None:
             {**GOOD, "messages": [{"role": "user", "content": [{"type": "text", "text": 5}]}]},
             "/messages/0/content/0/text",
         ),
+        ({**GOOD, "a`b": 1}, "/a`b"),
+        ({**GOOD, "a\n`b": 1}, "/a\n`b"),
+        ({**GOOD, "x - at `$.y`": 1}, "/x - at `$.y`"),
+        ({**GOOD, "messages": [{**GOOD["messages"][0], "x` - at `$.y": 1}]}, "/messages/0/x` - at `$.y"),
+        ({**GOOD, "reasoning_effort": "low - at `$.y`"}, "/reasoning_effort"),
     ],
 )
 def test_a_pointer_leads_to_the_member_whatever_it_is_called(body: Any, pointer: str) -> None:
@@ -186,3 +196,38 @@ def test_a_pointer_leads_to_the_member_whatever_it_is_called(body: Any, pointer:
     with pytest.raises(InvalidRequest) as caught:
         read_chat_call(JSON, json.dumps(body).encode())
     assert caught.value.details[0].pointer == pointer
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"metadata": {"a/b": 5}}, "/metadata"),
+        ({"logit_bias": {"50256": "high"}}, "/logit_bias"),
+        ({"provider_options": {"openai": None}}, "/provider_options"),
+    ],
+)
+def test_a_pointer_leads_to_the_map_whose_members_the_client_names(changes: dict[str, Any], pointer: str) -> None:
+    """Which of them is wrong is not known here; it is said what is."""
+    with pytest.raises(InvalidRequest) as caught:
+        read(**changes)
+    assert caught.value.details[0].pointer == pointer
+
+
+@pytest.mark.parametrize(
+    ("said", "param", "pointer"),
+    [
+        ("Expected `str` of length <= 2 - at `key` in `$.prices`", "prices", "/prices"),
+        ("Object contains unknown field `a` - at `$.prices[...]`", "prices[...].a", "/prices"),
+        ("Expected `int`, got `str` - at `$.prices[...].list[0]`", "prices[...].list[0]", "/prices"),
+    ],
+)
+def test_a_pointer_leads_as_far_as_names_are_known(said: str, param: str, pointer: str) -> None:
+    refused = invalid(said)
+    assert (refused.param, refused.details[0].pointer) == (param, pointer)
+
+
+@given(st.text(min_size=1).filter(lambda name: name not in ChatCall.__struct_encode_fields__))
+def test_a_pointer_leads_to_any_name(name: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read(**{name: 1})
+    assert caught.value.details[0].pointer == "/" + name.replace("~", "~0").replace("/", "~1")

@@ -75,8 +75,8 @@ async def test_one_more_response_is_always_held(gateway: RealtimeGateway) -> Non
     books = await books_of(gateway, budgeted("5"))
     first = AHEAD_TOKENS * HEARD + ANSWER * SAID
     assert await held_nano_usd(gateway) == {first}
-    await books.response_begins()
-    await books.response_ends([Used(TURN)])
+    await books.response_begins("r1")
+    await books.response_ends(("r1",), [Used(TURN)])
     assert await held_nano_usd(gateway) == {first + TURN_NANO_USD + 150 * HEARD}
     assert (books.usage, books.cost_nano_usd) == (TURN, TURN_NANO_USD)
 
@@ -112,9 +112,9 @@ async def test_what_was_said_before_a_response_is_in_its_prompt_and_what_came_af
 ) -> None:
     books = await books_of(gateway, budgeted("5"))
     books.hear(1_000)
-    await books.response_begins()
+    await books.response_begins("r1")
     books.hear(30)
-    await books.response_ends([Used(TURN)])
+    await books.response_ends(("r1",), [Used(TURN)])
     context = 150 + 30
     assert await held_nano_usd(gateway) == {TURN_NANO_USD + (context + AHEAD_TOKENS) * HEARD + ANSWER * SAID}
 
@@ -147,8 +147,8 @@ async def test_a_response_that_is_lost(gateway: RealtimeGateway, policy: Any, co
     """All that was held for it, or what was counted, as the tenant says."""
     books = await books_of(gateway, budgeted("5", lost_requests=policy))
     books.hear(200)
-    await books.response_begins()
-    books.say(10)
+    await books.response_begins("r1")
+    books.say("r1", 10)
     await books.lose()
     await books.lose()
     assert (books.cost_nano_usd, books.usage.estimated) == (cost_nano_usd, True)
@@ -157,7 +157,7 @@ async def test_a_response_that_is_lost(gateway: RealtimeGateway, policy: Any, co
 async def test_a_follower_knows_of_the_response_that_died_with_its_function(gateway: RealtimeGateway) -> None:
     first = await books_of(gateway, budgeted("5"))
     first.hear(200)
-    await first.response_begins()
+    await first.response_begins("r1")
     await gateway.clock.sleep(10)
     follower = await books_of(gateway, epoch=2)
     assert follower.cost_nano_usd == 200 * HEARD + ANSWER * SAID
@@ -166,8 +166,8 @@ async def test_a_follower_knows_of_the_response_that_died_with_its_function(gate
 
 async def test_a_follower_takes_what_is_held_as_it_stands(gateway: RealtimeGateway) -> None:
     first = await books_of(gateway, budgeted("5"))
-    await first.response_begins()
-    await first.response_ends([Used(TURN)])
+    await first.response_begins("r1")
+    await first.response_ends(("r1",), [Used(TURN)])
     held = await held_nano_usd(gateway)
     await gateway.clock.sleep(10)
     follower = await books_of(gateway, epoch=2)
@@ -179,8 +179,8 @@ async def test_tokens_count_in_the_minute_in_which_they_are_used(gateway: Realti
     limits = (Limits(tokens_per_minute=100_000), Limits(models="openai/*", tokens_per_minute=90_000))
     books = await books_of(gateway, replace(TENANT, allowance=Allowance(limits=limits)))
     await gateway.clock.sleep(120)
-    await books.response_begins()
-    await books.response_ends([Used(TURN)])
+    await books.response_begins("r1")
+    await books.response_ends(("r1",), [Used(TURN)])
     minute = f"t{minute_of(gateway.clock.now_s())}"
     found = [reading.numbers async for _, reading in gateway.world.ledger.accounts()]
     counted = [number for numbers in found for name, number in numbers.items() if name.partition("/")[0] == minute]
@@ -189,8 +189,8 @@ async def test_tokens_count_in_the_minute_in_which_they_are_used(gateway: Realti
 
 async def test_each_model_is_an_attempt_of_its_own(gateway: RealtimeGateway) -> None:
     books = await books_of(gateway)
-    await books.response_begins()
-    await books.response_ends([Used(TURN)])
+    await books.response_begins("r1")
+    await books.response_ends(("r1",), [Used(TURN)])
     await books.use([Used(TokenUsage(prompt_tokens=9), "whisper-1")])
     beside, own = books.attempts()
     assert (beside.route.model_id, own.route.model_id) == ("openai/whisper-1", "openai/gpt-realtime")
@@ -201,8 +201,8 @@ async def test_each_model_is_an_attempt_of_its_own(gateway: RealtimeGateway) -> 
 
 async def test_what_a_response_that_was_broken_off_has_cost_may_be_told_later(gateway: RealtimeGateway) -> None:
     books = await books_of(gateway, budgeted("5"))
-    await books.response_begins()
-    await books.response_ends([])
+    await books.response_begins("r1")
+    await books.response_ends(("r1",), [])
     assert books.is_answering
     await books.use([Used(TURN)])
     assert not books.is_answering
@@ -213,8 +213,8 @@ async def test_what_a_response_that_was_broken_off_has_cost_may_be_told_later(ga
 async def test_a_response_that_failed_says_nothing_about_the_conversation(gateway: RealtimeGateway) -> None:
     books = await books_of(gateway, budgeted("5"))
     books.hear(200)
-    await books.response_begins()
-    await books.response_ends([Used(TokenUsage())])
+    await books.response_begins("r1")
+    await books.response_ends(("r1",), [Used(TokenUsage())])
     assert (books.is_answering, books.cost_nano_usd) == (False, 0)
     assert await held_nano_usd(gateway) == {(200 + AHEAD_TOKENS) * HEARD + ANSWER * SAID}
 
@@ -230,8 +230,8 @@ async def test_what_it_begins_with_is_part_of_what_is_held(gateway: RealtimeGate
     taken = await gateway.sessions.take(CONNECTION, 1, gateway.clock.now_s())
     assert taken is not None
     books = await begun(gateway, taken, epoch=1)
-    await books.response_begins()
-    await books.response_ends([Used(TokenUsage())])
+    await books.response_begins("r1")
+    await books.response_ends(("r1",), [Used(TokenUsage())])
     assert await held_nano_usd(gateway) == {held}
 
 
@@ -239,7 +239,7 @@ async def test_of_a_response_that_is_lost_the_next_one_has_no_room(gateway: Real
     """Until as much is held again."""
     books = await books_of(gateway, budgeted("0.6"))
     books.hear(200)
-    await books.response_begins()
+    await books.response_begins("r1")
     lost = 200 * HEARD + ANSWER * SAID
     with pytest.raises(BudgetExceeded):
         await books.lose_and_hold()
@@ -249,8 +249,8 @@ async def test_of_a_response_that_is_lost_the_next_one_has_no_room(gateway: Real
 async def test_of_one_that_nobody_has_told_of_yet_as_much_is_held_besides(gateway: RealtimeGateway) -> None:
     books = await books_of(gateway, budgeted("5"))
     one = AHEAD_TOKENS * HEARD + ANSWER * SAID
-    await books.response_begins()
-    await books.response_ends([])
+    await books.response_begins("r1")
+    await books.response_ends(("r1",), [])
     assert await held_nano_usd(gateway) == {2 * one}
 
 
@@ -263,8 +263,8 @@ async def test_responses_beside_the_conversation_are_each_held_for(gateway: Real
     assert await held_nano_usd(gateway) == {2 * one}
     with pytest.raises(BudgetExceeded):
         await books.ask_beside(None)
-    await books.response_begins()
-    await books.response_ends([Used(TURN, is_beside=True)])
+    await books.response_begins("r1")
+    await books.response_ends(("r1",), [Used(TURN, is_beside=True)])
     await books.ask_beside(None)
     assert min(await held_nano_usd(gateway)) == 2 * one + TURN_NANO_USD
 
@@ -276,3 +276,56 @@ async def test_a_follower_holds_for_what_was_said_since_the_last_response(gatewa
     await gateway.clock.sleep(10)
     await books_of(gateway, epoch=2)
     assert await held_nano_usd(gateway) == {(5_000 + AHEAD_TOKENS) * HEARD + ANSWER * SAID}
+
+
+@pytest.mark.parametrize(
+    ("policy", "one_nano_usd"), [("charge", 200 * HEARD + ANSWER * SAID), ("release", 200 * 4_000 + 10 * SAID)]
+)
+async def test_of_several_that_are_lost_each_is_charged(
+    gateway: RealtimeGateway, policy: Any, one_nano_usd: int
+) -> None:
+    """And nothing twice of the one that was told of."""
+    books = await books_of(gateway, budgeted("5", lost_requests=policy))
+    books.hear(200)
+    for name in ("r1", "r2", "r3"):
+        await books.ask_beside(None)
+        await books.response_begins(name)
+        books.say(name, 10)
+    await books.response_ends(("r1",), [Used(TURN, is_beside=True)])
+    await books.response_ends(("r2",), [])
+    await books.lose_and_hold()
+    assert books.cost_nano_usd == TURN_NANO_USD + 2 * one_nano_usd
+    assert not books.is_answering
+
+
+async def test_a_follower_charges_each_that_died_with_its_function(gateway: RealtimeGateway) -> None:
+    first = await books_of(gateway, budgeted("5"))
+    first.hear(200)
+    for name in ("r1", "r2"):
+        await first.ask_beside(None)
+        await first.response_begins(name)
+    await gateway.clock.sleep(10)
+    follower = await books_of(gateway, epoch=2)
+    assert follower.cost_nano_usd == 2 * (200 * HEARD + ANSWER * SAID)
+
+
+async def test_what_is_told_while_the_next_goes_on_is_of_the_next(gateway: RealtimeGateway) -> None:
+    """The one before was broken off, and may still be told of, or is lost."""
+    books = await books_of(gateway, budgeted("5"))
+    await books.response_begins("r1")
+    await books.response_ends(("r1",), [])
+    await books.response_begins("r2")
+    await books.use([Used(TURN)])
+    await books.response_ends(("r2",), [])
+    assert books.is_answering
+    await books.use([Used(TURN)])
+    assert not books.is_answering
+    assert books.cost_nano_usd == 2 * TURN_NANO_USD
+
+
+async def test_two_that_end_with_one_message_are_told_of_with_it(gateway: RealtimeGateway) -> None:
+    books = await books_of(gateway, budgeted("5"))
+    await books.response_begins("r1")
+    await books.response_begins("r2")
+    await books.response_ends(("r1", "r2"), [Used(TURN)])
+    assert not books.is_answering

@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
+from gateway.model.realtime import Audio, AudioInput, MuLaw, SessionConfig
+from gateway.model.realtime_errors import SpokenTooFast
 from gateway.model.realtime_session import BEAT_S, SILENT_S, Admitted, Frame, Link, Snapshot
 from gateway.pipeline.realtime_incoming import Incoming
 from gateway.pipeline.realtime_lease import Holding
 from gateway.pipeline.realtime_outgoing import MAX_WAITING_BYTES, OPENING_S, PATIENCE_S, Outgoing, SlowClient
+from gateway.pipeline.realtime_pace import BYTES, MESSAGES, Pace, Rate
+from gateway.pipeline.realtime_sound import BURST_S, heard_s, said_s, unspoken
 from gateway.realtime_ports import ClientGone, ClientUnreachable, Fenced
 from tests.fakes import ManualClock
 from tests.realtime_fakes import MemoryClients, MemoryFrames, MemorySessions
@@ -242,3 +246,47 @@ class TestHolding:
         await some_turns()
         assert not holding.is_sure()
         beating.cancel()
+
+
+class TestSound:
+    def test_in_real_time_it_counts_as_nothing_for_hours(self) -> None:
+        silence = unspoken()
+        assert sum(silence.beyond(0.1, at / 10) for at in range(36_000)) == 0
+
+    def test_what_comes_faster_counts_beyond_a_burst(self) -> None:
+        silence = unspoken()
+        assert [silence.beyond(BURST_S / 2, 5.0) for _ in range(3)] == [0, 0, BURST_S / 2]
+        assert silence.beyond(4.0, 7.0) == 2.0
+        assert silence.beyond(2 * BURST_S, 1_000.0) == BURST_S
+
+    def test_its_length_is_that_of_its_format(self) -> None:
+        second = b64encode(bytes(48_000)).decode()
+        telephone = SessionConfig(audio=Audio(input=AudioInput(format=MuLaw())))
+        assert [heard_s(second, config) for config in (SessionConfig(), telephone)] == [1.0, 6.0]
+        assert said_s(second, telephone) == 1.0
+
+
+class TestPace:
+    def frame(self, at_ms: int, size: int = 1) -> Frame:
+        return Frame(at_ms, "m", b"x" * size)
+
+    def test_whoever_talks_in_the_smallest_pieces_is_far_from_it(self) -> None:
+        pace = Pace()
+        for at_ms in range(0, 600_000, 10):
+            pace.keep(self.frame(at_ms, 7_000))
+
+    def test_what_waited_for_its_function_counts_as_it_came(self) -> None:
+        """Its times are API Gateway's, of which some are those of a later try to write it."""
+        pace = Pace()
+        for at_ms in range(0, 60_000, 5):
+            pace.keep(self.frame(at_ms + 900 * (at_ms % 50 == 0)))
+
+    @pytest.mark.parametrize(("rate", "size"), [(MESSAGES, 1), (BYTES, 8_000)])
+    def test_a_flood_is_refused_by_its_name(self, rate: Rate, size: int) -> None:
+        pace = Pace()
+        for _ in range(rate.burst // (1 if rate is MESSAGES else size)):
+            pace.keep(self.frame(5, size))
+        with pytest.raises(SpokenTooFast) as refused:
+            pace.keep(self.frame(5, size))
+        assert f"{rate.per_s:,} {rate.unit} a second" in refused.value.message
+        pace.keep(self.frame(1_005, size))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.model.provider_errors import ProviderError
 from gateway.pipeline.retry import JOB_WAIT_S, WAIT_S

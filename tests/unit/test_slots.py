@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+import dataclasses
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.model.call import MAX_STREAM_MS
 from gateway.model.http import Credential
@@ -89,7 +90,7 @@ async def test_a_stream_has_its_place_no_longer_than_it_may_last(
     async def look() -> None:
         seen.extend(slots(gateway).held["openai"].values())
 
-    gateway.provider("openai", replace(streams_text(), parts=[look, *streams_text("Hello.").parts]))
+    gateway.provider("openai", dataclasses.replace(streams_text(), parts=[look, *streams_text("Hello.").parts]))
     await gateway.chat({**HELLO, "stream": True, "timeouts": {"ttft_ms": 1_000, **limits}})
     assert seen == [int(gateway.world.clock.now_s() + held_s + LATE_S)]
 
@@ -199,7 +200,7 @@ async def test_a_stream_has_its_place_until_its_end(gateway: Several) -> None:
         held.append(len(slots(gateway).held["openai"]))
 
     parts = streams_text("He", "llo.").parts
-    gateway.provider("openai", replace(streams_text(), parts=[*parts[:2], look, *parts[2:]]))
+    gateway.provider("openai", dataclasses.replace(streams_text(), parts=[*parts[:2], look, *parts[2:]]))
     answer = await gateway.chat({**HELLO, "stream": True})
     assert (texts(answer.events), held, slots(gateway).held) == ("Hello.", [1], {"openai": {}})
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from gateway.model.fence import Unfenced, unfenced
 from gateway.pipeline.structured import expect
@@ -139,5 +140,5 @@ def test_a_model_that_makes_several_calls_is_told_to_make_one(
 
 
 def test_a_provider_without_a_word_for_one_call_is_not_told() -> None:
-    way = replace(WAYS["tool"], provider="ollama", capabilities=("tools", "parallel_tools", "streaming"))
+    way = dataclasses.replace(WAYS["tool"], provider="ollama", capabilities=("tools", "parallel_tools", "streaming"))
     assert expect(call_with(response_schema=LOOSE), route_of(way))[0].parallel_tool_calls is None

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from benchmarks.peers import install
+from local.places import PEERS as PLACE_OF_PEERS
 from local.places import REPOSITORY
 from local.venvs import ALL
 from scripts import audit, licences
-from scripts.locks import COMMAND, LAYER, LOCKS, packages
+from scripts.locks import COMMAND, LAYER, LOCKS, NPM_PEERS, PEERS, packages
 
 PERMISSIVE = {
     *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CNRI-Python", "ISC", "MIT", "MIT-0", "PSF-2.0"),
@@ -84,14 +87,19 @@ def test_advisories_are_asked_about_every_package_wherever_it_is_installed(lock:
 
 
 def test_every_lock_file_is_known_and_every_environment_made_of_one() -> None:
-    patterns = ("requirements*.txt", "*/requirements*.txt", "layers/*/requirements*.txt")
+    patterns = (
+        "requirements*.txt",
+        "*/requirements*.txt",
+        "layers/*/requirements*.txt",
+        "benchmarks/**/requirements*.txt",
+    )
     there = {str(file.relative_to(REPOSITORY)) for pattern in patterns for file in REPOSITORY.glob(pattern)}
-    assert there == set(LOCKS)
+    assert there == set(LOCKS) | set(PEERS)
     made_of = {str(file.relative_to(REPOSITORY)) for venv in ALL.values() for file in venv.requirements}
     assert made_of == set(LOCKS) - {LAYER, COMMAND}
 
 
-@pytest.mark.parametrize("lock", sorted(set(LOCKS) - {COMMAND}))
+@pytest.mark.parametrize("lock", sorted({*LOCKS, *PEERS} - {COMMAND}))
 def test_every_wish_is_pinned(lock: str) -> None:
     wishes = (REPOSITORY / lock).with_suffix(".in").read_text()
     names = re.findall(r"^([A-Za-z][A-Za-z0-9-]*)", wishes, re.MULTILINE)
@@ -99,9 +107,26 @@ def test_every_wish_is_pinned(lock: str) -> None:
     assert {name.lower() for name in names} <= {package.name for package in packages(lock)}
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, *PEERS])
 def test_no_lock_names_a_package_index(lock: str) -> None:
     assert "://" not in (REPOSITORY / lock).read_text()
+
+
+@pytest.mark.parametrize("lock", NPM_PEERS)
+def test_every_package_of_npm_has_its_hash_and_names_no_registry(lock: str) -> None:
+    found = json.loads((REPOSITORY / lock).read_text())["packages"]
+    wishes = json.loads((REPOSITORY / lock).with_name("package.json").read_text())["dependencies"]
+    assert found[""]["dependencies"] == wishes
+    packages_of_npm = {name: package for name, package in found.items() if name}
+    assert {f"node_modules/{name}" for name in wishes} <= set(packages_of_npm)
+    assert [name for name, each in packages_of_npm.items() if not each["integrity"].startswith("sha512-")] == []
+    assert [name for name, each in packages_of_npm.items() if "resolved" in each] == []
+
+
+def test_peers_are_made_of_their_locks_and_keep_to_themselves() -> None:
+    made_of = {f"benchmarks/peers/{each.folder}" for each in install.ALL}
+    assert made_of == {lock.rpartition("/")[0] for lock in (*PEERS, *NPM_PEERS)}
+    assert {each.home.parent for each in install.ALL} == {PLACE_OF_PEERS}
 
 
 def test_nothing_is_installed_without_its_hash() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+import dataclasses
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.adapters.memory_ledger import MemoryLedger
 from gateway.model.call import MAX_BEGIN_MS, Call, Timeouts
@@ -98,7 +99,7 @@ class TestWhoHasNoTime:
         gateway.world = replace(gateway.world, fetcher=Fetcher(270.0, 1))
         said = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.com/1.png"}}]}]
         gateway.provider("openai", says("Hi"))
-        got = timed(loop, gateway, replace(KINDS["chat"], first="openai/sees"), messages=said)
+        got = timed(loop, gateway, dataclasses.replace(KINDS["chat"], first="openai/sees"), messages=said)
         assert (got.answer.json["error"]["code"], gateway.providers.asked) == ("provider_timeout", [])
         assert [(record.cost_nano_usd, record.usage) for record in gateway.usage] == [(0, None)]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.entry.transcriptions import ROUTE, transcriptions_app
 from gateway.model.catalog import ModelFacts, Prices, TranscriptionFacts, UnitPrice

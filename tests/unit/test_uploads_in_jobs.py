@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from msgspec.structs import replace as with_members
+from msgspec.structs import replace
 
 from gateway.model.http import Credential
 from gateway.model.secret import Secret
@@ -31,7 +30,7 @@ def fails(gateway: Gateway, provider: FakeProvider, monkeypatch: pytest.MonkeyPa
     catalog, credentials = gateway.world.catalog, gateway.world.credentials
     assert isinstance(catalog, MemoryCatalog)
     assert isinstance(credentials, MemoryCredentials)
-    catalog.held["openai"] = {"deep": with_members(FACTS, input=ALL)}
+    catalog.held["openai"] = {"deep": replace(FACTS, input=ALL)}
     credentials.held["openai"] = Credential(Secret("k"))
     limited = for_every_model(InlineLimits(6000, {"image": 2000}))
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.model.errors import StorageUnavailable
 from tests.fakes import MemoryJobs
@@ -73,6 +73,18 @@ async def test_a_record_that_cannot_be_written_begins_nothing(gateway: Gateway) 
     gateway.world = replace(gateway.world, jobs=NoJobs())
     assert (await gateway.create()).status == 503
     assert (gateway.provider.sent, await gateway.held()) == ([], (0, 0, 0))
+
+
+async def test_a_record_whose_writing_was_not_answered_is_one(gateway: Gateway) -> None:
+    class Unanswering(MemoryJobs):
+        async def create(self, job: Any, due_at_s: int) -> None:
+            await super().create(job, due_at_s)
+            raise StorageUnavailable("Jobs cannot be stored.")
+
+    gateway.world = replace(gateway.world, jobs=Unanswering())
+    video_id = await gateway.begun()
+    assert [video["id"] for video in (await gateway.get()).json["data"]] == [video_id]
+    assert len(gateway.provider.sent) == 1 + gateway.provider.looked
 
 
 async def test_a_video_that_is_begun_and_cannot_be_recorded_is_paid(gateway: Gateway) -> None:

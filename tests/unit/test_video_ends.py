@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.model.errors import AdmissionUnavailable, JobInterrupted, StorageUnavailable
 from gateway.model.http import HttpRequest

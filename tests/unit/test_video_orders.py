@@ -44,6 +44,7 @@ __all__ = ["gateway"]
         ({"input_reference": {"image_url": "https://gone.example"}}, 422, "media_not_found", "input_reference"),
         ({"input_reference": {"image_url": "data:image/png,x"}}, 400, "validation_error", "input_reference"),
         ({"input_reference": {"image_url": "data:image/png;base64,%%"}}, 400, "validation_error", "input_reference"),
+        ({"input_reference": {"image_url": "data:image/png;base64,ü"}}, 400, "validation_error", "input_reference"),
         (
             {"input_reference": {"image_url": "data:image/png;base64,aGVsbG8="}},
             400,

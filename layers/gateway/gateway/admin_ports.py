@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from gateway.job_ports import Executions, Jobs
 from gateway.model.directory import Answered, Change, Page, Stored
@@ -74,8 +75,7 @@ class AdminKey(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class AdminWorld:
+class AdminWorld(Struct, frozen=True):
     """What the administration needs."""
 
     admin_key: AdminKey

@@ -5,8 +5,9 @@ crates and results, and somebody who asks providers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, TypeVar
+
+from msgspec import Struct, field
 
 from gateway.model.batch import BatchPart
 from gateway.model.job import Job
@@ -17,8 +18,7 @@ R = TypeVar("R", BatchPart, Shipment)
 LINES_AT_ONCE = 8
 
 
-@dataclass(frozen=True, slots=True)
-class LinesAtOnce:
+class LinesAtOnce(Struct, frozen=True):
     """How many lines of a part are asked at once. `by_provider`: of those that have a number of their own."""
 
     usual: int = LINES_AT_ONCE

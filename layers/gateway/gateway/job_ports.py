@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from gateway.model.callback import RemoteName
 from gateway.model.claim import Claim
@@ -15,14 +16,12 @@ LAST = "~"
 """After every job's id."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobPage:
+class JobPage(Struct, frozen=True):
     jobs: list[Job]
     has_more: bool
 
 
-@dataclass(frozen=True, slots=True)
-class DueJob:
+class DueJob(Struct, frozen=True):
     """Where the record is of a job that should be looked at, and its status of a moment ago."""
 
     tenant_id: str
@@ -105,8 +104,7 @@ class Payloads(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionPlace:
+class ExecutionPlace(Struct, frozen=True):
     """`console_url`: where a person sees how it gets on."""
 
     arn: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from random import SystemRandom
 from typing import Any, Literal, Protocol, TypeAlias
+
+from msgspec import Struct, field
 
 from gateway.batch_ports import BatchParts, BatchStore, BatchWorkers, LinesAtOnce, Shipments
 from gateway.file_ports import Files
@@ -245,8 +246,7 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """`local_ledger`: of this environment alone, for tenants that want it while `ledger` does not answer.
     `job_kept_s`: how long a job's result is kept. `lines_at_once`: of a batch's part. `dice`: a number from 0 up to 1
     that nobody can foresee.

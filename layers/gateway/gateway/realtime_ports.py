@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from gateway.model.client_secret import ClientSecret
 from gateway.model.http import HttpRequest, HttpResponse
@@ -128,8 +129,7 @@ class Holders(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Voice:
+class Voice(Struct, frozen=True):
     """All of it but the provider's connection, which only a holder needs."""
 
     sessions: Sessions

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from gateway.admin_ports import Outbox
 from gateway.model.record import AuditEvent, UsageRecord
@@ -13,8 +14,7 @@ from gateway.model.tenant import Tenant, User
 from gateway.ports import Clock, Events, Ledger, Records
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
+class Added(Struct, frozen=True):
     """What became of usage records that were to be counted.
 
     `known`: had been counted before. `late`: came after their request was closed, or after nobody can tell any more
@@ -105,8 +105,7 @@ class Holders(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class RecordsWorld:
+class RecordsWorld(Struct, frozen=True):
     """Where what was told is kept."""
 
     usage: UsageStore
@@ -116,8 +115,7 @@ class RecordsWorld:
     clock: Clock
 
 
-@dataclass(frozen=True, slots=True)
-class SweepWorld:
+class SweepWorld(Struct, frozen=True):
     """What ends the holds of requests that nobody will end, and tells of changes that nobody told."""
 
     ledger: Ledger

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from typing import Any
 
 from local.simulators.live import Hangup, Live, Spoken, Taken
@@ -49,6 +50,7 @@ class RealtimeSession(Live):
         self._memory = Memory(HEARD_MS, SAID_MS)
         self._items: dict[str, Json] = {}
         self._active: Json | None = None
+        self._beside: dict[str, Json] = {}
         self._turn: tuple[str, bytes | None] = ("", None)
         self._results: list[str] = []
         self._heard_id: str | None = None
@@ -171,12 +173,15 @@ class RealtimeSession(Live):
         return Taken([_event("conversation.item.truncated", **place)])
 
     def _respond(self, event: Json) -> Taken:
-        if self._active is not None:
+        options = dict(event.get("response") or {})
+        if options.get("conversation") != "none" and self._active is not None:
             code = "conversation_already_has_active_response"
             raise Refused("wrong_type", "Conversation already has an active response.", code=code)
-        return self._answer(dict(event.get("response") or {}), [])
+        return self._answer(options, [])
 
-    def _cancel(self, _message: Json) -> Taken:
+    def _cancel(self, message: Json) -> Taken:
+        if (beside := self._beside.pop(str(message.get("response_id")), None)) is not None:
+            return Taken([self._cancelled(beside, "client_cancelled")])
         broken = self._break_off("client_cancelled")
         if not broken:
             code = "response_cancel_not_active"
@@ -248,7 +253,8 @@ class RealtimeSession(Live):
         self._armed, self._results = {}, []
         before = count_tokens(self._session["instructions"]) + (len(encode(tools)) // 4 if tools else 0)
         spoken = (options.get("output_modalities") or self._session["output_modalities"]) == ["audio"]
-        self._active = {
+        is_beside = options.get("conversation") == "none"
+        active: Json = {
             "object": "realtime.response",
             "id": _new("resp"),
             "status": "in_progress",
@@ -257,14 +263,30 @@ class RealtimeSession(Live):
             "output_modalities": ["audio" if spoken else "text"],
             "usage": None,
             "metadata": options.get("metadata"),
+            "conversation_id": None if is_beside else "conv_sim",
         }
         heard = (before + self._memory.text, self._memory.audio)
-        answer = self._said(reply, heard, spoken=spoken)
-        return Taken(messages, answer, reply.switches)
+        answer = self._said(active, reply, heard, spoken=spoken)
+        if not is_beside:
+            self._active = active
+            return Taken(messages, answer, reply.switches)
+        self._beside[active["id"]] = active
+        return Taken([next(answer).message], self._said_beside(active, answer), reply.switches)
 
-    def _said(self, reply: Reply, heard: tuple[int, int], *, spoken: bool) -> Iterator[Spoken]:
-        active = self._active
-        assert active is not None  # noqa: S101  # set by whoever asked for the answer
+    def _said_beside(self, active: Json, answer: Iterator[Spoken]) -> Iterator[Spoken]:
+        """Several may begin at once; they go on one after the other, and leave nothing in the conversation."""
+        for spoken in answer:
+            if active["id"] not in self._beside:
+                return
+            if spoken.message["type"] == "response.done":
+                del self._beside[active["id"]]
+            if not spoken.message["type"].startswith("conversation."):
+                yield spoken
+
+    def _memory_of(self, active: Json) -> Memory:
+        return self._memory if active["conversation_id"] else copy(self._memory)
+
+    def _said(self, active: Json, reply: Reply, heard: tuple[int, int], *, spoken: bool) -> Iterator[Spoken]:
         yield Spoken(_event("response.created", response=dict(active)))
         text_tokens = sum(1 + count_tokens(call.arguments) for call in reply.calls) + len(reply.words)
         audio_tokens = 0
@@ -273,10 +295,11 @@ class RealtimeSession(Live):
                 yield from self._call(active, at, call.number, call.name, call.arguments)
         else:
             yield from self._message(active, reply, spoken=spoken)
-            audio_tokens = self._memory.speak(len(reply.sound) // 48 if spoken else 0)
-        self._active = None
+            audio_tokens = self._memory_of(active).speak(len(reply.sound) // 48 if spoken else 0)
+        if self._active is active:
+            self._active = None
         if not spoken:
-            self._memory.read(reply.text)
+            self._memory_of(active).read(reply.text)
         counted = response_usage(heard, (text_tokens, audio_tokens), reply.switches.cached_tokens)
         usage = None if reply.switches.usage == "none" else counted
         yield Spoken(_event("response.done", response={**active, "status": "completed", "usage": usage}))
@@ -321,7 +344,7 @@ class RealtimeSession(Live):
         yield Spoken(_event("response.function_call_arguments.delta", **place, delta=arguments), content=True)
         done = {**place, "name": name, "arguments": arguments}
         yield Spoken(_event("response.function_call_arguments.done", **done))
-        self._memory.read(arguments)
+        self._memory_of(active).read(arguments)
         yield from self._ended(active, at, {**item, "status": "completed", "arguments": arguments})
 
     def _begun(self, active: Json, at: int, item: Json) -> Iterator[Spoken]:
@@ -331,7 +354,8 @@ class RealtimeSession(Live):
 
     def _ended(self, active: Json, at: int, item: Json) -> Iterator[Spoken]:
         before = self._last_id
-        self._items[item["id"]] = item
+        if active["conversation_id"]:
+            self._items[item["id"]] = item
         active.pop("open", None)
         active["output"].append(item)
         yield Spoken(_event("conversation.item.done", previous_item_id=before, item=item))
@@ -350,10 +374,14 @@ class RealtimeSession(Live):
             active["output"].append(item)
             messages = [_event("conversation.item.done", previous_item_id=self._last_id, item=item)]
             self._items[open_id] = item
+        return [*messages, self._cancelled(active, reason)]
+
+    def _cancelled(self, active: Json, reason: str) -> Json:
         details = {"type": "cancelled", "reason": reason}
         usage = response_usage((self._memory.text, self._memory.audio), (0, 0), 0)
-        response = {**active, "status": "cancelled", "status_details": details, "usage": usage}
-        return [*messages, _event("response.done", response=response)]
+        return _event(
+            "response.done", response={**active, "status": "cancelled", "status_details": details, "usage": usage}
+        )
 
 
 def _new(kind: str) -> str:

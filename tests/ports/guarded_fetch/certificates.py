@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 class Authority:
-    """`trust`: for a client that believes this authority and no other."""
+    """`trust`: for a client that believes this authority and no other. `pem`: its certificate."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -22,7 +22,8 @@ class Authority:
         can_sign = x509.BasicConstraints(ca=True, path_length=None)
         unsigned = _builder(self._name, self._name, self._key).add_extension(can_sign, critical=True)
         own = unsigned.add_extension(_key_usage(is_authority=True), critical=True).sign(self._key, hashes.SHA256())
-        self.trust = ssl.create_default_context(cadata=_pem(own).decode())
+        self.pem = _pem(own).decode()
+        self.trust = ssl.create_default_context(cadata=self.pem)
 
     def server(self, *names: str) -> ssl.SSLContext:
         """For a server with a certificate for these names and addresses."""

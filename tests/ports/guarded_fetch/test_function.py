@@ -70,8 +70,6 @@ async def handle(function: MediaFetch, sent: dict[str, Any]) -> Any:
     return json.loads(json.dumps(await function.handle(json.loads(json.dumps(sent)), INVOCATION)))
 
 
-# Said by aiohttp about any body above 1 MB that the shared client sends as bytes; it is sent all the same.
-@pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
 async def test_what_is_fetched_is_stored_with_the_type_that_it_has(
     function: MediaFetch, bucket: Any, site: Site
 ) -> None:

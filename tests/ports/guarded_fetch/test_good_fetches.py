@@ -72,7 +72,7 @@ async def test_a_url_reaches_the_site_as_it_was_written(
     names.answers["xn--bcher-kva.site.example"] = [[PUBLIC]]
     await fetch(url)
     assert (names.asked, site.paths) == ([asked], [path])
-    assert f"\r\nHost: {asked}\r\n".encode() in site.heads[0]
+    assert f"\r\nhost: {asked}\r\n".encode() in site.heads[0]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ async def test_a_public_address_may_be_the_host_when_the_certificate_says_so(
     fetch: Fetch, names: Names, site: Site
 ) -> None:
     assert (await fetch(f"https://{PUBLIC}/")).body == PNG
-    assert (names.asked, f"\r\nHost: {PUBLIC}\r\n".encode() in site.heads[0]) == ([], True)
+    assert (names.asked, f"\r\nhost: {PUBLIC}\r\n".encode() in site.heads[0]) == ([], True)
 
 
 @pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6")
@@ -144,7 +144,7 @@ async def test_a_public_ipv6_address(fetch: Fetch, names: Names, network: Networ
     names.answers["v6.site.example"] = [[PUBLIC_V6]]
     assert (await fetch(f"https://{host}/")).body == PNG
     assert network.attempts == [(PUBLIC_V6, 443)]
-    assert f"\r\nHost: {host.lower()}\r\n".encode() in site.heads[0]
+    assert f"\r\nhost: {host.lower()}\r\n".encode() in site.heads[0]
 
 
 async def test_the_next_address_is_tried_when_one_is_dead(fetch: Fetch, names: Names, network: Network) -> None:

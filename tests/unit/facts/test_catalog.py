@@ -15,7 +15,7 @@ import pytest
 from gateway.model.catalog import ModelFacts, Prices, ProviderCatalog
 from gateway.model.image_size import shape_of
 from gateway.model.images import ImagesCall
-from gateway.model.money import NANO_PER_USD, cost_nano_usd
+from gateway.model.money import BATCH_TIER, NANO_PER_USD, cost_nano_usd
 from gateway.model.usage import CompletionTokensDetails, PromptTokensDetails, TokenUsage
 from gateway.pipeline import route
 from gateway.pipeline.images_usage import usage_of
@@ -261,6 +261,26 @@ def test_every_row_can_be_called_for_what_it_offers_or_is_not_listed() -> None:
             continue
         for capability in MAKERS.keys() & set(row.capabilities):
             assert row.api in MAKERS[capability](provider_named(provider)), (provider, row.id, capability)
+
+
+def test_no_row_offers_what_its_provider_is_not_asked_for() -> None:
+    """Also where it chats: of all that it can, only pictures come in a chat too."""
+    for provider, row in every_row():
+        if row.shutdown or not can_be_called(provider, row):
+            continue
+        wires = {name: of(provider_named(provider)) for name, of in MAKERS.items()}
+        if "text" in row.output:
+            del wires["image_generation"]
+        for capability in wires.keys() & set(row.capabilities):
+            assert row.api in wires[capability], (provider, row.id, capability)
+
+
+def test_no_row_offers_batches_that_its_provider_does_not_take_in() -> None:
+    for provider, row in every_row():
+        if row.can("batch"):
+            batches = provider_named(provider).batches
+            assert {row.api} & {*batches.chat, *batches.embeddings, *batches.images}, (provider, row.id)
+            assert BATCH_TIER in row.service_tiers, (provider, row.id)
 
 
 UNPRICED_VOICES = {"google/gemini-3.8-live"}

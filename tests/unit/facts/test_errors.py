@@ -34,7 +34,7 @@ def edge_answers() -> dict[str, tuple[int, dict[str, object]]]:
 
 def test_leaves_that_stand_elsewhere_are_of_the_tree() -> None:
     assert {admin_errors.TenantNotFound, admin_errors.Conflict, idempotency_errors.RequestRunning} <= set(CLASSES)
-    assert {realtime_errors.SessionExpired, realtime_errors.SlowConsumer} <= set(CLASSES)
+    assert {realtime_errors.SessionExpired, realtime_errors.SlowConsumer, realtime_errors.SpokenTooFast} <= set(CLASSES)
 
 
 def test_a_row_is_complete_and_unique() -> None:

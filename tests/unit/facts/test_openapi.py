@@ -111,6 +111,29 @@ def test_a_component_is_valid_json_schema(name: str) -> None:
     Validator.check_schema(document()["components"]["schemas"][name])
 
 
+def taking(parameter: str) -> set[str]:
+    """Operations that take one whose name in the document ends so, said by themselves or by their path."""
+    return {
+        name
+        for name, operation in operations()
+        for one in (
+            *operation.get("parameters", []),
+            *document()["paths"][name.partition(" ")[2]].get("parameters", []),
+        )
+        if one.get("$ref", "").endswith(parameter)
+    }
+
+
+def test_whatever_may_become_a_job_takes_the_preference_for_one() -> None:
+    accepting = {name for name, operation in operations() if "202" in operation["responses"]}
+    assert taking("/Prefer") == accepting - {"POST /v1/jobs"}
+
+
+def test_every_post_may_be_sent_again_but_for_two() -> None:
+    posts = {name for name, _ in operations() if name.startswith("POST")}
+    assert posts - taking("IdempotencyKey") == {"POST /v1/realtime/client_secrets", "POST /webhooks/{provider}"}
+
+
 def test_every_component_is_used() -> None:
     text = json.dumps(document())
     for kind in ("schemas", "responses", "headers", "parameters", "examples"):
@@ -127,7 +150,7 @@ def test_an_object_that_is_spelt_out_is_closed() -> None:
 @pytest.mark.parametrize(("where", "media_type", "media"), list(bodies()), ids=lambda value: str(value)[:60])
 def test_examples_obey_their_schemas(where: str, media_type: str, media: dict[str, Any]) -> None:
     examples = {name: resolved(example)["value"] for name, example in media.get("examples", {}).items()}
-    assert examples or where == "GET /openapi.json 200"
+    assert examples or where in ("GET /openapi.json 200", "GET /asyncapi.json 200")
     for name, value in examples.items():
         assert problems(validator(media["schema"]), value) == [], name
 

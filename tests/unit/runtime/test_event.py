@@ -1,19 +1,33 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
 
+from gateway.entry.http import MAX_BODY_BYTES
 from gateway.entry.runtime.client import Invocation
 from gateway.entry.runtime.event import NotHttp, http_request
 from tests.unit.runtime.fake_runtime_api import http_event
 
+MAX_EVENT_BYTES = 6 * 1024 * 1024
 INVOCATION = Invocation("id-1", 1_700_000_000.5, "arn:aws:lambda:eu-west-1:1:function:f", "Root=1")
 
 
 def scope_of(event: dict[str, Any]) -> dict[str, Any]:
     return http_request(event, INVOCATION, {})[0]
+
+
+def test_the_largest_body_fits_into_an_event() -> None:
+    """Messages of a conversation, in which quotes and line ends are escaped in the event; for a client there are the
+    headers of API Gateway besides. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    """
+    message = json.dumps({"role": "user", "content": 'They "said":\n' + "word " * 30})
+    body = f'{{"model": "m", "messages": [{", ".join([message] * (MAX_BODY_BYTES // (len(message) + 2) - 1))}]}}'
+    assert MAX_BODY_BYTES - 500 < len(body) <= MAX_BODY_BYTES
+    event = http_event("/v1/chat/completions", body=body, multiValueHeaders={"X-Any": ["x" * 10_240]})
+    assert len(json.dumps(event).encode()) <= MAX_EVENT_BYTES
 
 
 def test_scope() -> None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 import msgspec
+from msgspec.structs import replace
 
-from gateway.adapters.http_client import HttpClient, HttpFailure
+from gateway.adapters.http_answer import HttpFailure
+from gateway.adapters.http_client import HttpClient
 from gateway.adapters.telemetry import log_trouble
 from gateway.model.http import Credential, HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderError
@@ -54,8 +55,7 @@ class _Refusal(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-@dataclass(slots=True)
-class _Kept:
+class _Kept(msgspec.Struct):
     """The token of one account. `refreshing` is held by whoever gets the next one. `replaceable_from_s`: when it may be
     replaced before its time.
     """
@@ -63,7 +63,7 @@ class _Kept:
     token: Secret | None = None
     expires_s: float = 0.0
     replaceable_from_s: float = 0.0
-    refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    refreshing: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
 
     def good_for(self, seconds: float, now_s: float) -> Secret | None:
         return self.token if now_s + seconds < self.expires_s else None

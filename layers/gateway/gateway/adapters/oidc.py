@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
-from gateway.adapters.http_client import HttpClient, HttpFailure
+from gateway.adapters.http_answer import HttpFailure
+from gateway.adapters.http_client import HttpClient
 from gateway.adapters.telemetry import log_trouble
 from gateway.model.caller import Caller
 from gateway.model.errors import AdmissionUnavailable, InvalidApiKey
@@ -43,8 +43,7 @@ _USER_ID = re.compile(r"[!-~]{1,256}")
 _REFUSAL = "The token is not valid here."
 
 
-@dataclass(frozen=True, slots=True)
-class Issuer:
+class Issuer(msgspec.Struct, frozen=True):
     """`url`: as its tokens name it in `iss`. `audience`: whom they have to be for. `tenant_claim`: the claim that says
     whose user it is. `scope_claim`: the one that says for what; empty: tokens are for every capability. `allows_http`:
     on the local stack.

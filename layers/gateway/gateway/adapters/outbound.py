@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from functools import partial
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
-from gateway.adapters.http_client import HttpClient, HttpFailure, HttpIncoming
+from gateway.adapters.http_answer import HttpFailure, HttpIncoming
+from gateway.adapters.http_client import HttpClient
 from gateway.model.http import MAX_ANSWER_BYTES, HttpRequest, HttpResponse, Sending, StreamedBody
 from gateway.model.provider_errors import ProviderError
 
@@ -14,7 +14,8 @@ MAX_ERROR_BODY_BYTES = 1024 * 1024
 
 
 class PooledOutbound:
-    """Total and first-token limits are the pipeline's; here only connecting is limited.
+    """`client`: one that looks again for whom it does not find. Total and first-token limits are the pipeline's; here
+    only connecting is limited.
 
     Redirects are not followed: a provider has no reason to send our credential elsewhere.
     """
@@ -25,9 +26,8 @@ class PooledOutbound:
     @asynccontextmanager
     async def open(self, request: HttpRequest, sending: Sending | None = None) -> AsyncIterator[PooledIncoming]:
         with _translated():
-            async with AsyncExitStack() as stack:
-                opening = partial(self._client.open, request, sending=sending)
-                yield PooledIncoming(await _answered(opening, stack))
+            async with self._client.open(request, sending=sending) as incoming:
+                yield PooledIncoming(incoming)
 
 
 class PooledCarriers:
@@ -41,21 +41,8 @@ class PooledCarriers:
         self, request: HttpRequest, streamed: StreamedBody, sending: Sending | None = None
     ) -> AsyncIterator[PooledIncoming]:
         with _translated():
-            async with AsyncExitStack() as stack:
-                opening = partial(self._client.open, request, sending=sending, streamed=streamed)
-                yield PooledIncoming(await _answered(opening, stack))
-
-
-async def _answered(
-    opening: Callable[[], AbstractAsyncContextManager[HttpIncoming]], stack: AsyncExitStack
-) -> HttpIncoming:
-    """Where there was nobody to hear it, it is tried once more at once."""
-    try:
-        return await stack.enter_async_context(opening())
-    except HttpFailure as failure:
-        if not failure.is_unreached:
-            raise
-    return await stack.enter_async_context(opening())
+            async with self._client.open(request, sending=sending, streamed=streamed) as incoming:
+                yield PooledIncoming(incoming)
 
 
 class PooledIncoming:

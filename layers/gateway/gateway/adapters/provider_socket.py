@@ -5,14 +5,13 @@ Loaded by the function that holds sessions and by no other.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-import certifi
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
 
+from gateway.adapters.trust import certifi_trust
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderError
 from gateway.realtime_ports import HandshakeRefused, ProviderSocket, SocketClosed
@@ -29,7 +28,7 @@ class WebSockets:
     """`open_timeout_s`: until the provider has taken the connection."""
 
     def __init__(self, open_timeout_s: float = OPEN_TIMEOUT_S) -> None:
-        self._tls = ssl.create_default_context(cafile=certifi.where())
+        self._tls = certifi_trust()
         self._open_timeout_s = open_timeout_s
 
     @asynccontextmanager

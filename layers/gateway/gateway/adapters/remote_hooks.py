@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gateway.adapters.aws.api import AwsFailure
 from gateway.adapters.aws.hook_secrets import HookSecrets
 from gateway.adapters.aws.invoke import LambdaApi
 from gateway.adapters.guarded_fetch.post import GuardedPost
 from gateway.adapters.guarded_fetch.refusal import NotFetched
-from gateway.adapters.http_client import HttpClient, HttpFailure
+from gateway.adapters.http_answer import HttpFailure
+from gateway.adapters.http_client import HttpClient
 from gateway.hooks.remote import MAX_BYTES
 from gateway.hooks.signature import signed_headers
 from gateway.model.hook import GuardrailHook, HookFailed, HookMessage, LambdaHook, RemoteHook, WebhookHook
@@ -23,8 +24,7 @@ BEDROCK = "bedrock"
 _JSON = {"content-type": "application/json", "accept": "application/json"}
 
 
-@dataclass(frozen=True, slots=True)
-class Functions:
+class Functions(Struct, frozen=True):
     api: LambdaApi
 
     async def ask(self, hook: LambdaHook, message: HookMessage) -> bytes:
@@ -34,8 +34,7 @@ class Functions:
             raise HookFailed(failure.code) from failure
 
 
-@dataclass(frozen=True, slots=True)
-class Webhooks:
+class Webhooks(Struct, frozen=True):
     post: GuardedPost
     secrets: HookSecrets
     clock: Clock
@@ -50,8 +49,7 @@ class Webhooks:
         return _good(answer)
 
 
-@dataclass(frozen=True, slots=True)
-class Guardrails:
+class Guardrails(Struct, frozen=True):
     """Where Bedrock is called for chat, and with the same credential."""
 
     credentials: Credentials
@@ -75,8 +73,7 @@ class Guardrails:
         return provider.authorize(request, credential, self.clock.now_s())
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteHooksByKind:
+class RemoteHooksByKind(Struct, frozen=True):
     functions: Functions
     webhooks: Webhooks
     guardrails: Guardrails

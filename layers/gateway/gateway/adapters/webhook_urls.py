@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gateway.adapters.guarded_fetch.address import NONE_EXEMPT, Exempt
 from gateway.adapters.guarded_fetch.refusal import Refused
 from gateway.adapters.guarded_fetch.target import read_target
 
 
-@dataclass(frozen=True, slots=True)
-class GuardedUrls:
+class GuardedUrls(Struct, frozen=True):
     """`exempt`: addresses and ports of the local stack that may be called, over http too."""
 
     exempt: Exempt = NONE_EXEMPT

@@ -15,10 +15,10 @@ A step that raises is repeated by the state machine: it may be, as often as it t
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 from gateway.adapters.telemetry import log_defect, name_the_lines
 from gateway.entry.door import unforeseen
@@ -55,8 +55,7 @@ on, at the least that a Wait surely takes: https://states-language.net/#wait-sta
 """
 
 
-@dataclass(frozen=True, slots=True)
-class BatchTask:
+class BatchTask(msgspec.Struct, frozen=True):
     world: World
 
     async def handle(self, event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:

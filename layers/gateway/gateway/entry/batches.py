@@ -48,7 +48,7 @@ def batches_app(world: World) -> App:
         job = await batches.run(inbound, exchange, world)
         await responder.json(200, await batch_view(job, world), limit_headers(exchange.ticket))
 
-    return with_orders(Operation("batches", ROUTE, answer, is_order=True, larger=LARGER), _known_app(world), world)
+    return with_orders(Operation("batches", ROUTE, answer, takes_prefer=False, larger=LARGER), _known_app(world), world)
 
 
 def _known_app(world: World) -> FastAPI:

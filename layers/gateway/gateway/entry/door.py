@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from gateway.adapters.telemetry import log_defect, name_the_lines
 from gateway.entry.http import (
@@ -41,18 +42,16 @@ Answering: TypeAlias = Callable[[Inbound, Exchange, Responder], Awaitable[None]]
 """Runs the pipeline and writes its outcome. What it raises is told to the client, as the only thing or as the last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """`name`: as records and events call it. `path`: of its route, which takes POST. `is_order`: of a job anyway.
-
-    `as_job`: the body of a request that a header wants to run as a job, by its content type. `larger`: how to send what
-    no body can hold.
+class Operation(Struct, frozen=True):
+    """`name`: as records and events call it. `path`: of its route, which takes POST. `takes_prefer`: whether a
+    header can make a job of it. `as_job`: the body of a request that a header wants to run as a job, by its content
+    type. `larger`: how to send what no body can hold.
     """
 
     name: str
     path: str
     answer: Answering
-    is_order: bool = False
+    takes_prefer: bool = True
     as_job: Callable[[str, bytes], bytes] = as_job
     larger: str = ""
 
@@ -145,7 +144,7 @@ def _check_route(scope: Scope, by_path: dict[str, Operation]) -> None:
 async def _inbound(operation: Operation, arrival: Arrival, receive: Receive) -> Inbound:
     headers = arrival.headers
     content_type, body = headers.get("content-type", ""), await _body(operation, receive)
-    if not operation.is_order and prefers_async(headers.get("prefer", "")):
+    if operation.takes_prefer and prefers_async(headers.get("prefer", "")):
         body = operation.as_job(content_type, body)
     return Inbound(
         headers.get("authorization", ""),

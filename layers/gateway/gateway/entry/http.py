@@ -6,7 +6,6 @@ import os
 import re
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -24,14 +23,13 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 USAGE_HEADER = "x-gateway-usage"
 """Of replies that are not JSON: their usage as JSON."""
 
-# Lambda takes 6 MB of event; JSON escaping and the event's own members need room:
+# Lambda takes 6 MB of event; the rest is for what JSON escapes of a body in it, and for the event's own members:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-MAX_BODY_BYTES = 6 * 1024 * 1024
+MAX_BODY_BYTES = 5 * 1024 * 1024
 _CALLERS_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True):
     """`request_id`: the gateway's own. `echoed_id`: the caller's x-request-id; the gateway's own without one.
 
     `lambda_request_id`: of the invocation, by which the runtime's own log lines are found.

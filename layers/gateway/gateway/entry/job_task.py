@@ -13,10 +13,10 @@ A step that raises is repeated by the state machine: it may be, as often as it t
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 from gateway.adapters.telemetry import log_defect, name_the_lines
 from gateway.entry.door import unforeseen
@@ -44,8 +44,7 @@ SWEEP_S = 50.0
 """Since one begins every minute, and two would see to the same jobs."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobTask:
+class JobTask(msgspec.Struct, frozen=True):
     world: World
     every_s: float
     callback_s: int = CALLBACK_S

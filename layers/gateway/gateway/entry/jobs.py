@@ -43,7 +43,7 @@ def jobs_app(world: World) -> App:
         exchange.operation = endpoint.operation
         await answer_job(await endpoint.run(asked, exchange, world), exchange, responder)
 
-    return with_orders(Operation("jobs", ROUTE, answer, is_order=True), _known_jobs_app(world), world)
+    return with_orders(Operation("jobs", ROUTE, answer, takes_prefer=False), _known_jobs_app(world), world)
 
 
 def _known_jobs_app(world: World) -> FastAPI:

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from gateway.adapters.aws.api import AwsFailure
 from gateway.adapters.aws.credentials import RoleKeys
@@ -53,8 +53,7 @@ class Order(Struct, frozen=True, forbid_unknown_fields=True):
     put: Put
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     status: str
     code: str | None = None
     reason: str | None = None

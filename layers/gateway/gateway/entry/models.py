@@ -1,15 +1,15 @@
-"""The models function: GET /v1/models, GET /v1/models/{id}, GET /openapi.json."""
+"""The models function: GET /v1/models, GET /v1/models/{id}, and the contracts GET /openapi.json, GET /asyncapi.json."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import yaml
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from mangum import Mangum
 
+from gateway.entry.contracts import contracts
 from gateway.entry.rest import rest_app
 from gateway.entry.visits import Reception, Visiting
 from gateway.entry.wiring import aws_world, shared_folder
@@ -24,7 +24,7 @@ def models_handler() -> Mangum:
 
 def models_app(world: World, shared: Path) -> FastAPI:
     app = rest_app(Reception(world, "models", is_quiet=True))
-    document = yaml.load((shared / "openapi.yaml").read_bytes(), Loader=yaml.CSafeLoader)
+    http, socket = contracts(shared)
 
     @app.get("/v1/models", name="list")
     async def list_models(visit: Visiting) -> dict[str, Any]:
@@ -39,6 +39,10 @@ def models_app(world: World, shared: Path) -> FastAPI:
 
     @app.get("/openapi.json")
     async def openapi() -> JSONResponse:
-        return JSONResponse(document)
+        return JSONResponse(http)
+
+    @app.get("/asyncapi.json")
+    async def asyncapi() -> JSONResponse:
+        return JSONResponse(socket)
 
     return app

@@ -19,4 +19,4 @@ def realtime_secrets_app(world: World, secrets: ClientSecrets) -> App:
         made = await client_secret.make(inbound, exchange, world, secrets)
         await responder.json(200, made, {"cache-control": "no-store", **limit_headers(exchange.ticket)})
 
-    return inference_app(world, Operation("realtime.client_secret", ROUTE, answer, is_order=True))
+    return inference_app(world, Operation("realtime.client_secret", ROUTE, answer, takes_prefer=False))

@@ -10,7 +10,6 @@ What nobody can read fails until the queue puts it aside, where a person finds i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -34,8 +33,7 @@ class Envelope(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(Envelope).decode
 
 
-@dataclass(frozen=True, slots=True)
-class RecordsFunction:
+class RecordsFunction(msgspec.Struct, frozen=True):
     world: RecordsWorld
 
     async def handle(self, event: Any, invocation: Invocation) -> dict[str, Any]:

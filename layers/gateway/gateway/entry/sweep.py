@@ -6,8 +6,10 @@ Result: how many requests it ended, by outcome.
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from gateway.adapters.telemetry import name_the_lines
 from gateway.entry.powertools import report
@@ -23,8 +25,7 @@ TO_END_S = 15.0
 """What the last request that a sweep begins may take."""
 
 
-@dataclass(frozen=True, slots=True)
-class SweepFunction:
+class SweepFunction(Struct, frozen=True):
     world: SweepWorld
     grace_s: float
 

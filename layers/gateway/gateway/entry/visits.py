@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
+from msgspec import Struct
 from starlette.responses import Response
 
 from gateway.entry.http import Arrival
@@ -17,8 +17,7 @@ from gateway.pipeline.visit import Visit, let_in, recognise
 from gateway.ports import World
 
 
-@dataclass(frozen=True, slots=True)
-class Reception:
+class Reception(Struct, frozen=True):
     """Of one application. `scope`: what a key has to be for. `is_quiet`: whether what it lets in leaves no record.
     `is_limited`: whether that counts in limits.
     """

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.guarded_fetch.address import local_exempt
@@ -44,8 +44,7 @@ class Order(Struct, frozen=True, forbid_unknown_fields=True):
     timeout_s: Annotated[float, Meta(gt=0, le=MAX_TIMEOUT_S)]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     status: str
     code: str | None = None
     http_status: int | None = None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 import gateway
 from gateway.adapters.aws.access import DynamoAccess
@@ -59,8 +60,7 @@ MAX_TO_PROVIDERS, MAX_TO_ONE_PROVIDER = 600, 200
 """Connections, apart from those to AWS, so that a provider whose streams stall holds up neither others nor AWS."""
 
 
-@dataclass(frozen=True, slots=True)
-class OidcSettings:
+class OidcSettings(Struct, frozen=True):
     """The owner's identity provider; none when one of the first two is empty, for a token for anybody is for nobody."""
 
     issuer: str
@@ -74,8 +74,7 @@ class OidcSettings:
         return cls(*(os.environ.get(f"GATEWAY_OIDC_{name}", "") for name in names))
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """The function's environment. `local_endpoint`: of the local AWS stack, empty on AWS."""
 
     stack: str

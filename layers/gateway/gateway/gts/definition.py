@@ -6,7 +6,7 @@ spellings that are about: `params`, MCP's `inputSchema`, OpenAI's `parameters`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gateway.gts.ids import SCHEME, GtsId, MalformedId, parse
 from gateway.model.chat import Json
@@ -22,8 +22,7 @@ class Unusable(ValueError):
         self.pointer = pointer
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(Struct, frozen=True):
     """`name`: as the consumer says it. `pointer`: from the document to `parameters`."""
 
     name: str

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 MAX_ID_CHARS = 1024
 SCHEME = "gts://"  # before an id in `$id` and `$ref`, and nowhere else
@@ -31,8 +32,7 @@ class MalformedId(ValueError):
     """The text is no GTS identifier, or no pattern; says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Struct, frozen=True):
     vendor: str
     package: str
     namespace: str
@@ -51,8 +51,7 @@ class Segment:
         return mine == theirs and self.minor in (None, other.minor)
 
 
-@dataclass(frozen=True, slots=True)
-class GtsId:
+class GtsId(Struct, frozen=True):
     """`segments`: base first. `uuid_tail`: of an instance without a name, which has no segment of its own."""
 
     text: str
@@ -117,8 +116,7 @@ def minor_prefix(wanted: GtsId) -> str | None:
     return wanted.text.removesuffix("~") + "."
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(Struct, frozen=True):
     """An id, or the beginning of one and `*`.
 
     `cut`: what the wildcard leaves of the segment after `segments`; None without a wildcard.

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from gateway.gts.ids import NAMESPACE, SCHEME, MalformedId, parse
@@ -39,8 +39,7 @@ def _with_digest(stem: str, identity: uuid.UUID) -> str:
     return f"{begun[:_STEM_CHARS]}_{identity.hex[:8]}"
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Struct, frozen=True):
     """`own`: the consumer's name by the provider's, where they differ.
 
     `used`: the id that served, by the id that a tool asked for, where that left the minor version open.

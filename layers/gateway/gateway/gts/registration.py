@@ -7,7 +7,6 @@ instance and has its id in `id`; it satisfies the type to the left of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -36,8 +35,7 @@ _MODIFIERS = ("x-gts-final", "x-gts-abstract")
 _TOP_ONLY = {*_MODIFIERS, "x-gts-traits-schema", "x-gts-traits"}
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A document that says who it is. `at`: the pointer to it. `schema`: the part of it that may refer to types."""
 
     id: GtsId
@@ -102,8 +100,7 @@ def check(candidates: Sequence[Candidate], known: Mapping[str, Json]) -> tuple[l
     return unusable, missing
 
 
-@dataclass(frozen=True, slots=True)
-class _Surroundings:
+class _Surroundings(msgspec.Struct, frozen=True):
     """What the candidates stand among: what is registered, and they themselves."""
 
     types: dict[str, Json]

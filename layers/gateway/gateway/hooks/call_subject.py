@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.hooks.subject import Change, Fixed, options_fixed, options_with, unless_changed
 from gateway.model.call import Call
@@ -17,8 +17,7 @@ from gateway.model.hook import HookFailed
 C = TypeVar("C", bound=Call)
 
 
-@dataclass(frozen=True, slots=True)
-class CallSubject(Generic[C]):
+class CallSubject(msgspec.Struct, Generic[C], frozen=True):
     """A request, which brings its `with_texts`. `PATCHED`: the members that a hook may change.
 
     `read`: reads a body as one that a client sent. Raises GatewayError for a wrong one.

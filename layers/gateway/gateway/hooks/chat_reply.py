@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
-from msgspec.structs import replace as with_members
+from msgspec.structs import replace
 
 from gateway.hooks.chat_request import call_with
 from gateway.hooks.media import without_media
@@ -55,8 +54,7 @@ class ReplyPatch(_Patch, frozen=True):
     choices: Annotated[list[ChoicePatch], Meta(min_length=1)]
 
 
-@dataclass(frozen=True, slots=True)
-class ChatReply:
+class ChatReply(msgspec.Struct, frozen=True):
     """`model`: as the client is told it."""
 
     reply: Reply
@@ -100,14 +98,14 @@ class ChatReply:
     def _with(self, choices: list[Choice]) -> ChatReply:
         if choices == self.reply.choices:
             return self
-        return replace(self, reply=with_members(self.reply, choices=choices))
+        return replace(self, reply=replace(self.reply, choices=choices))
 
 
 def _message(message: ReplyMessage, change: Change) -> ReplyMessage:
     audio = message.audio
     if audio and isinstance(transcript := audio.get("transcript"), str):
         audio = {**audio, "transcript": change(transcript)}
-    return with_members(
+    return replace(
         message,
         content=change(message.content) if message.content else message.content,
         refusal=change(message.refusal) if message.refusal else message.refusal,
@@ -125,9 +123,9 @@ def _patched(choice: Choice, patch: MessagePatch | None) -> Choice:
         for name in ("content", "refusal", "reasoning_content")
         if (value := getattr(patch, name)) is not UNSET
     }
-    message = with_members(choice.message, **changes)
+    message = replace(choice.message, **changes)
     if patch.tool_calls is not UNSET:
-        message = with_members(message, tool_calls=_with_arguments(message.tool_calls or [], patch.tool_calls))
+        message = replace(message, tool_calls=_with_arguments(message.tool_calls or [], patch.tool_calls))
     return _said_otherwise(choice, message)
 
 
@@ -136,26 +134,25 @@ def _with_arguments(calls: list[ToolCall], patches: list[CallPatch]) -> list[Too
     if not arguments.keys() <= {call.id for call in calls}:
         raise HookFailed("patch_call")
     functions = {
-        call.id: with_members(call.function, arguments=arguments.get(call.id, call.function.arguments))
-        for call in calls
+        call.id: replace(call.function, arguments=arguments.get(call.id, call.function.arguments)) for call in calls
     }
-    return [with_members(call, function=functions[call.id]) for call in calls] or None
+    return [replace(call, function=functions[call.id]) for call in calls] or None
 
 
 def _said_otherwise(choice: Choice, message: ReplyMessage) -> Choice:
     """What speaks of the text that was, by its letters or in a form that no hook can change, goes with it."""
     before = choice.message
     if message.content != before.content:
-        message = with_members(message, annotations=None)
+        message = replace(message, annotations=None)
     if message.reasoning_content != before.reasoning_content:
-        message = with_members(message, reasoning_details=None)
+        message = replace(message, reasoning_details=None)
     return _said_the_same(choice, message)
 
 
 def _said_the_same(choice: Choice, message: ReplyMessage) -> Choice:
     """In other letters, so without their probabilities."""
     logprobs = choice.logprobs if message.content == choice.message.content else None
-    return with_members(choice, message=message, logprobs=logprobs)
+    return replace(choice, message=message, logprobs=logprobs)
 
 
 def _shown(choice: Choice) -> Json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -37,8 +36,7 @@ from gateway.model.chat import (
 from gateway.model.hook import HookFailed
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest(CallSubject[ChatCall]):
+class ChatRequest(CallSubject[ChatCall], frozen=True):
     PATCHED = frozenset(
         {
             "messages",

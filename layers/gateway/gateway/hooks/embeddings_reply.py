@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.hooks.call_subject import WordlessReply
 from gateway.model.chat import Json
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddingsReply(WordlessReply):
+class EmbeddingsReply(Struct, WordlessReply, frozen=True):
     """`vectors`: how many. `model`: as the client is told it."""
 
     vectors: int

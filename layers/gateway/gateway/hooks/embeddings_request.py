@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from msgspec.structs import replace as with_members
@@ -13,8 +12,7 @@ from gateway.model.embeddings import EmbeddingsCall
 from gateway.model.hook import HookFailed
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddingsRequest(CallSubject[EmbeddingsCall]):
+class EmbeddingsRequest(CallSubject[EmbeddingsCall], frozen=True):
     PATCHED = frozenset({"input", "dimensions"})
 
     def with_texts(self, change: Change) -> EmbeddingsRequest:

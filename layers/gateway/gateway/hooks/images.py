@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
 import msgspec
-from msgspec.structs import replace as with_members
+from msgspec.structs import replace
 
 from gateway.hooks.call_subject import CallSubject
 from gateway.hooks.subject import Change, Fixed
@@ -15,23 +14,21 @@ from gateway.model.hook import HookFailed
 from gateway.model.images import ImagesCall, MadeImage
 
 
-@dataclass(frozen=True, slots=True)
-class ImagesRequest(CallSubject[ImagesCall]):
+class ImagesRequest(CallSubject[ImagesCall], frozen=True):
     PATCHED = frozenset(
         {"prompt", "n", "size", "quality", "output_format", "output_compression", "background", "moderation"}
     )
     """What a hook may change: what is asked for. Not whose request it is, which model answers, and where images go."""
 
     def with_texts(self, change: Change) -> ImagesRequest:
-        changed = with_members(self.call, prompt=change(self.call.prompt), **self.common_with(change))
+        changed = replace(self.call, prompt=change(self.call.prompt), **self.common_with(change))
         return self.of(changed)
 
     def own_fixed(self) -> Iterable[Fixed]:
         return () if self.call.size is None else (Fixed("size", self.call.size),)
 
 
-@dataclass(frozen=True, slots=True)
-class ImagesReply:
+class ImagesReply(msgspec.Struct, frozen=True):
     """`model`: as the client is told it. Nothing of it can be patched: the only words are the provider's own prompt."""
 
     images: tuple[MadeImage, ...]

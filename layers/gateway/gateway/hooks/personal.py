@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 from gateway.hooks.iban import iban_end
 from gateway.model.hook import PiiKind
@@ -26,8 +27,7 @@ class Found(NamedTuple):
 Span: TypeAlias = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(Struct, frozen=True):
     """`span`: of a candidate's match, what of the text it is; None where it only looks like it.
 
     `needs`: one of these is in every text that has a candidate; found faster than the pattern. `re` compiles an

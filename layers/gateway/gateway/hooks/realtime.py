@@ -6,7 +6,6 @@ What is said in the session passes no hook: sound cannot be held back without be
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from msgspec import UNSET, to_builtins
 from msgspec.structs import replace as with_members
@@ -16,8 +15,7 @@ from gateway.hooks.subject import Change, Fixed, strings_of
 from gateway.model.realtime_call import RealtimeCall
 
 
-@dataclass(frozen=True, slots=True)
-class RealtimeRequest(CallSubject[RealtimeCall]):
+class RealtimeRequest(CallSubject[RealtimeCall], frozen=True):
     PATCHED = frozenset({"session"})
 
     def with_texts(self, change: Change) -> RealtimeRequest:

@@ -8,11 +8,11 @@ Never a header, a key or the bytes of media. A Bedrock guardrail is asked in Bed
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from gateway.hooks import guardrail
 from gateway.hooks.subject import S, Verdict
@@ -24,8 +24,7 @@ MAX_BYTES = 5 * 1024 * 1024
 """Of a question, and of an answer: Lambda takes 6 MB."""
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(msgspec.Struct, frozen=True):
     """Whose request it is. `model`: as the client named it."""
 
     request_id: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import msgspec
 from msgspec.structs import replace as with_members
@@ -14,8 +13,7 @@ from gateway.model.chat import Json
 from gateway.model.speech import SpeechCall
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechRequest(CallSubject[SpeechCall]):
+class SpeechRequest(CallSubject[SpeechCall], frozen=True):
     PATCHED = frozenset({"input", "voice", "response_format", "speed", "instructions"})
     """What a hook may change. Not whose request it is, which model answers, and how the recording is given."""
 
@@ -30,8 +28,7 @@ class SpeechRequest(CallSubject[SpeechCall]):
         yield Fixed("voice", voice if isinstance(voice, str) else voice.id)
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechReply(WordlessReply):
+class SpeechReply(msgspec.Struct, WordlessReply, frozen=True):
     """`model`: as the client is told it."""
 
     model: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from gateway.model.chat import Json
 from gateway.model.errors import Detail
@@ -60,8 +61,7 @@ S = TypeVar("S", bound=Subject)
 R = TypeVar("R", bound=ReplySubject)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict(Generic[S]):
+class Verdict(Struct, Generic[S], frozen=True):
     """What a hook says. `subject`: as it is to go on. `reason`, `details`: of a block, for the client."""
 
     action: Action

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 
 import msgspec
 from msgspec import UNSET
-from msgspec.structs import replace as with_members
+from msgspec.structs import replace
 
 from gateway.hooks.call_subject import CallSubject, shown
 from gateway.hooks.media import without_media
@@ -17,8 +16,7 @@ from gateway.model.hook import HookFailed
 from gateway.model.transcription import Segment, Transcript, TranscriptionCall, Word
 
 
-@dataclass(frozen=True, slots=True)
-class TranscriptionRequest(CallSubject[TranscriptionCall]):
+class TranscriptionRequest(CallSubject[TranscriptionCall], frozen=True):
     PATCHED = frozenset({"keywords", "language", "languages", "prompt", "temperature"})
     """What a hook may change. Not whose request it is, which recording it is about, which model answers, and how."""
 
@@ -26,7 +24,7 @@ class TranscriptionRequest(CallSubject[TranscriptionCall]):
         call = self.call
         prompt = change(call.prompt) if call.prompt else call.prompt
         keywords = [change(word) for word in call.keywords] if call.keywords else call.keywords
-        return self.of(with_members(call, prompt=prompt, keywords=keywords, **self.common_with(change)))
+        return self.of(replace(call, prompt=prompt, keywords=keywords, **self.common_with(change)))
 
     def body(self) -> Json:
         """Where the recording is, unless that is the recording itself."""
@@ -36,8 +34,7 @@ class TranscriptionRequest(CallSubject[TranscriptionCall]):
         return body
 
 
-@dataclass(frozen=True, slots=True)
-class TranscriptReply:
+class TranscriptReply(msgspec.Struct, frozen=True):
     """`transcript`: with the segments and words that the client is to get. `model`: as the client is told it."""
 
     transcript: Transcript
@@ -104,13 +101,13 @@ def _letters(texts: Iterable[str]) -> str:
 def _with_lines(segments: tuple[Segment, ...], lines: Sequence[str]) -> tuple[Segment, ...]:
     """A segment's `tokens` spell out the text that was."""
     return tuple(
-        one if one.text == line else with_members(one, text=line, tokens=UNSET)
+        one if one.text == line else replace(one, text=line, tokens=UNSET)
         for one, line in zip(segments, lines, strict=True)
     )
 
 
 def _with_words(words: tuple[Word, ...], texts: Sequence[str]) -> tuple[Word, ...]:
-    return tuple(with_members(one, word=text) for one, text in zip(words, texts, strict=True))
+    return tuple(replace(one, word=text) for one, text in zip(words, texts, strict=True))
 
 
 def _one(segments: tuple[Segment, ...], text: str) -> tuple[Segment, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from msgspec.structs import replace as with_members
 
 from gateway.hooks.call_subject import CallSubject, shown
@@ -13,8 +11,7 @@ from gateway.model.chat import Json
 from gateway.model.video import VideoCall
 
 
-@dataclass(frozen=True, slots=True)
-class VideoPrompt(CallSubject[VideoCall]):
+class VideoPrompt(CallSubject[VideoCall], frozen=True):
     PATCHED = frozenset({"prompt", "seconds", "size"})
     """What a hook may change: what is to be seen. Not whose request it is, nor which model films it."""
 

@@ -14,7 +14,8 @@ from gateway.model.webhook import WebhookUrl
 from gateway.model.wire import Inbound
 
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
-Count = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+"""No provider counts further; what it costs at most has to fit into 64 bits of nano-USD."""
 MAX_BEGIN_MS, MAX_STREAM_MS = 285_000, 840_000
 """Until an answer begins, which is all of one that is not streamed, and until a stream's end."""
 MAX_JOB_MS = 840_000

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 Kind: TypeAlias = Literal["completed", "failed", "cancelled"]
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteName:
+class RemoteName(Struct, frozen=True):
     """Work at a provider, by the name that its news has for it."""
 
     provider: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(Struct, frozen=True):
     """`name`: of the work, as in RemoteName. `kind`: how the provider says that it ended."""
 
     name: str

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.model.tenant import ApiKey
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """`key_hash`: SHA-256 of an API key, hex. `token_key`: instead of a stored key, what a verified token says.
 
     `user_id`: another user that the call names; None is the key's own.

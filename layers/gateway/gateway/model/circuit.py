@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from hashlib import sha256
 from typing import Literal, NamedTuple, TypeAlias
+
+from msgspec import Struct, field
 
 from gateway.model.health import Numbers
 
@@ -105,8 +106,7 @@ def place_of(name: str) -> Place:
     return Place(name[:end], model, rest.removeprefix("#"))
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """`watched`: patterns of the providers whose calls are counted; none counts nothing, and opens no circuit.
     `failures`: in a row until a circuit opens.
     """
@@ -119,8 +119,7 @@ class Rules:
         return any(pattern == "*" or fnmatchcase(provider, pattern) for pattern in self.watched)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One call to a provider: `endpoint`, as `endpoint_of` says. `allowed_s`: how long it may take, until its first
     content where it is streamed.
     """
@@ -142,8 +141,7 @@ def _places(endpoint: str, model: str, tenant_id: str) -> tuple[Place, ...]:
     return Place(endpoint), Place(endpoint, model), Place(endpoint, model, _hashed(tenant_id))
 
 
-@dataclass(slots=True)
-class Circuit:
+class Circuit(Struct):
     """`until_s`: until when nobody is let through, 0 while it is closed. `probe_s`: when the one entered that tries.
     `may_try`: whether this environment's next call tries, whenever it comes. `tenants`, `models`: how many of the
     failures in a row are of each. `unreached`: how many of them had no connection.
@@ -217,8 +215,7 @@ class Circuit:
         self.unreached += not is_reached
 
 
-@dataclass(slots=True)
-class Hurried:
+class Hurried(Struct):
     """A tenant's calls to a model that had too little time. `limit_s`: the longest with which it is not asked;
     `row_s`: the longest of those in a row that failed since.
     """

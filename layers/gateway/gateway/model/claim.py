@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -40,8 +38,7 @@ class Claim(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return replace(self, is_freed=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(Struct, frozen=True):
     """A request's own claim. `is_sure`: False while nobody knows whether it stands, since a write was not answered;
     then `before` may stand in its place.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gateway.model.ledger import minute_of
 
@@ -13,8 +13,7 @@ them, and each that is told costs as much as a request that was answered.
 MAX_KEYS = 10_000
 
 
-@dataclass(slots=True)
-class _Count:
+class _Count(Struct):
     minute: int
     told: int = 0
     left_out: int = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -15,8 +14,7 @@ from gateway.model.tenant import ApiKey, Tenant, User
 T = TypeVar("T", bound=Tenant | User | ApiKey)
 
 
-@dataclass(frozen=True, slots=True)
-class Stored(Generic[T]):
+class Stored(msgspec.Struct, Generic[T], frozen=True):
     """`text`: the JSON document, as it stands in the store. `key_hash`: of a key, SHA-256 in hex. Unix seconds."""
 
     value: T
@@ -30,14 +28,12 @@ class Stored(Generic[T]):
         return etag_of(self.text)
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class Page(msgspec.Struct, Generic[T], frozen=True):
     data: tuple[Stored[T], ...]
     has_more: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(msgspec.Struct, frozen=True):
     """`value` in place of `was`, or as something new: only if what is stored is still that, or still nothing.
 
     `key_hash`: of a key.
@@ -58,8 +54,7 @@ class Write:
         return self.at_s if self.was is None else self.was.created_at_s
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(msgspec.Struct, frozen=True):
     """Changes to the numbers of one account, if none of those in `at_most` is above that at the moment.
 
     From then on the account counts as one of so many `shards`, and takes nothing from whoever believes otherwise.
@@ -67,12 +62,11 @@ class Transfer:
 
     account_id: str
     shards: int
-    changes: Mapping[str, int] = field(default_factory=dict)
-    at_most: Mapping[str, int] = field(default_factory=dict)
+    changes: Mapping[str, int] = msgspec.field(default_factory=dict)
+    at_most: Mapping[str, int] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """What a request with an Idempotency-Key was answered. `name`: of the key. `fingerprint`: of the request.
 
     `sealed`: the answer, which only whoever asked can open.
@@ -84,8 +78,7 @@ class Answered:
     expires_at_s: int
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """All of it happens, or nothing. `event`: tells of it, and waits beside it until it is told."""
 
     writes: tuple[Write, ...] = ()

@@ -6,10 +6,9 @@ Source of names and bounds: https://platform.openai.com/docs/api-reference/embed
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Meta, Raw
+from msgspec import Meta, Raw, Struct
 
 from gateway.model.call import Call, Count
 from gateway.model.completion import GatewayReport
@@ -43,8 +42,7 @@ class EmbeddingsCall(Call, frozen=True, kw_only=True):
         return self.input  # type: ignore[return-value]  # same
 
 
-@dataclass(frozen=True, slots=True)
-class Embeddings:
+class Embeddings(Struct, frozen=True):
     """`vectors`: in the order of the inputs, each as JSON: a list of numbers, or base64 of little endian float32.
 
     `usage`: None where the provider gave no figures.

@@ -39,6 +39,7 @@ GatewayError                     status code                      retryable
 ├── SchemaNotFound                  422 schema_not_found            no    every id that is missing
 ├── ReplyBreaksSchema               422 validation_error            no    usage counted, raw text given
 ├── RateLimited                     429 rate_limited                yes   level "tenant" or "user"
+├── SpokenTooFast                   429 rate_limited                yes   level "gateway": realtime_errors.py
 ├── InternalError                   500 internal_error              yes
 ├── JobInterrupted                  500 job_interrupted             no    its worker died, a provider may be paid
 ├── ProviderFailure                 (base of what a provider caused: provider_errors.py)
@@ -49,15 +50,15 @@ GatewayError                     status code                      retryable
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
+
+from msgspec import Struct
 
 from gateway.model.money import usd_text as _usd
 
 
-@dataclass(frozen=True, slots=True)
-class Detail:
+class Detail(Struct, frozen=True):
     """One violation. `pointer`: RFC 6901 JSON pointer into the request or the reply. `reason`: what is wrong there."""
 
     pointer: str
@@ -392,6 +393,6 @@ class HookUnavailable(GatewayError):
 
 
 class StorageUnavailable(GatewayError):
-    """The tenant's file storage did not answer."""
+    """What the gateway keeps things in could not be reached."""
 
     status, code, type, retryable = 503, "storage_unavailable", "api_error", True

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, get_args
+from typing import ClassVar, Literal, TypeAlias, get_args
+
+from msgspec import Struct, field
+
+from gateway.model.unshown import Unshown
 
 ClientPurpose: TypeAlias = Literal["assistants", "batch", "evals", "fine-tune", "user_data", "vision"]
 Purpose: TypeAlias = Literal[ClientPurpose, "assistants_output", "batch_output", "generated"]
@@ -69,8 +72,7 @@ def _text(number: int, digits: int) -> str:
     return "".join(_DIGITS[number >> 5 * place & 31] for place in reversed(range(digits)))
 
 
-@dataclass(frozen=True, slots=True)
-class NewFile:
+class NewFile(Struct, frozen=True):
     """What a client says of a file. `content_type`: a media type without parameters.
 
     `expires_after_s`: seconds after creation, None for as long as its purpose says.
@@ -82,16 +84,14 @@ class NewFile:
     expires_after_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """What a generated file came of. `model`: "provider/model". `request_id`: of the gateway."""
 
     model: str
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """`expires_at_s`: Unix seconds, None when it is kept until deleted. `origin`: None for what a client brought.
 
     `is_pending`: announced, and its bytes are not checked yet; it stays so for a day.
@@ -119,39 +119,41 @@ class File:
         return self.expires_at_s is not None and self.expires_at_s <= now_s
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(Unshown, frozen=True):
     """A file's bytes with what a provider wants to know of them."""
 
-    data: bytes = field(repr=False)
+    UNSHOWN: ClassVar = ("data",)
+
+    data: bytes
     content_type: str
     filename: str
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Unshown, frozen=True):
     """A URL that opens without a key until `expires_at_s`. `headers`: to be sent exactly so."""
 
+    UNSHOWN: ClassVar = ("url",)
+
     method: Literal["GET", "PUT"]
-    url: str = field(repr=False)
+    url: str
     expires_at_s: int
     headers: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Uploaded:
+class Uploaded(Unshown, frozen=True):
     """What a client put by an upload link.
 
     `start`: its first MAX_CHECKED_BYTES. `version`: another one when the bytes change.
     """
 
+    UNSHOWN: ClassVar = ("start",)
+
     size_bytes: int
-    start: bytes = field(repr=False)
+    start: bytes
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class FilePage:
+class FilePage(Struct, frozen=True):
     """Newest first. `has_more`: older ones follow."""
 
     files: list[File]

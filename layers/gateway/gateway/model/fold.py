@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from gateway.model.chat import FunctionCall, Json, ToolCall
 from gateway.model.reply import Choice, Chunk, ChunkChoice, Delta, FinishReason, Reply, ReplyMessage, ToolCallDelta
@@ -29,8 +30,7 @@ class Details:
         return [_joined(pieces, keep=("type", "format", "id")) for pieces in self._blocks]
 
 
-@dataclass(slots=True)
-class _Call:
+class _Call(Struct):
     id: str = ""
     name: str = ""
     arguments: list[str] = field(default_factory=list)
@@ -49,8 +49,7 @@ class _Call:
         return ToolCall(id=self.id, function=function, extra_content=self.extra_content)
 
 
-@dataclass(slots=True)
-class _Message:
+class _Message(Struct):
     """`content` None: no piece of it came, not even an empty one."""
 
     content: list[str] | None = None

@@ -5,10 +5,11 @@ A tenant's hooks run in their order; the first that blocks ends the request. Eac
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Meta, Struct
+
+from gateway.model.unshown import Unshown
 
 Stage: TypeAlias = Literal["pre_call", "post_response"]
 Mode: TypeAlias = Literal["enforce", "observe"]
@@ -86,13 +87,14 @@ BuiltInHook: TypeAlias = MaskPiiHook | DenyListHook | SizeHook | SchemaHook
 Hook: TypeAlias = RemoteHook | BuiltInHook
 
 
-@dataclass(frozen=True, slots=True)
-class HookMessage:
+class HookMessage(Unshown, frozen=True):
     """What a remote hook is sent. `id`: the same whenever it is sent again. `body`: JSON."""
+
+    UNSHOWN: ClassVar = ("body",)
 
     id: str
     tenant_id: str
-    body: bytes = field(repr=False)
+    body: bytes
 
 
 class HookFailed(Exception):

@@ -3,50 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from typing import ClassVar
+
+from msgspec import Struct, field
 
 from gateway.model.secret import AwsKeys, Secret
+from gateway.model.unshown import Unshown
 
 MAX_ANSWER_BYTES = 100 * 1024 * 1024
 """Of one answer of a provider that is read as a whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(Unshown, frozen=True):
     """`headers`: names in lower case. `body`: bytes as sent."""
+
+    UNSHOWN: ClassVar = ("body",)
 
     method: str
     url: str
     headers: dict[str, str]
-    body: bytes = field(default=b"", repr=False)
+    body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamedBody:
+class StreamedBody(Struct, frozen=True):
     """Of a request, in place of its own: `size_bytes` in all, read anew by whoever sends it again."""
 
     size_bytes: int
     chunks: Callable[[], AsyncIterator[bytes]]
 
 
-@dataclass(slots=True)
-class Sending:
+class Sending(Struct):
     """How far a request came. `has_left`: there was a connection for it, so that somebody may have read it."""
 
     has_left: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
+class HttpResponse(Unshown, frozen=True):
     """`headers`: names in lower case. `body`: decompressed."""
+
+    UNSHOWN: ClassVar = ("body",)
 
     status: int
     headers: dict[str, str]
-    body: bytes = field(default=b"", repr=False)
+    body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(Struct, frozen=True):
     """What opens a provider's door.
 
     `base_url`: instead of the provider's public one, None for that one. `aws_keys`: of the gateway's own role, for a

@@ -5,15 +5,15 @@ Source of names and bounds: https://developers.openai.com/api/reference/resource
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from gateway.model.call import Call
 from gateway.model.completion import GatewayReport
 from gateway.model.money import NANO_PER_USD
 from gateway.model.units import UnitName
+from gateway.model.unshown import Unshown
 from gateway.model.usage import TokenUsage
 from gateway.model.wire import Outbound
 
@@ -43,18 +43,18 @@ class ImagesCall(Call, frozen=True, kw_only=True):
     partial_images: Annotated[int, Meta(ge=0, le=3)] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MadeImage:
+class MadeImage(Unshown, frozen=True):
     """`data`: its bytes; or `url`: where the provider keeps it for a while. `content_type`: as the provider says."""
 
-    data: bytes = field(default=b"", repr=False)
+    UNSHOWN: ClassVar = ("data",)
+
+    data: bytes = b""
     url: str | None = None
     content_type: str = ""
     revised_prompt: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Images:
+class Images(Struct, frozen=True):
     """`images`: fewer than were asked for where a filter took some. `withheld`: the provider's word for why, None when
     there is none. `usage`: None where the provider gave no figures.
     """

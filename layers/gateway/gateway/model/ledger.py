@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -28,12 +28,12 @@ from gateway.model.limits import ALL_MODELS
 Level: TypeAlias = Literal["tenant", "user"]
 Kind: TypeAlias = Literal["requests", "burst", "tokens", "concurrent", "jobs", "spend"]
 
+DAY_S = 86_400
 DAYS_KEPT = 3
 MONTHS_KEPT = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Meter:
+class Meter(msgspec.Struct, frozen=True):
     """`amount` is added to the number `name` while the result stays within `limit`; None only counts.
 
     `models`: the pattern that the rule is for. `ends_s`: Unix seconds at which the window ends, None for none.
@@ -55,8 +55,7 @@ class Meter:
         return self.limit is not None and value + self.amount > self.limit
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(msgspec.Struct, frozen=True):
     """`meters`: what one request adds to it. `shards`: over how many accounts whoever asks believes it is spread."""
 
     id: str
@@ -109,20 +108,18 @@ class Hold(msgspec.Struct, frozen=True, array_like=True):
         return "j" if self.is_job else "n"
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """An account's numbers, and holds by name. `shards`: how many there are of it; None while that never changed."""
 
-    numbers: Mapping[str, int] = field(default_factory=dict)
-    holds: Mapping[str, Hold] = field(default_factory=dict)
+    numbers: Mapping[str, int] = msgspec.field(default_factory=dict)
+    holds: Mapping[str, Hold] = msgspec.field(default_factory=dict)
     shards: int | None = None
 
     def counts_as_one_of(self, shards: int) -> bool:
         return self.shards in (None, shards)
 
 
-@dataclass(frozen=True, slots=True)
-class Reserved:
+class Reserved(msgspec.Struct, frozen=True):
     """`is_held`: whether the hold stands now. `reading`: after it was taken, or what stood in its way."""
 
     is_held: bool
@@ -152,11 +149,17 @@ def minute_of(now_s: float) -> int:
 
 
 def day_of(now_s: float) -> str:
-    return datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%d")
+    return _date_of(int(now_s // DAY_S))
 
 
 def month_of(now_s: float) -> str:
-    return datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m")
+    return day_of(now_s)[: len("2026-11")]
+
+
+@lru_cache(maxsize=128)
+def _date_of(day: int) -> str:
+    """`day`: counted from 1970. Every request names its windows many times."""
+    return datetime.fromtimestamp(day * DAY_S, UTC).strftime("%Y-%m-%d")
 
 
 def settling(hold: Hold, cost_nano_usd: int, by_rule: Mapping[str, int] = MappingProxyType({})) -> dict[str, int]:
@@ -244,7 +247,6 @@ def _is_over(name: str, now_s: float) -> bool:
         return int(number) < int(now_s) // int(seconds)
     window = window.partition(".")[0]
     if kind in "acs":
-        day_s = 86_400
-        oldest = day_of(now_s - DAYS_KEPT * day_s) if len(window) > 7 else month_of(now_s - MONTHS_KEPT * 31 * day_s)
+        oldest = day_of(now_s - DAYS_KEPT * DAY_S) if len(window) > 7 else month_of(now_s - MONTHS_KEPT * 31 * DAY_S)
         return window < oldest
     return False

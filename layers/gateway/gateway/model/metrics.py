@@ -5,10 +5,10 @@ A tenant is never a dimension; its figures are members of the log's lines, and o
 
 from __future__ import annotations
 
-from typing import TypeAlias, get_args
+from typing import TypeAlias
 
 from gateway.model.money import BATCH_TIER
-from gateway.model.telemetry import DEFECT, ERROR, OPERATION, OUTCOME, PROVIDER, SERVICE, RequestLine, Trouble
+from gateway.model.telemetry import ERROR, OPERATION, OUTCOME, PROVIDER, SERVICE, RequestLine, Trouble
 
 Dimensions: TypeAlias = tuple[str, ...]
 
@@ -82,19 +82,13 @@ REQUEST_METRICS: dict[tuple[Dimensions, ...], tuple[str, ...]] = {
 }
 """Of a RequestLine, by the combinations of dimensions that they are kept under."""
 
-REST_METRICS = (REST_REQUESTS, REST_FAULTS, REST_LATENCY, REST_COLD_START)
-"""Of a RestLine, by service and function."""
-
 JOB_METRICS = (RECORDS_COUNTED, RECORDS_AGAIN, RECORDS_AGE, RECORDS_LAG, JOBS_OLDEST_PENDING)
 """Of a KeptLine, SweptLine or JobsSweptLine, by service and function. How holds ended the troubles count."""
 
 
 def trouble_metric(trouble: Trouble) -> str:
+    """By service alone."""
     return f"gateway.{trouble}"
-
-
-TROUBLE_METRICS = (DEFECT, *(trouble_metric(trouble) for trouble in get_args(Trouble)))
-"""By service."""
 
 
 def figures_of(line: RequestLine, *, is_cold: bool) -> dict[str, float]:

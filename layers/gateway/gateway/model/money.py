@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.model.catalog import ModelFacts, Prices, PriceTier, ServiceTier
 from gateway.model.units import FEES, REQUESTS, UnitName
@@ -82,8 +83,7 @@ def _tokens_pico_usd(usage: TokenUsage, facts: ModelFacts, service_tier: str | N
     return _prompt_pico_usd(usage, prices, prices.input) + _completion_pico_usd(usage, prices, prices.output)
 
 
-@dataclass(frozen=True, slots=True)
-class DearestPrices:
+class DearestPrices(Struct, frozen=True):
     """Pico-USD per token, no token of a call costs more. `units_pico_usd`: the most it can cost beside tokens."""
 
     input_pico_usd: int
@@ -96,8 +96,7 @@ class DearestPrices:
         return -(-pico // PICO_PER_NANO)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What of a call decides which prices can come up: audio heard and spoken, one-hour cache writes, the tier that it
     names, how long its prompt can be, and how many paid calls the provider may make for it. `of_batch`: whether its
     provider is given it in a batch, which is served on one tier alone.

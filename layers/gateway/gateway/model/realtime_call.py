@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gateway.model.call import Call
 from gateway.model.realtime import SessionConfig
@@ -14,8 +14,7 @@ class RealtimeCall(Call, frozen=True, kw_only=True):
     session: SessionConfig = SessionConfig()
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """`longest_s`: API Gateway ends a connection after two hours. `idle_s`: without a word of the client; API Gateway
     ends a connection on which nobody says anything for ten minutes. `rollover_s`: after which another function holds
     the session, as soon as all is quiet; Lambda ends a function after 15 minutes. `window_ms`: how long what the client

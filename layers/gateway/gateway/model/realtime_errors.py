@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gateway.model.errors import GatewayError
 
 
@@ -15,3 +17,15 @@ class SlowConsumer(GatewayError):
     """The client takes less than it is told, and is further behind than could be of use."""
 
     status, code, type, retryable = 408, "slow_consumer", "invalid_request_error", True
+
+
+class SpokenTooFast(GatewayError):
+    """The client says more in a time than one connection may. Another session may be begun, and spoken to slower."""
+
+    status, code, type, retryable = 429, "rate_limited", "rate_limit_error", True
+
+    def __init__(self, unit: str, per_s: int, burst: int) -> None:
+        super().__init__(f"A connection takes {per_s:,} {unit} a second, and {burst:,} at once; this one sends more.")
+
+    def facts(self) -> dict[str, Any]:
+        return {"level": "gateway"}

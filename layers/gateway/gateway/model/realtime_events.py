@@ -35,6 +35,7 @@ SERVER_EVENTS = frozenset(
     }
 )
 """Of a provider; others that it may send are not passed on: `rate_limits.updated` tells of the account's own limits."""
+GATEWAY_EVENTS = frozenset({"gateway.session.recovered", "gateway.session.summary"})
 
 
 def error_event(error: GatewayError, event_id: str, *, cause: str | None = None) -> ServerEvent:

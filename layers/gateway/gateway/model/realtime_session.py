@@ -7,7 +7,6 @@ one holds it as long as he says so again and again; from `BELIEVED_S` after he l
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from typing import Any
 
 from msgspec import Struct, field
@@ -70,8 +69,7 @@ def new_session_id() -> str:
     return f"sess_{secrets.token_hex(16)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Struct, frozen=True):
     """`epoch`: of the latest holder, 0 before the first. `alive_until_s`: until when somebody is believed to hold it,
     or to be about to. `is_free`: whether the next may take it before that. `is_left`: the client has gone. `is_ended`:
     nothing is left to do.
@@ -85,9 +83,6 @@ class Lease:
 
     def lacks_holder(self, now_s: float) -> bool:
         return not self.is_ended and now_s >= self.alive_until_s
-
-    def may_be_taken(self, epoch: int, now_s: float) -> bool:
-        return not self.is_ended and epoch == self.epoch + 1 and (self.is_free or now_s >= self.alive_until_s)
 
 
 class Spent(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -103,13 +98,13 @@ class Spent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Books(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the session has used. `context_tokens`: the most that the conversation can have by now. `is_answering`: a
-    response has begun, and is not in it yet.
+    """What the session has used. `context_tokens`: the most that the conversation can have by now. `open_responses`:
+    how many have begun, and are not in it yet.
     """
 
     spent: dict[str, Spent] = field(default_factory=dict)
     context_tokens: int = 0
-    is_answering: bool = False
+    open_responses: int = 0
 
 
 class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -129,8 +124,7 @@ class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_whole: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """What the one who has taken a session finds. `snapshot`: None where nobody held it before. `is_left`: the client
     has gone.
     """
@@ -141,8 +135,7 @@ class Taken:
     is_left: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """What the client has sent as one message. `at_ms`: Unix milliseconds under which it stands. `id`: its own."""
 
     at_ms: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hmac import compare_digest
+
+from msgspec import Struct
 
 
 class Secret:
@@ -30,8 +31,7 @@ class Secret:
         return hash(self._value)
 
 
-@dataclass(frozen=True, slots=True)
-class AwsKeys:
+class AwsKeys(Struct, frozen=True):
     """`session_token`: with temporary keys only."""
 
     access_key_id: str

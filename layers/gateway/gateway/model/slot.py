@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(slots=True)
-class Slot:
+class Slot(Struct):
     """`name`: of the credential. `id`: of who has the place, or asks for it. `record`: the one of several that it is in
     or, where taking it was not answered, may be in; None before that.
     """

@@ -5,8 +5,7 @@ Source of names and bounds: https://developers.openai.com/api/reference/resource
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -15,6 +14,7 @@ from gateway.model.catalog import SpeechFormat
 from gateway.model.completion import GatewayReport
 from gateway.model.money import NANO_PER_USD
 from gateway.model.units import UnitName
+from gateway.model.unshown import Unshown
 from gateway.model.usage import TokenUsage
 from gateway.model.wire import Inbound, Outbound
 
@@ -69,11 +69,12 @@ class SpeechCall(Call, frozen=True, kw_only=True):
         return most if model_limit is None else min(most, model_limit)
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechChunk:
+class SpeechChunk(Unshown, frozen=True):
     """A piece of the recording, in the format that was asked for; `usage`: once the provider tells it."""
 
-    audio: bytes = field(default=b"", repr=False)
+    UNSHOWN: ClassVar = ("audio",)
+
+    audio: bytes = b""
     usage: TokenUsage | None = None
 
 

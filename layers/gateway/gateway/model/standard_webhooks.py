@@ -6,7 +6,6 @@ Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/st
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 
@@ -21,7 +20,7 @@ def key_of(secret: Secret) -> bytes:
     text = secret.reveal()
     try:
         return base64.b64decode(text.removeprefix(PREFIX), validate=True) if text.startswith(PREFIX) else b""
-    except binascii.Error:
+    except ValueError:
         raise ValueError("a whsec_ secret is base64") from None
 
 

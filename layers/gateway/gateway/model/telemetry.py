@@ -1,6 +1,7 @@
 """What log lines and metrics are called: the one place that knows.
 
-Where OpenTelemetry's conventions for generative AI have a name it is theirs, at the version below. What is our own
+Where OpenTelemetry's conventions for generative AI have a name it is theirs, as of v0.1.0
+(https://github.com/open-telemetry/semantic-conventions-genai/tree/v0.1.0). What is our own
 begins with `gateway.`; ids stand bare. The conventions are still in development: a newer version is a change of this
 file and of `metrics.py`, and of the names that template.yaml repeats, which a test holds to them. Content attributes
 (`gen_ai.input.messages`, `gen_ai.output.messages`, `gen_ai.system_instructions`, ...) have no field here, so none can
@@ -18,7 +19,6 @@ from gateway.model.errors import GatewayError
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.units import UnitName
 
-SEMANTIC_CONVENTIONS = "https://github.com/open-telemetry/semantic-conventions-genai/tree/v0.1.0"
 NAMESPACE = "LlmGateway"
 
 SERVICE = "service"

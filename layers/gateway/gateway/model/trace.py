@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 # Later versions may have more after the flags; version ff there is none.
 _TRACEPARENT = re.compile(
@@ -23,8 +24,7 @@ _MAX_STATE_CHARS = 512
 """What everybody has to pass on; who sends more cannot rely on it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Struct, frozen=True):
     """`id`: 32 hexadecimal digits. `is_sampled`: the caller may have recorded it. `state`: what tracing systems on the
     way have to tell each other, as `tracestate` has it.
     """

@@ -6,16 +6,16 @@ https://developers.openai.com/api/reference/resources/audio/subresources/transcr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gateway.model.call import Call
 from gateway.model.catalog import ModelFacts
 from gateway.model.completion import GatewayReport
 from gateway.model.money import NANO_PER_USD
 from gateway.model.units import UnitName
+from gateway.model.unshown import Unshown
 from gateway.model.usage import TokenUsage
 from gateway.model.wire import Outbound
 
@@ -72,11 +72,12 @@ def longest_ms(duration_ms: int | None, size_bytes: int) -> int:
     return -(-size_bytes * 1000 // LEAST_BYTES_PER_SECOND) if duration_ms is None else duration_ms
 
 
-@dataclass(frozen=True, slots=True)
-class Sound:
+class Sound(Unshown, frozen=True):
     """A recording. `content_type`: what its bytes are. `duration_ms`: None where they do not say."""
 
-    data: bytes = field(repr=False)
+    UNSHOWN: ClassVar = ("data",)
+
+    data: bytes
     content_type: str
     duration_ms: int | None = None
 
@@ -104,8 +105,7 @@ class Word(Outbound, frozen=True, kw_only=True, omit_defaults=False):
     end: float
 
 
-@dataclass(frozen=True, slots=True)
-class Transcript:
+class Transcript(Struct, frozen=True):
     """`duration_ms`: of the recording; `billed_ms`: what of it is paid, where that is another number. `languages`: by
     their codes. What the provider does not tell is None, or empty.
     """
@@ -125,8 +125,7 @@ class Transcript:
         return UNSET if self.languages is None else [HeardLanguage(code=code) for code in self.languages]
 
 
-@dataclass(frozen=True, slots=True)
-class TranscriptChunk:
+class TranscriptChunk(Struct, frozen=True):
     """A piece of the text; `whole`: at the end, all of it."""
 
     delta: str = ""

@@ -5,12 +5,37 @@ from __future__ import annotations
 from typing import TypeVar
 
 from msgspec import field
+from msgspec.structs import astuple, force_setattr
 
 from gateway.model.units import UnitName
 from gateway.model.wire import Outbound
 
+MOST = 10**13
+"""Of anything in one answer: no cost that comes of it is too large for a number of the books."""
 
-class PromptTokensDetails(Outbound, frozen=True, kw_only=True, omit_defaults=False):
+
+class _Parts(Outbound, frozen=True, kw_only=True):
+    """Counts alone, of which each has a default."""
+
+    def __post_init__(self) -> None:
+        counts = astuple(self)
+        if min(counts) < 0 or max(counts) > MOST:
+            _bound(self)
+
+
+def _bound(usage: Outbound) -> None:
+    """A provider's figures are its word alone: one below nothing or above MOST is taken as the nearest that can be."""
+    for name in usage.__struct_fields__:
+        count = getattr(usage, name)
+        if isinstance(count, int):
+            force_setattr(usage, name, type(count)(_nearest(count)))
+
+
+def _nearest(count: int) -> int:
+    return min(max(count, 0), MOST)
+
+
+class PromptTokensDetails(_Parts, frozen=True, kw_only=True, omit_defaults=False):
     """Parts of `prompt_tokens`.
 
     `cached_tokens`: read from the provider's cache. `cache_write_tokens`: written to it, of which
@@ -27,7 +52,7 @@ class PromptTokensDetails(Outbound, frozen=True, kw_only=True, omit_defaults=Fal
     cached_audio_tokens: int = 0
 
 
-class CompletionTokensDetails(Outbound, frozen=True, kw_only=True, omit_defaults=False):
+class CompletionTokensDetails(_Parts, frozen=True, kw_only=True, omit_defaults=False):
     """Parts of `completion_tokens`. `reasoning_tokens`: thought but not shown as the answer."""
 
     reasoning_tokens: int = 0
@@ -59,6 +84,13 @@ class TokenUsage(Outbound, frozen=True, kw_only=True):
     units: dict[UnitName, int] = field(default_factory=dict)
     stated_cost_nano_usd: int | None = None
     estimated: bool = False
+
+    def __post_init__(self) -> None:
+        are_bounded = 0 <= self.prompt_tokens <= MOST and 0 <= self.completion_tokens <= MOST
+        told = (self.billed_prompt_tokens, self.billed_completion_tokens, self.stated_cost_nano_usd)
+        if not are_bounded or self.units or told != (None, None, None):
+            _bound(self)
+            force_setattr(self, "units", {name: _nearest(count) for name, count in self.units.items()})
 
     @property
     def total_tokens(self) -> int:

@@ -6,13 +6,13 @@ Source of names and bounds: https://platform.openai.com/docs/api-reference/video
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from gateway.model.call import Call
 from gateway.model.completion import AttemptReport, LeftOut
+from gateway.model.unshown import Unshown
 from gateway.model.wire import Inbound, Outbound
 
 MAX_PROMPT_CHARACTERS = 32_000
@@ -37,16 +37,16 @@ class VideoCall(Call, frozen=True, kw_only=True):
     input_reference: InputReference | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Unshown, frozen=True):
     """`content_type`: by the bytes."""
 
-    data: bytes = field(repr=False)
+    UNSHOWN: ClassVar = ("data",)
+
+    data: bytes
     content_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class VideoOrder:
+class VideoOrder(Struct, frozen=True):
     """A call as the chosen model takes it. `resolution` ("720p"), `aspect_ratio` ("16:9"): what `size` means there."""
 
     prompt: str
@@ -58,8 +58,7 @@ class VideoOrder:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class VideoState:
+class VideoState(Struct, frozen=True):
     """What a provider says of a video. `percent`: None where it does not say.
 
     `source`: where the finished one is. `seconds`: how long it is, None for as long as was asked for.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from msgspec import Meta, Struct
+
+from gateway.model.unshown import Unshown
 
 MAX_URL_CHARACTERS = 2_048
 WebhookUrl: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_URL_CHARACTERS)]
@@ -49,19 +50,19 @@ class Webhook(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return "delivered" if self.failure is None else "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookMessage:
+class WebhookMessage(Unshown, frozen=True):
     """`id`: the same however often it is sent. `versions`: of the tenant's secrets that sign it, the newest first."""
+
+    UNSHOWN: ClassVar = ("url", "body")
 
     id: str
     tenant_id: str
     versions: tuple[int, ...]
-    url: str = field(repr=False)
-    body: bytes = field(repr=False)
+    url: str
+    body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookReceipt:
+class WebhookReceipt(Struct, frozen=True):
     """What came of sending one. `failure`: None where the receiver took it (2xx). `is_final`: whether another try would
     come to the same. `wait_s`: how long the receiver wants to be left alone.
     """

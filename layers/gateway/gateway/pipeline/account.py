@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.model.completion import UsageReport
@@ -17,8 +17,7 @@ from gateway.pipeline.admit import Ticket
 from gateway.pipeline.exchange import Attempt, Exchange
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(Struct, frozen=True):
     """What an answer that broke off used, as far as it can be counted. `has_begun`: whether something of it came.
     `at_most`: what its provider can have charged for it at most; None where it can have done much that nobody saw.
     """

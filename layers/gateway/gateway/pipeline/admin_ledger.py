@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.admin_ports import AdminWorld
 from gateway.model.admin_errors import UserNotFound
@@ -41,8 +42,7 @@ async def user_ledger(tenant_id: str, user_id: str, world: AdminWorld) -> Answer
     return Answer(200, {**_head("user", tenant_id, user_id), **_described(books, allowance)})
 
 
-@dataclass(frozen=True, slots=True)
-class _Books:
+class _Books(Struct, frozen=True):
     """All accounts of somebody, as one."""
 
     readings: Sequence[Reading]

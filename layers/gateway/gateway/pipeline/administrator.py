@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from hmac import compare_digest
 
 import msgspec
@@ -17,16 +16,14 @@ MAX_IDEMPOTENCY_KEY = 255
 _REFUSAL = "Missing or invalid administrator's key. Send it as 'Authorization: Bearer <key>'."
 
 
-@dataclass(frozen=True, slots=True)
-class Once:
+class Once(msgspec.Struct, frozen=True):
     """A request that is to be carried out once. `name`: of its Idempotency-Key. `fingerprint`: of what it asks for."""
 
     name: str
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(msgspec.Struct, frozen=True):
     """One request of the administrator. `key`: his own. `if_match`: the header. `source_ip`: where it came from."""
 
     request_id: str

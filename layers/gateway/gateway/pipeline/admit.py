@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from random import SystemRandom
 from typing import Any, TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gateway.model.errors import AdmissionUnavailable, BudgetExceeded, GatewayError, RateLimited
 from gateway.model.ledger import (
@@ -49,8 +51,7 @@ STALE_AT_ONCE = 100
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-expression-parameters"""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One account as the request left it, or as it stood in its way: then `refusal` says why.
 
     `perhaps`: how it stands if a write that was not answered came through all the same.
@@ -69,8 +70,7 @@ class Entry:
         return refusal is None or (isinstance(refusal, AdmissionUnavailable) and not refusal.took_nothing)
 
 
-@dataclass(slots=True)
-class Ticket:
+class Ticket(Struct):
     """`entries`: tenant, then user. `stands_for`: the one that was tried before, when this one is only of what this
     environment counts by itself. `later`: then the accounts that its cost is added to by whoever keeps its record, with
     what would be held in them. `no_room`: models that come before the one it is for, and why they are not asked.
@@ -253,8 +253,7 @@ def refusal_of(
     return RateLimited(account.level, kind, meter.models, limit=limit, remaining=remaining, retry_after_s=retry_after_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Used:
+class Used(Struct, frozen=True):
     """What a request really used. One that was not executed counts in no rate either. `costs`, `counts`: money and
     tokens by "provider/model". `is_lost`: whether nobody knows whom it asked.
     """

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.ledger import Level, Meter, Reading, account_id, told_name
@@ -19,8 +20,7 @@ from gateway.pipeline.admit import Entry, Ticket
 from gateway.ports import Events, Ledger
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """An account after so much was settled in it. `user_id`: None for the tenant's. `marks`: in per cent. `before`: how
     it was when the request came, None for one that came long ago.
     """
@@ -40,8 +40,7 @@ class Settled:
         return account_id(self.level, self.tenant_id, self.user_id or "", shard)
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
+class _Mark(Struct, frozen=True):
     """`told`: the number that says that it was told."""
 
     meter: Meter

@@ -6,7 +6,6 @@ member that is added is absent in older ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -18,8 +17,7 @@ from gateway.model.rollup import token_counts
 Archived = UsageRecord | AuditEvent | BudgetAlert
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """`folder`: "usage", "audit" or "alerts". `day`: on which it happened, UTC."""
 
     folder: str

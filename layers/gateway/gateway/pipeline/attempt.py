@@ -1,4 +1,4 @@
-"""Step 4: one call to one provider, whole or streamed, inside its time limits."""
+"""One call to one provider, whole or streamed, inside its time limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 1: whose key is this, and may it be used for that?"""
+"""Whose key is this, and may it be used for that?"""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -22,6 +21,7 @@ from gateway.pipeline.job_end import Unforeseen, end_by, late_exchange_of
 from gateway.pipeline.job_result import kept_result
 from gateway.pipeline.remote_look import RemoteLook
 from gateway.pipeline.remote_stop import stop
+from gateway.ports import World
 from gateway.providers.contract import BackgroundState
 
 HOOKS_S = 240
@@ -30,11 +30,12 @@ _HOOK_FAILED_AT_S = "hook_failed_at_s"
 _BEGUN = msgspec.json.Decoder(Begun)
 
 
-@dataclass(frozen=True, slots=True)
 class BackgroundLook(RemoteLook):
     """`unforeseen`: what is made of a defect that would come again each time that the reply is given."""
 
-    unforeseen: Unforeseen | None = None
+    def __init__(self, world: World, every_s: float, unforeseen: Unforeseen | None = None) -> None:
+        super().__init__(world, every_s)
+        self.unforeseen = unforeseen
 
     async def _after(self, job: Job, state: BackgroundState, _reached: Contact, /) -> Job:
         if not state.is_over:

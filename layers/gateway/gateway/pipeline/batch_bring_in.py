@@ -19,7 +19,7 @@ from gateway.pipeline.batch_shipped import ShippedLines
 from gateway.pipeline.batch_submit import submit
 from gateway.pipeline.job_causes import LOST
 from gateway.pipeline.job_end import Unforeseen
-from gateway.pipeline.job_record import JobBusy
+from gateway.pipeline.job_record import JobBusy, Overtaken
 from gateway.pipeline.job_work import JobPending
 from gateway.ports import World
 
@@ -69,7 +69,10 @@ async def _given_up(job: Job, shipment: Shipment, closing: Closing, world: World
         raise JobBusy
     of = await lines_of(job, shipment.group, world)
     await ShippedLines(shipment, of, world, None).end_all(JobInterrupted(LOST) if shipment.is_asked else closing)
-    await BatchRecord(shipment, world.shipments, world.clock).change(is_collected=True, alive_until_s=0)
+    try:
+        await BatchRecord(shipment, world.shipments, world.clock).change(is_collected=True, alive_until_s=0)
+    except Overtaken:
+        raise JobBusy from None
 
 
 async def _closed(

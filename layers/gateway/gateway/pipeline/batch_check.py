@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import msgspec
@@ -19,7 +18,7 @@ from gateway.model.errors import (
     StorageUnavailable,
     UnreadableBody,
 )
-from gateway.model.tenant import Principal, Tenant
+from gateway.model.tenant import Principal
 from gateway.model.wire import Inbound
 from gateway.pipeline.batch_endpoints import LINE_ENDPOINTS, LineEndpoint
 from gateway.pipeline.batch_input import InputLine
@@ -44,8 +43,7 @@ class Line(Inbound, frozen=True, kw_only=True):
 _LINE = msgspec.json.Decoder(Line)
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(msgspec.Struct, frozen=True):
     """`model`: "provider/model" that it is for. `api`: of a native one, as its group has it."""
 
     endpoint: str
@@ -55,15 +53,14 @@ class Checked:
     api: str = ""
 
 
-@dataclass(slots=True)
-class LineCheck:
+class LineCheck(msgspec.Struct):
     """Of all lines of one batch. `endpoint`: of all, None where each names its own. `processing`: as it was ordered."""
 
     endpoint: str | None
     principal: Principal
     world: World
     processing: Processing = "auto"
-    _known: set[bytes] = field(default_factory=set)
+    _known: set[bytes] = msgspec.field(default_factory=set)
 
     async def checked(self, line: InputLine) -> Checked:
         """Raises GatewayError, whose `param` is a member of the line; StorageUnavailable and AdmissionUnavailable (503)
@@ -82,7 +79,7 @@ class LineCheck:
             raise ScopeMissing(f"This key is not for {endpoint.operation}.", param="url")
         try:
             call = endpoint.read(JSON, bytes(found.body))
-            _refuse_what_no_line_may(call, self.principal.tenant)
+            _refuse_what_no_line_may(call, self.principal)
             native = await self._native(call, endpoint)
             demand = native.demand if native else (await endpoint.plan(call, self.principal, self.world)).demand
         except (StorageUnavailable, AdmissionUnavailable):
@@ -126,11 +123,14 @@ def of_lines(principal: Principal) -> Principal:
     return msgspec.structs.replace(principal, tenant=msgspec.structs.replace(principal.tenant, fallbacks=()))
 
 
-def _refuse_what_no_line_may(call: Call, tenant: Tenant) -> None:
-    if tenant.group(call.model) is not None:
+def _refuse_what_no_line_may(call: Call, principal: Principal) -> None:
+    """All lines are held for in one user's account, so none is another's."""
+    if principal.tenant.group(call.model) is not None:
         raise InvalidRequest(f"A line of a batch names one model, and '{call.model}' is a group.", param="model")
     if call.is_streamed:
         raise InvalidRequest("A line of a batch is not streamed.", param="stream")
+    if call.user not in (None, principal.user.id):
+        raise InvalidRequest("Every line of a batch is its key's own user's; leave user out.", param="user")
     for name in _NOT_OF_A_LINE:
         if getattr(call, name):
             raise InvalidRequest("A line of a batch cannot have this.", param=name.rstrip("_"))

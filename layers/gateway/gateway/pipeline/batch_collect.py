@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from gateway.model.errors import JobInterrupted
 from gateway.model.job import Job
 from gateway.model.provider_errors import ProviderError, ProviderFailure, ProviderGone
 from gateway.model.shipment import Shipment, label_of, place_of
-from gateway.pipeline.batch_line import EXPIRED, Closing, Lines
+from gateway.pipeline.batch_line import EXPIRED_AT_PROVIDER, Closing, Lines
 from gateway.pipeline.batch_line_native import Native, Outcome
 from gateway.pipeline.batch_look import is_lost
 from gateway.pipeline.batch_part import closing_now, lines_of
@@ -70,8 +71,7 @@ async def collect(
         return await _Collecting(record, of, world, unforeseen, closing).run()
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(Struct):
     """Results that are read and not given yet, by part and place. `missing`: places of lines that have not ended."""
 
     missing: dict[int, set[int]]
@@ -222,11 +222,8 @@ class _Collecting:
 
     def _outcome(self, result: BatchResult[Any]) -> Outcome:
         """What its provider did not come to ends as the batch does, if that is why."""
-        if result.ending == "expired":
-            return self._closing or EXPIRED
-        if result.ending == "cancelled" and self._closing is not None:
-            return self._closing
-        return result
+        is_undone = result.ending in ("expired", "cancelled")
+        return self._closing if is_undone and self._closing is not None else result
 
     def _untold(self, state: BatchState, native: Native) -> Outcome:
         """For items of which nothing is told: nothing was done for them, where it is over and all could be read."""
@@ -237,7 +234,7 @@ class _Collecting:
         if self._closing is not None:
             return self._closing
         if state.status == "expired":
-            return EXPIRED
+            return EXPIRED_AT_PROVIDER
         nothing = ProviderError(f"{native.target.provider} gave no result for this request.")
         may_be_paid = self._unreadable or self._told < state.counts.answered
         return BatchResult("", "failed", failure=nothing) if may_be_paid else nothing

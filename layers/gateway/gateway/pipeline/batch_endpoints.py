@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from gateway.model.call import Call
 from gateway.model.tenant import Principal, Scope
@@ -30,8 +31,7 @@ class Planning(Protocol):
     async def __call__(self, asked: Any, principal: Principal, world: World, *, of_batch: bool = False) -> Planned: ...
 
 
-@dataclass(frozen=True, slots=True)
-class LineEndpoint:
+class LineEndpoint(Struct, frozen=True):
     """`operation`: as records call it, and the scope that it takes. `read`: a body, by its content type. `run`: the
     capability's own steps; `halves`: the same, for a provider's batch.
     """

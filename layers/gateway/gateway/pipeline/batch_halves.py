@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgspec
@@ -38,8 +37,7 @@ Wires: TypeAlias = Mapping[str, BatchWire[Any, Any]]
 NO_TEXT = "."
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """A call as one item of a batch. `inputs`: texts to embed. `messages_added`: that stand before the client's own."""
 
     call: Any
@@ -48,8 +46,7 @@ class Item:
     messages_added: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Halves:
+class Halves(msgspec.Struct, frozen=True):
     """`wires`: a provider's for such batches. `item`: what a plan comes to, without its media, which are yet to be
     read; None where it takes several requests, or nobody knows before they are read by which API it is asked.
     `ready`: with its media, and what is needed to give the answer later. `given`: the answer, as the client gets it.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.file_ports import Files
 from gateway.model.batch import MAX_LINE_BYTES, Batch
@@ -16,8 +17,7 @@ BOM = b"\xef\xbb\xbf"
 """Which some editors and spreadsheets put before a text's first line."""
 
 
-@dataclass(frozen=True, slots=True)
-class InputLine:
+class InputLine(Struct, frozen=True):
     """`number`: from 1, as an editor counts them. `data`: None of one that is too long to be read."""
 
     number: int
@@ -53,8 +53,7 @@ async def _of_file(tenant_id: str, file_id: str, files: Files) -> AsyncIterator[
         yield InputLine(number + 1, line.data)
 
 
-@dataclass(slots=True)
-class _Line:
+class _Line(Struct):
     data: bytes | None
 
 

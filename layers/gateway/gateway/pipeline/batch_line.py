@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -37,8 +36,7 @@ JSON = "application/json"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
+class Lines(msgspec.Struct, frozen=True):
     """What the lines of one part have in common."""
 
     job: Job
@@ -79,16 +77,14 @@ PATIENCE_S, PAUSE_S, LONGEST_PAUSE_S = 60.0, 5.0, 30.0
 and between two tries."""
 
 
-@dataclass(frozen=True, slots=True)
-class CarriedOut:
+class CarriedOut(msgspec.Struct, frozen=True):
     """`besides`: what is held for it beside what its batch holds, until its cost is booked."""
 
     end: LineEnd
     besides: Ticket | None
 
 
-@dataclass(frozen=True, slots=True)
-class NoRoom:
+class NoRoom(msgspec.Struct, frozen=True):
     """Of a line that its provider had no room for, and has done nothing for. `at`: its place in the part."""
 
     at: int
@@ -235,8 +231,7 @@ def lost(at: int, line: PartLine, lines: Lines, world: World) -> LineEnd:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Closing:
+class Closing(msgspec.Struct, frozen=True):
     """Why lines end that were not asked, or for which their provider had no room."""
 
     ending: Ending

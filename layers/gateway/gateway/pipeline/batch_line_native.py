@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgspec
@@ -62,8 +61,7 @@ PAUSES_S = (0.5, 2.0)
 # -- Where a group's lines go -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Native:
+class Native(msgspec.Struct, frozen=True):
     """How the provider of a native group is given its batches. `own_key`: whether that is with the tenant's own key."""
 
     wire: BatchWire[Any, Any]
@@ -140,8 +138,7 @@ class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
 _KEPT = msgspec.json.Decoder(Kept)
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(msgspec.Struct, frozen=True):
     """`piece`: of a batch's input. `inputs`: texts to embed, as `Filling.takes` counts them. `kept`: all that is needed
     to give the reply later, as secret as the request.
     """

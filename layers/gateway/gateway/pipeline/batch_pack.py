@@ -10,7 +10,6 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -93,13 +92,12 @@ def unpacked(kept: bytes) -> dict[int, bytes]:
     return msgspec.msgpack.decode(kept, type=dict[int, bytes])
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(msgspec.Struct):
     """A crate that is being filled."""
 
     filling: Filling
-    pieces: list[bytes] = field(default_factory=list)
-    kept: dict[int, bytes] = field(default_factory=dict)
+    pieces: list[bytes] = msgspec.field(default_factory=list)
+    kept: dict[int, bytes] = msgspec.field(default_factory=dict)
     inputs: int = 0
 
     def takes(self, ready: Ready) -> bool:

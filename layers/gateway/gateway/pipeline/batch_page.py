@@ -11,7 +11,6 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Annotated
 from zlib import crc32
@@ -30,13 +29,12 @@ _Number = Annotated[int, Meta(ge=0)]
 _Kept = tuple[int, list[tuple[_Number, _Number]], list[tuple[_Number, _Number, _Number]]]
 
 
-@dataclass(slots=True)
-class Cursor:
+class Cursor(msgspec.Struct):
     """`through`: parts that were read to their end. `at`: pieces and lines that were read of others."""
 
     batch_id: str
-    through: set[int] = field(default_factory=set)
-    at: dict[int, tuple[int, int]] = field(default_factory=dict)
+    through: set[int] = msgspec.field(default_factory=set)
+    at: dict[int, tuple[int, int]] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(cls, text: str | None, batch_id: str, batch: Batch) -> Cursor:
@@ -83,8 +81,7 @@ def _stretches(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield first, last
 
 
-@dataclass(frozen=True, slots=True)
-class _Unread:
+class _Unread(msgspec.Struct, frozen=True):
     """`number`: of the part, among all of the batch. `skipped`: how many of the piece's lines were read."""
 
     number: int
@@ -93,8 +90,7 @@ class _Unread:
     skipped: int
 
 
-@dataclass(slots=True)
-class Page:
+class Page(msgspec.Struct):
     """`has_more`: whether there are further lines by now."""
 
     lines: list[bytes]

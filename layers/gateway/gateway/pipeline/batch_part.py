@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.model.batch import Batch, BatchPart, PartLine, batch_of, part_lines, part_name
 from gateway.model.errors import AdmissionUnavailable, StorageUnavailable
@@ -22,8 +23,7 @@ KEPT_S = 31 * 24 * 3600 + TOMBSTONE_S
 """How long the record of a part or a shipment is of use, from the batch's end in time."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenPart:
+class OpenPart(Struct, frozen=True):
     """`record`: not claimed yet. `closing`: why none of its lines is asked any more."""
 
     of: Lines

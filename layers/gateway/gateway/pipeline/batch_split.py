@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from gateway.model.batch import (
     MAX_ERRORS,
@@ -29,8 +29,7 @@ BUFFERED_BYTES = 32 * 1024 * 1024
 """Of all parts that are not full yet: then the largest is written as it is."""
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(Struct):
     number: int
     endpoint: str
     model: str
@@ -47,8 +46,7 @@ class _Group:
         return len(self.waiting) >= PART_LINES or self.waiting_bytes >= PART_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class SplitInput:
+class SplitInput(Struct, frozen=True):
     """`errors`: of lines, in their order; where there is one nothing is carried out."""
 
     groups: tuple[BatchGroup, ...]

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.model.errors import GatewayError, JobInterrupted, StorageUnavailable
 from gateway.model.http import HttpResponse, Sending
@@ -76,8 +77,7 @@ async def submit(
         await _Submission(record, of, world, unforeseen).run(closing)
 
 
-@dataclass(frozen=True, slots=True)
-class _Submission:
+class _Submission(Struct, frozen=True):
     """`record`: claimed by this worker."""
 
     record: BatchRecord[Shipment]

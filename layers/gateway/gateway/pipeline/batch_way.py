@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gateway.model.call import Call
 from gateway.model.catalog import ModelFacts
@@ -21,8 +21,7 @@ SOME_ID = "0" * 64
 """As long as an item's can be."""
 
 
-@dataclass(frozen=True, slots=True)
-class NativeLine:
+class NativeLine(Struct, frozen=True):
     """`demand`: at the price of a batch. `api`: that its provider's batch is for."""
 
     demand: Demand

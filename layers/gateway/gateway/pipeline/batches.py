@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from gateway.model.batch import FACT, KEPT_S, MAX_BYTES, Batch
@@ -23,8 +21,7 @@ from gateway.ports import World
 PARAM = "input_file_id"
 
 
-@dataclass(frozen=True, slots=True)
-class BatchPlan:
+class BatchPlan(msgspec.Struct, frozen=True):
     """It takes a place among its tenant's jobs; what its lines can cost is held once they were read."""
 
     order: BatchOrder

@@ -9,9 +9,10 @@ The module is imported when a call is for it: the chat function starts without a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from gateway.model.chat import AssistantMessage, ChatCall, Message, TextPart
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
@@ -50,8 +51,7 @@ class PlannedByChat(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ByChat:
+class ByChat(Struct, frozen=True):
     """A chat as the client asked it, and what it was made."""
 
     asked: ChatCall

@@ -7,7 +7,8 @@ is lost, late, doubled or false costs time at most.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.job_ports import Callbacks, CallbackSecrets
 from gateway.model.callback import News, RemoteName
@@ -20,8 +21,7 @@ KEPT_S = 3_600
 """How long a token is kept after it is good for nothing any more, if nobody removes it before."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallbackWorld:
+class CallbackWorld(Struct, frozen=True):
     """All that a receiver of providers' webhooks needs."""
 
     secrets: CallbackSecrets
@@ -29,8 +29,7 @@ class CallbackWorld:
     clock: Clock
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """`was_awaited`: whether an execution waited for it, or had until a moment ago."""
 
     news: News

@@ -7,10 +7,10 @@ that it is not approved, has no price where money is limited, or cannot do what 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
-from msgspec import structs
+from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from gateway.health_ports import HealthReading
 from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS, Call, Strategy
@@ -41,8 +41,7 @@ P = TypeVar("P", bound=Candidate)
 C = TypeVar("C", bound=Call)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates(Generic[P]):
+class Candidates(Struct, Generic[P], frozen=True):
     """`asked`: for the model that the call names, of a group the member that comes first. `all`: that one and the
     others, in the order in which they are asked. `demand`: what is held at first. `left_out`: of those that the call
     itself names. `is_group`: whether the call names a group, of which any member will do.
@@ -119,8 +118,7 @@ def left_out_for(name: str, refusal: GatewayError) -> LeftOut:
     return LeftOut(model=name, code=refusal.code, message=refusal.message)
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(Struct, frozen=True):
     """`param`: the member of the call that named them; empty for a setting of its tenant."""
 
     models: Sequence[str]

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.admin_ports import AdminWorld
 from gateway.model.admin_errors import Conflict
@@ -38,8 +38,7 @@ class Answer(msgspec.Struct, frozen=True):
     is_replay: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """`change`: nothing, where all is already as it should be; then nothing is told. `event`: "admin.<noun>.<verb>".
 
     `facts`: names of what changed, never what it was or is. `spread`: over which accounts somebody is, afterwards.
@@ -49,7 +48,7 @@ class Plan:
     change: Change
     event: str
     tenant_id: str
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = msgspec.field(default_factory=dict)
     spread: tuple[Accounts, Spread] | None = None
 
 

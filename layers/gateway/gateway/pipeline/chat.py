@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.hooks.chat_reply import ChatReply
 from gateway.hooks.chat_request import ChatRequest
@@ -56,8 +58,7 @@ Stream = AsyncGenerator[list[CompletionChunk], None]
 ChatPlans: TypeAlias = Candidates["ChatPlan"]
 
 
-@dataclass(frozen=True, slots=True)
-class ChatPlan:
+class ChatPlan(Struct, frozen=True):
     """A call as the client asked it and as its provider can be asked, what was promised, and the most it can use."""
 
     asked: ChatCall

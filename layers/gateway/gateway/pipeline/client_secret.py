@@ -6,7 +6,6 @@ looked at as if it had come itself, so that with the key its secrets are revoked
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -35,8 +34,7 @@ from gateway.realtime_ports import ClientSecrets
 _REQUEST = msgspec.json.Decoder(ClientSecretRequest)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What sessions are asked for, and for how long they may begin."""
 
     call: RealtimeCall
@@ -47,8 +45,7 @@ class Asked:
         return self.call.user
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(msgspec.Struct, frozen=True):
     asked: Asked
     demand: Demand = NO_MODEL
 

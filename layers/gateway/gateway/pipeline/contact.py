@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.model.http import Credential, HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderFailure
@@ -13,8 +14,7 @@ from gateway.ports import World
 from gateway.providers.contract import Target, base_url_of
 
 
-@dataclass(slots=True)
-class Contact:
+class Contact(Struct):
     """`trace_headers`: those that name the attempt's trace. `credential`: another one once that was not let in.
     `key_of`: the tenant whose it is, None: the owner's.
     """

@@ -11,9 +11,10 @@ from gateway.model.errors import Detail, InvalidRequest, UnreadableBody, Unsuppo
 from gateway.model.schema_parts import pointer
 
 T = TypeVar("T")
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*?)`")
-_MISSING = re.compile(r"Object missing required field `(?P<name>.*?)`")
-_PLACE = re.compile(r" - at `(?P<kind>key in )?\$(?P<path>[^`]*)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<name>.*)`")
+_PLACE = re.compile(r" - at (`key` in )?`\$(?P<path>[^`]*)`\Z")
+_NAMED_BY_CLIENT = "[...]"
 
 
 def check_json_type(content_type: str) -> None:
@@ -36,15 +37,25 @@ def decoded(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 def invalid(said: str) -> InvalidRequest:
-    """msgspec says "<reason> - at `$.messages[0].role`": `param` messages[0].role, pointer /messages/0/role."""
+    """msgspec says "<reason> - at `$.messages[0].role`": `param` messages[0].role, pointer /messages/0/role.
+
+    It says `[...]` for the members of a map, which the client names: the pointer leads to the map.
+    """
     place = _PLACE.search(said)
     reason = said[: place.start()] if place else said
     path = place["path"] if place else ""
-    at = re.sub(r"\.|\[", "/", path).replace("]", "")
-    if found := _UNKNOWN.match(reason) or _MISSING.match(reason):
-        path, at = f"{path}.{found['name']}", at + pointer((found["name"],))
-    param = path.removeprefix(".") or None
+    if found := _UNKNOWN.fullmatch(reason) or _MISSING.fullmatch(reason):
+        param, at = f"{path}.{found['name']}", _pointer(path, found["name"])
+    else:
+        param, at = path, _pointer(path)
+    param = param.removeprefix(".")
     reason = reason.replace("Object contains unknown field", "Unknown parameter")
     reason = reason.replace("Object missing required field", "Missing required parameter")
     message = f"{reason}, at '{param}'." if param else f"{reason}."
-    return InvalidRequest(message, param=param, details=(Detail(at, reason),))
+    return InvalidRequest(message, param=param or None, details=(Detail(at, reason),))
+
+
+def _pointer(path: str, *name: str) -> str:
+    known, of_client, _ = path.partition(_NAMED_BY_CLIENT)
+    at = re.sub(r"\.|\[", "/", known).replace("]", "")
+    return at if of_client else at + pointer(name)

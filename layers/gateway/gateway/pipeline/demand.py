@@ -7,11 +7,11 @@ all that the model can read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import (

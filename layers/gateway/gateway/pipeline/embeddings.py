@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from gateway.hooks.embeddings_reply import EmbeddingsReply
 from gateway.hooks.embeddings_request import EmbeddingsRequest
@@ -36,8 +37,7 @@ from gateway.providers.contract import EmbeddingsWire
 JSON = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddingsPlan:
+class EmbeddingsPlan(Struct, frozen=True):
     """A call as the client asked it and as its provider can be asked, and the most it can use."""
 
     asked: EmbeddingsCall

@@ -8,9 +8,10 @@ that was revoked is refused at its next request, and nothing waits for a read of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
+
+from msgspec.structs import replace
 
 from gateway.model.caller import Caller
 from gateway.model.errors import AdmissionUnavailable, GatewayError
@@ -121,10 +122,10 @@ class _Entrance:
             if await self._read_again(principal) != principal:
                 return None
             raise
-        ticket, found, claimed = await asyncio.gather(
+        ticket, found, *claimed = await asyncio.gather(
             self._take(planned, principal),
             self._read_again(principal),
-            self._claim(planned, principal),
+            *self._claims(planned, principal),
             return_exceptions=True,
         )
         if isinstance(ticket, BaseException):
@@ -152,8 +153,8 @@ class _Entrance:
         self._exchange.principal = self._exchange.ticket = None
         principal = await self.identified()
         planned = await plan(call, principal)
-        ticket, claimed = await asyncio.gather(
-            self._take(planned, principal, AGAIN), self._claim(planned, principal), return_exceptions=True
+        ticket, *claimed = await asyncio.gather(
+            self._take(planned, principal, AGAIN), *self._claims(planned, principal), return_exceptions=True
         )
         if isinstance(ticket, BaseException):
             raise ticket
@@ -170,13 +171,15 @@ class _Entrance:
         demand = replace(planned.demand, is_job=exchange.becomes_job)
         return await take(exchange.request_id, demand, principal, exchange.facts(), self._world, admission)
 
-    async def _claim(self, planned: Plan, principal: Principal) -> None:
-        await claim_once(principal, planned.demand.lease_s, self._exchange, self._world)
+    def _claims(self, planned: Plan, principal: Principal) -> Iterator[Coroutine[Any, Any, None]]:
+        """One, of a request with an Idempotency-Key."""
+        if self._exchange.inbound is not None and self._exchange.inbound.idempotency_key:
+            yield claim_once(principal, planned.demand.lease_s, self._exchange, self._world)
 
-    async def _admitted(self, planned: P, ticket: Ticket, claimed: BaseException | None) -> P:
+    async def _admitted(self, planned: P, ticket: Ticket, claimed: Sequence[BaseException | None]) -> P:
         """Who comes again is told of the first request, and not that there is no room for another."""
-        if claimed is not None:
-            raise claimed
+        for refusal in filter(None, claimed):
+            raise refusal
         if self._exchange.ordered is not None:
             self._exchange.job_id, self._exchange.ticket = self._exchange.ordered.id, None
             await give_back(ticket)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from math import inf
 from typing import Any
+
+from msgspec import Struct, field
 
 from gateway.model.call import MAX_BEGIN_MS, MAX_JOB_MS, MAX_STREAM_MS, Call
 from gateway.model.claim import Claimed
@@ -39,8 +40,7 @@ OVERTAKEN = "cancelled"
 """The code of an attempt that was ended because another model had answered, or had ended the request."""
 
 
-@dataclass(slots=True)
-class Answered:
+class Answered(Struct):
     """`model`, `service_tier`: as the provider names what served the call. `finish_reasons`: one for each choice."""
 
     model: str = ""
@@ -55,8 +55,7 @@ class Answered:
                 self.finish_reasons[choice.index] = choice.finish_reason
 
 
-@dataclass(slots=True)
-class Attempt:
+class Attempt(Struct):
     """One call to a provider. Times in seconds of the monotonic clock; `provider_wait_s`: spent waiting for it.
 
     `trace_headers`: those that it carries. `usage`, `cost_nano_usd`: None until known, the cost also when the price
@@ -107,8 +106,7 @@ class Attempt:
             await self.wins()
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
+class Switch(Struct, frozen=True):
     """From one model to another, "provider/model", because of an error of that code. `at_s`: Unix seconds."""
 
     model: str
@@ -117,8 +115,7 @@ class Switch:
     at_s: float
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(Struct):
     """`request_id`: the gateway's own, unique. `lambda_request_id`: of the invocation, None outside of Lambda.
 
     `arrived_s`: Unix seconds. `started_s`, `ended_s`: of the monotonic clock. `status`: the one that the client was
@@ -298,8 +295,8 @@ class Exchange:
 
     async def left(self) -> None:
         """Hooks that are being told have been, and what attempts took is given back; each within its own time limit."""
-        leaving = (task for attempt in self.attempts for task in attempt.leaving)
-        await asyncio.gather(*self.observers, *leaving, return_exceptions=True)
+        if tasks := [*self.observers, *(task for attempt in self.attempts for task in attempt.leaving)]:
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def key_of(self, provider: str) -> str | None:
         """The tenant whose own key this provider is asked with; None for the owner's."""

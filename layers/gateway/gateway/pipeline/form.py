@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
+from msgspec import Struct, field
 from python_multipart import FormParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, parse_options_header
 
 from gateway.model.errors import InvalidRequest, UnreadableBody
+from gateway.model.unshown import Unshown
 
 MAX_MEMBERS = 64
 _IN_MEMORY = {"MAX_MEMORY_FILE_SIZE": float("inf")}
@@ -18,14 +19,14 @@ _NESTED = re.compile(r"(?P<name>\w+)(?P<members>(\[[\w.-]+\]){0,8})(?P<list>\[\]
 _MEMBER = re.compile(r"\[([\w.-]+)\]")
 
 
-@dataclass(frozen=True, slots=True)
-class FormFile:
+class FormFile(Unshown, frozen=True):
+    UNSHOWN: ClassVar = ("data",)
+
     filename: str
-    data: bytes = field(repr=False)
+    data: bytes
 
 
-@dataclass(slots=True)
-class Form:
+class Form(Struct):
     """`members`: texts, in objects where they were named `object[member]` or deeper, in lists where `list[]`, as client
     libraries do.
     """

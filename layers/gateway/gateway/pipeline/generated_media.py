@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterable, AsyncIterator
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.model.errors import StorageUnavailable
 from gateway.model.file import GENERATED_KEPT_S, File, Link, Origin, created_at_s, new_file_id
@@ -27,8 +29,7 @@ _ENDINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class KeptMedia:
+class KeptMedia(Struct, frozen=True):
     """What was stored, with the link that opens it now."""
 
     file: File

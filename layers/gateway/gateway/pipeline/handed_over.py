@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.model.errors import AdmissionUnavailable
 from gateway.model.ledger import Account, Hold, Level, Meter, Reading, becoming_job, shard_of, suffix

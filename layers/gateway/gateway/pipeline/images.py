@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -42,8 +41,7 @@ _IMAGES = msgspec.json.Decoder(ImagesCall)
 _JSON = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class ImagesPlan:
+class ImagesPlan(msgspec.Struct, frozen=True):
     """A call as the client asked it and as its provider can be asked, and the most it can use."""
 
     asked: ImagesCall

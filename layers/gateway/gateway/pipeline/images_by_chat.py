@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.model.chat import ChatCall, Json
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
@@ -21,8 +22,7 @@ from gateway.ports import World
 HONOURED = frozenset({"n", "modalities"})
 
 
-@dataclass(frozen=True, slots=True)
-class ImagesByChat:
+class ImagesByChat(Struct, frozen=True):
     planned: Candidates[ImagesPlan]
 
     @property

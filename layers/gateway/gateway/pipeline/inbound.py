@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -13,8 +12,7 @@ _RAW_TRUE, _RAW_NULL = msgspec.Raw(b"true"), msgspec.Raw(b"null")
 _WAIT = re.compile(r'wait\s*=\s*"?(\d{1,6})"?')
 
 
-@dataclass(frozen=True, slots=True)
-class Inbound:
+class Inbound(msgspec.Struct, frozen=True):
     """Some headers, "" where there is none of that name, and the body as received. `path`: of the route.
 
     `called`: of the route that was called, where what it brought is meant for another.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.pipeline import chat, embeddings, images, speech, transcription, videos
 from gateway.pipeline.exchange import Exchange
@@ -14,8 +15,7 @@ from gateway.ports import World
 Running = Callable[[Inbound, Exchange, World], Awaitable[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """`operation`: as records call it. `run`: the capability's own steps; with `async: true` they end in a job, or
     carry the exchange's one out.
     """

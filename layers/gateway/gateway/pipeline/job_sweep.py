@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from gateway.job_ports import DueJob
 from gateway.model.batch import KIND
@@ -43,8 +44,7 @@ class SeeTo(Protocol):
     def __call__(self, job: Job, world: World, *, tells: bool) -> Awaitable[str]: ...
 
 
-@dataclass(slots=True)
-class SweptJobs:
+class SweptJobs(Struct):
     """How many were started, found running, ended, settled, told, left to the next to be told; `failed`: those that the
     next sweep has to see to.
 

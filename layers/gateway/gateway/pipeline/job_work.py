@@ -8,8 +8,9 @@ A worker that died before that is followed by one that begins anew.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.model.caller import Caller
 from gateway.model.errors import (

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.model.errors import StorageUnavailable
 from gateway.model.record import AuditEvent, Told, UsageRecord, Watermark
@@ -16,16 +17,14 @@ from gateway.pipeline.archive_lines import Line, line_of
 from gateway.record_ports import RecordsWorld
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(Struct, frozen=True):
     """`message_id`: under which it is acknowledged, or asked for again."""
 
     message_id: str
     told: Told
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """`again`: messages that have to come again. Numbers of records and events, not of messages."""
 
     again: set[str]

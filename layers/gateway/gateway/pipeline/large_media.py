@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.model.chat import Medium
 from gateway.model.errors import PayloadTooLarge
@@ -12,8 +13,7 @@ from gateway.pipeline.parts import Spot
 from gateway.pipeline.route import ChatRoute
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """`medium`: what the bytes turned out to be."""
 
     file: StoredFile

@@ -22,7 +22,7 @@ from gateway.model.catalog import (
 from gateway.model.errors import GatewayError
 from gateway.model.tenant import Principal
 from gateway.pipeline.list_groups import described_group
-from gateway.pipeline.route import can_be_called, find_approved, is_shut_down, none_of
+from gateway.pipeline.route import can_be_called, find_approved, input_of, is_shut_down, none_of
 from gateway.ports import Catalog
 
 PICO_USD_PER_TOKEN_TO_USD_PER_MILLION = 1_000_000
@@ -74,7 +74,7 @@ def describe(provider: str, facts: ModelFacts, vitals: Vitals, tenant_id: str) -
             "circuit": "open" if vitals.is_cut_off(provider, facts.id, tenant_id) else "closed",
             "context_tokens": facts.context_tokens,
             "max_output_tokens": facts.max_output_tokens,
-            "input": list(facts.input),
+            "input": input_of(provider, facts),
             "output": list(facts.output),
             "capabilities": list(facts.capabilities),
             "prices_usd_per_million": None if facts.prices is None else _usd_per_million(facts.prices),

@@ -10,7 +10,6 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
@@ -57,8 +56,7 @@ AUDIO_FORMATS = {"audio/mpeg": "mp3", "audio/opus": "ogg", "audio/mp4": "m4a", "
 MediaPart: TypeAlias = ImageUrlPart | ImagePart | InputAudioPart | AudioPart | VideoPart | FilePart | DocumentPart
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A media part, where it stands, and the text that says where its bytes are."""
 
     spot: Spot

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.model.ledger import Account, Hold, Kind, Level, Meter, account_id, day_of, minute_of, month_of, suffix
 from gateway.model.limits import ALL_MODELS, Allowance, Budget, BudgetWindow, Limits
 from gateway.model.tenant import Principal
+from gateway.model.unshown import Unshown
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(Unshown, frozen=True):
     """The most one request can use. `model_id`: "provider/model", empty for one that asks no model: nothing of it is
     charged or counted in tokens. `cost_nano_usd`: 0 where no price is known.
 
@@ -26,6 +28,8 @@ class Demand:
     is of a batch's lines, which count in money alone.
     """
 
+    UNSHOWN: ClassVar = ("cost_by_reply",)
+
     model_id: str
     tokens: int
     cost_nano_usd: int
@@ -34,7 +38,7 @@ class Demand:
     parts: tuple[Demand, ...] = ()
     adds_up: bool = False
     instead: tuple[Demand, ...] = ()
-    cost_by_reply: tuple[int, Callable[[int], int]] | None = field(default=None, compare=False, repr=False)
+    cost_by_reply: tuple[int, Callable[[int], int]] | None = None
     of_batch: bool = False
 
     @property
@@ -65,8 +69,7 @@ def together(demands: Sequence[Demand], *, adds_up: bool) -> Demand:
 
 def account_of(level: Level, principal: Principal, demand: Demand, now_s: float, shard: int) -> Account:
     """The record of that shard, with its share of every limit."""
-    rules = rules_for(allowance_of(level, principal), demand)
-    return account_by(level, principal, rules if demand.model_id else Rules(rules.limits, ()), demand, now_s, shard)
+    return account_by(level, principal, rules_for(allowance_of(level, principal), demand), demand, now_s, shard)
 
 
 def allowance_of(level: Level, principal: Principal) -> Allowance:
@@ -94,8 +97,7 @@ class Rules(NamedTuple):
         return [*dict.fromkeys([ALL_MODELS, *limited, *budgeted])]
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """One of `shards` parts of a limit; the first ones take what does not divide."""
 
     shards: int
@@ -131,12 +133,12 @@ def by_rule(allowance: Allowance, rules: Collection[str], by_model: Mapping[str,
 
 def rules_for(allowance: Allowance, demand: Demand) -> Rules:
     """Of a batch under those of all its models; of several models that are asked in turn those of the first, for the
-    others' are entered when they are.
+    others' are entered when they are. What asks no model is in no budget, whatever pattern that is for.
     """
     asked = [part.model_id for part in demand.parts if demand.of_batch] or [demand.model_id]
     limits = [one for one in allowance.limits if any(fnmatchcase(model_id, one.models) for model_id in asked)]
-    budgets = [one for one in allowance.budgets if any(fnmatchcase(model_id, one.models) for model_id in asked)]
-    return Rules(limits, budgets)
+    budgets = allowance.budgets if demand.model_id else ()
+    return Rules(limits, [one for one in budgets if any(fnmatchcase(model_id, one.models) for model_id in asked)])
 
 
 def limits_on(allowance: Allowance, model_id: str) -> Iterator[Limits]:

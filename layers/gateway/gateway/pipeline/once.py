@@ -8,9 +8,8 @@ of an SDK, which carry the same key, are requests like any other.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 
-from msgspec.structs import replace as with_members
+from msgspec.structs import replace
 
 from gateway.model.claim import Claim, Claimed
 from gateway.model.errors import StorageUnavailable
@@ -44,7 +43,7 @@ async def claim_once(principal: Principal, lease_s: float, exchange: Exchange, w
     if claimed is None:
         claimed = claim_of(inbound, principal.tenant.id, exchange.request_id, now_s)
         until_s = int(now_s + min(lease_s, WORK_S)) + 1
-        own = with_members(claimed.claim, until_s=until_s, is_asked=not principal.tenant.hooks)
+        own = replace(claimed.claim, until_s=until_s, is_asked=not principal.tenant.hooks)
         exchange.claimed = claimed = replace(claimed, claim=own, is_sure=False)
     stands = await world.claims.claim(claimed.tenant_id, claimed.key_hash, claimed.claim, now_s)
     if stands == claimed.claim:
@@ -90,7 +89,7 @@ async def stands_for(job: Job, exchange: Exchange, world: World) -> None:
 
 
 async def _change(claimed: Claimed, exchange: Exchange, world: World, **changes: str | bool) -> bool:
-    changed = with_members(claimed.claim, **changes)
+    changed = replace(claimed.claim, **changes)
     exchange.claimed = replace(claimed, claim=changed, is_sure=False, before=claimed.claim)
     is_done = await world.claims.change(claimed.tenant_id, claimed.key_hash, claimed.claim, changed)
     exchange.claimed = replace(claimed, claim=changed)
@@ -112,7 +111,7 @@ async def end_claim(exchange: Exchange, world: World) -> None:
     claimed = exchange.claimed
     if claimed is None:
         return
-    over = with_members(claimed.claim, is_asked=True, is_over=True, job_id=exchange.job_id or claimed.claim.job_id)
+    over = replace(claimed.claim, is_asked=True, is_over=True, job_id=exchange.job_id or claimed.claim.job_id)
     ended = claimed.claim.freed() if _came_to_nothing(exchange) else over
     for is_last in (False, True):
         try:

@@ -143,6 +143,6 @@ class Race(Generic[P]):
                 attempt.is_overtaken = attempt.error is None
                 task.cancel()
         _, ending = self._racing[number]
-        self._exchange.attempts.remove(ending)
-        self._exchange.attempts.append(ending)
+        others_first = [attempt for attempt in self._exchange.attempts if attempt is not ending]
+        self._exchange.attempts[:] = [*others_first, ending]
         await asyncio.gather(*others, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Step 2: from bytes to a valid call. Every refusal names the field."""
+"""From bytes to a valid call. Every refusal names the field."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _check_fallback(call: Call) -> None:
 
 
 def _check_timeouts(call: Call) -> None:
-    """Nothing is clamped: what cannot be had is refused."""
+    """What nobody can have is refused. Of the rest an attempt has what is left of the request's time (`Watch`)."""
     if call.timeouts is None or call.is_streamed:
         return
     if call.timeouts.ttft_ms is not None:

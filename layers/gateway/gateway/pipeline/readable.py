@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.model.chat import ChatCall, FilePart
 from gateway.model.errors import CapabilityNotSupported

@@ -44,7 +44,11 @@ MINUTE_MS = 60_000
 
 
 class SessionBooks:
-    """`connected_s`: how long the provider took to take the last connection; None before the first one here."""
+    """`connected_s`: how long the provider took to take the last connection; None before the first one here.
+
+    `_under_way`, `_untold`: the most tokens that were said, by the ids of the responses that go on, and of those that
+    are over and of which nobody has told what they have cost. `_is_told`: it was, of one that goes on.
+    """
 
     def __init__(self, books: Books, route: AnyRoute, exchange: Exchange, holding: Holding, world: World) -> None:
         self._books, self._route, self._exchange = books, route, exchange
@@ -54,10 +58,11 @@ class SessionBooks:
         self._output_tokens = 0
         self._beside_nano_usd = 0
         self._counted_at_begin = 0
-        self._said_tokens = 0
-        self._kept_books = books
-        self._under_way = self._asked_beside = 0
+        self._under_way: dict[str, int] = {}
+        self._untold: dict[str, int] = {}
+        self._asked_beside = 0
         self._is_told = False
+        self._kept_books = books
         self.connected_s: float | None = None
 
     # -- what is known ----------------------------------------------------------------------------------------------
@@ -75,7 +80,12 @@ class SessionBooks:
 
     @property
     def is_answering(self) -> bool:
-        return self._books.is_answering
+        """A response has begun, and is not in the books yet."""
+        return self._books.open_responses > 0
+
+    @property
+    def under_way(self) -> tuple[str, ...]:
+        return tuple(self._under_way)
 
     @property
     def told_output_tokens(self) -> int | None:
@@ -170,7 +180,7 @@ class SessionBooks:
     def _owed_nano_usd(self) -> int:
         """What was told, and the most of what may yet be: of a response that was broken off, and those beside."""
         told = sum(spent.cost_nano_usd or 0 for spent in self._books.spent.values())
-        untold = self._asked_beside + (self._books.is_answering and not self._under_way)
+        untold = self._asked_beside + len(self._untold)
         context_tokens = self._books.context_tokens + AHEAD_TOKENS
         prices = dearest_prices(self._route.facts, Asked(prompt_tokens=context_tokens, hears=True, speaks=True))
         most = 0 if prices is None else prices.nano_usd(context_tokens, self._output_tokens)
@@ -198,29 +208,35 @@ class SessionBooks:
 
     def hear(self, tokens: int) -> None:
         """That much at most was said to the provider."""
-        self._change(context_tokens=self._books.context_tokens + tokens)
+        if tokens:
+            self._change(context_tokens=self._books.context_tokens + tokens)
 
-    def say(self, tokens: int) -> None:
+    def say(self, response_id: str, tokens: int) -> None:
         """That much at most the provider has said of a response that goes on."""
-        self._said_tokens += tokens
+        self._under_way[response_id] = self._under_way.get(response_id, 0) + tokens
 
-    async def response_begins(self) -> None:
+    async def response_begins(self, response_id: str) -> None:
         """Raises Fenced."""
-        self._counted_at_begin, self._said_tokens = self._books.context_tokens, 0
-        self._under_way, self._is_told = self._under_way + 1, False
-        self._change(is_answering=True)
+        self._counted_at_begin, self._is_told = self._books.context_tokens, False
+        self._under_way[response_id] = 0
+        self._count_open()
         await self._keep()
 
-    async def response_ends(self, used: Sequence[Used]) -> None:
-        """Of one that was broken off a provider may tell later what it has cost: until then it is not in the books.
+    async def response_ends(self, response_ids: Sequence[str], used: Sequence[Used]) -> None:
+        """`response_ids`: those that are over by that; none where the client knows it already. Of one that was broken
+        off a provider may tell later what it has cost: until then it is not in the books.
 
         Raises as `make_room`, Fenced; what was used is in the books all the same.
         """
         for one in used:
             self._enter(one)
-        self._under_way = max(0, self._under_way - 1)
-        is_untold = self._books.is_answering and not self._is_told
-        self._change(is_answering=is_untold or self._under_way > 0)
+        over = {name: self._under_way.pop(name) for name in response_ids if name in self._under_way}
+        if not self._is_told:
+            self._untold |= over
+        elif not over:
+            self._tell_of_one()
+        self._is_told = False
+        self._count_open()
         await self._keep()
         await self._count(used)
         await self._hold()
@@ -229,32 +245,50 @@ class SessionBooks:
         """Beside a response, or after it. Raises as `response_ends`."""
         for one in used:
             self._enter(one)
-        was_untold = self._books.is_answering and not self._under_way
+        was_untold = bool(self._untold) and not self._under_way
         if was_untold and self._is_told:
-            self._change(is_answering=False)
+            self._tell_of_one()
+            self._is_told = False
+        self._count_open()
         await self._keep()
         await self._count(used)
         if was_untold:
             await self._hold()
 
+    def _tell_of_one(self) -> None:
+        """The oldest."""
+        if self._untold:
+            del self._untold[next(iter(self._untold))]
+
+    def _count_open(self) -> None:
+        self._change(open_responses=len(self._under_way) + len(self._untold))
+
     async def lose_and_hold(self) -> None:
         """Before another connection may begin the next one. Raises as `make_room`, Fenced."""
-        was_answering = self._books.is_answering
+        was_answering = self.is_answering
         await self.lose()
         if was_answering:
             await self._hold()
 
     async def lose(self) -> None:
-        """A response of which nobody will tell what it has cost: all that was held for it, or what was heard of it, as
-        the tenant says. Raises Fenced.
+        """Responses of which nobody will tell what they have cost: of each all that was held for it, or what was heard
+        of it, as the tenant says. Raises Fenced.
         """
-        self._under_way = self._asked_beside = 0
-        if not self._books.is_answering:
+        said = [*self._untold.values(), *self._under_way.values()]
+        said += [0] * (self._books.open_responses - len(said))
+        self._untold, self._under_way, self._asked_beside = {}, {}, 0
+        if not said:
             return
+        for tokens in said:
+            self._lose_one(tokens)
+        self._count_open()
+        await self._keep()
+
+    def _lose_one(self, said_tokens: int) -> None:
         said = TokenUsage(
             prompt_tokens=self._books.context_tokens,
-            completion_tokens=self._said_tokens,
-            completion=CompletionTokensDetails(audio_tokens=self._said_tokens),
+            completion_tokens=said_tokens,
+            completion=CompletionTokensDetails(audio_tokens=said_tokens),
             estimated=True,
         )
         cost = cost_nano_usd(said, self._route.facts)
@@ -262,8 +296,6 @@ class SessionBooks:
         if self._principal.tenant.lost_requests == "charge" and prices is not None:
             cost = prices.nano_usd(said.prompt_tokens, self._output_tokens)
         self._add(self._route.model_id, said, cost)
-        self._change(is_answering=False)
-        await self._keep()
 
     async def _count(self, used: Sequence[Used]) -> None:
         """Tokens, in the minute in which they were used; those of the minute in which it was admitted are in its hold.

@@ -5,7 +5,6 @@ down and a function is asked to hold it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -38,8 +37,7 @@ https://developers.openai.com/api/docs/guides/realtime-websocket (2026-11)"""
 _CALL = msgspec.json.Decoder(RealtimeCall)
 
 
-@dataclass(frozen=True, slots=True)
-class Handshake:
+class Handshake(msgspec.Struct, frozen=True):
     """`model`: of the URL, "" without one. `authorization`: the header. `protocols`: those that the client offers."""
 
     link: Link
@@ -61,8 +59,7 @@ class Handshake:
         return PROTOCOL if PROTOCOL in self.protocols else None
 
 
-@dataclass(frozen=True, slots=True)
-class RealtimePlan:
+class RealtimePlan(msgspec.Struct, frozen=True):
     """`route`: its wire is the name of one."""
 
     call: RealtimeCall

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.realtime_errors import SlowConsumer
@@ -22,8 +23,7 @@ LAST_WORDS_S = 5.0
 """For the client to take what it is told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Farewell:
+class Farewell(Struct, frozen=True):
     """`speaking`: what gives the client what is in `outgoing`."""
 
     admitted: Admitted

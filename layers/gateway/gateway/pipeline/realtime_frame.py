@@ -8,7 +8,7 @@ present time otherwise. Whoever reads knows a message by its id.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from gateway.model.errors import GatewayError, StorageUnavailable
 from gateway.model.realtime_session import BEAT_S, Frame, Lease

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import msgspec
 
 from gateway.gts.naming import Names
@@ -16,6 +14,8 @@ from gateway.pipeline.realtime_books import SessionBooks
 from gateway.pipeline.realtime_incoming import Incoming
 from gateway.pipeline.realtime_lease import Holding
 from gateway.pipeline.realtime_outgoing import Outgoing
+from gateway.pipeline.realtime_pace import Bucket, Pace
+from gateway.pipeline.realtime_sound import unspoken
 from gateway.ports import World
 from gateway.providers.contract import Target
 from gateway.providers.contract.realtime import Carried, RealtimeWire
@@ -33,23 +33,20 @@ class Over(Exception):
         self.told, self.failure, self.is_left = told, failure, is_left
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(msgspec.Struct, frozen=True):
     """The connection ended by itself, or was not to be had."""
 
     failure: ProviderFailure
 
 
-@dataclass(frozen=True, slots=True)
-class Moving:
+class Moving(msgspec.Struct, frozen=True):
     """Another connection is to take over, or another function (`is_handover`). `snapshot`: where it goes on."""
 
     snapshot: Snapshot
     is_handover: bool = False
 
 
-@dataclass(slots=True)
-class Schedule:
+class Schedule(msgspec.Struct):
     """By the monotonic clock: from when on a quiet moment is looked for, and when it has to be without one. Of this
     function and of this connection.
     """
@@ -60,8 +57,7 @@ class Schedule:
     must_reconnect_s: float = float("inf")
 
 
-@dataclass
-class Hall:
+class Hall(msgspec.Struct):
     """What stays when a connection ends. `over`: the session is to end, for a reason that lies elsewhere."""
 
     session_id: str
@@ -77,8 +73,10 @@ class Hall:
     schedule: Schedule
     terms: Terms
     world: World
-    names: Names = field(default_factory=Names)
-    snapshot: Snapshot = field(default_factory=Snapshot)
+    names: Names = msgspec.field(default_factory=Names)
+    snapshot: Snapshot = msgspec.field(default_factory=Snapshot)
+    pace: Pace = msgspec.field(default_factory=Pace)
+    unspoken: Bucket = msgspec.field(default_factory=unspoken)
     over: Over | None = None
 
     def check(self, now_s: float) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -71,8 +70,7 @@ Outcome: TypeAlias = Literal["not taken", "ended", "handed over", "fenced"]
 Unforeseen: TypeAlias = Callable[[Exception, Exchange], GatewayError]
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """`deadline_s`: Unix seconds at which Lambda ends the function."""
 
     connection_id: str
@@ -80,8 +78,7 @@ class Order:
     deadline_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Means:
+class Means(msgspec.Struct, frozen=True):
     """What a holder works with. `unforeseen`: what is made of a defect."""
 
     terms: Terms

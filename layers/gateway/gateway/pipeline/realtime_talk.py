@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from math import ceil
 
 import msgspec
 from msgspec import UNSET
@@ -19,23 +20,21 @@ from gateway.model.errors import (
 )
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.realtime import (
-    ALaw,
     AppendAudio,
     Audio,
     AudioInput,
-    AudioOutput,
     CancelResponse,
     CloseSession,
     CreateItem,
     CreateResponse,
     DeleteItem,
-    MuLaw,
     ProviderEvent,
     SessionConfig,
     SessionUpdate,
     TruncateItem,
     updated,
 )
+from gateway.model.realtime_errors import SpokenTooFast
 from gateway.model.realtime_events import ServerEvent, error_event
 from gateway.model.realtime_session import Frame, Snapshot, first_name_at
 from gateway.pipeline.admit import NO_ROOM
@@ -43,6 +42,7 @@ from gateway.pipeline.realtime_demand import TOKENS_PER_S_OF_SOUND
 from gateway.pipeline.realtime_hall import Dropped, Hall, Moving, Over
 from gateway.pipeline.realtime_outgoing import SOUND
 from gateway.pipeline.realtime_read import client_event_id, read_event
+from gateway.pipeline.realtime_sound import heard_s, said_s
 from gateway.pipeline.realtime_tools import in_own_names, to_functions
 from gateway.providers.contract.realtime import RealtimeSession, Step
 from gateway.realtime_ports import ProviderSocket, SocketClosed
@@ -60,7 +60,6 @@ KEEP_EVERY_S = 15.0
 """How often it is written down where a follower would go on, while all is quiet."""
 BEFORE_CLOSING_S = 60.0
 """Of the time that the provider keeps a connection: then a quiet moment is looked for."""
-_PCM_BYTES_PER_S, _G711_BYTES_PER_S = 48_000, 8_000
 
 
 class Talk:
@@ -97,11 +96,11 @@ class Talk:
             raise
 
     async def _wind_up(self) -> None:
-        """A response that goes on is ended, so that its provider tells what it has cost."""
+        """Responses that go on are ended, so that their provider tells what they have cost."""
         with suppress(SocketClosed, ProviderFailure, GatewayError, TimeoutError):
             async with asyncio.timeout(WINDING_UP_S):
-                if self._hall.books.is_answering:
-                    await self._carry_out(self._session.send(CancelResponse()))
+                for response_id in self._hall.books.under_way:
+                    await self._carry_out(self._session.send(CancelResponse(response_id=response_id)))
                 while self._hall.books.is_answering:
                     await self._carry_out(self._session.receive(await self._socket.receive()))
 
@@ -141,11 +140,12 @@ class Talk:
         """One message of the client. Raises Over, SocketClosed, ProviderFailure, Fenced."""
         event_id = client_event_id(frame.body) if b'"event_id"' in frame.body else None
         try:
+            self._hall.pace.keep(frame)
             event = read_event(frame.body)
             if isinstance(event, CloseSession):
                 raise Over
             await self._say(event, len(frame.body))
-        except NO_ROOM as refusal:
+        except (*NO_ROOM, SpokenTooFast) as refusal:
             raise Over(refusal, refusal) from None
         except ProviderFailure:
             raise
@@ -201,21 +201,16 @@ class Talk:
 
     def _count(self, event: ProviderEvent, size_bytes: int) -> None:
         """From above: no text has more tokens than bytes. Sound in which nobody is heard to speak is forgotten by the
-        provider, and of a word that begins there is always more held than it takes to be noticed.
+        provider, and of a word that begins there is always more held than it takes to be noticed; so as long as it
+        comes no faster than it is spoken, it counts as nothing.
         """
-        if isinstance(event, AppendAudio):
-            if self._detects_turns and self._session.is_quiet:
-                return
-            sound_bytes = len(event.audio) * 3 // 4
-            self._hall.books.hear(-(-sound_bytes * TOKENS_PER_S_OF_SOUND // self._bytes_per_s("input")))
-        else:
+        if not isinstance(event, AppendAudio):
             self._hall.books.hear(size_bytes)
-
-    def _bytes_per_s(self, side: str) -> int:
-        audio = self._config.audio if isinstance(self._config.audio, Audio) else Audio()
-        said = audio.input if side == "input" else audio.output
-        form = said.format if isinstance(said, AudioInput | AudioOutput) else None
-        return _G711_BYTES_PER_S if isinstance(form, MuLaw | ALaw) else _PCM_BYTES_PER_S
+            return
+        counted_s = heard_s(event.audio, self._config)
+        if self._detects_turns and self._session.is_quiet:
+            counted_s = self._hall.unspoken.beyond(counted_s, self._clock.monotonic_s())
+        self._hall.books.hear(ceil(counted_s * TOKENS_PER_S_OF_SOUND))
 
     async def _replay(self, frame: Frame) -> None:
         """Sound that may have been said before anybody listened here."""
@@ -259,7 +254,8 @@ class Talk:
             schedule.must_reconnect_s = min(schedule.must_reconnect_s, now_s + 0.8 * step.go_away_s)
         if step.turn_ended:
             self._is_changed = True
-            await self._hall.books.response_ends(step.used)
+            over = [event["response"]["id"] for event in step.events if event["type"] == "response.done"]
+            await self._hall.books.response_ends(over, step.used)
         elif step.used:
             await self._hall.books.use(step.used)
         if step.failure is not None:
@@ -276,10 +272,10 @@ class Talk:
         if kind in CONFIRMED:
             self._asked = max(0, self._asked - 1)
         if kind == "response.created":
-            await self._hall.books.response_begins()
+            await self._hall.books.response_begins(event["response"]["id"])
         elif kind == SOUND:
-            sound_bytes = len(event["delta"]) * 3 // 4
-            self._hall.books.say(-(-sound_bytes * TOKENS_PER_S_OF_SOUND // self._bytes_per_s("output")))
+            tokens = ceil(said_s(event["delta"], self._config) * TOKENS_PER_S_OF_SOUND)
+            self._hall.books.say(event["response_id"], tokens)
         elif kind in ("input_audio_buffer.committed", "input_audio_buffer.cleared"):
             self._open_from = first_name_at(int(self._clock.now_s() * 1000))
 

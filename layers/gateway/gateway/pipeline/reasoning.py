@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
+from msgspec.structs import replace
 
 from gateway.model.chat import ChatCall
 from gateway.pipeline.route import ChatRoute

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -53,16 +52,14 @@ async def state_of(remote_id: str, reached: Contact, world: World, timeout_s: fl
     return wire.state(answer, reached.target)
 
 
-@dataclass(frozen=True, slots=True)
 class RemoteLook(ABC):
     """`every_s`: how long what one who asks found is good enough for the next.
 
     `until_s`: by when the answer has to begin, by the monotonic clock.
     """
 
-    world: World
-    every_s: float
-    until_s: float = inf
+    def __init__(self, world: World, every_s: float, until_s: float = inf) -> None:
+        self.world, self.every_s, self.until_s = world, every_s, until_s
 
     @abstractmethod
     async def _after(self, job: Job, state: Any, reached: Contact, /) -> Job:

@@ -19,7 +19,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.admin_ports import AdminWorld
 from gateway.model.directory import Change, NotCommitted, Transfer
@@ -33,16 +34,14 @@ from gateway.ports import Ledger
 TURN_OF_THE_DAY_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(Struct, frozen=True):
     """Over how many accounts somebody is spread, and what his budgets are."""
 
     shards: int
     allowance: Allowance
 
 
-@dataclass(frozen=True, slots=True)
-class Accounts:
+class Accounts(Struct, frozen=True):
     """Those of a tenant, or of one of its users."""
 
     level: Level
@@ -111,8 +110,7 @@ def _transfers(
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Move:
+class _Move(Struct, frozen=True):
     """One number over all accounts. `limit`: of its budget, None where there is none. `ahead`: see the module."""
 
     name: str

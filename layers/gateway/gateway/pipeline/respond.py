@@ -1,4 +1,4 @@
-"""Step 5: from the provider's normalised reply or chunks to what the client receives, with usage, cost and report."""
+"""From the provider's normalised reply or chunks to what the client receives, with usage, cost and report."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ Only where there is no other model to ask: docs/decisions/0026-who-asks-again.md
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gateway.model.errors import GatewayError
 from gateway.model.provider_errors import ProviderFailure
@@ -19,8 +19,7 @@ LEAST_S = 1.0
 """What has to be left of a request's time for another attempt."""
 
 
-@dataclass(slots=True)
-class Retries:
+class Retries(Struct):
     """Of one request. `left`: how many; `left_s`: how long they may be waited for."""
 
     left: int

@@ -1,11 +1,12 @@
-"""Step 3: which provider and model a name means, and whether the tenant may use it. Pure but for the catalog."""
+"""Which provider and model a name means, and whether the tenant may use it. Pure but for the catalog."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.errors import (
@@ -33,16 +34,20 @@ W = TypeVar("W")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Capability(Generic[W]):
+class Capability(Struct, Generic[W], frozen=True):
     """What a model can be asked for. `name`: as a refusal calls it. `wires`: a provider's for it, by catalog `api`.
 
-    `needs`: what the catalog has to say of a model, where the `api` does not tell.
+    `needs`: what the catalog has to say of a model, where the `api` does not tell. `takes`: what may be sent to it,
+    where its models read more; empty: all that they read.
     """
 
     name: str
     wires: Callable[[Provider], Mapping[str, W]]
     needs: str = ""
+    takes: tuple[str, ...] = ()
+
+    def is_done_by(self, provider: Provider, facts: ModelFacts) -> bool:
+        return facts.api in self.wires(provider) and (not self.needs or facts.can(self.needs))
 
 
 CHAT: Capability[ChatWire] = Capability("chat completions", lambda provider: provider.wires)
@@ -55,13 +60,14 @@ SPEECH: Capability[SpeechWire] = Capability("speech", lambda provider: provider.
 TRANSCRIPTIONS: Capability[TranscriptionWire] = Capability(
     "transcription", lambda provider: provider.transcriptions, needs="transcription"
 )
-REALTIME: Capability[str] = Capability("realtime sessions", lambda provider: provider.realtime, needs="realtime")
+REALTIME: Capability[str] = Capability(
+    "realtime sessions", lambda provider: provider.realtime, needs="realtime", takes=("text", "audio")
+)
 """Of a wire only the name, by which `realtime_wire` loads it."""
 CAPABILITIES: tuple[Capability[Any], ...] = (CHAT, EMBEDDINGS, IMAGES, VIDEOS, SPEECH, TRANSCRIPTIONS, REALTIME)
 
 
-@dataclass(frozen=True)
-class Route(Generic[W]):
+class Route(Struct, Generic[W], frozen=True):
     """A model that may be called, and how it is spoken to."""
 
     provider: Provider
@@ -98,10 +104,14 @@ def resolve(capability: Capability[W], model: str, principal: Principal, catalog
 def can_be_called(provider_name: str, facts: ModelFacts) -> bool:
     """Whether there is a way to speak to a model of the catalog, which knows more than the gateway does."""
     provider = provider_named(provider_name)
-    return any(
-        facts.api in capability.wires(provider) and (not capability.needs or facts.can(capability.needs))
-        for capability in CAPABILITIES
-    )
+    return any(capability.is_done_by(provider, facts) for capability in CAPABILITIES)
+
+
+def input_of(provider_name: str, facts: ModelFacts) -> list[str]:
+    """What may be sent to a model, by one or another of the ways to speak to it."""
+    provider = provider_named(provider_name)
+    ways = [capability.takes for capability in CAPABILITIES if capability.is_done_by(provider, facts)] or [()]
+    return [kind for kind in facts.input if any(not takes or kind in takes for takes in ways)]
 
 
 def find_approved(model: str, principal: Principal, catalog: Catalog, now_s: float) -> tuple[str, ModelFacts]:

@@ -6,9 +6,10 @@ Their health comes before all of this (`candidates.by_health`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import inf, log
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from gateway.model.group import Routing
 from gateway.pipeline.meters import Demand
@@ -20,8 +21,7 @@ TRIED = 0.1
 slow one to matter."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """A member that can do what the call asks, with the most that this can use."""
 
     weight: int

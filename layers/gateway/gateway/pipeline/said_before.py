@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gateway.model.http import HttpRequest, Sending
 from gateway.pipeline.exchange import Exchange
@@ -14,8 +16,7 @@ from gateway.pipeline.job_record import JobRecord
 from gateway.ports import Incoming, Outbound, World
 
 
-@dataclass(frozen=True, slots=True)
-class SaidBefore:
+class SaidBefore(Struct, frozen=True):
     """Nobody is asked for anything before the record says so, nor once it says that the job has ended."""
 
     outbound: Outbound

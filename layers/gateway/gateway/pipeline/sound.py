@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.model.duration import Corrupt, duration_ms
 from gateway.model.errors import FileNotFound, InvalidRequest, MediaNotFound, PayloadTooLarge
@@ -20,8 +21,7 @@ ACCEPTED = ("audio/", "video/")
 """A recording may stand in a container made for video."""
 
 
-@dataclass(frozen=True, slots=True)
-class Length:
+class Length(Struct, frozen=True):
     """What is known of a recording before it is read."""
 
     longest_ms: int

@@ -5,7 +5,6 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeAlias
 
@@ -48,8 +47,7 @@ STORE_S = 2.0
 Form: TypeAlias = Literal["stored", "bytes", "events"]
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechPlan:
+class SpeechPlan(msgspec.Struct, frozen=True):
     """A call as the client asked it and as its provider can be asked, and the most it can use."""
 
     asked: SpeechCall
@@ -63,8 +61,7 @@ class SpeechPlan:
         return CONTENT_TYPES[self.call.response_format]
 
 
-@dataclass(frozen=True, slots=True)
-class SpokenBytes:
+class SpokenBytes(msgspec.Struct, frozen=True):
     """`planned`: of the model that was asked for; all speak in its format."""
 
     planned: SpeechPlan
@@ -78,8 +75,10 @@ class SpokenBytes:
         """
         facts, attempts = self.exchange.attempts[-1].route.facts, self.exchange.attempts
         usage = usage_of(self.planned.call, facts, None)
-        cost, before = cost_nano_usd(usage, facts), [one.cost_nano_usd or 0 for one in attempts[:-1]]
-        return SpeechUsage.of(usage, None if cost is None else cost + sum(before))
+        cost = cost_nano_usd(usage, facts)
+        if cost is None or self.exchange.unpriced_attempts:
+            return SpeechUsage.of(usage, None)
+        return SpeechUsage.of(usage, cost + sum(one.cost_nano_usd or 0 for one in attempts[:-1]))
 
 
 SpeechEvents: TypeAlias = AsyncGenerator[SpeechDelta | SpeechDone, None]

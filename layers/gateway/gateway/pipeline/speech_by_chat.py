@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from base64 import b64encode
 from contextlib import aclosing
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.model.catalog import SpeechFacts
 from gateway.model.chat import ChatCall, Json
@@ -30,8 +31,7 @@ FORMATS = {"pcm16": "pcm"}
 PLACES = {"input": "messages", "voice": "audio.voice", "response_format": "audio.format"}
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechByChat:
+class SpeechByChat(Struct, frozen=True):
     planned: Candidates[SpeechPlan]
 
     @property

@@ -6,10 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from typing import Generic, TypeVar
+
+from msgspec import Struct, field
 
 from gateway.model.call import Call
 from gateway.model.catalog import ModelFacts
@@ -29,8 +30,7 @@ C = TypeVar("C", bound=Call)
 M = TypeVar("M")
 
 
-@dataclass(slots=True)
-class Part(Generic[C, M]):
+class Part(Struct, Generic[C, M]):
     """One request. `sending`: how far it came. `error`: what its answer meant, None also of one that was broken off."""
 
     call: C

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.file_ports import Files
 from gateway.model.errors import FileNotFound, InvalidRequest, PayloadTooLarge

@@ -7,7 +7,6 @@ Whichever way, the reply is validated here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -43,8 +42,7 @@ _PROMPT_BESIDE_TOOLS = f"Call tools as you need them. When you have what you nee
 _SCHEMA = "It must satisfy this JSON Schema:"
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(msgspec.Struct, frozen=True):
     """What the reply must be, and the way it was asked for."""
 
     schema: Json
@@ -181,8 +179,7 @@ def _is_of_another_kind(choice: Choice) -> bool:
     return bool(choice.message.refusal or choice.message.tool_calls or choice.finish_reason == "content_filter")
 
 
-@dataclass(frozen=True, slots=True)
-class Promise:
+class Promise(msgspec.Struct, frozen=True):
     """What the client may expect of the reply: its own names for tools, and its schema kept."""
 
     names: Names

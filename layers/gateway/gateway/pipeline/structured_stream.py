@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import msgspec
 
 from gateway.model.fence import Unfenced
@@ -13,16 +11,15 @@ from gateway.pipeline.structured import Expectation
 NOTHING = Delta()
 
 
-@dataclass(slots=True)
-class StreamedExpectation:
+class StreamedExpectation(msgspec.Struct):
     """Holds a stream against the schema: chunks are shaped as they come, their text is collected as they go, the end
     checks it.
     """
 
     expected: Expectation
-    _shapes: dict[int, _AsTool | _AsText] = field(default_factory=dict)
-    _texts: dict[int, list[str]] = field(default_factory=dict)
-    _otherwise: set[int] = field(default_factory=set)
+    _shapes: dict[int, _AsTool | _AsText] = msgspec.field(default_factory=dict)
+    _texts: dict[int, list[str]] = msgspec.field(default_factory=dict)
+    _otherwise: set[int] = msgspec.field(default_factory=set)
 
     def shaped(self, chunk: Chunk) -> Chunk:
         """The chunk in the client's own terms. A choice that says nothing yet is left out."""
@@ -50,12 +47,11 @@ class StreamedExpectation:
         return self._shapes.setdefault(index, _AsTool() if self.expected.way == "tool" else _AsText())
 
 
-@dataclass(slots=True)
-class _AsTool:
+class _AsTool(msgspec.Struct):
     """Pieces of the first call's arguments are the content. Words wait: they are it only when there is no call."""
 
     _call: int | None = None
-    _words: list[str] = field(default_factory=list)
+    _words: list[str] = msgspec.field(default_factory=list)
 
     def shaped(self, choice: ChunkChoice) -> ChunkChoice:
         delta = choice.delta
@@ -76,9 +72,8 @@ class _AsTool:
         return "".join(function.arguments or "" for function in functions if function is not None)
 
 
-@dataclass(slots=True)
-class _AsText:
-    _text: Unfenced = field(default_factory=Unfenced)
+class _AsText(msgspec.Struct):
+    _text: Unfenced = msgspec.field(default_factory=Unfenced)
 
     def shaped(self, choice: ChunkChoice) -> ChunkChoice:
         content = self._text.take(choice.delta.content or "")

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.model.errors import GatewayError
 from gateway.model.ledger import Account, Hold, Level, Reading, leaving, lost_by_rule, settling
@@ -36,8 +37,7 @@ from gateway.record_ports import SweepWorld
 LOST = "lost"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """An account, as its id says. `user_id`: None for a tenant's."""
 
     account_id: str
@@ -54,8 +54,7 @@ class Place:
         return cls(account_id, "user", tenant_id, int(shard), user[0])
 
 
-@dataclass(frozen=True, slots=True)
-class Overdue:
+class Overdue(Struct, frozen=True):
     """A request whose lease has ended, and the holds that still stand for it."""
 
     tenant_id: str
@@ -77,8 +76,7 @@ class Overdue:
         return next((hold.request for _, hold in self.holds if hold.request is not None), {})
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """A hold whose lease has ended, and which still counts as running. `shards`: as its account has it."""
 
     place: Place
@@ -87,8 +85,7 @@ class Ended:
     shards: int
 
 
-@dataclass(slots=True)
-class Swept:
+class Swept(Struct):
     """Requests by how their holds ended. `failed`: those that a later sweep has to end.
 
     `lag_s`: how old the latest watermark is that has come through, None before the first.

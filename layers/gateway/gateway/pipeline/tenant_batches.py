@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.job_ports import JobPage
@@ -19,8 +18,7 @@ LOOK_S = 600
 PARAM = "batch_id"
 
 
-@dataclass(frozen=True, slots=True)
-class TenantBatches:
+class TenantBatches(Struct, frozen=True):
     """Methods with an id raise BatchNotFound (404), JobExpired (410); all StorageUnavailable (503)."""
 
     tenant_id: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.job_ports import JobPage
 from gateway.model.errors import JobNotFound
@@ -18,8 +19,7 @@ LATE_S = 3_600
 MOST_AT_ONCE = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class TenantJobs:
+class TenantJobs(Struct, frozen=True):
     """Methods with an id raise JobNotFound (404), JobExpired (410); all StorageUnavailable (503)."""
 
     tenant_id: str

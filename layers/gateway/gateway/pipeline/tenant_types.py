@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.gts.gather import gather
 from gateway.gts.ids import GtsId, MalformedId, Pattern, parse, parse_pattern
@@ -24,14 +25,12 @@ CPU_LIMIT_S = 10.0
 RESERVED_VENDOR = "gateway"  # of what is deployed; a tenant derives its own from it
 
 
-@dataclass(frozen=True, slots=True)
-class TypePage:
+class TypePage(Struct, frozen=True):
     data: list[dict[str, Any]]
     has_more: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TenantTypes:
+class TenantTypes(Struct, frozen=True):
     """Every method raises StorageUnavailable (503)."""
 
     tenant_id: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NoReturn
+
+from msgspec import Struct
 
 from gateway.model.errors import (
     CapabilityNotSupported,
@@ -25,8 +26,7 @@ PARAM = "video_id"
 _DELETED = {"deleted": True}
 
 
-@dataclass(frozen=True, slots=True)
-class VideoPage:
+class VideoPage(Struct, frozen=True):
     jobs: list[Job]
     has_more: bool
 

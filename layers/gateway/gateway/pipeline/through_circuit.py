@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import ceil
+
+from msgspec import Struct
 
 from gateway.model.circuit import Call, Change, Place, Verdict, endpoint_of
 from gateway.model.http import HttpResponse
@@ -19,8 +20,7 @@ from gateway.ports import Incoming, World
 BROKEN = frozenset({408, 500, 502, 503, 504, 529})
 
 
-@dataclass(slots=True)
-class Passage:
+class Passage(Struct):
     """`status`: of the answer, once its head has come."""
 
     watch: Watch

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.model.errors import AdmissionUnavailable, CapabilityNotSupported, GatewayError
 from gateway.model.ledger import Account, Hold, Level, Meter, Reading, hold_name, shard_of, suffix
@@ -104,8 +106,7 @@ async def _known(entry: Entry, ticket: Ticket) -> Entry:
     return entry.perhaps if reading.holds.get(ticket.name) == entry.perhaps.hold else entry
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(Struct, frozen=True):
     """An account as it is and as it is to be. `more`: what that adds to it."""
 
     entry: Entry

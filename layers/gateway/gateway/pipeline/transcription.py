@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from gateway.hooks.transcription import TranscriptionRequest
 from gateway.model.call import MAX_BEGIN_MS, MAX_STREAM_MS
@@ -48,8 +48,7 @@ from gateway.ports import World
 from gateway.providers.contract import TranscriptionWire
 
 
-@dataclass(frozen=True, slots=True)
-class TranscriptionPlan:
+class TranscriptionPlan(Struct, frozen=True):
     """A call as the client asked it and as its provider can be asked, and the most it can use. `sound`: the recording,
     once it is read.
     """
@@ -66,8 +65,7 @@ class TranscriptionPlan:
         return facts.max_bytes if facts else None
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenText:
+class WrittenText(Struct, frozen=True):
     """A transcript that is no JSON: plain text or subtitles."""
 
     content_type: str
@@ -202,4 +200,4 @@ async def _events(writing: AsyncGenerator[TranscriptChunk, None], exchange: Exch
 
 def _usage(exchange: Exchange) -> TranscriptionUsage:
     assert exchange.usage is not None  # noqa: S101 - what has ended is accounted for
-    return TranscriptionUsage.of(exchange.usage, exchange.cost_nano_usd)
+    return TranscriptionUsage.of(exchange.usage, exchange.whole_cost_nano_usd)

@@ -6,7 +6,8 @@ import base64
 import binascii
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.model.chat import AudioPart, ChatCall, FilePart, InputAudioPart, Part, TextPart
 from gateway.model.errors import CapabilityNotSupported, GatewayError, InvalidRequest
@@ -26,8 +27,7 @@ from gateway.ports import World
 HONOURED = frozenset({"temperature", "modalities"})
 
 
-@dataclass(frozen=True, slots=True)
-class TranscriptionByChat:
+class TranscriptionByChat(Struct, frozen=True):
     """`param`: where the recording stands in the chat."""
 
     planned: Candidates[TranscriptionPlan]

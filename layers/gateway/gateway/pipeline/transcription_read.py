@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import ClassVar
 
 import msgspec
 
 from gateway.model.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from gateway.model.file import MAX_DIRECT_BYTES
 from gateway.model.transcription import TranscriptionCall
+from gateway.model.unshown import Unshown
 from gateway.pipeline.decode import invalid
 from gateway.pipeline.form import read_form
 from gateway.pipeline.read import check_call, read_json
@@ -17,12 +18,13 @@ from gateway.pipeline.store_files import UPLOAD_ROUTE
 _CALL = msgspec.json.Decoder(TranscriptionCall)
 
 
-@dataclass(frozen=True, slots=True)
-class AskedTranscription:
+class AskedTranscription(Unshown, frozen=True):
     """`upload`: the bytes that came with the form, None where the call points at them."""
 
+    UNSHOWN: ClassVar = ("upload",)
+
     call: TranscriptionCall
-    upload: bytes | None = field(default=None, repr=False)
+    upload: bytes | None = None
 
     @property
     def user(self) -> str | None:

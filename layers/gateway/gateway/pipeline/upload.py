@@ -8,7 +8,6 @@ import asyncio
 import secrets
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
 
 import msgspec
 
@@ -49,8 +48,7 @@ async def with_uploads(call: ChatCall, reached: Contact, watch: Watch, stack: As
     return with_parts(call, parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Uploading:
+class Uploading(msgspec.Struct, frozen=True):
     """The uploads of one attempt, which notes each as soon as the provider has it."""
 
     api: FileApi

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.model.money import usd_text
 from gateway.model.rollup import Counts, Group, add_to, units_in
@@ -16,8 +17,7 @@ READ_AT_ONCE = 8
 Key = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """`first_day`, `last_day`: both included. `group_by`: of DIMENSIONS, and "tenant". `after`: the key of the last row
     of the page before.
     """
@@ -29,16 +29,14 @@ class Query:
     after: Key | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """`key`: a value for each member of the query's `group_by`."""
 
     key: Key
     counts: Counts
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """`rows` by key. `total`: of all rows, on other pages too. `next`: the `after` of the next page, None for none."""
 
     rows: list[Row]

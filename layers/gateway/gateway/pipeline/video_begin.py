@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace as with_members
+from msgspec.structs import replace
 
 from gateway.model.errors import GatewayError, StorageUnavailable
 from gateway.model.job import LONGEST_S, Job
@@ -19,7 +18,7 @@ from gateway.pipeline.contact import contact
 from gateway.pipeline.exchange import Attempt, Exchange
 from gateway.pipeline.fallback import answer_of
 from gateway.pipeline.handed_over import held_of
-from gateway.pipeline.job_accept import job_of
+from gateway.pipeline.job_accept import created, job_of
 from gateway.pipeline.job_record import JobRecord
 from gateway.pipeline.job_sweep import LATER_S
 from gateway.pipeline.once import stands_for
@@ -73,7 +72,7 @@ class Beginning:
         facts = {**kept["facts"], **noted(exchange, world.clock.monotonic_s())}
         if self._record is None:
             job = self._job({**kept, "facts": facts})
-            await world.jobs.create(job, job.created_at_s + LATER_S)
+            job = await created(job, job.created_at_s + LATER_S, world)
             self._record = JobRecord(job, world.jobs, world.clock, LATER_S)
             return await stands_for(job, exchange, world)
         is_own = exchange.job is None
@@ -87,7 +86,7 @@ class Beginning:
         assert inbound is not None  # noqa: S101 - it came by a door
         job = job_of(self._call, inbound, exchange, world, **kept)
         at_it = {"is_asked": True, "alive_until_s": world.clock.now_s() + SENDING_S}
-        return with_members(job, request=None, held=None, **at_it)
+        return replace(job, request=None, held=None, **at_it)
 
     async def _given_up(self, error: GatewayError) -> None:
         """The request tells and settles itself; its record says that nothing comes of it. A worker ends its own job."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
 from msgspec.structs import replace
@@ -25,7 +24,6 @@ STORE_TIMEOUT_S = 240.0
 _NO_VIDEO = "no_medium"
 
 
-@dataclass(frozen=True, slots=True)
 class Look(RemoteLook):
     def _is_final(self, error: ProviderFailure) -> bool:
         return isinstance(error, ProviderGone) or error.provider_code == _NO_VIDEO

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 from gateway.model.errors import FileNotFound, InvalidRequest, MediaNotFound, PayloadTooLarge
 from gateway.model.file import is_file_id
@@ -59,5 +58,5 @@ def _inline(source: str) -> bytes:
         raise InvalidRequest("A data: URL has to be base64.", param=PICTURE)
     try:
         return base64.b64decode(data, validate=True)
-    except binascii.Error:
+    except ValueError:  # also of what is not ASCII, which is no binascii.Error
         raise InvalidRequest(f"{PICTURE} is not valid base64.", param=PICTURE) from None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from gateway.model.job import LONGEST_S, RemoteWork
 from gateway.model.tenant import Principal, Tenant
@@ -23,8 +23,7 @@ from gateway.ports import World
 from gateway.providers.contract import VideoWire
 
 
-@dataclass(frozen=True, slots=True)
-class VideoPlan:
+class VideoPlan(Struct, frozen=True):
     """A call as the client asked it and as its provider can be asked, and what it costs. The hold lasts as long as its
     job may.
     """

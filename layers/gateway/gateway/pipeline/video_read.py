@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
@@ -16,8 +14,7 @@ PICTURE = "input_reference"
 _CALL = msgspec.json.Decoder(VideoCall)
 
 
-@dataclass(frozen=True, slots=True)
-class VideoRequest:
+class VideoRequest(msgspec.Struct, frozen=True):
     """`picture`: a file in the form; one that is only referred to is in the call."""
 
     call: VideoCall

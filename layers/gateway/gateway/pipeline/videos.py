@@ -6,7 +6,8 @@ Who makes it is found out in `video_begin`, how it gets on is looked at in `vide
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gateway.hooks.videos import VideoPrompt
 from gateway.model.errors import AdmissionUnavailable, JobCancelled, StorageUnavailable

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.model.caller import Caller
 from gateway.model.tenant import Principal, Scope
@@ -18,8 +19,7 @@ NO_MODEL = Demand(model_id="", tokens=0, cost_nano_usd=0, lease_s=30.0)
 """The functions that take such requests are ended after 29 seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(Struct, frozen=True):
     """One that was let in."""
 
     principal: Principal

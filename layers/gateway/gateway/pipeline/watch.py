@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
 from math import inf
 from typing import Literal, TypeVar
+
+from msgspec import Struct
 
 from gateway.model.call import MAX_BEGIN_MS, Call
 from gateway.model.provider_errors import ProviderTimeout
@@ -57,8 +58,7 @@ def _allowed_s(call: Call, limit: Limit, left_s: float, chances: int = 1) -> flo
     return allowed_s if most is None else min(allowed_s, most / 1000)
 
 
-@dataclass(slots=True)
-class Watch:
+class Watch(Struct):
     """Waits for the provider on behalf of an attempt: adds up the time and ends it at the deadline. `ends_s`: where
     that goes when the first content of a stream comes. By the monotonic clock.
     """
@@ -68,8 +68,8 @@ class Watch:
     deadline_s: float
     phase: Literal["ttft", "total"] = "total"
     ends_s: float = inf
-    _waiting: int = field(default=0, init=False)
-    _since_s: float = field(default=0.0, init=False)
+    _waiting: int = 0
+    _since_s: float = 0.0
 
     @classmethod
     def of_whole(cls, call: Call, attempt: Attempt, world: World) -> Watch:

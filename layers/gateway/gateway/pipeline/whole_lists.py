@@ -6,8 +6,6 @@ object that has none: https://github.com/openai/openai-python/blob/main/src/open
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import msgspec
 
 from gateway.model.chat import Json
@@ -46,13 +44,12 @@ class WholeLists:
         return msgspec.structs.replace(choice, delta=delta)
 
 
-@dataclass(slots=True)
-class _Held:
+class _Held(msgspec.Struct):
     """The lists of one choice so far; reasoning may come in pieces."""
 
-    details: Details = field(default_factory=Details)
-    annotations: list[Json] = field(default_factory=list)
-    media: list[Json] = field(default_factory=list)
+    details: Details = msgspec.field(default_factory=Details)
+    annotations: list[Json] = msgspec.field(default_factory=list)
+    media: list[Json] = msgspec.field(default_factory=list)
 
     def add(self, delta: Delta) -> None:
         for piece in delta.reasoning_details or ():

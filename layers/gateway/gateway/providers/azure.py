@@ -9,8 +9,9 @@ version: below "/deployments/<model>", or as they are where the base URL ends in
 
 from __future__ import annotations
 
-from dataclasses import replace
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from gateway.providers.contract import PDF, TEXT, InlineLimits, Provider, Target, for_every_model, key_header
 from gateway.providers.wire.anthropic_messages import AnthropicMessages

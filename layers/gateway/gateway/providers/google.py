@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from gateway.providers.contract import Batches, InlineLimits, Provider, for_every_model, key_header
 from gateway.providers.wire.gemini import Gemini

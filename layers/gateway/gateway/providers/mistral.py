@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from gateway.providers.contract import WEB_IMAGES, Batches, InlineLimits, Provider, for_every_model
 from gateway.providers.wire.call_ids import CallIds

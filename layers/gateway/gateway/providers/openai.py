@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from gateway.model.media_type import DOCX, PPTX, XLSX
 from gateway.providers.contract import PDF, TEXT, WEB_IMAGES, Batches, InlineLimits, Provider, for_every_model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from gateway.providers.contract import PDF, TEXT, WEB_IMAGES, InlineLimits, Provider, for_every_model
 from gateway.providers.wire.openai_chat import OpenAiChat, Quirks

@@ -12,10 +12,10 @@ with which the express mode needs no project.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from urllib.parse import quote
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, DocumentPart, FilePart, ImagePart, ImageUrlPart, Part

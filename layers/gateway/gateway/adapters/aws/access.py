@@ -2,13 +2,13 @@
 
 Item K#<hash of the key> / K   the key         Item T#<tenant> / T          the tenant
 Item T#<tenant> / U#<user>     a user with settings of his own
+What a tenant registers itself lies elsewhere, at TYPES#<tenant> (`types.py`): IAM tells partitions apart, not items.
 Each has its JSON text in `document`. Which tenant and user a key belongs to never changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,8 +24,7 @@ MAX_REMEMBERED = 10_000
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     pk: str
     sk: str
 
@@ -37,8 +36,7 @@ class Address:
         return {"pk": {"S": self.pk}, "sk": {"S": self.sk}}
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(msgspec.Struct, frozen=True):
     """None: there was no such document. `read_at_s`: Unix seconds."""
 
     text: str | None
@@ -153,6 +151,10 @@ def key_address(key_hash: str) -> Address:
 
 def tenant_address(tenant_id: str) -> Address:
     return Address(f"T#{tenant_id}", "T")
+
+
+def types_partition(tenant_id: str) -> str:
+    return f"TYPES#{tenant_id}"
 
 
 def user_address(tenant_id: str, user_id: str) -> Address:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import SystemRandom
 from typing import Any, cast
@@ -10,7 +9,8 @@ from typing import Any, cast
 import msgspec
 
 from gateway.adapters.aws.credentials import RoleKeys
-from gateway.adapters.http_client import KEEP_ALIVE_S, HttpClient, HttpFailure
+from gateway.adapters.http_answer import HttpFailure
+from gateway.adapters.http_client import KEEP_ALIVE_S, HttpClient
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.ports import Clock
 from gateway.providers.wire.sigv4 import Scope, sign
@@ -51,8 +51,7 @@ class AwsFailure(Exception):
         self.code, self.is_fault, self.item, self.reasons, self.items = code, is_fault, item, reasons, items
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(msgspec.Struct, frozen=True):
     """`name`: signing name. `target`: prefix of x-amz-target. `url`: endpoint."""
 
     name: str

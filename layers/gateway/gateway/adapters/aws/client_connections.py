@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from gateway.adapters.aws.credentials import RoleKeys
-from gateway.adapters.http_client import HttpClient, HttpFailure
+from gateway.adapters.http_answer import HttpFailure
+from gateway.adapters.http_client import HttpClient
 from gateway.model.http import HttpRequest
 from gateway.model.realtime_session import Link
 from gateway.ports import Clock

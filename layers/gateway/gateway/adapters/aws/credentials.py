@@ -7,7 +7,8 @@ from datetime import datetime
 
 import msgspec
 
-from gateway.adapters.http_client import HttpClient, HttpFailure
+from gateway.adapters.http_answer import HttpFailure
+from gateway.adapters.http_client import HttpClient
 from gateway.model.http import HttpRequest
 from gateway.model.secret import AwsKeys, Secret
 from gateway.ports import Clock
@@ -37,7 +38,7 @@ class RoleKeys:
 
     async def current(self) -> AwsKeys:
         if (uri := os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")) is None:
-            return _from_environment()
+            return self._of_environment()
         if self._keys is None or self._clock.now_s() >= self._good_until_s:
             token = os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "")
             request = HttpRequest("GET", uri, {"authorization": token})
@@ -49,10 +50,13 @@ class RoleKeys:
             self._good_until_s = answer.expiration.timestamp() - REFRESH_AHEAD_S
         return self._keys
 
-
-def _from_environment() -> AwsKeys:
-    return AwsKeys(
-        os.environ["AWS_ACCESS_KEY_ID"],
-        Secret(os.environ["AWS_SECRET_ACCESS_KEY"]),
-        Secret(token) if (token := os.environ.get("AWS_SESSION_TOKEN")) else None,
-    )
+    def _of_environment(self) -> AwsKeys:
+        """The same object as long as they are the same."""
+        if self._keys is None or self._keys.access_key_id != os.environ["AWS_ACCESS_KEY_ID"]:
+            token = os.environ.get("AWS_SESSION_TOKEN")
+            self._keys = AwsKeys(
+                os.environ["AWS_ACCESS_KEY_ID"],
+                Secret(os.environ["AWS_SECRET_ACCESS_KEY"]),
+                Secret(token) if token else None,
+            )
+        return self._keys

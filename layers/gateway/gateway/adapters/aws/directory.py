@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from gateway.adapters.aws.access import Address, key_address, tenant_address, user_address
+from gateway.adapters.aws.access import Address, key_address, tenant_address, types_partition, user_address
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.directory_items import (
     ERASED,
@@ -163,15 +163,17 @@ class DynamoDirectory:
 
     async def _below(self, tenant_id: str) -> list[Item]:
         """Some of what belongs to a tenant, itself left out; none when there is no more."""
-        request = {
+        request: dict[str, Any] = {
             "TableName": self._table,
             "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": {":pk": {"S": f"T#{tenant_id}"}},
             "ProjectionExpression": f"pk, sk, {KEY_HASH}",
             "ConsistentRead": True,
         }
-        items = (await self._dynamodb.call("Query", request, self._timeout_s))["Items"]
-        return [item for item in items if item["sk"]["S"] != "T"]
+        found: list[Item] = []
+        for partition in (f"T#{tenant_id}", types_partition(tenant_id)):
+            request["ExpressionAttributeValues"] = {":pk": {"S": partition}}
+            found += (await self._dynamodb.call("Query", request, self._timeout_s))["Items"]
+        return [item for item in found if item["sk"]["S"] != "T"]
 
     async def _query(
         self,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
 
+from msgspec import Struct
+
 from gateway.adapters.aws.api import AwsFailure
 from gateway.adapters.aws.credentials import RoleKeys
-from gateway.adapters.http_client import HttpClient, HttpFailure
+from gateway.adapters.http_answer import HttpFailure
+from gateway.adapters.http_client import HttpClient
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.ports import Clock
 from gateway.providers.wire.sigv4 import Scope, sign
@@ -18,8 +20,7 @@ MAX_REFUSAL_BYTES = 64 * 1024
 _TAKEN = 202
 
 
-@dataclass(frozen=True, slots=True)
-class LambdaApi:
+class LambdaApi(Struct, frozen=True):
     """`url`: of the endpoint, without a slash at its end.
 
     Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html

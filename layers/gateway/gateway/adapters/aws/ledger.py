@@ -121,7 +121,7 @@ class Update:
 
     def __init__(self, table: str, account_id: str) -> None:
         self._table, self._account_id = table, account_id
-        self._names: dict[str, str] = {}
+        self._placeholders: dict[str, str] = {}
         self._values: dict[str, dict[str, str]] = {}
         self._sets: list[str] = []
         self._adds: list[str] = []
@@ -177,17 +177,12 @@ class Update:
             "Key": {"pk": {"S": self._account_id}},
             "UpdateExpression": expression,
             **condition,
-            "ExpressionAttributeNames": self._names,
+            "ExpressionAttributeNames": {name: attribute for attribute, name in self._placeholders.items()},
             "ExpressionAttributeValues": self._values,
         }
 
     def _name(self, attribute: str) -> str:
-        for placeholder, known in self._names.items():
-            if known == attribute:
-                return placeholder
-        placeholder = f"#{len(self._names)}"
-        self._names[placeholder] = attribute
-        return placeholder
+        return self._placeholders.setdefault(attribute, f"#{len(self._placeholders)}")
 
     def _value(self, value: dict[str, str]) -> str:
         placeholder = f":{len(self._values)}"

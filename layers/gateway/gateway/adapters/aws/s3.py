@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import html
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
-from xml.sax.saxutils import unescape
+
+from msgspec import Struct
 
 from gateway.adapters.aws.api import TRIES, AwsFailure
 from gateway.adapters.aws.credentials import RoleKeys
-from gateway.adapters.http_client import HttpClient, HttpFailure
+from gateway.adapters.http_answer import HttpFailure
+from gateway.adapters.http_client import HttpClient
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.ports import Clock
 from gateway.providers.wire.sigv4 import Scope, presign, sign
@@ -24,8 +26,7 @@ MAX_ANSWER_BYTES = 8 * 1024 * 1024
 _RACES = ("ConditionalRequestConflict", "OperationAborted")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """`url`: of the bucket, without a slash at its end; its host is the one that clients reach."""
 
     bucket: str
@@ -110,4 +111,4 @@ def failure_of(answer: HttpResponse) -> AwsFailure:
 def text_of(body: bytes, element: str) -> str | None:
     """What stands in the first XML element of that name, which has neither attributes nor children."""
     _, found, rest = body.decode(errors="replace").partition(f"<{element}>")
-    return unescape(rest.partition(f"</{element}>")[0]) if found else None
+    return html.unescape(rest.partition(f"</{element}>")[0]) if found else None

@@ -7,14 +7,13 @@ then the gateway's own role is used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import msgspec
+from msgspec.structs import replace
 
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.kept import Kept
-from gateway.adapters.http_client import HttpFailure
+from gateway.adapters.http_answer import HttpFailure
 from gateway.adapters.telemetry import log_trouble
 from gateway.model.http import Credential
 from gateway.model.provider_errors import ProviderError
@@ -27,8 +26,7 @@ WITHIN_AWS = frozenset({"bedrock"})
 """Providers that the gateway's own role opens where nothing is stored, or no key is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(msgspec.Struct, frozen=True):
     """The gateway's own. `region`: where it runs, and where it looks for a provider within AWS."""
 
     keys: RoleKeys

@@ -1,7 +1,7 @@
 """Types that tenants register, in DynamoDB beside what else is known of the tenant; those of the gateway on disk.
 
-Item pk T#<tenant>, sk TYPE#<id>: `document` (JSON text) and `depends_on` (the ids it needs).
-Item pk T#<tenant>, sk ONCE#<hash of an Idempotency-Key>: `document`, `free_at_s` and `expires_at_s` of its claim.
+Item pk TYPES#<tenant>, sk TYPE#<id>: `document` (JSON text) and `depends_on` (the ids it needs).
+Item pk TYPES#<tenant>, sk ONCE#<hash of an Idempotency-Key>: `document`, `free_at_s` and `expires_at_s` of its claim.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.adapters.aws.access import types_partition
 from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.types import DeployedTypes
 from gateway.gts.ids import minor_prefix, newest_minor, parse
@@ -113,7 +114,7 @@ class DynamoTypes:
         request: Json = {
             "TableName": self._table,
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",
-            "ExpressionAttributeValues": {":pk": {"S": f"T#{tenant_id}"}, ":sk": {"S": _SORT_KEY + prefix}},
+            "ExpressionAttributeValues": {":pk": {"S": types_partition(tenant_id)}, ":sk": {"S": _SORT_KEY + prefix}},
             "ProjectionExpression": "sk",
             "ConsistentRead": True,
         }
@@ -130,7 +131,7 @@ class DynamoTypes:
 
 
 def _key(tenant_id: str, type_id: str) -> Json:
-    return {"pk": {"S": f"T#{tenant_id}"}, "sk": {"S": _SORT_KEY + type_id}}
+    return {"pk": {"S": types_partition(tenant_id)}, "sk": {"S": _SORT_KEY + type_id}}
 
 
 def _id_of(item: dict[str, Any]) -> str:
@@ -144,7 +145,7 @@ def _item(tenant_id: str, type_id: str, document: Json, depends_on: Collection[s
 
 
 def _claim_key(tenant_id: str, key_hash: str) -> Json:
-    return {"pk": {"S": f"T#{tenant_id}"}, "sk": {"S": f"ONCE#{key_hash}"}}
+    return {"pk": {"S": types_partition(tenant_id)}, "sk": {"S": f"ONCE#{key_hash}"}}
 
 
 def _claiming(table: str, claimed: Claimed) -> Json:

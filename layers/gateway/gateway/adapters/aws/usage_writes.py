@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -44,8 +43,7 @@ def attempts_in(item: Item) -> list[UsageRecord]:
     return sorted((_decode(text) for text in texts), key=lambda record: record.attempt)
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
+class Tables(msgspec.Struct, frozen=True):
     """`ledger`: for records of what the ledger has yet to know."""
 
     usage: str

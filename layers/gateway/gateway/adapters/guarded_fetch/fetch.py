@@ -6,19 +6,23 @@ import asyncio
 import hashlib
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import ClassVar
 
-import aiohttp
-import certifi
-from yarl import URL
+from msgspec import Struct
 
 from gateway.adapters.guarded_fetch.address import NONE_EXEMPT, Address, Exempt
 from gateway.adapters.guarded_fetch.pin import checked_addresses, url_at
 from gateway.adapters.guarded_fetch.refusal import Failed, Refused
 from gateway.adapters.guarded_fetch.resolve import Resolve, system_resolve
 from gateway.adapters.guarded_fetch.target import Target, next_target, read_target
+from gateway.adapters.http_answer import HttpFailure, HttpIncoming
+from gateway.adapters.http_client import HttpClient
+from gateway.adapters.http_connection import NOT_CONNECTED
+from gateway.adapters.trust import certifi_trust
+from gateway.model.http import HttpRequest
 from gateway.model.media_type import sniff
+from gateway.model.unshown import Unshown
 
 MAX_REDIRECTS = 3
 CONNECT_TIMEOUT_S = 5.0
@@ -26,8 +30,7 @@ USER_AGENT = "llm-gateway-media-fetch"
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """`timeout_s`: for everything, from resolving to the last byte. `accept`: beginnings of media types."""
 
     max_bytes: int
@@ -35,13 +38,14 @@ class Limits:
     accept: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Unshown, frozen=True):
     """`content_type`: by the bytes. `sha256`: hex."""
+
+    UNSHOWN: ClassVar = ("body",)
 
     content_type: str
     sha256: str
-    body: bytes = field(repr=False)
+    body: bytes
 
 
 class GuardedFetch:
@@ -58,7 +62,7 @@ class GuardedFetch:
         trust: ssl.SSLContext | None = None,
     ) -> None:
         self._resolve, self._exempt = resolve, exempt
-        self._trust = ssl.create_default_context(cafile=certifi.where()) if trust is None else trust
+        self._trust = certifi_trust() if trust is None else trust
 
     async def fetch(self, url: str, limits: Limits) -> Fetched:
         """Raises Refused and Failed."""
@@ -80,76 +84,63 @@ class GuardedFetch:
         except TimeoutError:
             raise Failed("timeout", f"The fetch was not finished in {timeout_s:g} seconds.") from None
 
-    def _session(self) -> aiohttp.ClientSession:
-        """New for each fetch, so that nothing of one reaches another."""
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._trust, force_close=True),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
-            trust_env=False,
-            auto_decompress=False,
-        )
-
-    async def _follow(self, open_things: AsyncExitStack, url: str, max_bytes: int) -> aiohttp.ClientResponse:
-        session = await open_things.enter_async_context(self._session())
+    async def _follow(self, open_things: AsyncExitStack, url: str, max_bytes: int) -> HttpIncoming:
+        """By a client of its own, so that nothing of one fetch reaches another."""
+        client = HttpClient(trust=self._trust, reach_timeout_s=CONNECT_TIMEOUT_S)
+        await open_things.enter_async_context(aclosing(client))
         target = read_target(url, self._exempt)
         for _ in range(MAX_REDIRECTS + 1):
-            response = await self._visit(session, target)
-            open_things.callback(response.close)  # what has not been read is not waited for
-            if response.status not in _REDIRECTS:
-                _check_head(response, max_bytes)
-                return response
-            target = next_target(target, _location(response), self._exempt)
+            incoming = await self._visit(client, open_things, target)
+            if incoming.status not in _REDIRECTS:
+                _check_head(incoming, max_bytes)
+                return incoming
+            target = next_target(target, _location(incoming), self._exempt)
         raise Refused("too_many_redirects", f"The site redirects more than {MAX_REDIRECTS} times.")
 
-    async def _visit(self, session: aiohttp.ClientSession, target: Target) -> aiohttp.ClientResponse:
+    async def _visit(self, client: HttpClient, open_things: AsyncExitStack, target: Target) -> HttpIncoming:
         """One hop. The next address is tried only when there was no connection to the one before."""
         failure, cause = Failed("name_not_resolved", "The host's name has no address."), None
         for address in await checked_addresses(target, self._resolve):
+            asking = client.open(_request(target, address), server_hostname=target.host)
             try:
-                return await _ask(session, target, address)
-            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+                return await open_things.enter_async_context(asking)
+            except HttpFailure as error:
+                if error.kind not in (*NOT_CONNECTED, "TlsFailed"):
+                    raise _broken() from error
                 failure, cause = _not_connected(error), error
-            except (aiohttp.ClientError, OSError) as error:
-                raise _broken() from error
         raise failure from cause
 
 
-async def _ask(session: aiohttp.ClientSession, target: Target, address: Address) -> aiohttp.ClientResponse:
+def _request(target: Target, address: Address) -> HttpRequest:
     headers = {
-        "Host": target.host_header,
-        "User-Agent": USER_AGENT,
-        "Accept": "*/*",
-        "Accept-Encoding": "identity",
+        "host": target.host_header,
+        "user-agent": USER_AGENT,
+        "accept": "*/*",
+        "accept-encoding": "identity",
+        "connection": "close",
     }
-    return await session.get(
-        URL(url_at(target, address), encoded=True),
-        headers=headers,
-        allow_redirects=False,
-        server_hostname=target.host,
-    )
+    return HttpRequest("GET", url_at(target, address), headers)
 
 
-def _check_head(response: aiohttp.ClientResponse, max_bytes: int) -> None:
-    if response.status != 200:
-        said = f"The site answered with status {response.status}."
-        raise Failed("upstream_status", said, response.status)
-    encodings = response.headers.getall("Content-Encoding", [])
-    if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
+def _check_head(incoming: HttpIncoming, max_bytes: int) -> None:
+    if incoming.status != 200:
+        said = f"The site answered with status {incoming.status}."
+        raise Failed("upstream_status", said, incoming.status)
+    if any(encoding not in ("", "identity") for encoding in incoming.encodings):
         raise Refused("content_encoding", "The site compresses its answer although it was asked not to.")
-    if (response.content_length or 0) > max_bytes:
+    if int(incoming.headers.get("content-length", "0")) > max_bytes:
         raise _too_large(max_bytes)
 
 
-async def _parts(response: aiohttp.ClientResponse, max_bytes: int) -> AsyncIterator[bytes]:
+async def _parts(incoming: HttpIncoming, max_bytes: int) -> AsyncIterator[bytes]:
     read_bytes = 0
     try:
-        while part := await response.content.readany():
+        async for part in incoming.chunks():
             read_bytes += len(part)
             if read_bytes > max_bytes:
                 raise _too_large(max_bytes)
             yield part
-    except (aiohttp.ClientError, OSError) as error:
+    except HttpFailure as error:
         raise _broken() from error
 
 
@@ -161,14 +152,14 @@ def _broken() -> Failed:
     return Failed("protocol_error", "The site broke off or did not speak HTTP.")
 
 
-def _location(response: aiohttp.ClientResponse) -> str:
-    if location := response.headers.get("Location"):
+def _location(incoming: HttpIncoming) -> str:
+    if location := incoming.headers.get("location"):
         return location
     raise Refused("redirect_invalid", "The site redirects without saying where to.")
 
 
-def _not_connected(error: aiohttp.ClientError) -> Failed:
-    if isinstance(error, aiohttp.ClientSSLError):
+def _not_connected(failure: HttpFailure) -> Failed:
+    if failure.kind == "TlsFailed":
         return Failed("tls_failed", "The site's certificate is not good, or its TLS is not.")
     return Failed("connect_failed", "The site cannot be connected to.")
 

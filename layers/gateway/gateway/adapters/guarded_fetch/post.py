@@ -12,7 +12,9 @@ from gateway.adapters.guarded_fetch.pin import checked_addresses, url_at
 from gateway.adapters.guarded_fetch.refusal import Failed, Refused
 from gateway.adapters.guarded_fetch.resolve import Resolve, system_resolve
 from gateway.adapters.guarded_fetch.target import Target, read_target
-from gateway.adapters.http_client import HttpClient, HttpFailure, HttpIncoming
+from gateway.adapters.http_answer import HttpFailure, HttpIncoming
+from gateway.adapters.http_client import HttpClient
+from gateway.adapters.http_connection import NOT_CONNECTED
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.ports import Clock
 
@@ -20,8 +22,6 @@ ADDRESSES_KEPT_S = 30.0
 MAX_NAMES_KEPT = 256
 USER_AGENT = "llm-gateway"
 Taking = Callable[[HttpIncoming], Awaitable[HttpResponse]]
-_NOT_CONNECTED = ("ClientConnectorError", "ClientConnectorDNSError", "ConnectionTimeoutError")
-_TLS_FAILED = ("ClientConnectorCertificateError", "ClientConnectorSSLError")
 
 
 class GuardedPost:
@@ -37,7 +37,7 @@ class GuardedPost:
         """The answer, whatever its status; a redirect is one too. Raises Refused and Failed."""
 
         async def whole(incoming: HttpIncoming) -> HttpResponse:
-            if incoming.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+            if any(encoding not in ("", "identity") for encoding in incoming.encodings):
                 raise Refused("content_encoding", "The site compresses its answer although it was asked not to.")
             return await incoming.whole(max_bytes)
 
@@ -65,7 +65,7 @@ class GuardedPost:
                 async with self._client.open(request, server_hostname=target.host) as incoming:
                     return await taken(incoming)
             except HttpFailure as error:
-                if error.kind not in _NOT_CONNECTED:
+                if error.kind not in NOT_CONNECTED:
                     raise _meaning(error) from error
                 failure, cause = Failed("connect_failed", "The site cannot be connected to."), error
         raise failure from cause
@@ -89,7 +89,7 @@ def _with_basics(headers: dict[str, str], target: Target) -> dict[str, str]:
 
 
 def _meaning(failure: HttpFailure) -> Failed | Refused:
-    if failure.kind in _TLS_FAILED:
+    if failure.kind == "TlsFailed":
         return Failed("tls_failed", "The site's certificate is not good, or its TLS is not.")
     if failure.kind == "TooLarge":
         return Refused("too_large", "The answer is larger than it may be.")

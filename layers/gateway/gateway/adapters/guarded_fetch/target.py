@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import quote, urljoin
 
 import idna
+from msgspec import Struct
 
 from gateway.adapters.guarded_fetch.address import NONE_EXEMPT, Address, Exempt, is_public
 from gateway.adapters.guarded_fetch.refusal import Refused
@@ -32,8 +32,7 @@ _LOCAL_NAMES = ("localhost", "localdomain", "local", "internal", "intranet", "la
 _PORTS = {"https": 443, "http": 80}
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """One hop. `host`: a lower-case ASCII name without a dot at its end, or the text of an IP address.
 
     `literal`: the host as an address that has been checked, None for a name. `path`: with the query, percent-encoded.

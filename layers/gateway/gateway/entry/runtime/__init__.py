@@ -1,7 +1,8 @@
 """The streaming Lambda runtime client: starts an ASGI app (or an event handler) and serves it from the Runtime API.
 
 Managed Python on Lambda posts one finished body per invocation, so it cannot stream. `gateway-runtime`, the exec
-wrapper in this layer, starts this package in its place with the same interpreter. Only the standard library is used.
+wrapper in this layer, starts this package in its place with the same interpreter. It uses the standard library and
+msgspec, nothing else.
 
     __main__    environment -> init -> snapshot -> pollers
     handler     what `_HANDLER` may name: an ASGI 3 application or an EventHandler

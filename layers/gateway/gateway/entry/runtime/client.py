@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.entry.runtime.connection import Connection, Endpoint, Reply, RuntimeApiError
 
@@ -16,8 +17,7 @@ _ROOT = "/2018-06-01/runtime"
 _LONGEST_INVOCATION_S = 900.0
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(Struct, frozen=True):
     """One delivery of an event.
 
     `deadline_s` is epoch seconds: Lambda gives the invocation up then. `attempt_id` names this delivery, where

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 _BUFFER_BYTES = 1_048_576
 
@@ -16,8 +17,7 @@ class RuntimeApiError(Exception):
     """The Runtime API is gone, or answered what its contract does not allow."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """Where the Runtime API listens, resolved once."""
 
     authority: str
@@ -42,8 +42,7 @@ class Endpoint:
         return created
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """One HTTP reply; header names are lower case."""
 
     status: int

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.entry.runtime.client import Invocation
 
@@ -19,8 +20,7 @@ class HandlerNotFound(Exception):
     """`_HANDLER` names no attribute that can be served."""
 
 
-@dataclass(frozen=True, slots=True)
-class EventHandler:
+class EventHandler(Struct, frozen=True):
     """Marks a function for events that are not HTTP requests: Step Functions tasks, EventBridge, direct invocations.
 
     `handle(event, invocation)` takes the decoded event and returns what JSON can hold. When it raises, the class's

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from gateway.model.chat import ChatCall
 from gateway.model.http import HttpRequest, HttpResponse
@@ -12,8 +13,7 @@ from gateway.model.reply import Reply
 from gateway.providers.contract.target import Target
 
 
-@dataclass(frozen=True, slots=True)
-class BackgroundState:
+class BackgroundState(Struct, frozen=True):
     """`reply`: the whole one. `failure`: why there is none. Neither while the provider is at it."""
 
     reply: Reply | None = None

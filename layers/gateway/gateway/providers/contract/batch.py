@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
+
+from msgspec import Struct, field
 
 from gateway.model.chat import ChatCall
 from gateway.model.embeddings import Embeddings, EmbeddingsCall
@@ -37,8 +38,7 @@ R_co = TypeVar("R_co", bound=Answered, covariant=True)
 C_contra = TypeVar("C_contra", contravariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
+class BatchLimits(Struct, frozen=True):
     """Of one batch, as the provider documents it; None: it names no limit. `size_bytes`: of the whole input.
 
     `inputs`: texts to embed, in all items together; `inputs_per_item`: in one. `window_s`: after so long it expires.
@@ -51,8 +51,7 @@ class BatchLimits:
     inputs_per_item: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """What stands around the pieces of an input."""
 
     before: bytes = b""
@@ -69,8 +68,7 @@ def batch_input(pieces: Iterable[bytes], frame: Frame) -> Iterator[bytes]:
     yield frame.after
 
 
-@dataclass(slots=True)
-class Filling:
+class Filling(Struct):
     """How full one batch is. An item that an empty one does not take, none takes."""
 
     limits: BatchLimits
@@ -104,8 +102,7 @@ class Filling:
         return len(self.frame.before) + len(self.frame.between) * (items - 1) + len(self.frame.after) + pieces_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Carrier:
+class Carrier(Struct, frozen=True):
     """A request that carries the input: its body is `request.body`, then the input, then `after`."""
 
     request: HttpRequest
@@ -119,8 +116,7 @@ class Carrier:
 Step: TypeAlias = HttpRequest | Carrier
 
 
-@dataclass(frozen=True, slots=True)
-class BatchCounts:
+class BatchCounts(Struct, frozen=True):
     """Items by what became of them, as far as the provider tells. `total`: 0 until it has counted them."""
 
     total: int = 0
@@ -130,8 +126,7 @@ class BatchCounts:
     expired: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class BatchState:
+class BatchState(Struct, frozen=True):
     """`outputs`: where items are that have ended, each for `results`. They may be there before the batch is over, and
     of every status: what was answered before a batch expired, failed or was cancelled is paid.
 
@@ -150,8 +145,7 @@ class BatchState:
         return self.status not in ("pending", "running")
 
 
-@dataclass(frozen=True, slots=True)
-class BatchResult(Generic[R_co]):
+class BatchResult(Struct, Generic[R_co], frozen=True):
     """Of one item: `reply`, or `failure` (why there is none)."""
 
     item_id: str
@@ -251,8 +245,7 @@ class BatchWire(Protocol[C_contra, R_co]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Batches:
+class Batches(Struct, frozen=True):
     """The wires for batches of each kind of call, by the `api` that such a call has by itself."""
 
     chat: Mapping[str, BatchWire[ChatCall, Reply]] = field(default_factory=dict)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
+
+from msgspec import Struct, field
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import Medium
@@ -17,8 +18,7 @@ WEB_IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 PDF, TEXT = "application/pdf", "text/plain"
 
 
-@dataclass(frozen=True, slots=True)
-class InlineLimits:
+class InlineLimits(Struct, frozen=True):
     """What a request may carry in itself, as the provider documents it; None, or no entry: it names no limit.
 
     `request_bytes`: of the whole body, media in base64. `part_bytes`: of one part before base64, by its media type or,
@@ -45,8 +45,7 @@ def for_every_model(limits: InlineLimits) -> InlineFor:
 NO_LIMITS = for_every_model(InlineLimits())
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
+class RemoteFile(Struct, frozen=True):
     """A file that the provider keeps. `name`: how its API for files calls it. `reference`: how a message names it.
 
     `is_ready`: whether a message may name it yet. `failure`: why none ever will.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gateway.model.http import Credential, HttpRequest
 from gateway.model.provider_errors import ProviderError
@@ -37,8 +39,7 @@ def key_header(name: str, prefix: str = "") -> Authorize:
 bearer = key_header("authorization", "Bearer ")
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(Struct, frozen=True):
     """`base_url`: the public one, in the meaning of the provider's official SDK; None when only the owner knows it.
     Where it differs from owner to owner it has places for settings: "https://{region}.acme.example".
 
@@ -57,15 +58,15 @@ class Provider:
 
     name: str
     base_url: str | None
-    wires: dict[str, ChatWire] = field(default_factory=dict, repr=False)
-    embeddings: dict[str, EmbeddingsWire] = field(default_factory=dict, repr=False)
-    images: dict[str, ImagesWire] = field(default_factory=dict, repr=False)
-    videos: dict[str, VideoWire] = field(default_factory=dict, repr=False)
-    background: dict[str, BackgroundWire] = field(default_factory=dict, repr=False)
-    batches: Batches = field(default=Batches(), repr=False)
-    speech: dict[str, SpeechWire] = field(default_factory=dict, repr=False)
-    transcriptions: dict[str, TranscriptionWire] = field(default_factory=dict, repr=False)
-    realtime: dict[str, str] = field(default_factory=dict, repr=False)
+    wires: dict[str, ChatWire] = field(default_factory=dict)
+    embeddings: dict[str, EmbeddingsWire] = field(default_factory=dict)
+    images: dict[str, ImagesWire] = field(default_factory=dict)
+    videos: dict[str, VideoWire] = field(default_factory=dict)
+    background: dict[str, BackgroundWire] = field(default_factory=dict)
+    batches: Batches = Batches()
+    speech: dict[str, SpeechWire] = field(default_factory=dict)
+    transcriptions: dict[str, TranscriptionWire] = field(default_factory=dict)
+    realtime: dict[str, str] = field(default_factory=dict)
     authorize: Authorize = bearer
     own_urls: tuple[str, ...] = ()
     public_urls: tuple[str, ...] = ()

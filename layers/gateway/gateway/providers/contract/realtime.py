@@ -7,10 +7,9 @@ what it has `carried`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from gateway.model.chat import Json
@@ -43,8 +42,7 @@ class Carried(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return replace(self, handle=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(Struct, frozen=True):
     """`model_name`: as the client calls the model. `config`: what holds from the start, with function tools only.
 
     `carried`: of an earlier connection of the same session; then `config` counts for nothing.
@@ -56,8 +54,7 @@ class Opening:
     carried: Carried | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Used:
+class Used(Struct, frozen=True):
     """What one turn used. `model`: the provider's id of a model beside the session's own, which has a row of its own
     in the catalog; None: the session's own. `is_beside`: the conversation, of which it says nothing.
     """
@@ -67,8 +64,7 @@ class Used:
     is_beside: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What follows from one event or message.
 
     `turn_ended`: the model has finished, or broken off. `interrupted`: it was broken off by the user's voice.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class ServerWork:
+class ServerWork(Struct, frozen=True):
     """The most of it. `searches`: calls of tools that have a fee.
 
     `turns`: how often its model reads, each time paid for, and `reads_more`: whether that is more than it was sent, up

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gateway.model.catalog import ModelFacts
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """Where a call goes: the provider, the model's facts and the base URL to use (no trailing slash).
 
     `settings`: what the owner stored with the key, as in `Credential`.

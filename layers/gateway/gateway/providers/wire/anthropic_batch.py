@@ -8,7 +8,6 @@ days, unless the batch is deleted.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 from urllib.parse import quote
 
@@ -84,8 +83,7 @@ _BATCH = msgspec.json.Decoder(Batch)
 _LINE = msgspec.json.Decoder(Line)
 
 
-@dataclass(frozen=True, slots=True)
-class AnthropicBatch:
+class AnthropicBatch(msgspec.Struct, frozen=True):
     wire: AnthropicMessages
     limits: BatchLimits = LIMITS
     frame: Frame = FRAME

@@ -8,7 +8,6 @@ uploaded with an expiry, which is an hour at least.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import msgspec
 from msgspec import Struct
@@ -31,8 +30,7 @@ class File(Struct, frozen=True):
 _FILE = msgspec.json.Decoder(File)
 
 
-@dataclass(frozen=True, slots=True)
-class AnthropicFiles:
+class AnthropicFiles(msgspec.Struct, frozen=True):
     """`max_bytes`: 500 MB a file. Any text is uploaded as what the API calls it, `text/plain`."""
 
     version: str

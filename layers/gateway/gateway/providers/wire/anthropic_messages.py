@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -37,8 +36,7 @@ SERVER_TOOLS = ServerTools(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AnthropicMessages:
+class AnthropicMessages(msgspec.Struct, frozen=True):
     """The parameters say what a host does differently; the defaults are Anthropic's own API.
 
     `path` and `stream_path` (None: the same) follow the base URL and may hold `{model}`. `version` goes into the

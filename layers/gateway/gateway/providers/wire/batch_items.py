@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -112,13 +111,12 @@ def given(raw: Raw) -> bool:
     return bytes(raw) not in NOTHING
 
 
-@dataclass(slots=True)
-class LineResults(Generic[R]):
+class LineResults(msgspec.Struct, Generic[R]):
     """One result a line. `read`: None for a line that names no item."""
 
     read: Callable[[bytes], BatchResult[R] | None]
     lines: JsonLines
-    _nameless: int = field(default=0, init=False)
+    _nameless: int = 0
 
     @property
     def unreadable(self) -> int:

@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-titan-embe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import msgspec
@@ -36,8 +35,7 @@ class TitanAnswer(Struct, rename="camel"):
 _TITAN = msgspec.json.Decoder(TitanAnswer)
 
 
-@dataclass(frozen=True, slots=True)
-class TitanEmbed:
+class TitanEmbed(msgspec.Struct, frozen=True):
     """One text a request."""
 
     max_inputs: int | None = 1
@@ -60,8 +58,7 @@ class TitanEmbed:
         return failure_of(response, target.provider)
 
 
-@dataclass(frozen=True, slots=True)
-class BedrockCohereEmbed:
+class BedrockCohereEmbed(msgspec.Struct, frozen=True):
     """As Cohere's own, but that tokens are counted in a header, if at all."""
 
     max_inputs: int | None = cohere_embed.MAX_TEXTS

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class CallIds:
+class CallIds(Struct, frozen=True):
     """`taken`: a regular expression of the ids that go as they are; any other becomes `length` letters and digits."""
 
     taken: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, Json
@@ -16,8 +16,7 @@ from gateway.providers.wire.cohere_chat_stream import AnswerStream
 from gateway.providers.wire.server_tools import ServerTools
 
 
-@dataclass(frozen=True, slots=True)
-class CohereChat:
+class CohereChat(Struct, frozen=True):
     def formats(self, call: ChatCall, _model: ModelFacts) -> frozenset[str]:
         """JSON comes without tools only: https://docs.cohere.com/docs/structured-outputs"""
         return frozenset({"text"}) if call.tools else frozenset({"text", "json_object", "json_schema"})

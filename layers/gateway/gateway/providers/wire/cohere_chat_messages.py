@@ -5,7 +5,6 @@ Source: https://docs.cohere.com/reference/chat (2026-11).
 
 from __future__ import annotations
 
-import binascii
 from base64 import b64decode
 
 import msgspec
@@ -95,7 +94,7 @@ def _document(part: FilePart | DocumentPart, where: str) -> Json:
     media_type = head.removeprefix("data:").partition(";")[0]
     try:
         text = b64decode(encoded, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise InvalidRequest(f"{where} is no base64 of a text.", param=where) from None
     data = _object(text, where) if media_type == "application/json" else {"text": text}
     if media_type != "application/json" and not media_type.startswith("text/"):

@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed.html
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -83,8 +82,7 @@ def _token_usage(meta: Meta | None) -> TokenUsage | None:
     return TokenUsage(prompt_tokens=max(0, int(billed))) if isinstance(billed, int | float) else None
 
 
-@dataclass(frozen=True, slots=True)
-class CohereEmbed:
+class CohereEmbed(msgspec.Struct, frozen=True):
     max_inputs: int | None = MAX_TEXTS
 
     def render(self, call: EmbeddingsCall, target: Target) -> HttpRequest:

@@ -5,8 +5,6 @@ Source: https://developers.deepgram.com/reference/speech-to-text/listen-pre-reco
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 from msgspec import Struct
 
@@ -76,8 +74,7 @@ class Answer(Struct):
 _ANSWER = msgspec.json.Decoder(Answer)
 
 
-@dataclass(frozen=True, slots=True)
-class DeepgramListen:
+class DeepgramListen(msgspec.Struct, frozen=True):
     def render(self, call: TranscriptionCall, sound: Sound, target: Target, /) -> HttpRequest:
         parameters: Json = {"model": target.model.id, "smart_format": True}
         if "segment" in call.timed:

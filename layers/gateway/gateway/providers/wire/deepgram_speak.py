@@ -5,8 +5,6 @@ Source: https://developers.deepgram.com/reference/text-to-speech/speak-request (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from gateway.model.chat import Json
@@ -30,8 +28,7 @@ ENCODINGS: dict[str | None, Json] = {
 RESERVED = frozenset({"model", "encoding", "container", "speed", "callback", "callback_method"})
 
 
-@dataclass(frozen=True, slots=True)
-class DeepgramSpeak:
+class DeepgramSpeak(msgspec.Struct, frozen=True):
     def render(self, call: SpeechCall, target: Target) -> HttpRequest:
         parameters: Json = {"model": f"{target.model.id}-{call.voice_id}", **ENCODINGS[call.response_format]}
         if call.speed is not None and call.speed != 1:

@@ -5,7 +5,6 @@ Source: https://elevenlabs.io/docs/api-reference/text-to-speech/stream (2026-11)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import msgspec
@@ -24,8 +23,7 @@ FORMATS = {"mp3": "mp3_44100_128", "opus": "opus_48000_128", "wav": "wav_24000",
 RESERVED = frozenset({"text", "model_id"})
 
 
-@dataclass(frozen=True, slots=True)
-class ElevenLabsSpeech:
+class ElevenLabsSpeech(msgspec.Struct, frozen=True):
     def render(self, call: SpeechCall, target: Target) -> HttpRequest:
         kind = FORMATS.get(call.response_format or "mp3")
         if kind is None:

@@ -6,7 +6,6 @@ Source: https://elevenlabs.io/docs/api-reference/speech-to-text/convert (2026-11
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import msgspec
 from msgspec import Struct
@@ -47,8 +46,7 @@ class Answer(Struct):
 _ANSWER = msgspec.json.Decoder(Answer)
 
 
-@dataclass(frozen=True, slots=True)
-class ElevenLabsTranscript:
+class ElevenLabsTranscript(msgspec.Struct, frozen=True):
     def render(self, call: TranscriptionCall, sound: Sound, target: Target, /) -> HttpRequest:
         granularity = "word" if call.timed else "none"
         fields = [("model_id", target.model.id), ("timestamps_granularity", granularity), ("tag_audio_events", "false")]

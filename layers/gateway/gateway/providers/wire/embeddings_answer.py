@@ -6,7 +6,6 @@ To decode the digits of 64 vectors costs more than everything else that is done 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -23,8 +22,7 @@ _NOT_HERE = -1
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True, slots=True)
-class Vectors:
+class Vectors(msgspec.Struct, frozen=True):
     """The lists that were taken out, by the mark that was left in the place of each."""
 
     by_mark: dict[bytes, Raw]

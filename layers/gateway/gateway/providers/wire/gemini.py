@@ -5,7 +5,6 @@ Source: https://ai.google.dev/api/generate-content (2026-11).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import msgspec
@@ -36,8 +35,7 @@ SERVER_TOOLS = ServerTools(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Gemini:
+class Gemini(msgspec.Struct, frozen=True):
     """`prefix`: the path between base URL and collection, "" when the base URL holds all of it.
 
     `call_ids`: whether function calls and their responses are told apart by ids; else by name and order.

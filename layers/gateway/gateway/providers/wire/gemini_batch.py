@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Generic, TypeVar
 from urllib.parse import quote
@@ -134,14 +133,13 @@ _NAMED = msgspec.json.Decoder(Named)
 _STATUS = msgspec.json.Decoder(Status)
 
 
-@dataclass(frozen=True, slots=True)
-class GeminiBatch(Generic[C, R]):
+class GeminiBatch(msgspec.Struct, Generic[C, R], frozen=True):
     """`wire`: of one item. `method`: what makes a batch of such items."""
 
     wire: ItemWire[C, R]
     method: str = "batchGenerateContent"
     limits: BatchLimits = LIMITS
-    frame: Frame = field(default=Frame(), init=False)
+    frame: Frame = Frame()
 
     def piece(self, item_id: str, call: C, target: Target) -> bytes:
         body = self.wire.render(as_item(call, target, self.limits), target).body

@@ -8,7 +8,6 @@ https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embed
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import msgspec
@@ -68,8 +67,7 @@ _ANSWER = msgspec.json.Decoder(Answer)
 _PREDICTIONS = msgspec.json.Decoder(Predictions)
 
 
-@dataclass(frozen=True, slots=True)
-class BatchEmbedContents:
+class BatchEmbedContents(msgspec.Struct, frozen=True):
     """Of the Gemini API. It has no switch for texts that are too long for the model: Google cuts them."""
 
     max_inputs: int | None = MAX_REQUESTS
@@ -90,8 +88,7 @@ class BatchEmbedContents:
         return failure_of(response, target.provider)
 
 
-@dataclass(frozen=True, slots=True)
-class EmbedContent:
+class EmbedContent(msgspec.Struct, frozen=True):
     """Of Vertex AI: one text a request. The base URL holds all of the path that comes before the models."""
 
     max_inputs: int | None = 1
@@ -114,8 +111,7 @@ class EmbedContent:
         return failure_of(response, target.provider)
 
 
-@dataclass(frozen=True, slots=True)
-class PredictEmbeddings:
+class PredictEmbeddings(msgspec.Struct, frozen=True):
     """Of Vertex AI. Limits: https://cloud.google.com/vertex-ai/generative-ai/docs/embeddings/get-text-embeddings."""
 
     max_inputs: int | None = 250

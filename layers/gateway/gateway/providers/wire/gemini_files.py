@@ -7,7 +7,6 @@ hours by themselves.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import msgspec
 from msgspec import Struct
@@ -48,8 +47,7 @@ class Answer(File, frozen=True, kw_only=True):
 _ANSWER = msgspec.json.Decoder(Answer)
 
 
-@dataclass(frozen=True, slots=True)
-class GeminiFiles:
+class GeminiFiles(msgspec.Struct, frozen=True):
     """`max_bytes`: 2 GB a file."""
 
     types: tuple[str, ...] = ("image/", "audio/", "video/", "text/", "application/pdf")

@@ -6,7 +6,6 @@ Source: https://ai.google.dev/gemini-api/docs/image-generation (2026-11)
 from __future__ import annotations
 
 from base64 import b64decode
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import msgspec
@@ -28,8 +27,7 @@ RESERVED_CONFIG = frozenset({"imageConfig", "responseModalities"})
 """Of `provider_options`: what would lead around what is held for, or make something else than an image."""
 
 
-@dataclass(frozen=True, slots=True)
-class GeminiImages:
+class GeminiImages(msgspec.Struct, frozen=True):
     """One image a request. `prefix`: of the path, where the base URL has none of it."""
 
     prefix: str = "/v1beta"

@@ -5,7 +5,7 @@ Source: https://ai.google.dev/api/live (2026-11)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gateway.model.http import HttpRequest, HttpResponse
 from gateway.model.provider_errors import ProviderError, ProviderFailure, ProviderRejected
@@ -22,8 +22,7 @@ SERVICE = "google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateCon
 INVALID_ARGUMENT = 1007
 
 
-@dataclass(frozen=True, slots=True)
-class GeminiLive:
+class GeminiLive(Struct, frozen=True):
     """A connection is kept about ten minutes: https://ai.google.dev/gemini-api/docs/live-session (2026-11). That
     somebody speaks is seen by the transcript, where there is one, else by the answer.
     """

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from binascii import a2b_base64
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -39,12 +38,11 @@ SAMPLE_BYTES = 2
 PCM_BYTES_PER_MS = 48
 
 
-@dataclass(slots=True)
-class Said:
+class Said(msgspec.Struct):
     """`cancels`: the response that is under way is not wanted any more."""
 
-    messages: list[Json] = field(default_factory=list)
-    events: list[ServerEvent] = field(default_factory=list)
+    messages: list[Json] = msgspec.field(default_factory=list)
+    events: list[ServerEvent] = msgspec.field(default_factory=list)
     cancels: bool = False
 
 

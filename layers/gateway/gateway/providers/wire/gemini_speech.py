@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import msgspec
@@ -32,8 +31,7 @@ _RATE = re.compile(r"rate=(\d{4,6})")
 USUAL_RATE_HZ = 24_000
 
 
-@dataclass(frozen=True, slots=True)
-class GeminiSpeech:
+class GeminiSpeech(msgspec.Struct, frozen=True):
     """`prefix`: of the path, where the base URL has none of it."""
 
     prefix: str = "/v1beta"

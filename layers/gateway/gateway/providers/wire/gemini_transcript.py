@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import msgspec
@@ -27,8 +26,7 @@ RESERVED_CONFIG = frozenset({"responseModalities"})
 TASK = "Write down what is said in this recording, word for word, and nothing else."
 
 
-@dataclass(frozen=True, slots=True)
-class GeminiTranscript:
+class GeminiTranscript(msgspec.Struct, frozen=True):
     """`prefix`: of the path, where the base URL has none of it."""
 
     prefix: str = "/v1beta"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, Json
@@ -36,8 +38,7 @@ def _no_query(_target: Target) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed(Generic[W]):
+class _Placed(Struct, Generic[W], frozen=True):
     """`base_url` and `query` (with its "?") say where a call goes."""
 
     wire: W
@@ -54,8 +55,7 @@ class _Placed(Generic[W]):
         return self.wire.fail(response, target)
 
 
-@dataclass(frozen=True, slots=True)
-class Hosted(_Placed[ChatWire]):
+class Hosted(_Placed[ChatWire], frozen=True):
     """`adapt` gives the call as this host takes it, or raises CapabilityNotSupported for what the host lacks."""
 
     adapt: Callable[[ChatCall, Target], ChatCall] = _as_it_is
@@ -76,8 +76,7 @@ class Hosted(_Placed[ChatWire]):
         return self.wire.stream(target)
 
 
-@dataclass(frozen=True, slots=True)
-class HostedEmbeddings(_Placed[EmbeddingsWire]):
+class HostedEmbeddings(_Placed[EmbeddingsWire], frozen=True):
     @property
     def max_inputs(self) -> int | None:
         return self.wire.max_inputs
@@ -89,8 +88,7 @@ class HostedEmbeddings(_Placed[EmbeddingsWire]):
         return self.wire.parse(response, target)
 
 
-@dataclass(frozen=True, slots=True)
-class HostedImages(_Placed[ImagesWire]):
+class HostedImages(_Placed[ImagesWire], frozen=True):
     @property
     def max_images(self) -> int:
         return self.wire.max_images
@@ -102,8 +100,7 @@ class HostedImages(_Placed[ImagesWire]):
         return self.wire.parse(response, target)
 
 
-@dataclass(frozen=True, slots=True)
-class HostedSpeech(_Placed[SpeechWire]):
+class HostedSpeech(_Placed[SpeechWire], frozen=True):
     def render(self, call: SpeechCall, target: Target) -> HttpRequest:
         return self.asked(self.wire.render(call, self.placed(target)), target)
 

@@ -5,7 +5,6 @@ Source: https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/im
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import msgspec
@@ -40,8 +39,7 @@ class Predictions(Struct):
 _PREDICTIONS = msgspec.json.Decoder(Predictions)
 
 
-@dataclass(frozen=True, slots=True)
-class Imagen:
+class Imagen(msgspec.Struct, frozen=True):
     """`prefix`: of the path, where the base URL has none of it. `provider_options` are its `parameters`."""
 
     prefix: str = ""

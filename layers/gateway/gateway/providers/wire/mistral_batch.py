@@ -7,7 +7,6 @@ documented nowhere: its files, where it names any.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -55,8 +54,7 @@ class Job(Struct):
 _JOB = msgspec.json.Decoder(Job)
 
 
-@dataclass(frozen=True, slots=True)
-class MistralBatch(OpenAiBatch[C, R]):
+class MistralBatch(OpenAiBatch[C, R], frozen=True):
     """An item is a body alone: the job says for which endpoint."""
 
     limits: BatchLimits = LIMITS

@@ -5,8 +5,6 @@ Source: https://docs.ollama.com/api/embed (2026-11)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 from msgspec import Raw, Struct, field
 
@@ -37,8 +35,7 @@ class Answer(Struct):
 _ANSWER = msgspec.json.Decoder(Answer)
 
 
-@dataclass(frozen=True, slots=True)
-class OllamaEmbed:
+class OllamaEmbed(msgspec.Struct, frozen=True):
     """Beside the OpenAI-shaped API, which the base URL names."""
 
     max_inputs: int | None = None

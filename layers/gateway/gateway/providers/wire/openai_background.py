@@ -6,8 +6,9 @@ all the same, for about ten minutes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from gateway.model.chat import ChatCall
 from gateway.model.http import HttpRequest, HttpResponse
@@ -23,8 +24,7 @@ from gateway.providers.wire.openai_responses_render import ENCRYPTED_REASONING, 
 UNFINISHED = ("queued", "in_progress")
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAiBackground:
+class OpenAiBackground(Struct, frozen=True):
     quirks: Quirks = STANDARD
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:

@@ -8,7 +8,6 @@ failed are there when the batch is over, also when it expired or was cancelled; 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
@@ -129,8 +128,7 @@ _RECENT = msgspec.json.Decoder(Recent)
 _LINE = msgspec.json.Decoder(Line)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAiBatch(Generic[C, R]):
+class OpenAiBatch(msgspec.Struct, Generic[C, R], frozen=True):
     """`wire`: of one item. `endpoint`: as its lines and the batch name it. `expires`: whether files can be uploaded for
     a while only.
     """
@@ -139,7 +137,7 @@ class OpenAiBatch(Generic[C, R]):
     endpoint: str
     limits: BatchLimits = LIMITS
     expires: bool = True
-    frame: Frame = field(default=Frame(), init=False)
+    frame: Frame = Frame()
 
     def piece(self, item_id: str, call: C, target: Target) -> bytes:
         body = self.wire.render(as_item(call, target, self.limits), target).body

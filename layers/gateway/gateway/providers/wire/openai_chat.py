@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, Json
@@ -19,8 +19,7 @@ from gateway.providers.wire.openai_chat_stream import ChatStream
 __all__ = ["OpenAiChat", "Quirks"]
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAiChat:
+class OpenAiChat(Struct, frozen=True):
     quirks: Quirks = field(default_factory=Quirks)
 
     def formats(self, call: ChatCall, _model: ModelFacts) -> frozenset[str]:

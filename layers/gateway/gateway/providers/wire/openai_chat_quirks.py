@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from gateway.providers.wire.call_ids import CallIds
 from gateway.providers.wire.options import RESERVED
@@ -17,8 +18,7 @@ LONGEST_CALL_ID = CallIds(r".{1,40}", 40)
 SERVER_TOOLS = ServerTools(searches_once=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Quirks:
+class Quirks(Struct, frozen=True):
     """Each value but the default carries its reason and source where a provider states it.
 
     Request

@@ -6,7 +6,6 @@ Source: https://platform.openai.com/docs/api-reference/chat-streaming (2026-11)
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import groupby
 
 import msgspec
@@ -41,8 +40,7 @@ from gateway.providers.wire.sse import Event, SseDecoder
 _NOTHING = WireMessage()
 
 
-@dataclass(slots=True)
-class _Progress:
+class _Progress(msgspec.Struct):
     """How far one choice has come. `calls`: the id of every tool call so far, in our order; `places`: our index by
     the provider's. `thoughts`: pieces of Mistral's thinking by block, to be given whole. `tagged`: of a model that
     thinks within its content.
@@ -51,9 +49,9 @@ class _Progress:
     begun: bool = False
     finished: bool = False
     thinking: bool = False
-    thoughts: list[list[Json]] = field(default_factory=list)
-    calls: list[str] = field(default_factory=list)
-    places: dict[int, int] = field(default_factory=dict)
+    thoughts: list[list[Json]] = msgspec.field(default_factory=list)
+    calls: list[str] = msgspec.field(default_factory=list)
+    places: dict[int, int] = msgspec.field(default_factory=dict)
     tagged: TaggedThoughts | None = None
 
 

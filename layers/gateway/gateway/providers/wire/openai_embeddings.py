@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -49,8 +48,7 @@ class Answer(Struct):
 _ANSWER = msgspec.json.Decoder(Answer)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAiEmbeddings:
+class OpenAiEmbeddings(msgspec.Struct, frozen=True):
     """How a provider departs from OpenAI's embeddings, as data. Each value but the default carries its source.
 
     `tokens`: takes inputs as tokens. `dimensions`: the member that says how many are wanted, "" for none.
@@ -65,7 +63,7 @@ class OpenAiEmbeddings:
     dimensions: str = "dimensions"
     encodings: frozenset[str] = frozenset({"float", "base64"})
     lacks: frozenset[str] = frozenset({"user", "metadata"})
-    always: Mapping[str, Any] = field(default_factory=dict)
+    always: Mapping[str, Any] = msgspec.field(default_factory=dict)
     reserved: frozenset[str] = RESERVED
     int8: bool = False
 

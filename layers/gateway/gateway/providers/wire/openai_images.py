@@ -5,7 +5,6 @@ Source: https://developers.openai.com/api/reference/resources/images/methods/gen
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -86,8 +85,7 @@ class Answer(Struct):
 _ANSWER = msgspec.json.Decoder(Answer)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAiImages:
+class OpenAiImages(msgspec.Struct, frozen=True):
     """How a provider departs from OpenAI's images, as data. Each value but the default carries its source.
 
     `size`: how it is told: as one text, as width and height, or as a shape with its resolution. `base64`: the word of
@@ -100,7 +98,7 @@ class OpenAiImages:
     size: Literal["text", "sides", "shape"] = "text"
     base64: str = ""
     user: bool = True
-    quirks: Quirks = Quirks()  # noqa: RUF009 - frozen
+    quirks: Quirks = Quirks()
 
     def render(self, call: ImagesCall, target: Target) -> HttpRequest:
         body: Json = {"model": target.model.id, "prompt": call.prompt, "n": call.n or 1, **self._size(call)}

@@ -5,8 +5,9 @@ Sources: https://developers.openai.com/api/docs/guides/realtime-websocket, `/rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from gateway.model.errors import CapabilityNotSupported, InvalidRequest
 from gateway.model.http import HttpRequest, HttpResponse
@@ -30,8 +31,7 @@ from gateway.providers.wire.realtime_socket import closed, socket_url
 ONE_HOUR_S = 3_600
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAiRealtime:
+class OpenAiRealtime(Struct, frozen=True):
     """A session ends after an hour: https://developers.openai.com/api/docs/guides/realtime-conversations (2026-11)."""
 
     connection_s: int = ONE_HOUR_S

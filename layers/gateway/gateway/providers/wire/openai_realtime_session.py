@@ -72,11 +72,13 @@ class OpenAiRealtimeSession:
         self._replayed = {item["id"] for item in (self._told.items if self._told else ())}
         self._hidden = {"session.created", "session.updated"} if self._told else set()
         self._is_answering = self._is_owed = self._is_speaking = self._has_sound = False
+        self._beside: set[str] = set()
+        self._owed_beside = 0
         self._spoken_bytes: dict[str, int] = {}
 
     @property
     def is_quiet(self) -> bool:
-        answering = self._is_answering or self._is_owed
+        answering = self._is_answering or self._is_owed or self._beside or self._owed_beside
         return not (answering or self._is_speaking or self._has_sound or self._replayed)
 
     def open(self) -> Step:
@@ -105,7 +107,10 @@ class OpenAiRealtimeSession:
                 self._history.shorten(event.item_id, heard_bytes / spoken)
         elif isinstance(event, CreateResponse):
             self._check_response(event.response)
-            self._is_owed = True
+            if event.response is not None and event.response.conversation == "none":
+                self._owed_beside += 1
+            else:
+                self._is_owed = True
         elif isinstance(event, CommitAudio):
             self._has_sound = False
         return Step(messages=(_message(event),))
@@ -190,11 +195,21 @@ class OpenAiRealtimeSession:
             item_id = str(event["item_id"])
             self._spoken_bytes[item_id] = self._spoken_bytes.get(item_id, 0) + len(event["delta"]) * 3 // 4
         elif kind in ("response.created", "response.done"):
-            self._is_answering, self._is_owed = kind == "response.created", False
+            self._answer(kind == "response.created", event["response"])
         elif kind == "input_audio_buffer.speech_started":
             self._is_speaking = True
         elif kind == "input_audio_buffer.committed":
             self._is_speaking, self._is_owed = False, self._answers_by_itself
+
+    def _answer(self, begins: bool, response: Json) -> None:
+        """Beside the conversation there may be several responses at once."""
+        if not _is_beside(response):
+            self._is_answering, self._is_owed = begins, False
+        elif begins:
+            self._beside.add(response["id"])
+            self._owed_beside = max(0, self._owed_beside - 1)
+        else:
+            self._beside.discard(response["id"])
 
     def _is_hidden(self, kind: str, event: Json) -> bool:
         """What answers the replay of the conversation, of which the client knows."""
@@ -226,7 +241,7 @@ class OpenAiRealtimeSession:
             event = {**event, "response": {**response, "status_details": self._without_words(details)}}
         return Step(
             events=(event,),
-            used=() if used is None else (Used(used, is_beside=response.get("conversation_id", "") is None),),
+            used=() if used is None else (Used(used, is_beside=_is_beside(response)),),
             turn_ended=True,
             interrupted=details.get("reason") == "turn_detected",
         )
@@ -240,7 +255,7 @@ class OpenAiRealtimeSession:
         """What the client asked for wrongly is told, of the rest that it failed."""
         error = event.get("error") or {}
         failed = self._failure(event)
-        self._is_owed = False
+        self._is_owed, self._owed_beside = False, 0
         cause = str(error.get("event_id") or "")
         if cause.startswith(REPLAY):
             self._replayed.discard(cause.removeprefix(REPLAY))
@@ -259,6 +274,11 @@ class OpenAiRealtimeSession:
         """An error in our words: the provider's may speak of the gateway's own account."""
         failed = self._failure(said)
         return {**said, "error": {"type": failed.type, "code": failed.code, "message": failed.message}}
+
+
+def _is_beside(response: Json) -> bool:
+    """The conversation, which has no id for it."""
+    return response.get("conversation_id", "") is None
 
 
 def _message(event: ProviderEvent | Json) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gateway.model.catalog import ModelFacts
 from gateway.model.chat import ChatCall, Json
@@ -49,8 +49,7 @@ STANDARD = Quirks(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAiResponses:
+class OpenAiResponses(Struct, frozen=True):
     """Of the quirks those count here that `STANDARD` names, `formats`, `cost`, `cost_per_usd` and `extra`."""
 
     quirks: Quirks = STANDARD

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gateway.model.chat import Json
 from gateway.model.reply import ChunkChoice, Delta, FunctionCallDelta, ToolCallDelta
@@ -21,8 +21,7 @@ BETWEEN_THOUGHTS = "\n\n"
 """The parts of a reasoning summary are paragraphs of their own, most with a heading."""
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """How much of an item its deltas have told. `call`: our number of a function call; `thought`: the event's kind."""
 
     call: int | None = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 from base64 import b64decode
 from binascii import Error as NoBase64
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import msgspec
 from msgspec import Struct
@@ -43,8 +42,7 @@ class SpeechEvent(Struct):
 _EVENT = msgspec.json.Decoder(SpeechEvent)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAiSpeech:
+class OpenAiSpeech(msgspec.Struct, frozen=True):
     """`events`: whether models that count tokens are asked for events, which tell their usage in the end."""
 
     events: bool = True

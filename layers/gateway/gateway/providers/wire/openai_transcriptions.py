@@ -6,7 +6,6 @@ Source: https://developers.openai.com/api/reference/resources/audio/subresources
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -87,8 +86,7 @@ _ANSWER = msgspec.json.Decoder(Answer)
 _EVENT = msgspec.json.Decoder(Event)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAiTranscriptions:
+class OpenAiTranscriptions(msgspec.Struct, frozen=True):
     """`always_verbose`: only then it says how long the recording is, which is what is paid."""
 
     always_verbose: bool = False

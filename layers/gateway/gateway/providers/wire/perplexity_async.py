@@ -6,7 +6,6 @@ paths of https://github.com/perplexityai/perplexity-py. A result is kept for sev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import msgspec
@@ -35,8 +34,7 @@ class Answer(Struct):
 _ANSWER = msgspec.json.Decoder(Answer)
 
 
-@dataclass(frozen=True, slots=True)
-class PerplexityAsync:
+class PerplexityAsync(msgspec.Struct, frozen=True):
     quirks: Quirks
 
     def render(self, call: ChatCall, target: Target) -> HttpRequest:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.model.chat import Json
 from gateway.providers.contract import ServerWork
@@ -18,8 +19,7 @@ READERS = frozenset(
 """Members by which a provider reads more than it is sent: Anthropic's, xAI's, Azure's, Cohere's, Groq's."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerTools:
+class ServerTools(Struct, frozen=True):
     """What one API knows. A tool that is of no kind here may do anything, and cost anything.
 
     `client`: how the types of tools begin that the client runs, so that they cost nothing. `searching`: of those with a

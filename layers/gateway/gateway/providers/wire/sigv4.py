@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from urllib.parse import parse_qsl, quote, urlsplit
+
+from msgspec import Struct
 
 from gateway.model.http import HttpRequest
 from gateway.model.secret import AwsKeys
@@ -18,8 +20,7 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 _PAYLOAD_HASH = "x-amz-content-sha256"
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """`service`: the signing name, such as "dynamodb"."""
 
     region: str
@@ -37,11 +38,11 @@ def sign(request: HttpRequest, keys: AwsKeys, scope: Scope, now: datetime) -> Ht
     if keys.session_token:
         headers["x-amz-security-token"] = keys.session_token.reveal()
     payload_hash = headers.get(_PAYLOAD_HASH) or hashlib.sha256(request.body).hexdigest()
-    query = parse_qsl(url.query, keep_blank_values=True)
-    canonical = _canonical(request.method, _path(url.path, scope), query, headers, payload_hash)
+    query = parse_qsl(url.query, keep_blank_values=True) if url.query else []
+    canonical, signed = _canonical(request.method, _path(url.path, scope), query, headers, payload_hash)
     headers["authorization"] = (
         f"{_ALGORITHM} Credential={keys.access_key_id}/{_credential_scope(stamp, scope)}, "
-        f"SignedHeaders={';'.join(sorted(headers))}, Signature={_signature(canonical, keys, scope, stamp)}"
+        f"SignedHeaders={signed}, Signature={_signature(canonical, keys, scope, stamp)}"
     )
     return HttpRequest(request.method, request.url, headers, request.body)
 
@@ -65,29 +66,25 @@ def presign(request: HttpRequest, keys: AwsKeys, scope: Scope, now: datetime, li
     ]
     if keys.session_token:
         query.append(("X-Amz-Security-Token", keys.session_token.reveal()))
-    canonical = _canonical(request.method, _path(url.path, scope), query, headers, "UNSIGNED-PAYLOAD")
+    canonical, _ = _canonical(request.method, _path(url.path, scope), query, headers, "UNSIGNED-PAYLOAD")
     signed = _encoded([*query, ("X-Amz-Signature", _signature(canonical, keys, scope, stamp))])
     return url._replace(query=signed).geturl()
 
 
 def _canonical(
     method: str, path: str, query: list[tuple[str, str]], headers: dict[str, str], payload_hash: str
-) -> bytes:
+) -> tuple[bytes, str]:
+    """With the names of the headers that it covers."""
     names = sorted(headers)
-    lines = (
-        method,
-        path,
-        _encoded(query),
-        *(f"{name}:{' '.join(headers[name].split())}" for name in names),
-        "",
-        ";".join(names),
-        payload_hash,
-    )
-    return "\n".join(lines).encode()
+    signed = ";".join(names)
+    values = [f"{name}:{' '.join(headers[name].split())}" for name in names]
+    return "\n".join((method, path, _encoded(query), *values, "", signed, payload_hash)).encode(), signed
 
 
 def _path(path: str, scope: Scope) -> str:
     """Every service but S3 encodes the path once more than it stands in the URL."""
+    if path in ("", "/"):
+        return "/"
     return path or "/" if scope.service == "s3" else quote(path or "/", safe="/-_.~")
 
 
@@ -111,11 +108,14 @@ def _credential_scope(stamp: str, scope: Scope) -> str:
 def _signature(canonical: bytes, keys: AwsKeys, scope: Scope, stamp: str) -> str:
     digest = hashlib.sha256(canonical).hexdigest()
     to_sign = f"{_ALGORITHM}\n{stamp}\n{_credential_scope(stamp, scope)}\n{digest}"
-    return hmac.new(_signing_key(keys, stamp[:8], scope), to_sign.encode(), hashlib.sha256).hexdigest()
+    key = _signing_key(keys.secret_access_key.reveal(), stamp[:8], scope.region, scope.service)
+    return hmac.digest(key, to_sign.encode(), "sha256").hex()
 
 
-def _signing_key(keys: AwsKeys, day: str, scope: Scope) -> bytes:
-    key = f"AWS4{keys.secret_access_key.reveal()}".encode()
-    for part in (day, scope.region, scope.service, "aws4_request"):
+@lru_cache(maxsize=16)
+def _signing_key(secret: str, day: str, region: str, service: str) -> bytes:
+    """The same for all requests of a day."""
+    key = f"AWS4{secret}".encode()
+    for part in (day, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key

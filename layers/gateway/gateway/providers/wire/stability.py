@@ -5,7 +5,6 @@ Source: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import msgspec
@@ -34,8 +33,7 @@ class Answer(Struct):
 _ANSWER = msgspec.json.Decoder(Answer)
 
 
-@dataclass(frozen=True, slots=True)
-class StabilityImages:
+class StabilityImages(msgspec.Struct, frozen=True):
     """One image a request."""
 
     max_images: int = 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Annotated
 
 import msgspec
@@ -37,13 +36,12 @@ def last_part(remote_id: str) -> str:
     return remote_id.rpartition("/")[2]
 
 
-@dataclass(frozen=True, slots=True)
-class StandardCallback:
+class StandardCallback(msgspec.Struct, frozen=True):
     """`ends`: the events that tell of an end. `name_of`: of an id here and in the news alike."""
 
     waits_s: Mapping[str, int]
     ends: Mapping[str, Kind]
-    name_of: Callable[[str], str] = field(default=str)
+    name_of: Callable[[str], str] = msgspec.field(default=str)
 
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[Secret], now_s: float) -> News | None:
         if not _is_of_now(headers.get("webhook-timestamp", ""), now_s) or not _is_signed(headers, body, secrets):

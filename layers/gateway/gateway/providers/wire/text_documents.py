@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 from base64 import b64decode
 
 from gateway.model.errors import InvalidRequest
@@ -23,5 +22,5 @@ def decoded(data: str, where: str) -> str:
     """Raises InvalidRequest (400)."""
     try:
         return b64decode(data, validate=True).decode("utf-8-sig")
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise InvalidRequest(f"{where} is not UTF-8 text in base64", param=where) from error

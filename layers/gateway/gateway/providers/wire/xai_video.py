@@ -6,12 +6,12 @@ Sources: https://docs.x.ai/developers/rest-api-reference/inference/videos, https
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.model.chat import Json
 from gateway.model.http import HttpRequest, HttpResponse
