@@ -15,7 +15,7 @@ import re
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
 
@@ -166,7 +166,7 @@ async def _counted(running: int) -> Counted:
     )
     access, catalog = MemoryAccess({key_hash(KEY): _holder()}), MemoryCatalog({"openai": {"gpt-4o": FACTS}})
     ledger, events, fate = WeighedLedger(), ListEvents(), Fate()
-    world = replace(world_of(outbound, access, catalog), ledger=ledger, events=events)
+    world = msgspec.structs.replace(world_of(outbound, access, catalog), ledger=ledger, events=events)
     await _chat(chat_app(world))
     for number in range(running):
         for account, hold in list(ledger.taken.values()):
@@ -181,7 +181,7 @@ async def _counted(running: int) -> Counted:
 
 def _ports(world: World) -> list[str]:
     """All whose calls can leave the gateway."""
-    return [each.name for each in fields(world) if each.name not in {"catalog", "clock", "records", "local_ledger"}]
+    return [name for name in world.__struct_fields__ if name not in {"catalog", "clock", "records", "local_ledger"}]
 
 
 def _holder() -> Principal:

@@ -90,12 +90,15 @@ def test_old_versions_go_because_each_costs_for_its_snapshot(deployed: Resources
 
 def test_functions_start_from_a_snapshot_on_aws_only(deployed: Resources) -> None:
     """Those whose first token or sound somebody waits for: each GB costs a month what a thousand starts do not."""
-    from_snapshot = {"Fn::If": ["FromSnapshots", {"ApplyOn": "PublishedVersions"}, {"Ref": "AWS::NoValue"}]}
+    of_versions, nothing = {"ApplyOn": "PublishedVersions"}, {"Ref": "AWS::NoValue"}
     functions = of_type(deployed, "AWS::Lambda::Function").items()
     begun = {name: each["Properties"]["SnapStart"] for name, each in functions if "SnapStart" in each["Properties"]}
-    waited_for = ("Embeddings", "Speech", "MediaFetch", "Realtime", "RealtimeSession")
-    chat = {"Fn::If": ["SnapshotsChat", *from_snapshot["Fn::If"][1:]]}  # it may be on instances: test_instances.py
-    assert begun == {"ChatFunction": chat, **{f"{name}Function": from_snapshot for name in waited_for}}
+    waited_for = ("Chat", "Embeddings", "Speech", "MediaFetch", "Realtime", "RealtimeSession")
+    condition = {"ChatFunction": "SnapshotsChat"}  # which may be on instances
+    assert begun == {
+        name: {"Fn::If": [condition.get(name, "FromSnapshots"), of_versions, nothing]}
+        for name in (f"{each}Function" for each in waited_for)
+    }
 
 
 def test_what_a_stack_costs_unused_is_what_the_page_says() -> None:
