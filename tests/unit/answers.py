@@ -45,6 +45,12 @@ def of_gemini(part: dict[str, Any]) -> dict[str, Any]:
 
 HEARD = of_gemini({"text": "Good evening."})
 SPOKEN = of_gemini({"inlineData": {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": SOUND}})
+IMAGEN = {
+    "predictions": [
+        {"bytesBase64Encoded": SOUND, "mimeType": "image/png", "prompt": "A lighthouse"},
+        {"raiFilteredReason": "No."},
+    ]
+}
 TRANSCRIPTS: dict[str, Any] = {
     "openai": {
         "text": "Good evening.",

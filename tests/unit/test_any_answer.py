@@ -19,7 +19,7 @@ from gateway.model.provider_errors import ProviderFailure
 from gateway.model.usage import TokenUsage
 from tests.odd_json import ODD, spoilt
 from tests.providers.framing import EVENT_STREAM, SSE, aws_event, aws_exception
-from tests.providers.test_cases import CASES, setting
+from tests.providers.test_cases import CASES, PROVIDERS, setting
 
 HALF = settings(max_examples=settings().max_examples // 2)
 """There are many wires."""
@@ -46,6 +46,13 @@ STREAMED = {
     for name, cases in WIRES.items()
     if (found := [c for c in cases if (c / SSE).is_file() or (c / EVENT_STREAM).is_file()])
 }
+
+
+def test_every_wire_is_among_them() -> None:
+    """Imagen, which has no case of that kind, is in `test_any_other_answer.py`."""
+    wires = [[*one.wires.values(), *one.embeddings.values(), *one.images.values()] for one in PROVIDERS]
+    assert {type(wire).__name__ for of_one in wires for wire in of_one} == {*ANSWERED, "Imagen"}
+    assert {type(wire).__name__ for one in PROVIDERS for wire in one.wires.values()} == STREAMED.keys()
 
 
 def check_usage(usage: TokenUsage | None) -> None:

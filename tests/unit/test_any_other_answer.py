@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.model.catalog import ModelFacts
 from gateway.model.http import HttpResponse
 from gateway.model.provider_errors import ProviderFailure
 from gateway.model.reply import Reply
@@ -19,10 +20,13 @@ from tests.odd_json import ODD, spoilt
 from tests.providers import batched, test_speech_wires, test_transcription_wires
 from tests.providers.realtime_exchange import begin
 from tests.providers.test_background import TARGET
+from tests.providers.test_cases import PROVIDERS
 from tests.providers.test_videos import spoken
 from tests.unit import answers
 from tests.unit.test_any_answer import FAILURES, HALF, HEADERS, check_failure, check_usage, pieces_of, told
 
+PLAIN_SPEECH = ("deepgram", "elevenlabs")
+"""What they answer is the recording."""
 CUT = st.none() | st.integers(0, 400)
 
 
@@ -39,6 +43,20 @@ def events(draw: st.DataObject, seeds: list[Any]) -> bytes:
     return made[: draw.draw(CUT)]
 
 
+def test_every_wire_is_among_them() -> None:
+    def speaking(what: str) -> set[str]:
+        return {one.name for one in PROVIDERS if getattr(one, what)}
+
+    assert speaking("transcriptions") == answers.TRANSCRIPTS.keys()
+    assert speaking("speech") == {*answers.SPEECH_EVENTS, *PLAIN_SPEECH}
+    assert speaking("videos") == answers.VIDEOS.keys()
+    assert speaking("background") == answers.BACKGROUND.keys()
+    assert speaking("realtime") == answers.REALTIME.keys()
+    assert (
+        {one.name for one in PROVIDERS if one.batches.chat} == answers.BATCH_STATES.keys() == answers.BATCH_LINES.keys()
+    )
+
+
 @pytest.mark.parametrize("provider", answers.TRANSCRIPTS)
 @HALF
 @given(data=st.data())
@@ -46,6 +64,18 @@ def test_transcripts(provider: str, data: st.DataObject) -> None:
     wire, target = test_transcription_wires.setting(provider)
     told(lambda: wire.parse(whole(data, answers.TRANSCRIPTS[provider]), target))
     check_failure(wire.fail(_failed(data, answers.TRANSCRIPTS[provider]), target))
+
+
+@HALF
+@given(data=st.data())
+def test_pictures_of_imagen(data: st.DataObject) -> None:
+    google = provider_named("google")
+    wire, target = (
+        google.images["imagen"],
+        replace(spoken("google")[1], model=ModelFacts(id="m", name="", api="imagen")),
+    )
+    told(lambda: wire.parse(whole(data, answers.IMAGEN), target))
+    check_failure(wire.fail(_failed(data, {}), target))
 
 
 def _failed(data: st.DataObject, seed: Any) -> HttpResponse:
@@ -69,7 +99,7 @@ def _counted(pieces: list[Any]) -> list[Any]:
     return pieces
 
 
-@pytest.mark.parametrize("provider", [*answers.SPEECH_EVENTS, "deepgram", "elevenlabs"])
+@pytest.mark.parametrize("provider", [*answers.SPEECH_EVENTS, *PLAIN_SPEECH])
 @HALF
 @given(data=st.data())
 def test_speech(provider: str, data: st.DataObject) -> None:
