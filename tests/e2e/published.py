@@ -45,10 +45,9 @@ def document_of(origin: str, ids: Ids, bodies: Mapping[str, Any]) -> dict[str, A
         of_all = item.pop("parameters", [])
         for described in (item[method] for method in METHODS if method in item):
             known = ids.get(described["operationId"], {})
-            named = [parameters[one["$ref"].split("/")[-1]] if "$ref" in one else one for one in of_all]
-            named += [
+            named = [
                 parameters[one["$ref"].split("/")[-1]] if "$ref" in one else one
-                for one in described.get("parameters", [])
+                for one in (*of_all, *described.get("parameters", []))
             ]
             described["parameters"] = [_with_example(one, known) for one in named]
             if described["operationId"] in bodies:
