@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from threading import Lock, Thread
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
 
 from gateway.adapters.aws.api import AwsApi, Service
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.http_client import HttpClient
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
 REGION = "eu-west-1"
+
+
+class OneByOne:
+    """moto reads an item and writes it in two steps: of two requests at once one can be lost, as never with AWS."""
+
+    def __init__(self) -> None:
+        self._aws, self._turn = DomainDispatcherApplication(create_backend_app), Lock()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        with self._turn:
+            return list(self._aws(environ, start_response))
 
 
 @pytest.fixture(scope="session")
 def aws_url() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    server = make_server("127.0.0.1", 0, OneByOne(), threaded=True, request_handler=MotoRequestHandler)
+    serving = Thread(target=server.serve_forever)
+    serving.start()
+    yield f"http://{server.host}:{server.port}"
+    server.shutdown()
+    serving.join()
+    server.server_close()
 
 
 @pytest.fixture
