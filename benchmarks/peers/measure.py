@@ -115,7 +115,7 @@ class Bench:
         self.installed.pop(peer.name, None)
         for by_name in self.rounds.values():
             by_name.pop(peer.name, None)
-        self.left_out[peer.title] = str(error).partition("\n")[0]
+        self.left_out[peer.title] = reason(error)
         self.progress.say(f"{peer.title} is left out: {error}")
 
     def through_stack(self, rounds: int, share: float) -> Rounds:
@@ -124,7 +124,7 @@ class Bench:
             with provider() as port:
                 return through_stack(port, rounds, share, self.progress)
         except (Problem, OSError) as error:
-            self.left_out["this gateway through the local stack"] = str(error).partition("\n")[0]
+            self.left_out["this gateway through the local stack"] = reason(error)
             self.progress.say(f"The local stack is left out: {error}")
             return {}
 
@@ -177,9 +177,14 @@ def install(progress: Progress) -> tuple[dict[str, Installed], dict[str, str]]:
         try:
             installed[peer.name] = peer.installation.make(peer.installation, progress)
         except Problem as problem:
-            left_out[peer.title] = str(problem).partition("\n")[0]
+            left_out[peer.title] = reason(problem)
             progress.say(f"{peer.title} is left out: {left_out[peer.title]}")
     return installed, left_out
+
+
+def reason(error: Exception) -> str:
+    """The first line of what went wrong."""
+    return str(error).partition("\n")[0].rstrip(":")
 
 
 def turned(things: Sequence[Contender], number: int) -> list[Contender]:

@@ -110,7 +110,7 @@ def test_a_stack_that_fails_takes_nothing_with_it(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(measure, "through_stack", failing)
     bench, _ = rounds_of()
     assert bench.through_stack(ROUNDS, SHARE) == {}
-    assert bench.left_out["this gateway through the local stack"] == "The stack did not start:"
+    assert bench.left_out["this gateway through the local stack"] == "The stack did not start"
     assert len(list(bench.subjects(50.0))) == 3
 
 
