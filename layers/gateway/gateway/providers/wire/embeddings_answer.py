@@ -47,6 +47,8 @@ def without_vectors(body: bytes) -> tuple[bytes, Vectors]:
     by_mark: dict[bytes, Raw] = {}
     done = 0
     for start, end in _long_lists(body):
+        if body[start + 1] not in _OF_NUMBERS:
+            continue  # as of the list of all that are in base64, which need not be gone through
         numbers = body[start:end]
         if numbers.translate(None, _OF_NUMBERS) == b"[]":
             mark = b"[[%d]]" % len(by_mark)
