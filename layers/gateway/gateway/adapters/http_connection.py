@@ -16,7 +16,6 @@ from gateway.model.http import HttpRequest
 MAX_BYTES_AT_ONCE = 512 * 1024
 """Of a body: to encrypt and write more of it at once would hold up everybody else."""
 READ_BYTES = 64 * 1024
-NEXT_ADDRESS_AFTER_S = 0.25
 NOT_CONNECTED = ("NotConnected", "NameNotFound", "ConnectTimeout")
 """Kinds of failures, all before there was a connection; "TlsFailed" is one with somebody whom one does not trust."""
 _BODILESS = ("GET", "HEAD", "OPTIONS")
@@ -63,7 +62,10 @@ class Connection(asyncio.BufferedProtocol):
 
     @classmethod
     async def to(cls, place: Place, tls: ssl.SSLContext, timeout_s: float) -> Connection:
-        """`timeout_s`: until the name is found, one of its addresses reached and TLS agreed on. Raises HttpFailure."""
+        """`timeout_s`: until the name is found, one of its addresses reached and TLS agreed on. Raises HttpFailure.
+
+        Addresses are tried in turn: asyncio's race between them loses its socket when who waits is cancelled just then.
+        """
         is_secure, loop = place.scheme == "https", asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout_s):
@@ -73,7 +75,6 @@ class Connection(asyncio.BufferedProtocol):
                     place.port,
                     ssl=tls if is_secure else None,
                     server_hostname=(place.server_hostname or place.host) if is_secure else None,
-                    happy_eyeballs_delay=NEXT_ADDRESS_AFTER_S,
                 )
         except TimeoutError as error:
             raise HttpFailure("ConnectTimeout") from error
