@@ -10,6 +10,8 @@ from typing import Any
 import schemathesis  # type: ignore[import-not-found]  # not in the environment of the tests
 
 FIRST, ONE_IN = 12, 12
+SPARED = set(os.environ.get("CONTRACT_SPARED", "").split(","))
+"""Tenants of others, whose ids Schemathesis reads in answers and would put into paths that disable and delete."""
 _made: Counter[str] = Counter()
 
 
@@ -18,6 +20,8 @@ def filter_case(_context: Any, case: Any) -> bool:
     """Coverage makes hundreds for a large body, one like the other: the first are sent, then one in so many.
     `make fuzz` sends all.
     """
+    if (case.path_parameters or {}).get("tenant_id") in SPARED:
+        return False
     if "CONTRACT_EXAMPLES" in os.environ or case.meta is None or case.meta.phase.name.value != "coverage":
         return True
     _made[case.operation.label] += 1
