@@ -18,10 +18,14 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE--
 
 
 def write_by_hash(bundle: Path, folder: Path) -> int:
-    """How many there are. Raises CalledProcessError for what is no certificate."""
+    """How many there are. Raises CalledProcessError for what is no certificate, ValueError where not all were found."""
+    told = bundle.read_text()
+    found = _CERTIFICATE.findall(told)
+    if not found or len(found) != told.count("BEGIN CERTIFICATE"):
+        raise ValueError(f"{len(found)} of {told.count('BEGIN CERTIFICATE')} certificates of {bundle} can be read")
     folder.mkdir()
     of_hash: Counter[str] = Counter()
-    for certificate in _CERTIFICATE.findall(bundle.read_text()):
+    for certificate in found:
         name = _subject_hash(certificate)
         (folder / f"{name}.{of_hash[name]}").write_text(certificate)
         of_hash[name] += 1

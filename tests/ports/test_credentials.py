@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -16,6 +17,7 @@ from gateway.adapters.aws.api import AwsApi, AwsFailure
 from gateway.adapters.aws.credentials import RoleKeys
 from gateway.adapters.aws.kept import KEEP_S, LACKING_S, READ_AGAIN_S
 from gateway.adapters.aws.secrets import Role, SecretsManagerCredentials
+from gateway.adapters.http_answer import HttpFailure
 from gateway.adapters.http_client import HttpClient
 from gateway.model.provider_errors import ProviderError
 from tests.fakes import ManualClock
@@ -248,6 +250,23 @@ async def test_role_keys_come_from_the_container_endpoint_and_are_renewed(
     clock.unix_s = 4_000_000_000
     await keys.current()
     assert seen == ["role-token", "role-token"]
+
+
+async def test_role_keys_are_asked_for_once_by_all_and_serve_to_their_end_without_newer_ones(
+    monkeypatch: pytest.MonkeyPatch, httpserver_role: tuple[str, list[str]], http_client: HttpClient
+) -> None:
+    url, seen = httpserver_role
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)
+    clock = ManualClock()
+    keys = RoleKeys(http_client, clock)
+    found = await asyncio.gather(*(keys.current() for _ in range(20)))
+    assert ({each.access_key_id for each in found}, len(seen)) == ({"ASIA1"}, 1)
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/role")
+    clock.unix_s = datetime(2089, 12, 31, 23, 59, tzinfo=UTC).timestamp()
+    assert (await keys.current()).access_key_id == "ASIA1"
+    clock.unix_s += 60
+    with pytest.raises(HttpFailure):
+        await keys.current()
 
 
 @pytest.fixture

@@ -6,11 +6,10 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 import pytest
 
-from gateway.adapters import http_client
+from gateway.adapters import http_client, http_names
 from gateway.adapters.http_client import HttpClient
 from gateway.adapters.outbound import PooledOutbound
 from gateway.model.http import HttpRequest, Sending
@@ -386,16 +385,15 @@ async def test_a_host_that_holds_all_its_connections_holds_up_no_other(server: S
 async def test_a_provider_that_is_not_found_is_looked_for_once_more(
     server: Server, outbound: PooledOutbound, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
-    loop, failures = asyncio.get_running_loop(), [socket.gaierror(socket.EAI_AGAIN, "Try again")] * times
-    looking_up = loop.getaddrinfo
+    failures = [socket.gaierror(socket.EAI_AGAIN, "Try again")] * times
 
-    async def found_late(_host: object, *rest: Any, **more: Any) -> Any:
+    def found_late(_host: str) -> list[str]:
         if failures:
             raise failures.pop()
-        return await looking_up("127.0.0.1", *rest, **more)
+        return ["127.0.0.1"]
 
     server.script = holds
-    monkeypatch.setattr(loop, "getaddrinfo", found_late)
+    monkeypatch.setattr(http_names, "_find", found_late)
     url = server.url.replace("127.0.0.1", "provider.example")
     if times == 1:
         assert await status_of(outbound, url) == 200
@@ -412,13 +410,13 @@ async def test_a_provider_that_is_not_to_be_reached_has_been_sent_nothing(
     async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-    async def nobody(*_: object, **__: object) -> None:
+    def nobody(_host: str) -> list[str]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     server.script, sending = hang_up, Sending()
     url = server.url.replace("http://", "https://")
     if why == "no such name":
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", nobody)
+        monkeypatch.setattr(http_names, "_find", nobody)
         url = "https://api.provider.example"
     with pytest.raises(ProviderError) as caught:
         async with outbound.open(post(url), sending):

@@ -80,6 +80,8 @@ class HttpIncoming:
             else:
                 for piece in inflated.pieces(data):
                     yield piece
+        if inflated is not None:
+            inflated.check_end()
 
     async def whole(self, max_bytes: int) -> HttpResponse:
         """Raises HttpFailure, also when there are more than `max_bytes`."""
@@ -91,9 +93,11 @@ class HttpIncoming:
                 size_bytes += len(piece)
                 if size_bytes > max_bytes:
                     raise HttpFailure("TooLarge")
+        if inflated is not None:
+            inflated.check_end()
         return HttpResponse(self.status, self.headers, b"".join(body))
 
-    def feed(self, data: memoryview) -> None:
+    def feed(self, data: bytes) -> None:
         assert self._parser is not None  # noqa: S101 - nothing is given after the end
         if not self.has_head:
             self._unparsed_bytes += len(data)
@@ -121,11 +125,13 @@ class HttpIncoming:
         self._refuse_surplus()
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self.has_head:
+            return  # a trailer: what is known of the answer is what its head said
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > MAX_HEAD_BYTES:
             self._fail(HttpFailure("HeadTooLarge"))
             raise _Refused
-        lower, text = name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape").strip()
+        lower, text = name.decode("latin-1").lower(), value.decode("utf-8", "replace").strip()
         self.headers[lower] = text
         if lower == "content-encoding":
             self.encodings += [each.strip().lower() for each in text.split(",")]
@@ -133,8 +139,12 @@ class HttpIncoming:
     def on_headers_complete(self) -> None:
         assert self._parser is not None  # noqa: S101 - it is what calls
         self.status = self._parser.get_status_code()
+        if self._parser.get_http_version() not in ("1.0", "1.1") or not 100 <= self.status < 600:
+            self._fail(HttpFailure("NoHttp"))
+            raise _Refused
         if self.status < 200:  # what comes before the answer itself
             self.headers.clear()
+            self.encodings.clear()
             return
         self.has_head = True
         if self._method == "HEAD":
@@ -197,14 +207,23 @@ class _Inflated:
 
     def __init__(self) -> None:
         self._inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
+        self._has_begun = False
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """Raises HttpFailure."""
+        self._has_begun = True
         while data:
+            if self._inflate.eof:
+                raise HttpFailure("NoCompression")  # something follows
             try:
                 piece = self._inflate.decompress(data, INFLATED_AT_ONCE_BYTES)
             except zlib.error as error:
                 raise HttpFailure("NoCompression") from error
             if piece:
                 yield piece
-            data = self._inflate.unconsumed_tail
+            data = self._inflate.unconsumed_tail or self._inflate.unused_data
+
+    def check_end(self) -> None:
+        """Raises HttpFailure for a body that was cut off."""
+        if self._has_begun and not self._inflate.eof:
+            raise HttpFailure("NoCompression")

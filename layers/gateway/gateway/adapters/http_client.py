@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 
 from gateway.adapters.http_answer import HttpFailure, HttpIncoming
 from gateway.adapters.http_connection import Connection, Place, place_of
+from gateway.adapters.http_names import Names
 from gateway.adapters.trust import certifi_trust
 from gateway.model.http import HttpRequest, HttpResponse, Sending, StreamedBody
 
@@ -46,7 +47,8 @@ class HttpClient:
         self._places, self._max_to_one_host = asyncio.Semaphore(max_connections), max_to_one_host
         self._places_at: dict[str, asyncio.Semaphore] = {}
         self._tls = certifi_trust() if trust is None else trust
-        self._kept, self._reach_timeout_s, self._looks_again = _Kept(keep_alive_s), reach_timeout_s, looks_again
+        self._kept, self._names = _Kept(keep_alive_s, max_connections), Names()
+        self._reach_timeout_s, self._looks_again = reach_timeout_s, looks_again
         self._in_use: set[Connection] = set()
 
     def beside(self, max_connections: int, max_to_one_host: int) -> HttpClient:
@@ -97,10 +99,11 @@ class HttpClient:
                 self._give_back(connection, place)
 
     async def aclose(self) -> None:
-        """Forgets every connection: after a snapshot is restored the sockets in the pool are dead."""
+        """Forgets every connection and address: after a snapshot is restored the sockets in the pool are dead."""
         self._kept.close()
+        self._names.forget_all()
         for connection in self._in_use:
-            connection.abort()
+            connection.give_up()
         await asyncio.sleep(0)  # in which the loop closes their sockets
 
     def _at_host(self, host: str) -> AbstractAsyncContextManager[None]:
@@ -131,11 +134,11 @@ class HttpClient:
 
     async def _connected(self, place: Place) -> Connection:
         try:
-            return await Connection.to(place, self._tls, self._reach_timeout_s)
+            return await Connection.to(place, self._names, self._tls, self._reach_timeout_s)
         except HttpFailure as failure:
             if not (failure.is_unreached and self._looks_again):
                 raise
-        return await Connection.to(place, self._tls, self._reach_timeout_s)
+        return await Connection.to(place, self._names, self._tls, self._reach_timeout_s)
 
     async def _asked(
         self, connection: Connection, request: HttpRequest, streamed: StreamedBody | None = None
@@ -162,8 +165,8 @@ class HttpClient:
 class _Kept:
     """Connections that nobody uses at the moment, by where they lead. The one that was used last is used next."""
 
-    def __init__(self, keep_alive_s: float) -> None:
-        self._keep_alive_s = keep_alive_s
+    def __init__(self, keep_alive_s: float, max_idle: int) -> None:
+        self._keep_alive_s, self._max_idle = keep_alive_s, max_idle
         self._idle: dict[Place, list[tuple[float, Connection]]] = {}
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -171,13 +174,16 @@ class _Kept:
         now_s, idle = asyncio.get_running_loop().time(), self._idle.get(place)
         while idle:
             since_s, connection = idle.pop()
-            if connection.is_open and now_s - since_s < self._keep_alive_s:
+            if connection.is_open and now_s - since_s < self._keep_alive_s and connection.is_silent:
                 return connection
             connection.abort()
         return None
 
     def put(self, connection: Connection, place: Place) -> None:
         loop = asyncio.get_running_loop()
+        if sum(map(len, self._idle.values())) >= self._max_idle:
+            connection.abort()
+            return
         self._idle.setdefault(place, []).append((loop.time(), connection))
         if self._sweeping is None:
             self._sweeping = loop.call_later(self._keep_alive_s, self._sweep)
@@ -214,4 +220,4 @@ def _sized(request: HttpRequest, streamed: StreamedBody) -> HttpRequest:
 def _met_a_dead_connection(kept: Connection, method: str) -> bool:
     """Of a request that was hung up on: whether nobody can have minded it, or minds it twice."""
     waited_s = asyncio.get_running_loop().time() - kept.written_s
-    return method in _MAY_BE_ASKED_TWICE or waited_s < STALE_WITHIN_S
+    return method in _MAY_BE_ASKED_TWICE or (kept.is_unheard and waited_s < STALE_WITHIN_S)
