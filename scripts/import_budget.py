@@ -14,7 +14,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -38,6 +38,10 @@ WATCHED = (
     "zipfile",
 )
 """Of the standard library: each takes milliseconds, alone or by what it loads in turn."""
+EVERYBODYS = ("asyncio", "logging", "ssl")
+"""Every function needs them, and some interpreters load with them what is WATCHED: 3.14 has dataclasses in asyncio.
+https://github.com/python/cpython/blob/3.14/Lib/asyncio/graph.py
+"""
 LAMBDAS_OWN = {"boto3", "botocore"}
 STEP = 10
 _NAMES = """\
@@ -67,6 +71,11 @@ class Loaded(Struct, frozen=True):
         own = [name for name in known if name.partition(".")[0] == "gateway"]
         return cls(sorted(packages), sorted(known & set(WATCHED)), len(own))
 
+    def keeps(self, budget: Loaded, given: Set[str]) -> bool:
+        """`given`: what of WATCHED this interpreter loads for EVERYBODYS, so that its being there says nothing."""
+        other = {*self.standard} ^ {*budget.standard}
+        return self.packages == budget.packages and other <= given and self.modules <= budget.modules
+
     def budget(self) -> Loaded:
         """With room for a few modules more, so that not every new file needs another table."""
         return Loaded(self.packages, self.standard, math.ceil((self.modules + 1) / STEP) * STEP)
@@ -86,11 +95,23 @@ def deployed() -> set[str]:
 def loaded_by(function: str) -> Loaded:
     """In a process of its own, as on Lambda: with its runtime client, where it has ours."""
     folders = (ROOT / "functions" / function, ROOT / "layers" / "gateway")
-    environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(map(str, folders)), "PATH": os.environ["PATH"]}
+    return Loaded.of(_names(_NAMES, {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(map(str, folders))}))
+
+
+def given() -> set[str]:
+    """Of WATCHED, what EVERYBODYS bring in this interpreter."""
+    return {*_names(f"import sys, {', '.join(EVERYBODYS)}; print(*sys.modules)", {})} & {*WATCHED}
+
+
+def _names(code: str, environment: dict[str, str]) -> list[str]:
     ran = subprocess.run(  # noqa: S603 - this interpreter
-        [sys.executable, "-P", "-c", _NAMES], env=environment, check=True, capture_output=True, text=True
+        [sys.executable, "-P", "-c", code],
+        env={**environment, "PATH": os.environ["PATH"]},
+        check=True,
+        capture_output=True,
+        text=True,
     )
-    return Loaded.of(ran.stdout.split())
+    return ran.stdout.split()
 
 
 ENVIRONMENT = {
@@ -129,4 +150,8 @@ def table(loaded: dict[str, Loaded]) -> str:
 
 
 if __name__ == "__main__":
+    if found := given():
+        raise SystemExit(
+            f"{', '.join(sorted(found))}: loaded by asyncio itself here. Use an older Python for the table."
+        )
     BUDGET.write_text(table({function: loaded_by(function) for function in FUNCTIONS}))

@@ -24,6 +24,7 @@ from benchmarks.audited import (
     compare,
 )
 from benchmarks.customers import Customers
+from benchmarks.machine import IS_LINUX
 from benchmarks.plateau import FEWEST, Grown, Memory, grown, processes
 from benchmarks.soak import report_of
 from benchmarks.traffic import KINDS, NOBODY, TENANTS, WELL, Gathered, Kind, Ordered, Seen, deck, says
@@ -179,6 +180,7 @@ def test_the_process_that_grew_most_is_told_and_one_that_came_late_is_not_compar
     assert grown(samples, MINUTE_S) == [Grown("chat", 50, 70, 4 * FEWEST)]
 
 
+@pytest.mark.skipif(not IS_LINUX, reason="reads what only Linux tells of processes")
 def test_processes_of_another_stack_are_nobody_s() -> None:
     nowhere = Endpoints("http://127.0.0.1:1/v1", "", "", aws_endpoint_url="http://127.0.0.1:2", simulators="http://a:3")
     assert os.getpid() not in [pid for _, pid in processes(nowhere)]

@@ -30,8 +30,7 @@ from gateway.entry.runtime.client import Invocation
 from gateway.model.errors import GatewayError
 from gateway.model.file import File, Origin, Purpose, new_file_id
 from gateway.model.http import HttpRequest, HttpResponse
-from tests.deploy.conftest import Resources, of_type
-from tests.deploy.test_template import statements
+from tests.deploy.conftest import Resources, of_type, statements
 from tests.fakes import ManualClock
 from tests.ports.test_jobs import job
 

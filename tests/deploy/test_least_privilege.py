@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.conftest import Resources, Translate, of_type
-from tests.deploy.test_template import statements
+from tests.deploy.conftest import Resources, Translate, of_type, statements
 
 CHATS = {"BatchWork", "Chat", "Embeddings", "Images", "JobAsk", "JobTask", "Speech", "Transcriptions", "Videos"}
 """Those that carry out requests, hooks included."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -12,6 +13,7 @@ from gateway.adapters import trust
 from scripts.certificates_by_hash import write_by_hash
 from tests.ports.guarded_fetch.certificates import Authority
 
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="hashes are asked of openssl")
 NAME = "api.provider.example"
 
 
@@ -42,6 +44,7 @@ def test_all_are_read_where_none_lies_by_its_hash(ours: Authority, certifi: Path
     shake_hands(context, ours.server(NAME))
 
 
+@needs_openssl
 def test_one_is_read_when_a_server_has_its_signature(ours: Authority, certifi: Path) -> None:
     assert write_by_hash(certifi / "cacert.pem", certifi / "by_hash") == 2
     context = trust.certifi_trust()
@@ -49,6 +52,7 @@ def test_one_is_read_when_a_server_has_its_signature(ours: Authority, certifi: P
     shake_hands(context, ours.server(NAME))
 
 
+@needs_openssl
 def test_an_authority_that_is_not_listed_is_not_believed(tmp_path: Path, certifi: Path) -> None:
     write_by_hash(certifi / "cacert.pem", certifi / "by_hash")
     stranger = authority(tmp_path / "stranger").server(NAME)

@@ -103,7 +103,7 @@ def _counted(pieces: list[Any]) -> list[Any]:
 @HALF
 @given(data=st.data())
 def test_speech(provider: str, data: st.DataObject) -> None:
-    wire, target = test_speech_wires.setting(provider if provider != "vertex" else "google")
+    wire, target = test_speech_wires.setting(provider)
     body = events(data, answers.SPEECH_EVENTS.get(provider, [{"detail": {"status": "x", "message": "No."}}]))
     kind = data.draw(st.sampled_from(["text/event-stream", "audio/mpeg", "application/json", "", "x"]))
     call = test_speech_wires.call(response_format="pcm" if provider in ("google", "vertex") else "mp3")

@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 
 from gateway.model.catalog import ModelFacts
-from tests.unit.facts.test_catalog import every_row, facts
+from tests.unit.facts.rows import every_row, facts
 
 
 def tiles(base: int, tile: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scripts.catalog_overlay import MEDIUM_OF_MEASURE
-from tests.unit.facts.test_catalog import every_row, facts
+from tests.unit.facts.rows import every_row, facts
 
 CLAUDE_200K = {"images": 100, "image_side_px": 8000, "image_side_px above 20 images": 2000, "pages": 100}
 CLAUDE_1M = CLAUDE_200K | {"images": 600, "pages": 600}

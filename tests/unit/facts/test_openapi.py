@@ -36,7 +36,7 @@ from gateway.pipeline.job_ordered import JobOrder
 from gateway.pipeline.list_models import describe
 from tests.unit.facts.contract import Validator, component, document, problems, resolved, validator
 from tests.unit.facts.facts import CATALOG, error_rows, read_json
-from tests.unit.facts.test_catalog import every_row
+from tests.unit.facts.rows import every_row
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 STEPS_BUILT = 7
