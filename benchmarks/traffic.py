@@ -136,6 +136,7 @@ KINDS: tuple[Kind, ...] = (
         frozenset({_BROKEN, "validation_error"}),
         "job",
         models=FAULTY_MODELS,
+        shown=frozenset({"validation_error"}),
     ),
     Kind(
         "job: cancelled",

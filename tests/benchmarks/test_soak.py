@@ -282,7 +282,8 @@ def test_a_run_in_which_little_happened_keeps_no_promise() -> None:
         ("rate", "ok", ["rate: rate_limited"]),
         ("little", "ok", ["little: budget_exceeded"]),
         ("job: cancelled", "ok", ["job: cancelled: cancelled"]),
-        ("job: fails", "provider_error", []),
+        ("job: fails", "provider_error", ["job: fails: validation_error"]),
+        ("chat", "cancelled", ["chat: ok"]),
     ],
 )
 def test_what_a_kind_is_for_has_to_have_happened(name: str, outcome: str, never: list[str]) -> None:
