@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +29,19 @@ from benchmarks.governed import Books
 from benchmarks.plateau import EVERY_S, STORE, Grown, Memory, grown
 from benchmarks.report import Report
 from benchmarks.through_stack import own_stack
-from benchmarks.traffic import FAILING, KINDS, NOBODY, OUTAGES, REVOKED, TENANTS, WELL, Gathered
+from benchmarks.traffic import (
+    FAILING,
+    KINDS,
+    LITTLE,
+    LITTLE_FITS,
+    NOBODY,
+    OUTAGES,
+    REVOKED,
+    TENANTS,
+    WELL,
+    Gathered,
+    Seen,
+)
 from local.console import Problem, Progress
 from local.endpoints import Endpoints
 
@@ -40,6 +52,22 @@ SETTLED_WITHIN_S = 600.0
 READ_WITHIN_S = 300.0
 LOOKS_EVERY_S = 5.0
 MOST_SAID = 50
+WATCHED = {"chat", "embeddings", STORE}
+"""Whose memory has to have been compared: they are asked all the time, from the beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long was asked, how often in each second there should have been a request, how late one left at most."""
+
+    seconds: float
+    rate_per_s: float
+    latest_s: float
+
+    def left(self, seen: Sequence[Seen]) -> float:
+        """Requests that left, in percent of those that were due; what goes with an order is none."""
+        kinds = {kind.name for kind in KINDS}
+        return 100 * sum(one.kind in kinds for one in seen) / (self.seconds * self.rate_per_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +104,12 @@ def soaked(stage: Stage, progress: Progress) -> Report:
         gathered, latest_s = asyncio.run(_asked(stage, keys, memory))
     with progress.step("holds, usage and audit are read"):
         found = _compared(stage, gathered, day)
-    for words in gathered.unexpected[:MOST_SAID]:
+    for words in [*gathered.unexpected[:MOST_SAID], *(f"never seen: {way}" for way in never_seen(gathered.seen))]:
         progress.say(words)
     for what, named in found.named.items():
         for which in named:
             progress.say(f"{what}: {which}")
-    return report_of(gathered, found, memory, stage.seconds, latest_s)
+    return report_of(gathered, found, memory, Pace(stage.seconds, stage.rate_per_s, latest_s))
 
 
 def _keys(stage: Stage) -> dict[str, str]:
@@ -194,13 +222,21 @@ def _archived(stage: Stage, gathered: Gathered) -> tuple[list[dict[str, Any]], l
         time.sleep(LOOKS_EVERY_S)
 
 
-def report_of(gathered: Gathered, found: Differences, memory: Memory, seconds: float, latest_s: float) -> Report:
+def never_seen(seen: Sequence[Seen]) -> list[str]:
+    """What this load is for and has not done, in words."""
+    outcomes: dict[str, set[str]] = {kind.name: set() for kind in KINDS}
+    for one in seen:
+        outcomes.setdefault(one.kind, set()).add(one.outcome)
+    return [way for kind in KINDS for way in kind.never_seen(outcomes[kind.name])]
+
+
+def report_of(gathered: Gathered, found: Differences, memory: Memory, pace: Pace) -> Report:
+    seconds = pace.seconds
     outcomes = Counter((one.kind, one.outcome) for one in gathered.seen)
     figures = {
         ("requests", ""): float(len(gathered.seen)),
         ("requests a second", ""): len(gathered.seen) / seconds,
         ("batches", ""): float(len(gathered.batches)),
-        ("latest departure of a request", "s"): latest_s,
         **{(f"{kind}: {outcome}", ""): float(times) for (kind, outcome), times in sorted(outcomes.items())},
     }
     rows = [Row.single(name, unit, [value]) for (name, unit), value in figures.items()]
@@ -211,7 +247,9 @@ def report_of(gathered: Gathered, found: Differences, memory: Memory, seconds: f
     traffic = Table("S: mixed traffic through the whole local stack", note, rows)
     processes = grown(memory.samples, seconds * (1 - WARM_UP))
     in_a_third = len(gathered.seen) * (1 - WARM_UP) / 3
-    return Report([traffic, *_memory_tables(memory, processes)], _verdicts(gathered, found, processes, in_a_third))
+    return Report(
+        [traffic, *_memory_tables(memory, processes)], _verdicts(gathered, found, processes, in_a_third, pace)
+    )
 
 
 def _memory_tables(memory: Memory, processes: list[Grown]) -> list[Table]:
@@ -228,19 +266,23 @@ def _memory_tables(memory: Memory, processes: list[Grown]) -> list[Table]:
 
 
 def _verdicts(
-    gathered: Gathered, found: Differences, processes: list[Grown], requests_in_a_third: float
+    gathered: Gathered, found: Differences, processes: list[Grown], requests_in_a_third: float, pace: Pace
 ) -> list[aims.Verdict]:
-    never = {kind.name for kind in KINDS} - {one.kind for one in gathered.seen}
+    little = [one.outcome == "ok" for one in gathered.seen if one.tenant == LITTLE]
     beyond_mb = sum(one.excess_mb for one in processes if one.name != STORE)
     stored_mb = sum(one.last_mb - one.second_mb for one in processes if one.name == STORE)
     return [
         aims.UNEXPECTED.judged(float(len(gathered.unexpected))),
-        aims.NEVER_ASKED.judged(float(len(never))),
+        aims.NEVER_SEEN.judged(float(len(never_seen(gathered.seen)))),
+        aims.OTHER_THAN_FITS.judged(float(abs(sum(little) - min(LITTLE_FITS, len(little))))),
+        aims.PACE.judged(pace.left(gathered.seen)),
+        aims.LATEST.judged(pace.latest_s),
         aims.LEFT_HOLDS.judged(float(found.counts[HELD])),
         aims.BOOKS_DIFFER.judged(float(found.nano_usd)),
         aims.NOT_RECORDED.judged(float(found.counts[WITHOUT_RECORD])),
         aims.NOT_ENDED_ONCE.judged(float(found.counts[WITHOUT_END] + found.counts[OF_NOBODY])),
         aims.NOT_ONE_RESULT.judged(float(found.counts[NOT_ONE_RESULT])),
+        aims.UNWATCHED.judged(float(len(WATCHED - {one.name for one in processes}))),
         aims.GROWN.judged(beyond_mb),
         aims.STORE_GROWN.judged(1024 * max(0.0, stored_mb) / max(1.0, requests_in_a_third)),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ WELL, FAULTY, LEAVING, RATE, LITTLE, POOR, REVOKED, NOBODY = (
 )
 """Tenants by what becomes of them; the last one is none."""
 LITTLE_FITS = 15
-RATE_PER_MINUTE = 6
+RATE_PER_MINUTE = 3
 TENANTS: dict[str, dict[str, Any]] = {
     WELL: {"allowance": {"budgets": [{"window": "month", "usd": "1000"}, {"window": "day", "usd": "500"}]}},
     FAULTY: {"allowance": {"budgets": [{"window": "month", "usd": "1000"}]}},
@@ -29,7 +30,7 @@ TENANTS: dict[str, dict[str, Any]] = {
 }
 MODELS = ("openai/gpt-4o-mini", "anthropic/claude-haiku-4-5", "google/gemini-2.5-flash")
 FAULTY_MODELS = ("mistral/mistral-small-latest", "groq/llama-3.1-8b-instant")
-"""Asked by nobody who has to be answered, for their circuits open."""
+"""Asked by nobody who has to be answered, for their circuits open, and jobs meet those."""
 FAILING = "cerebras/gpt-oss-120b"
 """Its provider is down for a while, and silent for a while, whoever asks."""
 OUTAGES = ("", "status=503", "", "first_byte_s=30")
@@ -39,8 +40,9 @@ SLOW = {"total_ms": 900}
 @dataclass(frozen=True, slots=True)
 class Kind:
     """Requests of one kind. `cards`: how many are in a deck. `models`: one of them is asked, by lot. `expected`: every
-    way in which one may end, "ok" or the code of its error; "left" where its client is gone. `is_recorded`: whether it
-    leaves usage records; what is refused before it could cost anything leaves none.
+    way in which one may end, "ok" or the code of its error; "left" where its client is gone. `shown`: those of them
+    that a run has to have seen, each at least once; of none, any. `is_recorded`: whether it leaves usage records; what
+    is refused before it could cost anything leaves none.
     """
 
     name: str
@@ -52,6 +54,13 @@ class Kind:
     path: str = "/chat/completions"
     models: tuple[str, ...] = MODELS
     is_recorded: bool = True
+    shown: frozenset[str] = frozenset()
+
+    def never_seen(self, outcomes: Collection[str]) -> list[str]:
+        """In words, what of it has to be seen and is not among these outcomes, which are of this kind alone."""
+        shown = self.shown or (self.expected if len(self.expected) == 1 else frozenset())
+        missed = sorted(shown.difference(outcomes))
+        return [f"{self.name}: {outcome}" for outcome in missed] or ([] if outcomes else [f"{self.name}: anything"])
 
     def asked(self, chance: random.Random) -> dict[str, Any]:
         return {"model": chance.choice(self.models), **self.body} if self.models else self.body
@@ -72,11 +81,14 @@ def _streamed(text: str, **more: Any) -> dict[str, Any]:
     return says(text, stream=True, **more)
 
 
-def _fails(name: str, switches: str, *codes: str, stream: bool = False, **more: Any) -> Kind:
-    """A provider that fails in this way, for who names no other."""
+def _fails(name: str, switches: str, code: str, model: str, *, stream: bool = False, **more: Any) -> Kind:
+    """A provider that fails in this way, for who names no other. `model`: of this kind alone, whose circuit another
+    kind's failures would open before this one is ever asked of its provider.
+    """
     body = says(f"[[{switches}]] Hello", stream=stream, **more)
-    expected = frozenset({*codes, "circuit_open"})
-    return Kind(name, 1, FAULTY, body, expected, "stream" if stream else "whole", models=FAULTY_MODELS)
+    expected = frozenset({code, "circuit_open"})
+    manner: Manner = "stream" if stream else "whole"
+    return Kind(name, 1, FAULTY, body, expected, manner, models=(model,), shown=frozenset({code}))
 
 
 def _falls_back(name: str, *, stream: bool = False) -> Kind:
@@ -89,6 +101,7 @@ _WORDS = "The quick brown fox jumps over the lazy dog. "
 _NO_MODEL = ("openai/nothing",)
 _VECTORS = ("openai/text-embedding-3-small",)
 _LIMITED, _BROKEN, _LATE = "rate_limited", "provider_error", "provider_timeout"
+_RATED, _SPENT = frozenset({"ok", _LIMITED}), frozenset({"ok", "budget_exceeded"})
 KINDS: tuple[Kind, ...] = (
     Kind("chat", 20, WELL, says(20 * _WORDS)),
     Kind("long chat", 3, WELL, says(700 * _WORDS)),
@@ -123,6 +136,7 @@ KINDS: tuple[Kind, ...] = (
         frozenset({_BROKEN, "validation_error"}),
         "job",
         models=FAULTY_MODELS,
+        shown=frozenset({"validation_error"}),
     ),
     Kind(
         "job: cancelled",
@@ -131,18 +145,26 @@ KINDS: tuple[Kind, ...] = (
         says("[[first_byte_s=4]] Hello", **{"async": True}),
         frozenset({"cancelled", "ok"}),
         "cancelled job",
+        shown=frozenset({"cancelled"}),
     ),
-    _fails("429", "status=429", _LIMITED),
-    _fails("500", "status=500", _BROKEN),
-    _fails("503 of a stream", "status=503", _BROKEN, stream=True),
-    _fails("slow first byte", "first_byte_s=5", _LATE, timeouts=SLOW),
-    _fails("slow first byte of a stream", "first_byte_s=5", _LATE, stream=True, timeouts=SLOW),
-    _fails("stalls mid-stream", "stall", _LATE, stream=True, timeouts=SLOW),
-    _fails("cut mid-event", "cut=mid_event", _BROKEN, stream=True),
-    _fails("cut before the head", "cut=before_headers", _BROKEN),
-    _fails("reset", "cut=reset", _BROKEN, stream=True),
-    _fails("garbage", "garbage", _BROKEN),
-    _fails("error mid-stream", "error_after=2", _BROKEN, stream=True),
+    _fails("429", "status=429", _LIMITED, "cohere/command-r7b-12-2024"),
+    _fails("500", "status=500", _BROKEN, "mistral/mistral-small-latest"),
+    _fails("503 of a stream", "status=503", _BROKEN, "groq/llama-3.1-8b-instant", stream=True),
+    _fails("slow first byte", "first_byte_s=5", _LATE, "together/Qwen/Qwen2.5-7B-Instruct-Turbo", timeouts=SLOW),
+    _fails(
+        "slow first byte of a stream",
+        "first_byte_s=5",
+        _LATE,
+        "together/MiniMaxAI/MiniMax-M2.7",
+        stream=True,
+        timeouts=SLOW,
+    ),
+    _fails("stalls mid-stream", "stall", _LATE, "deepseek/deepseek-v4-flash", stream=True, timeouts=SLOW),
+    _fails("cut mid-event", "cut=mid_event", _BROKEN, "xai/grok-4.3", stream=True),
+    _fails("cut before the head", "cut=before_headers", _BROKEN, "fireworks/accounts/fireworks/models/gpt-oss-120b"),
+    _fails("reset", "cut=reset", _BROKEN, "openrouter/ai21/jamba-large-1.7", stream=True),
+    _fails("garbage", "garbage", _BROKEN, "perplexity/sonar"),
+    _fails("error mid-stream", "error_after=2", _BROKEN, "huggingface/MiniMaxAI/MiniMax-M2.5", stream=True),
     _falls_back("falls back"),
     _falls_back("falls back, stream", stream=True),
     Kind(
@@ -154,8 +176,8 @@ KINDS: tuple[Kind, ...] = (
         "leaves a stream",
     ),
     Kind("leaves", 2, LEAVING, says("[[first_byte_s=1]] Hello"), frozenset({"left"}), "leaves"),
-    Kind("rate", 5, RATE, says("Hello"), frozenset({"ok", _LIMITED})),
-    Kind("little", 5, LITTLE, race.request(), frozenset({"ok", "budget_exceeded"}), models=()),
+    Kind("rate", 5, RATE, says("Hello"), _RATED, shown=_RATED),
+    Kind("little", 5, LITTLE, race.request(), _SPENT, models=(), shown=_SPENT),
     Kind("poor", 2, POOR, says("Hello"), frozenset({"budget_exceeded"})),
     Kind("unknown key", 1, NOBODY, says("Hello"), frozenset({"invalid_api_key"}), is_recorded=False),
     Kind("revoked key", 1, REVOKED, says("Hello"), frozenset({"invalid_api_key"}), is_recorded=False),

@@ -6,14 +6,17 @@ import asyncio
 import json
 import os
 import random
+import ssl
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import msgspec
 import pytest
+from msgspec.structs import replace as change
 
+from benchmarks import aims
 from benchmarks.audited import (
     NOT_ONE_RESULT,
     OF_NOBODY,
@@ -24,12 +27,44 @@ from benchmarks.audited import (
     compare,
 )
 from benchmarks.customers import Customers
+from benchmarks.function import simulators
 from benchmarks.machine import IS_LINUX
 from benchmarks.plateau import FEWEST, Grown, Memory, grown, processes
-from benchmarks.soak import report_of
-from benchmarks.traffic import KINDS, NOBODY, TENANTS, WELL, Gathered, Kind, Ordered, Seen, deck, says
+from benchmarks.soak import Pace, never_seen, report_of
+from benchmarks.traffic import (
+    KINDS,
+    LITTLE,
+    LITTLE_FITS,
+    NOBODY,
+    TENANTS,
+    WELL,
+    Gathered,
+    Kind,
+    Ordered,
+    Seen,
+    deck,
+    says,
+)
+from gateway.adapters.catalog import FileCatalog
+from gateway.adapters.clock import SystemClock
+from gateway.adapters.http_client import HttpClient
+from gateway.adapters.outbound import PooledOutbound
+from gateway.entry.chat import chat_app
+from gateway.model.http import Credential
+from gateway.model.secret import Secret
 from gateway.model.tenant import Tenant
 from local.endpoints import Endpoints
+from local.places import REPOSITORY
+from local.simulators.app import APIS
+from tests.fakes import (
+    MemoryAccess,
+    MemoryCatalog,
+    MemoryCredentials,
+    ScriptedOutbound,
+    key_hash,
+    principal,
+    world_of,
+)
 
 COST = 1_000
 MINUTE_S = 60.0
@@ -186,23 +221,114 @@ def test_processes_of_another_stack_are_nobody_s() -> None:
     assert os.getpid() not in [pid for _, pid in processes(nowhere)]
 
 
+def well_seen() -> list[Seen]:
+    """Every way in which a kind of request has to end, and as many answers of the little budget as it pays for."""
+    ways = [(kind, outcome) for kind in KINDS for outcome in sorted(kind.shown or [min(kind.expected)])]
+    return [Seen.of(kind, outcome) for kind, outcome in ways] + [
+        Seen.of(kind, "ok") for kind in KINDS for _ in range(LITTLE_FITS - 1) if kind.tenant == LITTLE
+    ]
+
+
+def watched(**megabytes: tuple[float, ...]) -> Memory:
+    memory = Memory()
+    for number, (name, each) in enumerate(megabytes.items()):
+        memory.samples[name, number] = [(at_s * 0.9, mb) for at_s, mb in sampled(*each)]
+    return memory
+
+
+def missed(
+    gathered: Gathered, memory: Memory, found: Differences | None = None, latest_s: float = 0.1
+) -> dict[str, float]:
+    pace = Pace(MINUTE_S, len(well_seen()) / MINUTE_S, latest_s)
+    report = report_of(gathered, found or Differences(), memory, pace)
+    return {verdict.aim.name: verdict.value for verdict in report.verdicts if not verdict.kept}
+
+
+STILL = {"chat": (40.0, 50.0, 51.0), "embeddings": (40.0, 50.0, 50.0), "stack": (100.0, 150.0, 150.0)}
+
+
+def test_a_run_in_which_all_is_well_keeps_every_aim() -> None:
+    assert missed(Gathered(well_seen()), watched(**STILL)) == {}
+
+
 def test_a_run_in_which_something_is_wrong_says_what() -> None:
-    gathered = Gathered([Seen(kind.name, kind.tenant, "ok") for kind in KINDS[1:]], unexpected=["chat: internal_error"])
-    memory, found = Memory(), Differences(nano_usd=7)
-    memory.samples["chat", 1] = [(at_s * 0.9, mb) for at_s, mb in sampled(40, 50, 70)]
-    memory.samples["stack", 2] = [(at_s * 0.9, mb) for at_s, mb in sampled(100, 150, 152)]
+    seen = well_seen()
+    found = Differences(nano_usd=7)
     found.add(WITHOUT_END, "req_1")
-    report = report_of(gathered, found, memory, MINUTE_S, 0.1)
-    assert {verdict.aim.name: verdict.value for verdict in report.verdicts if not verdict.kept} == {
+    memory = watched(**{**STILL, "chat": (40, 50, 70), "stack": (100, 150, 158)})
+    assert missed(Gathered(seen, unexpected=["chat: internal_error"]), memory, found) == {
         "requests and orders that ended as none of their kind may": 1,
-        "kinds of requests that were never asked": 1,
         "nano-USD between books, usage records and replies": 7,
         "requests without exactly one end in the audit log": 1,
         "memory that processes have grown in the last third, beyond 8 MB or a tenth": 12,
         "memory of the emulator for each request, of which it keeps records": pytest.approx(
-            1024 * 2 / (len(KINDS[1:]) * 0.3)
+            1024 * 8 / (len(seen) * 0.3)
         ),
     }
+
+
+def test_a_run_in_which_little_happened_keeps_no_promise() -> None:
+    assert missed(Gathered(), Memory(), latest_s=900) == {
+        aims.NEVER_SEEN.name: sum(len(kind.shown) or 1 for kind in KINDS),
+        aims.PACE.name: 0,
+        aims.LATEST.name: 900,
+        aims.UNWATCHED.name: 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "never"),
+    [
+        ("429", "circuit_open", ["429: rate_limited"]),
+        ("stalls mid-stream", "circuit_open", ["stalls mid-stream: provider_timeout"]),
+        ("rate", "ok", ["rate: rate_limited"]),
+        ("little", "ok", ["little: budget_exceeded"]),
+        ("job: cancelled", "ok", ["job: cancelled: cancelled"]),
+        ("job: fails", "provider_error", ["job: fails: validation_error"]),
+        ("chat", "cancelled", ["chat: ok"]),
+    ],
+)
+def test_what_a_kind_is_for_has_to_have_happened(name: str, outcome: str, never: list[str]) -> None:
+    assert never_seen([replace(one, outcome=outcome) if one.kind == name else one for one in well_seen()]) == never
+
+
+@pytest.mark.parametrize("more", [-2, -1, 1])
+def test_a_budget_pays_for_what_fits_and_for_no_more(more: int) -> None:
+    seen = well_seen()
+    bought = [one for one in seen if one.kind == "little" and one.outcome == "ok"]
+    of_more = [*seen, *bought[:more]] if more > 0 else seen
+    for one in bought[:-more] if more < 0 else []:
+        one.outcome = "budget_exceeded"
+    assert missed(Gathered(of_more), watched(**STILL)) == {aims.OTHER_THAN_FITS.name: abs(more)}
+
+
+def test_no_model_of_a_kind_that_fails_is_another_s() -> None:
+    failing = [kind for kind in KINDS if "circuit_open" in kind.expected]
+    models = [kind.models for kind in failing]
+    assert (len(failing), len({*models}), {len(each) for each in models}) == (11, 11, {1})
+
+
+async def test_each_kind_that_fails_ends_as_it_is_said_to() -> None:
+    """The gateway in memory, the providers as the local stack has them."""
+    failing = [kind for kind in KINDS if "circuit_open" in kind.expected]
+    access = MemoryAccess(held={key_hash("gwk_1"): principal(Tenant(id="faulty", approvals=("*",)))})
+    client = HttpClient(trust=ssl.create_default_context())
+    with simulators() as port:
+        urls = {api.name: f"http://127.0.0.1:{port}{api.prefix}" for api in APIS}
+        world = change(
+            world_of(ScriptedOutbound(RuntimeError("asked by nobody")), access, MemoryCatalog({})),
+            catalog=FileCatalog(REPOSITORY / "shared" / "catalog"),
+            credentials=MemoryCredentials({name: Credential(Secret(f"sim-{name}"), url) for name, url in urls.items()}),
+            outbound=PooledOutbound(client),
+            clock=SystemClock(),
+        )
+        transport = httpx.ASGITransport(cast(Any, chat_app(world)))
+        async with httpx.AsyncClient(base_url="http://gateway/v1", transport=transport) as http:
+            customers = Customers(http, {failing[0].tenant: "gwk_1"})
+            await asyncio.gather(*map(customers.ask, failing))
+        await client.aclose()
+    seen = {one.kind: {one.outcome} for one in customers.gathered.seen}
+    assert seen == {kind.name: kind.shown for kind in failing}
 
 
 def test_each_tenant_is_one_and_each_kind_is_one_s() -> None:
