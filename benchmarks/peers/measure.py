@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 import time
 from collections import defaultdict
@@ -15,7 +14,7 @@ from benchmarks import machine, scenarios
 from benchmarks.aws_stand_in import AwsStandIn
 from benchmarks.function import Package, serving
 from benchmarks.machine import Cores, pinned_to
-from benchmarks.peers import targets
+from benchmarks.peers import revision, targets
 from benchmarks.peers.contenders import Contender, Direct, Functions, Served, Start, start_of
 from benchmarks.peers.install import Installed, size_mb
 from benchmarks.peers.process import PeerProcess, Place
@@ -24,7 +23,6 @@ from benchmarks.peers.stack import through_stack
 from benchmarks.peers.targets import OURS, PEERS, Peer
 from benchmarks.scenarios import Scenario
 from local.console import Problem, Progress
-from local.places import REPOSITORY
 
 SCENARIOS = (
     scenarios.CHAT_1KB,
@@ -33,6 +31,8 @@ SCENARIOS = (
     scenarios.BURST,
     scenarios.FLOATS,
 )
+LONGEST = 400
+"""Characters of a log's line that are kept as a reason."""
 COLD_STARTS = 3
 """At most, for a start takes some of the peers many seconds."""
 
@@ -45,6 +45,7 @@ class Bench:
     functions: Functions
     installed: dict[str, Installed]
     progress: Progress
+    commit: str = ""
     left_out: dict[str, str] = field(default_factory=lambda: dict(targets.LEFT_OUT))
     rounds: dict[str, dict[str, list[SliceRecord]]] = field(default_factory=lambda: defaultdict(dict))
     starts: dict[str, list[StartRecord]] = field(default_factory=lambda: defaultdict(list))
@@ -130,7 +131,9 @@ class Bench:
 
     def subjects(self, our_size_mb: float) -> Iterator[Subject]:
         """The gateway, then every peer that did its part."""
-        yield self._subject(OURS, (targets.OURS_TITLE, targets.OURS_GOVERNS, targets.OURS_DOES, commit()), our_size_mb)
+        yield self._subject(
+            OURS, (targets.OURS_TITLE, targets.OURS_GOVERNS, targets.OURS_DOES, self.commit), our_size_mb
+        )
         for peer in self._peers():
             found = self.installed[peer.name]
             yield self._subject(peer.name, (peer.title, peer.governs, peer.does, found.version), found.size_mb)
@@ -144,6 +147,7 @@ class Bench:
 def measure(rounds: int, share: float, progress: Progress) -> Run:
     """Raises Problem when the gateway itself cannot be measured."""
     began_s, where, cores = time.monotonic(), machine.description(), Cores.choose()
+    commit, is_changed = revision.commit(), revision.is_changed()
     installed, left_out = install(progress)
     with tempfile.TemporaryDirectory(prefix="gateway-bench-") as scratch:
         folder = Path(scratch)
@@ -156,17 +160,20 @@ def measure(rounds: int, share: float, progress: Progress) -> Run:
             AwsStandIn(f"http://127.0.0.1:{port}/v1") as aws,
         ):
             place = Place(f"http://127.0.0.1:{port}/v1", folder, cores.measured)
-            bench = Bench(place, Functions(package, aws, cores.measured), installed, progress)
+            bench = Bench(place, Functions(package, aws, cores.measured), installed, progress, commit)
             bench.left_out |= left_out
             bench.start_cold(min(rounds, COLD_STARTS))
             bench.run(Direct(port), rounds, share)
     stack = bench.through_stack(rounds, share)
+    with progress.step("all has ended; looking at what others do"):
+        where[machine.LOAD_AT_END] = machine.others_at_work()
     kept: Rounds = {
         scenario: {name: tuple(slices) for name, slices in by_name.items()}
         for scenario, by_name in bench.rounds.items()
     }
     subjects, took_s = tuple(bench.subjects(our_size_mb)), round(time.monotonic() - began_s, 1)
-    return Run(where, {"rounds": rounds, "share": share}, took_s, subjects, bench.left_out, kept, stack)
+    options = {"rounds": rounds, "share": share, "changed": is_changed}
+    return Run(where, options, took_s, subjects, bench.left_out, kept, stack)
 
 
 def install(progress: Progress) -> tuple[dict[str, Installed], dict[str, str]]:
@@ -183,8 +190,9 @@ def install(progress: Progress) -> tuple[dict[str, Installed], dict[str, str]]:
 
 
 def reason(error: Exception) -> str:
-    """The first line of what went wrong."""
-    return str(error).partition("\n")[0].rstrip(":")
+    """What went wrong, in one line: the first one, and where that announces a log, the log's last one."""
+    first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return f"{first} {rest[-1][:LONGEST]}" if first.endswith(":") and rest else first.rstrip(":")
 
 
 def turned(things: Sequence[Contender], number: int) -> list[Contender]:
@@ -196,18 +204,3 @@ def turned(things: Sequence[Contender], number: int) -> list[Contender]:
 def provider() -> AbstractContextManager[int]:
     """The provider's process, by its port."""
     return serving("benchmarks.peers.provider")
-
-
-def commit() -> str:
-    """Of the working copy, empty where there is no git."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607 - whichever git there is
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return found.stdout.strip()

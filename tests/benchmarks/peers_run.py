@@ -1,4 +1,4 @@
-"""A run of two rounds with round numbers: the direct call takes 1 ms, this gateway 3 and 5, the others more."""
+"""A run whose two rounds have round numbers: the direct call takes 1 ms, this gateway 3 and 5, the others more."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ from benchmarks.peers.measure import SCENARIOS
 from benchmarks.peers.record import Quantiles, Rounds, Run, SliceRecord, StartRecord, Subject
 from benchmarks.peers.stack import SCENARIOS as THROUGH_STACK
 from benchmarks.peers.targets import DIRECT, OURS, STACK
+
+MACHINE = {
+    "cpu": "a <fast> one",
+    "cores": 2,
+    "python": "3.13.1",
+    "load_1min": 0.1,
+    "load_at_end": 0.2,
+    "taken_at": "2026-11-30",
+}
 
 
 def slice_record(ms: float, cpu_ms: float | None = None) -> SliceRecord:
@@ -24,8 +33,8 @@ def run() -> Run:
     stack: Rounds = {scenario.name: {DIRECT: slices[DIRECT], STACK: slices["litellm"]} for scenario in THROUGH_STACK}
     starts = (StartRecord(200.0, 150.0), StartRecord(300.0, 250.0))
     return Run(
-        machine={"cpu": "a <fast> one", "cores": 2, "python": "3.13.1", "load_1min": 0.1, "taken_at": "2026-11-30"},
-        options={"rounds": 2, "share": 1.0},
+        machine={**MACHINE},
+        options={"rounds": 3, "share": 1.0, "changed": False},
         took_s=600.0,
         subjects=(
             Subject(OURS, "this gateway", "all of it", "Holds & settles", "abc", 20.0, 60.0, 20, starts),

@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 
-from benchmarks.__main__ import options
 from benchmarks.figures import Figure, Table
 from benchmarks.peers.comparison import METRICS, Metric, figure, ratio, tables
 from benchmarks.peers.page import Axis, chart, page
 from benchmarks.peers.published import BEGIN, END, brief, publish, report, with_table
-from benchmarks.peers.record import Quantiles, Run, Subject
+from benchmarks.peers.record import Quantiles, Run, StartRecord, Subject
 from benchmarks.peers.targets import OURS
 from benchmarks.report import table_text
 from local.console import Problem
@@ -90,13 +90,23 @@ def test_raw_data_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_the_brief_table_has_ratios_before_figures_and_says_who_governs() -> None:
-    lines = brief(run()).splitlines()
+    found = brief(run())
+    lines = found.splitlines()
     assert lines[0] == "|  | this gateway abc | LiteLLM 1.2.3 | Portkey 1.15 |"
     assert lines[2] == "| governs | all of it | no | no |"
-    assert f"| {ADDED} | 3.00 ms | **8.50x** 24.0 ms | **1.50x** 4.00 ms |" in lines
+    assert f"| {ADDED} | 3.00 [2.00..4.00] ms | **8.50x** [7.00..10.0] 24.0 [20.0..28.0] ms | " in found
     assert "| installed | 20.0 MB | **25.0x** 500 MB | - |" in lines
-    assert "2 rounds, 10 minutes" in lines[-1]
+    assert "3 rounds, 10 minutes" in lines[-1]
     assert "a <fast> one, 2 cores" in lines[-1]
+
+
+def test_the_brief_table_has_the_range_where_rounds_differ_by_more_than_three_tenths() -> None:
+    (line,) = (each for each in brief(run()).splitlines() if each.startswith("| cold start to the first answer |"))
+    assert line.count("[200..300]") == 2
+    narrow = tuple(StartRecord(wall_ms, 100.0) for wall_ms in (100.0, 110.0, 130.0))
+    subjects = tuple(msgspec.structs.replace(each, starts=narrow) for each in run().subjects)
+    found = brief(msgspec.structs.replace(run(), subjects=subjects))
+    assert "| cold start to the first answer | 110 ms | **1.00x** 110 ms | **1.00x** 110 ms |" in found
 
 
 def test_the_report_has_every_table_and_names_who_was_left_out_and_why() -> None:
@@ -111,13 +121,6 @@ def test_publishing_changes_only_what_is_between_the_marks(tmp_path: Path) -> No
     publish(run(), tmp_path / "docs", readme)
     assert readme.read_text() == f"before\n{BEGIN}\n{brief(run())}\n{END}\nafter\n"
     assert sorted(file.name for file in (tmp_path / "docs").iterdir()) == ["peers.html", "peers.json", "peers.md"]
-
-
-def test_only_a_run_beside_the_peers_can_be_published() -> None:
-    assert options(["--publish"]).publish
-    assert options(["--publish", "--only", "A", "P"]).publish
-    with pytest.raises(SystemExit):
-        options(["--publish", "--only", "A"])
 
 
 def test_nothing_is_written_where_readme_has_no_marks(tmp_path: Path) -> None:

@@ -105,12 +105,12 @@ def test_a_gateway_that_fails_ends_the_run() -> None:
 
 def test_a_stack_that_fails_takes_nothing_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*_: object) -> Rounds:
-        raise Problem("The stack did not start:\na log")
+        raise Problem("The stack did not start:\n    is up\n    Problem: 504\n")
 
     monkeypatch.setattr(measure, "through_stack", failing)
     bench, _ = rounds_of()
     assert bench.through_stack(ROUNDS, SHARE) == {}
-    assert bench.left_out["this gateway through the local stack"] == "The stack did not start"
+    assert bench.left_out["this gateway through the local stack"] == "The stack did not start: Problem: 504"
     assert len(list(bench.subjects(50.0))) == 3
 
 
