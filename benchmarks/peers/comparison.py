@@ -104,7 +104,7 @@ def tables(run: Run, bases: Sequence[str]) -> list[Table]:
     found = [_times(run, base) for base in (run.subject(name) for name in bases) if base is not None]
     note = "Added: the quantile minus the direct call's in the same round. CPU: user and system time of all processes."
     found.append(_table("Beside its peers: measured", note, run, lambda metric, subject: figure(run, metric, subject)))
-    return [*found, direct_call(run), *through_stack(run)]
+    return [*found, direct_call(run), *stack_tables(run)]
 
 
 def _times(run: Run, base: Subject) -> Table:
@@ -137,7 +137,7 @@ def direct_call(run: Run) -> Table:
     return Table("Beside its peers: the direct call", "The provider's own answer, which is subtracted above.", rows)
 
 
-def through_stack(run: Run) -> list[Table]:
+def stack_tables(run: Run) -> list[Table]:
     """This gateway with everything around it emulated on the same machine."""
     rows = []
     for scenario, by_name in run.stack.items():

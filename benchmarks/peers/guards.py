@@ -29,6 +29,8 @@ def hindrances(run: Run) -> list[str]:
         found.append(f"it has {options['share']:.0%} of the requests")
     if options["rounds"] < FEWEST_ROUNDS:
         found.append(f"it has {options['rounds']} rounds, fewer than {FEWEST_ROUNDS}")
+    if ours is not None and not ours.parts:
+        found.append("its memory is that of one of two functions")
     if not run.stack:
         found.append("it was not measured through the local stack")
     return found

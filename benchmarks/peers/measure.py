@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
@@ -15,11 +15,12 @@ from benchmarks.aws_stand_in import AwsStandIn
 from benchmarks.function import Package, serving
 from benchmarks.machine import Cores, pinned_to
 from benchmarks.peers import revision, targets
+from benchmarks.peers.asking import FEWEST
 from benchmarks.peers.contenders import Contender, Direct, Functions, Served, Start, start_of
 from benchmarks.peers.install import Installed, size_mb
 from benchmarks.peers.process import PeerProcess, Place
-from benchmarks.peers.record import Rounds, Run, SliceRecord, StartRecord, Subject
-from benchmarks.peers.stack import through_stack
+from benchmarks.peers.record import Part, Rounds, Run, SliceRecord, StartRecord, Subject
+from benchmarks.peers.stack import stack_rounds
 from benchmarks.peers.targets import OURS, PEERS, Peer
 from benchmarks.scenarios import Scenario
 from local.console import Problem, Progress
@@ -49,8 +50,9 @@ class Bench:
     left_out: dict[str, str] = field(default_factory=lambda: dict(targets.LEFT_OUT))
     rounds: dict[str, dict[str, list[SliceRecord]]] = field(default_factory=lambda: defaultdict(dict))
     starts: dict[str, list[StartRecord]] = field(default_factory=lambda: defaultdict(list))
-    served: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    memory_mb: dict[str, float | None] = field(default_factory=dict)
+    served: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """By who was asked, and by the function that serves such requests here."""
+    memory_mb: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def run(self, direct: Direct, rounds: int, share: float) -> None:
         """One round more than counted: the first one warms up, and tells who cannot do his part."""
@@ -59,7 +61,7 @@ class Bench:
             contenders: list[Contender] = [direct, self.functions, *self._served(opened)]
             for number in range(rounds + 1):
                 for scenario in SCENARIOS:
-                    count = max(3, int(scenario.slice_requests * share))
+                    count = max(FEWEST, int(scenario.slice_requests * share))
                     for contender in turned(contenders, number):
                         if not self._slice(contender, scenario, count, counted=number > 0):
                             contenders.remove(contender)
@@ -105,8 +107,10 @@ class Bench:
             if peer is None:
                 raise Problem(f"{contender.name}, {scenario.name}: {error}") from error
             self._leave_out(peer, error)
+            if isinstance(contender, Served):
+                contender.stop()
             return False
-        self.served[contender.name] += len(found.answers)
+        self.served[contender.name][scenario.endpoint.function] += len(found.answers)
         if counted:
             record = SliceRecord.of(found.answers, found.cpu_ms)
             self.rounds[scenario.name].setdefault(contender.name, []).append(record)
@@ -119,11 +123,11 @@ class Bench:
         self.left_out[peer.title] = reason(error)
         self.progress.say(f"{peer.title} is left out: {error}")
 
-    def through_stack(self, rounds: int, share: float) -> Rounds:
+    def through_local_stack(self, rounds: int, share: float) -> Rounds:
         """Nothing, and the reason among those left out, where the stack does not do its part."""
         try:
             with provider() as port:
-                return through_stack(port, rounds, share, self.progress)
+                return stack_rounds(port, rounds, share, self.progress)
         except (Problem, OSError) as error:
             self.left_out["this gateway through the local stack"] = reason(error)
             self.progress.say(f"The local stack is left out: {error}")
@@ -139,9 +143,11 @@ class Bench:
             yield self._subject(peer.name, (peer.title, peer.governs, peer.does, found.version), found.size_mb)
 
     def _subject(self, name: str, words: tuple[str, str, str, str], size_mb: float) -> Subject:
-        memory_mb = self.memory_mb.get(name)
-        rounded = None if memory_mb is None else round(memory_mb, 1)
-        return Subject(name, *words, round(size_mb, 1), rounded, self.served[name], tuple(self.starts[name]))
+        found, served, starts = self.memory_mb.get(name, {}), self.served[name], tuple(self.starts[name])
+        memory_mb = round(sum(found.values()), 1) if found else None
+        parts = [Part(part, round(part_mb, 1), served[part]) for part, part_mb in found.items()]
+        kept = tuple(parts) if len(parts) > 1 else ()
+        return Subject(name, *words, round(size_mb, 1), memory_mb, served.total(), starts, kept)
 
 
 def measure(rounds: int, share: float, progress: Progress) -> Run:
@@ -164,7 +170,7 @@ def measure(rounds: int, share: float, progress: Progress) -> Run:
             bench.left_out |= left_out
             bench.start_cold(min(rounds, COLD_STARTS))
             bench.run(Direct(port), rounds, share)
-    stack = bench.through_stack(rounds, share)
+    stack = bench.through_local_stack(rounds, share)
     with progress.step("all has ended; looking at what others do"):
         where[machine.LOAD_AT_END] = machine.others_at_work()
     kept: Rounds = {

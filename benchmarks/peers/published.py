@@ -102,7 +102,7 @@ def report(run: Run) -> str:
     """Everything, as Markdown."""
     who = [_line("", ["version", "governs", "what it does with every request"]), _line("---", ["---"] * 3)]
     who += [_line(each.title, [each.version, each.governs, each.does]) for each in run.subjects]
-    served = ", ".join(f"{each.title} {each.served:,}" for each in run.subjects)
+    served = "; ".join(_served(each) for each in run.subjects)
     left = [f"- {name}: {why}" for name, why in run.left_out.items()]
     parts = [
         "# The gateway beside its peers",
@@ -114,6 +114,11 @@ def report(run: Run) -> str:
         *(table_text(table) for table in tables(run, BASES)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _served(subject: Subject) -> str:
+    parts = ", ".join(f"{part.name} {part.served:,}: {number(part.memory_mb)} MB" for part in subject.parts)
+    return f"{subject.title} {subject.served:,}" + (f" ({parts})" if parts else "")
 
 
 def _beside(run: Run, metric: Metric, subject: Subject, ours: Subject) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.peers.measure import SCENARIOS
-from benchmarks.peers.record import Quantiles, Rounds, Run, SliceRecord, StartRecord, Subject
+from benchmarks.peers.record import Part, Quantiles, Rounds, Run, SliceRecord, StartRecord, Subject
 from benchmarks.peers.stack import SCENARIOS as THROUGH_STACK
 from benchmarks.peers.targets import DIRECT, OURS, STACK
 
@@ -32,12 +32,13 @@ def run() -> Run:
     rounds: Rounds = {scenario.name: dict(slices) for scenario in SCENARIOS}
     stack: Rounds = {scenario.name: {DIRECT: slices[DIRECT], STACK: slices["litellm"]} for scenario in THROUGH_STACK}
     starts = (StartRecord(200.0, 150.0), StartRecord(300.0, 250.0))
+    parts = (Part("chat", 25.0, 15), Part("embeddings", 35.0, 5))
     return Run(
         machine={**MACHINE},
         options={"rounds": 3, "share": 1.0, "changed": False},
         took_s=600.0,
         subjects=(
-            Subject(OURS, "this gateway", "all of it", "Holds & settles", "abc", 20.0, 60.0, 20, starts),
+            Subject(OURS, "this gateway", "all of it", "Holds & settles", "abc", 20.0, 60.0, 20, starts, parts),
             Subject("litellm", "LiteLLM", "no", "Routes", "1.2.3", 500.0, 400.0, 20, starts),
             Subject("portkey", "Portkey", "no", "Forwards", "1.15", None, None, 20, ()),
         ),

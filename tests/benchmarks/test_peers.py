@@ -112,6 +112,7 @@ def test_the_brief_table_has_the_range_where_rounds_differ_by_more_than_three_te
 def test_the_report_has_every_table_and_names_who_was_left_out_and_why() -> None:
     found = report(run())
     assert "- Bifrost: not <here>" in found
+    assert "this gateway 20 (chat 15: 25.0 MB, embeddings 5: 35.0 MB); LiteLLM 20; Portkey 20." in found
     assert all(table_text(each) in found for each in tables(run(), (OURS, "litellm")))
 
 
