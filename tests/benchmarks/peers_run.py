@@ -17,9 +17,9 @@ MACHINE = {
 }
 
 
-def slice_record(ms: float, cpu_ms: float | None = None) -> SliceRecord:
+def slice_record(ms: float, cpu_ms: float | None = None, requests: int = 20) -> SliceRecord:
     quantiles = Quantiles(ms, ms + 1, ms + 2)
-    return SliceRecord(10, quantiles, quantiles, cpu_ms)
+    return SliceRecord(requests, quantiles, quantiles, cpu_ms)
 
 
 def run() -> Run:

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
+from benchmarks import scenarios
 from benchmarks.figures import Figure, Table
 from benchmarks.peers.comparison import METRICS, Metric, figure, ratio, tables
 from benchmarks.peers.page import Axis, chart, page
@@ -17,7 +18,7 @@ from benchmarks.peers.record import Quantiles, Run, StartRecord, Subject
 from benchmarks.peers.targets import OURS
 from benchmarks.report import table_text
 from local.console import Problem
-from tests.benchmarks.peers_run import run
+from tests.benchmarks.peers_run import run, slice_record
 
 ADDED, CPU = "added p50, chat of 1 KB", "CPU for 1,000 chats of 1 KB"
 
@@ -50,6 +51,20 @@ def test_cpu_has_nothing_subtracted() -> None:
     assert figure(run(), metric(CPU), subject(OURS)) == Figure(3.0, 2.0, 4.0)
 
 
+def test_a_high_quantile_of_few_answers_is_not_told() -> None:
+    few = run()
+    few.rounds[scenarios.CHAT_1KB.name]["portkey"] = (slice_record(5.0, 4.0), slice_record(5.0, 4.0, requests=19))
+    portkey, p99 = subject("portkey"), metric("added p99, chat of 1 KB")
+    assert figure(run(), p99, portkey) == Figure(4.0, 4.0, 4.0)
+    assert figure(few, p99, portkey) is None
+    assert ratio(few, p99, portkey, subject(OURS)) is None
+    assert figure(few, metric(ADDED), portkey) == Figure(4.0, 4.0, 4.0)
+    assert figure(few, p99, subject("litellm")) is not None
+    (answers,) = [each for each in tables(few, (OURS,)) if each.title.endswith("answers in a slice")]
+    assert answers.rows[0].figures["Portkey"] == Figure(19.5, 19, 20)
+    assert answers.rows[0].figures["direct call"] == Figure(20, 20, 20)
+
+
 def test_what_was_not_measured_has_neither_figure_nor_ratio() -> None:
     for name in ("memory after the load", "installed", "cold start to the first answer, CPU"):
         assert figure(run(), metric(name), subject("portkey")) is None
@@ -68,7 +83,7 @@ def test_ratios_come_first_and_every_metric_is_in_every_table() -> None:
         "times this gateway",
         "times LiteLLM",
         "measured",
-        "the direct call",
+        "answers in a slice",
     ]
     for title in titles[:3]:
         assert [row.name for row in table(title).rows] == [each.name for each in METRICS]
