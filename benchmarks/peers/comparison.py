@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmarks import scenarios
 from benchmarks.figures import Figure, Row, Table
 from benchmarks.peers.record import Quantiles, Run, SliceRecord, Subject
-from benchmarks.peers.targets import DIRECT, STACK
+from benchmarks.peers.targets import DIRECT, FIRST_PIECE, ODDITIES, STACK
 from benchmarks.scenarios import Scenario
 
 Values = Callable[[Run, Subject], Sequence[float]]
@@ -81,7 +81,7 @@ def _added(name: str, scenario: Scenario, what: str, brief: Sequence[str]) -> li
 METRICS = (
     *_added("chat of 1 KB", scenarios.CHAT_1KB, LAST, ("p50", "p99")),
     *_added("chat of 32 KB", scenarios.CHAT_32KB, LAST, ("p50",)),
-    *_added("first token of a stream", scenarios.FIRST_BYTE, FIRST, ("p50",)),
+    *_added(FIRST_PIECE, scenarios.FIRST_BYTE, FIRST, ("p50",)),
     *_added("64 embeddings of 1,536 floats", scenarios.FLOATS, LAST, ("p50",)),
     *_added("stream of 1,000 chunks at once", scenarios.BURST, LAST, ()),
     Metric("CPU for 1,000 streamed chunks", "ms", cpu(scenarios.BURST, 1_000 / scenarios.BURST.chunks)),
@@ -94,6 +94,17 @@ METRICS = (
     Metric("installed", "MB", _single(lambda subject: subject.size_mb)),
 )
 """Milliseconds for each request are seconds for a thousand."""
+
+
+def oddity(metric: Metric, subject: Subject) -> str:
+    """What a reader has to know of this figure; empty for nearly all."""
+    found = (why for (name, words), why in ODDITIES.items() if name == subject.name and words in metric.name)
+    return next(found, "")
+
+
+def oddities(run: Run) -> list[str]:
+    """All of a run, each once."""
+    return list(dict.fromkeys(why for metric in METRICS for each in run.subjects if (why := oddity(metric, each))))
 
 
 def figure(run: Run, metric: Metric, subject: Subject) -> Figure | None:
@@ -136,7 +147,7 @@ def _table(
         figures = {subject.title: of(metric, subject) for subject in run.subjects}
         known = {name: found for name, found in figures.items() if found is not None}
         rows.append(Row(metric.name, unit or metric.unit, known))
-    return Table(title, note, rows)
+    return Table(title, " ".join([note, *oddities(run)]), rows)
 
 
 def answers_in_a_slice(run: Run) -> Table:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figure
 from benchmarks.peers import guards
-from benchmarks.peers.comparison import METRICS, Metric, figure, ratio, tables
+from benchmarks.peers.comparison import METRICS, Metric, figure, oddities, oddity, ratio, tables
 from benchmarks.peers.measure import measure
 from benchmarks.peers.page import circumstances, page
 from benchmarks.peers.record import Run, Subject
@@ -26,6 +26,7 @@ FOLDER = REPOSITORY / "docs" / "benchmarks"
 README = REPOSITORY / "README.md"
 BEGIN, END = "<!-- make bench: begin -->", "<!-- make bench: end -->"
 BASES = (OURS, "litellm")
+NOTHING = "-"
 WIDE = 1.3
 """The highest round over the lowest from which on README shows both."""
 
@@ -95,7 +96,8 @@ def brief(run: Run) -> str:
             cells = [_plain(figure(run, metric, ours), metric.unit)]
             cells += [_beside(run, metric, subject, ours) for subject in others]
             lines.append(_line(metric.name, cells))
-    return "\n".join([*lines, "", circumstances(run)])
+    notes = [f"({at}) {odd}" for at, odd in enumerate(oddities(run), 1)]
+    return "\n".join([*lines, "", *(f"{note}\n" for note in notes), circumstances(run)])
 
 
 def report(run: Run) -> str:
@@ -124,11 +126,13 @@ def _served(subject: Subject) -> str:
 def _beside(run: Run, metric: Metric, subject: Subject, ours: Subject) -> str:
     times = ratio(run, metric, subject, ours)
     plain = _plain(figure(run, metric, subject), metric.unit)
+    if plain != NOTHING and (odd := oddity(metric, subject)):
+        plain += f" ({oddities(run).index(odd) + 1})"
     return plain if times is None else f"**{number(times.median)}x**{_if_wide(times)} {plain}"
 
 
 def _plain(found: Figure | None, unit: str) -> str:
-    return "-" if found is None else f"{number(found.median)}{_if_wide(found)} {unit}"
+    return NOTHING if found is None else f"{number(found.median)}{_if_wide(found)} {unit}"
 
 
 def _if_wide(found: Figure) -> str:

@@ -124,6 +124,15 @@ def test_the_brief_table_has_the_range_where_rounds_differ_by_more_than_three_te
     assert "| cold start to the first answer | 110 ms | **1.00x** 110 ms | **1.00x** 110 ms |" in found
 
 
+def test_a_figure_that_a_peer_s_own_waiting_makes_has_a_note() -> None:
+    found, why = brief(run()), "Portkey waits 25 ms before it passes on the first piece of a stream."
+    (line,) = (each for each in found.splitlines() if each.startswith("| added p50, first token of a stream"))
+    assert line.endswith("4.00 ms (1) |")
+    assert found.count("(1)") == 2
+    assert f"\n\n(1) {why}\n\n" in found
+    assert why in table("measured").note
+
+
 def test_the_report_has_every_table_and_names_who_was_left_out_and_why() -> None:
     found = report(run())
     assert "- Bifrost: not <here>" in found
