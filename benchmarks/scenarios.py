@@ -11,6 +11,8 @@ from typing import Any
 
 PROVIDER = "openai"
 REPLY_TOKENS = 200
+FIRST_TEXT = b"quick brown"
+"""Of the simulator's echo, whose first piece has it; no event before that one has."""
 _WORDS = "The quick brown fox jumps over the lazy dog and then looks back. "
 
 
