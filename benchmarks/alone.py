@@ -70,7 +70,7 @@ class Alone:
 
     @contextmanager
     def _started(self, endpoint: Endpoint) -> Iterator[Warm]:
-        direct = DirectClient(self._port, PREFIX + endpoint.path)
+        direct = DirectClient(self._port, PREFIX + endpoint.path, mark=scenarios.FIRST_TEXT)
         with self._function(endpoint) as (pid, api):
             yield Warm(pid, api, CpuClock(pid), direct)
         direct.close()
@@ -120,7 +120,7 @@ class Alone:
             before_ms = clock.read_ms()
             took_s = await pollers.serve(requests)
             self.measured.cpu_ms[AT_ONCE].append((clock.read_ms() - before_ms) / requests)
-        self.measured.starts[AT_ONCE].append(requests / took_s)
+        self.measured.answered_per_s.append(requests / took_s)
         await pollers.aclose()
 
     def _start_cold(self) -> None:
@@ -169,7 +169,7 @@ def measure(rounds: int, share: float, progress: Progress) -> Report:
 
 def _invoke(scenario: Scenario, warm: Warm) -> Timed:
     warm.served += 1
-    return warm.api.invoke(_event(scenario))
+    return warm.api.invoke(_event(scenario), scenarios.FIRST_TEXT)
 
 
 def _event(scenario: Scenario) -> bytes:

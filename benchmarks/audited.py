@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.governed import month_of
+from benchmarks.governed import months_of
 from benchmarks.traffic import Ordered, Seen
 from gateway.model.record import TERMINAL
 from local.aws import Aws
@@ -78,7 +78,7 @@ def _books(tenant: str, written: Written, found: Differences) -> None:
         found.money(f"{tenant}: nothing in the ledger", 0, spent)
     for level in "TU" if written.accounts else "":
         for kind in "sc":
-            found.money(f"{tenant}: {level} {kind} and usage", month_of(written.accounts, kind, level), spent)
+            found.money(f"{tenant}: {level} {kind} and usage", months_of(written.accounts, kind, level), spent)
     first = len({line["request_id"] for line in written.records})
     if first != written.total["requests"]:
         found.add(WITHOUT_RECORD, f"{tenant}: {first} in the archive, {written.total['requests']} in usage")

@@ -13,7 +13,7 @@ import httpx
 
 from benchmarks import aims
 from benchmarks.figures import Row, Table
-from benchmarks.governed import Books, made, month_of
+from benchmarks.governed import Books, made, months_of
 from benchmarks.machine import memory_mb
 from benchmarks.plateau import processes
 from benchmarks.report import Report
@@ -73,7 +73,7 @@ def _measure(endpoints: Endpoints, admin: httpx.Client, lines: int, progress: Pr
     with progress.step("books and usage records are read"):
         accounts, usage = books.settled(tenant_id), books.recorded(tenant_id, lines + OTHERS)
     said = round(batch["cost_estimate"] * 10**9)
-    settled = [month_of(accounts, kind, level) for kind in "sc" for level in "TU"]
+    settled = [months_of(accounts, kind, level) for kind in "sc" for level in "TU"]
     verdicts = [
         aims.BATCH_PEAK.judged(max(peaks.values())),
         aims.BOOKS_DIFFER.judged(float(sum(abs(one - usage["cost_nano_usd"]) for one in (*settled, said)))),

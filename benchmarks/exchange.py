@@ -17,6 +17,7 @@ EVENT = b"data: "
 PROVIDER_KEY = MappingProxyType({"Authorization": "Bearer sim-openai"})
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _READ_BYTES = 262_144
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Stopwatch:
         """One read. Raises Problem when the peer closed, or is silent for too long."""
         try:
             data = self._peer.recv(_READ_BYTES)
+            acknowledge(self._peer)
         except TimeoutError:
             data = b""
         if not data:
@@ -54,6 +56,16 @@ class Stopwatch:
 
     def _elapsed_ms(self) -> float:
         return (time.perf_counter() - self._started_s) * 1000
+
+
+def acknowledge(peer: socket.socket) -> None:
+    """Tells the other side at once that its bytes have come, where the platform can: one that holds back small pieces
+    until then (Nagle) would otherwise be measured with this kernel's delay of 40 ms.
+
+    Source: https://man7.org/linux/man-pages/man7/tcp.7.html, TCP_QUICKACK; it does not last, hence after each read.
+    """
+    if _QUICKACK is not None and peer.family in (socket.AF_INET, socket.AF_INET6):
+        peer.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
 
 class DirectClient:

@@ -111,8 +111,8 @@ class Books:
             time.sleep(1)
 
 
-def month_of(accounts: Mapping[str, Mapping[str, int]], kind: str, level: str) -> int:
-    """The sum over the accounts of a level of what they have for this month, over all models."""
+def months_of(accounts: Mapping[str, Mapping[str, int]], kind: str, level: str) -> int:
+    """The sum over the accounts of a level of what they have for each month, over all months and models."""
     return sum(
         value
         for account_id, numbers in accounts.items()
@@ -193,7 +193,7 @@ class Findings:
             self._overspent += max(0, served - one.fits) * cost_nano_usd()
             self._refused += max(0, one.fits - served)
         for level in "TU":
-            settled, committed = (month_of(accounts, kind, level) for kind in "sc")
+            settled, committed = (months_of(accounts, kind, level) for kind in "sc")
             for said in (committed, usage["cost_nano_usd"], outcome.spent_nano_usd, served * cost_nano_usd()):
                 self._difference += abs(settled - said)
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 IS_LINUX = sys.platform == "linux"
+LOAD_AT_END = "load_at_end"
+LOOKS_FOR_S, _LOOKS_EVERY_S = 10.0, 0.05
 _REFERENCE_SIZE = 5_000
 _libc = ctypes.CDLL(None)
 
@@ -76,7 +78,7 @@ def reference_ms() -> float:
 
 
 def description() -> dict[str, Any]:
-    """Where a run took place; `load_1min` above the number of cores means that others were working too."""
+    """Where a run takes place, and the load (processes that run or want to) of the minute before it."""
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
@@ -87,13 +89,35 @@ def description() -> dict[str, Any]:
     }
 
 
+def others_at_work(seconds: float = LOOKS_FOR_S) -> float:
+    """How many processes ran or wanted to, this one left out, on average of the time that it takes to look. Linux.
+
+    The load of a minute, asked at the end of a run, would be the run's own. Source: proc_loadavg(5), fourth field.
+    """
+    seen: list[int] = []
+    end_s = time.monotonic() + seconds
+    while not seen or time.monotonic() < end_s:
+        running = Path("/proc/loadavg").read_text().split()[3].partition("/")[0]
+        seen.append(max(0, int(running) - 1))
+        time.sleep(_LOOKS_EVERY_S)
+    return round(sum(seen) / len(seen), 2)
+
+
+def loads(found: dict[str, Any]) -> dict[str, float]:
+    """What is known of other work, by when it was."""
+    named = {"at the start": found["load_1min"], "at the end": found.get(LOAD_AT_END)}
+    return {when: load for when, load in named.items() if load is not None}
+
+
 def sentence(found: dict[str, Any]) -> str:
     """`description` for a reader, with a warning where others were working on the machine."""
-    words = (
-        f"On {found['cpu']}, {found['cores']} cores, Python {found['python']}, load {found['load_1min']} at the start."
-    )
-    if found["load_1min"] > found["cores"] / 2:
-        words += " Other work was running: ratios hold, absolute numbers are too high."
+    known = loads(found)
+    told = ", ".join(f"{load} {when}" for when, load in known.items())
+    words = f"On {found['cpu']}, {found['cores']} cores, Python {found['python']}, load {told}."
+    if max(known.values()) > found["cores"] / 2:
+        words += " Other work was running: neither figures nor ratios are to be relied on."
+    elif max(known.values()) > found["cores"] / 4:
+        words += " A little other work was running: the clock's figures may be too high."
     return words
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 PROVIDER = "openai"
 REPLY_TOKENS = 200
+FIRST_TEXT = b"quick brown"
+"""Of the simulator's echo, whose first piece has it; no event before that one has."""
 _WORDS = "The quick brown fox jumps over the lazy dog and then looks back. "
 
 
@@ -89,7 +91,7 @@ def _encoded(body: dict[str, Any]) -> bytes:
 CHAT_1KB = whole("chat 1 KB", prompt_of(1_000), 200)
 CHAT_32KB = whole("chat 32 KB", prompt_of(32_000), 100)
 FIRST_BYTE = streamed("first byte of a stream", f"[[chunks=4 chunk_delay_s=0.002]] {prompt_of(1_000)}", 4, 100)
-BURST = streamed("stream, 1,000 chunks at once", "[[chunks=1000]] again", 1_000, 8)
+BURST = streamed("stream, 1,000 chunks at once", "[[chunks=1000]] again", 1_000, 24)
 PACED = streamed("stream, 100 chunks 2 ms apart", "[[chunks=100 chunk_delay_s=0.002]] again", 100, 4)
 FLOATS = vectors("64 embeddings of 1,536 floats", 64, "float", 40)
 BASE64 = vectors("64 embeddings of 1,536 floats in base64", 64, "base64", 40)

@@ -51,6 +51,8 @@ OUTAGE_S = 20.0
 SETTLED_WITHIN_S = 600.0
 READ_WITHIN_S = 300.0
 LOOKS_EVERY_S = 5.0
+USAGE_COMES_WITHIN_S = 15.0
+"""Three times as long as records are gathered before they are kept."""
 MOST_SAID = 50
 WATCHED = {"chat", "embeddings", STORE}
 """Whose memory has to have been compared: they are asked all the time, from the beginning."""
@@ -211,14 +213,20 @@ def _settled(books: Books, tenant_id: str, found: Differences) -> dict[str, dict
 
 
 def _archived(stage: Stage, gathered: Gathered) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Usage and audit of this run, once as many requests have ended there as were asked, or nothing more comes."""
+    """Usage and audit of this run, once as many requests have ended there as were asked and no more usage comes, or
+    the time is over. Usage is told beside the ends, in files of its own, which may come later.
+    """
     archive = Archived(stage.endpoints, {stage.tenant_id(tenant) for tenant in TENANTS})
     wanted = sum(one.tenant != NOBODY for one in gathered.seen) + sum(batch.lines for batch in gathered.batches)
-    deadline_s = time.monotonic() + READ_WITHIN_S
+    deadline_s, read, grew_s = time.monotonic() + READ_WITHIN_S, 0, time.monotonic()
     while True:
-        events = archive.lines("audit")
-        if sum(line_id.endswith(".ended") for line_id in events) >= wanted or time.monotonic() > deadline_s:
-            return [*archive.lines("usage").values()], [*events.values()]
+        events, usage = archive.lines("audit"), archive.lines("usage")
+        now_s = time.monotonic()
+        if len(usage) > read:
+            read, grew_s = len(usage), now_s
+        has_ended = sum(line_id.endswith(".ended") for line_id in events) >= wanted
+        if (has_ended and now_s - grew_s >= USAGE_COMES_WITHIN_S) or now_s > deadline_s:
+            return [*usage.values()], [*events.values()]
         time.sleep(LOOKS_EVERY_S)
 
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from benchmarks import scenarios
 from benchmarks.figures import Figure, Row, Table
 from benchmarks.peers.record import Quantiles, Run, SliceRecord, Subject
-from benchmarks.peers.targets import DIRECT, STACK
+from benchmarks.peers.targets import DIRECT, FIRST_PIECE, ODDITIES, STACK
 from benchmarks.scenarios import Scenario
 
 Values = Callable[[Run, Subject], Sequence[float]]
 FIRST, LAST = "first_ms", "last_ms"
+FEWEST_FOR_HIGH = 20
+"""Answers in every slice, for p95 and p99."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,10 @@ def added(scenario: Scenario, what: str, percentile: str) -> Values:
 
     def values(run: Run, subject: Subject) -> list[float]:
         by_name = run.rounds.get(scenario.name, {})
-        pairs = zip(by_name.get(subject.name, ()), by_name.get(DIRECT, ()), strict=False)
+        both = [by_name.get(name, ()) for name in (subject.name, DIRECT)]
+        if not all(is_known(slices, percentile) for slices in both):
+            return []
+        pairs = zip(*both, strict=False)
         return [_quantile(theirs, what, percentile) - _quantile(direct, what, percentile) for theirs, direct in pairs]
 
     return values
@@ -56,6 +61,11 @@ def _single(value: Callable[[Subject], float | None]) -> Values:
     return values
 
 
+def is_known(slices: Sequence[SliceRecord], percentile: str) -> bool:
+    """A high quantile of few answers would lie between the slowest two of them."""
+    return percentile == "p50" or all(each.requests >= FEWEST_FOR_HIGH for each in slices)
+
+
 def _quantile(record: SliceRecord, what: str, percentile: str) -> float:
     quantiles: Quantiles = getattr(record, what)
     return float(getattr(quantiles, percentile))
@@ -71,7 +81,7 @@ def _added(name: str, scenario: Scenario, what: str, brief: Sequence[str]) -> li
 METRICS = (
     *_added("chat of 1 KB", scenarios.CHAT_1KB, LAST, ("p50", "p99")),
     *_added("chat of 32 KB", scenarios.CHAT_32KB, LAST, ("p50",)),
-    *_added("first token of a stream", scenarios.FIRST_BYTE, FIRST, ("p50",)),
+    *_added(FIRST_PIECE, scenarios.FIRST_BYTE, FIRST, ("p50",)),
     *_added("64 embeddings of 1,536 floats", scenarios.FLOATS, LAST, ("p50",)),
     *_added("stream of 1,000 chunks at once", scenarios.BURST, LAST, ()),
     Metric("CPU for 1,000 streamed chunks", "ms", cpu(scenarios.BURST, 1_000 / scenarios.BURST.chunks)),
@@ -84,6 +94,17 @@ METRICS = (
     Metric("installed", "MB", _single(lambda subject: subject.size_mb)),
 )
 """Milliseconds for each request are seconds for a thousand."""
+
+
+def oddity(metric: Metric, subject: Subject) -> str:
+    """What a reader has to know of this figure; empty for nearly all."""
+    found = (why for (name, words), why in ODDITIES.items() if name == subject.name and words in metric.name)
+    return next(found, "")
+
+
+def oddities(run: Run) -> list[str]:
+    """All of a run, each once."""
+    return list(dict.fromkeys(why for metric in METRICS for each in run.subjects if (why := oddity(metric, each))))
 
 
 def figure(run: Run, metric: Metric, subject: Subject) -> Figure | None:
@@ -102,9 +123,12 @@ def ratio(run: Run, metric: Metric, subject: Subject, base: Subject) -> Figure |
 def tables(run: Run, bases: Sequence[str]) -> list[Table]:
     """Ratios to each of `bases` first, then what was measured."""
     found = [_times(run, base) for base in (run.subject(name) for name in bases) if base is not None]
-    note = "Added: the quantile minus the direct call's in the same round. CPU: user and system time of all processes."
+    note = (
+        "Added: the quantile minus the direct call's in the same round. CPU: user and system time of all processes. "
+        f"No p95 and no p99 of fewer than {FEWEST_FOR_HIGH} answers."
+    )
     found.append(_table("Beside its peers: measured", note, run, lambda metric, subject: figure(run, metric, subject)))
-    return [*found, direct_call(run), *through_stack(run)]
+    return [*found, answers_in_a_slice(run), direct_call(run), *stack_tables(run)]
 
 
 def _times(run: Run, base: Subject) -> Table:
@@ -123,7 +147,23 @@ def _table(
         figures = {subject.title: of(metric, subject) for subject in run.subjects}
         known = {name: found for name, found in figures.items() if found is not None}
         rows.append(Row(metric.name, unit or metric.unit, known))
-    return Table(title, note, rows)
+    return Table(title, " ".join([note, *oddities(run)]), rows)
+
+
+def answers_in_a_slice(run: Run) -> Table:
+    """How many answers each quantile is of."""
+    titles = {DIRECT: "direct call", **{subject.name: subject.title for subject in run.subjects}}
+    rows = []
+    for scenario, by_name in run.rounds.items():
+        counts = {
+            titles[name]: Figure.over([each.requests for each in slices])
+            for name, slices in by_name.items()
+            if name in titles
+        }
+        rows.append(Row(scenario, "1", counts))
+    return Table(
+        "Beside its peers: answers in a slice", "What does not fit into three seconds is asked less often.", rows
+    )
 
 
 def direct_call(run: Run) -> Table:
@@ -133,16 +173,18 @@ def direct_call(run: Run) -> Table:
         for scenario, by_name in run.rounds.items()
         for percentile in ("p50", "p99")
         for what in (FIRST if scenario == scenarios.FIRST_BYTE.name else LAST,)
+        if is_known(by_name[DIRECT], percentile)
     ]
     return Table("Beside its peers: the direct call", "The provider's own answer, which is subtracted above.", rows)
 
 
-def through_stack(run: Run) -> list[Table]:
+def stack_tables(run: Run) -> list[Table]:
     """This gateway with everything around it emulated on the same machine."""
     rows = []
     for scenario, by_name in run.stack.items():
         what = FIRST if scenario == scenarios.FIRST_BYTE.name else LAST
-        for percentile in ("p50", "p95", "p99"):
+        known = [each for each in ("p50", "p95", "p99") if all(is_known(by_name[who], each) for who in (DIRECT, STACK))]
+        for percentile in known:
             direct, stack = ([_quantile(each, what, percentile) for each in by_name[who]] for who in (DIRECT, STACK))
             figures = Row.compared(f"{scenario}, {percentile}", "ms", direct, stack).figures
             kept = {column: figures[column] for column in ("direct", "gateway", "added")}

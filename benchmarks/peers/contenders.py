@@ -14,18 +14,15 @@ from benchmarks.event import proxy_event
 from benchmarks.exchange import DirectClient, Timed
 from benchmarks.function import Package, running
 from benchmarks.machine import CpuClock, memory_mb
-from benchmarks.peers.process import PeerProcess, answers
-from benchmarks.peers.provider import FIRST_TEXT, TEXT, VECTORS
+from benchmarks.peers.asking import answers, check
+from benchmarks.peers.process import PeerProcess
+from benchmarks.peers.provider import FIRST_TEXT
 from benchmarks.peers.targets import DIRECT, OURS
 from benchmarks.runtime_api import RuntimeApi
 from benchmarks.scenarios import CHAT, EMBEDDINGS, Endpoint, Scenario
-from local.console import Problem
 
-SLICE_S = 3.0
 _SETTLES_S = 0.05
 """What a server may do after its answer; it is part of the request's cost."""
-_FEWEST = 0.95
-"""Of a stream's texts found whole: a word may be cut where a server begins another piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +42,14 @@ class Start:
 
 
 class Contender(Protocol):
-    """`slice` raises Problem for an answer that is not right."""
+    """`slice` raises Problem for an answer that is not right. `memory_mb`: resident, of each of its parts."""
 
     @property
     def name(self) -> str: ...
 
     def slice(self, scenario: Scenario, count: int) -> Slice: ...
 
-    def memory_mb(self) -> float | None: ...
+    def memory_mb(self) -> dict[str, float]: ...
 
 
 class Direct:
@@ -66,12 +63,12 @@ class Direct:
         client = DirectClient(self._port, self._path + scenario.endpoint.path, mark=FIRST_TEXT)
         try:
             check(scenario, client.call(scenario.provider_body()))
-            return Slice(answers(client, scenario.provider_body(), count, SLICE_S), None)
+            return Slice(answers(lambda: client.call(scenario.provider_body()), count), None)
         finally:
             client.close()
 
-    def memory_mb(self) -> float | None:
-        return None
+    def memory_mb(self) -> dict[str, float]:
+        return {}
 
 
 class Served:
@@ -87,12 +84,16 @@ class Served:
             check(scenario, client.call(body))
             time.sleep(_SETTLES_S)
             before_ms = self._process.cpu_ms()
-            found = answers(client, body, count, SLICE_S)
+            found = answers(lambda: client.call(body), count)
             time.sleep(_SETTLES_S)
             return Slice(found, (self._process.cpu_ms() - before_ms) / len(found))
 
-    def memory_mb(self) -> float | None:
-        return self._process.memory_mb()
+    def memory_mb(self) -> dict[str, float]:
+        return {self.name: self._process.memory_mb()}
+
+    def stop(self) -> None:
+        """For one that is left out: it takes nothing from the others any more."""
+        self._process.stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +123,14 @@ class Functions:
         warm, event = self._warm[scenario.endpoint], _event(scenario)
         check(scenario, warm.api.invoke(event, FIRST_TEXT))
         warm.api.await_poll()
-        before_ms, end_s = warm.clock.read_ms(), time.perf_counter() + SLICE_S
-        found: list[Timed] = []
-        while len(found) < count and (len(found) < 3 or time.perf_counter() < end_s):
-            found.append(warm.api.invoke(event, FIRST_TEXT))
+        before_ms = warm.clock.read_ms()
+        found = answers(lambda: warm.api.invoke(event, FIRST_TEXT), count)
         warm.api.await_poll()
         return Slice(found, (warm.clock.read_ms() - before_ms) / len(found))
 
-    def memory_mb(self) -> float | None:
-        """Of the function for chats."""
-        return memory_mb(self._warm[CHAT].pid)[0]
+    def memory_mb(self) -> dict[str, float]:
+        """By function: a process each, where a peer has one for both."""
+        return {endpoint.function: memory_mb(warm.pid)[0] for endpoint, warm in self._warm.items()}
 
     def start(self) -> Start:
         """A new process; the first event waits for it."""
@@ -152,18 +151,6 @@ def start_of(process: PeerProcess) -> Start:
     """A new process of a peer. Raises Problem."""
     with process.running() as wall_ms:
         return Start(wall_ms, process.cpu_ms())
-
-
-def check(scenario: Scenario, answer: Timed) -> None:
-    """Raises Problem for an answer that does not have what the provider said."""
-    if scenario.chunks:
-        right = b"[DONE]" in answer.raw and answer.raw.count(b"token ") >= scenario.chunks * _FEWEST
-    elif scenario.endpoint is EMBEDDINGS:
-        right = answer.raw.count(b'"embedding"') >= VECTORS
-    else:
-        right = TEXT.encode() in answer.raw and b'"usage"' in answer.raw
-    if not right:
-        raise Problem(f"Not a whole answer to '{scenario.name}': {answer.raw[:800]!r} ... {answer.raw[-200:]!r}")
 
 
 def _event(scenario: Scenario) -> bytes:

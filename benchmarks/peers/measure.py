@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
@@ -15,16 +14,16 @@ from benchmarks import machine, scenarios
 from benchmarks.aws_stand_in import AwsStandIn
 from benchmarks.function import Package, serving
 from benchmarks.machine import Cores, pinned_to
-from benchmarks.peers import targets
+from benchmarks.peers import revision, targets
+from benchmarks.peers.asking import FEWEST
 from benchmarks.peers.contenders import Contender, Direct, Functions, Served, Start, start_of
 from benchmarks.peers.install import Installed, size_mb
 from benchmarks.peers.process import PeerProcess, Place
-from benchmarks.peers.record import Rounds, Run, SliceRecord, StartRecord, Subject
-from benchmarks.peers.stack import through_stack
+from benchmarks.peers.record import Part, Rounds, Run, SliceRecord, StartRecord, Subject
+from benchmarks.peers.stack import stack_rounds
 from benchmarks.peers.targets import OURS, PEERS, Peer
 from benchmarks.scenarios import Scenario
 from local.console import Problem, Progress
-from local.places import REPOSITORY
 
 SCENARIOS = (
     scenarios.CHAT_1KB,
@@ -33,6 +32,8 @@ SCENARIOS = (
     scenarios.BURST,
     scenarios.FLOATS,
 )
+LONGEST = 400
+"""Characters of a log's line that are kept as a reason."""
 COLD_STARTS = 3
 """At most, for a start takes some of the peers many seconds."""
 
@@ -45,11 +46,13 @@ class Bench:
     functions: Functions
     installed: dict[str, Installed]
     progress: Progress
+    commit: str = ""
     left_out: dict[str, str] = field(default_factory=lambda: dict(targets.LEFT_OUT))
     rounds: dict[str, dict[str, list[SliceRecord]]] = field(default_factory=lambda: defaultdict(dict))
     starts: dict[str, list[StartRecord]] = field(default_factory=lambda: defaultdict(list))
-    served: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    memory_mb: dict[str, float | None] = field(default_factory=dict)
+    served: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """By who was asked, and by the function that serves such requests here."""
+    memory_mb: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def run(self, direct: Direct, rounds: int, share: float) -> None:
         """One round more than counted: the first one warms up, and tells who cannot do his part."""
@@ -58,7 +61,7 @@ class Bench:
             contenders: list[Contender] = [direct, self.functions, *self._served(opened)]
             for number in range(rounds + 1):
                 for scenario in SCENARIOS:
-                    count = max(3, int(scenario.slice_requests * share))
+                    count = max(FEWEST, int(scenario.slice_requests * share))
                     for contender in turned(contenders, number):
                         if not self._slice(contender, scenario, count, counted=number > 0):
                             contenders.remove(contender)
@@ -104,8 +107,10 @@ class Bench:
             if peer is None:
                 raise Problem(f"{contender.name}, {scenario.name}: {error}") from error
             self._leave_out(peer, error)
+            if isinstance(contender, Served):
+                contender.stop()
             return False
-        self.served[contender.name] += len(found.answers)
+        self.served[contender.name][scenario.endpoint.function] += len(found.answers)
         if counted:
             record = SliceRecord.of(found.answers, found.cpu_ms)
             self.rounds[scenario.name].setdefault(contender.name, []).append(record)
@@ -118,11 +123,11 @@ class Bench:
         self.left_out[peer.title] = reason(error)
         self.progress.say(f"{peer.title} is left out: {error}")
 
-    def through_stack(self, rounds: int, share: float) -> Rounds:
+    def through_local_stack(self, rounds: int, share: float) -> Rounds:
         """Nothing, and the reason among those left out, where the stack does not do its part."""
         try:
             with provider() as port:
-                return through_stack(port, rounds, share, self.progress)
+                return stack_rounds(port, rounds, share, self.progress)
         except (Problem, OSError) as error:
             self.left_out["this gateway through the local stack"] = reason(error)
             self.progress.say(f"The local stack is left out: {error}")
@@ -130,20 +135,25 @@ class Bench:
 
     def subjects(self, our_size_mb: float) -> Iterator[Subject]:
         """The gateway, then every peer that did its part."""
-        yield self._subject(OURS, (targets.OURS_TITLE, targets.OURS_GOVERNS, targets.OURS_DOES, commit()), our_size_mb)
+        yield self._subject(
+            OURS, (targets.OURS_TITLE, targets.OURS_GOVERNS, targets.OURS_DOES, self.commit), our_size_mb
+        )
         for peer in self._peers():
             found = self.installed[peer.name]
             yield self._subject(peer.name, (peer.title, peer.governs, peer.does, found.version), found.size_mb)
 
     def _subject(self, name: str, words: tuple[str, str, str, str], size_mb: float) -> Subject:
-        memory_mb = self.memory_mb.get(name)
-        rounded = None if memory_mb is None else round(memory_mb, 1)
-        return Subject(name, *words, round(size_mb, 1), rounded, self.served[name], tuple(self.starts[name]))
+        found, served, starts = self.memory_mb.get(name, {}), self.served[name], tuple(self.starts[name])
+        memory_mb = round(sum(found.values()), 1) if found else None
+        parts = [Part(part, round(part_mb, 1), served[part]) for part, part_mb in found.items()]
+        kept = tuple(parts) if len(parts) > 1 else ()
+        return Subject(name, *words, round(size_mb, 1), memory_mb, served.total(), starts, kept)
 
 
 def measure(rounds: int, share: float, progress: Progress) -> Run:
     """Raises Problem when the gateway itself cannot be measured."""
     began_s, where, cores = time.monotonic(), machine.description(), Cores.choose()
+    commit, is_changed = revision.commit(), revision.is_changed()
     installed, left_out = install(progress)
     with tempfile.TemporaryDirectory(prefix="gateway-bench-") as scratch:
         folder = Path(scratch)
@@ -156,17 +166,20 @@ def measure(rounds: int, share: float, progress: Progress) -> Run:
             AwsStandIn(f"http://127.0.0.1:{port}/v1") as aws,
         ):
             place = Place(f"http://127.0.0.1:{port}/v1", folder, cores.measured)
-            bench = Bench(place, Functions(package, aws, cores.measured), installed, progress)
+            bench = Bench(place, Functions(package, aws, cores.measured), installed, progress, commit)
             bench.left_out |= left_out
             bench.start_cold(min(rounds, COLD_STARTS))
             bench.run(Direct(port), rounds, share)
-    stack = bench.through_stack(rounds, share)
+    stack = bench.through_local_stack(rounds, share)
+    with progress.step("all has ended; looking at what others do"):
+        where[machine.LOAD_AT_END] = machine.others_at_work()
     kept: Rounds = {
         scenario: {name: tuple(slices) for name, slices in by_name.items()}
         for scenario, by_name in bench.rounds.items()
     }
     subjects, took_s = tuple(bench.subjects(our_size_mb)), round(time.monotonic() - began_s, 1)
-    return Run(where, {"rounds": rounds, "share": share}, took_s, subjects, bench.left_out, kept, stack)
+    options = {"rounds": rounds, "share": share, "changed": is_changed}
+    return Run(where, options, took_s, subjects, bench.left_out, kept, stack)
 
 
 def install(progress: Progress) -> tuple[dict[str, Installed], dict[str, str]]:
@@ -183,8 +196,9 @@ def install(progress: Progress) -> tuple[dict[str, Installed], dict[str, str]]:
 
 
 def reason(error: Exception) -> str:
-    """The first line of what went wrong."""
-    return str(error).partition("\n")[0].rstrip(":")
+    """What went wrong, in one line: the first one, and where that announces a log, the log's last one."""
+    first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return f"{first} {rest[-1][:LONGEST]}" if first.endswith(":") and rest else first.rstrip(":")
 
 
 def turned(things: Sequence[Contender], number: int) -> list[Contender]:
@@ -196,18 +210,3 @@ def turned(things: Sequence[Contender], number: int) -> list[Contender]:
 def provider() -> AbstractContextManager[int]:
     """The provider's process, by its port."""
     return serving("benchmarks.peers.provider")
-
-
-def commit() -> str:
-    """Of the working copy, empty where there is no git."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607 - whichever git there is
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return found.stdout.strip()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.figures import Figure
+from benchmarks.peers import guards
 from benchmarks.peers.comparison import METRICS, Metric, figure, tables
 from benchmarks.peers.record import Run, Subject
 from benchmarks.peers.targets import OURS
@@ -36,8 +37,7 @@ def page(run: Run) -> str:
 </head>
 <body>
 <h1>The gateway beside its peers</h1>
-<p>{escape(taken(run))}</p>
-<p class="soft">{escape(machine.sentence(run.machine))}</p>
+<p>{escape(circumstances(run))}</p>
 <p>In every chart less is better, and the axis is logarithmic. A dot is the median over rounds, the line reaches from
 the lowest to the highest round. "Added" is a quantile minus that of the direct call in the same round.
 What was measured, and what was not, is in README.md beside this page.</p>
@@ -49,8 +49,14 @@ What was measured, and what was not, is in README.md beside this page.</p>
 """
 
 
-def taken(run: Run) -> str:
-    """When and how long, in a sentence."""
+def circumstances(run: Run) -> str:
+    """When, how long, where, and what would have kept the run from being published."""
+    hindered = guards.hindrances(run)
+    words = [f"Published all the same: {'; '.join(hindered)}."] if hindered else []
+    return " ".join([_taken(run), machine.sentence(run.machine), *words])
+
+
+def _taken(run: Run) -> str:
     rounds, share = run.options["rounds"], run.options["share"]
     part = "" if share >= 1 else f", with {share:.0%} of the requests"
     return f"Taken at {run.machine['taken_at']}: {rounds} rounds{part}, {run.took_s / 60:.0f} minutes in all."

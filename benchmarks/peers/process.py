@@ -15,8 +15,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks import scenarios
-from benchmarks.exchange import DirectClient, Timed
+from benchmarks.exchange import DirectClient
 from benchmarks.machine import CpuClock, memory_mb, pinned_to
+from benchmarks.peers.asking import check
 from benchmarks.peers.install import Installed
 from benchmarks.peers.provider import FIRST_TEXT
 from benchmarks.peers.targets import HERE, KEY, Peer
@@ -63,7 +64,7 @@ class PeerProcess:
             self._start()
             yield self._first_answer_ms()
         finally:
-            self._stop()
+            self.stop()
 
     @property
     def pids(self) -> list[int]:
@@ -114,7 +115,7 @@ class PeerProcess:
         while time.perf_counter() < end_s and self._process is not None and self._process.poll() is None:
             try:
                 with self.client(scenarios.CHAT_1KB) as client:
-                    client.call(self.body(scenarios.CHAT_1KB))
+                    check(scenarios.CHAT_1KB, client.call(self.body(scenarios.CHAT_1KB)))
                 return (time.perf_counter() - self._started_s) * 1000
             except (OSError, Problem) as error:
                 last = error
@@ -125,7 +126,8 @@ class PeerProcess:
         told = self._folder / "url"
         return f"{told.read_text().strip()}" if told.exists() else f"http://127.0.0.1:{self._port}/v1"
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Also of one that does not run."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -150,15 +152,6 @@ def clock_ms(pid: int) -> float:
         return CpuClock(pid).read_ms()
     except OSError:
         return 0.0
-
-
-def answers(client: DirectClient, body: bytes, count: int, at_most_s: float) -> list[Timed]:
-    """As many answers as fit into the time, `count` at most, three at least."""
-    end_s = time.perf_counter() + at_most_s
-    found: list[Timed] = []
-    while len(found) < count and (len(found) < 3 or time.perf_counter() < end_s):
-        found.append(client.call(body))
-    return found
 
 
 def _free_port() -> int:

@@ -46,8 +46,19 @@ class StartRecord(msgspec.Struct, frozen=True):
     cpu_ms: float
 
 
+class Part(msgspec.Struct, frozen=True):
+    """A process of its own for some of the requests: its resident memory after those that it `served`."""
+
+    name: str
+    memory_mb: float
+    served: int
+
+
 class Subject(msgspec.Struct, frozen=True):
-    """Who was measured: `does` with every request; its resident memory after `served` requests, and its files."""
+    """Who was measured: `does` with every request; its resident memory after `served` requests, and its files.
+
+    `parts`: what the memory is the sum of, where one process does not serve everything.
+    """
 
     name: str
     title: str
@@ -58,6 +69,7 @@ class Subject(msgspec.Struct, frozen=True):
     memory_mb: float | None = None
     served: int = 0
     starts: tuple[StartRecord, ...] = ()
+    parts: tuple[Part, ...] = ()
 
 
 Rounds = dict[str, dict[str, tuple[SliceRecord, ...]]]

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from benchmarks import scenarios
 from benchmarks.exchange import DirectClient
-from benchmarks.peers.contenders import SLICE_S, Direct, Slice, check
-from benchmarks.peers.process import answers
+from benchmarks.peers.asking import FEWEST, answers, check
+from benchmarks.peers.contenders import Direct, Slice
 from benchmarks.peers.provider import FIRST_TEXT
 from benchmarks.peers.record import Rounds, SliceRecord
 from benchmarks.peers.targets import DIRECT, STACK
@@ -33,7 +33,7 @@ class Stack:
         """Raises Problem."""
         with self._client(scenario) as client:
             check(scenario, client.call(scenario.client_body()))
-            return Slice(answers(client, scenario.client_body(), count, SLICE_S), None)
+            return Slice(answers(lambda: client.call(scenario.client_body()), count), None)
 
     @contextmanager
     def _client(self, scenario: Scenario) -> Iterator[DirectClient]:
@@ -45,7 +45,7 @@ class Stack:
             client.close()
 
 
-def through_stack(port: int, rounds: int, share: float, progress: Progress) -> Rounds:
+def stack_rounds(port: int, rounds: int, share: float, progress: Progress) -> Rounds:
     """A stack of its own, whose OpenAI is the provider at `port`; its state is kept. Raises Problem."""
     ours = {"OPENAI_API_KEY": "sim-openai", "OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1"}
     found: dict[str, dict[str, list[SliceRecord]]] = {scenario.name: {DIRECT: [], STACK: []} for scenario in SCENARIOS}
@@ -54,7 +54,7 @@ def through_stack(port: int, rounds: int, share: float, progress: Progress) -> R
         direct, stack = Direct(port), Stack(endpoints)
         for number in range(rounds + 1):
             for scenario in SCENARIOS:
-                count = max(3, int(scenario.slice_requests * share))
+                count = max(FEWEST, int(scenario.slice_requests * share))
                 slices = {DIRECT: direct.slice(scenario, count), STACK: stack.slice(scenario, count)}
                 if number:
                     for name, each in slices.items():

@@ -99,6 +99,9 @@ PEERS = (
         },
     ),
 )
+FIRST_PIECE = "first token of a stream"
+ODDITIES = {("portkey", FIRST_PIECE): "Portkey waits 25 ms before it passes on the first piece of a stream."}
+"""What a figure is made of that the work for a request is not: by the peer's name and words of the metric's name."""
 OURS_TITLE = "this gateway"
 OURS_GOVERNS = "all of it"
 OURS_DOES = "Key, rights, budget and limits held and settled, a record of usage, two entries in the audit log"

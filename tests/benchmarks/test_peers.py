@@ -6,18 +6,19 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 
-from benchmarks.__main__ import options
+from benchmarks import scenarios
 from benchmarks.figures import Figure, Table
 from benchmarks.peers.comparison import METRICS, Metric, figure, ratio, tables
 from benchmarks.peers.page import Axis, chart, page
 from benchmarks.peers.published import BEGIN, END, brief, publish, report, with_table
-from benchmarks.peers.record import Quantiles, Run, Subject
+from benchmarks.peers.record import Quantiles, Run, StartRecord, Subject
 from benchmarks.peers.targets import OURS
 from benchmarks.report import table_text
 from local.console import Problem
-from tests.benchmarks.peers_run import run
+from tests.benchmarks.peers_run import run, slice_record
 
 ADDED, CPU = "added p50, chat of 1 KB", "CPU for 1,000 chats of 1 KB"
 
@@ -50,6 +51,20 @@ def test_cpu_has_nothing_subtracted() -> None:
     assert figure(run(), metric(CPU), subject(OURS)) == Figure(3.0, 2.0, 4.0)
 
 
+def test_a_high_quantile_of_few_answers_is_not_told() -> None:
+    few = run()
+    few.rounds[scenarios.CHAT_1KB.name]["portkey"] = (slice_record(5.0, 4.0), slice_record(5.0, 4.0, requests=19))
+    portkey, p99 = subject("portkey"), metric("added p99, chat of 1 KB")
+    assert figure(run(), p99, portkey) == Figure(4.0, 4.0, 4.0)
+    assert figure(few, p99, portkey) is None
+    assert ratio(few, p99, portkey, subject(OURS)) is None
+    assert figure(few, metric(ADDED), portkey) == Figure(4.0, 4.0, 4.0)
+    assert figure(few, p99, subject("litellm")) is not None
+    (answers,) = [each for each in tables(few, (OURS,)) if each.title.endswith("answers in a slice")]
+    assert answers.rows[0].figures["Portkey"] == Figure(19.5, 19, 20)
+    assert answers.rows[0].figures["direct call"] == Figure(20, 20, 20)
+
+
 def test_what_was_not_measured_has_neither_figure_nor_ratio() -> None:
     for name in ("memory after the load", "installed", "cold start to the first answer, CPU"):
         assert figure(run(), metric(name), subject("portkey")) is None
@@ -68,7 +83,7 @@ def test_ratios_come_first_and_every_metric_is_in_every_table() -> None:
         "times this gateway",
         "times LiteLLM",
         "measured",
-        "the direct call",
+        "answers in a slice",
     ]
     for title in titles[:3]:
         assert [row.name for row in table(title).rows] == [each.name for each in METRICS]
@@ -90,18 +105,38 @@ def test_raw_data_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_the_brief_table_has_ratios_before_figures_and_says_who_governs() -> None:
-    lines = brief(run()).splitlines()
+    found = brief(run())
+    lines = found.splitlines()
     assert lines[0] == "|  | this gateway abc | LiteLLM 1.2.3 | Portkey 1.15 |"
     assert lines[2] == "| governs | all of it | no | no |"
-    assert f"| {ADDED} | 3.00 ms | **8.50x** 24.0 ms | **1.50x** 4.00 ms |" in lines
+    assert f"| {ADDED} | 3.00 [2.00..4.00] ms | **8.50x** [7.00..10.0] 24.0 [20.0..28.0] ms | " in found
     assert "| installed | 20.0 MB | **25.0x** 500 MB | - |" in lines
-    assert "2 rounds, 10 minutes" in lines[-1]
+    assert "3 rounds, 10 minutes" in lines[-1]
     assert "a <fast> one, 2 cores" in lines[-1]
+
+
+def test_the_brief_table_has_the_range_where_rounds_differ_by_more_than_three_tenths() -> None:
+    (line,) = (each for each in brief(run()).splitlines() if each.startswith("| cold start to the first answer |"))
+    assert line.count("[200..300]") == 2
+    narrow = tuple(StartRecord(wall_ms, 100.0) for wall_ms in (100.0, 110.0, 130.0))
+    subjects = tuple(msgspec.structs.replace(each, starts=narrow) for each in run().subjects)
+    found = brief(msgspec.structs.replace(run(), subjects=subjects))
+    assert "| cold start to the first answer | 110 ms | **1.00x** 110 ms | **1.00x** 110 ms |" in found
+
+
+def test_a_figure_that_a_peer_s_own_waiting_makes_has_a_note() -> None:
+    found, why = brief(run()), "Portkey waits 25 ms before it passes on the first piece of a stream."
+    (line,) = (each for each in found.splitlines() if each.startswith("| added p50, first token of a stream"))
+    assert line.endswith("4.00 ms (1) |")
+    assert found.count("(1)") == 2
+    assert f"\n\n(1) {why}\n\n" in found
+    assert why in table("measured").note
 
 
 def test_the_report_has_every_table_and_names_who_was_left_out_and_why() -> None:
     found = report(run())
     assert "- Bifrost: not <here>" in found
+    assert "this gateway 20 (chat 15: 25.0 MB, embeddings 5: 35.0 MB); LiteLLM 20; Portkey 20." in found
     assert all(table_text(each) in found for each in tables(run(), (OURS, "litellm")))
 
 
@@ -111,13 +146,6 @@ def test_publishing_changes_only_what_is_between_the_marks(tmp_path: Path) -> No
     publish(run(), tmp_path / "docs", readme)
     assert readme.read_text() == f"before\n{BEGIN}\n{brief(run())}\n{END}\nafter\n"
     assert sorted(file.name for file in (tmp_path / "docs").iterdir()) == ["peers.html", "peers.json", "peers.md"]
-
-
-def test_only_a_run_beside_the_peers_can_be_published() -> None:
-    assert options(["--publish"]).publish
-    assert options(["--publish", "--only", "A", "P"]).publish
-    with pytest.raises(SystemExit):
-        options(["--publish", "--only", "A"])
 
 
 def test_nothing_is_written_where_readme_has_no_marks(tmp_path: Path) -> None:

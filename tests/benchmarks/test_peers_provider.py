@@ -16,10 +16,12 @@ import pytest
 from benchmarks import scenarios
 from benchmarks.exchange import DirectClient, Timed
 from benchmarks.machine import IS_LINUX
-from benchmarks.peers.contenders import Direct, Served, check, start_of
+from benchmarks.peers import process
+from benchmarks.peers.asking import FEWEST, answers, check
+from benchmarks.peers.contenders import Direct, Served, start_of
 from benchmarks.peers.install import LITELLM, Installed, size_mb
 from benchmarks.peers.measure import SCENARIOS, turned
-from benchmarks.peers.process import PeerProcess, Place, answers
+from benchmarks.peers.process import PeerProcess, Place
 from benchmarks.peers.provider import DIMENSIONS, FIRST_TEXT, VECTORS, Connection, answer, request_length, stream
 from benchmarks.peers.targets import PEERS, Peer
 from benchmarks.scenarios import Scenario
@@ -46,8 +48,8 @@ def port() -> Iterator[int]:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
 def test_the_direct_call_is_a_whole_answer_to_every_scenario(port: int, scenario: Scenario) -> None:
-    found = Direct(port).slice(scenario, 3)
-    assert len(found.answers) == 3
+    found = Direct(port).slice(scenario, FEWEST)
+    assert len(found.answers) == FEWEST
     assert found.cpu_ms is None
     assert all(0 < each.first_ms <= each.last_ms for each in found.answers)
 
@@ -96,10 +98,11 @@ def test_an_answer_that_lacks_something_is_not_let_pass(scenario: Scenario) -> N
         check(scenario, Timed(1.0, 1.0, b"HTTP/1.1 200 OK\r\n\r\n{}"))
 
 
-def test_a_slice_ends_with_its_time_but_not_before_three(port: int) -> None:
+def test_a_slice_ends_with_its_time_but_not_before_ten(port: int) -> None:
     client = DirectClient(port, "/v1/chat/completions")
-    assert len(answers(client, scenarios.CHAT_1KB.provider_body(), 50, 0.0)) == 3
-    assert len(answers(client, scenarios.CHAT_1KB.provider_body(), 5, 60.0)) == 5
+    for count, at_most_s, wanted in ((50, 0.0, 10), (50, 60.0, 50), (5, 60.0, 5)):
+        found = answers(lambda: client.call(scenarios.CHAT_1KB.provider_body()), count, at_most_s)
+        assert len(found) == wanted
     client.close()
 
 
@@ -127,16 +130,16 @@ def test_a_peer_is_asked_when_it_answers_and_measured_with_its_children(
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     script = tmp_path / "serve.py"
     script.write_text(SERVER.format(repository=str(REPOSITORY)))
-    process = process_of([sys.executable, str(script)], tmp_path, port)
-    with process.running() as started_ms:
-        served = Served(process)
+    peer = process_of([sys.executable, str(script)], tmp_path, port)
+    with peer.running() as started_ms:
+        served = Served(peer)
         found = served.slice(scenarios.CHAT_1KB, 20)
-        pids = process.pids
-        memory_mb = served.memory_mb()
+        pids = peer.pids
+        memory_mb = served.memory_mb()["peer"]
     assert started_ms > 0
     assert len(found.answers) == 20
     assert found.cpu_ms is not None and found.cpu_ms > 0
-    assert memory_mb is not None and memory_mb > 5
+    assert memory_mb > 5
     assert len(pids) == 2
     assert not any(alive(pid) for pid in pids)
     assert not {"OPENAI_API_KEY", "HTTPS_PROXY"} & set((tmp_path / "peer" / "environment").read_text().split())
@@ -156,6 +159,18 @@ def test_a_peer_that_ends_is_told_with_its_log(tmp_path: Path, port: int) -> Non
     with pytest.raises(Problem, match="no such gateway"):
         start_of(process_of([sys.executable, "-c", "import sys; sys.exit('no such gateway')"], tmp_path, port))
     assert time.monotonic() - began_s < 30
+
+
+def test_a_peer_that_says_something_else_has_not_answered(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "START_TIMEOUT_S", 3.0)
+    monkeypatch.setattr(process, "_ASK_AGAIN_S", 0.1)
+    script = tmp_path / "serve.py"
+    wrong = "import benchmarks.peers.provider as provider\nprovider.TEXT = 'Something else.'\n"
+    script.write_text(SERVER.format(repository=str(REPOSITORY)).replace("child =", f"{wrong}child ="))
+    with pytest.raises(Problem, match="did not answer: Not a whole answer"):
+        start_of(process_of([sys.executable, str(script)], tmp_path, port))
 
 
 def test_every_peer_has_its_configuration_and_fills_its_strings(tmp_path: Path) -> None:

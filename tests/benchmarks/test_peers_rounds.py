@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.exchange import Timed
 from benchmarks.peers import measure
+from benchmarks.peers.asking import FEWEST
 from benchmarks.peers.contenders import Direct, Functions, Served, Slice, Start
 from benchmarks.peers.install import LITELLM, PORTKEY, Installation, Installed
 from benchmarks.peers.measure import SCENARIOS, Bench, install
@@ -30,6 +31,7 @@ class Asked(Direct, Functions, Served):
     def __init__(self, name: str, asked: list[str], often: int = 1_000) -> None:
         self.name = name
         self._asked, self._often = asked, often
+        self.is_stopped = False
 
     def slice(self, scenario: Scenario, count: int) -> Slice:
         self._asked.append(self.name)
@@ -37,8 +39,11 @@ class Asked(Direct, Functions, Served):
             raise Problem("no more\nand a log")
         return Slice([Timed(1.0, 2.0, b"")] * count, 0.5)
 
-    def memory_mb(self) -> float | None:
-        return 10.0
+    def memory_mb(self) -> dict[str, float]:
+        return {"chat": 4.0, "embeddings": 6.0} if self.name == OURS else {self.name: 10.0}
+
+    def stop(self) -> None:
+        self.is_stopped = True
 
     def start(self) -> Start:
         return Start(2.0, 1.0)
@@ -78,10 +83,10 @@ def test_everybody_is_asked_as_often_in_turn_and_the_first_round_does_not_count(
         assert len(set(asked[at : at + 4])) == 4
 
 
-def test_a_slice_has_its_share_of_the_requests_and_three_at_least() -> None:
+def test_a_slice_has_its_share_of_the_requests_and_ten_at_least() -> None:
     bench, _ = rounds_of()
     found = {scenario: by_name[OURS][0].requests for scenario, by_name in bench.rounds.items()}
-    assert found == {each.name: max(3, int(each.slice_requests * SHARE)) for each in SCENARIOS}
+    assert found == {each.name: max(FEWEST, int(each.slice_requests * SHARE)) for each in SCENARIOS}
 
 
 @pytest.mark.parametrize("often", [0, len(SCENARIOS) + 2])
@@ -92,7 +97,17 @@ def test_a_peer_that_fails_is_left_out_with_its_reason_and_the_others_go_on(ofte
     assert Counter(asked)[WELL] == len(SCENARIOS) * (ROUNDS + 1)
     subjects = list(bench.subjects(50.0))
     assert [each.name for each in subjects] == [OURS, WELL]
-    assert [each.memory_mb for each in subjects] == [10.0, 10.0]
+    assert [each.is_stopped for each in bench.peers] == [False, True]
+
+
+def test_memory_is_that_of_all_processes_and_each_says_what_it_served() -> None:
+    bench, _ = rounds_of()
+    ours, *peers = bench.subjects(50.0)
+    assert [each.memory_mb for each in (ours, *peers)] == [10.0, 10.0, 10.0]
+    assert [(part.name, part.memory_mb) for part in ours.parts] == [("chat", 4.0), ("embeddings", 6.0)]
+    vectors = FEWEST * (ROUNDS + 1)
+    assert [part.served for part in ours.parts] == [ours.served - vectors, vectors]
+    assert [(each.parts, each.served) for each in peers] == [((), ours.served)] * 2
 
 
 def test_a_gateway_that_fails_ends_the_run() -> None:
@@ -105,12 +120,12 @@ def test_a_gateway_that_fails_ends_the_run() -> None:
 
 def test_a_stack_that_fails_takes_nothing_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*_: object) -> Rounds:
-        raise Problem("The stack did not start:\na log")
+        raise Problem("The stack did not start:\n    is up\n    Problem: 504\n")
 
-    monkeypatch.setattr(measure, "through_stack", failing)
+    monkeypatch.setattr(measure, "stack_rounds", failing)
     bench, _ = rounds_of()
-    assert bench.through_stack(ROUNDS, SHARE) == {}
-    assert bench.left_out["this gateway through the local stack"] == "The stack did not start"
+    assert bench.through_local_stack(ROUNDS, SHARE) == {}
+    assert bench.left_out["this gateway through the local stack"] == "The stack did not start: Problem: 504"
     assert len(list(bench.subjects(50.0))) == 3
 
 
