@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks.batched import ENDED
 from benchmarks.traffic import KINDS, WELL, Gathered, Kind, Ordered, Seen, deck
 
 MAX_OPEN = 24
@@ -22,7 +23,6 @@ ENDED_WITHIN_S = 600.0
 BATCH_EVERY_S = 45.0
 BATCH_MODELS = ("openai/gpt-4o-mini", "anthropic/claude-haiku-4-5", "cohere/command-a-03-2025")
 BATCH_LINES = 9
-ENDED = ("completed", "failed", "cancelled", "expired")
 MOST_WORDS = 600
 SEED = 10
 

@@ -18,10 +18,10 @@ import pytest
 from tests.e2e.conftest import Gateway
 from tests.e2e.contract import check_answer
 from tests.e2e.customer import Customer, aws, eventually, processes_of
+from tests.e2e.known_ids import ENDED
 from tests.e2e.tenants import put_key, put_tenant
 
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:llm-gateway-batch"
-ENDED = ("completed", "failed", "cancelled", "expired")
 DIRECT = {"processing": "direct"}
 """Whatever batches their providers have."""
 WORDS = "the very own words of a batch"

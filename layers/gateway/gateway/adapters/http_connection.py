@@ -59,7 +59,7 @@ class Connection(asyncio.Protocol):
         self.is_unheard = True
         self._transport: asyncio.Transport | None = None
         self._incoming: HttpIncoming | None = None
-        self._has_unsent = self._is_spent = self._has_ended = False
+        self._is_spent = self._has_ended = False
         self._room = asyncio.Event()
         self._room.set()
 
@@ -113,9 +113,8 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_free(self) -> bool:
-        """Whether the next request may use it. What was streamed may be longer than it said."""
-        has_sent_all = not (self._has_unsent or self._is_spent)
-        return self.is_open and self._incoming is not None and self._incoming.is_read and has_sent_all
+        """Whether the next request may use it."""
+        return self.is_open and self._incoming is not None and self._incoming.is_read and not self._is_spent
 
     @property
     def is_silent(self) -> bool:
@@ -134,17 +133,18 @@ class Connection(asyncio.Protocol):
         Raises HttpFailure, and what reading the body raises.
         """
         head = _head_of(request, is_sized=body is not None)
-        self.is_unheard, self._is_spent = True, body is not None
+        self.is_unheard = True
         if not self.is_open:
             raise HttpFailure("Disconnected", is_disconnect=True)
         assert self._transport is not None  # noqa: S101 - it is open
         incoming = self._incoming = HttpIncoming(request.method, self._transport)
         if body is not None:
+            self._is_spent = True  # for what is streamed may be longer than was said
             await self._write_all(head, body, int(request.headers["content-length"]), incoming)
         elif len(request.body) <= MAX_BYTES_AT_ONCE:
             self._write(head + request.body)
         else:
-            await self._write_all(head, _pieces(request.body), len(request.body), incoming)
+            self._is_spent = not await self._write_all(head, _pieces(request.body), len(request.body), incoming)
         await incoming.head()
         return incoming
 
@@ -200,15 +200,14 @@ class Connection(asyncio.Protocol):
 
     async def _write_all(
         self, head: bytes, body: AsyncIterator[bytes], size_bytes: int, incoming: HttpIncoming
-    ) -> None:
-        """As fast as it is taken, and not on when there is an answer before. Raises HttpFailure for a body of another
-        size than its head says: what is too much would be read as the next request.
+    ) -> bool:
+        """As fast as it is taken, and not on when there is an answer before: whether all of it was. Raises HttpFailure
+        for a body of another size than its head says: what is too much would be read as the next request.
         """
-        self._has_unsent = True
         self._write(head)
         async for piece in body:
             if incoming.has_news or not self.is_open:
-                return
+                return False
             size_bytes -= len(piece)
             if size_bytes < 0:
                 raise HttpFailure("BodyTooLong")
@@ -216,7 +215,7 @@ class Connection(asyncio.Protocol):
             await self._has_room(incoming)
         if size_bytes and not incoming.has_news:
             raise HttpFailure("BodyTooShort")
-        self._has_unsent = False
+        return not size_bytes
 
     async def _has_room(self, incoming: HttpIncoming) -> None:
         if self._room.is_set():

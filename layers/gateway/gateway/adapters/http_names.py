@@ -41,8 +41,7 @@ class Names:
 
     def forget_all(self) -> None:
         self._known.clear()
-        for lookup in self._under_way.values():
-            lookup.cancel()
+        self._under_way.clear()
 
     async def _looked_up(self, host: str) -> list[str]:
         if self._threads is None:
@@ -58,7 +57,8 @@ class Names:
         return found
 
     def _finished(self, host: str, lookup: asyncio.Task[list[str]]) -> None:
-        del self._under_way[host]
+        if self._under_way.get(host) is lookup:
+            del self._under_way[host]
         if not lookup.cancelled():
             lookup.exception()  # looked at, also where everybody who asked has gone
 
